@@ -1,0 +1,201 @@
+//! The stable codes of everything that can go wrong for a user, and the refusal that carries one.
+//!
+//! Each code has an entry in `docs/errors.md`; a test holds the two together.
+
+use std::fmt;
+
+macro_rules! codes {
+    ($($(#[$doc:meta])* $name:ident = $number:literal, $title:literal;)*) => {
+        /// A stable error code, written `FL0101`. Numbers are never used again for another meaning.
+        ///
+        /// 01xx uploads, 02xx packages, 03xx configuration, 04xx API, 05xx deployments.
+        #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+        pub enum Code {
+            $($(#[$doc])* $name,)*
+        }
+
+        impl Code {
+            /// Every code, in the order of their numbers.
+            pub const ALL: &'static [Self] = &[$(Self::$name,)*];
+
+            /// The number behind `FL`.
+            pub const fn number(self) -> u16 {
+                match self { $(Self::$name => $number,)* }
+            }
+
+            /// A few words that name the problem, the same for every occurrence.
+            pub const fn title(self) -> &'static str {
+                match self { $(Self::$name => $title,)* }
+            }
+        }
+    };
+}
+
+codes! {
+    /// The key is not `incoming/<service>/<branch|tag|pr>/<ref…>/<build>.zip`.
+    KeyMalformed = 101, "the upload's key has the wrong form";
+    /// No service of the key's name is configured.
+    ServiceUnknown = 102, "the service is not configured";
+    /// None of the service's rules matches the key's ref.
+    RefUnmatched = 103, "no rule sends this ref anywhere";
+    /// The object or its version no longer exists.
+    UploadGone = 104, "the uploaded object is gone";
+    /// The object is larger than a package may be.
+    UploadTooLarge = 105, "the upload is too large";
+
+    /// The upload has no zip directory.
+    NotAZip = 201, "the upload is not a zip";
+    /// The zip is cut off, or its directory points outside of it.
+    ZipDamaged = 202, "the zip is damaged";
+    /// An entry's name would lead outside of the package or cannot be stored everywhere.
+    EntryNameUnsafe = 203, "an entry has an unsafe name";
+    /// An entry is a link, a device or another special file.
+    EntrySpecial = 204, "an entry is not a plain file";
+    /// Two entries share a name or bytes, or bytes belong to no entry.
+    EntriesInconsistent = 205, "the zip's entries contradict each other";
+    /// An entry's own header says something else than the directory.
+    HeaderMismatch = 206, "an entry's header contradicts the directory";
+    /// A limit was passed; the message names it.
+    LimitExceeded = 207, "the package is over a limit";
+    /// Encryption, or a compression other than stored and deflate.
+    EntryUnreadable = 208, "an entry is packed in a way Flotilla does not read";
+    /// An entry's bytes do not match its checksum or length.
+    EntryCorrupt = 209, "an entry is corrupt";
+
+    /// No known manifest is at the top of the package.
+    FormatUnknown = 221, "the package is of no known format";
+    /// The manifest is not what its format says.
+    ManifestInvalid = 222, "the package's manifest is invalid";
+    /// The template is not a CloudFormation template.
+    TemplateInvalid = 223, "the template is invalid";
+    /// A file the template or manifest names is not in the package.
+    AssetMissing = 224, "the package lacks a file that it names";
+    /// Code is taken from a place that is not in the package.
+    CodeOutsidePackage = 225, "code comes from outside of the package";
+    /// The package was made for another stage than the one it is to be deployed to.
+    StageMismatch = 226, "the package was made for another stage";
+    /// The template asks for something that Flotilla cannot deploy the same everywhere.
+    TemplateUnsupported = 227, "the template cannot be made the same for every region";
+
+    /// The configuration is not what its schema says.
+    ConfigInvalid = 301, "the configuration is invalid";
+    /// A region of that name does not exist.
+    RegionUnknown = 302, "the region does not exist";
+    /// The profile that a rule or command names is not configured.
+    ProfileUnknown = 303, "the profile is not configured";
+    /// The account of a profile was never registered with Flotilla.
+    AccountUnknown = 304, "the account is not registered";
+    /// The account or region has not been prepared.
+    RegionNotPrepared = 305, "the region has no artifact bucket";
+
+    /// The request is not understood.
+    RequestInvalid = 401, "the request is invalid";
+    /// There is no such thing.
+    NotFound = 404, "there is no such thing";
+    /// The thing has changed meanwhile, or its state does not allow this.
+    Conflict = 409, "the current state does not allow this";
+    /// Something inside failed; asking again may help.
+    Unavailable = 503, "Flotilla could not answer";
+
+    /// CloudFormation refused the change set.
+    ChangeSetRefused = 510, "CloudFormation refused the change";
+    /// The update failed and CloudFormation restored what was there.
+    RolledBack = 511, "the stack was rolled back";
+    /// The stack is in a state that only an operator can mend.
+    StackStuck = 512, "the stack needs an operator";
+    /// A function runs other bytes than the package holds.
+    CodeDiffers = 513, "a function does not run the package's bytes";
+    /// A state took longer than its deadline.
+    DeadlinePassed = 514, "it took too long";
+    /// AWS denied a call.
+    AccessDenied = 515, "AWS denied a call";
+    /// A quota of the account is used up.
+    QuotaReached = 516, "a quota of the account is used up";
+    /// The stack vanished or was made anew by somebody else.
+    StackReplaced = 517, "the stack is no longer the one that was planned for";
+    /// AWS refused a call for good.
+    CallRefused = 518, "AWS refused a call";
+    /// The bytes in a region are not, or cannot be proven to be, the package's.
+    ReplicaUnproven = 519, "the package could not be proven in a region";
+    /// Deleting the stack failed.
+    DeleteFailed = 520, "the stack could not be deleted";
+}
+
+impl fmt::Display for Code {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "FL{:04}", self.number())
+    }
+}
+
+impl Code {
+    /// Reads `FL0101`.
+    pub fn parse(text: &str) -> Option<Self> {
+        Self::ALL.iter().copied().find(|code| code.to_string() == text)
+    }
+}
+
+/// Why something a user gave was refused: what, where and how to mend it.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{code}: {message}")]
+pub struct Refusal {
+    /// The stable code.
+    pub code: Code,
+    /// What is wrong, with the offending value.
+    pub message: String,
+    /// What to do about it.
+    pub fix: String,
+    /// Where it is: a file in the package, a path in a document, a field.
+    pub path: Option<String>,
+}
+
+/// Longest message or fix that is kept, in bytes.
+pub const TEXT_BYTES_MAX: usize = 2_000;
+
+impl Refusal {
+    /// A refusal; texts are cut to [`TEXT_BYTES_MAX`].
+    pub fn new(code: Code, message: impl Into<String>, fix: impl Into<String>) -> Self {
+        Self { code, message: cut(message.into()), fix: cut(fix.into()), path: None }
+    }
+
+    /// The same with the place of the fault.
+    #[must_use]
+    pub fn at(mut self, path: impl Into<String>) -> Self {
+        self.path = Some(cut(path.into()));
+        self
+    }
+}
+
+/// Cuts text to [`TEXT_BYTES_MAX`] at a character's end.
+pub fn cut(mut text: String) -> String {
+    if text.len() > TEXT_BYTES_MAX {
+        let end = (0..=TEXT_BYTES_MAX - 3).rev().find(|at| text.is_char_boundary(*at)).unwrap_or(0);
+        text.truncate(end);
+        text.push('…');
+    }
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn codes_are_unique_and_readable() {
+        let mut numbers: Vec<u16> = Code::ALL.iter().map(|c| c.number()).collect();
+        numbers.dedup();
+        assert_eq!(numbers.len(), Code::ALL.len());
+        assert!(numbers.is_sorted());
+        for code in Code::ALL {
+            assert_eq!(Code::parse(&code.to_string()), Some(*code));
+        }
+        assert_eq!(Code::KeyMalformed.to_string(), "FL0101");
+        assert_eq!(Code::parse("FL9999"), None);
+    }
+
+    #[test]
+    fn long_texts_are_cut_at_a_character() {
+        let refusal = Refusal::new(Code::NotAZip, "ä".repeat(5_000), "x");
+        assert!(refusal.message.len() <= TEXT_BYTES_MAX);
+        assert!(refusal.message.ends_with('…'));
+    }
+}

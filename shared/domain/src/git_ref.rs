@@ -1,0 +1,148 @@
+//! What CI built from: a branch, a tag or a pull request.
+
+use std::fmt;
+
+/// The kind of a ref, as the second segment of an upload's key says it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum RefKind {
+    /// `branch`
+    Branch,
+    /// `tag`
+    Tag,
+    /// `pr`: a pull request, by its number.
+    Pr,
+}
+
+impl RefKind {
+    /// Reads `branch`, `tag` or `pr`.
+    pub fn parse(text: &str) -> Option<Self> {
+        match text {
+            "branch" => Some(Self::Branch),
+            "tag" => Some(Self::Tag),
+            "pr" => Some(Self::Pr),
+            _ => None,
+        }
+    }
+
+    /// The word that [`RefKind::parse`] reads.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Branch => "branch",
+            Self::Tag => "tag",
+            Self::Pr => "pr",
+        }
+    }
+}
+
+/// A ref: `branch:feature/x`, `tag:v1.2.3`, `pr:42`.
+#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct GitRef {
+    kind: RefKind,
+    name: String,
+}
+
+/// Longest name of a ref in bytes; git hosts allow about this much.
+pub const REF_NAME_BYTES_MAX: usize = 200;
+
+impl GitRef {
+    /// A ref of a kind. The name follows git's own rules as far as they protect us
+    /// (`git check-ref-format`): no control characters, no space, none of `~^:?*[\`, no empty, `.`-led
+    /// or `..` segments. A pull request's name is its number.
+    ///
+    /// Returns `None` for a name that breaks them.
+    pub fn new(kind: RefKind, name: &str) -> Option<Self> {
+        let segments_ok = name
+            .split('/')
+            .all(|s| !s.is_empty() && !s.starts_with('.') && !s.ends_with(".lock") && !s.contains(".."));
+        let characters_ok = !name.chars().any(|c| c.is_control() || c.is_whitespace() || "~^:?*[\\".contains(c));
+        let number_ok = kind != RefKind::Pr || (name.len() <= 10 && name.bytes().all(|b| b.is_ascii_digit()));
+        (name.len() <= REF_NAME_BYTES_MAX && segments_ok && characters_ok && number_ok)
+            .then(|| Self { kind, name: name.to_owned() })
+    }
+
+    /// Reads `<kind>:<name>`, as [`fmt::Display`] writes it.
+    pub fn parse(text: &str) -> Option<Self> {
+        let (kind, name) = text.split_once(':')?;
+        Self::new(RefKind::parse(kind)?, name)
+    }
+
+    /// Its kind.
+    pub fn kind(&self) -> RefKind {
+        self.kind
+    }
+
+    /// Its name without the kind.
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// The name as part of a stage's name: lower case, every run of other characters one hyphen, at
+    /// most 32 characters; a name that had to be changed keeps apart from others by six digits of its
+    /// hash. `feature/X` becomes `feature-x-1d0b5c`, `42` stays `42`.
+    pub fn slug(&self) -> String {
+        let mut slug = String::new();
+        for c in self.name.chars() {
+            match c.to_ascii_lowercase() {
+                c if c.is_ascii_lowercase() || c.is_ascii_digit() => slug.push(c),
+                _ if slug.ends_with('-') || slug.is_empty() => {}
+                _ => slug.push('-'),
+            }
+        }
+        let slug = slug.trim_end_matches('-');
+        if slug == self.name && slug.len() <= 32 {
+            return slug.to_owned();
+        }
+        let hash = crate::Digest::of(self.name.as_bytes()).to_string();
+        let cut = slug[..slug.len().min(25)].trim_end_matches('-');
+        if cut.is_empty() { hash[..6].to_owned() } else { format!("{cut}-{}", &hash[..6]) }
+    }
+}
+
+impl fmt::Display for GitRef {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}:{}", self.kind.as_str(), self.name)
+    }
+}
+
+impl fmt::Debug for GitRef {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(self, f)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    #[test]
+    fn refs_follow_gits_rules() {
+        for good in ["branch:main", "branch:feature/x", "tag:v1.2.3", "pr:42", "branch:ünï"] {
+            assert_eq!(GitRef::parse(good).expect(good).to_string(), good);
+        }
+        for bad in ["main", "branch:", "branch:a//b", "branch:../x", "branch:a/..", "branch:.x", "branch:a b",
+            "branch:a*", "pr:x", "pr:", "pr:12345678901", "commit:abc", "branch:a\u{0}b"] {
+            assert!(GitRef::parse(bad).is_none(), "{bad}");
+        }
+    }
+
+    #[test]
+    fn a_slug_keeps_what_it_can_and_stays_unique() {
+        let slug = |text| GitRef::parse(text).unwrap().slug();
+        assert_eq!(slug("pr:42"), "42");
+        assert_eq!(slug("branch:main"), "main");
+        assert!(slug("branch:feature/X").starts_with("feature-x-"));
+        assert_ne!(slug("branch:feature/x"), slug("branch:feature-x"));
+        assert_ne!(slug("branch:A"), slug("branch:a"));
+    }
+
+    proptest! {
+        #[test]
+        fn every_slug_can_stand_in_a_stage_name(name in "\\PC{1,220}") {
+            if let Some(git_ref) = GitRef::new(RefKind::Branch, &name) {
+                let stage = format!("b-{}", git_ref.slug());
+                prop_assert!(crate::StageName::parse(&stage).is_ok(), "{stage}");
+            }
+        }
+    }
+}

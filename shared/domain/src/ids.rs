@@ -1,0 +1,129 @@
+//! The ids Flotilla makes: ULIDs with a prefix, so that they sort by time and say what they name.
+//!
+//! An id is derived from what it names (an object version, an API request) and never from chance, so
+//! that doing the same thing twice makes the same id and the second time changes nothing.
+
+use crate::names::InvalidName;
+use crate::target::Target;
+use std::fmt;
+use ulid::Ulid;
+
+/// 80 bits that identify `parts` and nothing else.
+fn fingerprint(parts: &[&str]) -> u128 {
+    // A separator that no part contains keeps ("a", "bc") and ("ab", "c") apart.
+    let digest = crate::Digest::of(parts.join("\u{0}").as_bytes());
+    digest.as_bytes()[..10].iter().fold(0, |bits, byte| (bits << 8) | u128::from(*byte))
+}
+
+/// A ULID for something that happened at `at` and is told apart by `parts`.
+pub fn derived_ulid(at: jiff::Timestamp, parts: &[&str]) -> Ulid {
+    let ms = u64::try_from(at.as_millisecond()).unwrap_or(0);
+    Ulid::from_parts(ms, fingerprint(parts))
+}
+
+macro_rules! id {
+    ($(#[$doc:meta])* $type:ident, $prefix:literal, $kind:literal) => {
+        $(#[$doc])*
+        #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+        pub struct $type(Ulid);
+
+        impl $type {
+            /// The id of what happened at `at` and is told apart by `parts`.
+            pub fn derive(at: jiff::Timestamp, parts: &[&str]) -> Self {
+                Self(derived_ulid(at, parts))
+            }
+
+            /// Reads the prefix and 26 characters of Crockford's base 32.
+            ///
+            /// # Errors
+            /// [`InvalidName`] for anything else.
+            pub fn parse(text: &str) -> Result<Self, InvalidName> {
+                text.strip_prefix($prefix)
+                    .filter(|ulid| ulid.len() == 26)
+                    .and_then(|ulid| Ulid::from_string(ulid).ok())
+                    .map(Self)
+                    .filter(|id| id.to_string() == text)
+                    .ok_or_else(|| InvalidName {
+                        kind: $kind,
+                        given: text.chars().take(64).collect(),
+                        rule: concat!("it is ", $prefix, " and 26 characters"),
+                    })
+            }
+        }
+
+        impl fmt::Display for $type {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                write!(f, concat!($prefix, "{}"), self.0)
+            }
+        }
+
+        impl fmt::Debug for $type {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                fmt::Display::fmt(self, f)
+            }
+        }
+    };
+}
+
+id!(
+    /// One upload as S3 took it: a key and an object version.
+    UploadId,
+    "upl_",
+    "upload id"
+);
+id!(
+    /// One package of one service as uploaded once.
+    ReleaseId,
+    "rel_",
+    "release id"
+);
+id!(
+    /// Bringing one release to one stage.
+    RolloutId,
+    "rlo_",
+    "rollout id"
+);
+
+/// One target's part in one rollout.
+#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct DeploymentId {
+    /// The rollout it is part of.
+    pub rollout: RolloutId,
+    /// Where it deploys to.
+    pub target: Target,
+}
+
+impl fmt::Display for DeploymentId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}/{}", self.rollout, self.target)
+    }
+}
+
+impl fmt::Debug for DeploymentId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(self, f)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_same_thing_has_the_same_id_and_later_things_sort_later() {
+        let at = |s| jiff::Timestamp::from_second(s).unwrap();
+        let id = ReleaseId::derive(at(1_800_000_000), &["key", "v1"]);
+        assert_eq!(id, ReleaseId::derive(at(1_800_000_000), &["key", "v1"]));
+        assert_ne!(id, ReleaseId::derive(at(1_800_000_000), &["ke", "yv1"]));
+        assert!(id.to_string() < ReleaseId::derive(at(1_800_000_001), &["key", "v1"]).to_string());
+        assert_eq!(ReleaseId::parse(&id.to_string()).unwrap(), id);
+    }
+
+    #[test]
+    fn an_id_of_another_kind_or_spelling_is_refused() {
+        let id = ReleaseId::derive(jiff::Timestamp::UNIX_EPOCH, &["x"]).to_string();
+        assert!(RolloutId::parse(&id).is_err());
+        assert!(ReleaseId::parse(&id.to_lowercase()).is_err());
+        assert!(ReleaseId::parse(&id[..id.len() - 1]).is_err());
+    }
+}

@@ -1,0 +1,204 @@
+//! The names people and AWS give to things. Each is a newtype whose only door is `parse`.
+//!
+//! Never here: names that Flotilla makes up itself; those are in [`crate::ids`].
+
+use std::fmt;
+
+/// A name was refused: which kind of name, what was given and the rule it breaks.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{given:?} is no {kind}: {rule}")]
+pub struct InvalidName {
+    /// What the name would have named, such as `service name`.
+    pub kind: &'static str,
+    /// What was given, cut to 64 characters.
+    pub given: String,
+    /// The rule in words.
+    pub rule: &'static str,
+}
+
+macro_rules! name {
+    ($(#[$doc:meta])* $type:ident, $kind:literal, $rule:literal, $valid:expr) => {
+        $(#[$doc])*
+        #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+        pub struct $type(String);
+
+        impl $type {
+            /// Checks the rule and wraps the name.
+            ///
+            /// # Errors
+            /// [`InvalidName`] with the rule that the text breaks.
+            pub fn parse(text: &str) -> Result<Self, InvalidName> {
+                let valid: fn(&str) -> bool = $valid;
+                if valid(text) {
+                    Ok(Self(text.to_owned()))
+                } else {
+                    let given = text.chars().take(64).collect();
+                    Err(InvalidName { kind: $kind, given, rule: $rule })
+                }
+            }
+
+            /// The name as text.
+            pub fn as_str(&self) -> &str {
+                &self.0
+            }
+        }
+
+        impl fmt::Display for $type {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str(&self.0)
+            }
+        }
+
+        impl fmt::Debug for $type {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                fmt::Debug::fmt(&self.0, f)
+            }
+        }
+    };
+}
+
+name!(
+    /// A service: what is deployed as one stack per target.
+    ServiceName,
+    "service name",
+    "use 1 to 63 lower-case letters, digits and hyphens, beginning with a letter and not ending with a hyphen",
+    |text| is_label(text, 63)
+);
+name!(
+    /// A stage: a named environment of a service, such as `staging` or `pr-42`.
+    StageName,
+    "stage name",
+    "use 1 to 48 lower-case letters, digits and hyphens, beginning with a letter and not ending with a hyphen",
+    |text| is_label(text, 48)
+);
+name!(
+    /// A profile: where and how a kind of stage is deployed.
+    ProfileName,
+    "profile name",
+    "use 1 to 48 lower-case letters, digits and hyphens, beginning with a letter and not ending with a hyphen",
+    |text| is_label(text, 48)
+);
+name!(
+    /// An AWS account id: twelve digits.
+    AccountId,
+    "account id",
+    "an AWS account id has 12 digits",
+    |text| text.len() == 12 && text.bytes().all(|b| b.is_ascii_digit())
+);
+name!(
+    /// An AWS region code such as `eu-central-1` or `us-gov-west-1`.
+    Region,
+    "region",
+    "a region code looks like eu-central-1",
+    is_region
+);
+name!(
+    /// A CloudFormation stack name: letters, digits and hyphens, at most 128 characters
+    /// (`CreateStack`'s own rule).
+    StackName,
+    "stack name",
+    "use 1 to 128 letters, digits and hyphens, beginning with a letter",
+    |text| {
+        (1..=128).contains(&text.len())
+            && text.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-')
+            && text.as_bytes()[0].is_ascii_alphabetic()
+    }
+);
+
+impl StackName {
+    /// The stack of one service and stage: `<service>-<stage>`, as the Serverless Framework names it,
+    /// so that a stack it made before is the same stack.
+    pub fn of(service: &ServiceName, stage: &StageName) -> Self {
+        Self(format!("{service}-{stage}"))
+    }
+}
+
+/// The AWS regions of the commercial, GovCloud and China partitions, as listed in AWS's
+/// "Regions and Availability Zones" page. A config that names another one is refused as a typing
+/// error; a new region is added here.
+pub const KNOWN_REGIONS: &[&str] = &[
+    "af-south-1", "ap-east-1", "ap-east-2", "ap-northeast-1", "ap-northeast-2", "ap-northeast-3",
+    "ap-south-1", "ap-south-2", "ap-southeast-1", "ap-southeast-2", "ap-southeast-3", "ap-southeast-4",
+    "ap-southeast-5", "ap-southeast-6", "ap-southeast-7", "ca-central-1", "ca-west-1", "cn-north-1",
+    "cn-northwest-1", "eu-central-1", "eu-central-2", "eu-north-1", "eu-south-1", "eu-south-2",
+    "eu-west-1", "eu-west-2", "eu-west-3", "il-central-1", "me-central-1", "me-south-1", "mx-central-1",
+    "sa-east-1", "us-east-1", "us-east-2", "us-gov-east-1", "us-gov-west-1", "us-west-1", "us-west-2",
+];
+
+impl Region {
+    /// Whether AWS has announced a region of this code; see [`KNOWN_REGIONS`].
+    pub fn is_known(&self) -> bool {
+        KNOWN_REGIONS.contains(&self.as_str())
+    }
+
+    /// The partition of the region: `aws`, `aws-cn` or `aws-us-gov`.
+    pub fn partition(&self) -> &'static str {
+        match &self.0 {
+            name if name.starts_with("cn-") => "aws-cn",
+            name if name.starts_with("us-gov-") => "aws-us-gov",
+            _ => "aws",
+        }
+    }
+}
+
+/// A lower-case DNS label of at most `max` bytes that begins with a letter.
+fn is_label(text: &str, max: usize) -> bool {
+    (1..=max).contains(&text.len())
+        && text.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-')
+        && text.as_bytes()[0].is_ascii_lowercase()
+        && !text.ends_with('-')
+}
+
+/// `xx-name-n`, `xx-name-name-n`: at least three parts, the last one digits.
+fn is_region(text: &str) -> bool {
+    let parts: Vec<&str> = text.split('-').collect();
+    text.len() <= 32
+        && parts.len() >= 3
+        && parts[0].len() == 2
+        && parts[..parts.len() - 1].iter().all(|p| !p.is_empty() && p.bytes().all(|b| b.is_ascii_lowercase()))
+        && parts[parts.len() - 1].parse::<u8>().is_ok_and(|n| n > 0)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_service_name_is_a_lower_case_label() {
+        for good in ["a", "orders", "orders-2", &"a".repeat(63)] {
+            assert!(ServiceName::parse(good).is_ok(), "{good}");
+        }
+        for bad in ["", "-a", "a-", "2a", "Orders", "a_b", "a/b", "ä", "a b", &"a".repeat(64)] {
+            assert!(ServiceName::parse(bad).is_err(), "{bad}");
+        }
+    }
+
+    #[test]
+    fn an_account_has_twelve_digits() {
+        assert!(AccountId::parse("000000000000").is_ok());
+        for bad in ["", "00000000000", "0000000000000", "00000000000a", "１２３４５６７８９０１２"] {
+            assert!(AccountId::parse(bad).is_err(), "{bad}");
+        }
+    }
+
+    #[test]
+    fn a_region_is_recognised_by_its_shape_and_known_by_the_list() {
+        for known in KNOWN_REGIONS {
+            assert!(Region::parse(known).unwrap().is_known());
+        }
+        assert!(!Region::parse("eu-centrall-1").unwrap().is_known());
+        for bad in ["", "eu", "eu-central", "eu-central-0", "EU-central-1", "eu--1", "eu-central-1/../x"] {
+            assert!(Region::parse(bad).is_err(), "{bad}");
+        }
+        assert_eq!(Region::parse("cn-north-1").unwrap().partition(), "aws-cn");
+        assert_eq!(Region::parse("us-gov-west-1").unwrap().partition(), "aws-us-gov");
+        assert_eq!(Region::parse("us-east-1").unwrap().partition(), "aws");
+    }
+
+    #[test]
+    fn an_error_says_the_rule_and_never_echoes_more_than_64_characters() {
+        let error = ServiceName::parse(&"X".repeat(500)).unwrap_err();
+        assert_eq!(error.given.len(), 64);
+        assert!(error.to_string().contains("lower-case letters"));
+    }
+}

@@ -1,0 +1,90 @@
+//! One package of one service as uploaded once.
+
+use crate::digest::Digest;
+use crate::git_ref::GitRef;
+use crate::ids::{ReleaseId, RolloutId, UploadId};
+use crate::names::ServiceName;
+use crate::package::Package;
+use crate::code::Refusal;
+use jiff::Timestamp;
+
+/// The object version that an upload is: pinned on first sight and read by its version from then on.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ObjectVersion {
+    /// The decoded key.
+    pub key: String,
+    /// S3's version id.
+    pub version_id: String,
+    /// When S3 took it, to the second.
+    pub uploaded_at: Timestamp,
+}
+
+impl ObjectVersion {
+    /// The parts that tell this object version apart from every other one.
+    fn parts(&self) -> [&str; 2] {
+        [&self.key, &self.version_id]
+    }
+
+    /// The id of the upload.
+    pub fn upload_id(&self) -> UploadId {
+        UploadId::derive(self.uploaded_at, &self.parts())
+    }
+
+    /// The id of the release that the upload becomes.
+    pub fn release_id(&self) -> ReleaseId {
+        ReleaseId::derive(self.uploaded_at, &self.parts())
+    }
+
+    /// The id of the rollout that the upload starts.
+    pub fn rollout_id(&self) -> RolloutId {
+        RolloutId::derive(self.uploaded_at, &self.parts())
+    }
+}
+
+/// A release.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Release {
+    /// Its id.
+    pub id: ReleaseId,
+    /// The service.
+    pub service: ServiceName,
+    /// What it was built from.
+    pub git_ref: GitRef,
+    /// What CI calls the build.
+    pub build: String,
+    /// The upload.
+    pub object: ObjectVersion,
+    /// The package.
+    pub package: Package,
+}
+
+/// What became of an upload.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Verdict {
+    /// It is a release and started a rollout.
+    Accepted {
+        /// The release.
+        release: ReleaseId,
+        /// Its package.
+        digest: Digest,
+        /// The rollout.
+        rollout: RolloutId,
+    },
+    /// It was refused.
+    Refused(Refusal),
+}
+
+/// An upload as recorded.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Upload {
+    /// Its id.
+    pub id: UploadId,
+    /// The service its key names; `None` when the key names none.
+    pub service: Option<ServiceName>,
+    /// The object.
+    pub object: ObjectVersion,
+    /// What became of it.
+    pub verdict: Verdict,
+    /// When that was decided.
+    pub decided_at: Timestamp,
+}

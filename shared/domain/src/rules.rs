@@ -1,0 +1,193 @@
+//! Where a release goes: a service's ordered rules from ref to stage.
+
+use crate::code::{Code, Refusal};
+use crate::git_ref::{GitRef, RefKind};
+use crate::names::{ProfileName, ServiceName, StageName};
+use globset::{GlobBuilder, GlobMatcher};
+
+/// A pattern of refs such as `branch:main`, `tag:v*`, `pr:*`: a kind and a glob over the name, in
+/// which `*` also matches slashes.
+#[derive(Debug, Clone)]
+pub struct RefPattern {
+    text: String,
+    kind: RefKind,
+    glob: GlobMatcher,
+}
+
+impl PartialEq for RefPattern {
+    fn eq(&self, other: &Self) -> bool {
+        self.text == other.text
+    }
+}
+
+impl RefPattern {
+    /// Reads a pattern.
+    ///
+    /// # Errors
+    /// [`Code::ConfigInvalid`] when the kind is unknown, the glob is malformed or over 200 bytes.
+    pub fn parse(text: &str) -> Result<Self, Refusal> {
+        let refuse = |why: &str| {
+            Refusal::new(Code::ConfigInvalid, format!("{text:?} is no pattern of refs: {why}"), "write a pattern such as branch:main, tag:v* or pr:*")
+        };
+        let (kind, glob) = text.split_once(':').ok_or_else(|| refuse("the kind is missing"))?;
+        let kind = RefKind::parse(kind).ok_or_else(|| refuse("the kind is branch, tag or pr"))?;
+        if glob.is_empty() || glob.len() > crate::git_ref::REF_NAME_BYTES_MAX {
+            return Err(refuse("the name is empty or too long"));
+        }
+        let glob = GlobBuilder::new(glob).literal_separator(false).build().map_err(|e| refuse(&e.kind().to_string()))?;
+        Ok(Self { text: text.to_owned(), kind, glob: glob.compile_matcher() })
+    }
+
+    /// Whether the pattern holds for a ref.
+    pub fn matches(&self, git_ref: &GitRef) -> bool {
+        self.kind == git_ref.kind() && self.glob.is_match(git_ref.name())
+    }
+
+    /// The pattern as written.
+    pub fn as_str(&self) -> &str {
+        &self.text
+    }
+}
+
+/// A stage's name, or a template of one in which `{ref}` stands for the ref's slug.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct StageTemplate(String);
+
+impl StageTemplate {
+    /// Reads a template.
+    ///
+    /// # Errors
+    /// [`Code::ConfigInvalid`] if no stage name can come of it.
+    pub fn parse(text: &str) -> Result<Self, Refusal> {
+        let longest_slug = "a".repeat(32);
+        match StageName::parse(&text.replace("{ref}", &longest_slug)) {
+            Ok(_) => Ok(Self(text.to_owned())),
+            Err(e) => Err(Refusal::new(
+                Code::ConfigInvalid,
+                format!("{text:?} is no stage: {e}"),
+                "name a stage such as staging, or a template such as pr-{ref} ({ref} takes up to 32 characters)",
+            )),
+        }
+    }
+
+    /// Whether every ref gets a stage of its own.
+    pub fn is_per_ref(&self) -> bool {
+        self.0.contains("{ref}")
+    }
+
+    /// The stage for a ref.
+    ///
+    /// # Errors
+    /// [`Code::RefUnmatched`] when the ref's slug cannot stand in this place of a stage's name.
+    pub fn stage(&self, git_ref: &GitRef) -> Result<StageName, Refusal> {
+        StageName::parse(&self.0.replace("{ref}", &git_ref.slug())).map_err(|e| {
+            Refusal::new(Code::RefUnmatched, e.to_string(), "begin the rule's stage with a letter, such as b-{ref}")
+        })
+    }
+
+    /// The template as written.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+/// One rule: what matches goes to this stage by this profile.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Rule {
+    /// Which refs.
+    pub pattern: RefPattern,
+    /// To which stage.
+    pub stage: StageTemplate,
+    /// How.
+    pub profile: ProfileName,
+    /// A preview's life in hours, counted anew from each upload; `None` for a stage that stays.
+    pub ttl_h: Option<u32>,
+}
+
+/// A service: its rules, the first match wins.
+#[derive(Debug, Clone, PartialEq)]
+pub struct ServiceConfig {
+    /// The service.
+    pub service: ServiceName,
+    /// In order.
+    pub rules: Vec<Rule>,
+}
+
+/// What a rule says of one ref.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Route {
+    /// The stage.
+    pub stage: StageName,
+    /// The profile.
+    pub profile: ProfileName,
+    /// A preview's life in hours.
+    pub ttl_h: Option<u32>,
+}
+
+impl ServiceConfig {
+    /// Most rules of one service.
+    pub const RULES_MAX: usize = 50;
+    /// Longest life of a preview: 90 days.
+    pub const TTL_H_MAX: u32 = 24 * 90;
+
+    /// Where a ref goes.
+    ///
+    /// # Errors
+    /// [`Code::RefUnmatched`] when no rule matches.
+    pub fn route(&self, git_ref: &GitRef) -> Result<Route, Refusal> {
+        let rule = self.rules.iter().find(|rule| rule.pattern.matches(git_ref)).ok_or_else(|| {
+            let patterns: Vec<&str> = self.rules.iter().map(|r| r.pattern.as_str()).collect();
+            Refusal::new(
+                Code::RefUnmatched,
+                format!("no rule of {} matches {git_ref}; its rules are {}", self.service, patterns.join(", ")),
+                "add a rule for this ref to the service's configuration, or upload under a ref that has one",
+            )
+        })?;
+        Ok(Route { stage: rule.stage.stage(git_ref)?, profile: rule.profile.clone(), ttl_h: rule.ttl_h })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn config(rules: &[(&str, &str)]) -> ServiceConfig {
+        let rules = rules.iter().map(|(pattern, stage)| Rule {
+            pattern: RefPattern::parse(pattern).unwrap(),
+            stage: StageTemplate::parse(stage).unwrap(),
+            profile: ProfileName::parse("p").unwrap(),
+            ttl_h: None,
+        });
+        ServiceConfig { service: ServiceName::parse("orders").unwrap(), rules: rules.collect() }
+    }
+
+    fn stage(config: &ServiceConfig, git_ref: &str) -> Result<String, Code> {
+        config.route(&GitRef::parse(git_ref).unwrap()).map(|r| r.stage.to_string()).map_err(|r| r.code)
+    }
+
+    #[test]
+    fn the_first_rule_that_matches_wins() {
+        let config = config(&[("branch:main", "staging"), ("tag:v*", "production"), ("pr:*", "pr-{ref}"), ("branch:*", "b-{ref}")]);
+        assert_eq!(stage(&config, "branch:main").unwrap(), "staging");
+        assert_eq!(stage(&config, "tag:v1.0").unwrap(), "production");
+        assert_eq!(stage(&config, "pr:42").unwrap(), "pr-42");
+        assert!(stage(&config, "branch:feature/x").unwrap().starts_with("b-feature-x-"));
+        assert_eq!(stage(&config, "tag:1.0"), Err(Code::RefUnmatched));
+    }
+
+    #[test]
+    fn promise_9_a_pull_request_never_matches_a_branch_rule() {
+        let config = config(&[("branch:*", "production")]);
+        assert_eq!(stage(&config, "pr:1"), Err(Code::RefUnmatched));
+    }
+
+    #[test]
+    fn patterns_and_stages_are_checked() {
+        for bad in ["main", "branch:", "commit:x", "branch:[", &format!("branch:{}", "x".repeat(300))] {
+            assert!(RefPattern::parse(bad).is_err(), "{bad}");
+        }
+        for bad in ["", "Prod", "{ref}-", "x-{ref}-with-a-very-long-tail-behind-it", "a/b"] {
+            assert!(StageTemplate::parse(bad).is_err(), "{bad}");
+        }
+    }
+}

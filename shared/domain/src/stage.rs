@@ -1,0 +1,224 @@
+//! The head of a stage: what runs there, which rollout is under way, which one waits.
+//!
+//! All rollouts of a stage meet here, one at a time; every change of a head is a pure function whose
+//! result is saved on the condition that nobody else has changed it.
+
+use crate::digest::Digest;
+use crate::ids::{ReleaseId, RolloutId};
+use crate::names::{ProfileName, ServiceName, StageName};
+use crate::target::Target;
+use jiff::{SignedDuration, Timestamp};
+use std::collections::BTreeMap;
+
+/// What runs at one target, as the last rollout that touched it left it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Running {
+    /// The release that the last rollout brought, or tried to.
+    pub release: ReleaseId,
+    /// Its package.
+    pub package: Digest,
+    /// The rollout.
+    pub rollout: RolloutId,
+    /// The deployment's state by name: what runs is the release only if this is `succeeded`.
+    pub status: String,
+    /// When the deployment ended.
+    pub at: Timestamp,
+}
+
+/// The head of a stage.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct StageHead {
+    /// The service.
+    pub service: ServiceName,
+    /// The stage.
+    pub stage: StageName,
+    /// The profile its newest rollout went by.
+    pub profile: ProfileName,
+    /// The rollout that may act.
+    pub active: Option<RolloutId>,
+    /// The rollout that acts next; a newer one takes its place.
+    pub queued: Option<RolloutId>,
+    /// The newest rollout ever accepted here: an older one comes too late.
+    pub newest: Option<RolloutId>,
+    /// The release of the last rollout that succeeded everywhere.
+    pub stable: Option<ReleaseId>,
+    /// What runs where.
+    pub targets: BTreeMap<Target, Running>,
+    /// A preview's end, unless a newer upload comes; `None` for a stage that stays.
+    pub expires_at: Option<Timestamp>,
+}
+
+/// What a head says to a new rollout.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Admission {
+    /// It may act at once.
+    Active,
+    /// It acts after the active one, or instead of it if that has not begun.
+    Queued,
+    /// A newer one was accepted before it.
+    OutOfDate {
+        /// The newer one.
+        by: RolloutId,
+    },
+}
+
+/// What a head says to a rollout that asks where it stands.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Place {
+    /// It is the active one and nothing waits behind it.
+    Active,
+    /// It is the active one and a newer one waits.
+    ActiveWithSuccessor(RolloutId),
+    /// It waits.
+    Queued,
+    /// It was replaced by a newer one, or was never let in.
+    Replaced(Option<RolloutId>),
+}
+
+impl StageHead {
+    /// The head of a stage that nothing was ever rolled out to.
+    pub fn new(service: ServiceName, stage: StageName, profile: ProfileName) -> Self {
+        Self {
+            service,
+            stage,
+            profile,
+            active: None,
+            queued: None,
+            newest: None,
+            stable: None,
+            targets: BTreeMap::new(),
+            expires_at: None,
+        }
+    }
+
+    /// Lets a rollout in. The same rollout again finds the place it has.
+    pub fn admit(&mut self, rollout: RolloutId) -> Admission {
+        match self.newest {
+            Some(newest) if newest > rollout => return Admission::OutOfDate { by: newest },
+            Some(newest) if newest == rollout && self.active == Some(rollout) => return Admission::Active,
+            Some(newest) if newest == rollout && self.queued == Some(rollout) => return Admission::Queued,
+            _ => self.newest = Some(rollout),
+        }
+        if self.active.is_none() {
+            self.active = Some(rollout);
+            Admission::Active
+        } else {
+            self.queued = Some(rollout);
+            Admission::Queued
+        }
+    }
+
+    /// Counts a preview's life anew from `now`, or ends it for a stage that stays.
+    pub fn renew(&mut self, now: Timestamp, ttl_h: Option<u32>) {
+        self.expires_at = ttl_h.map(|h| now.saturating_add(SignedDuration::from_hours(h.into())).unwrap_or(Timestamp::MAX));
+    }
+
+    /// Where a rollout stands.
+    pub fn place(&self, rollout: RolloutId) -> Place {
+        if self.active == Some(rollout) {
+            match self.queued {
+                Some(next) => Place::ActiveWithSuccessor(next),
+                None => Place::Active,
+            }
+        } else if self.queued == Some(rollout) {
+            Place::Queued
+        } else {
+            Place::Replaced(self.queued.or(self.active).or(self.newest).filter(|other| *other > rollout))
+        }
+    }
+
+    /// Takes a rollout out and lets the next one act; returns that one.
+    pub fn leave(&mut self, rollout: RolloutId) -> Option<RolloutId> {
+        if self.queued == Some(rollout) {
+            self.queued = None;
+        }
+        if self.active == Some(rollout) {
+            self.active = self.queued.take();
+            return self.active;
+        }
+        None
+    }
+
+    /// Whether the preview's life is over and something is left to remove.
+    pub fn is_expired(&self, now: Timestamp) -> bool {
+        self.expires_at.is_some_and(|end| end <= now) && !self.targets.is_empty()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn id(second: i64) -> RolloutId {
+        RolloutId::derive(Timestamp::from_second(second).unwrap(), &["r"])
+    }
+
+    fn head() -> StageHead {
+        StageHead::new(ServiceName::parse("s").unwrap(), StageName::parse("t").unwrap(), ProfileName::parse("p").unwrap())
+    }
+
+    #[test]
+    fn one_acts_one_waits_and_a_newer_one_takes_the_waiting_ones_place() {
+        let mut head = head();
+        assert_eq!(head.admit(id(1)), Admission::Active);
+        assert_eq!(head.admit(id(2)), Admission::Queued);
+        assert_eq!(head.admit(id(3)), Admission::Queued);
+        assert_eq!(head.place(id(1)), Place::ActiveWithSuccessor(id(3)));
+        assert_eq!(head.place(id(2)), Place::Replaced(Some(id(3))));
+        assert_eq!(head.place(id(3)), Place::Queued);
+        assert_eq!(head.leave(id(1)), Some(id(3)));
+        assert_eq!(head.place(id(3)), Place::Active);
+        assert_eq!(head.leave(id(3)), None);
+        assert_eq!(head.active, None);
+    }
+
+    #[test]
+    fn s02_an_older_upload_that_comes_late_is_out_of_date() {
+        let mut head = head();
+        head.admit(id(2));
+        assert_eq!(head.admit(id(1)), Admission::OutOfDate { by: id(2) });
+        head.leave(id(2));
+        assert_eq!(head.admit(id(1)), Admission::OutOfDate { by: id(2) });
+    }
+
+    #[test]
+    fn promise_6_the_same_rollout_again_changes_nothing() {
+        let mut head = head();
+        head.admit(id(1));
+        head.admit(id(2));
+        let before = head.clone();
+        assert_eq!(head.admit(id(2)), Admission::Queued);
+        assert_eq!(head.admit(id(1)), Admission::OutOfDate { by: id(2) });
+        assert_eq!(head, before);
+    }
+
+    #[test]
+    fn leaving_twice_does_not_put_out_the_next_one() {
+        let mut head = head();
+        head.admit(id(1));
+        head.admit(id(2));
+        head.leave(id(1));
+        assert_eq!(head.leave(id(1)), None);
+        assert_eq!(head.active, Some(id(2)));
+    }
+
+    #[test]
+    fn q12_a_preview_expires_by_the_clock_and_only_if_something_is_left() {
+        let at = |s| Timestamp::from_second(s).unwrap();
+        let mut head = head();
+        head.renew(at(0), Some(1));
+        assert!(!head.is_expired(at(9_999)), "nothing was ever deployed");
+        let running = Running {
+            release: ReleaseId::derive(at(0), &["r"]),
+            package: Digest::of(b"p"),
+            rollout: id(1),
+            status: "succeeded".into(),
+            at: at(0),
+        };
+        head.targets.insert(Target::parse("000000000000/eu-west-1").unwrap(), running);
+        assert!(!head.is_expired(at(3_599)));
+        assert!(head.is_expired(at(3_600)));
+        head.renew(at(3_600), None);
+        assert!(!head.is_expired(at(999_999_999)));
+    }
+}

@@ -1,0 +1,108 @@
+//! The key of an upload: the only thing that says which service and ref an upload is for.
+//!
+//! IAM and the bucket policy restrict which keys a CI role may write; nothing inside the upload is
+//! ever asked. A pull request's artifact cannot name its way to production.
+
+use crate::code::{Code, Refusal};
+use crate::git_ref::{GitRef, RefKind};
+use crate::names::ServiceName;
+
+/// The prefix of every upload's key.
+pub const INCOMING: &str = "incoming/";
+
+/// Longest key S3 allows, in bytes.
+pub const KEY_BYTES_MAX: usize = 1_024;
+
+/// What a key says: `incoming/<service>/<branch|tag|pr>/<ref…>/<build>.zip`. The ref may contain
+/// slashes; the last segment is the build.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct UploadKey {
+    /// The service the upload is for.
+    pub service: ServiceName,
+    /// What it was built from.
+    pub git_ref: GitRef,
+    /// What CI calls this build: a commit, a run number.
+    pub build: String,
+}
+
+const FORM: &str = "upload to incoming/<service>/<branch|tag|pr>/<ref>/<build>.zip, for example incoming/orders/branch/main/4f2a9c1.zip";
+
+impl UploadKey {
+    /// Reads a key that has been decoded (S3 events carry keys URL-encoded).
+    ///
+    /// # Errors
+    /// [`Code::KeyMalformed`] with the part that is wrong.
+    pub fn parse(key: &str) -> Result<Self, Refusal> {
+        let refuse = |what: String| Refusal::new(Code::KeyMalformed, what, FORM).at(shown(key));
+        if key.len() > KEY_BYTES_MAX {
+            return Err(refuse(format!("the key has {} bytes; S3 allows {KEY_BYTES_MAX}", key.len())));
+        }
+        let path = key.strip_prefix(INCOMING).ok_or_else(|| refuse("the key does not begin with incoming/".into()))?;
+        let mut parts = path.splitn(3, '/');
+        let (service, kind, rest) = match (parts.next(), parts.next(), parts.next()) {
+            (Some(service), Some(kind), Some(rest)) => (service, kind, rest),
+            _ => return Err(refuse("the key has too few parts".into())),
+        };
+        let (name, file) = rest.rsplit_once('/').ok_or_else(|| refuse("the key names no build".into()))?;
+        let build = file.strip_suffix(".zip").ok_or_else(|| refuse("the key does not end with .zip".into()))?;
+        let build_ok = (1..=100).contains(&build.len())
+            && build.bytes().all(|b| b.is_ascii_alphanumeric() || b"._-+".contains(&b))
+            && !build.starts_with('.');
+        if !build_ok {
+            return Err(refuse("a build is 1 to 100 letters, digits, dots, plus signs, hyphens and underscores, not beginning with a dot".into()));
+        }
+        let kind = RefKind::parse(kind).ok_or_else(|| refuse("the ref's kind is not branch, tag or pr".into()))?;
+        Ok(Self {
+            service: ServiceName::parse(service).map_err(|e| refuse(e.to_string()))?,
+            git_ref: GitRef::new(kind, name).ok_or_else(|| refuse("git allows no ref of this name".into()))?,
+            build: build.to_owned(),
+        })
+    }
+
+    /// The key this was read from.
+    pub fn to_key(&self) -> String {
+        format!("{INCOMING}{}/{}/{}/{}.zip", self.service, self.git_ref.kind().as_str(), self.git_ref.name(), self.build)
+    }
+}
+
+/// A key as it may be shown: control characters escaped.
+fn shown(key: &str) -> String {
+    key.chars().flat_map(|c| if c.is_control() { c.escape_default().collect::<Vec<_>>() } else { vec![c] }).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    #[test]
+    fn a_ref_may_contain_slashes_and_the_last_segment_is_the_build() {
+        let key = UploadKey::parse("incoming/orders/branch/feature/a/b/4f2a9c1.zip").unwrap();
+        assert_eq!(key.service.as_str(), "orders");
+        assert_eq!(key.git_ref.to_string(), "branch:feature/a/b");
+        assert_eq!(key.build, "4f2a9c1");
+    }
+
+    #[test]
+    fn s04_keys_of_a_wrong_form_are_refused_with_the_right_form() {
+        for bad in [
+            "", "incoming/", "orders/branch/main/1.zip", "incoming/orders/branch/1.zip", "incoming/orders/branch/main/1",
+            "incoming/orders/branch/main/.zip", "incoming/Orders/branch/main/1.zip", "incoming/orders/commit/main/1.zip",
+            "incoming/orders/branch/../../x/1.zip", "incoming/orders/pr/x/1.zip", "incoming//branch/main/1.zip",
+            "incoming/orders/branch/main/a b.zip", "incoming/orders/branch/main%2Fx/..zip", "incoming/orders/branch//1.zip",
+        ] {
+            let refusal = UploadKey::parse(bad).expect_err(bad);
+            assert_eq!(refusal.code, Code::KeyMalformed, "{bad}");
+            assert!(refusal.fix.contains("incoming/<service>"), "{bad}");
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn no_key_panics_and_an_accepted_one_reads_back(key in "(incoming/)?[a-z/.%+ ü\\PC]{0,60}(/[a-z0-9]{1,5}\\.zip)?") {
+            if let Ok(parsed) = UploadKey::parse(&key) {
+                prop_assert_eq!(UploadKey::parse(&parsed.to_key()), Ok(parsed));
+            }
+        }
+    }
+}
