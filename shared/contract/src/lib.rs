@@ -1,1 +1,13 @@
-//! Nothing yet.
+//! What the HTTP API says: the bodies of its requests and replies, used by the `api` function that
+//! writes them and by the `flotilla` command that reads them.
+//!
+//! These are types of their own: neither the table's items nor the domain's values. A field may be added
+//! at any time; one is never renamed or given another meaning under `/v1`.
+
+pub mod config;
+pub mod problem;
+pub mod views;
+
+pub use config::{AccountConfig, ProfileConfig, RuleConfig, ServiceConfigDoc};
+pub use problem::Problem;
+pub use views::*;

@@ -54,7 +54,8 @@ impl GitRef {
         let segments_ok = name
             .split('/')
             .all(|s| !s.is_empty() && !s.starts_with('.') && !s.ends_with(".lock") && !s.contains(".."));
-        let characters_ok = !name.chars().any(|c| c.is_control() || c.is_whitespace() || "~^:?*[\\".contains(c));
+        let characters_ok =
+            !name.chars().any(|c| c.is_control() || c.is_whitespace() || "~^:?*[\\".contains(c));
         let number_ok = kind != RefKind::Pr || (name.len() <= 10 && name.bytes().all(|b| b.is_ascii_digit()));
         (name.len() <= REF_NAME_BYTES_MAX && segments_ok && characters_ok && number_ok)
             .then(|| Self { kind, name: name.to_owned() })
@@ -120,8 +121,21 @@ mod tests {
         for good in ["branch:main", "branch:feature/x", "tag:v1.2.3", "pr:42", "branch:ünï"] {
             assert_eq!(GitRef::parse(good).expect(good).to_string(), good);
         }
-        for bad in ["main", "branch:", "branch:a//b", "branch:../x", "branch:a/..", "branch:.x", "branch:a b",
-            "branch:a*", "pr:x", "pr:", "pr:12345678901", "commit:abc", "branch:a\u{0}b"] {
+        for bad in [
+            "main",
+            "branch:",
+            "branch:a//b",
+            "branch:../x",
+            "branch:a/..",
+            "branch:.x",
+            "branch:a b",
+            "branch:a*",
+            "pr:x",
+            "pr:",
+            "pr:12345678901",
+            "commit:abc",
+            "branch:a\u{0}b",
+        ] {
             assert!(GitRef::parse(bad).is_none(), "{bad}");
         }
     }

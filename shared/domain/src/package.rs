@@ -93,6 +93,8 @@ impl Package {
     pub fn digest_of(template: &Digest, assets: impl Iterator<Item = Digest>) -> Digest {
         let mut assets: Vec<String> = assets.map(|digest| digest.to_string()).collect();
         assets.sort();
-        Digest::of(format!("flotilla package 1\ntemplate {template}\nassets {}\n", assets.join(" ")).as_bytes())
+        Digest::of(
+            format!("flotilla package 1\ntemplate {template}\nassets {}\n", assets.join(" ")).as_bytes(),
+        )
     }
 }

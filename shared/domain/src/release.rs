@@ -1,11 +1,11 @@
 //! One package of one service as uploaded once.
 
+use crate::code::Refusal;
 use crate::digest::Digest;
 use crate::git_ref::GitRef;
 use crate::ids::{ReleaseId, RolloutId, UploadId};
 use crate::names::ServiceName;
 use crate::package::Package;
-use crate::code::Refusal;
 use jiff::Timestamp;
 
 /// The object version that an upload is: pinned on first sight and read by its version from then on.

@@ -27,14 +27,21 @@ impl RefPattern {
     /// [`Code::ConfigInvalid`] when the kind is unknown, the glob is malformed or over 200 bytes.
     pub fn parse(text: &str) -> Result<Self, Refusal> {
         let refuse = |why: &str| {
-            Refusal::new(Code::ConfigInvalid, format!("{text:?} is no pattern of refs: {why}"), "write a pattern such as branch:main, tag:v* or pr:*")
+            Refusal::new(
+                Code::ConfigInvalid,
+                format!("{text:?} is no pattern of refs: {why}"),
+                "write a pattern such as branch:main, tag:v* or pr:*",
+            )
         };
         let (kind, glob) = text.split_once(':').ok_or_else(|| refuse("the kind is missing"))?;
         let kind = RefKind::parse(kind).ok_or_else(|| refuse("the kind is branch, tag or pr"))?;
         if glob.is_empty() || glob.len() > crate::git_ref::REF_NAME_BYTES_MAX {
             return Err(refuse("the name is empty or too long"));
         }
-        let glob = GlobBuilder::new(glob).literal_separator(false).build().map_err(|e| refuse(&e.kind().to_string()))?;
+        let glob = GlobBuilder::new(glob)
+            .literal_separator(false)
+            .build()
+            .map_err(|e| refuse(&e.kind().to_string()))?;
         Ok(Self { text: text.to_owned(), kind, glob: glob.compile_matcher() })
     }
 
@@ -81,7 +88,11 @@ impl StageTemplate {
     /// [`Code::RefUnmatched`] when the ref's slug cannot stand in this place of a stage's name.
     pub fn stage(&self, git_ref: &GitRef) -> Result<StageName, Refusal> {
         StageName::parse(&self.0.replace("{ref}", &git_ref.slug())).map_err(|e| {
-            Refusal::new(Code::RefUnmatched, e.to_string(), "begin the rule's stage with a letter, such as b-{ref}")
+            Refusal::new(
+                Code::RefUnmatched,
+                e.to_string(),
+                "begin the rule's stage with a letter, such as b-{ref}",
+            )
         })
     }
 
@@ -139,7 +150,11 @@ impl ServiceConfig {
             let patterns: Vec<&str> = self.rules.iter().map(|r| r.pattern.as_str()).collect();
             Refusal::new(
                 Code::RefUnmatched,
-                format!("no rule of {} matches {git_ref}; its rules are {}", self.service, patterns.join(", ")),
+                format!(
+                    "no rule of {} matches {git_ref}; its rules are {}",
+                    self.service,
+                    patterns.join(", ")
+                ),
                 "add a rule for this ref to the service's configuration, or upload under a ref that has one",
             )
         })?;
@@ -167,7 +182,12 @@ mod tests {
 
     #[test]
     fn the_first_rule_that_matches_wins() {
-        let config = config(&[("branch:main", "staging"), ("tag:v*", "production"), ("pr:*", "pr-{ref}"), ("branch:*", "b-{ref}")]);
+        let config = config(&[
+            ("branch:main", "staging"),
+            ("tag:v*", "production"),
+            ("pr:*", "pr-{ref}"),
+            ("branch:*", "b-{ref}"),
+        ]);
         assert_eq!(stage(&config, "branch:main").unwrap(), "staging");
         assert_eq!(stage(&config, "tag:v1.0").unwrap(), "production");
         assert_eq!(stage(&config, "pr:42").unwrap(), "pr-42");

@@ -110,7 +110,8 @@ impl StageHead {
 
     /// Counts a preview's life anew from `now`, or ends it for a stage that stays.
     pub fn renew(&mut self, now: Timestamp, ttl_h: Option<u32>) {
-        self.expires_at = ttl_h.map(|h| now.saturating_add(SignedDuration::from_hours(h.into())).unwrap_or(Timestamp::MAX));
+        self.expires_at =
+            ttl_h.map(|h| now.saturating_add(SignedDuration::from_hours(h.into())).unwrap_or(Timestamp::MAX));
     }
 
     /// Where a rollout stands.
@@ -154,7 +155,11 @@ mod tests {
     }
 
     fn head() -> StageHead {
-        StageHead::new(ServiceName::parse("s").unwrap(), StageName::parse("t").unwrap(), ProfileName::parse("p").unwrap())
+        StageHead::new(
+            ServiceName::parse("s").unwrap(),
+            StageName::parse("t").unwrap(),
+            ProfileName::parse("p").unwrap(),
+        )
     }
 
     #[test]

@@ -37,37 +37,50 @@ impl UploadKey {
         if key.len() > KEY_BYTES_MAX {
             return Err(refuse(format!("the key has {} bytes; S3 allows {KEY_BYTES_MAX}", key.len())));
         }
-        let path = key.strip_prefix(INCOMING).ok_or_else(|| refuse("the key does not begin with incoming/".into()))?;
+        let path = key
+            .strip_prefix(INCOMING)
+            .ok_or_else(|| refuse("the key does not begin with incoming/".into()))?;
         let mut parts = path.splitn(3, '/');
         let (service, kind, rest) = match (parts.next(), parts.next(), parts.next()) {
             (Some(service), Some(kind), Some(rest)) => (service, kind, rest),
             _ => return Err(refuse("the key has too few parts".into())),
         };
         let (name, file) = rest.rsplit_once('/').ok_or_else(|| refuse("the key names no build".into()))?;
-        let build = file.strip_suffix(".zip").ok_or_else(|| refuse("the key does not end with .zip".into()))?;
+        let build =
+            file.strip_suffix(".zip").ok_or_else(|| refuse("the key does not end with .zip".into()))?;
         let build_ok = (1..=100).contains(&build.len())
             && build.bytes().all(|b| b.is_ascii_alphanumeric() || b"._-+".contains(&b))
             && !build.starts_with('.');
         if !build_ok {
             return Err(refuse("a build is 1 to 100 letters, digits, dots, plus signs, hyphens and underscores, not beginning with a dot".into()));
         }
-        let kind = RefKind::parse(kind).ok_or_else(|| refuse("the ref's kind is not branch, tag or pr".into()))?;
+        let kind =
+            RefKind::parse(kind).ok_or_else(|| refuse("the ref's kind is not branch, tag or pr".into()))?;
         Ok(Self {
             service: ServiceName::parse(service).map_err(|e| refuse(e.to_string()))?,
-            git_ref: GitRef::new(kind, name).ok_or_else(|| refuse("git allows no ref of this name".into()))?,
+            git_ref: GitRef::new(kind, name)
+                .ok_or_else(|| refuse("git allows no ref of this name".into()))?,
             build: build.to_owned(),
         })
     }
 
     /// The key this was read from.
     pub fn to_key(&self) -> String {
-        format!("{INCOMING}{}/{}/{}/{}.zip", self.service, self.git_ref.kind().as_str(), self.git_ref.name(), self.build)
+        format!(
+            "{INCOMING}{}/{}/{}/{}.zip",
+            self.service,
+            self.git_ref.kind().as_str(),
+            self.git_ref.name(),
+            self.build
+        )
     }
 }
 
 /// A key as it may be shown: control characters escaped.
 fn shown(key: &str) -> String {
-    key.chars().flat_map(|c| if c.is_control() { c.escape_default().collect::<Vec<_>>() } else { vec![c] }).collect()
+    key.chars()
+        .flat_map(|c| if c.is_control() { c.escape_default().collect::<Vec<_>>() } else { vec![c] })
+        .collect()
 }
 
 #[cfg(test)]
@@ -86,10 +99,20 @@ mod tests {
     #[test]
     fn s04_keys_of_a_wrong_form_are_refused_with_the_right_form() {
         for bad in [
-            "", "incoming/", "orders/branch/main/1.zip", "incoming/orders/branch/1.zip", "incoming/orders/branch/main/1",
-            "incoming/orders/branch/main/.zip", "incoming/Orders/branch/main/1.zip", "incoming/orders/commit/main/1.zip",
-            "incoming/orders/branch/../../x/1.zip", "incoming/orders/pr/x/1.zip", "incoming//branch/main/1.zip",
-            "incoming/orders/branch/main/a b.zip", "incoming/orders/branch/main%2Fx/..zip", "incoming/orders/branch//1.zip",
+            "",
+            "incoming/",
+            "orders/branch/main/1.zip",
+            "incoming/orders/branch/1.zip",
+            "incoming/orders/branch/main/1",
+            "incoming/orders/branch/main/.zip",
+            "incoming/Orders/branch/main/1.zip",
+            "incoming/orders/commit/main/1.zip",
+            "incoming/orders/branch/../../x/1.zip",
+            "incoming/orders/pr/x/1.zip",
+            "incoming//branch/main/1.zip",
+            "incoming/orders/branch/main/a b.zip",
+            "incoming/orders/branch/main%2Fx/..zip",
+            "incoming/orders/branch//1.zip",
         ] {
             let refusal = UploadKey::parse(bad).expect_err(bad);
             assert_eq!(refusal.code, Code::KeyMalformed, "{bad}");

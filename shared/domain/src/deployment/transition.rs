@@ -126,8 +126,14 @@ impl Deployment {
             Standing::InReview => State::Planning(ChangeSetKind::Create),
             Standing::Stable => State::Planning(ChangeSetKind::Update),
             Standing::NeverStable => State::Clearing,
-            Standing::RollbackFailed => State::Failed(stuck_cause(&status, "continue its rollback (aws cloudformation continue-update-rollback)")),
-            Standing::DeleteFailed => State::Failed(stuck_cause(&status, "finish its deletion (aws cloudformation delete-stack, retaining what cannot go)")),
+            Standing::RollbackFailed => State::Failed(stuck_cause(
+                &status,
+                "continue its rollback (aws cloudformation continue-update-rollback)",
+            )),
+            Standing::DeleteFailed => State::Failed(stuck_cause(
+                &status,
+                "finish its deletion (aws cloudformation delete-stack, retaining what cannot go)",
+            )),
             Standing::Gone => State::Planning(ChangeSetKind::Create),
         }
     }
@@ -164,7 +170,10 @@ impl Deployment {
         }
         State::Failed(Cause::new(
             Code::ChangeSetRefused,
-            format!("{} change sets were made and each became obsolete before it could be executed", self.attempt),
+            format!(
+                "{} change sets were made and each became obsolete before it could be executed",
+                self.attempt
+            ),
             "another actor keeps changing this stack; stop it, then start the rollout again",
         ))
     }
@@ -173,13 +182,20 @@ impl Deployment {
         Cause::new(
             Code::DeadlinePassed,
             format!("the deployment was {} since {}", self.state.name(), self.entered_at),
-            format!("look at stack {} in {}, then start the rollout again", self.spec.stack, self.id.target.region),
+            format!(
+                "look at stack {} in {}, then start the rollout again",
+                self.spec.stack, self.id.target.region
+            ),
         )
     }
 }
 
 fn stuck_cause(status: &str, how: &str) -> Cause {
-    Cause::new(Code::StackStuck, format!("the stack is {status}"), format!("{how}, then start the rollout again"))
+    Cause::new(
+        Code::StackStuck,
+        format!("the stack is {status}"),
+        format!("{how}, then start the rollout again"),
+    )
 }
 
 fn replaced_cause() -> Cause {

@@ -72,10 +72,24 @@ fn way(deployment: Deployment, events: impl IntoIterator<Item = Event>) -> (Stri
 
 #[test]
 fn an_update_goes_straight_through() {
-    let events = [Event::LeaseTaken, seen("UPDATE_COMPLETE"), Event::Acted, Event::PlanPending, ready(), Event::Allowed,
-        Event::Acted, seen("UPDATE_IN_PROGRESS"), seen("UPDATE_COMPLETE_CLEANUP_IN_PROGRESS"), seen("UPDATE_COMPLETE"), Event::CodeProven];
+    let events = [
+        Event::LeaseTaken,
+        seen("UPDATE_COMPLETE"),
+        Event::Acted,
+        Event::PlanPending,
+        ready(),
+        Event::Allowed,
+        Event::Acted,
+        seen("UPDATE_IN_PROGRESS"),
+        seen("UPDATE_COMPLETE_CLEANUP_IN_PROGRESS"),
+        seen("UPDATE_COMPLETE"),
+        Event::CodeProven,
+    ];
     let (way, end) = way(deploy(), events);
-    assert_eq!(way, "waiting inspecting planning planning planning planned executing executing executing executing verifying succeeded");
+    assert_eq!(
+        way,
+        "waiting inspecting planning planning planning planned executing executing executing executing verifying succeeded"
+    );
     assert_eq!(end.state, State::Succeeded { changed: true });
     assert_eq!(end.attempt, 1);
 }
@@ -85,7 +99,10 @@ fn c01_a_stack_in_review_or_none_gets_a_change_set_of_type_create() {
     for event in [seen("REVIEW_IN_PROGRESS"), gone(), seen("DELETE_COMPLETE")] {
         let (_, end) = way(deploy(), [Event::LeaseTaken, event]);
         assert_eq!(end.state, State::Planning(ChangeSetKind::Create));
-        assert_eq!(end.due(), [Command::CreateChangeSet { name: end.change_set_name(), kind: ChangeSetKind::Create }]);
+        assert_eq!(
+            end.due(),
+            [Command::CreateChangeSet { name: end.change_set_name(), kind: ChangeSetKind::Create }]
+        );
     }
 }
 
@@ -94,8 +111,11 @@ fn c02_a_stack_that_never_was_stable_is_deleted_by_its_id_and_made_anew() {
     for status in ["ROLLBACK_COMPLETE", "ROLLBACK_FAILED", "CREATE_FAILED"] {
         let (_, clearing) = way(deploy(), [Event::LeaseTaken, seen(status)]);
         assert_eq!(clearing.state, State::Clearing);
-        assert!(matches!(&clearing.due()[..], [Command::DeleteStack { stack_id, .. }] if stack_id == "stack-1"));
-        let (names, end) = way(clearing, [Event::Acted, seen("DELETE_IN_PROGRESS"), seen("DELETE_COMPLETE"), gone()]);
+        assert!(
+            matches!(&clearing.due()[..], [Command::DeleteStack { stack_id, .. }] if stack_id == "stack-1")
+        );
+        let (names, end) =
+            way(clearing, [Event::Acted, seen("DELETE_IN_PROGRESS"), seen("DELETE_COMPLETE"), gone()]);
         assert_eq!(names, "clearing clearing clearing inspecting planning");
         assert_eq!(end.state, State::Planning(ChangeSetKind::Create));
     }
@@ -103,7 +123,14 @@ fn c02_a_stack_that_never_was_stable_is_deleted_by_its_id_and_made_anew() {
 
 #[test]
 fn c05_a_rollback_is_explained_before_it_is_reported() {
-    let events = [Event::LeaseTaken, seen("CREATE_COMPLETE"), ready(), Event::Allowed, seen("UPDATE_ROLLBACK_COMPLETE"), Event::CauseFound(cause())];
+    let events = [
+        Event::LeaseTaken,
+        seen("CREATE_COMPLETE"),
+        ready(),
+        Event::Allowed,
+        seen("UPDATE_ROLLBACK_COMPLETE"),
+        Event::CauseFound(cause()),
+    ];
     let (names, end) = way(deploy(), events);
     assert_eq!(names, "waiting inspecting planning planned executing explaining rolled_back");
     assert_eq!(end.state.cause(), Some(&cause()));
@@ -120,7 +147,12 @@ fn c06_c11_anothers_operation_is_waited_for() {
 
 #[test]
 fn c15_nothing_to_change_is_verified_and_succeeds_without_change() {
-    let events = [Event::LeaseTaken, seen("CREATE_COMPLETE"), Event::PlanEmpty { stack_id: "stack-1".into() }, Event::CodeProven];
+    let events = [
+        Event::LeaseTaken,
+        seen("CREATE_COMPLETE"),
+        Event::PlanEmpty { stack_id: "stack-1".into() },
+        Event::CodeProven,
+    ];
     let (names, end) = way(deploy(), events);
     assert_eq!(names, "waiting inspecting planning verifying succeeded");
     assert_eq!(end.state, State::Succeeded { changed: false });
@@ -141,7 +173,11 @@ fn c20_a_stale_plan_is_made_again_under_a_new_name_and_not_for_ever() {
 #[test]
 fn c28_c29_a_stack_that_vanished_or_was_made_anew_ends_the_deployment() {
     let executing = way(deploy(), [Event::LeaseTaken, seen("CREATE_COMPLETE"), ready(), Event::Allowed]).1;
-    let other = Event::StackSeen(Some(StackSeen { stack_id: "stack-2".into(), status: "CREATE_COMPLETE".into(), reason: None }));
+    let other = Event::StackSeen(Some(StackSeen {
+        stack_id: "stack-2".into(),
+        status: "CREATE_COMPLETE".into(),
+        reason: None,
+    }));
     for event in [gone(), seen("DELETE_COMPLETE"), other] {
         let end = executing.clone().apply(event, at(9)).unwrap();
         assert_eq!(end.state.cause().unwrap().code, Code::StackReplaced);
@@ -150,8 +186,13 @@ fn c28_c29_a_stack_that_vanished_or_was_made_anew_ends_the_deployment() {
 
 #[test]
 fn promise_3_other_bytes_in_one_function_fail_the_deployment_and_name_it() {
-    let verifying = way(deploy(), [Event::LeaseTaken, seen("CREATE_COMPLETE"), ready(), Event::Allowed, seen("UPDATE_COMPLETE")]).1;
-    let mismatch = CodeMismatch { function: "Api".into(), expected: Digest::of(b"a"), found: Some(Digest::of(b"b")) };
+    let verifying = way(
+        deploy(),
+        [Event::LeaseTaken, seen("CREATE_COMPLETE"), ready(), Event::Allowed, seen("UPDATE_COMPLETE")],
+    )
+    .1;
+    let mismatch =
+        CodeMismatch { function: "Api".into(), expected: Digest::of(b"a"), found: Some(Digest::of(b"b")) };
     let end = verifying.apply(Event::CodeDiffers(vec![mismatch]), at(9)).unwrap();
     let cause = end.state.cause().unwrap();
     assert_eq!((cause.code, cause.resource.as_deref()), (Code::CodeDiffers, Some("Api")));
@@ -168,7 +209,15 @@ fn a_deployment_can_be_called_off_until_it_executes() {
 
 #[test]
 fn a_removal_empties_deletes_and_watches_to_the_end() {
-    let events = [Event::LeaseTaken, seen("UPDATE_COMPLETE"), Event::EmptiedPartly, Event::Emptied, Event::Acted, seen("DELETE_IN_PROGRESS"), gone()];
+    let events = [
+        Event::LeaseTaken,
+        seen("UPDATE_COMPLETE"),
+        Event::EmptiedPartly,
+        Event::Emptied,
+        Event::Acted,
+        seen("DELETE_IN_PROGRESS"),
+        gone(),
+    ];
     let (names, end) = way(remove(), events);
     assert_eq!(names, "waiting inspecting emptying emptying deleting deleting deleting removed");
     assert!(end.state.is_success());
@@ -177,14 +226,16 @@ fn a_removal_empties_deletes_and_watches_to_the_end() {
 
 #[test]
 fn c08_a_deletion_that_failed_is_explained() {
-    let events = [Event::LeaseTaken, seen("UPDATE_COMPLETE"), Event::Emptied, Event::Acted, seen("DELETE_FAILED")];
+    let events =
+        [Event::LeaseTaken, seen("UPDATE_COMPLETE"), Event::Emptied, Event::Acted, seen("DELETE_FAILED")];
     assert_eq!(way(remove(), events).1.look(), Some(Look::StackEvents));
 }
 
 #[test]
 fn a_command_is_due_until_it_is_known_to_be_done() {
     let executing = way(deploy(), [Event::LeaseTaken, seen("CREATE_COMPLETE"), ready(), Event::Allowed]).1;
-    let due = [Command::ExecuteChangeSet { change_set_id: "cs-1".into(), token: executing.execution_token() }];
+    let due =
+        [Command::ExecuteChangeSet { change_set_id: "cs-1".into(), token: executing.execution_token() }];
     assert_eq!(executing.due(), due);
     assert_eq!(executing.due(), due, "asking does not change the answer");
     assert!(executing.apply(Event::Acted, at(9)).unwrap().due().is_empty());
@@ -193,7 +244,9 @@ fn a_command_is_due_until_it_is_known_to_be_done() {
 #[test]
 fn every_state_has_a_deadline_and_its_end_says_what_to_do() {
     let mut deployment = deploy();
-    for event in [Event::LeaseTaken, seen("CREATE_COMPLETE"), ready(), Event::Allowed, seen("UPDATE_COMPLETE")] {
+    for event in
+        [Event::LeaseTaken, seen("CREATE_COMPLETE"), ready(), Event::Allowed, seen("UPDATE_COMPLETE")]
+    {
         assert!(deployment.deadline().unwrap() > deployment.entered_at);
         let late = deployment.clone().apply(Event::DeadlinePassed, at(99)).unwrap();
         assert_eq!(late.state.cause().unwrap().code, Code::DeadlinePassed);
@@ -223,11 +276,26 @@ fn names_for_cloudformation_keep_its_rules() {
 fn any_event() -> impl Strategy<Value = Event> {
     let statuses = prop::sample::select(crate::stack_status::ALL);
     prop_oneof![
-        Just(Event::LeaseTaken), Just(Event::LeaseHeld), statuses.prop_map(seen), Just(gone()), Just(Event::PlanPending), Just(ready()),
-        Just(Event::PlanEmpty { stack_id: "stack-1".into() }), Just(Event::PlanRefused(cause())), Just(Event::PlanGone),
-        Just(Event::Allowed), Just(Event::Held), Just(Event::Declined), Just(Event::Acted), Just(Event::CauseFound(cause())),
-        Just(Event::CodeProven), Just(Event::CodePending), Just(Event::CodeDiffers(Vec::new())), Just(Event::Emptied),
-        Just(Event::EmptiedPartly), Just(Event::Refused(cause())),
+        Just(Event::LeaseTaken),
+        Just(Event::LeaseHeld),
+        statuses.prop_map(seen),
+        Just(gone()),
+        Just(Event::PlanPending),
+        Just(ready()),
+        Just(Event::PlanEmpty { stack_id: "stack-1".into() }),
+        Just(Event::PlanRefused(cause())),
+        Just(Event::PlanGone),
+        Just(Event::Allowed),
+        Just(Event::Held),
+        Just(Event::Declined),
+        Just(Event::Acted),
+        Just(Event::CauseFound(cause())),
+        Just(Event::CodeProven),
+        Just(Event::CodePending),
+        Just(Event::CodeDiffers(Vec::new())),
+        Just(Event::Emptied),
+        Just(Event::EmptiedPartly),
+        Just(Event::Refused(cause())),
     ]
 }
 

@@ -71,7 +71,9 @@ impl Rollout {
 
             (S::Queued, E::PlaceSeen(Place::Active)) => self.begin(),
             (S::Queued, E::PlaceSeen(Place::Queued)) => return Ok(self),
-            (S::Queued | S::Replicating, E::PlaceSeen(Place::ActiveWithSuccessor(by))) => superseded(Some(by)),
+            (S::Queued | S::Replicating, E::PlaceSeen(Place::ActiveWithSuccessor(by))) => {
+                superseded(Some(by))
+            }
             (S::Queued | S::Replicating, E::PlaceSeen(Place::Replaced(by))) => superseded(by),
             (S::Replicating, E::PlaceSeen(Place::Active)) => return Ok(self),
 
@@ -126,7 +128,8 @@ impl Rollout {
         if !seen.iter().all(settled) {
             return None;
         }
-        let failed = seen.iter().flatten().find_map(|outcome| Some((&outcome.target, outcome.state.cause()?)));
+        let failed =
+            seen.iter().flatten().find_map(|outcome| Some((&outcome.target, outcome.state.cause()?)));
         if let Some((target, cause)) = failed {
             return Some(RolloutState::Failed(at_target(target, cause.clone())));
         }

@@ -55,7 +55,12 @@ fn all_proven() -> E {
 }
 
 fn seen(states: &[(&str, State)]) -> E {
-    E::DeploymentsSeen(states.iter().map(|(region, state)| TargetOutcome { target: target(region), state: state.clone() }).collect())
+    E::DeploymentsSeen(
+        states
+            .iter()
+            .map(|(region, state)| TargetOutcome { target: target(region), state: state.clone() })
+            .collect(),
+    )
 }
 
 fn ok() -> State {
@@ -75,7 +80,10 @@ fn nothing_is_deployed_before_the_package_is_proven_everywhere() {
     let replicating = go(deploy(), [E::PlaceSeen(Place::Active)]);
     assert_eq!(replicating.look(), Some(RolloutLook::Replicas));
     assert!(matches!(&replicating.due()[..], [RolloutCommand::Replicate(targets)] if targets.len() == 3));
-    let some = E::ReplicasSeen { proven: [target("eu-west-1"), target("eu-west-2")].into(), failed: BTreeMap::new() };
+    let some = E::ReplicasSeen {
+        proven: [target("eu-west-1"), target("eu-west-2")].into(),
+        failed: BTreeMap::new(),
+    };
     assert_eq!(go(replicating.clone(), [some]).state, RolloutState::Replicating);
     assert_eq!(go(replicating, [all_proven()]).state, RolloutState::Rolling { wave: 0 });
 }
@@ -143,7 +151,9 @@ fn a_rollout_cancelled_after_its_last_target_succeeded_has_succeeded() {
 #[test]
 fn terminal_states_stick() {
     let end = go(deploy(), [E::CancelRequested { by: "ann".into() }]);
-    for event in [all_proven(), E::PlaceSeen(Place::Active), E::Acted, E::CancelRequested { by: "bob".into() }] {
+    for event in
+        [all_proven(), E::PlaceSeen(Place::Active), E::Acted, E::CancelRequested { by: "bob".into() }]
+    {
         assert!(end.clone().apply(event, at(9)).is_err());
     }
     assert!(end.due().is_empty() && end.look().is_none());

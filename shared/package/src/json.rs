@@ -1,0 +1,154 @@
+//! JSON as Flotilla takes and writes it: duplicate keys are refused, and what is written is canonical,
+//! so that equal values have equal bytes.
+
+use serde::de::{Deserialize, Deserializer, Error as _, MapAccess, SeqAccess, Visitor};
+use serde_json::{Map, Value};
+use std::fmt;
+
+/// Reads JSON. Nesting is bounded by `serde_json` (128 levels).
+///
+/// # Errors
+/// What is wrong and where, by line and column; also for a key that occurs twice in one object, of which
+/// parsers keep different ones.
+pub fn parse_strict(bytes: &[u8]) -> Result<Value, serde_json::Error> {
+    serde_json::from_slice::<Strict>(bytes).map(|strict| strict.0)
+}
+
+struct Strict(Value);
+
+impl<'de> Deserialize<'de> for Strict {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        deserializer.deserialize_any(StrictVisitor).map(Strict)
+    }
+}
+
+struct StrictVisitor;
+
+impl<'de> Visitor<'de> for StrictVisitor {
+    type Value = Value;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("JSON")
+    }
+
+    fn visit_bool<E>(self, value: bool) -> Result<Value, E> {
+        Ok(Value::Bool(value))
+    }
+
+    fn visit_i64<E>(self, value: i64) -> Result<Value, E> {
+        Ok(Value::from(value))
+    }
+
+    fn visit_u64<E>(self, value: u64) -> Result<Value, E> {
+        Ok(Value::from(value))
+    }
+
+    fn visit_f64<E>(self, value: f64) -> Result<Value, E> {
+        Ok(Value::from(value))
+    }
+
+    fn visit_str<E>(self, value: &str) -> Result<Value, E> {
+        Ok(Value::from(value))
+    }
+
+    fn visit_string<E>(self, value: String) -> Result<Value, E> {
+        Ok(Value::from(value))
+    }
+
+    fn visit_unit<E>(self) -> Result<Value, E> {
+        Ok(Value::Null)
+    }
+
+    fn visit_seq<A: SeqAccess<'de>>(self, mut seq: A) -> Result<Value, A::Error> {
+        let mut items = Vec::new();
+        while let Some(Strict(item)) = seq.next_element()? {
+            items.push(item);
+        }
+        Ok(Value::Array(items))
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Value, A::Error> {
+        let mut object = Map::new();
+        while let Some(key) = map.next_key::<String>()? {
+            if object.contains_key(&key) {
+                return Err(A::Error::custom(format_args!("the key {key:?} occurs twice")));
+            }
+            let Strict(value) = map.next_value()?;
+            object.insert(key, value);
+        }
+        Ok(Value::Object(object))
+    }
+}
+
+/// Writes JSON without white space and with the keys of every object in order.
+pub fn canonical(value: &Value) -> Vec<u8> {
+    let mut out = Vec::new();
+    write_canonical(value, &mut out);
+    out
+}
+
+fn write_canonical(value: &Value, out: &mut Vec<u8>) {
+    match value {
+        Value::Object(object) => {
+            let mut keys: Vec<&String> = object.keys().collect();
+            keys.sort();
+            out.push(b'{');
+            for (n, key) in keys.into_iter().enumerate() {
+                if n > 0 {
+                    out.push(b',');
+                }
+                write_canonical(&Value::from(key.as_str()), out);
+                out.push(b':');
+                write_canonical(&object[key], out);
+            }
+            out.push(b'}');
+        }
+        Value::Array(items) => {
+            out.push(b'[');
+            for (n, item) in items.iter().enumerate() {
+                if n > 0 {
+                    out.push(b',');
+                }
+                write_canonical(item, out);
+            }
+            out.push(b']');
+        }
+        // Scalars have one form in serde_json, and writing one to memory cannot fail.
+        scalar => out.extend_from_slice(scalar.to_string().as_bytes()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    #[test]
+    fn p04_duplicate_keys_are_refused_at_every_depth() {
+        for bad in [r#"{"a":1,"a":2}"#, r#"{"x":[{"a":1,"b":2,"a":1}]}"#, r#"{"a":1,"\u0061":2}"#] {
+            assert!(parse_strict(bad.as_bytes()).unwrap_err().to_string().contains("occurs twice"), "{bad}");
+        }
+    }
+
+    #[test]
+    fn p04_deep_nesting_is_refused_and_not_a_stack_overflow() {
+        assert!(parse_strict("[".repeat(100_000).as_bytes()).is_err());
+    }
+
+    #[test]
+    fn what_is_written_does_not_depend_on_the_order_of_what_was_read() {
+        let one = parse_strict(br#"{"b":[1,{"d":null,"c":"\u00fc"}],"a":1.5}"#).unwrap();
+        let two = parse_strict(br#" { "a" : 1.5, "b" : [1, {"c":"\u00fc", "d":null}] } "#).unwrap();
+        assert_eq!(canonical(&one), canonical(&two));
+        assert_eq!(String::from_utf8(canonical(&one)).unwrap(), r#"{"a":1.5,"b":[1,{"c":"ü","d":null}]}"#);
+    }
+
+    proptest! {
+        #[test]
+        fn canonical_json_reads_back_as_the_same_value(text in "[\\[\\]{}:,\"0-9a-c \\\\]{0,80}") {
+            if let Ok(value) = parse_strict(text.as_bytes()) {
+                prop_assert_eq!(parse_strict(&canonical(&value)).unwrap(), value);
+            }
+        }
+    }
+}

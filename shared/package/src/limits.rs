@@ -1,0 +1,51 @@
+//! What an upload may be at most.
+
+/// Limits of one upload. Each one's refusal names it, so that a user can find it here.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Limits {
+    /// The upload itself. Lambda takes 250 MB of unzipped code per function; a package may hold several.
+    pub upload_bytes_max: u64,
+    /// The zip's directory.
+    pub directory_bytes_max: u64,
+    /// Entries of the upload. Files inside of an asset, itself a zip, do not count.
+    pub entries_max: usize,
+    /// An entry's name.
+    pub name_bytes_max: usize,
+    /// All entries unpacked.
+    pub unpacked_bytes_max: u64,
+    /// A manifest, such as `serverless-state.json`.
+    pub manifest_bytes_max: u64,
+    /// The template: CloudFormation takes 1 MB by URL.
+    pub template_bytes_max: u64,
+    /// Resources of a template: CloudFormation's quota.
+    pub resources_max: usize,
+    /// Parameters of a template: CloudFormation's quota.
+    pub parameters_max: usize,
+    /// Outputs of a template: CloudFormation's quota.
+    pub outputs_max: usize,
+    /// Different files that a template takes code from.
+    pub assets_max: usize,
+}
+
+impl Limits {
+    /// The limits that ingest applies.
+    pub const DEFAULT: Self = Self {
+        upload_bytes_max: 1_000_000_000,
+        directory_bytes_max: 4_000_000,
+        entries_max: 10_000,
+        name_bytes_max: 1_024,
+        unpacked_bytes_max: 2_000_000_000,
+        manifest_bytes_max: 8_000_000,
+        template_bytes_max: 1_000_000,
+        resources_max: 500,
+        parameters_max: 200,
+        outputs_max: 200,
+        assets_max: 250,
+    };
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self::DEFAULT
+    }
+}

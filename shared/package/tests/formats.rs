@@ -1,0 +1,187 @@
+//! Packages of each format, and what is refused.
+
+mod support;
+
+use flotilla_domain::package::PackageFormat;
+use flotilla_domain::{Code, Digest};
+use serde_json::{Value, json};
+use support::{fixture, package, zip_of, zip_of_folder};
+
+fn native(template: &Value) -> Vec<u8> {
+    let template = template.to_string();
+    zip_of(&[
+        ("flotilla.json", br#"{"flotilla": 1, "template": "template.json"}"#),
+        ("template.json", template.as_bytes()),
+        ("code/api.zip", b"the code"),
+    ])
+}
+
+fn function(code: Value) -> Value {
+    json!({"Resources": {"Api": {"Type": "AWS::Lambda::Function", "Properties": {"Code": code}}}})
+}
+
+#[test]
+fn a_serverless_package_becomes_neutral() {
+    let finished = package(&zip_of_folder(&fixture("hello/package-staging"))).unwrap();
+    let template: Value = serde_json::from_slice(&finished.template).unwrap();
+    let code_zip = std::fs::read(fixture("hello/package-staging/hello.zip")).unwrap();
+    let digest = Digest::of(&code_zip);
+    insta::assert_json_snapshot!(template["Resources"]["GreetLambdaFunction"]["Properties"], {".Code.S3Key" => "[key]"}, @r#"
+    {
+      "Code": {
+        "S3Bucket": {
+          "Ref": "FlotillaAssetsBucket"
+        },
+        "S3Key": "[key]"
+      },
+      "Environment": {
+        "Variables": {
+          "PACKAGED_IN": {
+            "Ref": "AWS::Region"
+          },
+          "STAGE": "staging"
+        }
+      },
+      "FunctionName": "hello-staging-greet",
+      "Handler": "greet.handler",
+      "MemorySize": 128,
+      "Role": {
+        "Fn::GetAtt": [
+          "IamRoleLambdaExecution",
+          "Arn"
+        ]
+      },
+      "Runtime": "python3.12",
+      "Timeout": 10
+    }
+    "#);
+    assert_eq!(
+        template["Resources"]["GreetLambdaFunction"]["Properties"]["Code"]["S3Key"],
+        format!("assets/{digest}.zip")
+    );
+    let text = String::from_utf8(finished.template.clone()).unwrap();
+    assert!(!text.contains("ServerlessDeploymentBucket"), "the tool's own bucket is gone with its outputs");
+    assert!(!text.contains("us-east-1"), "no region is left");
+    let package = finished.package;
+    assert_eq!(package.format, PackageFormat::Serverless);
+    assert_eq!(package.made_for.unwrap().as_str(), "staging");
+    assert_eq!(package.capabilities.into_iter().collect::<Vec<_>>(), ["CAPABILITY_NAMED_IAM"]);
+    assert_eq!(package.assets.into_iter().collect::<Vec<_>>(), [(digest, code_zip.len() as u64)]);
+    assert_eq!(package.functions[0].asset, digest);
+    assert_eq!(package.template, Digest::of(&finished.template));
+}
+
+#[test]
+fn the_folder_may_be_zipped_with_its_name_and_gives_the_same_package() {
+    let folder = fixture("hello/package-staging");
+    let plain = package(&zip_of_folder(&folder)).unwrap();
+    let files: Vec<(String, Vec<u8>)> = std::fs::read_dir(&folder)
+        .unwrap()
+        .map(|e| e.unwrap())
+        .map(|e| {
+            (format!(".serverless/{}", e.file_name().to_str().unwrap()), std::fs::read(e.path()).unwrap())
+        })
+        .collect();
+    let nested = zip_of(&files.iter().map(|(n, c)| (n.as_str(), c.as_slice())).collect::<Vec<_>>());
+    assert_eq!(package(&nested).unwrap(), plain);
+}
+
+#[test]
+fn nothing_of_the_state_file_but_its_stage_reaches_the_package() {
+    let finished = package(&zip_of_folder(&fixture("hello/package-staging"))).unwrap();
+    assert!(!format!("{finished:?}").contains("/build/service"));
+}
+
+#[test]
+fn a_native_package_names_its_code_by_path() {
+    let finished = package(&native(&function(json!("./code/api.zip")))).unwrap();
+    let template: Value = serde_json::from_slice(&finished.template).unwrap();
+    let digest = Digest::of(b"the code");
+    let expected =
+        json!({"S3Bucket": {"Ref": "FlotillaAssetsBucket"}, "S3Key": format!("assets/{digest}.zip")});
+    assert_eq!(template["Resources"]["Api"]["Properties"]["Code"], expected);
+    assert_eq!(template["Parameters"]["FlotillaAssetsBucket"]["Type"], "String");
+    assert_eq!(finished.package.made_for, None);
+}
+
+#[test]
+fn the_digest_depends_on_content_and_not_on_order_or_white_space() {
+    let one = zip_of(&[
+        ("flotilla.json", br#"{"flotilla": 1, "template": "t.json"}"#),
+        ("t.json", br#"{"Resources":{"A":{"Type":"X","Properties":{"a":1,"b":2}},"B":{"Type":"Y"}}}"#),
+    ]);
+    let two = zip_of(&[
+        ("flotilla.json", br#"{"template": "t.json", "flotilla": 1}"#),
+        (
+            "t.json",
+            br#"{ "Resources": {"B": {"Type":"Y"}, "A": {"Properties": {"b":2, "a":1}, "Type":"X"}} }"#,
+        ),
+    ]);
+    let other = zip_of(&[
+        ("flotilla.json", br#"{"flotilla": 1, "template": "t.json"}"#),
+        ("t.json", br#"{"Resources":{"A":{"Type":"X","Properties":{"a":1,"b":3}},"B":{"Type":"Y"}}}"#),
+    ]);
+    let digest = |zip: &[u8]| package(zip).unwrap().package.digest;
+    assert_eq!(digest(&one), digest(&two));
+    assert_ne!(digest(&one), digest(&other));
+}
+
+#[track_caller]
+fn refused(zip: &[u8], code: Code) -> flotilla_domain::Refusal {
+    let refusal = package(zip).expect_err("a refusal");
+    assert_eq!(refusal.code, code, "{refusal}");
+    assert!(!refusal.fix.is_empty());
+    refusal
+}
+
+#[test]
+fn what_cannot_be_made_neutral_is_refused_with_its_place() {
+    refused(&zip_of(&[("readme.txt", b"hi")]), Code::FormatUnknown);
+    refused(&native(&function(json!("code/other.zip"))), Code::AssetMissing);
+    refused(&native(&function(json!("src/"))), Code::TemplateUnsupported);
+    refused(&native(&function(json!({"ImageUri": "x"}))), Code::CodeOutsidePackage);
+    let refusal =
+        refused(&native(&function(json!({"S3Bucket": "b", "S3Key": "k.zip"}))), Code::CodeOutsidePackage);
+    assert_eq!(refusal.path.as_deref(), Some("Resources.Api.Properties.Code"));
+    refused(&native(&json!({"Resources": {}})), Code::TemplateInvalid);
+    refused(&native(&json!([1, 2])), Code::TemplateInvalid);
+    refused(
+        &native(
+            &json!({"Resources": {"A": {"Type": "X"}}, "Parameters": {"FlotillaAssetsBucket": {"Type": "String"}}}),
+        ),
+        Code::TemplateInvalid,
+    );
+    for manifest in [
+        "{",
+        "[]",
+        r#"{"flotilla": 2, "template": "t"}"#,
+        r#"{"flotilla": 1, "template": "t", "x": 1}"#,
+        r#"{"flotilla":1,"flotilla":1,"template":"t"}"#,
+    ] {
+        refused(&zip_of(&[("flotilla.json", manifest.as_bytes())]), Code::ManifestInvalid);
+    }
+}
+
+#[test]
+fn c25_a_template_over_cloudformations_limit_is_refused() {
+    let resources: serde_json::Map<_, _> =
+        (0..501).map(|n| (format!("R{n}"), json!({"Type": "X"}))).collect();
+    let refusal = refused(&native(&json!({"Resources": resources})), Code::LimitExceeded);
+    assert!(refusal.message.contains("resources_max"));
+    let big = json!({"Resources": {"A": {"Type": "X", "Properties": {"P": "x".repeat(1_000_001)}}}});
+    assert!(refused(&native(&big), Code::LimitExceeded).message.contains("template_bytes_max"));
+}
+
+#[test]
+fn a_serverless_zip_that_was_zipped_anew_is_refused_before_it_fails_everywhere() {
+    let folder = fixture("hello/package-staging");
+    let mut files: Vec<(String, Vec<u8>)> = Vec::new();
+    for entry in std::fs::read_dir(folder).unwrap().map(|e| e.unwrap()) {
+        let name = entry.file_name().into_string().unwrap();
+        let content =
+            if name == "hello.zip" { b"other bytes".to_vec() } else { std::fs::read(entry.path()).unwrap() };
+        files.push((name, content));
+    }
+    let zip = zip_of(&files.iter().map(|(n, c)| (n.as_str(), c.as_slice())).collect::<Vec<_>>());
+    refused(&zip, Code::ManifestInvalid);
+}
