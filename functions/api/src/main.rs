@@ -1,2 +1,18 @@
-//! Nothing yet.
-fn main() {}
+//! The `api` function: the HTTP API behind API Gateway. Wiring only.
+
+use flotilla_aws::Aws;
+use flotilla_engine::commands::Commands;
+use flotilla_engine::status::Status;
+use flotilla_fn_api::{Api, router};
+use lambda_http::Error;
+
+#[tokio::main(flavor = "current_thread")]
+async fn main() -> Result<(), Error> {
+    flotilla_telemetry::init(None);
+    let aws = Aws::from_env().await?;
+    let api = Api {
+        commands: Commands { clock: aws.clock(), store: aws.store(), queue: aws.queue() },
+        status: Status { store: aws.store() },
+    };
+    lambda_http::run(router(api)).await
+}

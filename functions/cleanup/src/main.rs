@@ -1,2 +1,19 @@
-//! Nothing yet.
-fn main() {}
+//! The `cleanup` function: the schedule's sweep. Wiring only.
+
+mod handler;
+
+use flotilla_aws::Aws;
+use flotilla_engine::sweep::Sweep;
+use lambda_runtime::{Error, LambdaEvent, service_fn};
+
+#[tokio::main(flavor = "current_thread")]
+async fn main() -> Result<(), Error> {
+    flotilla_telemetry::init(None);
+    let aws = Aws::from_env().await?;
+    let sweep = Sweep { clock: aws.clock(), store: aws.store(), queue: aws.queue(), packages: aws.packages() };
+    let sweep = &sweep;
+    lambda_runtime::run(service_fn(|event: LambdaEvent<serde_json::Value>| async move {
+        Ok::<_, Error>(handler::handle(sweep, &event.payload).await?)
+    }))
+    .await
+}

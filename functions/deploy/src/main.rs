@@ -1,2 +1,26 @@
-//! Nothing yet.
-fn main() {}
+//! The `deploy` function: one short step after the other, for rollouts and deployments. Wiring only.
+
+mod handler;
+
+use flotilla_aws::Aws;
+use flotilla_engine::drive::Drive;
+use lambda_runtime::{Error, LambdaEvent, service_fn};
+
+#[tokio::main(flavor = "current_thread")]
+async fn main() -> Result<(), Error> {
+    flotilla_telemetry::init(None);
+    let aws = Aws::from_env().await?;
+    let drive = Drive {
+        clock: aws.clock(),
+        store: aws.store(),
+        queue: aws.queue(),
+        stacks: aws.stacks(),
+        functions: aws.functions(),
+        buckets: aws.buckets(),
+    };
+    let drive = &drive;
+    lambda_runtime::run(service_fn(|event: LambdaEvent<_>| async move {
+        Ok::<_, Error>(handler::handle(drive, event.payload).await)
+    }))
+    .await
+}

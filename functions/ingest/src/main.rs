@@ -1,2 +1,26 @@
-//! Nothing yet.
-fn main() {}
+//! The `ingest` function: upload events in, releases and rollouts out. Wiring only.
+
+mod handler;
+
+use flotilla_aws::Aws;
+use flotilla_engine::ingest::Ingest;
+use flotilla_package::Limits;
+use lambda_runtime::{Error, LambdaEvent, service_fn};
+
+#[tokio::main(flavor = "current_thread")]
+async fn main() -> Result<(), Error> {
+    flotilla_telemetry::init(None);
+    let aws = Aws::from_env().await?;
+    let ingest = Ingest {
+        clock: aws.clock(),
+        store: aws.store(),
+        queue: aws.queue(),
+        packages: aws.packages(),
+        limits: Limits::DEFAULT,
+    };
+    let ingest = &ingest;
+    lambda_runtime::run(service_fn(|event: LambdaEvent<_>| async move {
+        Ok::<_, Error>(handler::handle(ingest, event.payload).await)
+    }))
+    .await
+}

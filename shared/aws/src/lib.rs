@@ -1,1 +1,30 @@
-//! Nothing yet.
+//! The engine's ports on the AWS SDK, one file a port.
+//!
+//! SDK errors are classified in [`mod@classify`] and nowhere else. Nothing is decided here: an adapter
+//! turns a port's call into AWS's and AWS's answer into the port's.
+
+mod buckets;
+mod classify;
+mod clock;
+mod functions;
+pub mod messages;
+mod package_store;
+mod replica_store;
+mod sessions;
+mod settings;
+mod stacks;
+mod state_store;
+mod wiring;
+mod work_queue;
+
+pub use buckets::S3Buckets;
+pub use clock::SystemClock;
+pub use functions::LambdaFunctions;
+pub use package_store::S3PackageStore;
+pub use replica_store::S3ReplicaStore;
+pub use sessions::{Sessions, load_config};
+pub use settings::{MissingSetting, Settings};
+pub use stacks::CloudFormationStacks;
+pub use state_store::DynamoStateStore;
+pub use wiring::Aws;
+pub use work_queue::SqsWorkQueue;

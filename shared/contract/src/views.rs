@@ -63,15 +63,17 @@ pub struct RunningView {
     pub account: String,
     /// The region.
     pub region: String,
-    /// The release that the last rollout brought, or tried to.
-    pub release: String,
+    /// The release that was last proven to run there.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub release: Option<String>,
     /// Its package's digest.
-    pub digest: String,
-    /// How that ended: what runs is this release only if it is `succeeded`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub digest: Option<String>,
+    /// How the last rollout ended there; only `succeeded` means that it brought its release.
     pub status: String,
-    /// The rollout.
+    /// That rollout.
     pub rollout: String,
-    /// When.
+    /// When it ended there.
     pub at: String,
 }
 

@@ -76,6 +76,10 @@ codes! {
     StageMismatch = 226, "the package was made for another stage";
     /// The template asks for something that Flotilla cannot deploy the same everywhere.
     TemplateUnsupported = 227, "the template cannot be made the same for every region";
+    /// The template needs a capability that the profile does not grant.
+    CapabilityMissing = 228, "the profile does not grant a capability that the template needs";
+    /// The template has a parameter without a value.
+    ParameterMissing = 229, "a parameter of the template has no value";
 
     /// The configuration is not what its schema says.
     ConfigInvalid = 301, "the configuration is invalid";
@@ -90,6 +94,8 @@ codes! {
 
     /// The request is not understood.
     RequestInvalid = 401, "the request is invalid";
+    /// The request is not signed.
+    NotAuthenticated = 403, "the caller is not known";
     /// There is no such thing.
     NotFound = 404, "there is no such thing";
     /// The thing has changed meanwhile, or its state does not allow this.

@@ -33,6 +33,6 @@ pub use code::{Code, Refusal};
 pub use digest::Digest;
 pub use git_ref::GitRef;
 pub use ids::{DeploymentId, ReleaseId, RolloutId, UploadId};
-pub use jiff::Timestamp;
+pub use jiff::{SignedDuration, Timestamp};
 pub use names::{AccountId, ProfileName, Region, ServiceName, StackName, StageName};
 pub use target::Target;

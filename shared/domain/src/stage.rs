@@ -10,16 +10,14 @@ use crate::target::Target;
 use jiff::{SignedDuration, Timestamp};
 use std::collections::BTreeMap;
 
-/// What runs at one target, as the last rollout that touched it left it.
+/// What runs at one target, and how the last rollout that touched it ended there.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Running {
-    /// The release that the last rollout brought, or tried to.
-    pub release: ReleaseId,
-    /// Its package.
-    pub package: Digest,
-    /// The rollout.
+    /// The release that was last proven to run there, with its package; `None` if none ever was.
+    pub proven: Option<(ReleaseId, Digest)>,
+    /// The last rollout that touched the target.
     pub rollout: RolloutId,
-    /// The deployment's state by name: what runs is the release only if this is `succeeded`.
+    /// The state its deployment ended in, by name.
     pub status: String,
     /// When the deployment ended.
     pub at: Timestamp,
@@ -214,8 +212,7 @@ mod tests {
         head.renew(at(0), Some(1));
         assert!(!head.is_expired(at(9_999)), "nothing was ever deployed");
         let running = Running {
-            release: ReleaseId::derive(at(0), &["r"]),
-            package: Digest::of(b"p"),
+            proven: None,
             rollout: id(1),
             status: "succeeded".into(),
             at: at(0),

@@ -1,1 +1,22 @@
-//! Nothing yet.
+//! Flotilla's use cases, over ports.
+//!
+//! Here decisions of `flotilla-domain` meet the world: a use case loads what was saved, looks, lets the
+//! domain decide, saves, acts. It knows the world only by its [`ports`]; AWS and the simulation implement
+//! them. [`records`] fixes how values are stored.
+//!
+//! The use cases in the order of a package's way: [`ingest`] → [`accept`] → [`replicate`] → [`drive`];
+//! beside it [`commands`] and [`status`] for operators and [`sweep`] for the schedule.
+
+pub mod accept;
+pub mod commands;
+pub mod configure;
+pub mod drive;
+pub mod error;
+pub mod ingest;
+pub mod ports;
+pub mod records;
+pub mod replicate;
+pub mod status;
+pub mod sweep;
+
+pub use error::EngineError;

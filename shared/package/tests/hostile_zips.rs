@@ -60,7 +60,7 @@ fn p01_an_entry_that_unpacks_to_more_than_it_says_is_refused_while_it_is_read() 
         zip[header + offset..header + offset + 4].copy_from_slice(&1_000_u32.to_le_bytes());
     }
     let entry = &directory(&zip).unwrap().entries[0];
-    let mut reader = flotilla_package::zip_file::EntryReader::new(entry);
+    let mut reader = flotilla_package::zip_file::EntryReader::new(entry.clone());
     let mut seen = 0;
     let refusal = reader.push(&zip[..entry.end as usize], |bytes| seen += bytes.len()).unwrap_err();
     assert_eq!(refusal.code, Code::EntryCorrupt);

@@ -16,8 +16,8 @@ pub struct EntryProof {
 
 /// Takes the bytes from an entry's local header to its end, in pieces of any size, and gives its
 /// unpacked bytes, checked against the directory.
-pub struct EntryReader<'a> {
-    entry: &'a Entry,
+pub struct EntryReader {
+    entry: Entry,
     header: Vec<u8>,
     header_done: bool,
     /// Packed bytes still to come.
@@ -35,11 +35,10 @@ pub struct EntryReader<'a> {
 const HEADER_BYTES: usize = 30;
 const BUFFER_BYTES: usize = 64 * 1024;
 
-impl<'a> EntryReader<'a> {
+impl EntryReader {
     /// A reader for bytes that begin at [`Entry::header_start`] and end at [`Entry::end`].
-    pub fn new(entry: &'a Entry) -> Self {
+    pub fn new(entry: Entry) -> Self {
         Self {
-            entry,
             header: Vec::with_capacity(HEADER_BYTES + entry.name.len()),
             header_done: false,
             packed_left: entry.packed_bytes,
@@ -50,6 +49,7 @@ impl<'a> EntryReader<'a> {
             crc: crc32fast::Hasher::new(),
             unpacked: 0,
             buffer: Vec::new(),
+            entry,
         }
     }
 

@@ -22,7 +22,7 @@ pub fn directory(zip: &[u8]) -> Result<Directory, Refusal> {
 
 pub fn unpack(zip: &[u8], entry: &Entry) -> Result<(Vec<u8>, Digest), Refusal> {
     let mut out = Vec::new();
-    let mut reader = EntryReader::new(entry);
+    let mut reader = EntryReader::new(entry.clone());
     for chunk in zip[entry.header_start as usize..entry.end as usize].chunks(17) {
         reader.push(chunk, |bytes| out.extend_from_slice(bytes))?;
     }

@@ -1,0 +1,73 @@
+//! The router and the OpenAPI document that is made from it.
+
+use crate::caller::Principal;
+use crate::problem::{ApiError, invalid};
+use crate::routes;
+use axum::extract::DefaultBodyLimit;
+use axum::routing::get;
+use axum::{Json, Router};
+use flotilla_domain::{Code, Refusal};
+use flotilla_engine::commands::Commands;
+use flotilla_engine::status::Status;
+use std::sync::Arc;
+use utoipa::OpenApi;
+use utoipa_axum::router::OpenApiRouter;
+use utoipa_axum::routes;
+
+/// What the routes need.
+pub struct Api {
+    /// Changes.
+    pub commands: Commands,
+    /// Views.
+    pub status: Status,
+}
+
+/// The state that every route shares.
+pub type Shared = axum::extract::State<Arc<Api>>;
+
+/// Largest request body in bytes: a configuration at its limits fits.
+const BODY_BYTES_MAX: usize = 256 * 1024;
+
+#[derive(OpenApi)]
+#[openapi(info(
+    title = "Flotilla",
+    description = "What runs where, and how it is changed. Every request is signed by an IAM principal (SigV4, service execute-api).",
+    license(name = "Apache-2.0", identifier = "Apache-2.0")
+))]
+struct Document;
+
+fn routes() -> OpenApiRouter<Arc<Api>> {
+    OpenApiRouter::with_openapi(Document::openapi())
+        .routes(routes!(routes::health::health))
+        .routes(routes!(routes::services::list_services))
+        .routes(routes!(routes::services::get_service))
+        .routes(routes!(routes::services::get_stage))
+        .routes(routes!(routes::services::list_releases))
+        .routes(routes!(routes::services::list_uploads))
+        .routes(routes!(routes::services::list_unrouted_uploads))
+        .routes(routes!(routes::configs::get_service_config, routes::configs::put_service_config))
+        .routes(routes!(routes::configs::get_profile, routes::configs::put_profile))
+        .routes(routes!(routes::configs::put_account))
+        .routes(routes!(routes::rollouts::start_rollout))
+        .routes(routes!(routes::rollouts::get_rollout))
+        .routes(routes!(routes::rollouts::list_events))
+        .routes(routes!(routes::rollouts::cancel_rollout))
+}
+
+/// The OpenAPI document.
+pub fn openapi() -> utoipa::openapi::OpenApi {
+    routes().split_for_parts().1
+}
+
+/// The whole API.
+pub fn router(api: Api) -> Router {
+    let (router, document) = routes().split_for_parts();
+    router
+        .route("/openapi.json", get(|| async move { Json(document) }))
+        .fallback(|| async { ApiError::from(Refusal::new(Code::NotFound, "there is no such route", "GET /openapi.json lists them")) })
+        .method_not_allowed_fallback(|| async { invalid("the route does not know this method", "GET /openapi.json lists the methods") })
+        // One layer for every route: nobody asks without being known.
+        .layer(axum::middleware::from_extractor::<Principal>())
+        .layer(DefaultBodyLimit::max(BODY_BYTES_MAX))
+        .with_state(Arc::new(api))
+}

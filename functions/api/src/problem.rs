@@ -1,0 +1,75 @@
+//! Errors as problem details.
+
+use axum::http::{StatusCode, header};
+use axum::response::{IntoResponse, Response};
+use flotilla_contract::Problem;
+use flotilla_domain::{Code, Refusal};
+use flotilla_engine::EngineError;
+
+/// Why a request was not done.
+#[derive(Debug)]
+pub enum ApiError {
+    /// What was asked for is refused.
+    Refused(Refusal),
+    /// A use case failed.
+    Engine(EngineError),
+}
+
+impl From<EngineError> for ApiError {
+    fn from(error: EngineError) -> Self {
+        match error {
+            EngineError::Refused(refusal) => Self::Refused(refusal),
+            other => Self::Engine(other),
+        }
+    }
+}
+
+impl From<Refusal> for ApiError {
+    fn from(refusal: Refusal) -> Self {
+        Self::Refused(refusal)
+    }
+}
+
+/// A request that is not understood.
+pub fn invalid(what: impl Into<String>, fix: &str) -> ApiError {
+    ApiError::Refused(Refusal::new(Code::RequestInvalid, what, fix))
+}
+
+fn status(code: Code) -> StatusCode {
+    match code {
+        Code::NotAuthenticated => StatusCode::FORBIDDEN,
+        Code::NotFound => StatusCode::NOT_FOUND,
+        Code::Conflict => StatusCode::CONFLICT,
+        Code::Unavailable => StatusCode::SERVICE_UNAVAILABLE,
+        Code::RequestInvalid | Code::ConfigInvalid | Code::RegionUnknown => StatusCode::BAD_REQUEST,
+        _ => StatusCode::UNPROCESSABLE_ENTITY,
+    }
+}
+
+impl IntoResponse for ApiError {
+    fn into_response(self) -> Response {
+        let refusal = match self {
+            Self::Refused(refusal) => refusal,
+            Self::Engine(EngineError::Contended) => {
+                Refusal::new(Code::Conflict, "others kept changing the same thing", "ask again")
+            }
+            Self::Engine(error) => {
+                // What failed inside is for the log, not for the caller.
+                tracing::error!("the request failed: {error}");
+                Refusal::new(Code::Unavailable, "something inside failed", "ask again; if it stays, look at the api function's log")
+            }
+        };
+        let status = status(refusal.code);
+        let problem = Problem {
+            kind: format!("urn:flotilla:error:{}", refusal.code),
+            title: refusal.code.title().into(),
+            status: status.as_u16(),
+            detail: refusal.message,
+            code: refusal.code.to_string(),
+            fix: refusal.fix,
+            path: refusal.path,
+        };
+        let body = serde_json::to_vec(&problem).unwrap_or_default();
+        (status, [(header::CONTENT_TYPE, "application/problem+json")], body).into_response()
+    }
+}

@@ -1,0 +1,13 @@
+//! Whether the API works.
+
+use crate::handler::Shared;
+use crate::problem::ApiError;
+use axum::Json;
+use flotilla_contract::HealthView;
+
+/// Answers `ok` when the table answers.
+#[utoipa::path(get, path = "/v1/health", tag = "health", responses((status = 200, body = HealthView)))]
+pub async fn health(api: Shared) -> Result<Json<HealthView>, ApiError> {
+    api.status.health().await?;
+    Ok(Json(HealthView { status: "ok".into(), version: env!("CARGO_PKG_VERSION").into() }))
+}

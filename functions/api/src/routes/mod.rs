@@ -1,0 +1,7 @@
+//! The routes, one file a kind of thing.
+
+pub mod configs;
+pub mod health;
+pub mod params;
+pub mod rollouts;
+pub mod services;

@@ -1,0 +1,58 @@
+//! Rollouts: what they do, and starting and calling them off.
+
+use super::params::{PageQuery, body, name, page};
+use crate::caller::Principal;
+use crate::handler::Shared;
+use crate::problem::ApiError;
+use axum::Json;
+use axum::body::Bytes;
+use axum::extract::rejection::{BytesRejection, QueryRejection};
+use axum::extract::{Path, Query};
+use axum::http::StatusCode;
+use flotilla_contract::{EventView, Page, Problem, RolloutView, StartRollout};
+use flotilla_domain::{ReleaseId, RolloutId, ServiceName, StageName};
+
+/// Starts a rollout of a release to a stage.
+#[utoipa::path(post, path = "/v1/rollouts", tag = "rollouts", request_body = StartRollout,
+    responses((status = 202, body = RolloutView), (status = 404, body = Problem), (status = 422, body = Problem)))]
+pub async fn start_rollout(
+    api: Shared,
+    Principal(caller): Principal,
+    bytes: Result<Bytes, BytesRejection>,
+) -> Result<(StatusCode, Json<RolloutView>), ApiError> {
+    let request = body::<StartRollout>(bytes)?;
+    let service = name(ServiceName::parse(&request.service))?;
+    let release = name(ReleaseId::parse(&request.release))?;
+    let stage = name(StageName::parse(&request.stage))?;
+    let rollout = api.commands.start(&service, &release, &stage, &caller).await?;
+    Ok((StatusCode::ACCEPTED, Json(api.status.rollout(&rollout.id).await?)))
+}
+
+/// Shows a rollout with its deployments and their failure causes.
+#[utoipa::path(get, path = "/v1/rollouts/{id}", tag = "rollouts", responses((status = 200, body = RolloutView), (status = 404, body = Problem)))]
+pub async fn get_rollout(api: Shared, Path(id): Path<String>) -> Result<Json<RolloutView>, ApiError> {
+    Ok(Json(api.status.rollout(&name(RolloutId::parse(&id))?).await?))
+}
+
+/// Lists a rollout's timeline, oldest first.
+#[utoipa::path(get, path = "/v1/rollouts/{id}/events", tag = "rollouts", params(PageQuery), responses((status = 200, body = Page<EventView>)))]
+pub async fn list_events(
+    api: Shared,
+    Path(id): Path<String>,
+    query: Result<Query<PageQuery>, QueryRejection>,
+) -> Result<Json<Page<EventView>>, ApiError> {
+    Ok(Json(api.status.events(&name(RolloutId::parse(&id))?, page(query)?).await?))
+}
+
+/// Calls a rollout off: what has begun is finished, nothing more is begun.
+#[utoipa::path(post, path = "/v1/rollouts/{id}/cancel", tag = "rollouts",
+    responses((status = 202, body = RolloutView), (status = 404, body = Problem), (status = 409, body = Problem)))]
+pub async fn cancel_rollout(
+    api: Shared,
+    Principal(caller): Principal,
+    Path(id): Path<String>,
+) -> Result<(StatusCode, Json<RolloutView>), ApiError> {
+    let id = name(RolloutId::parse(&id))?;
+    api.commands.cancel(&id, &caller).await?;
+    Ok((StatusCode::ACCEPTED, Json(api.status.rollout(&id).await?)))
+}

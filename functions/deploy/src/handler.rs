@@ -1,0 +1,43 @@
+//! A batch of the tick queue: each message asks for the next step of something.
+
+use aws_lambda_events::sqs::{SqsBatchResponse, SqsEvent};
+use flotilla_aws::messages::{TickMessage, batch_reply, decode_tick};
+use flotilla_engine::EngineError;
+use flotilla_engine::drive::Drive;
+use futures::future::join_all;
+
+/// Steps everything that the batch asks for, each thing once, all at once. A message that fails is
+/// delivered again; its neighbours are done.
+pub async fn handle(drive: &Drive, event: SqsEvent) -> SqsBatchResponse {
+    let mut failed = Vec::new();
+    // What to step, and the messages that ask for it.
+    let mut asked: Vec<(TickMessage, Vec<String>)> = Vec::new();
+    for message in event.records {
+        let id = message.message_id.unwrap_or_default();
+        match decode_tick(message.body.as_deref().unwrap_or_default()) {
+            Ok(tick) => match asked.iter_mut().find(|(other, _)| *other == tick) {
+                Some((_, ids)) => ids.push(id),
+                None => asked.push((tick, vec![id])),
+            },
+            Err(error) => {
+                tracing::error!(message.id = id, "{error}");
+                failed.push(id);
+            }
+        }
+    }
+    let results = join_all(asked.iter().map(|(tick, _)| step(drive, tick))).await;
+    for ((tick, ids), result) in asked.into_iter().zip(results) {
+        if let Err(error) = result {
+            tracing::error!(?tick, "the step failed: {error}");
+            failed.extend(ids);
+        }
+    }
+    batch_reply(failed)
+}
+
+async fn step(drive: &Drive, tick: &TickMessage) -> Result<(), EngineError> {
+    match tick {
+        TickMessage::Tick(subject) => drive.tick(subject).await,
+        TickMessage::StackChanged(target, stack) => drive.hint(target, stack).await,
+    }
+}

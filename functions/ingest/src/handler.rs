@@ -1,0 +1,29 @@
+//! A batch of the intake queue: each message names uploads.
+
+use aws_lambda_events::sqs::{SqsBatchResponse, SqsEvent, SqsMessage};
+use flotilla_aws::messages::{batch_reply, decode_intake};
+use flotilla_engine::EngineError;
+use flotilla_engine::ingest::Ingest;
+
+/// Takes the uploads in one after the other: a large one needs the memory for itself. A message that
+/// fails is delivered again; its neighbours are done.
+pub async fn handle(ingest: &Ingest, event: SqsEvent) -> SqsBatchResponse {
+    let mut failed = Vec::new();
+    for message in event.records {
+        let id = message.message_id.clone().unwrap_or_default();
+        if let Err(error) = take(ingest, &message).await {
+            tracing::error!(message.id = id, "the message failed: {error}");
+            failed.push(id);
+        }
+    }
+    batch_reply(failed)
+}
+
+async fn take(ingest: &Ingest, message: &SqsMessage) -> Result<(), EngineError> {
+    let body = message.body.as_deref().unwrap_or_default();
+    let intake = decode_intake(body).map_err(|e| EngineError::Defect(e.to_string()))?;
+    for object in &intake.objects {
+        ingest.intake(object, ingest.clock.now()).await?;
+    }
+    Ok(())
+}

@@ -1,0 +1,92 @@
+//! What an SDK's error means. All of AWS's error codes that Flotilla tells apart are here.
+
+use aws_smithy_runtime_api::client::result::SdkError;
+use aws_smithy_runtime_api::http::Response;
+use aws_smithy_types::error::metadata::ProvideErrorMetadata;
+use flotilla_engine::ports::{ErrorKind, PortError};
+
+/// Classifies an SDK's error.
+pub fn classify<E: ProvideErrorMetadata + std::error::Error + 'static>(
+    operation: &'static str,
+    error: SdkError<E, Response>,
+) -> PortError {
+    let status = error.raw_response().map(|response| response.status().as_u16());
+    let Some(service) = error.as_service_error() else {
+        // No answer that could be read: a timeout, a lost connection, no credentials for now.
+        let kind = if matches!(error, SdkError::ConstructionFailure(_)) { ErrorKind::Permanent } else { ErrorKind::Transient };
+        return PortError::new(kind, operation, with_sources(&error));
+    };
+    let code = service.code().unwrap_or_default();
+    let message = service.message().unwrap_or("no message");
+    PortError::new(kind(code, message, status), operation, format!("{code}: {message}"))
+}
+
+/// What a code means. `LimitExceededException` is a quota here, although the SDK retries it as if it were
+/// throttling: no waiting makes room in a full account.
+fn kind(code: &str, message: &str, status: Option<u16>) -> ErrorKind {
+    match code {
+        "Throttling"
+        | "ThrottlingException"
+        | "ThrottledException"
+        | "RequestThrottled"
+        | "RequestThrottledException"
+        | "RequestLimitExceeded"
+        | "TooManyRequestsException"
+        | "ProvisionedThroughputExceededException"
+        | "SlowDown"
+        | "PriorRequestNotComplete" => ErrorKind::Throttled,
+        "AccessDenied" | "AccessDeniedException" | "UnauthorizedOperation" | "AllAccessDisabled" | "InvalidClientTokenId"
+        | "SignatureDoesNotMatch" | "UnrecognizedClientException" => ErrorKind::Denied,
+        // A role that was made a moment ago, or expired credentials of a container that slept.
+        "ExpiredToken" | "ExpiredTokenException" | "RequestExpired" => ErrorKind::Transient,
+        "LimitExceededException" | "LimitExceeded" | "ServiceQuotaExceededException" => ErrorKind::Quota,
+        "NoSuchKey" | "NoSuchVersion" | "NoSuchBucket" | "NotFound" | "ResourceNotFoundException"
+        | "AWS.SimpleQueueService.NonExistentQueue" | "QueueDoesNotExist" => ErrorKind::Missing,
+        "InternalError" | "InternalFailure" | "InternalServerError" | "ServiceUnavailable" | "RequestTimeout"
+        | "OperationAborted" | "ConditionalRequestConflict" | "ServiceException" => ErrorKind::Transient,
+        // CloudFormation answers throttling as a validation error of this text too.
+        "ValidationError" if message.contains("Rate exceeded") => ErrorKind::Throttled,
+        _ => match status {
+            Some(404) => ErrorKind::Missing,
+            Some(403) => ErrorKind::Denied,
+            Some(429) => ErrorKind::Throttled,
+            Some(status) if status >= 500 => ErrorKind::Transient,
+            // S3 answers a failed copy with 200 and an error inside, often one without a known code.
+            Some(200..=299) => ErrorKind::Transient,
+            _ => ErrorKind::Permanent,
+        },
+    }
+}
+
+/// An error with its causes in one line.
+fn with_sources(error: &dyn std::error::Error) -> String {
+    let mut text = error.to_string();
+    let mut source = error.source();
+    while let Some(cause) = source {
+        text.push_str(": ");
+        text.push_str(&cause.to_string());
+        source = cause.source();
+    }
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn c21_c22_throttling_is_told_from_a_quota() {
+        assert_eq!(kind("Throttling", "Rate exceeded", Some(400)), ErrorKind::Throttled);
+        assert_eq!(kind("ValidationError", "Rate exceeded for operation", Some(400)), ErrorKind::Throttled);
+        assert_eq!(kind("LimitExceededException", "ChangeSet limit exceeded", Some(400)), ErrorKind::Quota);
+    }
+
+    #[test]
+    fn what_is_not_known_is_told_by_its_status() {
+        assert_eq!(kind("Whatever", "", Some(500)), ErrorKind::Transient);
+        assert_eq!(kind("Whatever", "", Some(403)), ErrorKind::Denied);
+        assert_eq!(kind("Whatever", "", Some(400)), ErrorKind::Permanent);
+        assert_eq!(kind("", "", Some(404)), ErrorKind::Missing);
+        assert_eq!(kind("", "", Some(200)), ErrorKind::Transient, "s08");
+    }
+}

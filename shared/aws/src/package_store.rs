@@ -1,0 +1,168 @@
+//! The ingest bucket on S3.
+
+use crate::Settings;
+use crate::classify::classify;
+use async_trait::async_trait;
+use aws_sdk_s3::Client;
+use aws_sdk_s3::operation::get_object::GetObjectOutput;
+use aws_sdk_s3::primitives::{ByteStream, SdkBody};
+use aws_sdk_s3::types::ChecksumMode;
+use bytes::{Bytes, BytesMut};
+use flotilla_domain::release::ObjectVersion;
+use flotilla_domain::upload_key::INCOMING;
+use flotilla_domain::{Digest, Timestamp};
+use flotilla_engine::ports::{
+    Body, ChunkStream, ErrorKind, IncomingPage, ObjectRef, PackageStore, PortError, Tail,
+};
+use futures::stream;
+use http_body_util::StreamBody;
+use sync_wrapper::SyncStream;
+use std::ops::Range;
+
+const GET: &str = "s3:GetObject";
+const PUT: &str = "s3:PutObject";
+
+/// The ingest bucket.
+#[derive(Debug, Clone)]
+pub struct S3PackageStore {
+    client: Client,
+    bucket: String,
+    owner: String,
+}
+
+impl S3PackageStore {
+    /// The bucket that the settings name; every call names the owner it expects.
+    pub fn new(client: Client, settings: &Settings) -> Self {
+        Self { client, bucket: settings.ingest_bucket.clone(), owner: settings.account.to_string() }
+    }
+
+    async fn get(&self, object: &ObjectRef, range: String) -> Result<GetObjectOutput, PortError> {
+        let request = self.client.get_object().bucket(&self.bucket).key(&object.key).version_id(&object.version_id);
+        let got = request.range(range).expected_bucket_owner(&self.owner).send().await;
+        got.map_err(|e| classify(GET, e))
+    }
+
+    /// What is left of an object that has no bytes: S3 answers every range of it with an error.
+    async fn empty_tail(&self, object: &ObjectRef) -> Result<Tail, PortError> {
+        let request = self.client.head_object().bucket(&self.bucket).key(&object.key).version_id(&object.version_id);
+        let head = request.expected_bucket_owner(&self.owner).send().await.map_err(|e| classify("s3:HeadObject", e))?;
+        Ok(Tail { bytes: Bytes::new(), total_bytes: 0, uploaded_at: uploaded_at(head.last_modified())? })
+    }
+}
+
+/// The range an answer really covers: `bytes 0-9/100`. An answer without one is the whole object.
+fn covered(output: &GetObjectOutput) -> (u64, u64) {
+    let length = output.content_length().and_then(|n| u64::try_from(n).ok()).unwrap_or(0);
+    let range = output.content_range().and_then(|text| {
+        let (range, total) = text.strip_prefix("bytes ")?.split_once('/')?;
+        Some((range.split_once('-')?.0.parse().ok()?, total.parse().ok()?))
+    });
+    range.unwrap_or((0, length))
+}
+
+fn uploaded_at(time: Option<&aws_sdk_s3::primitives::DateTime>) -> Result<Timestamp, PortError> {
+    let second = time.map(aws_sdk_s3::primitives::DateTime::secs);
+    second
+        .and_then(|second| Timestamp::from_second(second).ok())
+        .ok_or_else(|| PortError::new(ErrorKind::Permanent, GET, "the object has no Last-Modified"))
+}
+
+/// A body that begins before what was asked for: what comes before is passed over.
+struct Chunks {
+    body: ByteStream,
+    skip: u64,
+    left: u64,
+}
+
+#[async_trait]
+impl ChunkStream for Chunks {
+    async fn next(&mut self) -> Result<Option<Bytes>, PortError> {
+        while self.left > 0 {
+            let chunk = self.body.try_next().await.map_err(|e| PortError::new(ErrorKind::Transient, GET, e.to_string()))?;
+            let Some(mut chunk) = chunk else {
+                return Err(PortError::new(ErrorKind::Transient, GET, "the body ended early"));
+            };
+            let skip = usize::try_from(self.skip).unwrap_or(usize::MAX).min(chunk.len());
+            self.skip -= skip as u64;
+            let mut chunk = chunk.split_off(skip);
+            chunk.truncate(usize::try_from(self.left).unwrap_or(usize::MAX));
+            self.left -= chunk.len() as u64;
+            if !chunk.is_empty() {
+                return Ok(Some(chunk));
+            }
+        }
+        Ok(None)
+    }
+}
+
+#[async_trait]
+impl PackageStore for S3PackageStore {
+    async fn read_tail(&self, object: &ObjectRef, bytes: u64) -> Result<Tail, PortError> {
+        let got = match self.get(object, format!("bytes=-{bytes}")).await {
+            Err(error) if error.message.starts_with("InvalidRange") => return self.empty_tail(object).await,
+            got => got?,
+        };
+        let uploaded_at = uploaded_at(got.last_modified())?;
+        let (start, total_bytes) = covered(&got);
+        let wanted = total_bytes.saturating_sub(bytes);
+        let mut chunks = Chunks { body: got.body, skip: wanted.saturating_sub(start), left: total_bytes - wanted };
+        let mut tail = BytesMut::with_capacity(usize::try_from(chunks.left).unwrap_or(0));
+        while let Some(chunk) = chunks.next().await? {
+            tail.extend_from_slice(&chunk);
+        }
+        Ok(Tail { bytes: tail.freeze(), total_bytes, uploaded_at })
+    }
+
+    async fn read(&self, object: &ObjectRef, range: Range<u64>) -> Result<Box<dyn ChunkStream>, PortError> {
+        let got = self.get(object, format!("bytes={}-{}", range.start, range.end.saturating_sub(1))).await?;
+        let (start, _) = covered(&got);
+        Ok(Box::new(Chunks { body: got.body, skip: range.start.saturating_sub(start), left: range.end - range.start }))
+    }
+
+    async fn holds(&self, key: &str, digest: &Digest) -> Result<bool, PortError> {
+        let request = self.client.head_object().bucket(&self.bucket).key(key).checksum_mode(ChecksumMode::Enabled);
+        match request.expected_bucket_owner(&self.owner).send().await {
+            Ok(head) => Ok(head.checksum_sha256().and_then(|text| Digest::parse_base64(text).ok()) == Some(*digest)),
+            Err(error) => match classify("s3:HeadObject", error) {
+                error if error.kind == ErrorKind::Missing => Ok(false),
+                error => Err(error),
+            },
+        }
+    }
+
+    async fn put(&self, key: &str, digest: &Digest, body: Body) -> Result<(), PortError> {
+        let request = self.client.put_object().bucket(&self.bucket).key(key).checksum_sha256(digest.to_base64());
+        let request = match body {
+            Body::Bytes(bytes) => request.body(ByteStream::from(bytes)),
+            Body::Stream(length, chunks) => {
+                let frames = stream::unfold(Some(chunks), |chunks| async move {
+                    let mut chunks = chunks?;
+                    match chunks.next().await {
+                        Ok(Some(chunk)) => Some((Ok(http_body::Frame::data(chunk)), Some(chunks))),
+                        Ok(None) => None,
+                        Err(error) => Some((Err(error), None)),
+                    }
+                });
+                let body = SdkBody::from_body_1_x(StreamBody::new(SyncStream::new(frames)));
+                request.content_length(i64::try_from(length).unwrap_or(i64::MAX)).body(ByteStream::new(body))
+            }
+        };
+        request.expected_bucket_owner(&self.owner).send().await.map(drop).map_err(|e| classify(PUT, e))
+    }
+
+    async fn list_incoming(&self, after: Option<&str>) -> Result<IncomingPage, PortError> {
+        let request = self.client.list_object_versions().bucket(&self.bucket).prefix(INCOMING);
+        let request = request.set_key_marker(after.map(str::to_owned)).expected_bucket_owner(&self.owner);
+        let page = request.send().await.map_err(|e| classify("s3:ListObjectVersions", e))?;
+        let latest = page.versions().iter().filter(|version| version.is_latest() == Some(true));
+        let objects = latest.map(|version| {
+            Ok(ObjectVersion {
+                key: version.key().unwrap_or_default().to_owned(),
+                version_id: version.version_id().unwrap_or_default().to_owned(),
+                uploaded_at: uploaded_at(version.last_modified())?,
+            })
+        });
+        let next = page.next_key_marker().filter(|_| page.is_truncated() == Some(true)).map(str::to_owned);
+        Ok(IncomingPage { objects: objects.collect::<Result<_, PortError>>()?, next })
+    }
+}

@@ -1,0 +1,75 @@
+//! Clients for a place: the target's role, assumed with its external id, in the target's region.
+//!
+//! They are kept for the life of the process: the SDK renews the role's credentials before they expire.
+
+use aws_config::sts::AssumeRoleProvider;
+use aws_config::{BehaviorVersion, Region, SdkConfig};
+use aws_sdk_s3::config::SharedCredentialsProvider;
+use aws_smithy_types::retry::RetryConfig;
+use aws_smithy_types::timeout::TimeoutConfig;
+use flotilla_engine::ports::Place;
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+/// The home configuration: credentials of the function's own role, bounded retries and waits.
+pub async fn load_config() -> SdkConfig {
+    let timeouts = TimeoutConfig::builder()
+        .connect_timeout(Duration::from_secs(3))
+        .operation_attempt_timeout(Duration::from_secs(20))
+        .build();
+    aws_config::defaults(BehaviorVersion::latest())
+        .retry_config(RetryConfig::standard().with_max_attempts(4))
+        .timeout_config(timeouts)
+        .load()
+        .await
+}
+
+/// What tells one configuration from another.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+struct SessionKey {
+    role_arn: String,
+    external_id: String,
+    region: String,
+}
+
+/// Configurations by role and region.
+#[derive(Debug, Clone)]
+pub struct Sessions {
+    home: SdkConfig,
+    places: Arc<Mutex<HashMap<SessionKey, SdkConfig>>>,
+}
+
+impl Sessions {
+    /// Sessions that begin with the home configuration.
+    pub fn new(home: SdkConfig) -> Self {
+        Self { home, places: Arc::default() }
+    }
+
+    /// The configuration for a place.
+    pub async fn config(&self, place: &Place) -> SdkConfig {
+        let (access, region) = (&place.access, place.target.region.as_str());
+        let key = SessionKey {
+            role_arn: access.role_arn.clone(),
+            external_id: access.external_id.clone(),
+            region: region.to_owned(),
+        };
+        if let Some(config) = self.places.lock().unwrap_or_else(PoisonError::into_inner).get(&key) {
+            return config.clone();
+        }
+        let provider = AssumeRoleProvider::builder(&access.role_arn)
+            .external_id(&access.external_id)
+            .session_name("flotilla")
+            .configure(&self.home)
+            .build()
+            .await;
+        let config = self
+            .home
+            .to_builder()
+            .region(Region::new(region.to_owned()))
+            .credentials_provider(SharedCredentialsProvider::new(provider))
+            .build();
+        self.places.lock().unwrap_or_else(PoisonError::into_inner).insert(key, config.clone());
+        config
+    }
+}

@@ -1,0 +1,80 @@
+//! All ports of one process, made from its environment.
+
+use crate::{
+    CloudFormationStacks, DynamoStateStore, LambdaFunctions, MissingSetting, S3Buckets, S3PackageStore, S3ReplicaStore,
+    Sessions, Settings, SqsWorkQueue, SystemClock, load_config,
+};
+use aws_config::SdkConfig;
+use flotilla_engine::ports::{
+    Buckets, Clock, Functions, PackageStore, ReplicaStore, Stacks, StateStore, WorkQueue,
+};
+use std::sync::Arc;
+
+/// Makes ports.
+#[derive(Debug, Clone)]
+pub struct Aws {
+    config: SdkConfig,
+    settings: Settings,
+    sessions: Sessions,
+}
+
+impl Aws {
+    /// Reads settings and credentials from the environment.
+    ///
+    /// # Errors
+    /// The first setting that is missing.
+    pub async fn from_env() -> Result<Self, MissingSetting> {
+        Ok(Self::new(load_config().await, Settings::from_env()?))
+    }
+
+    /// Ports on this configuration.
+    pub fn new(config: SdkConfig, settings: Settings) -> Self {
+        let sessions = Sessions::new(config.clone());
+        Self { config, settings, sessions }
+    }
+
+    /// The system's clock.
+    pub fn clock(&self) -> Arc<dyn Clock> {
+        Arc::new(SystemClock)
+    }
+
+    /// The table.
+    pub fn store(&self) -> Arc<dyn StateStore> {
+        Arc::new(DynamoStateStore::new(aws_sdk_dynamodb::Client::new(&self.config), &self.settings.table))
+    }
+
+    /// The queues.
+    pub fn queue(&self) -> Arc<dyn WorkQueue> {
+        Arc::new(SqsWorkQueue::new(aws_sdk_sqs::Client::new(&self.config), &self.settings))
+    }
+
+    /// The ingest bucket. A large package passes in one call: its timeout is the function's.
+    pub fn packages(&self) -> Arc<dyn PackageStore> {
+        let timeouts = aws_smithy_types::timeout::TimeoutConfig::builder()
+            .connect_timeout(std::time::Duration::from_secs(3))
+            .disable_operation_attempt_timeout()
+            .build();
+        let config = aws_sdk_s3::config::Builder::from(&self.config).timeout_config(timeouts).build();
+        Arc::new(S3PackageStore::new(aws_sdk_s3::Client::from_conf(config), &self.settings))
+    }
+
+    /// The targets' artifact buckets.
+    pub fn replicas(&self) -> Arc<dyn ReplicaStore> {
+        Arc::new(S3ReplicaStore::new(self.sessions.clone(), &self.settings))
+    }
+
+    /// CloudFormation.
+    pub fn stacks(&self) -> Arc<dyn Stacks> {
+        Arc::new(CloudFormationStacks::new(self.sessions.clone(), &self.settings))
+    }
+
+    /// Lambda.
+    pub fn functions(&self) -> Arc<dyn Functions> {
+        Arc::new(LambdaFunctions::new(self.sessions.clone()))
+    }
+
+    /// Buckets of previews.
+    pub fn buckets(&self) -> Arc<dyn Buckets> {
+        Arc::new(S3Buckets::new(self.sessions.clone()))
+    }
+}

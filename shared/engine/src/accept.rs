@@ -1,0 +1,238 @@
+//! A release meets a stage: the rollout is planned from the configuration and let in at the stage's head.
+
+use crate::EngineError;
+use crate::configure;
+use crate::ports::{Clock, Expect, StateStore, Subject, Work, WorkQueue, Write, WriteError};
+use crate::records::{
+    ConfigRecord, EventRecord, Record, Versioned, account_key, create, profile_key, read, rollout_key, stage_key,
+};
+use flotilla_contract::{AccountConfig, ProfileConfig};
+use flotilla_domain::deployment::Access;
+use flotilla_domain::profile::Profile;
+use flotilla_domain::release::Release;
+use flotilla_domain::rollout::{Rollout, RolloutKind, RolloutState};
+use flotilla_domain::rules::Route;
+use flotilla_domain::stage::{Admission, StageHead};
+use flotilla_domain::{Code, ProfileName, Refusal, RolloutId, ServiceName, StageName, Target, TargetAccount, Timestamp};
+use serde::de::DeserializeOwned;
+use std::collections::BTreeMap;
+
+/// How often a lost race for a stage's head is run again.
+const RACES_MAX: usize = 8;
+
+/// A profile and the account it deploys to.
+#[derive(Debug, Clone)]
+pub struct Destination {
+    /// The profile.
+    pub profile: Profile,
+    /// Its account.
+    pub account: TargetAccount,
+}
+
+/// Reads a profile and its account.
+///
+/// # Errors
+/// [`Code::ProfileUnknown`] and [`Code::AccountUnknown`] as refusals.
+pub async fn destination(store: &dyn StateStore, name: &ProfileName) -> Result<Destination, EngineError> {
+    let found = store.get(&[profile_key(name)]).await?.into_iter().next().flatten();
+    let item = found.ok_or_else(|| {
+        let what = format!("the profile {name} is not configured");
+        Refusal::new(Code::ProfileUnknown, what, "add the profile to the configuration (flotilla apply)")
+    })?;
+    let profile = configure::profile(name.clone(), &document::<ProfileConfig>(read::<ConfigRecord>(item)?.value)?)?;
+    let found = store.get(&[account_key(&profile.account)]).await?.into_iter().next().flatten();
+    let item = found.ok_or_else(|| {
+        let what = format!("the account {} of profile {name} is not registered", profile.account);
+        Refusal::new(Code::AccountUnknown, what, "prepare it with flotilla install, or infra/account.yaml and PUT /v1/accounts")
+    })?;
+    let doc = document::<AccountConfig>(read::<ConfigRecord>(item)?.value)?;
+    let account = configure::account(profile.account.clone(), &doc)?;
+    Ok(Destination { profile, account })
+}
+
+/// A configuration record's document.
+pub(crate) fn document<T: DeserializeOwned>(record: ConfigRecord) -> Result<T, EngineError> {
+    serde_json::from_value(record.document).map_err(|e| EngineError::Defect(format!("{:?}: {e}", record.key)))
+}
+
+/// Plans the rollout of a release to where its route goes.
+///
+/// # Errors
+/// A refusal when the package does not fit the stage or the profile.
+pub fn plan_rollout(
+    id: RolloutId,
+    release: &Release,
+    route: &Route,
+    destination: &Destination,
+    requested_by: &str,
+    now: Timestamp,
+) -> Result<Rollout, Refusal> {
+    let package = &release.package;
+    let Destination { profile, account } = destination;
+    if let Some(made_for) = package.made_for.as_ref().filter(|made_for| **made_for != route.stage) {
+        return Err(Refusal::new(
+            Code::StageMismatch,
+            format!("the package was made for the stage {made_for} and its names are baked in; it would go to {}", route.stage),
+            format!("package with --stage {}", route.stage),
+        ));
+    }
+    if let Some(missing) = package.capabilities.iter().find(|needed| !grants(profile, needed)) {
+        return Err(Refusal::new(
+            Code::CapabilityMissing,
+            format!("the template needs {missing}, which the profile {} does not grant", profile.name),
+            format!("add \"{missing}\" to the profile's capabilities"),
+        ));
+    }
+    let without = |(name, has_default): &(&String, &bool)| !**has_default && !profile.parameters.contains_key(*name);
+    if let Some((name, _)) = package.parameters.iter().find(without) {
+        return Err(Refusal::new(
+            Code::ParameterMissing,
+            format!("the parameter {name} has no default and the profile {} gives it no value", profile.name),
+            format!("add {name} to the profile's parameters"),
+        ));
+    }
+    let parameters = profile.parameters.iter().filter(|(name, _)| package.parameters.contains_key(*name));
+    let kind = RolloutKind::Deploy {
+        release: release.id,
+        package: package.digest,
+        template: package.template,
+        functions: package.functions.clone(),
+    };
+    let waves = profile.waves.iter().map(|wave| wave.iter().map(|region| Target { account: account.account.clone(), region: region.clone() }).collect());
+    Ok(Rollout {
+        id,
+        service: release.service.clone(),
+        stage: route.stage.clone(),
+        profile: profile.name.clone(),
+        kind,
+        waves: waves.collect(),
+        access: access(account),
+        parameters: parameters.map(|(name, value)| (name.clone(), value.clone())).collect(),
+        tags: tags(profile, &release.service, &route.stage),
+        capabilities: profile.capabilities.clone(),
+        state: RolloutState::Queued,
+        acted: false,
+        cancelled_by: None,
+        requested_by: requested_by.to_owned(),
+        created_at: now,
+        entered_at: now,
+    })
+}
+
+/// Plans the removal of everything at a stage.
+pub fn plan_removal(id: RolloutId, head: &StageHead, destination: &Destination, now: Timestamp) -> Rollout {
+    Rollout {
+        id,
+        service: head.service.clone(),
+        stage: head.stage.clone(),
+        profile: head.profile.clone(),
+        kind: RolloutKind::Remove,
+        waves: vec![head.targets.keys().cloned().collect()],
+        access: access(&destination.account),
+        parameters: BTreeMap::new(),
+        tags: BTreeMap::new(),
+        capabilities: Default::default(),
+        state: RolloutState::Queued,
+        acted: false,
+        cancelled_by: None,
+        requested_by: "the preview's end".into(),
+        created_at: now,
+        entered_at: now,
+    }
+}
+
+fn grants(profile: &Profile, needed: &str) -> bool {
+    // CAPABILITY_NAMED_IAM includes CAPABILITY_IAM (CreateChangeSet, Capabilities).
+    profile.capabilities.contains(needed)
+        || (needed == "CAPABILITY_IAM" && profile.capabilities.contains("CAPABILITY_NAMED_IAM"))
+}
+
+fn access(account: &TargetAccount) -> Access {
+    let TargetAccount { role_arn, external_id, service_role_arn, .. } = account.clone();
+    Access { role_arn, external_id, service_role_arn }
+}
+
+fn tags(profile: &Profile, service: &ServiceName, stage: &StageName) -> BTreeMap<String, String> {
+    let own = [("flotilla:service".to_owned(), service.to_string()), ("flotilla:stage".to_owned(), stage.to_string())];
+    profile.tags.clone().into_iter().chain(own).collect()
+}
+
+/// Lets a rollout in at its stage's head and saves it together with `beside`. Wakes it, and whom it puts
+/// out. The same rollout again only wakes it.
+///
+/// # Errors
+/// Ports' errors; [`EngineError::Contended`] when the head kept changing.
+pub async fn accept(
+    store: &dyn StateStore,
+    queue: &dyn WorkQueue,
+    clock: &dyn Clock,
+    rollout: &Rollout,
+    ttl_h: Option<u32>,
+    beside: &[Write],
+) -> Result<Rollout, EngineError> {
+    for _ in 0..RACES_MAX {
+        let now = clock.now();
+        let keys = [stage_key(&rollout.service, &rollout.stage), rollout_key(&rollout.id)];
+        let mut found = store.get(&keys).await?.into_iter();
+        let (head, existing) = (found.next().flatten(), found.next().flatten());
+        if let Some(item) = existing {
+            let existing = read::<Rollout>(item)?.value;
+            wake(queue, [existing.id]).await?;
+            return Ok(existing);
+        }
+        let before = match head {
+            Some(item) => read::<StageHead>(item)?,
+            None => Versioned::new(StageHead::new(rollout.service.clone(), rollout.stage.clone(), rollout.profile.clone())),
+        };
+        let mut head = before.value.clone();
+        let mut accepted = rollout.clone();
+        match head.admit(rollout.id) {
+            Admission::OutOfDate { by } => accepted.state = RolloutState::Superseded { by: Some(by) },
+            Admission::Active | Admission::Queued => match &rollout.kind {
+                RolloutKind::Deploy { .. } => {
+                    head.profile = rollout.profile.clone();
+                    head.renew(now, ttl_h);
+                }
+                // Whether it succeeds decides what becomes of the preview.
+                RolloutKind::Remove => head.expires_at = None,
+            },
+        }
+        let ended = accepted.state.is_terminal();
+        let event = EventRecord {
+            rollout: rollout.id,
+            target: None,
+            at: now,
+            actor: rollout.requested_by.clone(),
+            what: accepted.state.name().into(),
+            detail: rollout.release().map(|release| release.to_string()),
+        };
+        let mut writes = vec![
+            before.write(&head, head.expires_at),
+            Versioned::new(accepted.clone()).write(&accepted, (!ended).then(|| crate::drive::due_at(now, 0))),
+            create(&event),
+        ];
+        writes.extend_from_slice(beside);
+        match store.write(writes).await {
+            Ok(()) => {
+                tracing::info!(rollout.id = %rollout.id, service = %rollout.service, stage = %rollout.stage, state = accepted.state.name(), "rollout accepted");
+                let others = [before.value.active, before.value.queued];
+                wake(queue, std::iter::once(rollout.id).chain(others.into_iter().flatten())).await?;
+                return Ok(accepted);
+            }
+            Err(WriteError::Conflict(_)) => {}
+            Err(WriteError::Port(error)) => return Err(error.into()),
+        }
+    }
+    Err(EngineError::Contended)
+}
+
+/// Asks for the next step of rollouts.
+pub(crate) async fn wake(queue: &dyn WorkQueue, rollouts: impl IntoIterator<Item = RolloutId>) -> Result<(), EngineError> {
+    let work = rollouts.into_iter().map(|id| (Work::Tick(Subject::Rollout(id)), 0)).collect();
+    Ok(queue.send(work).await?)
+}
+
+/// A write that keeps what is there already: for values whose content follows from their key.
+pub(crate) fn keep<T: Record>(value: &T) -> Write {
+    Write { expect: Expect::Anything, ..create(value) }
+}

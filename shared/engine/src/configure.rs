@@ -1,0 +1,201 @@
+//! Configuration documents become values of the domain, or are refused with the field that is wrong.
+
+use flotilla_contract::{AccountConfig, ProfileConfig, RuleConfig, ServiceConfigDoc};
+use flotilla_domain::names::InvalidName;
+use flotilla_domain::profile::Profile;
+use flotilla_domain::rules::{RefPattern, Rule, ServiceConfig, StageTemplate};
+use flotilla_domain::{AccountId, Code, ProfileName, Refusal, Region, ServiceName, TargetAccount};
+use std::collections::BTreeSet;
+
+fn invalid(path: impl Into<String>, what: impl Into<String>, fix: &str) -> Refusal {
+    Refusal::new(Code::ConfigInvalid, what, fix).at(path)
+}
+
+fn named(path: &str, error: &InvalidName) -> Refusal {
+    invalid(path, error.to_string(), "correct the name")
+}
+
+/// Reads a service's rules.
+///
+/// # Errors
+/// [`Code::ConfigInvalid`] with the rule's place.
+pub fn service_config(service: ServiceName, doc: &ServiceConfigDoc) -> Result<ServiceConfig, Refusal> {
+    let max = ServiceConfig::RULES_MAX;
+    if doc.rules.is_empty() || doc.rules.len() > max {
+        return Err(invalid("rules", format!("{} rules", doc.rules.len()), &format!("give 1 to {max} rules")));
+    }
+    let rules = doc.rules.iter().enumerate();
+    let rules = rules.map(|(n, doc)| rule(doc).map_err(|refusal| refusal.at(format!("rules.{n}"))));
+    Ok(ServiceConfig { service, rules: rules.collect::<Result<_, _>>()? })
+}
+
+fn rule(doc: &RuleConfig) -> Result<Rule, Refusal> {
+    let stage = StageTemplate::parse(&doc.stage)?;
+    let ttl_ok = doc.ttl_h.is_none_or(|ttl_h| (1..=ServiceConfig::TTL_H_MAX).contains(&ttl_h));
+    if !ttl_ok {
+        return Err(invalid("ttl_h", "ttl_h is out of range", "give 1 to 2160 hours"));
+    }
+    if stage.is_per_ref() && doc.ttl_h.is_none() {
+        let what = format!("{} makes a stage for every ref and none of them would ever end", doc.stage);
+        return Err(invalid("ttl_h", what, "give the rule a ttl_h, such as 72"));
+    }
+    Ok(Rule {
+        pattern: RefPattern::parse(&doc.git_ref)?,
+        stage,
+        profile: ProfileName::parse(&doc.profile).map_err(|e| named("profile", &e))?,
+        ttl_h: doc.ttl_h,
+    })
+}
+
+/// Reads a profile.
+///
+/// # Errors
+/// [`Code::ConfigInvalid`] or [`Code::RegionUnknown`] with the field.
+pub fn profile(name: ProfileName, doc: &ProfileConfig) -> Result<Profile, Refusal> {
+    let account = AccountId::parse(&doc.account).map_err(|e| named("account", &e))?;
+    let waves = match (doc.regions.is_empty(), doc.waves.is_empty()) {
+        (false, true) => vec![doc.regions.clone()],
+        (true, false) => doc.waves.clone(),
+        _ => return Err(invalid("regions", "give either regions or waves", "list the regions")),
+    };
+    let mut seen = BTreeSet::new();
+    let mut checked = Vec::with_capacity(waves.len());
+    for wave in &waves {
+        if wave.is_empty() {
+            return Err(invalid("waves", "a wave has no region", "remove the wave or give it a region"));
+        }
+        checked.push(wave.iter().map(|text| region(text, &mut seen)).collect::<Result<Vec<_>, _>>()?);
+    }
+    if seen.len() > Profile::REGIONS_MAX {
+        return Err(invalid("regions", format!("{} regions", seen.len()), "use 40 regions at most; split the profile"));
+    }
+    check_capabilities(&doc.capabilities)?;
+    check_parameters(doc)?;
+    Ok(Profile {
+        name,
+        account,
+        waves: checked,
+        capabilities: doc.capabilities.iter().cloned().collect(),
+        parameters: doc.parameters.clone(),
+        tags: doc.tags.clone(),
+    })
+}
+
+fn region(text: &str, seen: &mut BTreeSet<String>) -> Result<Region, Refusal> {
+    let unknown = || {
+        Refusal::new(Code::RegionUnknown, format!("{text:?} is no region"), "use a region code such as eu-central-1").at("regions")
+    };
+    let region = Region::parse(text).ok().filter(Region::is_known).ok_or_else(unknown)?;
+    if !seen.insert(text.to_owned()) {
+        return Err(invalid("regions", format!("{text} is listed twice"), "list each region once"));
+    }
+    Ok(region)
+}
+
+fn check_capabilities(capabilities: &[String]) -> Result<(), Refusal> {
+    match capabilities.iter().find(|c| !Profile::CAPABILITIES.contains(&c.as_str())) {
+        None => Ok(()),
+        Some(unknown) => {
+            let fix = format!("use {}", Profile::CAPABILITIES.join(", "));
+            Err(invalid("capabilities", format!("{unknown:?} is no capability"), &fix))
+        }
+    }
+}
+
+fn check_parameters(doc: &ProfileConfig) -> Result<(), Refusal> {
+    let too_long = doc.parameters.iter().find(|(_, value)| value.len() > Profile::PARAMETER_BYTES_MAX);
+    if let Some((name, _)) = too_long {
+        return Err(invalid(format!("parameters.{name}"), "the value is over 4096 bytes", "keep it in SSM and refer to it"));
+    }
+    let total: usize = doc.parameters.iter().map(|(name, value)| name.len() + value.len()).sum();
+    if doc.parameters.len() > Profile::PARAMETERS_MAX || total > Profile::PARAMETERS_BYTES_MAX {
+        return Err(invalid("parameters", "too many or too large", "keep large values in SSM and refer to them"));
+    }
+    let bad_tag = doc.tags.iter().find(|(key, value)| {
+        key.is_empty() || key.len() > 128 || value.len() > 256 || key.starts_with("aws:") || key.starts_with("flotilla:")
+    });
+    match bad_tag {
+        Some((key, _)) => Err(invalid(format!("tags.{key}"), "this tag is not allowed", "use 1 to 128 characters, 256 for the value, not beginning with aws: or flotilla:")),
+        None if doc.tags.len() > Profile::TAGS_MAX => Err(invalid("tags", "too many tags", "use 44 at most")),
+        None => Ok(()),
+    }
+}
+
+/// Reads an account.
+///
+/// # Errors
+/// [`Code::ConfigInvalid`] when a role is not one of this account, or the external id is too weak.
+pub fn account(account: AccountId, doc: &AccountConfig) -> Result<TargetAccount, Refusal> {
+    for (path, arn) in [("role_arn", &doc.role_arn), ("service_role_arn", &doc.service_role_arn)] {
+        let parts: Vec<&str> = arn.splitn(6, ':').collect();
+        let ok = matches!(parts[..], ["arn", partition, "iam", "", id, role]
+            if partition.starts_with("aws") && id == account.as_str() && role.starts_with("role/") && role.len() > 5);
+        if !ok || arn.len() > 512 {
+            return Err(invalid(path, format!("this is no role of account {account}"), "take it from the outputs of infra/account.yaml's stack"));
+        }
+    }
+    let id = &doc.external_id;
+    if !(16..=128).contains(&id.len()) || !id.bytes().all(|b| b.is_ascii_alphanumeric() || b"-_=,.@:/".contains(&b)) {
+        return Err(invalid("external_id", "an external id has 16 to 128 letters, digits or -_=,.@:/", "let flotilla install make it"));
+    }
+    let AccountConfig { role_arn, external_id, service_role_arn } = doc.clone();
+    Ok(TargetAccount { account, role_arn, external_id, service_role_arn })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn doc() -> ProfileConfig {
+        ProfileConfig {
+            account: "111122223333".into(),
+            regions: vec!["eu-central-1".into()],
+            waves: Vec::new(),
+            capabilities: Vec::new(),
+            parameters: Default::default(),
+            tags: Default::default(),
+        }
+    }
+
+    fn code(doc: ProfileConfig) -> Code {
+        profile(ProfileName::parse("p").unwrap(), &doc).expect_err("a refusal").code
+    }
+
+    #[test]
+    fn a_profile_names_known_regions_once() {
+        assert!(profile(ProfileName::parse("p").unwrap(), &doc()).is_ok());
+        assert_eq!(code(ProfileConfig { regions: vec!["eu-centrall-1".into()], ..doc() }), Code::RegionUnknown);
+        assert_eq!(code(ProfileConfig { regions: vec!["eu-west-1".into(), "eu-west-1".into()], ..doc() }), Code::ConfigInvalid);
+        assert_eq!(code(ProfileConfig { regions: vec![], ..doc() }), Code::ConfigInvalid);
+        assert_eq!(code(ProfileConfig { waves: vec![vec!["eu-west-1".into()]], ..doc() }), Code::ConfigInvalid);
+        assert_eq!(code(ProfileConfig { account: "1".into(), ..doc() }), Code::ConfigInvalid);
+        assert_eq!(code(ProfileConfig { capabilities: vec!["ALL".into()], ..doc() }), Code::ConfigInvalid);
+        assert_eq!(code(ProfileConfig { parameters: [("P".into(), "x".repeat(5_000))].into(), ..doc() }), Code::ConfigInvalid);
+        assert_eq!(code(ProfileConfig { tags: [("aws:x".into(), "y".into())].into(), ..doc() }), Code::ConfigInvalid);
+    }
+
+    #[test]
+    fn a_stage_for_every_ref_must_end() {
+        let rule = |stage: &str, ttl_h| ServiceConfigDoc {
+            rules: vec![RuleConfig { git_ref: "pr:*".into(), stage: stage.into(), profile: "p".into(), ttl_h }],
+        };
+        let check = |doc| service_config(ServiceName::parse("s").unwrap(), &doc);
+        assert!(check(rule("pr-{ref}", Some(72))).is_ok());
+        assert_eq!(check(rule("pr-{ref}", None)).unwrap_err().path.as_deref(), Some("rules.0"));
+        assert!(check(rule("pr-{ref}", Some(0))).is_err());
+        assert!(check(ServiceConfigDoc { rules: vec![] }).is_err());
+    }
+
+    #[test]
+    fn an_accounts_roles_must_be_its_own() {
+        let doc = |id: &str| AccountConfig {
+            role_arn: format!("arn:aws:iam::{id}:role/flotilla-deployer"),
+            external_id: "0123456789abcdef".into(),
+            service_role_arn: format!("arn:aws:iam::{id}:role/flotilla-cloudformation"),
+        };
+        let id = || AccountId::parse("111122223333").unwrap();
+        assert!(account(id(), &doc("111122223333")).is_ok());
+        assert!(account(id(), &doc("999999999999")).is_err());
+        assert!(account(id(), &AccountConfig { external_id: "short".into(), ..doc("111122223333") }).is_err());
+    }
+}

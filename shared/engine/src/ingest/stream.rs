@@ -1,0 +1,100 @@
+//! An entry of an upload, unpacked as it is read.
+
+use crate::EngineError;
+use crate::ports::{ChunkStream, ErrorKind, ObjectRef, PackageStore, PortError};
+use async_trait::async_trait;
+use bytes::{Bytes, BytesMut};
+use flotilla_domain::Refusal;
+use flotilla_package::zip_file::{Entry, EntryProof, EntryReader};
+
+/// An upload as far as it is at hand.
+pub struct UploadBytes<'a> {
+    /// The ingest bucket.
+    pub packages: &'a dyn PackageStore,
+    /// The upload.
+    pub object: ObjectRef,
+    /// Its last bytes.
+    pub tail: Bytes,
+    /// Its length.
+    pub total_bytes: u64,
+}
+
+impl UploadBytes<'_> {
+    /// Where the tail begins.
+    pub fn tail_start(&self) -> u64 {
+        self.total_bytes - self.tail.len() as u64
+    }
+
+    /// An entry's packed bytes with its header, from the tail if they are there.
+    pub async fn packed(&self, entry: &Entry) -> Result<Box<dyn ChunkStream>, PortError> {
+        if let Some(start) = entry.header_start.checked_sub(self.tail_start()) {
+            let range = usize::try_from(start).unwrap_or(usize::MAX)..usize::try_from(entry.end - self.tail_start()).unwrap_or(usize::MAX);
+            return Ok(Box::new(AtHand(Some(self.tail.slice(range)))));
+        }
+        self.packages.read(&self.object, entry.header_start..entry.end).await
+    }
+
+    /// Reads an entry whole. The caller has checked that it is small.
+    pub async fn unpack(&self, entry: &Entry) -> Result<(Bytes, EntryProof), EngineError> {
+        let mut out = Vec::with_capacity(usize::try_from(entry.unpacked_bytes).unwrap_or(0));
+        let proof = self.pass(entry, |bytes| out.extend_from_slice(bytes)).await?;
+        Ok((Bytes::from(out), proof))
+    }
+
+    /// Lets an entry pass, checked, and proves it.
+    pub async fn pass(&self, entry: &Entry, mut sink: impl FnMut(&[u8])) -> Result<EntryProof, EngineError> {
+        let mut packed = self.packed(entry).await?;
+        let mut reader = EntryReader::new(entry.clone());
+        while let Some(chunk) = packed.next().await? {
+            reader.push(&chunk, &mut sink)?;
+        }
+        Ok(reader.finish()?)
+    }
+}
+
+struct AtHand(Option<Bytes>);
+
+#[async_trait]
+impl ChunkStream for AtHand {
+    async fn next(&mut self) -> Result<Option<Bytes>, PortError> {
+        // Small steps, so that what comes of one by inflating stays small too.
+        const STEP: usize = 256 * 1024;
+        Ok(match &mut self.0 {
+            Some(bytes) if bytes.len() > STEP => Some(bytes.split_to(STEP)),
+            last => last.take().filter(|bytes| !bytes.is_empty()),
+        })
+    }
+}
+
+/// An entry's unpacked bytes as they come.
+pub struct Unpacked {
+    packed: Box<dyn ChunkStream>,
+    reader: Option<EntryReader>,
+}
+
+impl Unpacked {
+    /// Unpacks a stream of an entry's packed bytes.
+    pub fn new(packed: Box<dyn ChunkStream>, entry: &Entry) -> Self {
+        Self { packed, reader: Some(EntryReader::new(entry.clone())) }
+    }
+}
+
+#[async_trait]
+impl ChunkStream for Unpacked {
+    async fn next(&mut self) -> Result<Option<Bytes>, PortError> {
+        let changed = |refusal: Refusal| PortError::new(ErrorKind::Permanent, "s3:GetObject", refusal.to_string());
+        loop {
+            let Some(mut reader) = self.reader.take() else { return Ok(None) };
+            let Some(chunk) = self.packed.next().await? else {
+                reader.finish().map_err(changed)?;
+                return Ok(None);
+            };
+            let mut out = BytesMut::new();
+            reader.push(&chunk, |bytes| out.extend_from_slice(bytes)).map_err(changed)?;
+            self.reader = Some(reader);
+            if !out.is_empty() {
+                return Ok(Some(out.freeze()));
+            }
+        }
+    }
+}

@@ -1,0 +1,38 @@
+//! What the engine needs of the world, as small object-safe traits.
+//!
+//! `flotilla-aws` implements them on the AWS SDK, `flotilla-sim` on a deterministic world; one suite of
+//! tests holds both to the same behaviour.
+
+mod buckets;
+mod clock;
+mod error;
+mod functions;
+mod package_store;
+mod replica_store;
+mod stacks;
+mod state_store;
+mod work_queue;
+
+pub use buckets::{Buckets, Emptied};
+pub use clock::Clock;
+pub use error::{ErrorKind, PortError};
+pub use functions::{FunctionCodeSeen, Functions};
+pub use package_store::{Body, ChunkStream, IncomingPage, ObjectRef, PackageStore, Tail};
+pub use replica_store::{CopySource, Presence, ReplicaStore};
+pub use stacks::{
+    ChangeSetRequest, ChangeSetSeen, ChangeSetStatus, Executed, StackEventPage, StackResource, Stacks,
+};
+pub use state_store::{DUE_SHARDS, Expect, Item, ItemPage, Key, Query, StateStore, Write, WriteError, due_shard};
+pub use work_queue::{Subject, Work, WorkQueue};
+
+use flotilla_domain::Target;
+use flotilla_domain::deployment::Access;
+
+/// A target and how it is reached.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Place {
+    /// Account and region.
+    pub target: Target,
+    /// The roles to use there.
+    pub access: Access,
+}

@@ -1,0 +1,36 @@
+//! The artifact buckets of the targets.
+
+use super::{Place, PortError};
+use async_trait::async_trait;
+use flotilla_domain::Digest;
+
+/// What is known of an object in a target's bucket.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Presence {
+    /// There is none.
+    Absent,
+    /// There is one whose full-object SHA-256, as S3 itself computed it, is this.
+    Proven(Digest),
+    /// There is one, but S3 has no full-object SHA-256 of it.
+    Unproven,
+}
+
+/// What to copy: an object of the ingest bucket.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct CopySource {
+    /// The key, the same at both ends.
+    pub key: String,
+    /// The digest its bytes must have.
+    pub digest: Digest,
+}
+
+/// The artifact buckets.
+#[async_trait]
+pub trait ReplicaStore: Send + Sync {
+    /// What is there.
+    async fn presence(&self, place: &Place, key: &str) -> Result<Presence, PortError>;
+
+    /// Has S3 copy an object from the ingest bucket; its bytes do not pass through here. Answers what is
+    /// known of the copy.
+    async fn copy(&self, place: &Place, source: &CopySource) -> Result<Presence, PortError>;
+}

@@ -1,0 +1,125 @@
+//! CloudFormation, in one account and region.
+
+use super::{Place, PortError};
+use async_trait::async_trait;
+use flotilla_domain::cause::StackEvent;
+use flotilla_domain::deployment::ChangeSummary;
+use flotilla_domain::deployment::event::StackSeen;
+use flotilla_domain::deployment::state::ChangeSetKind;
+use flotilla_domain::{Digest, StackName};
+use std::collections::{BTreeMap, BTreeSet};
+
+/// A change set to be made.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ChangeSetRequest {
+    /// The stack.
+    pub stack: StackName,
+    /// The change set's name.
+    pub name: String,
+    /// For a new stack or an existing one.
+    pub kind: ChangeSetKind,
+    /// The template in the target's own bucket.
+    pub template: Digest,
+    /// Values of parameters, less the one that names the bucket.
+    pub parameters: BTreeMap<String, String>,
+    /// Tags of the stack.
+    pub tags: BTreeMap<String, String>,
+    /// Capabilities granted.
+    pub capabilities: BTreeSet<String>,
+}
+
+/// How a change set stands.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum ChangeSetStatus {
+    /// It is being made.
+    Pending,
+    /// It can be executed.
+    Ready,
+    /// Its execution has begun or ended.
+    Executed,
+    /// It can no longer be executed.
+    Obsolete,
+    /// It would change nothing.
+    Empty,
+    /// CloudFormation refused it; its reason, word for word.
+    Failed(String),
+}
+
+/// A change set as `DescribeChangeSet` shows it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ChangeSetSeen {
+    /// Its id.
+    pub id: String,
+    /// Its stack's id.
+    pub stack_id: String,
+    /// How it stands.
+    pub status: ChangeSetStatus,
+    /// What it changes.
+    pub changes: ChangeSummary,
+}
+
+/// What came of asking for an execution.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Executed {
+    /// It has begun, now or earlier.
+    Started,
+    /// There is no such change set any more, or it cannot be executed.
+    Stale,
+}
+
+/// A page of a stack's events, newest first.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct StackEventPage {
+    /// The events.
+    pub events: Vec<StackEvent>,
+    /// Where to go on.
+    pub next: Option<String>,
+}
+
+/// A resource of a stack.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct StackResource {
+    /// Its id in the template.
+    pub logical_id: String,
+    /// Its id in AWS.
+    pub physical_id: String,
+    /// Its type.
+    pub resource_type: String,
+}
+
+/// CloudFormation.
+#[async_trait]
+pub trait Stacks: Send + Sync {
+    /// Looks at a stack by its id or name; `None` when there is none.
+    async fn describe(&self, place: &Place, stack: &str) -> Result<Option<StackSeen>, PortError>;
+
+    /// Makes a change set. That it is there already is no error. `Permanent` carries CloudFormation's
+    /// refusal word for word.
+    async fn create_change_set(&self, place: &Place, request: &ChangeSetRequest) -> Result<(), PortError>;
+
+    /// Looks at a change set by the stack's and its own name; `None` when there is none.
+    async fn describe_change_set(
+        &self,
+        place: &Place,
+        stack: &StackName,
+        name: &str,
+    ) -> Result<Option<ChangeSetSeen>, PortError>;
+
+    /// Executes a change set.
+    async fn execute(
+        &self,
+        place: &Place,
+        stack: &StackName,
+        change_set_id: &str,
+        token: &str,
+    ) -> Result<Executed, PortError>;
+
+    /// Deletes a stack by its id. That it is gone already is no error.
+    async fn delete(&self, place: &Place, stack_id: &str, token: &str) -> Result<(), PortError>;
+
+    /// Reads a stack's events, newest first.
+    async fn events(&self, place: &Place, stack_id: &str, next: Option<&str>) -> Result<StackEventPage, PortError>;
+
+    /// Lists a stack's resources.
+    async fn resources(&self, place: &Place, stack_id: &str) -> Result<Vec<StackResource>, PortError>;
+}

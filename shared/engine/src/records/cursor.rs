@@ -1,0 +1,59 @@
+//! How far the sweep has come in listing the uploads: `SWP#intake` / `CURSOR`.
+
+use super::Record;
+use super::common::time;
+use crate::ports::Key;
+use flotilla_domain::Timestamp;
+use serde::{Deserialize, Serialize};
+
+/// The sweep's place in its present round, and what earlier rounds have settled.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct IntakeCursor {
+    /// Where the next page begins; `None` at the beginning.
+    pub after: Option<String>,
+    /// When the present round began.
+    pub round_began_at: Timestamp,
+    /// Uploads before this time have been looked at in a whole round.
+    pub settled_before: Timestamp,
+}
+
+impl IntakeCursor {
+    /// Its key.
+    pub fn cursor_key() -> Key {
+        Key::new("SWP#intake", "CURSOR")
+    }
+}
+
+#[derive(Serialize, Deserialize)]
+pub struct StoredCursor {
+    format: u32,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    after: Option<String>,
+    round_began_at: String,
+    settled_before: String,
+}
+
+impl Record for IntakeCursor {
+    type Stored = StoredCursor;
+
+    fn key(&self) -> Key {
+        Self::cursor_key()
+    }
+
+    fn to_stored(&self) -> StoredCursor {
+        StoredCursor {
+            format: 1,
+            after: self.after.clone(),
+            round_began_at: self.round_began_at.to_string(),
+            settled_before: self.settled_before.to_string(),
+        }
+    }
+
+    fn from_stored(stored: StoredCursor) -> Result<Self, String> {
+        Ok(Self {
+            after: stored.after,
+            round_began_at: time(&stored.round_began_at)?,
+            settled_before: time(&stored.settled_before)?,
+        })
+    }
+}

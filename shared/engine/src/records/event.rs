@@ -1,0 +1,83 @@
+//! The timeline and audit of a rollout, append-only: `RLO#<rollout>` / `EVT#<nanosecond>#<target>`.
+
+use super::Record;
+use super::common::{parsed, time};
+use crate::ports::{Key, Query};
+use flotilla_domain::{RolloutId, SignedDuration, Target, Timestamp};
+use serde::{Deserialize, Serialize};
+
+const SK: &str = "EVT#";
+
+/// One entry.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct EventRecord {
+    /// The rollout.
+    pub rollout: RolloutId,
+    /// The target, if it is about one.
+    pub target: Option<Target>,
+    /// When.
+    pub at: Timestamp,
+    /// Who: a principal's ARN, or `flotilla`.
+    pub actor: String,
+    /// A state that was entered, or a command.
+    pub what: String,
+    /// More about it.
+    pub detail: Option<String>,
+}
+
+/// The time of the `nth` of several entries that belong to one moment: a nanosecond apart, in order.
+pub fn nth_moment(now: Timestamp, nth: usize) -> Timestamp {
+    let nth = SignedDuration::from_nanos(i64::try_from(nth).unwrap_or(0));
+    now.saturating_add(nth).unwrap_or(now)
+}
+
+/// A page of a rollout's timeline, oldest first, behind a sort key.
+pub fn events_query(rollout: &RolloutId, after: Option<String>, limit: usize) -> Query {
+    Query { pk: format!("RLO#{rollout}"), prefix: SK.into(), after, newest_first: false, limit }
+}
+
+#[derive(Serialize, Deserialize)]
+pub struct StoredEvent {
+    format: u32,
+    rollout: String,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    target: Option<String>,
+    at: String,
+    actor: String,
+    what: String,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    detail: Option<String>,
+}
+
+impl Record for EventRecord {
+    type Stored = StoredEvent;
+
+    /// Derived from where and when it happened, so that the same entry twice is one.
+    fn key(&self) -> Key {
+        let target = self.target.as_ref().map(ToString::to_string).unwrap_or_default();
+        Key::new(format!("RLO#{}", self.rollout), format!("{SK}{:020}#{target}", self.at.as_nanosecond()))
+    }
+
+    fn to_stored(&self) -> StoredEvent {
+        StoredEvent {
+            format: 1,
+            rollout: self.rollout.to_string(),
+            target: self.target.as_ref().map(ToString::to_string),
+            at: self.at.to_string(),
+            actor: self.actor.clone(),
+            what: self.what.clone(),
+            detail: self.detail.clone(),
+        }
+    }
+
+    fn from_stored(stored: StoredEvent) -> Result<Self, String> {
+        Ok(Self {
+            rollout: parsed("rollout", RolloutId::parse(&stored.rollout))?,
+            target: stored.target.map(|t| parsed("target", Target::parse(&t))).transpose()?,
+            at: time(&stored.at)?,
+            actor: stored.actor,
+            what: stored.what,
+            detail: stored.detail,
+        })
+    }
+}

@@ -1,0 +1,144 @@
+//! How values are stored: one file a kind of item. These are the table's own types; domain types are not
+//! serialised.
+//!
+//! Each item carries `format`. A change of one comes with a reader of the old one and a test of it.
+
+mod common;
+mod config;
+mod cursor;
+mod deployment;
+mod event;
+mod lease;
+mod release;
+mod replica;
+mod rollout;
+mod stage;
+mod upload;
+
+pub use config::{ConfigRecord, account_key, index_key, index_pk, profile_key, service_key, service_pk};
+pub use cursor::IntakeCursor;
+pub use deployment::{deployment_key, deployments_query};
+pub use event::{EventRecord, events_query, nth_moment};
+pub use lease::{lease_holder, lease_key, release_lease, take_lease};
+pub use release::{release_key, releases_query};
+pub use replica::{ReplicaRecord, replica_key, replicas_query};
+pub use rollout::rollout_key;
+pub use stage::{stage_key, stages_query};
+pub use upload::{upload_key, uploads_query};
+
+use crate::ports::{Expect, Item, Key, Subject, Write};
+use flotilla_domain::Timestamp;
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+use serde_json::{Map, Value};
+
+/// A stored item is not what it should be: it was written by hand or by a version this one does not know.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("the item {pk} / {sk} cannot be read: {why}")]
+pub struct RecordError {
+    /// Its partition key.
+    pub pk: String,
+    /// Its sort key.
+    pub sk: String,
+    /// What is wrong.
+    pub why: String,
+}
+
+/// A value that is stored as one item.
+pub trait Record: Sized {
+    /// How it is stored.
+    type Stored: Serialize + DeserializeOwned;
+
+    /// Where.
+    fn key(&self) -> Key;
+
+    /// The stored form.
+    fn to_stored(&self) -> Self::Stored;
+
+    /// Reads the stored form.
+    ///
+    /// # Errors
+    /// What is wrong, in words.
+    fn from_stored(stored: Self::Stored) -> Result<Self, String>;
+
+    /// When the table may forget it.
+    fn expires_at(&self) -> Option<Timestamp> {
+        None
+    }
+}
+
+/// A value with the version it was read at.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Versioned<T> {
+    /// The value.
+    pub value: T,
+    /// The version of its item, 0 for one that is not stored yet.
+    pub version: u64,
+    /// When the sweep is to look after it.
+    pub due_at: Option<Timestamp>,
+}
+
+impl<T: Record> Versioned<T> {
+    /// A value that is not stored yet.
+    pub fn new(value: T) -> Self {
+        Self { value, version: 0, due_at: None }
+    }
+
+    /// The write that stores a changed value, on the condition that nobody else has changed it.
+    pub fn write(&self, value: &T, due_at: Option<Timestamp>) -> Write {
+        let expect = if self.version == 0 { Expect::Absent } else { Expect::Version(self.version) };
+        Write { item: to_item(value, self.version + 1, due_at), expect }
+    }
+}
+
+/// The write that stores a new value.
+pub fn create<T: Record>(value: &T) -> Write {
+    Write { item: to_item(value, 1, None), expect: Expect::Absent }
+}
+
+fn to_item<T: Record>(value: &T, version: u64, due_at: Option<Timestamp>) -> Item {
+    let body = match serde_json::to_value(value.to_stored()) {
+        Ok(Value::Object(body)) => body,
+        // Stored types are structs of strings, numbers and lists; nothing of them can fail to serialise.
+        _ => Map::new(),
+    };
+    Item { key: value.key(), version, due_at, expires_at: value.expires_at(), body }
+}
+
+/// Reads an item.
+///
+/// # Errors
+/// [`RecordError`] when it is not what it should be.
+pub fn read<T: Record>(item: Item) -> Result<Versioned<T>, RecordError> {
+    let Item { key, version, due_at, body, .. } = item;
+    let value = serde_json::from_value::<T::Stored>(Value::Object(body)).map_err(|e| e.to_string());
+    match value.and_then(T::from_stored) {
+        Ok(value) => Ok(Versioned { value, version, due_at }),
+        Err(why) => Err(RecordError { pk: key.pk, sk: key.sk, why }),
+    }
+}
+
+/// What a due item's key asks to be looked after.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum DueItem {
+    /// Its next step.
+    Tick(Subject),
+    /// A preview's end: service and stage.
+    Stage(Key),
+    /// A key of a kind that is never due.
+    Unknown,
+}
+
+/// Reads a due item's key.
+pub fn due_item(key: &Key) -> DueItem {
+    if let Some(id) = rollout::parse_key(key) {
+        return DueItem::Tick(Subject::Rollout(id));
+    }
+    if let Some(id) = deployment::parse_key(key) {
+        return DueItem::Tick(Subject::Deployment(id));
+    }
+    if key.pk.starts_with(stage::PK) { DueItem::Stage(key.clone()) } else { DueItem::Unknown }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,74 @@
+//! A package's copy at one target: `REL#<release id>` / `RPL#<account>#<region>`.
+
+use super::Record;
+use super::common::{StoredCause, digest, parsed, time};
+use crate::ports::{Key, Query};
+use flotilla_domain::{Cause, Digest, ReleaseId, Target, Timestamp};
+use serde::{Deserialize, Serialize};
+
+const SK: &str = "RPL#";
+
+/// The copy, or why there can be none.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ReplicaRecord {
+    /// The release.
+    pub release: ReleaseId,
+    /// Where.
+    pub target: Target,
+    /// The package that is proven there.
+    pub package: Digest,
+    /// Why it cannot be proven; `None` when it is.
+    pub failure: Option<Cause>,
+    /// When it was settled.
+    pub at: Timestamp,
+}
+
+/// The key of a replica.
+pub fn replica_key(release: &ReleaseId, target: &Target) -> Key {
+    Key::new(format!("REL#{release}"), format!("{SK}{}#{}", target.account, target.region))
+}
+
+/// All replicas of a release.
+pub fn replicas_query(release: &ReleaseId, limit: usize) -> Query {
+    Query { pk: format!("REL#{release}"), prefix: SK.into(), after: None, newest_first: false, limit }
+}
+
+#[derive(Serialize, Deserialize)]
+pub struct StoredReplica {
+    format: u32,
+    release: String,
+    target: String,
+    package: String,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    failure: Option<StoredCause>,
+    at: String,
+}
+
+impl Record for ReplicaRecord {
+    type Stored = StoredReplica;
+
+    fn key(&self) -> Key {
+        replica_key(&self.release, &self.target)
+    }
+
+    fn to_stored(&self) -> StoredReplica {
+        StoredReplica {
+            format: 1,
+            release: self.release.to_string(),
+            target: self.target.to_string(),
+            package: self.package.to_string(),
+            failure: self.failure.as_ref().map(StoredCause::of_cause),
+            at: self.at.to_string(),
+        }
+    }
+
+    fn from_stored(stored: StoredReplica) -> Result<Self, String> {
+        Ok(Self {
+            release: parsed("release", ReleaseId::parse(&stored.release))?,
+            target: parsed("target", Target::parse(&stored.target))?,
+            package: digest(&stored.package)?,
+            failure: stored.failure.map(|cause| cause.to_cause()).transpose()?,
+            at: time(&stored.at)?,
+        })
+    }
+}

@@ -1,0 +1,109 @@
+//! A stage's head: `STG#<service>` / `<stage>`.
+
+use super::Record;
+use super::common::{digest, parsed, time};
+use crate::ports::{Key, Query};
+use flotilla_domain::stage::{Running, StageHead};
+use flotilla_domain::{ProfileName, ReleaseId, RolloutId, ServiceName, StageName, Target};
+use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
+
+pub(super) const PK: &str = "STG#";
+
+/// The key of a stage's head.
+pub fn stage_key(service: &ServiceName, stage: &StageName) -> Key {
+    Key::new(format!("{PK}{service}"), stage.as_str())
+}
+
+/// All stages of a service.
+pub fn stages_query(service: &ServiceName, after: Option<String>, limit: usize) -> Query {
+    Query { pk: format!("{PK}{service}"), prefix: String::new(), after, newest_first: false, limit }
+}
+
+#[derive(Serialize, Deserialize)]
+pub struct StoredStage {
+    format: u32,
+    service: String,
+    stage: String,
+    profile: String,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    active: Option<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    queued: Option<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    newest: Option<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    stable: Option<String>,
+    targets: BTreeMap<String, StoredRunning>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    preview_ends_at: Option<String>,
+}
+
+#[derive(Serialize, Deserialize)]
+pub struct StoredRunning {
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    proven: Option<[String; 2]>,
+    rollout: String,
+    status: String,
+    at: String,
+}
+
+impl Record for StageHead {
+    type Stored = StoredStage;
+
+    fn key(&self) -> Key {
+        stage_key(&self.service, &self.stage)
+    }
+
+    fn to_stored(&self) -> StoredStage {
+        let running = |running: &Running| StoredRunning {
+            proven: running.proven.map(|(release, package)| [release.to_string(), package.to_string()]),
+            rollout: running.rollout.to_string(),
+            status: running.status.clone(),
+            at: running.at.to_string(),
+        };
+        StoredStage {
+            format: 1,
+            service: self.service.to_string(),
+            stage: self.stage.to_string(),
+            profile: self.profile.to_string(),
+            active: self.active.map(|id| id.to_string()),
+            queued: self.queued.map(|id| id.to_string()),
+            newest: self.newest.map(|id| id.to_string()),
+            stable: self.stable.map(|id| id.to_string()),
+            targets: self.targets.iter().map(|(target, r)| (target.to_string(), running(r))).collect(),
+            preview_ends_at: self.expires_at.map(|at| at.to_string()),
+        }
+    }
+
+    fn from_stored(stored: StoredStage) -> Result<Self, String> {
+        let rollout = |id: Option<String>| id.map(|id| parsed("rollout", RolloutId::parse(&id))).transpose();
+        let running = |stored: StoredRunning| -> Result<Running, String> {
+            let proven = stored.proven.map(|[release, package]| {
+                Ok::<_, String>((parsed("release", ReleaseId::parse(&release))?, digest(&package)?))
+            });
+            Ok(Running {
+                proven: proven.transpose()?,
+                rollout: parsed("rollout", RolloutId::parse(&stored.rollout))?,
+                status: stored.status,
+                at: time(&stored.at)?,
+            })
+        };
+        let targets: Result<_, String> = stored
+            .targets
+            .into_iter()
+            .map(|(target, stored)| Ok((parsed("target", Target::parse(&target))?, running(stored)?)))
+            .collect();
+        Ok(Self {
+            service: parsed("service", ServiceName::parse(&stored.service))?,
+            stage: parsed("stage", StageName::parse(&stored.stage))?,
+            profile: parsed("profile", ProfileName::parse(&stored.profile))?,
+            active: rollout(stored.active)?,
+            queued: rollout(stored.queued)?,
+            newest: rollout(stored.newest)?,
+            stable: stored.stable.map(|id| parsed("stable", ReleaseId::parse(&id))).transpose()?,
+            targets: targets?,
+            expires_at: stored.preview_ends_at.map(|at| time(&at)).transpose()?,
+        })
+    }
+}

@@ -1,0 +1,120 @@
+//! A package is brought to one target's bucket and proven there, byte for byte, by S3's own checksum.
+//! No byte of it passes through here.
+
+use crate::EngineError;
+use crate::accept::{keep, wake};
+use crate::ports::{Clock, CopySource, Place, PortError, Presence, ReplicaStore, StateStore, WorkQueue};
+use crate::records::{ReplicaRecord, read, release_key, replica_key, rollout_key};
+use flotilla_domain::release::Release;
+use flotilla_domain::rollout::Rollout;
+use flotilla_domain::{Cause, Code, Digest, ReleaseId, RolloutId, Target};
+use futures::stream::{self, StreamExt, TryStreamExt};
+use std::collections::BTreeSet;
+use std::sync::Arc;
+
+/// The use case and what it needs.
+pub struct Replicate {
+    /// Time.
+    pub clock: Arc<dyn Clock>,
+    /// The table.
+    pub store: Arc<dyn StateStore>,
+    /// The queues.
+    pub queue: Arc<dyn WorkQueue>,
+    /// The targets' buckets.
+    pub replicas: Arc<dyn ReplicaStore>,
+}
+
+/// Objects copied to one target at a time.
+const COPIES_AT_ONCE: usize = 8;
+
+/// One message's work.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct ReplicateJob {
+    /// The release.
+    pub release: ReleaseId,
+    /// The rollout that waits for it.
+    pub rollout: RolloutId,
+    /// Where.
+    pub target: Target,
+}
+
+impl Replicate {
+    /// Does several jobs at once and wakes each rollout once. Answers, in the order of the jobs, what
+    /// failed and should be tried again.
+    pub async fn run(&self, jobs: &[ReplicateJob]) -> Vec<Result<(), EngineError>> {
+        let results = futures::future::join_all(jobs.iter().map(|job| self.bring(job))).await;
+        let done = jobs.iter().zip(&results).filter(|(_, result)| result.is_ok());
+        let rollouts: BTreeSet<RolloutId> = done.map(|(job, _)| job.rollout).collect();
+        if let Err(error) = wake(self.queue.as_ref(), rollouts).await {
+            // What is proven is saved; the sweep finds the rollout by its due time.
+            tracing::warn!("the rollouts could not be woken: {error}");
+        }
+        results
+    }
+
+    /// Brings a package to a target and saves the proof, or why there can be none.
+    async fn bring(&self, job: &ReplicateJob) -> Result<(), EngineError> {
+        let keys = [rollout_key(&job.rollout), replica_key(&job.release, &job.target)];
+        let mut found = self.store.get(&keys).await?.into_iter();
+        let (rollout, replica) = (found.next().flatten(), found.next().flatten());
+        let Some(rollout) = rollout.map(read::<Rollout>).transpose()?.map(|r| r.value) else {
+            return Err(EngineError::Defect(format!("the rollout {} is not saved", job.rollout)));
+        };
+        let proven = replica.map(read::<ReplicaRecord>).transpose()?.is_some_and(|r| r.value.failure.is_none());
+        if proven || rollout.state.is_terminal() {
+            return Ok(());
+        }
+        let release = self.store.get(&[release_key(&rollout.service, &job.release)]).await?.into_iter().next().flatten();
+        let Some(release) = release.map(read::<Release>).transpose()?.map(|r| r.value) else {
+            return Err(EngineError::Defect(format!("the release {} is not saved", job.release)));
+        };
+        let place = Place { target: job.target.clone(), access: rollout.access.clone() };
+        let copies = release.package.objects().into_iter().map(|(key, digest)| self.prove(&place, key, digest));
+        let copies: Vec<_> = copies.collect();
+        let outcome: Result<Vec<()>, Unproven> = stream::iter(copies).buffer_unordered(COPIES_AT_ONCE).try_collect().await;
+        let failure = match outcome {
+            Ok(_) => None,
+            Err(Unproven::Later(error)) => return Err(error.into()),
+            Err(Unproven::Never(cause)) => Some(cause),
+        };
+        if let Some(cause) = &failure {
+            tracing::warn!(release.id = %job.release, target = %job.target, code = %cause.code, "not replicated: {}", cause.message);
+        }
+        let record = ReplicaRecord {
+            release: job.release,
+            target: job.target.clone(),
+            package: release.package.digest,
+            failure,
+            at: self.clock.now(),
+        };
+        Ok(self.store.write(vec![keep(&record)]).await?)
+    }
+
+    /// Makes sure that an object is there and has the right bytes.
+    async fn prove(&self, place: &Place, key: String, digest: Digest) -> Result<(), Unproven> {
+        let present = self.replicas.presence(place, &key).await?;
+        if present == Presence::Proven(digest) {
+            return Ok(());
+        }
+        let copied = self.replicas.copy(place, &CopySource { key: key.clone(), digest }).await?;
+        match copied {
+            Presence::Proven(found) if found == digest => Ok(()),
+            other => Err(Unproven::Never(Cause::new(
+                Code::ReplicaUnproven,
+                format!("{key} was copied, but S3 answers {other:?} instead of sha256:{digest}"),
+                "start the rollout again; if it fails again, compare the object in the ingest bucket with its name",
+            ))),
+        }
+    }
+}
+
+enum Unproven {
+    Later(PortError),
+    Never(Cause),
+}
+
+impl From<PortError> for Unproven {
+    fn from(error: PortError) -> Self {
+        if error.may_pass() { Self::Later(error) } else { Self::Never(crate::drive::cause_of(&error)) }
+    }
+}

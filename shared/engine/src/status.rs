@@ -1,0 +1,315 @@
+//! What runs where, and why: every view is one or two queries, however long the history.
+
+use crate::EngineError;
+use crate::accept::document;
+use crate::ports::{Key, Query, StateStore};
+use crate::records::{
+    ConfigRecord, EventRecord, deployments_query, events_query, index_pk, profile_key, read, releases_query, rollout_key,
+    service_key, service_pk, stages_query, uploads_query,
+};
+use flotilla_contract as view;
+use flotilla_domain::deployment::{Deployment, DeploymentKind, State};
+use flotilla_domain::release::{Release, Upload, Verdict};
+use flotilla_domain::rollout::{Rollout, RolloutKind, RolloutState};
+use flotilla_domain::stage::StageHead;
+use flotilla_domain::{Cause, Code, ProfileName, Refusal, RolloutId, ServiceName, StackName, StageName};
+use std::sync::Arc;
+
+/// The use case and what it needs.
+pub struct Status {
+    /// The table.
+    pub store: Arc<dyn StateStore>,
+}
+
+/// Which part of a list is wanted.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct PageRequest {
+    /// Where an earlier page ended.
+    pub cursor: Option<String>,
+    /// Most items: 1 to 100.
+    pub limit: usize,
+}
+
+impl Status {
+    /// Services by name.
+    ///
+    /// # Errors
+    /// The table's.
+    pub async fn services(&self, page: PageRequest) -> Result<view::Page<view::ServiceView>, EngineError> {
+        let query = Query { pk: index_pk("services"), prefix: String::new(), after: page.cursor, newest_first: false, limit: page.limit };
+        let found = self.store.query(query).await?;
+        let next = next_cursor(&found);
+        let keys: Vec<Key> = found.items.iter().map(|item| Key::new(format!("SVC#{}", item.key.sk), "CONFIG")).collect();
+        let configs = if keys.is_empty() { Vec::new() } else { self.store.get(&keys).await? };
+        let items = configs.into_iter().flatten().map(|item| {
+            let service = item.key.pk.trim_start_matches("SVC#").to_owned();
+            Ok(view::ServiceView { service, config_version: read::<ConfigRecord>(item)?.value.config_version })
+        });
+        Ok(view::Page { items: items.collect::<Result<_, EngineError>>()?, next })
+    }
+
+    /// The stages of a service with what runs at each target.
+    ///
+    /// # Errors
+    /// The table's, or that the service is not known.
+    pub async fn stages(&self, service: &ServiceName) -> Result<view::ServiceStagesView, EngineError> {
+        let found = self.store.query(stages_query(service, None, 1_000)).await?;
+        if found.items.is_empty() {
+            self.service_config(service).await?;
+        }
+        let stages = found.items.into_iter().map(|item| Ok(stage_view(read::<StageHead>(item)?.value)));
+        Ok(view::ServiceStagesView { service: service.to_string(), stages: stages.collect::<Result<_, EngineError>>()? })
+    }
+
+    /// One stage.
+    ///
+    /// # Errors
+    /// The table's, or that nothing was ever rolled out to it.
+    pub async fn stage(&self, service: &ServiceName, stage: &StageName) -> Result<view::StageView, EngineError> {
+        let found = self.store.get(&[crate::records::stage_key(service, stage)]).await?.into_iter().next().flatten();
+        let item = found.ok_or_else(|| missing(format!("nothing was ever rolled out to {service}/{stage}")))?;
+        Ok(stage_view(read::<StageHead>(item)?.value))
+    }
+
+    /// A service's releases, newest first.
+    ///
+    /// # Errors
+    /// The table's.
+    pub async fn releases(&self, service: &ServiceName, page: PageRequest) -> Result<view::Page<view::ReleaseView>, EngineError> {
+        let found = self.store.query(releases_query(service, page.cursor, page.limit)).await?;
+        let next = next_cursor(&found);
+        let items = found.items.into_iter().map(|item| Ok(release_view(read::<Release>(item)?.value)));
+        Ok(view::Page { items: items.collect::<Result<_, EngineError>>()?, next })
+    }
+
+    /// A service's uploads, newest first; those whose key names no service with `None`.
+    ///
+    /// # Errors
+    /// The table's.
+    pub async fn uploads(
+        &self,
+        service: Option<&ServiceName>,
+        page: PageRequest,
+    ) -> Result<view::Page<view::UploadView>, EngineError> {
+        let found = self.store.query(uploads_query(service, page.cursor, page.limit)).await?;
+        let next = next_cursor(&found);
+        let items = found.items.into_iter().map(|item| Ok(upload_view(read::<Upload>(item)?.value)));
+        Ok(view::Page { items: items.collect::<Result<_, EngineError>>()?, next })
+    }
+
+    /// A rollout with its deployments.
+    ///
+    /// # Errors
+    /// The table's, or that there is no such rollout.
+    pub async fn rollout(&self, id: &RolloutId) -> Result<view::RolloutView, EngineError> {
+        let found = self.store.get(&[rollout_key(id)]).await?.into_iter().next().flatten();
+        let item = found.ok_or_else(|| missing(format!("there is no rollout {id}")))?;
+        let rollout = read::<Rollout>(item)?.value;
+        let found = self.store.query(deployments_query(id, 1_000)).await?;
+        let deployments = found.items.into_iter().map(|item| Ok(read::<Deployment>(item)?.value));
+        Ok(rollout_view(&rollout, &deployments.collect::<Result<Vec<_>, EngineError>>()?))
+    }
+
+    /// A rollout's timeline, oldest first.
+    ///
+    /// # Errors
+    /// The table's.
+    pub async fn events(&self, id: &RolloutId, page: PageRequest) -> Result<view::Page<view::EventView>, EngineError> {
+        let found = self.store.query(events_query(id, page.cursor, page.limit)).await?;
+        let next = next_cursor(&found);
+        let items = found.items.into_iter().map(|item| Ok(event_view(read::<EventRecord>(item)?.value)));
+        Ok(view::Page { items: items.collect::<Result<_, EngineError>>()?, next })
+    }
+
+    /// A service's configuration.
+    ///
+    /// # Errors
+    /// The table's, or that the service is not known.
+    pub async fn service_config(&self, service: &ServiceName) -> Result<view::VersionedServiceConfig, EngineError> {
+        let found = self.store.get(&[service_key(service)]).await?.into_iter().next().flatten();
+        let item = found.ok_or_else(|| missing(format!("the service {service} is not configured")))?;
+        let record = read::<ConfigRecord>(item)?.value;
+        Ok(view::VersionedServiceConfig {
+            version: record.config_version,
+            changed_by: record.changed_by.clone(),
+            changed_at: record.changed_at.to_string(),
+            config: document(record)?,
+        })
+    }
+
+    /// A profile.
+    ///
+    /// # Errors
+    /// The table's, or that the profile is not known.
+    pub async fn profile(&self, profile: &ProfileName) -> Result<view::VersionedProfileConfig, EngineError> {
+        let found = self.store.get(&[profile_key(profile)]).await?.into_iter().next().flatten();
+        let item = found.ok_or_else(|| missing(format!("the profile {profile} is not configured")))?;
+        let record = read::<ConfigRecord>(item)?.value;
+        Ok(view::VersionedProfileConfig {
+            version: record.config_version,
+            changed_by: record.changed_by.clone(),
+            changed_at: record.changed_at.to_string(),
+            config: document(record)?,
+        })
+    }
+
+    /// Whether the table answers.
+    ///
+    /// # Errors
+    /// The table's.
+    pub async fn health(&self) -> Result<(), EngineError> {
+        self.store.get(&[Key::new(service_pk(None), "CONFIG")]).await?;
+        Ok(())
+    }
+}
+
+fn next_cursor(page: &crate::ports::ItemPage) -> Option<String> {
+    page.items.last().filter(|_| page.more).map(|item| item.key.sk.clone())
+}
+
+fn missing(what: String) -> Refusal {
+    Refusal::new(Code::NotFound, what, "check the name; flotilla status lists what there is")
+}
+
+fn stage_view(head: StageHead) -> view::StageView {
+    let targets = head.targets.into_iter().map(|(target, running)| view::RunningView {
+        account: target.account.to_string(),
+        region: target.region.to_string(),
+        release: running.proven.map(|(release, _)| release.to_string()),
+        digest: running.proven.map(|(_, package)| package.to_string()),
+        status: running.status,
+        rollout: running.rollout.to_string(),
+        at: running.at.to_string(),
+    });
+    view::StageView {
+        stage: head.stage.to_string(),
+        profile: head.profile.to_string(),
+        active: head.active.map(|id| id.to_string()),
+        queued: head.queued.map(|id| id.to_string()),
+        stable: head.stable.map(|id| id.to_string()),
+        expires_at: head.expires_at.map(|at| at.to_string()),
+        targets: targets.collect(),
+    }
+}
+
+fn release_view(release: Release) -> view::ReleaseView {
+    let package = release.package;
+    let warnings = package.warnings.into_iter().map(|w| view::WarningView { path: w.path, message: w.message });
+    view::ReleaseView {
+        id: release.id.to_string(),
+        service: release.service.to_string(),
+        git_ref: release.git_ref.to_string(),
+        build: release.build,
+        digest: package.digest.to_string(),
+        format: package.format.as_str().into(),
+        uploaded_at: release.object.uploaded_at.to_string(),
+        asset_bytes: package.assets.values().sum(),
+        warnings: warnings.collect(),
+    }
+}
+
+fn upload_view(upload: Upload) -> view::UploadView {
+    let (mut release, mut rollout, mut refusal) = (None, None, None);
+    match upload.verdict {
+        Verdict::Accepted { release: id, rollout: started, .. } => {
+            (release, rollout) = (Some(id.to_string()), Some(started.to_string()));
+        }
+        Verdict::Refused(Refusal { code, message, fix, path }) => {
+            refusal = Some(view::CauseView { code: code.to_string(), message, fix, path });
+        }
+    }
+    view::UploadView {
+        id: upload.id.to_string(),
+        key: upload.object.key,
+        version_id: upload.object.version_id,
+        uploaded_at: upload.object.uploaded_at.to_string(),
+        status: if refusal.is_some() { "refused" } else { "accepted" }.into(),
+        release,
+        rollout,
+        refusal,
+    }
+}
+
+fn cause_view(cause: &Cause) -> view::CauseView {
+    let Cause { code, message, fix, resource } = cause.clone();
+    view::CauseView { code: code.to_string(), message, fix, path: resource }
+}
+
+fn rollout_view(rollout: &Rollout, deployments: &[Deployment]) -> view::RolloutView {
+    let of_target = |target| deployments.iter().find(|d| &d.id.target == target);
+    let waves = rollout.waves.iter().zip(1..);
+    let deployments = waves.flat_map(|(wave, number)| {
+        wave.iter().map(move |target| {
+            let pending = view::DeploymentView {
+                account: target.account.to_string(),
+                region: target.region.to_string(),
+                wave: number,
+                stack: StackName::of(&rollout.service, &rollout.stage).to_string(),
+                status: if rollout.state.is_terminal() { "skipped" } else { "pending" }.into(),
+                changed: None,
+                changes: None,
+                cause: None,
+                code_sha256: Default::default(),
+                entered_at: None,
+            };
+            of_target(target).map_or(pending.clone(), |deployment| deployment_view(deployment, pending))
+        })
+    });
+    let superseded_by = match &rollout.state {
+        RolloutState::Superseded { by } => by.map(|by| by.to_string()),
+        _ => None,
+    };
+    view::RolloutView {
+        id: rollout.id.to_string(),
+        service: rollout.service.to_string(),
+        stage: rollout.stage.to_string(),
+        kind: match rollout.kind {
+            RolloutKind::Deploy { .. } => "deploy",
+            RolloutKind::Remove => "remove",
+        }
+        .into(),
+        release: rollout.release().map(|id| id.to_string()),
+        digest: rollout.package().map(|digest| digest.to_string()),
+        status: rollout.state.name().into(),
+        ended: rollout.state.is_terminal(),
+        requested_by: rollout.requested_by.clone(),
+        cancelled_by: rollout.cancelled_by.clone(),
+        superseded_by,
+        cause: rollout.state.cause().map(cause_view),
+        created_at: rollout.created_at.to_string(),
+        entered_at: rollout.entered_at.to_string(),
+        deployments: deployments.collect(),
+    }
+}
+
+fn deployment_view(deployment: &Deployment, pending: view::DeploymentView) -> view::DeploymentView {
+    let code_sha256 = match &deployment.spec.kind {
+        DeploymentKind::Deploy { functions, .. } => {
+            functions.iter().map(|f| (f.logical_id.clone(), f.asset.to_string())).collect()
+        }
+        DeploymentKind::Remove => Default::default(),
+    };
+    view::DeploymentView {
+        stack: deployment.spec.stack.to_string(),
+        status: deployment.state.name().into(),
+        changed: match deployment.state {
+            State::Succeeded { changed } | State::Verifying { changed } => Some(changed),
+            _ => None,
+        },
+        changes: deployment.changes.map(|c| view::ChangesView { add: c.add, modify: c.modify, replace: c.replace, remove: c.remove }),
+        cause: deployment.state.cause().map(cause_view),
+        code_sha256,
+        entered_at: Some(deployment.entered_at.to_string()),
+        ..pending
+    }
+}
+
+fn event_view(event: EventRecord) -> view::EventView {
+    view::EventView {
+        at: event.at.to_string(),
+        actor: event.actor,
+        target: event.target.map(|target| target.to_string()),
+        what: event.what,
+        detail: event.detail,
+    }
+}
