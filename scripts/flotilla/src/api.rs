@@ -1,0 +1,119 @@
+//! The HTTP API's client: requests signed with SigV4 by the ordinary credential chain.
+
+use crate::args::Global;
+use crate::error::CliError;
+use crate::{error_text, home};
+use aws_config::SdkConfig;
+use aws_credential_types::provider::ProvideCredentials;
+use aws_sigv4::http_request::{SignableBody, SignableRequest, SigningSettings, sign};
+use aws_sigv4::sign::v4;
+use flotilla_contract::Problem;
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::time::{Duration, SystemTime};
+
+/// A client of one control plane.
+pub struct Api {
+    http: reqwest::Client,
+    base: String,
+    config: SdkConfig,
+}
+
+impl Api {
+    /// Finds the control plane's API.
+    pub async fn connect(global: &Global) -> Result<Self, CliError> {
+        let config = home::load(global).await?;
+        let outputs = home::control_plane(&config, &global.prefix).await?;
+        Self::at(&outputs["ApiUrl"], config)
+    }
+
+    /// The API at a URL.
+    pub fn at(base: &str, config: SdkConfig) -> Result<Self, CliError> {
+        let url = reqwest::Url::parse(base).map_err(|e| CliError::failed("reading the API's URL", e))?;
+        let mut builder = reqwest::Client::builder().timeout(Duration::from_secs(30));
+        // Names below localhost are this machine (RFC 6761); not every resolver knows that.
+        if let (Some(host), Some(port)) = (url.host_str().filter(|host| host.ends_with(".localhost")), url.port_or_known_default()) {
+            builder = builder.resolve(host, SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), port));
+        }
+        let http = builder.build().map_err(|e| CliError::failed("making the HTTP client", e))?;
+        Ok(Self { http, base: base.trim_end_matches('/').to_owned(), config })
+    }
+
+    /// The AWS configuration it signs with.
+    pub fn config(&self) -> &SdkConfig {
+        &self.config
+    }
+
+    /// GET
+    pub async fn get<T: DeserializeOwned>(&self, path: &str) -> Result<T, CliError> {
+        read(path, &self.send("GET", path, Vec::new()).await?)
+    }
+
+    /// PUT of a JSON body, for a JSON reply or none.
+    pub async fn put<B: Serialize>(&self, path: &str, body: &B) -> Result<serde_json::Value, CliError> {
+        let body = serde_json::to_vec(body).map_err(|e| CliError::failed("writing the request", e))?;
+        let reply = self.send("PUT", path, body).await?;
+        if reply.is_empty() { Ok(serde_json::Value::Null) } else { read(path, &reply) }
+    }
+
+    /// POST of a JSON body.
+    pub async fn post<B: Serialize, T: DeserializeOwned>(&self, path: &str, body: &B) -> Result<T, CliError> {
+        let body = serde_json::to_vec(body).map_err(|e| CliError::failed("writing the request", e))?;
+        read(path, &self.send("POST", path, body).await?)
+    }
+
+    async fn send(&self, method: &str, path: &str, body: Vec<u8>) -> Result<Vec<u8>, CliError> {
+        let what = || format!("{method} {path}");
+        let url = format!("{}{path}", self.base);
+        let headers = self.sign(method, &url, &body).await?;
+        let method = reqwest::Method::from_bytes(method.as_bytes()).map_err(|e| CliError::failed("the method", e))?;
+        let mut request = self.http.request(method, &url).header("content-type", "application/json").body(body);
+        for (name, value) in headers {
+            request = request.header(name, value);
+        }
+        let reply = request.send().await.map_err(|e| CliError::failed(what(), error_text(&e)))?;
+        let status = reply.status();
+        let bytes = reply.bytes().await.map_err(|e| CliError::failed(what(), error_text(&e)))?.to_vec();
+        if status.is_success() {
+            return Ok(bytes);
+        }
+        match serde_json::from_slice::<Problem>(&bytes) {
+            Ok(problem) => Err(CliError::Problem(Box::new(problem))),
+            // API Gateway itself, not Flotilla: a signature or a permission is wrong.
+            Err(_) => {
+                let text = String::from_utf8_lossy(&bytes).chars().take(500).collect::<String>();
+                Err(CliError::failed(what(), format!("HTTP {status}: {text}")))
+            }
+        }
+    }
+
+    async fn sign(&self, method: &str, url: &str, body: &[u8]) -> Result<Vec<(String, String)>, CliError> {
+        let failed = |e: Box<dyn std::error::Error + Send + Sync>| CliError::failed("signing the request", e);
+        let provider = self.config.credentials_provider().ok_or_else(|| {
+            CliError::usage("there are no AWS credentials", "set AWS_PROFILE, or log in with aws sso login")
+        })?;
+        let credentials = provider.provide_credentials().await.map_err(|e| failed(error_text(&e).into()))?;
+        let identity = credentials.into();
+        #[allow(clippy::disallowed_methods, reason = "a signature carries the time")]
+        let now = SystemTime::now();
+        let region = home::region_of(&self.config);
+        let params = v4::SigningParams::builder()
+            .identity(&identity)
+            .region(&region)
+            .name("execute-api")
+            .time(now)
+            .settings(SigningSettings::default())
+            .build()
+            .map_err(|e| failed(e.into()))?;
+        let headers = [("content-type", "application/json")];
+        let request = SignableRequest::new(method, url, headers.into_iter(), SignableBody::Bytes(body));
+        let request = request.map_err(|e| failed(e.into()))?;
+        let (instructions, _) = sign(request, &params.into()).map_err(|e| failed(e.into()))?.into_parts();
+        Ok(instructions.headers().map(|(name, value)| (name.to_owned(), value.to_owned())).collect())
+    }
+}
+
+fn read<T: DeserializeOwned>(path: &str, bytes: &[u8]) -> Result<T, CliError> {
+    serde_json::from_slice(bytes).map_err(|e| CliError::failed(format!("reading the reply to {path}"), e))
+}

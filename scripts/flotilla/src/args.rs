@@ -1,0 +1,142 @@
+//! The command line.
+
+use clap::{Args, Parser, Subcommand};
+use std::path::PathBuf;
+
+/// Package once, deploy many: one serverless package to every region, account and stage.
+#[derive(Debug, Parser)]
+#[command(name = "flotilla", version, disable_help_subcommand = true)]
+pub struct Cli {
+    /// Everything that concerns the connection and the output.
+    #[command(flatten)]
+    pub global: Global,
+    /// What to do.
+    #[command(subcommand)]
+    pub command: Command,
+}
+
+/// Options of every subcommand.
+#[derive(Debug, Clone, Args)]
+pub struct Global {
+    /// What the names of this control plane begin with.
+    #[arg(long, global = true, default_value = "flotilla", env = "FLOTILLA_PREFIX")]
+    pub prefix: String,
+    /// The control plane's region; else the one of the AWS configuration.
+    #[arg(long, global = true, env = "FLOTILLA_REGION")]
+    pub region: Option<String>,
+    /// Write JSON.
+    #[arg(long, global = true)]
+    pub json: bool,
+}
+
+/// The subcommands.
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Bring up or update the control plane and its regions.
+    Install(Install),
+    /// Put services and profiles from TOML files.
+    Apply {
+        /// The files.
+        #[arg(required = true)]
+        files: Vec<PathBuf>,
+    },
+    /// Zip a package folder, upload it and follow the rollout.
+    Push(Push),
+    /// Show services, or what runs at the stages of one.
+    Status {
+        /// The service; all of them if left out.
+        service: Option<String>,
+    },
+    /// Follow a rollout until it ends.
+    Watch {
+        /// The rollout's id.
+        rollout: String,
+    },
+    /// List a service's releases, newest first.
+    Releases {
+        /// The service.
+        service: String,
+        /// How many.
+        #[arg(long, default_value_t = 20, value_parser = clap::value_parser!(u16).range(1..=100))]
+        limit: u16,
+    },
+    /// List a service's uploads with the reasons of refusals, newest first.
+    Uploads {
+        /// The service; uploads whose key names none if left out.
+        service: Option<String>,
+        /// How many.
+        #[arg(long, default_value_t = 20, value_parser = clap::value_parser!(u16).range(1..=100))]
+        limit: u16,
+    },
+    /// Show a rollout with its deployments, causes and timeline.
+    Rollout {
+        /// The rollout's id.
+        rollout: String,
+    },
+    /// Start a rollout of a release that exists.
+    Start {
+        /// The service.
+        service: String,
+        /// The release's id.
+        release: String,
+        /// The stage.
+        #[arg(long)]
+        stage: String,
+        /// Return at once.
+        #[arg(long)]
+        no_follow: bool,
+    },
+    /// Call a rollout off: what has begun is finished, nothing more is begun.
+    Cancel {
+        /// The rollout's id.
+        rollout: String,
+    },
+}
+
+/// Bring up or update the control plane and its regions.
+#[derive(Debug, Args)]
+pub struct Install {
+    /// The regions that packages are deployed to.
+    #[arg(long, value_delimiter = ',', required = true)]
+    pub regions: Vec<String>,
+    /// The folder of the functions' binaries, as scripts/build makes it.
+    #[arg(long, default_value = "target/lambda")]
+    pub binaries: PathBuf,
+    /// What the binaries were built for; else this machine's.
+    #[arg(long, value_parser = ["arm64", "x86_64"])]
+    pub architecture: Option<String>,
+    /// Do not reserve concurrency: for accounts that have too little of it.
+    #[arg(long)]
+    pub no_reserved_concurrency: bool,
+    /// Allow calls without TLS: only for an emulator on this machine.
+    #[arg(long, hide = true)]
+    pub allow_plain_http: bool,
+    /// A run of replicate and deploy may take this long, in seconds.
+    #[arg(long, hide = true)]
+    pub step_timeout_s: Option<u16>,
+    /// A run of ingest may take this long, in seconds.
+    #[arg(long, hide = true)]
+    pub ingest_timeout_s: Option<u16>,
+}
+
+/// Zip a package folder, upload it and follow the rollout.
+#[derive(Debug, Args)]
+pub struct Push {
+    /// The folder that the packaging tool wrote, or a zip of it.
+    pub path: PathBuf,
+    /// The service.
+    #[arg(long)]
+    pub service: String,
+    /// What it was built from: branch:main, tag:v1.2, pr:42.
+    #[arg(long = "ref", value_name = "REF")]
+    pub git_ref: String,
+    /// What to call this build; else the beginning of the zip's digest.
+    #[arg(long)]
+    pub build: Option<String>,
+    /// Upload to this bucket without asking for the control plane's: all that CI's role may do.
+    #[arg(long)]
+    pub bucket: Option<String>,
+    /// Return after the upload.
+    #[arg(long)]
+    pub no_follow: bool,
+}

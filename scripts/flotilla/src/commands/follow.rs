@@ -1,0 +1,94 @@
+//! Following a rollout live: a line per target on a terminal, a line per change elsewhere.
+
+use crate::api::Api;
+use crate::error::{CliError, Exit};
+use crate::show;
+use flotilla_contract::RolloutView;
+use indicatif::{MultiProgress, ProgressBar, ProgressStyle};
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+/// How a rollout's end ends the command.
+pub fn exit_of(rollout: &RolloutView) -> Exit {
+    match rollout.status.as_str() {
+        "succeeded" => Exit::Success,
+        "cancelled" | "superseded" => Exit::RolloutStopped,
+        _ => Exit::RolloutFailed,
+    }
+}
+
+/// Follows a rollout until it ends.
+pub async fn follow(api: &Api, id: &str, quiet: bool) -> Result<RolloutView, CliError> {
+    let mut screen = Screen::new(quiet);
+    for round in 0_u32.. {
+        let rollout: RolloutView = api.get(&format!("/v1/rollouts/{id}")).await?;
+        screen.show(&rollout);
+        if rollout.ended {
+            screen.end();
+            return Ok(rollout);
+        }
+        // Brisk at first, easy on a long one.
+        let pause_ms = if round < 50 { 200 } else { 1_000 };
+        tokio::time::sleep(Duration::from_millis(pause_ms)).await;
+    }
+    Err(CliError::usage("the rollout did not end", "look at it with flotilla rollout"))
+}
+
+/// Where progress goes.
+enum Screen {
+    Quiet,
+    Lines(BTreeMap<String, String>),
+    Live { bars: MultiProgress, by_target: BTreeMap<String, ProgressBar> },
+}
+
+impl Screen {
+    fn new(quiet: bool) -> Self {
+        if quiet {
+            Self::Quiet
+        } else if console::Term::stderr().is_term() {
+            Self::Live { bars: MultiProgress::new(), by_target: BTreeMap::new() }
+        } else {
+            Self::Lines(BTreeMap::new())
+        }
+    }
+
+    fn show(&mut self, rollout: &RolloutView) {
+        let targets = rollout.deployments.iter().map(|d| {
+            let name = format!("{} {}", d.account, d.region);
+            let ended = matches!(d.status.as_str(), "succeeded" | "removed" | "failed" | "rolled_back" | "cancelled" | "skipped");
+            (name, show::deployment_line(d), ended)
+        });
+        let head = (format!("{}/{}", rollout.service, rollout.stage), show::status(&rollout.status).to_string(), rollout.ended);
+        for (name, state, ended) in std::iter::once(head).chain(targets) {
+            match self {
+                Self::Quiet => {}
+                Self::Lines(seen) => {
+                    if seen.insert(name.clone(), state.clone()).as_ref() != Some(&state) {
+                        eprintln!("{name}: {state}");
+                    }
+                }
+                Self::Live { bars, by_target } => {
+                    let bar = by_target.entry(name.clone()).or_insert_with(|| {
+                        let bar = bars.add(ProgressBar::new_spinner());
+                        let style = ProgressStyle::with_template("{spinner:.cyan} {prefix:<28} {msg}");
+                        bar.set_style(style.unwrap_or_else(|_| ProgressStyle::default_spinner()));
+                        bar.set_prefix(name);
+                        bar.enable_steady_tick(Duration::from_millis(100));
+                        bar
+                    });
+                    bar.set_message(state);
+                    if ended && !bar.is_finished() {
+                        bar.finish();
+                    }
+                }
+            }
+        }
+    }
+
+    fn end(self) {
+        if let Self::Live { bars, .. } = self {
+            // What they showed is said again, for good, by whoever followed.
+            let _ = bars.clear();
+        }
+    }
+}

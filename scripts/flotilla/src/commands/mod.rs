@@ -1,0 +1,38 @@
+//! The subcommands, one file each.
+
+mod apply;
+mod follow;
+mod install;
+mod push;
+mod read;
+mod rollouts;
+mod stacks;
+mod zips;
+
+use crate::args::{Cli, Command};
+use crate::error::{CliError, Exit};
+
+pub use install::{InstallReport, install};
+pub use zips::{pack_folder, zip_binary};
+
+/// Runs a subcommand.
+///
+/// # Errors
+/// Why it could not be done.
+pub async fn run(cli: Cli) -> Result<Exit, CliError> {
+    let global = &cli.global;
+    match cli.command {
+        Command::Install(args) => install::run(global, &args).await,
+        Command::Apply { files } => apply::run(global, &files).await,
+        Command::Push(args) => push::run(global, &args).await,
+        Command::Status { service } => read::status(global, service.as_deref()).await,
+        Command::Releases { service, limit } => read::releases(global, &service, limit).await,
+        Command::Uploads { service, limit } => read::uploads(global, service.as_deref(), limit).await,
+        Command::Watch { rollout } => rollouts::watch(global, &rollout).await,
+        Command::Rollout { rollout } => rollouts::show(global, &rollout).await,
+        Command::Start { service, release, stage, no_follow } => {
+            rollouts::start(global, &service, &release, &stage, no_follow).await
+        }
+        Command::Cancel { rollout } => rollouts::cancel(global, &rollout).await,
+    }
+}

@@ -1,0 +1,171 @@
+//! `flotilla push`: zip, upload with progress, follow the rollout.
+
+use super::follow::follow;
+use super::rollouts::finish;
+use super::zips::pack_folder;
+use crate::api::Api;
+use crate::args::{Global, Push};
+use crate::error::{CliError, Exit};
+use crate::{error_text, home, show};
+use aws_config::SdkConfig;
+use aws_sdk_s3::primitives::{ByteStream, SdkBody};
+use bytes::Bytes;
+use flotilla_contract::{Page, UploadView};
+use flotilla_domain::upload_key::UploadKey;
+use flotilla_domain::{Digest, GitRef, ServiceName};
+use futures::stream;
+use http_body_util::StreamBody;
+use indicatif::{ProgressBar, ProgressStyle};
+use sha2::Digest as _;
+use std::fs::File;
+use std::io::{Read, Seek};
+use std::path::Path;
+use std::time::Duration;
+
+/// How often an upload is tried.
+const ATTEMPTS: u32 = 3;
+/// How long to wait for the upload to be taken in, in polls of 150 ms: ingest of a large package takes a
+/// while, and a lost event is found after two minutes.
+const POLLS_MAX: u32 = 2_400;
+
+pub async fn run(global: &Global, args: &Push) -> Result<Exit, CliError> {
+    let file = package_file(&args.path)?;
+    let digest = digest_of(&file)?;
+    let key = key(args, &digest)?;
+    let (config, api, bucket) = match &args.bucket {
+        Some(bucket) => (home::load(global).await?, None, bucket.clone()),
+        None => {
+            let api = Api::connect(global).await?;
+            let outputs = home::control_plane(api.config(), &global.prefix).await?;
+            (api.config().clone(), Some(api), outputs.get("IngestBucket").cloned().unwrap_or_default())
+        }
+    };
+    let version = upload(&config, &bucket, &key, &file, &digest, global.json).await?;
+    let (Some(api), false) = (api, args.no_follow) else {
+        if global.json {
+            show::json(&serde_json::json!({"bucket": bucket, "key": key.to_key(), "version_id": version}));
+        } else {
+            println!("uploaded s3://{bucket}/{} (version {version})", key.to_key());
+        }
+        return Ok(Exit::Success);
+    };
+    let taken = wait_for_verdict(&api, &key, &version).await?;
+    if let Some(refusal) = &taken.refusal {
+        if global.json {
+            show::json(&taken);
+        } else {
+            println!("{} {}", show::status(&taken.status), taken.key);
+            show::cause("  ", refusal);
+        }
+        return Ok(Exit::UploadRefused);
+    }
+    let rollout = follow(&api, taken.rollout.as_deref().unwrap_or_default(), global.json).await?;
+    finish(global, &rollout)
+}
+
+/// The zip to upload: the given one, or a temporary one of the folder.
+fn package_file(path: &Path) -> Result<File, CliError> {
+    let failed = |e| CliError::failed(format!("reading {}", path.display()), e);
+    if path.is_file() {
+        return File::open(path).map_err(failed);
+    }
+    if !path.is_dir() {
+        return Err(CliError::usage(format!("{} does not exist", path.display()), "give the package folder, such as .serverless, or a zip of it"));
+    }
+    pack_folder(path, tempfile::tempfile().map_err(failed)?)
+}
+
+fn digest_of(mut file: &File) -> Result<Digest, CliError> {
+    let failed = |e| CliError::failed("reading the package", e);
+    file.rewind().map_err(failed)?;
+    let mut hash = sha2::Sha256::new();
+    let mut buffer = vec![0; 256 * 1024];
+    loop {
+        let read = file.read(&mut buffer).map_err(failed)?;
+        if read == 0 {
+            return Ok(Digest::from_bytes(hash.finalize().into()));
+        }
+        hash.update(&buffer[..read]);
+    }
+}
+
+fn key(args: &Push, digest: &Digest) -> Result<UploadKey, CliError> {
+    let service = ServiceName::parse(&args.service).map_err(|e| CliError::usage(e.to_string(), "correct --service"))?;
+    let git_ref = GitRef::parse(&args.git_ref).ok_or_else(|| {
+        CliError::usage(format!("{:?} is no ref", args.git_ref), "write branch:main, tag:v1.2 or pr:42")
+    })?;
+    let build = args.build.clone().unwrap_or_else(|| show::short(&digest.to_string()).to_owned());
+    let key = UploadKey { service, git_ref, build };
+    UploadKey::parse(&key.to_key()).map_err(|refusal| CliError::usage(refusal.message, refusal.fix))
+}
+
+/// Uploads the file; answers the object's version.
+async fn upload(config: &SdkConfig, bucket: &str, key: &UploadKey, file: &File, digest: &Digest, quiet: bool) -> Result<String, CliError> {
+    let failed = |e| CliError::failed("reading the package", e);
+    let length = file.metadata().map_err(failed)?.len();
+    let client = aws_sdk_s3::Client::new(config);
+    let bar = if quiet || !console::Term::stderr().is_term() { ProgressBar::hidden() } else { ProgressBar::new(length) };
+    let style = ProgressStyle::with_template("  upload {bar:30.cyan} {bytes}/{total_bytes} {bytes_per_sec}");
+    bar.set_style(style.unwrap_or_else(|_| ProgressStyle::default_bar()));
+    for attempt in 1.. {
+        bar.set_position(0);
+        let mut source = file.try_clone().map_err(failed)?;
+        source.rewind().map_err(failed)?;
+        let sent = client
+            .put_object()
+            .bucket(bucket)
+            .key(key.to_key())
+            .content_length(i64::try_from(length).unwrap_or(i64::MAX))
+            .checksum_sha256(digest.to_base64())
+            .body(ByteStream::new(SdkBody::from_body_1_x(body(source, bar.clone()))))
+            .send()
+            .await;
+        match sent {
+            Ok(done) => {
+                bar.finish_and_clear();
+                return Ok(done.version_id().unwrap_or_default().to_owned());
+            }
+            Err(error) if attempt >= ATTEMPTS || error.as_service_error().is_some() => {
+                return Err(CliError::failed(format!("uploading to {bucket}"), error_text(&error)));
+            }
+            Err(_) => tokio::time::sleep(Duration::from_millis(300)).await,
+        }
+    }
+    Err(CliError::usage("the upload was never tried", "try again"))
+}
+
+type Frame = Result<http_body::Frame<Bytes>, std::io::Error>;
+
+/// The file's bytes as they are read, counted by the bar.
+fn body(source: File, bar: ProgressBar) -> impl http_body::Body<Data = Bytes, Error = std::io::Error> + Send + Sync {
+    let frames = stream::unfold(source, move |mut source| {
+        let mut buffer = vec![0; 128 * 1024];
+        let frame: Option<Frame> = match source.read(&mut buffer) {
+            Ok(0) => None,
+            Ok(read) => {
+                bar.inc(read as u64);
+                buffer.truncate(read);
+                Some(Ok(http_body::Frame::data(Bytes::from(buffer))))
+            }
+            Err(error) => Some(Err(error)),
+        };
+        std::future::ready(frame.map(|frame| (frame, source)))
+    });
+    StreamBody::new(frames)
+}
+
+/// Waits until ingest has decided on this very version.
+async fn wait_for_verdict(api: &Api, key: &UploadKey, version: &str) -> Result<UploadView, CliError> {
+    let path = format!("/v1/services/{}/uploads?limit=20", key.service);
+    for _ in 0..POLLS_MAX {
+        let page: Page<UploadView> = api.get(&path).await?;
+        if let Some(found) = page.items.into_iter().find(|upload| upload.version_id == version) {
+            return Ok(found);
+        }
+        tokio::time::sleep(Duration::from_millis(150)).await;
+    }
+    Err(CliError::usage(
+        "the upload was not taken in within six minutes",
+        "look at the ingest function's log and the intake dead-letter queue",
+    ))
+}

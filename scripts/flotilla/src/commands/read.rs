@@ -1,0 +1,87 @@
+//! `flotilla status`, `releases` and `uploads`: what runs where, and what was uploaded.
+
+use crate::api::Api;
+use crate::args::Global;
+use crate::error::{CliError, Exit};
+use crate::show;
+use flotilla_contract::{Page, ReleaseView, ServiceStagesView, ServiceView, UploadView};
+
+pub async fn status(global: &Global, service: Option<&str>) -> Result<Exit, CliError> {
+    let api = Api::connect(global).await?;
+    let Some(service) = service else {
+        let mut services: Vec<ServiceView> = Vec::new();
+        let mut cursor = String::new();
+        loop {
+            let page: Page<ServiceView> = api.get(&format!("/v1/services?limit=100{cursor}")).await?;
+            services.extend(page.items);
+            match page.next {
+                Some(next) => cursor = format!("&cursor={next}"),
+                None => break,
+            }
+        }
+        if global.json {
+            show::json(&services);
+        } else if services.is_empty() {
+            println!("no service is configured yet: flotilla apply FILE");
+        } else {
+            services.iter().for_each(|s| println!("{}", s.service));
+        }
+        return Ok(Exit::Success);
+    };
+    let view: ServiceStagesView = api.get(&format!("/v1/services/{service}")).await?;
+    if global.json {
+        show::json(&view);
+        return Ok(Exit::Success);
+    }
+    if view.stages.is_empty() {
+        println!("nothing was ever rolled out: flotilla push PATH --service {service} --ref branch:main");
+    }
+    for stage in &view.stages {
+        let ends = stage.expires_at.as_ref().map(|at| format!("  preview until {}", show::time(at))).unwrap_or_default();
+        println!("{}  by profile {}{ends}", console::style(&stage.stage).bold(), stage.profile);
+        if let Some(active) = &stage.active {
+            println!("  rollout {active} is under way");
+        }
+        if let Some(queued) = &stage.queued {
+            println!("  rollout {queued} waits");
+        }
+        let rows = stage.targets.iter().map(|t| {
+            let digest = t.digest.as_deref().map_or("-".to_owned(), |digest| format!("sha256:{}", show::short(digest)));
+            let release = t.release.clone().unwrap_or_else(|| "-".into());
+            vec![format!("  {}", t.account), t.region.clone(), release, digest, show::status(&t.status).to_string(), show::time(&t.at)]
+        });
+        show::table(&rows.collect::<Vec<_>>());
+    }
+    Ok(Exit::Success)
+}
+
+pub async fn releases(global: &Global, service: &str, limit: u16) -> Result<Exit, CliError> {
+    let api = Api::connect(global).await?;
+    let page: Page<ReleaseView> = api.get(&format!("/v1/services/{service}/releases?limit={limit}")).await?;
+    if global.json {
+        show::json(&page);
+        return Ok(Exit::Success);
+    }
+    let rows = page.items.iter().map(|r| {
+        vec![r.id.clone(), show::time(&r.uploaded_at), r.git_ref.clone(), r.build.clone(), format!("sha256:{}", show::short(&r.digest)), format!("{} B", r.asset_bytes)]
+    });
+    show::table(&rows.collect::<Vec<_>>());
+    Ok(Exit::Success)
+}
+
+pub async fn uploads(global: &Global, service: Option<&str>, limit: u16) -> Result<Exit, CliError> {
+    let api = Api::connect(global).await?;
+    let path = service.map_or("/v1/uploads".to_owned(), |service| format!("/v1/services/{service}/uploads"));
+    let page: Page<UploadView> = api.get(&format!("{path}?limit={limit}")).await?;
+    if global.json {
+        show::json(&page);
+        return Ok(Exit::Success);
+    }
+    for upload in &page.items {
+        println!("{}  {}  {}", show::time(&upload.uploaded_at), show::status(&upload.status), upload.key);
+        if let Some(refusal) = &upload.refusal {
+            show::cause("  ", refusal);
+        }
+    }
+    Ok(Exit::Success)
+}

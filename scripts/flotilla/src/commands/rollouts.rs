@@ -1,0 +1,66 @@
+//! `flotilla rollout`, `watch`, `start` and `cancel`.
+
+use super::follow::{exit_of, follow};
+use crate::api::Api;
+use crate::args::Global;
+use crate::error::{CliError, Exit};
+use crate::show;
+use flotilla_contract::{EventView, Page, RolloutView, StartRollout};
+
+pub async fn watch(global: &Global, id: &str) -> Result<Exit, CliError> {
+    let api = Api::connect(global).await?;
+    let rollout = follow(&api, id, global.json).await?;
+    finish(global, &rollout)
+}
+
+/// Shows how a rollout ended.
+pub fn finish(global: &Global, rollout: &RolloutView) -> Result<Exit, CliError> {
+    if global.json {
+        show::json(rollout);
+    } else {
+        show::rollout(rollout);
+    }
+    Ok(exit_of(rollout))
+}
+
+pub async fn show(global: &Global, id: &str) -> Result<Exit, CliError> {
+    let api = Api::connect(global).await?;
+    let rollout: RolloutView = api.get(&format!("/v1/rollouts/{id}")).await?;
+    let mut events: Vec<EventView> = Vec::new();
+    let mut cursor = String::new();
+    /// A timeline's pages that are shown; `--json` and the API give the rest.
+    const PAGES_MAX: usize = 20;
+    for _ in 0..PAGES_MAX {
+        let page: Page<EventView> = api.get(&format!("/v1/rollouts/{id}/events?limit=100{cursor}")).await?;
+        events.extend(page.items);
+        match page.next {
+            Some(next) => cursor = format!("&cursor={}", next.replace('#', "%23").replace('/', "%2F")),
+            None => break,
+        }
+    }
+    if global.json {
+        show::json(&serde_json::json!({"rollout": rollout, "events": events}));
+    } else {
+        show::rollout(&rollout);
+        println!();
+        show::events(&events);
+    }
+    Ok(Exit::Success)
+}
+
+pub async fn start(global: &Global, service: &str, release: &str, stage: &str, no_follow: bool) -> Result<Exit, CliError> {
+    let api = Api::connect(global).await?;
+    let request = StartRollout { service: service.into(), release: release.into(), stage: stage.into() };
+    let started: RolloutView = api.post("/v1/rollouts", &request).await?;
+    if no_follow {
+        return finish(global, &started).map(|_| Exit::Success);
+    }
+    let rollout = follow(&api, &started.id, global.json).await?;
+    finish(global, &rollout)
+}
+
+pub async fn cancel(global: &Global, id: &str) -> Result<Exit, CliError> {
+    let api = Api::connect(global).await?;
+    let rollout: RolloutView = api.post(&format!("/v1/rollouts/{id}/cancel"), &serde_json::json!({})).await?;
+    finish(global, &rollout).map(|_| Exit::Success)
+}

@@ -1,0 +1,109 @@
+//! What people see: plain lines, colour only on a terminal, JSON when asked for.
+
+use console::style;
+use flotilla_contract::{CauseView, DeploymentView, EventView, RolloutView};
+use serde::Serialize;
+
+/// Writes a value as JSON.
+pub fn json<T: Serialize>(value: &T) {
+    match serde_json::to_string_pretty(value) {
+        Ok(text) => println!("{text}"),
+        Err(error) => eprintln!("error: {error}"),
+    }
+}
+
+/// A status in its colour.
+pub fn status(status: &str) -> console::StyledObject<&str> {
+    match status {
+        "succeeded" | "removed" | "accepted" => style(status).green(),
+        "failed" | "rolled_back" | "refused" => style(status).red(),
+        "cancelled" | "superseded" | "skipped" => style(status).yellow(),
+        _ => style(status).cyan(),
+    }
+}
+
+/// A digest as people compare it.
+pub fn short(digest: &str) -> &str {
+    digest.get(..12).unwrap_or(digest)
+}
+
+/// A time to the second.
+pub fn time(at: &str) -> String {
+    at.split_once('.').map_or_else(|| at.to_owned(), |(seconds, _)| format!("{seconds}Z"))
+}
+
+/// Lines of columns, as wide as they have to be.
+pub fn table(rows: &[Vec<String>]) {
+    let width = |n: usize| rows.iter().filter_map(|row| row.get(n)).map(|cell| console::measure_text_width(cell)).max();
+    for row in rows {
+        let mut line = String::new();
+        for (n, cell) in row.iter().enumerate() {
+            line.push_str(cell);
+            if n + 1 < row.len() {
+                let pad = width(n).unwrap_or(0) - console::measure_text_width(cell) + 2;
+                line.push_str(&" ".repeat(pad));
+            }
+        }
+        println!("{}", line.trim_end());
+    }
+}
+
+/// A cause with its fix.
+pub fn cause(indent: &str, cause: &CauseView) {
+    println!("{indent}{} {}", style(&cause.code).red(), cause.message);
+    if let Some(path) = &cause.path {
+        println!("{indent}at {path}");
+    }
+    println!("{indent}{} {}", style("fix:").bold(), cause.fix);
+}
+
+/// What a deployment has come to, in one line without its region.
+pub fn deployment_line(deployment: &DeploymentView) -> String {
+    let mut line = status(&deployment.status).to_string();
+    if deployment.changed == Some(false) && deployment.status == "succeeded" {
+        line.push_str(" (nothing to change)");
+    } else if let Some(c) = deployment.changes {
+        line.push_str(&format!(" (+{} ~{} !{} -{})", c.add, c.modify, c.replace, c.remove));
+    }
+    line
+}
+
+/// A rollout with its deployments.
+pub fn rollout(rollout: &RolloutView) {
+    println!("rollout  {}  {} of {} to {}", style(&rollout.id).bold(), rollout.kind, rollout.service, rollout.stage);
+    println!("status   {}  since {}", status(&rollout.status), time(&rollout.entered_at));
+    if let (Some(release), Some(digest)) = (&rollout.release, &rollout.digest) {
+        println!("release  {release}  sha256:{}", short(digest));
+    }
+    println!("by       {}", rollout.requested_by);
+    if let Some(by) = &rollout.cancelled_by {
+        println!("called off by {by}");
+    }
+    if let Some(by) = &rollout.superseded_by {
+        println!("superseded by {by}");
+    }
+    let rows: Vec<Vec<String>> = rollout
+        .deployments
+        .iter()
+        .map(|d| vec![format!("  wave {}", d.wave), d.account.clone(), d.region.clone(), d.stack.clone(), deployment_line(d)])
+        .collect();
+    table(&rows);
+    for deployment in rollout.deployments.iter().filter(|d| d.cause.is_some()) {
+        println!("{}", style(format!("{} {}", deployment.account, deployment.region)).bold());
+        if let Some(found) = &deployment.cause {
+            cause("  ", found);
+        }
+    }
+    if let Some(found) = rollout.cause.as_ref().filter(|_| rollout.deployments.iter().all(|d| d.cause.is_none())) {
+        cause("  ", found);
+    }
+}
+
+/// A timeline.
+pub fn events(events: &[EventView]) {
+    let row = |event: &EventView| {
+        let target = event.target.clone().unwrap_or_else(|| "rollout".into());
+        vec![time(&event.at), target, event.what.clone(), event.detail.clone().unwrap_or_default(), event.actor.clone()]
+    };
+    table(&events.iter().map(row).collect::<Vec<_>>());
+}
