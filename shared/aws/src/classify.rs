@@ -13,12 +13,22 @@ pub fn classify<E: ProvideErrorMetadata + std::error::Error + 'static>(
     let status = error.raw_response().map(|response| response.status().as_u16());
     let Some(service) = error.as_service_error() else {
         // No answer that could be read: a timeout, a lost connection, no credentials for now.
-        let kind = if matches!(error, SdkError::ConstructionFailure(_)) { ErrorKind::Permanent } else { ErrorKind::Transient };
-        return PortError::new(kind, operation, with_sources(&error));
+        return PortError::new(unanswered(&error), operation, with_sources(&error));
     };
     let code = service.code().unwrap_or_default();
     let message = service.message().unwrap_or("no message");
     PortError::new(kind(code, message, status), operation, format!("{code}: {message}"))
+}
+
+/// What it means that there is no answer. A role that may not be assumed comes as a failure to load
+/// credentials: waiting does not mend it.
+fn unanswered<E: std::error::Error + 'static>(error: &SdkError<E, Response>) -> ErrorKind {
+    let text = with_sources(error);
+    match error {
+        SdkError::ConstructionFailure(_) => ErrorKind::Permanent,
+        _ if text.contains("loading credentials") && text.contains("AccessDenied") => ErrorKind::Denied,
+        _ => ErrorKind::Transient,
+    }
 }
 
 /// What a code means. `LimitExceededException` is a quota here, although the SDK retries it as if it were
