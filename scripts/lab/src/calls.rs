@@ -1,0 +1,72 @@
+//! Counts the AWS calls that Flotilla's functions make, from the emulator's CloudTrail.
+
+use crate::World;
+use crate::emulator::ACCOUNT;
+use crate::error::{Doing, LabError};
+use serde_json::{Value, json};
+use std::collections::{BTreeMap, BTreeSet};
+
+/// The functions of a rollout's way; `api` only answers questions, `cleanup` runs by the clock.
+const COUNTED: [&str; 3] = ["flotilla-ingest", "flotilla-replicate", "flotilla-deploy"];
+
+/// Begins recording: calls before this are not counted.
+///
+/// # Errors
+/// When the emulator refuses.
+pub async fn record(world: &World) -> Result<(), LabError> {
+    let url = format!("{}/_ministack/config", world.emulator.endpoint());
+    let sent = reqwest::Client::new().post(url).json(&json!({"cloudtrail._recording_enabled": "true"})).send().await;
+    sent.and_then(reqwest::Response::error_for_status).doing("switching on CloudTrail").map(drop)
+}
+
+/// The calls since `after`, by service, and the names of the operations with their numbers.
+///
+/// # Errors
+/// When the emulator refuses.
+pub async fn count(world: &World, seen: &mut BTreeSet<String>) -> Result<BTreeMap<String, u64>, LabError> {
+    let mut counts = BTreeMap::new();
+    let mut regions: Vec<String> = world.regions.clone();
+    regions.push(crate::world::HOME.into());
+    regions.sort();
+    regions.dedup();
+    for region in regions {
+        let mut next = Value::Null;
+        loop {
+            let page = lookup(world, &region, &next).await?;
+            for event in page["Events"].as_array().into_iter().flatten() {
+                let detail: Value = event["CloudTrailEvent"].as_str().and_then(|text| serde_json::from_str(text).ok()).unwrap_or_default();
+                let agent = detail["userAgent"].as_str().unwrap_or_default();
+                let id = event["EventId"].as_str().unwrap_or_default().to_owned();
+                let counted = COUNTED.iter().any(|function| agent.contains(function));
+                if counted && seen.insert(id) {
+                    let source = event["EventSource"].as_str().unwrap_or_default();
+                    *counts.entry(source.trim_end_matches(".amazonaws.com").to_owned()).or_insert(0) += 1;
+                }
+            }
+            next = page["NextToken"].clone();
+            if next.is_null() {
+                break;
+            }
+        }
+    }
+    Ok(counts)
+}
+
+async fn lookup(world: &World, region: &str, next: &Value) -> Result<Value, LabError> {
+    let mut body = json!({"MaxResults": 50});
+    if !next.is_null() {
+        body["NextToken"] = next.clone();
+    }
+    // The emulator takes an administrator's key without checking its signature.
+    let credential = format!("{ACCOUNT}/20260101/{region}/cloudtrail/aws4_request");
+    let sent = reqwest::Client::new()
+        .post(world.emulator.endpoint())
+        .header("authorization", format!("AWS4-HMAC-SHA256 Credential={credential}, SignedHeaders=host, Signature=0"))
+        .header("content-type", "application/x-amz-json-1.1")
+        .header("x-amz-target", "com.amazonaws.cloudtrail.v20131101.CloudTrail_20131101.LookupEvents")
+        .json(&body)
+        .send()
+        .await;
+    let reply = sent.and_then(reqwest::Response::error_for_status).doing("asking CloudTrail")?;
+    reply.json().await.doing("reading CloudTrail's reply")
+}

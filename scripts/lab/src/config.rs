@@ -1,0 +1,27 @@
+//! The configuration that the demo applies for a package.
+
+use flotilla_contract::config::{ConfigFile, ProfileConfig, RuleConfig, ServiceConfigDoc};
+
+/// One profile `demo` in these regions; `branch:main` of the service goes to the stage, and every pull
+/// request to a preview of its own.
+pub fn for_service(account: &str, service: &str, stage: &str, regions: &[String]) -> ConfigFile {
+    let rule = |git_ref: &str, stage: &str, ttl_h| RuleConfig {
+        git_ref: git_ref.into(),
+        stage: stage.into(),
+        profile: "demo".into(),
+        ttl_h,
+    };
+    let profile = ProfileConfig {
+        account: account.into(),
+        regions: regions.to_vec(),
+        waves: Vec::new(),
+        capabilities: vec!["CAPABILITY_NAMED_IAM".into()],
+        parameters: Default::default(),
+        tags: Default::default(),
+    };
+    let service_doc = ServiceConfigDoc { rules: vec![rule("branch:main", stage, None), rule("pr:*", "pr-{ref}", Some(72))] };
+    ConfigFile {
+        profiles: [("demo".to_owned(), profile)].into(),
+        services: [(service.to_owned(), service_doc)].into(),
+    }
+}

@@ -1,0 +1,123 @@
+//! MiniStack: one process on a free port of this machine, ended when it is dropped.
+
+use crate::error::{Doing, LabError};
+use std::fs::File;
+use std::net::TcpListener;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::time::{Duration, Instant};
+
+/// The account of the control plane.
+pub const ACCOUNT: &str = "000000000000";
+
+/// A running emulator.
+pub struct Emulator {
+    process: Child,
+    /// Its port.
+    pub port: u16,
+    /// Its folder: log and unpacked functions.
+    pub folder: tempfile::TempDir,
+}
+
+/// Where the emulator's program is: `FLOTILLA_MINISTACK`, which scripts/tools prints.
+///
+/// # Errors
+/// When the variable is missing.
+pub fn program() -> Result<PathBuf, LabError> {
+    let path = std::env::var("FLOTILLA_MINISTACK")
+        .map_err(|_| LabError("FLOTILLA_MINISTACK is not set: run scripts/demo or scripts/test, which set it".into()))?;
+    Ok(PathBuf::from(path))
+}
+
+impl Emulator {
+    /// Starts an emulator that checks signatures and permissions, and waits until it answers.
+    ///
+    /// # Errors
+    /// When it does not start within 30 seconds; its log is part of the error.
+    pub async fn start(program: &Path) -> Result<Self, LabError> {
+        let folder = tempfile::Builder::new().prefix("flotilla-").tempdir().doing("making a folder for the emulator")?;
+        let port = free_port()?;
+        let log = File::create(folder.path().join("log")).doing("making the emulator's log")?;
+        let errors = log.try_clone().doing("making the emulator's log")?;
+        let mut command = Command::new(program);
+        for name in ["AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN", "AWS_PROFILE", "HTTP_PROXY", "HTTPS_PROXY"] {
+            command.env_remove(name);
+        }
+        let process = command
+            .env("AWS_ENDPOINT_URL", format!("http://127.0.0.1:{port}"))
+            .env("GATEWAY_PORT", port.to_string())
+            .env("BIND_HOST", "127.0.0.1")
+            .env("AUTH", "true")
+            .env("LOG_LEVEL", "WARNING")
+            .env("TMPDIR", folder.path())
+            .stdin(Stdio::null())
+            .stdout(log)
+            .stderr(errors)
+            .spawn()
+            .doing("starting the emulator")?;
+        let mut emulator = Self { process, port, folder };
+        emulator.wait().await?;
+        Ok(emulator)
+    }
+
+    async fn wait(&mut self) -> Result<(), LabError> {
+        let http = reqwest::Client::new();
+        let deadline = Instant::now() + Duration::from_secs(30);
+        while Instant::now() < deadline {
+            if http.get(format!("{}/_ministack/health", self.endpoint())).send().await.is_ok_and(|r| r.status().is_success()) {
+                return Ok(());
+            }
+            if let Ok(Some(status)) = self.process.try_wait() {
+                return Err(LabError(format!("the emulator ended with {status}:\n{}", self.log())));
+            }
+            tokio::time::sleep(Duration::from_millis(50)).await;
+        }
+        Err(LabError(format!("the emulator did not answer within 30 seconds:\n{}", self.log())))
+    }
+
+    /// Its URL. An address instead of a name: S3 clients then use path-style URLs.
+    pub fn endpoint(&self) -> String {
+        format!("http://127.0.0.1:{}", self.port)
+    }
+
+    /// What it has logged.
+    pub fn log(&self) -> String {
+        std::fs::read_to_string(self.folder.path().join("log")).unwrap_or_default()
+    }
+
+    /// The ids of the functions' processes that it runs now.
+    pub fn function_processes(&self) -> Vec<u32> {
+        let parent = self.process.id();
+        let Ok(entries) = std::fs::read_dir("/proc") else { return Vec::new() };
+        let ids = entries.flatten().filter_map(|entry| entry.file_name().to_str()?.parse::<u32>().ok());
+        ids.filter(|id| is_function_of(*id, parent)).collect()
+    }
+}
+
+/// Whether a process is a `bootstrap` that `parent` started.
+fn is_function_of(id: u32, parent: u32) -> bool {
+    let read = |file: &str| std::fs::read_to_string(format!("/proc/{id}/{file}")).unwrap_or_default();
+    let stat = read("stat");
+    let ppid = stat.rsplit_once(')').and_then(|(_, rest)| rest.split_whitespace().nth(1)?.parse::<u32>().ok());
+    ppid == Some(parent) && read("cmdline").contains("/bootstrap")
+}
+
+/// Kills a process with SIGKILL.
+pub fn kill(id: u32) {
+    let _ = Command::new("kill").args(["-9", &id.to_string()]).status();
+}
+
+impl Drop for Emulator {
+    fn drop(&mut self) {
+        // Its functions first: they would outlive it.
+        let functions = self.function_processes();
+        let _ = self.process.kill();
+        let _ = self.process.wait();
+        functions.into_iter().for_each(kill);
+    }
+}
+
+fn free_port() -> Result<u16, LabError> {
+    let listener = TcpListener::bind(("127.0.0.1", 0)).doing("finding a free port")?;
+    Ok(listener.local_addr().doing("finding a free port")?.port())
+}
