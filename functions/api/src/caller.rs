@@ -27,7 +27,11 @@ impl<S: Send + Sync> FromRequestParts<S> for Principal {
             Some(Caller { principal, request_id: context.request_id.clone()? })
         });
         caller.map(Principal).ok_or_else(|| {
-            let refusal = Refusal::new(Code::NotAuthenticated, "the request is not signed by an IAM principal", "sign it with SigV4, or use the flotilla command");
+            let refusal = Refusal::new(
+                Code::NotAuthenticated,
+                "the request is not signed by an IAM principal",
+                "sign it with SigV4, or use the flotilla command",
+            );
             ApiError::Refused(refusal)
         })
     }

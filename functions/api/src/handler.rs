@@ -64,8 +64,16 @@ pub fn router(api: Api) -> Router {
     let (router, document) = routes().split_for_parts();
     router
         .route("/openapi.json", get(|| async move { Json(document) }))
-        .fallback(|| async { ApiError::from(Refusal::new(Code::NotFound, "there is no such route", "GET /openapi.json lists them")) })
-        .method_not_allowed_fallback(|| async { invalid("the route does not know this method", "GET /openapi.json lists the methods") })
+        .fallback(|| async {
+            ApiError::from(Refusal::new(
+                Code::NotFound,
+                "there is no such route",
+                "GET /openapi.json lists them",
+            ))
+        })
+        .method_not_allowed_fallback(|| async {
+            invalid("the route does not know this method", "GET /openapi.json lists the methods")
+        })
         // One layer for every route: nobody asks without being known.
         .layer(axum::middleware::from_extractor::<Principal>())
         .layer(DefaultBodyLimit::max(BODY_BYTES_MAX))

@@ -56,7 +56,11 @@ impl IntoResponse for ApiError {
             Self::Engine(error) => {
                 // What failed inside is for the log, not for the caller.
                 tracing::error!("the request failed: {error}");
-                Refusal::new(Code::Unavailable, "something inside failed", "ask again; if it stays, look at the api function's log")
+                Refusal::new(
+                    Code::Unavailable,
+                    "something inside failed",
+                    "ask again; if it stays, look at the api function's log",
+                )
             }
         };
         let status = status(refusal.code);

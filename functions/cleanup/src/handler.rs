@@ -13,7 +13,13 @@ pub async fn handle(sweep: &Sweep, event: &Value) -> Result<Value, EngineError> 
     for failure in &report.failures {
         tracing::error!("not cleaned up: {failure}");
     }
-    tracing::info!(limits.dry_run, ticks = report.ticks, removals = report.removals.len(), uploads = report.uploads.len(), "swept");
+    tracing::info!(
+        limits.dry_run,
+        ticks = report.ticks,
+        removals = report.removals.len(),
+        uploads = report.uploads.len(),
+        "swept"
+    );
     let count = |n: usize| f64::from(u32::try_from(n).unwrap_or(u32::MAX));
     let metrics = [
         ("LostTicks", count(report.ticks), Unit::Count),

@@ -10,7 +10,8 @@ use lambda_runtime::{Error, LambdaEvent, service_fn};
 async fn main() -> Result<(), Error> {
     flotilla_telemetry::init(None);
     let aws = Aws::from_env().await?;
-    let sweep = Sweep { clock: aws.clock(), store: aws.store(), queue: aws.queue(), packages: aws.packages() };
+    let sweep =
+        Sweep { clock: aws.clock(), store: aws.store(), queue: aws.queue(), packages: aws.packages() };
     let sweep = &sweep;
     lambda_runtime::run(service_fn(|event: LambdaEvent<serde_json::Value>| async move {
         Ok::<_, Error>(handler::handle(sweep, &event.payload).await?)

@@ -33,7 +33,9 @@ impl Api {
         let url = reqwest::Url::parse(base).map_err(|e| CliError::failed("reading the API's URL", e))?;
         let mut builder = reqwest::Client::builder().timeout(Duration::from_secs(30));
         // Names below localhost are this machine (RFC 6761); not every resolver knows that.
-        if let (Some(host), Some(port)) = (url.host_str().filter(|host| host.ends_with(".localhost")), url.port_or_known_default()) {
+        if let (Some(host), Some(port)) =
+            (url.host_str().filter(|host| host.ends_with(".localhost")), url.port_or_known_default())
+        {
             builder = builder.resolve(host, SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), port));
         }
         let http = builder.build().map_err(|e| CliError::failed("making the HTTP client", e))?;
@@ -67,8 +69,10 @@ impl Api {
         let what = || format!("{method} {path}");
         let url = format!("{}{path}", self.base);
         let headers = self.sign(method, &url, &body).await?;
-        let method = reqwest::Method::from_bytes(method.as_bytes()).map_err(|e| CliError::failed("the method", e))?;
-        let mut request = self.http.request(method, &url).header("content-type", "application/json").body(body);
+        let method =
+            reqwest::Method::from_bytes(method.as_bytes()).map_err(|e| CliError::failed("the method", e))?;
+        let mut request =
+            self.http.request(method, &url).header("content-type", "application/json").body(body);
         for (name, value) in headers {
             request = request.header(name, value);
         }

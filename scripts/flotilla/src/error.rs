@@ -50,7 +50,10 @@ impl CliError {
     }
 
     /// Something failed while `what` was being done.
-    pub fn failed(what: impl Into<String>, source: impl Into<Box<dyn std::error::Error + Send + Sync>>) -> Self {
+    pub fn failed(
+        what: impl Into<String>,
+        source: impl Into<Box<dyn std::error::Error + Send + Sync>>,
+    ) -> Self {
         Self::Failed { what: what.into(), source: source.into() }
     }
 

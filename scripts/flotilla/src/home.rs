@@ -39,13 +39,22 @@ pub fn region_of(config: &SdkConfig) -> String {
 pub async fn outputs(config: &SdkConfig, stack: &str) -> Result<Option<BTreeMap<String, String>>, CliError> {
     let found = match Client::new(config).describe_stacks().stack_name(stack).send().await {
         Ok(found) => found,
-        Err(error) if error.as_service_error().and_then(|e| e.meta().message()).is_some_and(|m| m.contains("does not exist")) => {
+        Err(error)
+            if error
+                .as_service_error()
+                .and_then(|e| e.meta().message())
+                .is_some_and(|m| m.contains("does not exist")) =>
+        {
             return Ok(None);
         }
-        Err(error) => return Err(CliError::failed(format!("reading stack {stack}"), crate::error_text(&error))),
+        Err(error) => {
+            return Err(CliError::failed(format!("reading stack {stack}"), crate::error_text(&error)));
+        }
     };
     let outputs = found.stacks().first().map(|stack| stack.outputs()).unwrap_or_default();
-    let pair = |o: &aws_sdk_cloudformation::types::Output| Some((o.output_key()?.to_owned(), o.output_value()?.to_owned()));
+    let pair = |o: &aws_sdk_cloudformation::types::Output| {
+        Some((o.output_key()?.to_owned(), o.output_value()?.to_owned()))
+    };
     Ok(Some(outputs.iter().filter_map(pair).collect()))
 }
 

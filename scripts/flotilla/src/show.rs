@@ -34,7 +34,9 @@ pub fn time(at: &str) -> String {
 
 /// Lines of columns, as wide as they have to be.
 pub fn table(rows: &[Vec<String>]) {
-    let width = |n: usize| rows.iter().filter_map(|row| row.get(n)).map(|cell| console::measure_text_width(cell)).max();
+    let width = |n: usize| {
+        rows.iter().filter_map(|row| row.get(n)).map(|cell| console::measure_text_width(cell)).max()
+    };
     for row in rows {
         let mut line = String::new();
         for (n, cell) in row.iter().enumerate() {
@@ -70,7 +72,13 @@ pub fn deployment_line(deployment: &DeploymentView) -> String {
 
 /// A rollout with its deployments.
 pub fn rollout(rollout: &RolloutView) {
-    println!("rollout  {}  {} of {} to {}", style(&rollout.id).bold(), rollout.kind, rollout.service, rollout.stage);
+    println!(
+        "rollout  {}  {} of {} to {}",
+        style(&rollout.id).bold(),
+        rollout.kind,
+        rollout.service,
+        rollout.stage
+    );
     println!("status   {}  since {}", status(&rollout.status), time(&rollout.entered_at));
     if let (Some(release), Some(digest)) = (&rollout.release, &rollout.digest) {
         println!("release  {release}  sha256:{}", short(digest));
@@ -85,7 +93,15 @@ pub fn rollout(rollout: &RolloutView) {
     let rows: Vec<Vec<String>> = rollout
         .deployments
         .iter()
-        .map(|d| vec![format!("  wave {}", d.wave), d.account.clone(), d.region.clone(), d.stack.clone(), deployment_line(d)])
+        .map(|d| {
+            vec![
+                format!("  wave {}", d.wave),
+                d.account.clone(),
+                d.region.clone(),
+                d.stack.clone(),
+                deployment_line(d),
+            ]
+        })
         .collect();
     table(&rows);
     for deployment in rollout.deployments.iter().filter(|d| d.cause.is_some()) {
@@ -94,7 +110,9 @@ pub fn rollout(rollout: &RolloutView) {
             cause("  ", found);
         }
     }
-    if let Some(found) = rollout.cause.as_ref().filter(|_| rollout.deployments.iter().all(|d| d.cause.is_none())) {
+    if let Some(found) =
+        rollout.cause.as_ref().filter(|_| rollout.deployments.iter().all(|d| d.cause.is_none()))
+    {
         cause("  ", found);
     }
 }
@@ -103,7 +121,13 @@ pub fn rollout(rollout: &RolloutView) {
 pub fn events(events: &[EventView]) {
     let row = |event: &EventView| {
         let target = event.target.clone().unwrap_or_else(|| "rollout".into());
-        vec![time(&event.at), target, event.what.clone(), event.detail.clone().unwrap_or_default(), event.actor.clone()]
+        vec![
+            time(&event.at),
+            target,
+            event.what.clone(),
+            event.detail.clone().unwrap_or_default(),
+            event.actor.clone(),
+        ]
     };
     table(&events.iter().map(row).collect::<Vec<_>>());
 }

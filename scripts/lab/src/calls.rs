@@ -15,7 +15,8 @@ const COUNTED: [&str; 3] = ["flotilla-ingest", "flotilla-replicate", "flotilla-d
 /// When the emulator refuses.
 pub async fn record(world: &World) -> Result<(), LabError> {
     let url = format!("{}/_ministack/config", world.emulator.endpoint());
-    let sent = reqwest::Client::new().post(url).json(&json!({"cloudtrail._recording_enabled": "true"})).send().await;
+    let sent =
+        reqwest::Client::new().post(url).json(&json!({"cloudtrail._recording_enabled": "true"})).send().await;
     sent.and_then(reqwest::Response::error_for_status).doing("switching on CloudTrail").map(drop)
 }
 
@@ -34,7 +35,10 @@ pub async fn count(world: &World, seen: &mut BTreeSet<String>) -> Result<BTreeMa
         loop {
             let page = lookup(world, &region, &next).await?;
             for event in page["Events"].as_array().into_iter().flatten() {
-                let detail: Value = event["CloudTrailEvent"].as_str().and_then(|text| serde_json::from_str(text).ok()).unwrap_or_default();
+                let detail: Value = event["CloudTrailEvent"]
+                    .as_str()
+                    .and_then(|text| serde_json::from_str(text).ok())
+                    .unwrap_or_default();
                 let agent = detail["userAgent"].as_str().unwrap_or_default();
                 let id = event["EventId"].as_str().unwrap_or_default().to_owned();
                 let counted = COUNTED.iter().any(|function| agent.contains(function));
@@ -61,7 +65,10 @@ async fn lookup(world: &World, region: &str, next: &Value) -> Result<Value, LabE
     let credential = format!("{ACCOUNT}/20260101/{region}/cloudtrail/aws4_request");
     let sent = reqwest::Client::new()
         .post(world.emulator.endpoint())
-        .header("authorization", format!("AWS4-HMAC-SHA256 Credential={credential}, SignedHeaders=host, Signature=0"))
+        .header(
+            "authorization",
+            format!("AWS4-HMAC-SHA256 Credential={credential}, SignedHeaders=host, Signature=0"),
+        )
         .header("content-type", "application/x-amz-json-1.1")
         .header("x-amz-target", "com.amazonaws.cloudtrail.v20131101.CloudTrail_20131101.LookupEvents")
         .json(&body)

@@ -19,7 +19,9 @@ pub fn for_service(account: &str, service: &str, stage: &str, regions: &[String]
         parameters: Default::default(),
         tags: Default::default(),
     };
-    let service_doc = ServiceConfigDoc { rules: vec![rule("branch:main", stage, None), rule("pr:*", "pr-{ref}", Some(72))] };
+    let service_doc = ServiceConfigDoc {
+        rules: vec![rule("branch:main", stage, None), rule("pr:*", "pr-{ref}", Some(72))],
+    };
     ConfigFile {
         profiles: [("demo".to_owned(), profile)].into(),
         services: [(service.to_owned(), service_doc)].into(),

@@ -24,8 +24,9 @@ pub struct Emulator {
 /// # Errors
 /// When the variable is missing.
 pub fn program() -> Result<PathBuf, LabError> {
-    let path = std::env::var("FLOTILLA_MINISTACK")
-        .map_err(|_| LabError("FLOTILLA_MINISTACK is not set: run scripts/demo or scripts/test, which set it".into()))?;
+    let path = std::env::var("FLOTILLA_MINISTACK").map_err(|_| {
+        LabError("FLOTILLA_MINISTACK is not set: run scripts/demo or scripts/test, which set it".into())
+    })?;
     Ok(PathBuf::from(path))
 }
 
@@ -35,12 +36,22 @@ impl Emulator {
     /// # Errors
     /// When it does not start within 30 seconds; its log is part of the error.
     pub async fn start(program: &Path) -> Result<Self, LabError> {
-        let folder = tempfile::Builder::new().prefix("flotilla-").tempdir().doing("making a folder for the emulator")?;
+        let folder = tempfile::Builder::new()
+            .prefix("flotilla-")
+            .tempdir()
+            .doing("making a folder for the emulator")?;
         let port = free_port()?;
         let log = File::create(folder.path().join("log")).doing("making the emulator's log")?;
         let errors = log.try_clone().doing("making the emulator's log")?;
         let mut command = Command::new(program);
-        for name in ["AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN", "AWS_PROFILE", "HTTP_PROXY", "HTTPS_PROXY"] {
+        for name in [
+            "AWS_ACCESS_KEY_ID",
+            "AWS_SECRET_ACCESS_KEY",
+            "AWS_SESSION_TOKEN",
+            "AWS_PROFILE",
+            "HTTP_PROXY",
+            "HTTPS_PROXY",
+        ] {
             command.env_remove(name);
         }
         let process = command
@@ -64,7 +75,12 @@ impl Emulator {
         let http = reqwest::Client::new();
         let deadline = Instant::now() + Duration::from_secs(30);
         while Instant::now() < deadline {
-            if http.get(format!("{}/_ministack/health", self.endpoint())).send().await.is_ok_and(|r| r.status().is_success()) {
+            if http
+                .get(format!("{}/_ministack/health", self.endpoint()))
+                .send()
+                .await
+                .is_ok_and(|r| r.status().is_success())
+            {
                 return Ok(());
             }
             if let Ok(Some(status)) = self.process.try_wait() {
@@ -98,7 +114,8 @@ impl Emulator {
 fn is_function_of(id: u32, parent: u32) -> bool {
     let read = |file: &str| std::fs::read_to_string(format!("/proc/{id}/{file}")).unwrap_or_default();
     let stat = read("stat");
-    let ppid = stat.rsplit_once(')').and_then(|(_, rest)| rest.split_whitespace().nth(1)?.parse::<u32>().ok());
+    let ppid =
+        stat.rsplit_once(')').and_then(|(_, rest)| rest.split_whitespace().nth(1)?.parse::<u32>().ok());
     ppid == Some(parent) && read("cmdline").contains("/bootstrap")
 }
 

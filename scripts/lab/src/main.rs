@@ -80,7 +80,9 @@ async fn ci(args: &Args) -> Result<bool, LabError> {
     }
     let json = serde_json::to_string_pretty(&done).map_err(|e| LabError(e.to_string()))?;
     match &args.json {
-        Some(path) => std::fs::write(path, &json).map_err(|e| LabError(format!("{}: {e}", path.display())))?,
+        Some(path) => {
+            std::fs::write(path, &json).map_err(|e| LabError(format!("{}: {e}", path.display())))?
+        }
         None => println!("{json}"),
     }
     eprintln!("{} in {} ms at {} targets", done.status, done.upload_to_done_ms, done.targets.len());
@@ -132,7 +134,9 @@ fn title(text: &str) {
 }
 
 fn print_hints(world: &World, service: &str, source: &str) {
-    let program = std::env::current_exe().ok().and_then(|path| Some(path.parent()?.join("flotilla").display().to_string()));
+    let program = std::env::current_exe()
+        .ok()
+        .and_then(|path| Some(path.parent()?.join("flotilla").display().to_string()));
     let flotilla = program.unwrap_or_else(|| "flotilla".into());
     println!(
         "

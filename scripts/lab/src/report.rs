@@ -70,7 +70,10 @@ pub async fn push(world: &World, service: &str, package: Vec<u8>) -> Result<Repo
         digest: rollout.digest.clone(),
         upload_to_done_ms,
         targets: targets(world, &rollout).await?,
-        calls_per_target: calls.iter().map(|(service, n)| (service.clone(), (*n as f64 / count * 10.0).round() / 10.0)).collect(),
+        calls_per_target: calls
+            .iter()
+            .map(|(service, n)| (service.clone(), (*n as f64 / count * 10.0).round() / 10.0))
+            .collect(),
         calls,
     })
 }
@@ -95,16 +98,27 @@ async fn targets(world: &World, rollout: &RolloutView) -> Result<Vec<TargetRepor
 ///
 /// # Errors
 /// When CloudFormation or Lambda refuses.
-pub async fn read_back(world: &World, region: &str, stack: &str) -> Result<BTreeMap<String, String>, LabError> {
+pub async fn read_back(
+    world: &World,
+    region: &str,
+    stack: &str,
+) -> Result<BTreeMap<String, String>, LabError> {
     let config = world.config(region);
     let (cfn, lambda) = (aws_sdk_cloudformation::Client::new(&config), aws_sdk_lambda::Client::new(&config));
-    let resources = cfn.list_stack_resources().stack_name(stack).send().await.doing("listing the stack's resources")?;
+    let resources =
+        cfn.list_stack_resources().stack_name(stack).send().await.doing("listing the stack's resources")?;
     let mut code = BTreeMap::new();
     for resource in resources.stack_resource_summaries() {
         if resource.resource_type() == Some("AWS::Lambda::Function") {
             let name = resource.physical_resource_id().unwrap_or_default();
-            let seen = lambda.get_function_configuration().function_name(name).send().await.doing("asking Lambda")?;
-            let digest = Digest::parse_base64(seen.code_sha256().unwrap_or_default()).doing("reading CodeSha256")?;
+            let seen = lambda
+                .get_function_configuration()
+                .function_name(name)
+                .send()
+                .await
+                .doing("asking Lambda")?;
+            let digest =
+                Digest::parse_base64(seen.code_sha256().unwrap_or_default()).doing("reading CodeSha256")?;
             code.insert(resource.logical_resource_id().unwrap_or_default().to_owned(), digest.to_string());
         }
     }
@@ -118,12 +132,18 @@ pub async fn read_back(world: &World, region: &str, stack: &str) -> Result<BTree
 pub async fn invoke_first(world: &World, region: &str, stack: &str) -> Result<String, LabError> {
     let config = world.config(region);
     let cfn = aws_sdk_cloudformation::Client::new(&config);
-    let resources = cfn.list_stack_resources().stack_name(stack).send().await.doing("listing the stack's resources")?;
-    let function = resources.stack_resource_summaries().iter().find(|r| r.resource_type() == Some("AWS::Lambda::Function"));
-    let name = function.and_then(|r| r.physical_resource_id()).ok_or_else(|| LabError("the stack has no function".into()))?;
+    let resources =
+        cfn.list_stack_resources().stack_name(stack).send().await.doing("listing the stack's resources")?;
+    let function = resources
+        .stack_resource_summaries()
+        .iter()
+        .find(|r| r.resource_type() == Some("AWS::Lambda::Function"));
+    let name = function
+        .and_then(|r| r.physical_resource_id())
+        .ok_or_else(|| LabError("the stack has no function".into()))?;
     let payload = aws_sdk_lambda::primitives::Blob::new("{}");
-    let reply = aws_sdk_lambda::Client::new(&config).invoke().function_name(name).payload(payload).send().await;
+    let reply =
+        aws_sdk_lambda::Client::new(&config).invoke().function_name(name).payload(payload).send().await;
     let reply = reply.doing("calling the function")?;
     Ok(reply.payload().map(|blob| String::from_utf8_lossy(blob.as_ref()).into_owned()).unwrap_or_default())
 }
-

@@ -43,7 +43,8 @@ struct StateProvider {
 /// When it cannot be read.
 pub fn made_for(path: &Path) -> Result<MadeFor, LabError> {
     const MANIFEST: &str = "serverless-state.json";
-    let state = if path.is_dir() { std::fs::read(path.join(MANIFEST)).ok() } else { from_zip(path, MANIFEST)? };
+    let state =
+        if path.is_dir() { std::fs::read(path.join(MANIFEST)).ok() } else { from_zip(path, MANIFEST)? };
     if let Some(state) = state {
         let state: State = serde_json::from_slice(&state).doing("reading serverless-state.json")?;
         return Ok(MadeFor { service: state.service.service, stage: state.service.provider.stage });
@@ -56,11 +57,18 @@ pub fn made_for(path: &Path) -> Result<MadeFor, LabError> {
 fn from_zip(path: &Path, file: &str) -> Result<Option<Vec<u8>>, LabError> {
     let zip = std::fs::read(path).doing("reading the package")?;
     let Ok(flotilla_package::zip_file::DirectoryStep::Done(directory)) =
-        flotilla_package::zip_file::read_directory(&zip, zip.len() as u64, &flotilla_package::Limits::DEFAULT)
+        flotilla_package::zip_file::read_directory(
+            &zip,
+            zip.len() as u64,
+            &flotilla_package::Limits::DEFAULT,
+        )
     else {
         return Ok(None);
     };
-    let found = directory.entries.iter().find(|entry| entry.name == file || entry.name.ends_with(&format!("/{file}")));
+    let found = directory
+        .entries
+        .iter()
+        .find(|entry| entry.name == file || entry.name.ends_with(&format!("/{file}")));
     let Some(entry) = found else { return Ok(None) };
     let mut bytes = Vec::new();
     let mut reader = flotilla_package::zip_file::EntryReader::new(entry.clone());
@@ -81,7 +89,10 @@ pub fn ballast_package(bytes: usize, seed: u64) -> Result<Vec<u8>, LabError> {
     })
     .take(bytes)
     .collect();
-    let code = zip(&[("app.py", b"def handler(event, context):\n    return {'ok': True}\n".to_vec()), ("ballast.gz", ballast)])?;
+    let code = zip(&[
+        ("app.py", b"def handler(event, context):\n    return {'ok': True}\n".to_vec()),
+        ("ballast.gz", ballast),
+    ])?;
     let template = serde_json::json!({
         "Resources": {
             "Role": {"Type": "AWS::IAM::Role", "Properties": {"AssumeRolePolicyDocument": {"Version": "2012-10-17", "Statement": [
@@ -105,7 +116,8 @@ pub fn ballast_package(bytes: usize, seed: u64) -> Result<Vec<u8>, LabError> {
 /// When it cannot be written.
 pub fn zip(files: &[(&str, Vec<u8>)]) -> Result<Vec<u8>, LabError> {
     let open = |name: &str| {
-        let content = files.iter().find(|(file, _)| *file == name).map(|(_, content)| Cursor::new(content.clone()));
+        let content =
+            files.iter().find(|(file, _)| *file == name).map(|(_, content)| Cursor::new(content.clone()));
         let content = content.ok_or_else(|| std::io::Error::other("asked for one of them"))?;
         Ok(SourceFile { name: name.to_owned(), executable: false, content: Box::new(content) })
     };

@@ -24,17 +24,8 @@ pub struct World {
     api: Api,
 }
 
-/// The folder of the programs that were built with this one.
-fn programs() -> Result<PathBuf, LabError> {
-    let mut path = std::env::current_exe().doing("finding this program")?;
-    path.pop();
-    if path.ends_with("deps") {
-        path.pop();
-    }
-    Ok(path)
-}
-
-/// The folder of the functions' binaries: `FLOTILLA_BINARIES`, which scripts/build prints.
+/// The folder of the functions' binaries and of the command: `FLOTILLA_BINARIES`, which scripts/build
+/// prints.
 fn binaries() -> Result<PathBuf, LabError> {
     let path = std::env::var("FLOTILLA_BINARIES").map_err(|_| {
         LabError("FLOTILLA_BINARIES is not set: run scripts/demo or scripts/test, which set it".into())
@@ -52,7 +43,14 @@ impl World {
         let regions: Vec<String> = regions.iter().map(|region| (*region).to_owned()).collect();
         let list = regions.join(",");
         let binaries = binaries()?;
-        let mut args = vec!["install", "--regions", &list, "--allow-plain-http", "--no-reserved-concurrency", "--binaries"];
+        let mut args = vec![
+            "install",
+            "--regions",
+            &list,
+            "--allow-plain-http",
+            "--no-reserved-concurrency",
+            "--binaries",
+        ];
         args.push(binaries.to_str().unwrap_or_default());
         args.extend(install_args);
         let mut command = flotilla(&emulator.endpoint())?;
@@ -66,7 +64,9 @@ impl World {
             return Err(LabError("flotilla install failed".into()));
         }
         let config = sdk_config(&emulator.endpoint(), HOME, ACCOUNT, "test");
-        let outputs = flotilla_cli::home::control_plane(&config, "flotilla").await.doing("finding the control plane")?;
+        let outputs = flotilla_cli::home::control_plane(&config, "flotilla")
+            .await
+            .doing("finding the control plane")?;
         let api = Api::at(&outputs["ApiUrl"], config).doing("reaching the API")?;
         Ok(Self { emulator, regions, api })
     }
@@ -110,9 +110,14 @@ impl World {
     /// When it is refused.
     pub async fn apply(&self, config: &ConfigFile) -> Result<(), LabError> {
         let path = self.emulator.folder.path().join("config.toml");
-        std::fs::write(&path, toml::to_string(config).doing("writing the configuration")?).doing("writing the configuration")?;
+        std::fs::write(&path, toml::to_string(config).doing("writing the configuration")?)
+            .doing("writing the configuration")?;
         let output = self.run(&["apply", path.to_str().unwrap_or_default()]).await?;
-        if output.status.success() { Ok(()) } else { Err(LabError(format!("flotilla apply: {}", text(&output)))) }
+        if output.status.success() {
+            Ok(())
+        } else {
+            Err(LabError(format!("flotilla apply: {}", text(&output))))
+        }
     }
 
     /// Uploads bytes as CI does, by S3 alone; answers the object's version.
@@ -121,7 +126,14 @@ impl World {
     /// When S3 refuses.
     pub async fn upload(&self, key: &str, bytes: Vec<u8>) -> Result<String, LabError> {
         let s3 = aws_sdk_s3::Client::new(&self.config(HOME));
-        let sent = s3.put_object().bucket(self.ingest_bucket()).key(key).body(bytes.into()).send().await.doing("uploading")?;
+        let sent = s3
+            .put_object()
+            .bucket(self.ingest_bucket())
+            .key(key)
+            .body(bytes.into())
+            .send()
+            .await
+            .doing("uploading")?;
         Ok(sent.version_id().unwrap_or_default().to_owned())
     }
 
@@ -129,8 +141,14 @@ impl World {
     ///
     /// # Errors
     /// When it has not within the time.
-    pub async fn verdict(&self, service: Option<&str>, version: &str, within: Duration) -> Result<UploadView, LabError> {
-        let path = service.map_or("/v1/uploads".to_owned(), |service| format!("/v1/services/{service}/uploads"));
+    pub async fn verdict(
+        &self,
+        service: Option<&str>,
+        version: &str,
+        within: Duration,
+    ) -> Result<UploadView, LabError> {
+        let path =
+            service.map_or("/v1/uploads".to_owned(), |service| format!("/v1/services/{service}/uploads"));
         let deadline = Instant::now() + within;
         while Instant::now() < deadline {
             let page: Page<UploadView> = self.api.get(&path).await.doing("asking for uploads")?;
@@ -150,7 +168,8 @@ impl World {
         let deadline = Instant::now() + within;
         let mut last = None;
         while Instant::now() < deadline {
-            let view: RolloutView = self.api.get(&format!("/v1/rollouts/{rollout}")).await.doing("asking for the rollout")?;
+            let view: RolloutView =
+                self.api.get(&format!("/v1/rollouts/{rollout}")).await.doing("asking for the rollout")?;
             if view.ended {
                 return Ok(view);
             }
@@ -164,11 +183,18 @@ impl World {
     ///
     /// # Errors
     /// When it is refused or does not end.
-    pub async fn push(&self, service: &str, git_ref: &str, package: Vec<u8>) -> Result<RolloutView, LabError> {
+    pub async fn push(
+        &self,
+        service: &str,
+        git_ref: &str,
+        package: Vec<u8>,
+    ) -> Result<RolloutView, LabError> {
         let build = &flotilla_domain::Digest::of(&package).to_string()[..12];
         let version = self.upload(&format!("incoming/{service}/{git_ref}/{build}.zip"), package).await?;
         let upload = self.verdict(Some(service), &version, Duration::from_secs(30)).await?;
-        let rollout = upload.rollout.ok_or_else(|| LabError(format!("the upload was refused: {:#?}", upload.refusal)))?;
+        let rollout = upload
+            .rollout
+            .ok_or_else(|| LabError(format!("the upload was refused: {:#?}", upload.refusal)))?;
         self.end_of(&rollout, Duration::from_secs(60)).await
     }
 
@@ -179,7 +205,13 @@ impl World {
     pub async fn sweep(&self, event: serde_json::Value) -> Result<serde_json::Value, LabError> {
         let lambda = aws_sdk_lambda::Client::new(&self.config(HOME));
         let payload = aws_sdk_lambda::primitives::Blob::new(event.to_string());
-        let reply = lambda.invoke().function_name("flotilla-cleanup").payload(payload).send().await.doing("invoking the sweep")?;
+        let reply = lambda
+            .invoke()
+            .function_name("flotilla-cleanup")
+            .payload(payload)
+            .send()
+            .await
+            .doing("invoking the sweep")?;
         let body = reply.payload().map(|blob| blob.as_ref().to_vec()).unwrap_or_default();
         if reply.function_error().is_some() {
             return Err(LabError(format!("the sweep failed: {}", String::from_utf8_lossy(&body))));
@@ -194,15 +226,17 @@ pub fn sdk_config(endpoint: &str, region: &str, key: &str, secret: &str) -> SdkC
         .behavior_version(BehaviorVersion::latest())
         .endpoint_url(endpoint)
         .region(Region::new(region.to_owned()))
-        .credentials_provider(aws_sdk_s3::config::SharedCredentialsProvider::new(Credentials::new(key, secret, None, None, "lab")))
+        .credentials_provider(aws_sdk_s3::config::SharedCredentialsProvider::new(Credentials::new(
+            key, secret, None, None, "lab",
+        )))
         .build()
 }
 
 /// The `flotilla` command, pointed at an emulator.
 fn flotilla(endpoint: &str) -> Result<Command, LabError> {
-    let program = programs()?.join("flotilla");
+    let program = binaries()?.join("flotilla");
     if !Path::new(&program).is_file() {
-        return Err(LabError(format!("{} is missing: cargo build -p flotilla", program.display())));
+        return Err(LabError(format!("{} is missing: run scripts/build", program.display())));
     }
     let mut command = Command::new(program);
     command

@@ -35,21 +35,27 @@ async fn remove_page(client: &Client, bucket: &str, owner: &str) -> Result<u64, 
     let versions = page.versions().iter().map(|v| (v.key(), v.version_id()));
     let markers = page.delete_markers().iter().map(|m| (m.key(), m.version_id()));
     let objects = versions.chain(markers).map(|(key, version)| {
-        ObjectIdentifier::builder().key(key.unwrap_or_default()).set_version_id(version.map(str::to_owned)).build()
+        ObjectIdentifier::builder()
+            .key(key.unwrap_or_default())
+            .set_version_id(version.map(str::to_owned))
+            .build()
     });
     let objects: Vec<ObjectIdentifier> = objects.collect::<Result<_, _>>().map_err(permanent(DELETE))?;
     let count = objects.len() as u64;
     if count == 0 {
         return Ok(0);
     }
-    let delete = Delete::builder().set_objects(Some(objects)).quiet(true).build().map_err(permanent(DELETE))?;
+    let delete =
+        Delete::builder().set_objects(Some(objects)).quiet(true).build().map_err(permanent(DELETE))?;
     let request = client.delete_objects().bucket(bucket).delete(delete).expected_bucket_owner(owner);
     let deleted = request.send().await.map_err(|e| classify(DELETE, e))?;
     match deleted.errors().first() {
         None => Ok(count),
         Some(error) => {
-            let text = format!("{}: {}", error.code().unwrap_or_default(), error.message().unwrap_or_default());
-            let kind = if error.code() == Some("AccessDenied") { ErrorKind::Denied } else { ErrorKind::Transient };
+            let text =
+                format!("{}: {}", error.code().unwrap_or_default(), error.message().unwrap_or_default());
+            let kind =
+                if error.code() == Some("AccessDenied") { ErrorKind::Denied } else { ErrorKind::Transient };
             Err(PortError::new(kind, DELETE, text))
         }
     }
@@ -60,7 +66,8 @@ async fn abort_uploads(client: &Client, bucket: &str, owner: &str) -> Result<u64
     let page = page.map_err(|e| classify("s3:ListMultipartUploads", e))?;
     for upload in page.uploads() {
         let request = client.abort_multipart_upload().bucket(bucket).expected_bucket_owner(owner);
-        let request = request.key(upload.key().unwrap_or_default()).upload_id(upload.upload_id().unwrap_or_default());
+        let request =
+            request.key(upload.key().unwrap_or_default()).upload_id(upload.upload_id().unwrap_or_default());
         request.send().await.map_err(|e| classify("s3:AbortMultipartUpload", e))?;
     }
     Ok(page.uploads().len() as u64)

@@ -45,15 +45,31 @@ fn kind(code: &str, message: &str, status: Option<u16>) -> ErrorKind {
         | "ProvisionedThroughputExceededException"
         | "SlowDown"
         | "PriorRequestNotComplete" => ErrorKind::Throttled,
-        "AccessDenied" | "AccessDeniedException" | "UnauthorizedOperation" | "AllAccessDisabled" | "InvalidClientTokenId"
-        | "SignatureDoesNotMatch" | "UnrecognizedClientException" => ErrorKind::Denied,
+        "AccessDenied"
+        | "AccessDeniedException"
+        | "UnauthorizedOperation"
+        | "AllAccessDisabled"
+        | "InvalidClientTokenId"
+        | "SignatureDoesNotMatch"
+        | "UnrecognizedClientException" => ErrorKind::Denied,
         // A role that was made a moment ago, or expired credentials of a container that slept.
         "ExpiredToken" | "ExpiredTokenException" | "RequestExpired" => ErrorKind::Transient,
         "LimitExceededException" | "LimitExceeded" | "ServiceQuotaExceededException" => ErrorKind::Quota,
-        "NoSuchKey" | "NoSuchVersion" | "NoSuchBucket" | "NotFound" | "ResourceNotFoundException"
-        | "AWS.SimpleQueueService.NonExistentQueue" | "QueueDoesNotExist" => ErrorKind::Missing,
-        "InternalError" | "InternalFailure" | "InternalServerError" | "ServiceUnavailable" | "RequestTimeout"
-        | "OperationAborted" | "ConditionalRequestConflict" | "ServiceException" => ErrorKind::Transient,
+        "NoSuchKey"
+        | "NoSuchVersion"
+        | "NoSuchBucket"
+        | "NotFound"
+        | "ResourceNotFoundException"
+        | "AWS.SimpleQueueService.NonExistentQueue"
+        | "QueueDoesNotExist" => ErrorKind::Missing,
+        "InternalError"
+        | "InternalFailure"
+        | "InternalServerError"
+        | "ServiceUnavailable"
+        | "RequestTimeout"
+        | "OperationAborted"
+        | "ConditionalRequestConflict"
+        | "ServiceException" => ErrorKind::Transient,
         // CloudFormation answers throttling as a validation error of this text too.
         "ValidationError" if message.contains("Rate exceeded") => ErrorKind::Throttled,
         _ => match status {

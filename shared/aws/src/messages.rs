@@ -53,7 +53,9 @@ pub fn encode(work: &Work) -> String {
             rollout: rollout.to_string(),
             target: target.to_string(),
         },
-        Work::Intake { key, version_id } => Message::Intake { key: key.clone(), version_id: version_id.clone() },
+        Work::Intake { key, version_id } => {
+            Message::Intake { key: key.clone(), version_id: version_id.clone() }
+        }
     };
     serde_json::to_string(&message).unwrap_or_default()
 }
@@ -166,7 +168,8 @@ pub fn decode_intake(body: &str) -> Result<IntakeMessage, Unreadable> {
     }
     let objects = event.records.into_iter().map(|record| {
         let object = record.s3.object;
-        let version_id = object.version_id.ok_or_else(|| Unreadable("the ingest bucket has no versions".into()))?;
+        let version_id =
+            object.version_id.ok_or_else(|| Unreadable("the ingest bucket has no versions".into()))?;
         Ok(ObjectRef { key: decode_key(&object.key)?, version_id })
     });
     Ok(IntakeMessage { objects: objects.collect::<Result<_, _>>()? })
@@ -180,8 +183,11 @@ fn decode_key(encoded: &str) -> Result<String, Unreadable> {
         match byte {
             b'+' => bytes.push(b' '),
             b'%' => {
-                let hex = [rest.next(), rest.next()].map(|digit| digit.and_then(|d| char::from(d).to_digit(16)));
-                let [Some(high), Some(low)] = hex else { return Err(Unreadable("a key is not URL-encoded".into())) };
+                let hex =
+                    [rest.next(), rest.next()].map(|digit| digit.and_then(|d| char::from(d).to_digit(16)));
+                let [Some(high), Some(low)] = hex else {
+                    return Err(Unreadable("a key is not URL-encoded".into()));
+                };
                 bytes.push(u8::try_from(high * 16 + low).unwrap_or_default());
             }
             byte => bytes.push(byte),
@@ -222,7 +228,11 @@ mod tests {
         for work in [
             Work::Tick(Subject::Rollout(rollout())),
             Work::Tick(Subject::Deployment(deployment)),
-            Work::Replicate { release: ReleaseId::derive(Timestamp::UNIX_EPOCH, &["x"]), rollout: rollout(), target: target() },
+            Work::Replicate {
+                release: ReleaseId::derive(Timestamp::UNIX_EPOCH, &["x"]),
+                rollout: rollout(),
+                target: target(),
+            },
             Work::Intake { key: "incoming/a b".into(), version_id: "v".into() },
         ] {
             assert_eq!(decode(&encode(&work)).unwrap(), work);
@@ -231,15 +241,26 @@ mod tests {
 
     #[test]
     fn s04_keys_are_decoded_exactly_once() {
-        let body = r#"{"Records":[{"s3":{"object":{"key":"incoming/a+b%2B%C3%BC%2525.zip","versionId":"v1"}}}]}"#;
+        let body =
+            r#"{"Records":[{"s3":{"object":{"key":"incoming/a+b%2B%C3%BC%2525.zip","versionId":"v1"}}}]}"#;
         let objects = decode_intake(body).unwrap().objects;
         assert_eq!(objects, [ObjectRef { key: "incoming/a b+ü%25.zip".into(), version_id: "v1".into() }]);
     }
 
     #[test]
     fn q04_poison_is_an_error_and_never_a_panic() {
-        for body in ["", "{", "null", "[]", "{}", r#"{"tick":{}}"#, r#"{"Records":[]}"#, r#"{"Records":[{"s3":{"object":{"key":"%"}}}]}"#,
-            r#"{"Records":[{"s3":{"object":{"key":"%FF","versionId":"v"}}}]}"#, r#"{"tick":{"rollout":"rlo_x"}}"#] {
+        for body in [
+            "",
+            "{",
+            "null",
+            "[]",
+            "{}",
+            r#"{"tick":{}}"#,
+            r#"{"Records":[]}"#,
+            r#"{"Records":[{"s3":{"object":{"key":"%"}}}]}"#,
+            r#"{"Records":[{"s3":{"object":{"key":"%FF","versionId":"v"}}}]}"#,
+            r#"{"tick":{"rollout":"rlo_x"}}"#,
+        ] {
             assert!(decode_tick(body).is_err(), "{body}");
             assert!(decode_intake(body).is_err(), "{body}");
         }
@@ -259,6 +280,9 @@ mod tests {
     fn a_stack_status_event_names_target_and_stack() {
         let body = r#"{"source":"aws.cloudformation","account":"111122223333","region":"eu-west-1","detail-type":"CloudFormation Stack Status Change",
             "detail":{"stack-id":"arn:aws:cloudformation:eu-west-1:111122223333:stack/orders-staging/1-2","status-details":{"status":"UPDATE_COMPLETE"}}}"#;
-        assert_eq!(decode_tick(body).unwrap(), TickMessage::StackChanged(target(), StackName::parse("orders-staging").unwrap()));
+        assert_eq!(
+            decode_tick(body).unwrap(),
+            TickMessage::StackChanged(target(), StackName::parse("orders-staging").unwrap())
+        );
     }
 }

@@ -16,8 +16,8 @@ use flotilla_engine::ports::{
 };
 use futures::stream;
 use http_body_util::StreamBody;
-use sync_wrapper::SyncStream;
 use std::ops::Range;
+use sync_wrapper::SyncStream;
 
 const GET: &str = "s3:GetObject";
 const PUT: &str = "s3:PutObject";
@@ -37,15 +37,21 @@ impl S3PackageStore {
     }
 
     async fn get(&self, object: &ObjectRef, range: String) -> Result<GetObjectOutput, PortError> {
-        let request = self.client.get_object().bucket(&self.bucket).key(&object.key).version_id(&object.version_id);
+        let request =
+            self.client.get_object().bucket(&self.bucket).key(&object.key).version_id(&object.version_id);
         let got = request.range(range).expected_bucket_owner(&self.owner).send().await;
         got.map_err(|e| classify(GET, e))
     }
 
     /// What is left of an object that has no bytes: S3 answers every range of it with an error.
     async fn empty_tail(&self, object: &ObjectRef) -> Result<Tail, PortError> {
-        let request = self.client.head_object().bucket(&self.bucket).key(&object.key).version_id(&object.version_id);
-        let head = request.expected_bucket_owner(&self.owner).send().await.map_err(|e| classify("s3:HeadObject", e))?;
+        let request =
+            self.client.head_object().bucket(&self.bucket).key(&object.key).version_id(&object.version_id);
+        let head = request
+            .expected_bucket_owner(&self.owner)
+            .send()
+            .await
+            .map_err(|e| classify("s3:HeadObject", e))?;
         Ok(Tail { bytes: Bytes::new(), total_bytes: 0, uploaded_at: uploaded_at(head.last_modified())? })
     }
 }
@@ -78,7 +84,11 @@ struct Chunks {
 impl ChunkStream for Chunks {
     async fn next(&mut self) -> Result<Option<Bytes>, PortError> {
         while self.left > 0 {
-            let chunk = self.body.try_next().await.map_err(|e| PortError::new(ErrorKind::Transient, GET, e.to_string()))?;
+            let chunk = self
+                .body
+                .try_next()
+                .await
+                .map_err(|e| PortError::new(ErrorKind::Transient, GET, e.to_string()))?;
             let Some(mut chunk) = chunk else {
                 return Err(PortError::new(ErrorKind::Transient, GET, "the body ended early"));
             };
@@ -105,7 +115,8 @@ impl PackageStore for S3PackageStore {
         let uploaded_at = uploaded_at(got.last_modified())?;
         let (start, total_bytes) = covered(&got);
         let wanted = total_bytes.saturating_sub(bytes);
-        let mut chunks = Chunks { body: got.body, skip: wanted.saturating_sub(start), left: total_bytes - wanted };
+        let mut chunks =
+            Chunks { body: got.body, skip: wanted.saturating_sub(start), left: total_bytes - wanted };
         let mut tail = BytesMut::with_capacity(usize::try_from(chunks.left).unwrap_or(0));
         while let Some(chunk) = chunks.next().await? {
             tail.extend_from_slice(&chunk);
@@ -116,13 +127,20 @@ impl PackageStore for S3PackageStore {
     async fn read(&self, object: &ObjectRef, range: Range<u64>) -> Result<Box<dyn ChunkStream>, PortError> {
         let got = self.get(object, format!("bytes={}-{}", range.start, range.end.saturating_sub(1))).await?;
         let (start, _) = covered(&got);
-        Ok(Box::new(Chunks { body: got.body, skip: range.start.saturating_sub(start), left: range.end - range.start }))
+        Ok(Box::new(Chunks {
+            body: got.body,
+            skip: range.start.saturating_sub(start),
+            left: range.end - range.start,
+        }))
     }
 
     async fn holds(&self, key: &str, digest: &Digest) -> Result<bool, PortError> {
-        let request = self.client.head_object().bucket(&self.bucket).key(key).checksum_mode(ChecksumMode::Enabled);
+        let request =
+            self.client.head_object().bucket(&self.bucket).key(key).checksum_mode(ChecksumMode::Enabled);
         match request.expected_bucket_owner(&self.owner).send().await {
-            Ok(head) => Ok(head.checksum_sha256().and_then(|text| Digest::parse_base64(text).ok()) == Some(*digest)),
+            Ok(head) => {
+                Ok(head.checksum_sha256().and_then(|text| Digest::parse_base64(text).ok()) == Some(*digest))
+            }
             Err(error) => match classify("s3:HeadObject", error) {
                 error if error.kind == ErrorKind::Missing => Ok(false),
                 error => Err(error),
@@ -131,7 +149,8 @@ impl PackageStore for S3PackageStore {
     }
 
     async fn put(&self, key: &str, digest: &Digest, body: Body) -> Result<(), PortError> {
-        let request = self.client.put_object().bucket(&self.bucket).key(key).checksum_sha256(digest.to_base64());
+        let request =
+            self.client.put_object().bucket(&self.bucket).key(key).checksum_sha256(digest.to_base64());
         let request = match body {
             Body::Bytes(bytes) => request.body(ByteStream::from(bytes)),
             Body::Stream(length, chunks) => {

@@ -52,10 +52,12 @@ impl Settings {
     /// # Errors
     /// The name of the first variable that is missing or wrong.
     pub fn read(get: impl Fn(&str) -> Option<String>) -> Result<Self, MissingSetting> {
-        let required = |name: &'static str| get(name).filter(|value| !value.is_empty()).ok_or(MissingSetting(name));
+        let required =
+            |name: &'static str| get(name).filter(|value| !value.is_empty()).ok_or(MissingSetting(name));
         let optional = |name: &str| get(name).unwrap_or_default();
         Ok(Self {
-            account: AccountId::parse(&required("FLOTILLA_ACCOUNT")?).map_err(|_| MissingSetting("FLOTILLA_ACCOUNT"))?,
+            account: AccountId::parse(&required("FLOTILLA_ACCOUNT")?)
+                .map_err(|_| MissingSetting("FLOTILLA_ACCOUNT"))?,
             region: Region::parse(&required("AWS_REGION")?).map_err(|_| MissingSetting("AWS_REGION"))?,
             prefix: required("FLOTILLA_PREFIX")?,
             table: required("FLOTILLA_TABLE")?,
@@ -73,7 +75,9 @@ mod tests {
 
     #[test]
     fn a_missing_variable_is_named() {
-        let all = |name: &str| Some(if name == "FLOTILLA_ACCOUNT" { "111122223333" } else { "eu-central-1" }.to_owned());
+        let all = |name: &str| {
+            Some(if name == "FLOTILLA_ACCOUNT" { "111122223333" } else { "eu-central-1" }.to_owned())
+        };
         assert!(Settings::read(all).is_ok());
         for name in ["FLOTILLA_ACCOUNT", "AWS_REGION", "FLOTILLA_PREFIX", "FLOTILLA_TABLE"] {
             let error = Settings::read(|asked| all(asked).filter(|_| asked != name)).unwrap_err();

@@ -63,7 +63,11 @@ fn says_no_stack(error: &PortError) -> bool {
 }
 
 /// How a change set stands, from its two statuses and its reason.
-pub(crate) fn status(status: Option<&cfn::ChangeSetStatus>, execution: Option<&cfn::ExecutionStatus>, reason: Option<&str>) -> ChangeSetStatus {
+pub(crate) fn status(
+    status: Option<&cfn::ChangeSetStatus>,
+    execution: Option<&cfn::ExecutionStatus>,
+    reason: Option<&str>,
+) -> ChangeSetStatus {
     use cfn::{ChangeSetStatus as S, ExecutionStatus as E};
     /// The two texts by which CloudFormation says that nothing would change.
     const EMPTY: [&str; 2] = ["didn't contain changes", "No updates are to be performed"];
@@ -78,14 +82,17 @@ pub(crate) fn status(status: Option<&cfn::ChangeSetStatus>, execution: Option<&c
             }
         }
         (Some(S::CreateComplete), Some(E::Available)) => ChangeSetStatus::Ready,
-        (Some(S::CreateComplete), Some(E::ExecuteInProgress | E::ExecuteComplete | E::ExecuteFailed)) => ChangeSetStatus::Executed,
+        (Some(S::CreateComplete), Some(E::ExecuteInProgress | E::ExecuteComplete | E::ExecuteFailed)) => {
+            ChangeSetStatus::Executed
+        }
         _ => ChangeSetStatus::Obsolete,
     }
 }
 
 fn count(changes: &[cfn::Change], summary: &mut ChangeSummary) {
     for change in changes.iter().filter_map(cfn::Change::resource_change) {
-        let replaced = matches!(change.replacement(), Some(cfn::Replacement::True | cfn::Replacement::Conditional));
+        let replaced =
+            matches!(change.replacement(), Some(cfn::Replacement::True | cfn::Replacement::Conditional));
         match change.action() {
             Some(cfn::ChangeAction::Add | cfn::ChangeAction::Import) => summary.add += 1,
             Some(cfn::ChangeAction::Remove) => summary.remove += 1,
@@ -112,7 +119,11 @@ impl Stacks for CloudFormationStacks {
     }
 
     async fn create_change_set(&self, place: &Place, request: &ChangeSetRequest) -> Result<(), PortError> {
-        let tags = request.tags.iter().map(|(key, value)| cfn::Tag::builder().key(key).value(value).build()).collect();
+        let tags = request
+            .tags
+            .iter()
+            .map(|(key, value)| cfn::Tag::builder().key(key).value(value).build())
+            .collect();
         let capabilities = request.capabilities.iter().map(|c| cfn::Capability::from(c.as_str())).collect();
         let kind = match request.kind {
             ChangeSetKind::Create => cfn::ChangeSetType::Create,
@@ -152,9 +163,16 @@ impl Stacks for CloudFormationStacks {
         let (mut first, mut next): (Option<DescribeChangeSetOutput>, Option<String>) = (None, None);
         for _ in 0..CHANGE_PAGES_MAX {
             let request = client.describe_change_set().stack_name(stack.as_str()).change_set_name(name);
-            let page = match request.set_next_token(next).send().await.map_err(|e| classify("cloudformation:DescribeChangeSet", e)) {
+            let page = match request
+                .set_next_token(next)
+                .send()
+                .await
+                .map_err(|e| classify("cloudformation:DescribeChangeSet", e))
+            {
                 Ok(page) => page,
-                Err(error) if error.message.starts_with("ChangeSetNotFound") || says_no_stack(&error) => return Ok(None),
+                Err(error) if error.message.starts_with("ChangeSetNotFound") || says_no_stack(&error) => {
+                    return Ok(None);
+                }
                 Err(error) => return Err(error),
             };
             count(page.changes(), &mut changes);
@@ -179,7 +197,12 @@ impl Stacks for CloudFormationStacks {
         change_set_id: &str,
         token: &str,
     ) -> Result<Executed, PortError> {
-        let request = self.client(place).await.execute_change_set().stack_name(stack.as_str()).change_set_name(change_set_id);
+        let request = self
+            .client(place)
+            .await
+            .execute_change_set()
+            .stack_name(stack.as_str())
+            .change_set_name(change_set_id);
         // The default of DisableRollback depends on what is left out; what we want is said.
         let sent = request.client_request_token(token).disable_rollback(false).send().await;
         match sent.map_err(|e| classify("cloudformation:ExecuteChangeSet", e)) {
@@ -198,7 +221,8 @@ impl Stacks for CloudFormationStacks {
     }
 
     async fn delete(&self, place: &Place, stack_id: &str, token: &str) -> Result<(), PortError> {
-        let request = self.client(place).await.delete_stack().stack_name(stack_id).client_request_token(token);
+        let request =
+            self.client(place).await.delete_stack().stack_name(stack_id).client_request_token(token);
         match request.send().await.map_err(|e| classify("cloudformation:DeleteStack", e)) {
             Ok(_) => Ok(()),
             Err(error) if error.message.starts_with("TokenAlreadyExists") || says_no_stack(&error) => Ok(()),
@@ -206,7 +230,12 @@ impl Stacks for CloudFormationStacks {
         }
     }
 
-    async fn events(&self, place: &Place, stack_id: &str, next: Option<&str>) -> Result<StackEventPage, PortError> {
+    async fn events(
+        &self,
+        place: &Place,
+        stack_id: &str,
+        next: Option<&str>,
+    ) -> Result<StackEventPage, PortError> {
         let request = self.client(place).await.describe_stack_events().stack_name(stack_id);
         let page = request.set_next_token(next.map(str::to_owned)).send().await;
         let page = page.map_err(|e| classify("cloudformation:DescribeStackEvents", e))?;
@@ -238,7 +267,11 @@ impl Stacks for CloudFormationStacks {
                 return Ok(resources);
             }
         }
-        Err(PortError::new(ErrorKind::Permanent, OPERATION, "the stack has more resources than CloudFormation allows"))
+        Err(PortError::new(
+            ErrorKind::Permanent,
+            OPERATION,
+            "the stack has more resources than CloudFormation allows",
+        ))
     }
 }
 
@@ -250,15 +283,26 @@ mod tests {
     #[test]
     fn c15_c16_c17_nothing_to_change_is_told_from_a_refusal() {
         let failed = |reason| status(Some(&S::Failed), Some(&E::Unavailable), Some(reason));
-        assert_eq!(failed("The submitted information didn't contain changes. Submit different information to create a change set."), ChangeSetStatus::Empty);
+        assert_eq!(
+            failed(
+                "The submitted information didn't contain changes. Submit different information to create a change set."
+            ),
+            ChangeSetStatus::Empty
+        );
         assert_eq!(failed("No updates are to be performed."), ChangeSetStatus::Empty);
-        assert_eq!(failed("Parameter X must have values"), ChangeSetStatus::Failed("Parameter X must have values".into()));
+        assert_eq!(
+            failed("Parameter X must have values"),
+            ChangeSetStatus::Failed("Parameter X must have values".into())
+        );
     }
 
     #[test]
     fn c20_a_change_set_that_cannot_be_executed_is_obsolete() {
         assert_eq!(status(Some(&S::CreateComplete), Some(&E::Available), None), ChangeSetStatus::Ready);
-        assert_eq!(status(Some(&S::CreateComplete), Some(&E::ExecuteComplete), None), ChangeSetStatus::Executed);
+        assert_eq!(
+            status(Some(&S::CreateComplete), Some(&E::ExecuteComplete), None),
+            ChangeSetStatus::Executed
+        );
         assert_eq!(status(Some(&S::CreateInProgress), Some(&E::Unavailable), None), ChangeSetStatus::Pending);
         assert_eq!(status(Some(&S::CreateComplete), Some(&E::Obsolete), None), ChangeSetStatus::Obsolete);
         assert_eq!(status(Some(&S::DeleteComplete), None, None), ChangeSetStatus::Obsolete);

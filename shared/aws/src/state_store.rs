@@ -58,10 +58,15 @@ impl DynamoStateStore {
         };
         match error.as_service_error() {
             // The reply to our own write was lost and the SDK sent it again: it is there.
-            Some(PutItemError::ConditionalCheckFailedException(failed)) if failed.item() == Some(&attributes) => Ok(()),
-            Some(PutItemError::ConditionalCheckFailedException(_) | PutItemError::TransactionConflictException(_)) => {
-                Err(WriteError::Conflict(vec![0]))
+            Some(PutItemError::ConditionalCheckFailedException(failed))
+                if failed.item() == Some(&attributes) =>
+            {
+                Ok(())
             }
+            Some(
+                PutItemError::ConditionalCheckFailedException(_)
+                | PutItemError::TransactionConflictException(_),
+            ) => Err(WriteError::Conflict(vec![0])),
             _ => Err(classify("dynamodb:PutItem", error).into()),
         }
     }
@@ -92,12 +97,14 @@ fn transaction_error(
     operation: &'static str,
     error: SdkError<TransactWriteItemsError, aws_smithy_runtime_api::http::Response>,
 ) -> WriteError {
-    let Some(TransactWriteItemsError::TransactionCanceledException(cancelled)) = error.as_service_error() else {
+    let Some(TransactWriteItemsError::TransactionCanceledException(cancelled)) = error.as_service_error()
+    else {
         return classify(operation, error).into();
     };
     let reasons = cancelled.cancellation_reasons();
     let places = |wanted: &[&str]| -> Vec<usize> {
-        let found = reasons.iter().enumerate().filter(|(_, r)| r.code().is_some_and(|code| wanted.contains(&code)));
+        let found =
+            reasons.iter().enumerate().filter(|(_, r)| r.code().is_some_and(|code| wanted.contains(&code)));
         found.map(|(place, _)| place).collect()
     };
     let conflicts = places(&["ConditionalCheckFailed", "TransactionConflict"]);
@@ -114,7 +121,12 @@ fn transaction_error(
 impl StateStore for DynamoStateStore {
     async fn get(&self, keys: &[Key]) -> Result<Vec<Option<Item>>, PortError> {
         if let [key] = keys {
-            let got = self.client.get_item().table_name(&self.table).set_key(Some(key_attributes(key))).consistent_read(true);
+            let got = self
+                .client
+                .get_item()
+                .table_name(&self.table)
+                .set_key(Some(key_attributes(key)))
+                .consistent_read(true);
             let got = got.send().await.map_err(|e| classify("dynamodb:GetItem", e))?;
             return Ok(vec![got.item.map(from_attributes).transpose()?]);
         }
@@ -130,7 +142,8 @@ impl StateStore for DynamoStateStore {
                 tokio::time::sleep(std::time::Duration::from_millis(20 << round)).await;
             }
             let request = KeysAndAttributes::builder().set_keys(Some(left)).consistent_read(true).build();
-            let request = request.map_err(|e| PortError::new(ErrorKind::Permanent, OPERATION, e.to_string()))?;
+            let request =
+                request.map_err(|e| PortError::new(ErrorKind::Permanent, OPERATION, e.to_string()))?;
             let got = self.client.batch_get_item().request_items(&self.table, request).send().await;
             let got = got.map_err(|e| classify(OPERATION, e))?;
             for attributes in got.responses.unwrap_or_default().into_values().flatten() {
@@ -222,7 +235,8 @@ impl Condition {
             },
             Expect::AbsentOrFieldIn(field, allowed) => {
                 let values = allowed.iter().enumerate();
-                let values: Attributes = values.map(|(n, value)| (format!(":v{n}"), AttributeValue::S(value.clone()))).collect();
+                let values: Attributes =
+                    values.map(|(n, value)| (format!(":v{n}"), AttributeValue::S(value.clone()))).collect();
                 let mut names: Vec<&str> = values.keys().map(String::as_str).collect();
                 names.sort_unstable();
                 Self {
@@ -261,18 +275,27 @@ fn to_attributes(item: Item) -> Result<Attributes, PortError> {
 }
 
 fn read_key(attributes: &Attributes) -> Result<Key, PortError> {
-    let text = |name: &str| attributes.get(name).and_then(|a| a.as_s().ok()).ok_or_else(|| unreadable(format!("no {name}")));
+    let text = |name: &str| {
+        attributes.get(name).and_then(|a| a.as_s().ok()).ok_or_else(|| unreadable(format!("no {name}")))
+    };
     Ok(Key::new(text("pk")?, text("sk")?))
 }
 
 fn from_attributes(mut attributes: Attributes) -> Result<Item, PortError> {
     let key = read_key(&attributes)?;
-    let number = |name: &str| attributes.get(name).and_then(|a| a.as_n().ok()).and_then(|n| n.parse::<i64>().ok());
+    let number =
+        |name: &str| attributes.get(name).and_then(|a| a.as_n().ok()).and_then(|n| n.parse::<i64>().ok());
     let version = number("lock").and_then(|v| u64::try_from(v).ok()).ok_or_else(|| unreadable("no lock"))?;
     let due_at = number("due_at").and_then(|ms| Timestamp::from_millisecond(ms).ok());
     let expires_at = number("expires").and_then(|s| Timestamp::from_second(s).ok());
     for own in OWN {
         attributes.remove(own);
     }
-    Ok(Item { key, version, due_at, expires_at, body: serde_dynamo::from_item(attributes).map_err(unreadable)? })
+    Ok(Item {
+        key,
+        version,
+        due_at,
+        expires_at,
+        body: serde_dynamo::from_item(attributes).map_err(unreadable)?,
+    })
 }

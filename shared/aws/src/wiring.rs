@@ -1,8 +1,8 @@
 //! All ports of one process, made from its environment.
 
 use crate::{
-    CloudFormationStacks, DynamoStateStore, LambdaFunctions, MissingSetting, S3Buckets, S3PackageStore, S3ReplicaStore,
-    Sessions, Settings, SqsWorkQueue, SystemClock, load_config,
+    CloudFormationStacks, DynamoStateStore, LambdaFunctions, MissingSetting, S3Buckets, S3PackageStore,
+    S3ReplicaStore, Sessions, Settings, SqsWorkQueue, SystemClock, load_config,
 };
 use aws_config::SdkConfig;
 use flotilla_engine::ports::{

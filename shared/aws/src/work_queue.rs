@@ -51,14 +51,20 @@ impl SqsWorkQueue {
                 .delay_seconds(i32::try_from((*delay_s).min(DELAY_S_MAX)).unwrap_or(0))
                 .build()
         });
-        let entries = entries.collect::<Result<Vec<_>, _>>().map_err(|e| PortError::new(ErrorKind::Permanent, OPERATION, e.to_string()))?;
+        let entries = entries
+            .collect::<Result<Vec<_>, _>>()
+            .map_err(|e| PortError::new(ErrorKind::Permanent, OPERATION, e.to_string()))?;
         let sent = self.client.send_message_batch().queue_url(url).set_entries(Some(entries)).send().await;
         let sent = sent.map_err(|e| classify(OPERATION, e))?;
         match sent.failed().first() {
             None => Ok(()),
             Some(failed) => {
                 let kind = if failed.sender_fault() { ErrorKind::Permanent } else { ErrorKind::Transient };
-                Err(PortError::new(kind, OPERATION, format!("{}: {}", failed.code(), failed.message().unwrap_or_default())))
+                Err(PortError::new(
+                    kind,
+                    OPERATION,
+                    format!("{}: {}", failed.code(), failed.message().unwrap_or_default()),
+                ))
             }
         }
     }

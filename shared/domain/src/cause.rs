@@ -106,7 +106,12 @@ mod tests {
     #[test]
     fn c27_the_earliest_real_failure_is_reported_and_not_the_cancellations_after_it() {
         let events = [
-            event("orders-staging", "AWS::CloudFormation::Stack", "ROLLBACK_IN_PROGRESS", "The following resource(s) failed to create: [Queue, Table]. Rollback requested by user."),
+            event(
+                "orders-staging",
+                "AWS::CloudFormation::Stack",
+                "ROLLBACK_IN_PROGRESS",
+                "The following resource(s) failed to create: [Queue, Table]. Rollback requested by user.",
+            ),
             event("Queue", "AWS::SQS::Queue", "CREATE_FAILED", "Resource creation cancelled"),
             event("Table", "AWS::DynamoDB::Table", "CREATE_FAILED", "Table already exists: orders"),
             event("Table", "AWS::DynamoDB::Table", "CREATE_IN_PROGRESS", ""),
@@ -119,7 +124,9 @@ mod tests {
     #[test]
     fn without_a_resources_failure_the_stacks_own_reason_is_reported() {
         let events = [event("s", "AWS::CloudFormation::Stack", "ROLLBACK_IN_PROGRESS", "Alarm x breached")];
-        assert!(root_cause(&events, Code::RolledBack, "ROLLBACK_COMPLETE").message.contains("Alarm x breached"));
+        assert!(
+            root_cause(&events, Code::RolledBack, "ROLLBACK_COMPLETE").message.contains("Alarm x breached")
+        );
         assert!(root_cause(&[], Code::RolledBack, "ROLLBACK_COMPLETE").message.contains("ROLLBACK_COMPLETE"));
     }
 }

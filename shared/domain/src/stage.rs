@@ -211,12 +211,7 @@ mod tests {
         let mut head = head();
         head.renew(at(0), Some(1));
         assert!(!head.is_expired(at(9_999)), "nothing was ever deployed");
-        let running = Running {
-            proven: None,
-            rollout: id(1),
-            status: "succeeded".into(),
-            at: at(0),
-        };
+        let running = Running { proven: None, rollout: id(1), status: "succeeded".into(), at: at(0) };
         head.targets.insert(Target::parse("000000000000/eu-west-1").unwrap(), running);
         assert!(!head.is_expired(at(3_599)));
         assert!(head.is_expired(at(3_600)));

@@ -4,7 +4,8 @@ use crate::EngineError;
 use crate::configure;
 use crate::ports::{Clock, Expect, StateStore, Subject, Work, WorkQueue, Write, WriteError};
 use crate::records::{
-    ConfigRecord, EventRecord, Record, Versioned, account_key, create, profile_key, read, rollout_key, stage_key,
+    ConfigRecord, EventRecord, Record, Versioned, account_key, create, profile_key, read, rollout_key,
+    stage_key,
 };
 use flotilla_contract::{AccountConfig, ProfileConfig};
 use flotilla_domain::deployment::Access;
@@ -13,7 +14,9 @@ use flotilla_domain::release::Release;
 use flotilla_domain::rollout::{Rollout, RolloutKind, RolloutState};
 use flotilla_domain::rules::Route;
 use flotilla_domain::stage::{Admission, StageHead};
-use flotilla_domain::{Code, ProfileName, Refusal, RolloutId, ServiceName, StageName, Target, TargetAccount, Timestamp};
+use flotilla_domain::{
+    Code, ProfileName, Refusal, RolloutId, ServiceName, StageName, Target, TargetAccount, Timestamp,
+};
 use serde::de::DeserializeOwned;
 use std::collections::BTreeMap;
 
@@ -39,11 +42,16 @@ pub async fn destination(store: &dyn StateStore, name: &ProfileName) -> Result<D
         let what = format!("the profile {name} is not configured");
         Refusal::new(Code::ProfileUnknown, what, "add the profile to the configuration (flotilla apply)")
     })?;
-    let profile = configure::profile(name.clone(), &document::<ProfileConfig>(read::<ConfigRecord>(item)?.value)?)?;
+    let profile =
+        configure::profile(name.clone(), &document::<ProfileConfig>(read::<ConfigRecord>(item)?.value)?)?;
     let found = store.get(&[account_key(&profile.account)]).await?.into_iter().next().flatten();
     let item = found.ok_or_else(|| {
         let what = format!("the account {} of profile {name} is not registered", profile.account);
-        Refusal::new(Code::AccountUnknown, what, "prepare it with flotilla install, or infra/account.yaml and PUT /v1/accounts")
+        Refusal::new(
+            Code::AccountUnknown,
+            what,
+            "prepare it with flotilla install, or infra/account.yaml and PUT /v1/accounts",
+        )
     })?;
     let doc = document::<AccountConfig>(read::<ConfigRecord>(item)?.value)?;
     let account = configure::account(profile.account.clone(), &doc)?;
@@ -72,7 +80,10 @@ pub fn plan_rollout(
     if let Some(made_for) = package.made_for.as_ref().filter(|made_for| **made_for != route.stage) {
         return Err(Refusal::new(
             Code::StageMismatch,
-            format!("the package was made for the stage {made_for} and its names are baked in; it would go to {}", route.stage),
+            format!(
+                "the package was made for the stage {made_for} and its names are baked in; it would go to {}",
+                route.stage
+            ),
             format!("package with --stage {}", route.stage),
         ));
     }
@@ -83,7 +94,8 @@ pub fn plan_rollout(
             format!("add \"{missing}\" to the profile's capabilities"),
         ));
     }
-    let without = |(name, has_default): &(&String, &bool)| !**has_default && !profile.parameters.contains_key(*name);
+    let without =
+        |(name, has_default): &(&String, &bool)| !**has_default && !profile.parameters.contains_key(*name);
     if let Some((name, _)) = package.parameters.iter().find(without) {
         return Err(Refusal::new(
             Code::ParameterMissing,
@@ -98,7 +110,11 @@ pub fn plan_rollout(
         template: package.template,
         functions: package.functions.clone(),
     };
-    let waves = profile.waves.iter().map(|wave| wave.iter().map(|region| Target { account: account.account.clone(), region: region.clone() }).collect());
+    let waves = profile.waves.iter().map(|wave| {
+        wave.iter()
+            .map(|region| Target { account: account.account.clone(), region: region.clone() })
+            .collect()
+    });
     Ok(Rollout {
         id,
         service: release.service.clone(),
@@ -112,6 +128,7 @@ pub fn plan_rollout(
         capabilities: profile.capabilities.clone(),
         state: RolloutState::Queued,
         acted: false,
+        acted_at: None,
         cancelled_by: None,
         requested_by: requested_by.to_owned(),
         created_at: now,
@@ -134,6 +151,7 @@ pub fn plan_removal(id: RolloutId, head: &StageHead, destination: &Destination, 
         capabilities: Default::default(),
         state: RolloutState::Queued,
         acted: false,
+        acted_at: None,
         cancelled_by: None,
         requested_by: "the preview's end".into(),
         created_at: now,
@@ -153,7 +171,10 @@ fn access(account: &TargetAccount) -> Access {
 }
 
 fn tags(profile: &Profile, service: &ServiceName, stage: &StageName) -> BTreeMap<String, String> {
-    let own = [("flotilla:service".to_owned(), service.to_string()), ("flotilla:stage".to_owned(), stage.to_string())];
+    let own = [
+        ("flotilla:service".to_owned(), service.to_string()),
+        ("flotilla:stage".to_owned(), stage.to_string()),
+    ];
     profile.tags.clone().into_iter().chain(own).collect()
 }
 
@@ -182,7 +203,11 @@ pub async fn accept(
         }
         let before = match head {
             Some(item) => read::<StageHead>(item)?,
-            None => Versioned::new(StageHead::new(rollout.service.clone(), rollout.stage.clone(), rollout.profile.clone())),
+            None => Versioned::new(StageHead::new(
+                rollout.service.clone(),
+                rollout.stage.clone(),
+                rollout.profile.clone(),
+            )),
         };
         let mut head = before.value.clone();
         let mut accepted = rollout.clone();
@@ -209,7 +234,7 @@ pub async fn accept(
         let mut writes = vec![
             before.write(&head, head.expires_at),
             Versioned::new(accepted.clone()).write(&accepted, (!ended).then(|| crate::drive::due_at(now, 0))),
-            create(&event),
+            keep(&event),
         ];
         writes.extend_from_slice(beside);
         match store.write(writes).await {
@@ -227,7 +252,10 @@ pub async fn accept(
 }
 
 /// Asks for the next step of rollouts.
-pub(crate) async fn wake(queue: &dyn WorkQueue, rollouts: impl IntoIterator<Item = RolloutId>) -> Result<(), EngineError> {
+pub(crate) async fn wake(
+    queue: &dyn WorkQueue,
+    rollouts: impl IntoIterator<Item = RolloutId>,
+) -> Result<(), EngineError> {
     let work = rollouts.into_iter().map(|id| (Work::Tick(Subject::Rollout(id)), 0)).collect();
     Ok(queue.send(work).await?)
 }

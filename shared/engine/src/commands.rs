@@ -1,12 +1,12 @@
 //! What operators ask for. Who asks is written down in the same transaction as what changes.
 
 use crate::EngineError;
-use crate::accept::{accept, destination, document, plan_rollout, wake};
+use crate::accept::{accept, destination, document, keep, plan_rollout, wake};
 use crate::configure;
 use crate::ports::{Clock, Expect, Item, Key, StateStore, WorkQueue, Write, WriteError};
 use crate::records::{
-    ConfigRecord, EventRecord, Versioned, account_key, create, index_key, profile_key, read, release_key, rollout_key,
-    service_key, stage_key,
+    ConfigRecord, EventRecord, Versioned, account_key, create, index_key, profile_key, read, release_key,
+    rollout_key, service_key, stage_key,
 };
 use flotilla_contract::{AccountConfig, ProfileConfig, ServiceConfigDoc};
 use flotilla_domain::release::Release;
@@ -54,11 +54,13 @@ impl Commands {
         for (n, rule) in config.rules.iter().enumerate() {
             if self.store.get(&[profile_key(&rule.profile)]).await?.into_iter().next().flatten().is_none() {
                 let what = format!("the profile {} is not configured", rule.profile);
-                let refusal = Refusal::new(Code::ProfileUnknown, what, "put the profile first, or correct its name");
+                let refusal =
+                    Refusal::new(Code::ProfileUnknown, what, "put the profile first, or correct its name");
                 return Err(refusal.at(format!("rules.{n}.profile")).into());
             }
         }
-        self.put(service_key(service), Some(index_key("services", service.as_str())), doc, expected, caller).await
+        self.put(service_key(service), Some(index_key("services", service.as_str())), doc, expected, caller)
+            .await
     }
 
     /// Puts a profile.
@@ -122,10 +124,17 @@ impl Commands {
         writes.extend(index.map(index_entry));
         match self.store.write(writes).await {
             Ok(()) => {
-                tracing::info!(key = record.key.pk, version = record.config_version, actor = caller.principal, "configuration changed");
+                tracing::info!(
+                    key = record.key.pk,
+                    version = record.config_version,
+                    actor = caller.principal,
+                    "configuration changed"
+                );
                 Ok(record)
             }
-            Err(WriteError::Conflict(_)) => Err(conflict("somebody else changed the configuration meanwhile".into()).into()),
+            Err(WriteError::Conflict(_)) => {
+                Err(conflict("somebody else changed the configuration meanwhile".into()).into())
+            }
             Err(WriteError::Port(error)) => Err(error.into()),
         }
     }
@@ -145,25 +154,44 @@ impl Commands {
         let mut found = self.store.get(&keys).await?.into_iter();
         let mut next = || found.next().flatten();
         let (release, config, head) = (next(), next(), next());
-        let release = release.ok_or_else(|| missing(format!("{service} has no release {id}"), "list them with flotilla releases"))?;
+        let release = release.ok_or_else(|| {
+            missing(format!("{service} has no release {id}"), "list them with flotilla releases")
+        })?;
         let release = read::<Release>(release)?.value;
-        let config = config.ok_or_else(|| missing(format!("the service {service} is not configured"), "add it with flotilla apply"))?;
-        let config = configure::service_config(service.clone(), &document::<ServiceConfigDoc>(read::<ConfigRecord>(config)?.value)?)?;
-        let by_rule = config.rules.iter().find(|rule| !rule.stage.is_per_ref() && rule.stage.as_str() == stage.as_str());
+        let config = config.ok_or_else(|| {
+            missing(format!("the service {service} is not configured"), "add it with flotilla apply")
+        })?;
+        let config = configure::service_config(
+            service.clone(),
+            &document::<ServiceConfigDoc>(read::<ConfigRecord>(config)?.value)?,
+        )?;
+        let by_rule = config
+            .rules
+            .iter()
+            .find(|rule| !rule.stage.is_per_ref() && rule.stage.as_str() == stage.as_str());
         let head = head.map(read::<StageHead>).transpose()?.map(|head| head.value);
         let route = match (by_rule, config.route(&release.git_ref).ok(), head) {
-            (Some(rule), ..) => Route { stage: stage.clone(), profile: rule.profile.clone(), ttl_h: rule.ttl_h },
+            (Some(rule), ..) => {
+                Route { stage: stage.clone(), profile: rule.profile.clone(), ttl_h: rule.ttl_h }
+            }
             (None, Some(route), _) if route.stage == *stage => route,
             (None, _, Some(head)) if head.expires_at.is_none() => {
                 Route { stage: stage.clone(), profile: head.profile, ttl_h: None }
             }
-            _ => return Err(missing(format!("no rule of {service} knows the stage {stage}"), "add a rule for it with flotilla apply").into()),
+            _ => {
+                return Err(missing(
+                    format!("no rule of {service} knows the stage {stage}"),
+                    "add a rule for it with flotilla apply",
+                )
+                .into());
+            }
         };
         let destination = destination(self.store.as_ref(), &route.profile).await?;
         let now = self.clock.now();
         let id = RolloutId::derive(now, &[&caller.request_id]);
         let rollout = plan_rollout(id, &release, &route, &destination, &caller.principal, now)?;
-        accept(self.store.as_ref(), self.queue.as_ref(), self.clock.as_ref(), &rollout, route.ttl_h, &[]).await
+        accept(self.store.as_ref(), self.queue.as_ref(), self.clock.as_ref(), &rollout, route.ttl_h, &[])
+            .await
     }
 
     /// Calls a rollout off: what has begun is finished, nothing more is begun.
@@ -173,7 +201,9 @@ impl Commands {
     pub async fn cancel(&self, id: &RolloutId, caller: &Caller) -> Result<Rollout, EngineError> {
         for _ in 0..8 {
             let found = self.store.get(&[rollout_key(id)]).await?.into_iter().next().flatten();
-            let found = found.ok_or_else(|| missing(format!("there is no rollout {id}"), "list them with flotilla status"))?;
+            let found = found.ok_or_else(|| {
+                missing(format!("there is no rollout {id}"), "list them with flotilla status")
+            })?;
             let saved = read::<Rollout>(found)?;
             let now = self.clock.now();
             let state = saved.value.state.name();
@@ -192,7 +222,11 @@ impl Commands {
                 what: "cancel requested".into(),
                 detail: None,
             };
-            match self.store.write(vec![saved.write(&wished, Some(crate::drive::due_at(now, 0))), create(&event)]).await {
+            match self
+                .store
+                .write(vec![saved.write(&wished, Some(crate::drive::due_at(now, 0))), keep(&event)])
+                .await
+            {
                 Ok(()) => {
                     wake(self.queue.as_ref(), [*id]).await?;
                     return Ok(wished);

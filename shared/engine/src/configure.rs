@@ -22,7 +22,11 @@ fn named(path: &str, error: &InvalidName) -> Refusal {
 pub fn service_config(service: ServiceName, doc: &ServiceConfigDoc) -> Result<ServiceConfig, Refusal> {
     let max = ServiceConfig::RULES_MAX;
     if doc.rules.is_empty() || doc.rules.len() > max {
-        return Err(invalid("rules", format!("{} rules", doc.rules.len()), &format!("give 1 to {max} rules")));
+        return Err(invalid(
+            "rules",
+            format!("{} rules", doc.rules.len()),
+            &format!("give 1 to {max} rules"),
+        ));
     }
     let rules = doc.rules.iter().enumerate();
     let rules = rules.map(|(n, doc)| rule(doc).map_err(|refusal| refusal.at(format!("rules.{n}"))));
@@ -67,7 +71,11 @@ pub fn profile(name: ProfileName, doc: &ProfileConfig) -> Result<Profile, Refusa
         checked.push(wave.iter().map(|text| region(text, &mut seen)).collect::<Result<Vec<_>, _>>()?);
     }
     if seen.len() > Profile::REGIONS_MAX {
-        return Err(invalid("regions", format!("{} regions", seen.len()), "use 40 regions at most; split the profile"));
+        return Err(invalid(
+            "regions",
+            format!("{} regions", seen.len()),
+            "use 40 regions at most; split the profile",
+        ));
     }
     check_capabilities(&doc.capabilities)?;
     check_parameters(doc)?;
@@ -83,7 +91,12 @@ pub fn profile(name: ProfileName, doc: &ProfileConfig) -> Result<Profile, Refusa
 
 fn region(text: &str, seen: &mut BTreeSet<String>) -> Result<Region, Refusal> {
     let unknown = || {
-        Refusal::new(Code::RegionUnknown, format!("{text:?} is no region"), "use a region code such as eu-central-1").at("regions")
+        Refusal::new(
+            Code::RegionUnknown,
+            format!("{text:?} is no region"),
+            "use a region code such as eu-central-1",
+        )
+        .at("regions")
     };
     let region = Region::parse(text).ok().filter(Region::is_known).ok_or_else(unknown)?;
     if !seen.insert(text.to_owned()) {
@@ -105,17 +118,33 @@ fn check_capabilities(capabilities: &[String]) -> Result<(), Refusal> {
 fn check_parameters(doc: &ProfileConfig) -> Result<(), Refusal> {
     let too_long = doc.parameters.iter().find(|(_, value)| value.len() > Profile::PARAMETER_BYTES_MAX);
     if let Some((name, _)) = too_long {
-        return Err(invalid(format!("parameters.{name}"), "the value is over 4096 bytes", "keep it in SSM and refer to it"));
+        return Err(invalid(
+            format!("parameters.{name}"),
+            "the value is over 4096 bytes",
+            "keep it in SSM and refer to it",
+        ));
     }
     let total: usize = doc.parameters.iter().map(|(name, value)| name.len() + value.len()).sum();
     if doc.parameters.len() > Profile::PARAMETERS_MAX || total > Profile::PARAMETERS_BYTES_MAX {
-        return Err(invalid("parameters", "too many or too large", "keep large values in SSM and refer to them"));
+        return Err(invalid(
+            "parameters",
+            "too many or too large",
+            "keep large values in SSM and refer to them",
+        ));
     }
     let bad_tag = doc.tags.iter().find(|(key, value)| {
-        key.is_empty() || key.len() > 128 || value.len() > 256 || key.starts_with("aws:") || key.starts_with("flotilla:")
+        key.is_empty()
+            || key.len() > 128
+            || value.len() > 256
+            || key.starts_with("aws:")
+            || key.starts_with("flotilla:")
     });
     match bad_tag {
-        Some((key, _)) => Err(invalid(format!("tags.{key}"), "this tag is not allowed", "use 1 to 128 characters, 256 for the value, not beginning with aws: or flotilla:")),
+        Some((key, _)) => Err(invalid(
+            format!("tags.{key}"),
+            "this tag is not allowed",
+            "use 1 to 128 characters, 256 for the value, not beginning with aws: or flotilla:",
+        )),
         None if doc.tags.len() > Profile::TAGS_MAX => Err(invalid("tags", "too many tags", "use 44 at most")),
         None => Ok(()),
     }
@@ -131,12 +160,22 @@ pub fn account(account: AccountId, doc: &AccountConfig) -> Result<TargetAccount,
         let ok = matches!(parts[..], ["arn", partition, "iam", "", id, role]
             if partition.starts_with("aws") && id == account.as_str() && role.starts_with("role/") && role.len() > 5);
         if !ok || arn.len() > 512 {
-            return Err(invalid(path, format!("this is no role of account {account}"), "take it from the outputs of infra/account.yaml's stack"));
+            return Err(invalid(
+                path,
+                format!("this is no role of account {account}"),
+                "take it from the outputs of infra/account.yaml's stack",
+            ));
         }
     }
     let id = &doc.external_id;
-    if !(16..=128).contains(&id.len()) || !id.bytes().all(|b| b.is_ascii_alphanumeric() || b"-_=,.@:/".contains(&b)) {
-        return Err(invalid("external_id", "an external id has 16 to 128 letters, digits or -_=,.@:/", "let flotilla install make it"));
+    if !(16..=128).contains(&id.len())
+        || !id.bytes().all(|b| b.is_ascii_alphanumeric() || b"-_=,.@:/".contains(&b))
+    {
+        return Err(invalid(
+            "external_id",
+            "an external id has 16 to 128 letters, digits or -_=,.@:/",
+            "let flotilla install make it",
+        ));
     }
     let AccountConfig { role_arn, external_id, service_role_arn } = doc.clone();
     Ok(TargetAccount { account, role_arn, external_id, service_role_arn })
@@ -164,20 +203,40 @@ mod tests {
     #[test]
     fn a_profile_names_known_regions_once() {
         assert!(profile(ProfileName::parse("p").unwrap(), &doc()).is_ok());
-        assert_eq!(code(ProfileConfig { regions: vec!["eu-centrall-1".into()], ..doc() }), Code::RegionUnknown);
-        assert_eq!(code(ProfileConfig { regions: vec!["eu-west-1".into(), "eu-west-1".into()], ..doc() }), Code::ConfigInvalid);
+        assert_eq!(
+            code(ProfileConfig { regions: vec!["eu-centrall-1".into()], ..doc() }),
+            Code::RegionUnknown
+        );
+        assert_eq!(
+            code(ProfileConfig { regions: vec!["eu-west-1".into(), "eu-west-1".into()], ..doc() }),
+            Code::ConfigInvalid
+        );
         assert_eq!(code(ProfileConfig { regions: vec![], ..doc() }), Code::ConfigInvalid);
-        assert_eq!(code(ProfileConfig { waves: vec![vec!["eu-west-1".into()]], ..doc() }), Code::ConfigInvalid);
+        assert_eq!(
+            code(ProfileConfig { waves: vec![vec!["eu-west-1".into()]], ..doc() }),
+            Code::ConfigInvalid
+        );
         assert_eq!(code(ProfileConfig { account: "1".into(), ..doc() }), Code::ConfigInvalid);
         assert_eq!(code(ProfileConfig { capabilities: vec!["ALL".into()], ..doc() }), Code::ConfigInvalid);
-        assert_eq!(code(ProfileConfig { parameters: [("P".into(), "x".repeat(5_000))].into(), ..doc() }), Code::ConfigInvalid);
-        assert_eq!(code(ProfileConfig { tags: [("aws:x".into(), "y".into())].into(), ..doc() }), Code::ConfigInvalid);
+        assert_eq!(
+            code(ProfileConfig { parameters: [("P".into(), "x".repeat(5_000))].into(), ..doc() }),
+            Code::ConfigInvalid
+        );
+        assert_eq!(
+            code(ProfileConfig { tags: [("aws:x".into(), "y".into())].into(), ..doc() }),
+            Code::ConfigInvalid
+        );
     }
 
     #[test]
     fn a_stage_for_every_ref_must_end() {
         let rule = |stage: &str, ttl_h| ServiceConfigDoc {
-            rules: vec![RuleConfig { git_ref: "pr:*".into(), stage: stage.into(), profile: "p".into(), ttl_h }],
+            rules: vec![RuleConfig {
+                git_ref: "pr:*".into(),
+                stage: stage.into(),
+                profile: "p".into(),
+                ttl_h,
+            }],
         };
         let check = |doc| service_config(ServiceName::parse("s").unwrap(), &doc);
         assert!(check(rule("pr-{ref}", Some(72))).is_ok());
@@ -196,6 +255,8 @@ mod tests {
         let id = || AccountId::parse("111122223333").unwrap();
         assert!(account(id(), &doc("111122223333")).is_ok());
         assert!(account(id(), &doc("999999999999")).is_err());
-        assert!(account(id(), &AccountConfig { external_id: "short".into(), ..doc("111122223333") }).is_err());
+        assert!(
+            account(id(), &AccountConfig { external_id: "short".into(), ..doc("111122223333") }).is_err()
+        );
     }
 }

@@ -60,18 +60,27 @@ impl Replicate {
         let Some(rollout) = rollout.map(read::<Rollout>).transpose()?.map(|r| r.value) else {
             return Err(EngineError::Defect(format!("the rollout {} is not saved", job.rollout)));
         };
-        let proven = replica.map(read::<ReplicaRecord>).transpose()?.is_some_and(|r| r.value.failure.is_none());
+        let proven =
+            replica.map(read::<ReplicaRecord>).transpose()?.is_some_and(|r| r.value.failure.is_none());
         if proven || rollout.state.is_terminal() {
             return Ok(());
         }
-        let release = self.store.get(&[release_key(&rollout.service, &job.release)]).await?.into_iter().next().flatten();
+        let release = self
+            .store
+            .get(&[release_key(&rollout.service, &job.release)])
+            .await?
+            .into_iter()
+            .next()
+            .flatten();
         let Some(release) = release.map(read::<Release>).transpose()?.map(|r| r.value) else {
             return Err(EngineError::Defect(format!("the release {} is not saved", job.release)));
         };
         let place = Place { target: job.target.clone(), access: rollout.access.clone() };
-        let copies = release.package.objects().into_iter().map(|(key, digest)| self.prove(&place, key, digest));
+        let copies =
+            release.package.objects().into_iter().map(|(key, digest)| self.prove(&place, key, digest));
         let copies: Vec<_> = copies.collect();
-        let outcome: Result<Vec<()>, Unproven> = stream::iter(copies).buffer_unordered(COPIES_AT_ONCE).try_collect().await;
+        let outcome: Result<Vec<()>, Unproven> =
+            stream::iter(copies).buffer_unordered(COPIES_AT_ONCE).try_collect().await;
         let failure = match outcome {
             Ok(_) => None,
             Err(Unproven::Later(error)) => return Err(error.into()),

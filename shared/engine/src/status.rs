@@ -4,8 +4,8 @@ use crate::EngineError;
 use crate::accept::document;
 use crate::ports::{Key, Query, StateStore};
 use crate::records::{
-    ConfigRecord, EventRecord, deployments_query, events_query, index_pk, profile_key, read, releases_query, rollout_key,
-    service_key, service_pk, stages_query, uploads_query,
+    ConfigRecord, EventRecord, deployments_query, events_query, index_pk, profile_key, read, releases_query,
+    rollout_key, service_key, service_pk, stages_query, uploads_query,
 };
 use flotilla_contract as view;
 use flotilla_domain::deployment::{Deployment, DeploymentKind, State};
@@ -36,14 +36,24 @@ impl Status {
     /// # Errors
     /// The table's.
     pub async fn services(&self, page: PageRequest) -> Result<view::Page<view::ServiceView>, EngineError> {
-        let query = Query { pk: index_pk("services"), prefix: String::new(), after: page.cursor, newest_first: false, limit: page.limit };
+        let query = Query {
+            pk: index_pk("services"),
+            prefix: String::new(),
+            after: page.cursor,
+            newest_first: false,
+            limit: page.limit,
+        };
         let found = self.store.query(query).await?;
         let next = next_cursor(&found);
-        let keys: Vec<Key> = found.items.iter().map(|item| Key::new(format!("SVC#{}", item.key.sk), "CONFIG")).collect();
+        let keys: Vec<Key> =
+            found.items.iter().map(|item| Key::new(format!("SVC#{}", item.key.sk), "CONFIG")).collect();
         let configs = if keys.is_empty() { Vec::new() } else { self.store.get(&keys).await? };
         let items = configs.into_iter().flatten().map(|item| {
             let service = item.key.pk.trim_start_matches("SVC#").to_owned();
-            Ok(view::ServiceView { service, config_version: read::<ConfigRecord>(item)?.value.config_version })
+            Ok(view::ServiceView {
+                service,
+                config_version: read::<ConfigRecord>(item)?.value.config_version,
+            })
         });
         Ok(view::Page { items: items.collect::<Result<_, EngineError>>()?, next })
     }
@@ -58,16 +68,25 @@ impl Status {
             self.service_config(service).await?;
         }
         let stages = found.items.into_iter().map(|item| Ok(stage_view(read::<StageHead>(item)?.value)));
-        Ok(view::ServiceStagesView { service: service.to_string(), stages: stages.collect::<Result<_, EngineError>>()? })
+        Ok(view::ServiceStagesView {
+            service: service.to_string(),
+            stages: stages.collect::<Result<_, EngineError>>()?,
+        })
     }
 
     /// One stage.
     ///
     /// # Errors
     /// The table's, or that nothing was ever rolled out to it.
-    pub async fn stage(&self, service: &ServiceName, stage: &StageName) -> Result<view::StageView, EngineError> {
-        let found = self.store.get(&[crate::records::stage_key(service, stage)]).await?.into_iter().next().flatten();
-        let item = found.ok_or_else(|| missing(format!("nothing was ever rolled out to {service}/{stage}")))?;
+    pub async fn stage(
+        &self,
+        service: &ServiceName,
+        stage: &StageName,
+    ) -> Result<view::StageView, EngineError> {
+        let found =
+            self.store.get(&[crate::records::stage_key(service, stage)]).await?.into_iter().next().flatten();
+        let item =
+            found.ok_or_else(|| missing(format!("nothing was ever rolled out to {service}/{stage}")))?;
         Ok(stage_view(read::<StageHead>(item)?.value))
     }
 
@@ -75,7 +94,11 @@ impl Status {
     ///
     /// # Errors
     /// The table's.
-    pub async fn releases(&self, service: &ServiceName, page: PageRequest) -> Result<view::Page<view::ReleaseView>, EngineError> {
+    pub async fn releases(
+        &self,
+        service: &ServiceName,
+        page: PageRequest,
+    ) -> Result<view::Page<view::ReleaseView>, EngineError> {
         let found = self.store.query(releases_query(service, page.cursor, page.limit)).await?;
         let next = next_cursor(&found);
         let items = found.items.into_iter().map(|item| Ok(release_view(read::<Release>(item)?.value)));
@@ -114,7 +137,11 @@ impl Status {
     ///
     /// # Errors
     /// The table's.
-    pub async fn events(&self, id: &RolloutId, page: PageRequest) -> Result<view::Page<view::EventView>, EngineError> {
+    pub async fn events(
+        &self,
+        id: &RolloutId,
+        page: PageRequest,
+    ) -> Result<view::Page<view::EventView>, EngineError> {
         let found = self.store.query(events_query(id, page.cursor, page.limit)).await?;
         let next = next_cursor(&found);
         let items = found.items.into_iter().map(|item| Ok(event_view(read::<EventRecord>(item)?.value)));
@@ -125,7 +152,10 @@ impl Status {
     ///
     /// # Errors
     /// The table's, or that the service is not known.
-    pub async fn service_config(&self, service: &ServiceName) -> Result<view::VersionedServiceConfig, EngineError> {
+    pub async fn service_config(
+        &self,
+        service: &ServiceName,
+    ) -> Result<view::VersionedServiceConfig, EngineError> {
         let found = self.store.get(&[service_key(service)]).await?.into_iter().next().flatten();
         let item = found.ok_or_else(|| missing(format!("the service {service} is not configured")))?;
         let record = read::<ConfigRecord>(item)?.value;
@@ -194,7 +224,8 @@ fn stage_view(head: StageHead) -> view::StageView {
 
 fn release_view(release: Release) -> view::ReleaseView {
     let package = release.package;
-    let warnings = package.warnings.into_iter().map(|w| view::WarningView { path: w.path, message: w.message });
+    let warnings =
+        package.warnings.into_iter().map(|w| view::WarningView { path: w.path, message: w.message });
     view::ReleaseView {
         id: release.id.to_string(),
         service: release.service.to_string(),
@@ -296,7 +327,12 @@ fn deployment_view(deployment: &Deployment, pending: view::DeploymentView) -> vi
             State::Succeeded { changed } | State::Verifying { changed } => Some(changed),
             _ => None,
         },
-        changes: deployment.changes.map(|c| view::ChangesView { add: c.add, modify: c.modify, replace: c.replace, remove: c.remove }),
+        changes: deployment.changes.map(|c| view::ChangesView {
+            add: c.add,
+            modify: c.modify,
+            replace: c.replace,
+            remove: c.remove,
+        }),
         cause: deployment.state.cause().map(cause_view),
         code_sha256,
         entered_at: Some(deployment.entered_at.to_string()),

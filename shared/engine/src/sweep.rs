@@ -71,12 +71,16 @@ impl Sweep {
             let left = limits.ticks_max.saturating_sub(ticks.len());
             for key in self.store.due(shard, now, left.max(1)).await? {
                 match due_item(&key) {
-                    DueItem::Tick(subject) if ticks.len() < limits.ticks_max => ticks.push((Work::Tick(subject), 0)),
+                    DueItem::Tick(subject) if ticks.len() < limits.ticks_max => {
+                        ticks.push((Work::Tick(subject), 0))
+                    }
                     DueItem::Stage(key) if report.removals.len() < limits.removals_max => {
                         self.end_preview(&key, now, limits, &mut report).await?;
                     }
                     DueItem::Tick(_) | DueItem::Stage(_) => {}
-                    DueItem::Unknown => report.failures.push(format!("{} / {} is due and not known", key.pk, key.sk)),
+                    DueItem::Unknown => {
+                        report.failures.push(format!("{} / {} is due and not known", key.pk, key.sk))
+                    }
                 }
             }
         }
@@ -140,7 +144,12 @@ impl Sweep {
     ) -> Result<(), EngineError> {
         let saved = match self.store.get(&[IntakeCursor::cursor_key()]).await?.into_iter().next().flatten() {
             Some(item) => read::<IntakeCursor>(item)?,
-            None => Versioned::new(IntakeCursor { after: None, round_began_at: now, settled_before: Timestamp::UNIX_EPOCH }),
+            None => Versioned::new(IntakeCursor {
+                after: None,
+                round_began_at: now,
+                settled_before: Timestamp::UNIX_EPOCH,
+                oldest_open: None,
+            }),
         };
         let mut cursor = saved.value.clone();
         let mut lost = Vec::new();
@@ -148,19 +157,32 @@ impl Sweep {
             let page = self.packages.list_incoming(cursor.after.as_deref()).await?;
             let settled_before = cursor.settled_before;
             let open = |object: &&ObjectVersion| {
-                object.uploaded_at >= settled_before && now.duration_since(object.uploaded_at) >= EVENT_PATIENCE
+                object.uploaded_at >= settled_before
+                    && now.duration_since(object.uploaded_at) >= EVENT_PATIENCE
             };
             let open: Vec<&ObjectVersion> = page.objects.iter().filter(open).collect();
             for objects in open.chunks(100) {
                 let keys: Vec<Key> = objects.iter().map(|object| upload_key_of(object)).collect();
                 let known = self.store.get(&keys).await?;
-                lost.extend(objects.iter().zip(known).filter(|(_, known)| known.is_none()).map(|(object, _)| (*object).clone()));
+                lost.extend(
+                    objects
+                        .iter()
+                        .zip(known)
+                        .filter(|(_, known)| known.is_none())
+                        .map(|(object, _)| (*object).clone()),
+                );
             }
+            // The message that sends it in again may be lost as well.
+            let open = lost.iter().map(|object: &ObjectVersion| object.uploaded_at);
+            cursor.oldest_open = open.chain(cursor.oldest_open).min();
             cursor.after = page.next;
             if cursor.after.is_none() {
                 // What came while the round went on, and what was still too young, is for the next one.
                 let patience = EVENT_PATIENCE + SignedDuration::from_secs(1);
-                cursor.settled_before = cursor.round_began_at.saturating_sub(patience).unwrap_or(cursor.round_began_at);
+                let looked_at =
+                    cursor.round_began_at.saturating_sub(patience).unwrap_or(cursor.round_began_at);
+                cursor.settled_before =
+                    cursor.oldest_open.take().map_or(looked_at, |open| open.min(looked_at));
                 cursor.round_began_at = now;
                 break;
             }
@@ -169,7 +191,9 @@ impl Sweep {
         if limits.dry_run {
             return Ok(());
         }
-        let work = lost.into_iter().map(|object| (Work::Intake { key: object.key, version_id: object.version_id }, 0));
+        let work = lost
+            .into_iter()
+            .map(|object| (Work::Intake { key: object.key, version_id: object.version_id }, 0));
         let work: Vec<_> = work.collect();
         if !work.is_empty() {
             self.queue.send(work).await?;

@@ -12,8 +12,10 @@ pub const NAMESPACE: &str = "Flotilla";
 /// Begins logging. `level` is a filter such as `info` or `info,flotilla_engine=debug`; the SDK's own lines
 /// are kept out below warnings, because some of them show credentials at trace level (RUSTSEC-2023-0125).
 pub fn init(level: Option<&str>) {
-    let filter = EnvFilter::builder()
-        .parse_lossy(format!("{},aws_config=warn,aws_smithy_runtime=warn,aws_sigv4=off,hyper=warn", level.unwrap_or("info")));
+    let filter = EnvFilter::builder().parse_lossy(format!(
+        "{},aws_config=warn,aws_smithy_runtime=warn,aws_sigv4=off,hyper=warn",
+        level.unwrap_or("info")
+    ));
     tracing_subscriber::fmt()
         .json()
         .flatten_event(true)

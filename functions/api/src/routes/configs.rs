@@ -19,7 +19,10 @@ type Body = Result<Bytes, BytesRejection>;
 
 /// Shows a service's configuration.
 #[utoipa::path(get, path = "/v1/services/{service}/config", tag = "configuration", responses((status = 200, body = VersionedServiceConfig), (status = 404, body = Problem)))]
-pub async fn get_service_config(api: Shared, Path(service): Path<String>) -> Result<Json<VersionedServiceConfig>, ApiError> {
+pub async fn get_service_config(
+    api: Shared,
+    Path(service): Path<String>,
+) -> Result<Json<VersionedServiceConfig>, ApiError> {
     Ok(Json(api.status.service_config(&name(ServiceName::parse(&service))?).await?))
 }
 
@@ -40,7 +43,10 @@ pub async fn put_service_config(
 
 /// Shows a profile.
 #[utoipa::path(get, path = "/v1/profiles/{profile}", tag = "configuration", responses((status = 200, body = VersionedProfileConfig), (status = 404, body = Problem)))]
-pub async fn get_profile(api: Shared, Path(profile): Path<String>) -> Result<Json<VersionedProfileConfig>, ApiError> {
+pub async fn get_profile(
+    api: Shared,
+    Path(profile): Path<String>,
+) -> Result<Json<VersionedProfileConfig>, ApiError> {
     Ok(Json(api.status.profile(&name(ProfileName::parse(&profile))?).await?))
 }
 

@@ -21,7 +21,8 @@ pub struct PageQuery {
 
 /// Reads a page's query.
 pub fn page(query: Result<axum::extract::Query<PageQuery>, QueryRejection>) -> Result<PageRequest, ApiError> {
-    let axum::extract::Query(query) = query.map_err(|e| invalid(e.body_text(), "give cursor and limit only"))?;
+    let axum::extract::Query(query) =
+        query.map_err(|e| invalid(e.body_text(), "give cursor and limit only"))?;
     let limit = query.limit.unwrap_or(50);
     if !(1..=100).contains(&limit) {
         return Err(invalid(format!("limit is {limit}"), "give a limit of 1 to 100"));
@@ -41,7 +42,9 @@ pub struct ExpectedVersion {
 }
 
 /// Reads the expected version.
-pub fn expected(query: Result<axum::extract::Query<ExpectedVersion>, QueryRejection>) -> Result<Option<u64>, ApiError> {
+pub fn expected(
+    query: Result<axum::extract::Query<ExpectedVersion>, QueryRejection>,
+) -> Result<Option<u64>, ApiError> {
     let axum::extract::Query(query) = query.map_err(|e| invalid(e.body_text(), "give if_version only"))?;
     Ok(query.if_version)
 }
@@ -54,5 +57,6 @@ pub fn name<T>(parsed: Result<T, InvalidName>) -> Result<T, ApiError> {
 /// Reads a JSON body.
 pub fn body<T: DeserializeOwned>(bytes: Result<Bytes, BytesRejection>) -> Result<T, ApiError> {
     let bytes = bytes.map_err(|e| invalid(e.body_text(), "send less: 256 KiB at most"))?;
-    serde_json::from_slice(&bytes).map_err(|e| invalid(e.to_string(), "send JSON as GET /openapi.json describes it"))
+    serde_json::from_slice(&bytes)
+        .map_err(|e| invalid(e.to_string(), "send JSON as GET /openapi.json describes it"))
 }

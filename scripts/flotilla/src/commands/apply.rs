@@ -18,9 +18,13 @@ struct Applied {
 pub async fn run(global: &Global, files: &[PathBuf]) -> Result<Exit, CliError> {
     let mut parsed = Vec::new();
     for path in files {
-        let text = std::fs::read_to_string(path).map_err(|e| CliError::failed(format!("reading {}", path.display()), e))?;
+        let text = std::fs::read_to_string(path)
+            .map_err(|e| CliError::failed(format!("reading {}", path.display()), e))?;
         let file: ConfigFile = toml::from_str(&text).map_err(|e| {
-            CliError::usage(format!("{} is not a configuration: {e}", path.display()), "see docs/configuration.md")
+            CliError::usage(
+                format!("{} is not a configuration: {e}", path.display()),
+                "see docs/configuration.md",
+            )
         })?;
         parsed.push(file);
     }
@@ -29,11 +33,19 @@ pub async fn run(global: &Global, files: &[PathBuf]) -> Result<Exit, CliError> {
     // Profiles first: services name them.
     for (name, profile) in parsed.iter().flat_map(|file| &file.profiles) {
         let reply = api.put(&format!("/v1/profiles/{name}"), profile).await?;
-        applied.push(Applied { kind: "profile", name: name.clone(), version: reply["version"].as_u64().unwrap_or(0) });
+        applied.push(Applied {
+            kind: "profile",
+            name: name.clone(),
+            version: reply["version"].as_u64().unwrap_or(0),
+        });
     }
     for (name, service) in parsed.iter().flat_map(|file| &file.services) {
         let reply = api.put(&format!("/v1/services/{name}/config"), service).await?;
-        applied.push(Applied { kind: "service", name: name.clone(), version: reply["version"].as_u64().unwrap_or(0) });
+        applied.push(Applied {
+            kind: "service",
+            name: name.clone(),
+            version: reply["version"].as_u64().unwrap_or(0),
+        });
     }
     if global.json {
         show::json(&applied);

@@ -55,10 +55,17 @@ impl Screen {
     fn show(&mut self, rollout: &RolloutView) {
         let targets = rollout.deployments.iter().map(|d| {
             let name = format!("{} {}", d.account, d.region);
-            let ended = matches!(d.status.as_str(), "succeeded" | "removed" | "failed" | "rolled_back" | "cancelled" | "skipped");
+            let ended = matches!(
+                d.status.as_str(),
+                "succeeded" | "removed" | "failed" | "rolled_back" | "cancelled" | "skipped"
+            );
             (name, show::deployment_line(d), ended)
         });
-        let head = (format!("{}/{}", rollout.service, rollout.stage), show::status(&rollout.status).to_string(), rollout.ended);
+        let head = (
+            format!("{}/{}", rollout.service, rollout.stage),
+            show::status(&rollout.status).to_string(),
+            rollout.ended,
+        );
         for (name, state, ended) in std::iter::once(head).chain(targets) {
             match self {
                 Self::Quiet => {}

@@ -55,7 +55,9 @@ pub async fn run(global: &Global, args: &Install) -> Result<Exit, CliError> {
         println!("API            {}", report.api_url);
         println!("ingest bucket  {}", report.ingest_bucket);
         println!("regions        {}", report.regions.join(", "));
-        println!("next: flotilla apply CONFIG.toml, then flotilla push PATH --service NAME --ref branch:main");
+        println!(
+            "next: flotilla apply CONFIG.toml, then flotilla push PATH --service NAME --ref branch:main"
+        );
     }
     Ok(Exit::Success)
 }
@@ -99,13 +101,17 @@ pub async fn install(global: &Global, args: &Install, say: &dyn Fn(&str)) -> Res
 
 fn region(text: &str) -> Result<Region, CliError> {
     let known = Region::parse(text).ok().filter(Region::is_known);
-    known.ok_or_else(|| CliError::usage(format!("{text:?} is no region"), "use region codes such as eu-central-1"))
+    known.ok_or_else(|| {
+        CliError::usage(format!("{text:?} is no region"), "use region codes such as eu-central-1")
+    })
 }
 
 async fn account(config: &SdkConfig) -> Result<AccountId, CliError> {
     let who = aws_sdk_sts::Client::new(config).get_caller_identity().send().await;
-    let who = who.map_err(|e| CliError::failed("asking who you are (sts:GetCallerIdentity)", error_text(&e)))?;
-    AccountId::parse(who.account().unwrap_or_default()).map_err(|e| CliError::failed("reading your account", e))
+    let who =
+        who.map_err(|e| CliError::failed("asking who you are (sts:GetCallerIdentity)", error_text(&e)))?;
+    AccountId::parse(who.account().unwrap_or_default())
+        .map_err(|e| CliError::failed("reading your account", e))
 }
 
 struct Setup<'a> {
@@ -121,7 +127,13 @@ impl Setup<'_> {
     }
 
     /// The artifact bucket of a region, and its rule once there is a bus.
-    async fn regional(&self, config: &SdkConfig, region: &Region, bus: Option<String>, say: &dyn Fn(&str)) -> Result<(), CliError> {
+    async fn regional(
+        &self,
+        config: &SdkConfig,
+        region: &Region,
+        bus: Option<String>,
+        say: &dyn Fn(&str),
+    ) -> Result<(), CliError> {
         let name = format!("{}-regional", self.global.prefix);
         if bus.is_none() && exists(&aws_sdk_cloudformation::Client::new(config), &name).await? {
             return Ok(());
@@ -137,7 +149,11 @@ impl Setup<'_> {
     }
 
     /// Uploads the functions' zips under their digests; answers the templates' parameters for them.
-    async fn upload_functions(&self, config: &SdkConfig, say: &dyn Fn(&str)) -> Result<Vec<(&'static str, Option<String>)>, CliError> {
+    async fn upload_functions(
+        &self,
+        config: &SdkConfig,
+        say: &dyn Fn(&str),
+    ) -> Result<Vec<(&'static str, Option<String>)>, CliError> {
         let bucket = artifact_bucket(&self.global.prefix, self.account, self.home_region);
         let client = aws_sdk_s3::Client::new(config);
         let mut parameters = vec![("CodeBucket", Some(bucket.clone()))];
@@ -152,8 +168,13 @@ impl Setup<'_> {
             let key = format!("functions/{digest}.zip");
             let there = client.head_object().bucket(&bucket).key(&key).send().await.is_ok();
             if !there {
-                let request = client.put_object().bucket(&bucket).key(&key).checksum_sha256(digest.to_base64());
-                let sent = request.body(ByteStream::from(zip)).expected_bucket_owner(self.account.as_str()).send().await;
+                let request =
+                    client.put_object().bucket(&bucket).key(&key).checksum_sha256(digest.to_base64());
+                let sent = request
+                    .body(ByteStream::from(zip))
+                    .expected_bucket_owner(self.account.as_str())
+                    .send()
+                    .await;
                 sent.map_err(|e| CliError::failed(format!("uploading {function}"), error_text(&e)))?;
             }
             say(&format!("function {function}: {size} bytes"));
@@ -163,7 +184,11 @@ impl Setup<'_> {
     }
 
     /// The account's roles. Answers the external id if one was made now.
-    async fn account_roles(&self, config: &SdkConfig, say: &dyn Fn(&str)) -> Result<Option<String>, CliError> {
+    async fn account_roles(
+        &self,
+        config: &SdkConfig,
+        say: &dyn Fn(&str),
+    ) -> Result<Option<String>, CliError> {
         let name = format!("{}-account", self.global.prefix);
         let there = exists(&aws_sdk_cloudformation::Client::new(config), &name).await?;
         let external_id = if there { None } else { Some(random_id()?) };
@@ -196,7 +221,9 @@ impl Setup<'_> {
             ("ReserveConcurrency", Some((!self.args.no_reserved_concurrency).to_string())),
             ("RequireTls", self.tls()),
         ]);
-        for (name, value) in [("StepTimeoutS", self.args.step_timeout_s), ("IngestTimeoutS", self.args.ingest_timeout_s)] {
+        for (name, value) in
+            [("StepTimeoutS", self.args.step_timeout_s), ("IngestTimeoutS", self.args.ingest_timeout_s)]
+        {
             parameters.extend(value.map(|value| (name, Some(value.to_string()))));
         }
         let brought = bring(config, &OwnStack { name, template: CONTROL_PLANE, parameters }).await?;
@@ -205,10 +232,20 @@ impl Setup<'_> {
     }
 
     fn role_arn(&self, role: &str) -> String {
-        format!("arn:{}:iam::{}:role/{}-{role}", self.home_region.partition(), self.account, self.global.prefix)
+        format!(
+            "arn:{}:iam::{}:role/{}-{role}",
+            self.home_region.partition(),
+            self.account,
+            self.global.prefix
+        )
     }
 
-    async fn register_account(&self, outputs: &BTreeMap<String, String>, config: SdkConfig, external_id: String) -> Result<(), CliError> {
+    async fn register_account(
+        &self,
+        outputs: &BTreeMap<String, String>,
+        config: SdkConfig,
+        external_id: String,
+    ) -> Result<(), CliError> {
         let api = Api::at(&outputs["ApiUrl"], config)?;
         let body = AccountConfig {
             role_arn: self.role_arn("deployer"),

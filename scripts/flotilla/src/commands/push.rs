@@ -70,7 +70,10 @@ fn package_file(path: &Path) -> Result<File, CliError> {
         return File::open(path).map_err(failed);
     }
     if !path.is_dir() {
-        return Err(CliError::usage(format!("{} does not exist", path.display()), "give the package folder, such as .serverless, or a zip of it"));
+        return Err(CliError::usage(
+            format!("{} does not exist", path.display()),
+            "give the package folder, such as .serverless, or a zip of it",
+        ));
     }
     pack_folder(path, tempfile::tempfile().map_err(failed)?)
 }
@@ -90,7 +93,8 @@ fn digest_of(mut file: &File) -> Result<Digest, CliError> {
 }
 
 fn key(args: &Push, digest: &Digest) -> Result<UploadKey, CliError> {
-    let service = ServiceName::parse(&args.service).map_err(|e| CliError::usage(e.to_string(), "correct --service"))?;
+    let service =
+        ServiceName::parse(&args.service).map_err(|e| CliError::usage(e.to_string(), "correct --service"))?;
     let git_ref = GitRef::parse(&args.git_ref).ok_or_else(|| {
         CliError::usage(format!("{:?} is no ref", args.git_ref), "write branch:main, tag:v1.2 or pr:42")
     })?;
@@ -100,11 +104,22 @@ fn key(args: &Push, digest: &Digest) -> Result<UploadKey, CliError> {
 }
 
 /// Uploads the file; answers the object's version.
-async fn upload(config: &SdkConfig, bucket: &str, key: &UploadKey, file: &File, digest: &Digest, quiet: bool) -> Result<String, CliError> {
+async fn upload(
+    config: &SdkConfig,
+    bucket: &str,
+    key: &UploadKey,
+    file: &File,
+    digest: &Digest,
+    quiet: bool,
+) -> Result<String, CliError> {
     let failed = |e| CliError::failed("reading the package", e);
     let length = file.metadata().map_err(failed)?.len();
     let client = aws_sdk_s3::Client::new(config);
-    let bar = if quiet || !console::Term::stderr().is_term() { ProgressBar::hidden() } else { ProgressBar::new(length) };
+    let bar = if quiet || !console::Term::stderr().is_term() {
+        ProgressBar::hidden()
+    } else {
+        ProgressBar::new(length)
+    };
     let style = ProgressStyle::with_template("  upload {bar:30.cyan} {bytes}/{total_bytes} {bytes_per_sec}");
     bar.set_style(style.unwrap_or_else(|_| ProgressStyle::default_bar()));
     for attempt in 1.. {
@@ -137,7 +152,10 @@ async fn upload(config: &SdkConfig, bucket: &str, key: &UploadKey, file: &File, 
 type Frame = Result<http_body::Frame<Bytes>, std::io::Error>;
 
 /// The file's bytes as they are read, counted by the bar.
-fn body(source: File, bar: ProgressBar) -> impl http_body::Body<Data = Bytes, Error = std::io::Error> + Send + Sync {
+fn body(
+    source: File,
+    bar: ProgressBar,
+) -> impl http_body::Body<Data = Bytes, Error = std::io::Error> + Send + Sync {
     let frames = stream::unfold(source, move |mut source| {
         let mut buffer = vec![0; 128 * 1024];
         let frame: Option<Frame> = match source.read(&mut buffer) {

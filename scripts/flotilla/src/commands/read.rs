@@ -37,7 +37,11 @@ pub async fn status(global: &Global, service: Option<&str>) -> Result<Exit, CliE
         println!("nothing was ever rolled out: flotilla push PATH --service {service} --ref branch:main");
     }
     for stage in &view.stages {
-        let ends = stage.expires_at.as_ref().map(|at| format!("  preview until {}", show::time(at))).unwrap_or_default();
+        let ends = stage
+            .expires_at
+            .as_ref()
+            .map(|at| format!("  preview until {}", show::time(at)))
+            .unwrap_or_default();
         println!("{}  by profile {}{ends}", console::style(&stage.stage).bold(), stage.profile);
         if let Some(active) = &stage.active {
             println!("  rollout {active} is under way");
@@ -46,9 +50,19 @@ pub async fn status(global: &Global, service: Option<&str>) -> Result<Exit, CliE
             println!("  rollout {queued} waits");
         }
         let rows = stage.targets.iter().map(|t| {
-            let digest = t.digest.as_deref().map_or("-".to_owned(), |digest| format!("sha256:{}", show::short(digest)));
+            let digest = t
+                .digest
+                .as_deref()
+                .map_or("-".to_owned(), |digest| format!("sha256:{}", show::short(digest)));
             let release = t.release.clone().unwrap_or_else(|| "-".into());
-            vec![format!("  {}", t.account), t.region.clone(), release, digest, show::status(&t.status).to_string(), show::time(&t.at)]
+            vec![
+                format!("  {}", t.account),
+                t.region.clone(),
+                release,
+                digest,
+                show::status(&t.status).to_string(),
+                show::time(&t.at),
+            ]
         });
         show::table(&rows.collect::<Vec<_>>());
     }
@@ -63,7 +77,14 @@ pub async fn releases(global: &Global, service: &str, limit: u16) -> Result<Exit
         return Ok(Exit::Success);
     }
     let rows = page.items.iter().map(|r| {
-        vec![r.id.clone(), show::time(&r.uploaded_at), r.git_ref.clone(), r.build.clone(), format!("sha256:{}", show::short(&r.digest)), format!("{} B", r.asset_bytes)]
+        vec![
+            r.id.clone(),
+            show::time(&r.uploaded_at),
+            r.git_ref.clone(),
+            r.build.clone(),
+            format!("sha256:{}", show::short(&r.digest)),
+            format!("{} B", r.asset_bytes),
+        ]
     });
     show::table(&rows.collect::<Vec<_>>());
     Ok(Exit::Success)

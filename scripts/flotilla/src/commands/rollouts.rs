@@ -48,7 +48,13 @@ pub async fn show(global: &Global, id: &str) -> Result<Exit, CliError> {
     Ok(Exit::Success)
 }
 
-pub async fn start(global: &Global, service: &str, release: &str, stage: &str, no_follow: bool) -> Result<Exit, CliError> {
+pub async fn start(
+    global: &Global,
+    service: &str,
+    release: &str,
+    stage: &str,
+    no_follow: bool,
+) -> Result<Exit, CliError> {
     let api = Api::connect(global).await?;
     let request = StartRollout { service: service.into(), release: release.into(), stage: stage.into() };
     let started: RolloutView = api.post("/v1/rollouts", &request).await?;

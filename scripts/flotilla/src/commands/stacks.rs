@@ -33,20 +33,31 @@ pub enum Brought {
 pub async fn bring(config: &SdkConfig, stack: &OwnStack<'_>) -> Result<Brought, CliError> {
     let client = Client::new(config);
     let failed = |e: String| CliError::failed(format!("stack {}", stack.name), e);
-    let parameters: Vec<Parameter> = stack.parameters.iter().map(|(name, value)| parameter(name, value.as_deref())).collect();
+    let parameters: Vec<Parameter> =
+        stack.parameters.iter().map(|(name, value)| parameter(name, value.as_deref())).collect();
     let tag = Tag::builder().key("flotilla").value("control-plane").build();
     let exists = exists(&client, &stack.name).await?;
     let brought = if exists {
         let request = client.update_stack().stack_name(&stack.name).template_body(stack.template).tags(tag);
-        let sent = request.set_parameters(Some(parameters)).capabilities(Capability::CapabilityNamedIam).send().await;
+        let sent = request
+            .set_parameters(Some(parameters))
+            .capabilities(Capability::CapabilityNamedIam)
+            .send()
+            .await;
         match sent {
             Ok(_) => Brought::Updated,
-            Err(error) if error.message().is_some_and(|m| m.contains("No updates are to be performed")) => Brought::Unchanged,
+            Err(error) if error.message().is_some_and(|m| m.contains("No updates are to be performed")) => {
+                Brought::Unchanged
+            }
             Err(error) => return Err(failed(error_text(&error))),
         }
     } else {
         let request = client.create_stack().stack_name(&stack.name).template_body(stack.template).tags(tag);
-        let sent = request.set_parameters(Some(parameters)).capabilities(Capability::CapabilityNamedIam).send().await;
+        let sent = request
+            .set_parameters(Some(parameters))
+            .capabilities(Capability::CapabilityNamedIam)
+            .send()
+            .await;
         sent.map_err(|error| failed(error_text(&error)))?;
         Brought::Created
     };
@@ -65,7 +76,10 @@ fn parameter(name: &str, value: Option<&str>) -> Parameter {
 /// Whether there is a stack of this name.
 pub async fn exists(client: &Client, name: &str) -> Result<bool, CliError> {
     match client.describe_stacks().stack_name(name).send().await {
-        Ok(found) => Ok(found.stacks().first().is_some_and(|s| s.stack_status() != Some(&StackStatus::ReviewInProgress))),
+        Ok(found) => Ok(found
+            .stacks()
+            .first()
+            .is_some_and(|s| s.stack_status() != Some(&StackStatus::ReviewInProgress))),
         Err(error) if error.message().is_some_and(|m| m.contains("does not exist")) => Ok(false),
         Err(error) => Err(CliError::failed(format!("reading stack {name}"), error_text(&error))),
     }
@@ -77,7 +91,8 @@ async fn wait(client: &Client, name: &str) -> Result<(), CliError> {
     for poll in 0..POLLS_MAX {
         let seen = client.describe_stacks().stack_name(name).send().await;
         let seen = seen.map_err(|e| CliError::failed(format!("reading stack {name}"), error_text(&e)))?;
-        let status = seen.stacks().first().and_then(|s| s.stack_status()).map_or("", |s| s.as_str()).to_owned();
+        let status =
+            seen.stacks().first().and_then(|s| s.stack_status()).map_or("", |s| s.as_str()).to_owned();
         match status.as_str() {
             "CREATE_COMPLETE" | "UPDATE_COMPLETE" => return Ok(()),
             running if running.ends_with("_IN_PROGRESS") => {}
@@ -96,8 +111,15 @@ async fn why(client: &Client, name: &str, status: &str) -> CliError {
         let reason = e.resource_status_reason().unwrap_or_default();
         e.resource_status().is_some_and(|s| s.as_str().ends_with("_FAILED")) && !reason.contains("cancelled")
     });
-    let why = failed.map_or_else(|| "no reason was given".to_owned(), |event| {
-        format!("{}: {}", event.logical_resource_id().unwrap_or_default(), event.resource_status_reason().unwrap_or_default())
-    });
+    let why = failed.map_or_else(
+        || "no reason was given".to_owned(),
+        |event| {
+            format!(
+                "{}: {}",
+                event.logical_resource_id().unwrap_or_default(),
+                event.resource_status_reason().unwrap_or_default()
+            )
+        },
+    );
     CliError::failed(format!("stack {name} is {status}"), why)
 }

@@ -30,7 +30,10 @@ pub fn pack_folder<W: Write + Seek>(folder: &Path, out: W) -> Result<W, CliError
         }
     }
     if names.is_empty() {
-        return Err(CliError::usage(format!("{} is empty", folder.display()), "give the folder that the packaging tool wrote"));
+        return Err(CliError::usage(
+            format!("{} is empty", folder.display()),
+            "give the folder that the packaging tool wrote",
+        ));
     }
     let open = |name: &str| -> std::io::Result<SourceFile<'static>> {
         let path = folder.join(name);

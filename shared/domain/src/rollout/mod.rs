@@ -63,6 +63,8 @@ pub struct Rollout {
     pub state: RolloutState,
     /// Whether what the state asks for is known to be done.
     pub acted: bool,
+    /// When it was done last.
+    pub acted_at: Option<Timestamp>,
     /// Who asked to call it off, if somebody did.
     pub cancelled_by: Option<String>,
     /// Who or what started it.
@@ -164,6 +166,10 @@ impl Rollout {
             capabilities: self.capabilities.clone(),
         }
     }
+
+    /// A copy that was asked for this long ago, in seconds, and is not settled is asked for again: its message
+    /// may be lost.
+    pub const COPY_PATIENCE_S: i64 = 90;
 
     /// How long until it looks again although nothing woke it, in seconds. What it waits for wakes it:
     /// replicas and deployments send a tick when they end; this is only the net below them.

@@ -80,7 +80,11 @@ impl Rollout {
             (S::Replicating, E::ReplicasSeen { proven, failed }) => match failed.into_iter().next() {
                 Some((target, cause)) => S::Failed(at_target(&target, cause)),
                 None if self.targets().all(|target| proven.contains(target)) => S::Rolling { wave: 0 },
-                None => return Ok(self),
+                None => {
+                    let asked_s = self.acted_at.map_or(0, |at| now.duration_since(at).as_secs());
+                    self.acted &= asked_s < Self::COPY_PATIENCE_S;
+                    return Ok(self);
+                }
             },
             (S::Replicating, E::DeadlinePassed) => S::Failed(Cause::new(
                 Code::DeadlinePassed,
@@ -95,6 +99,7 @@ impl Rollout {
 
             (S::Replicating | S::Rolling { .. }, E::Acted) => {
                 self.acted = true;
+                self.acted_at = Some(now);
                 return Ok(self);
             }
             (state, event) => return Err(IllegalRolloutTransition { state: state.name(), event }),

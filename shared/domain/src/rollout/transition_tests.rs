@@ -30,6 +30,7 @@ fn rollout(kind: RolloutKind) -> Rollout {
         capabilities: Default::default(),
         state: RolloutState::Queued,
         acted: false,
+        acted_at: None,
         cancelled_by: None,
         requested_by: "upload".into(),
         created_at: at(0),
@@ -86,6 +87,15 @@ fn nothing_is_deployed_before_the_package_is_proven_everywhere() {
     };
     assert_eq!(go(replicating.clone(), [some]).state, RolloutState::Replicating);
     assert_eq!(go(replicating, [all_proven()]).state, RolloutState::Rolling { wave: 0 });
+}
+
+#[test]
+fn a_copy_whose_message_was_lost_is_asked_for_again() {
+    let none = || E::ReplicasSeen { proven: BTreeSet::new(), failed: BTreeMap::new() };
+    let asked = go(deploy(), [E::PlaceSeen(Place::Active), E::Acted, none()]);
+    assert!(asked.due().is_empty(), "patience");
+    let later = asked.apply(none(), at(5 + Rollout::COPY_PATIENCE_S)).unwrap();
+    assert!(matches!(&later.due()[..], [RolloutCommand::Replicate(_)]));
 }
 
 #[test]

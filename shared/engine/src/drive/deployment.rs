@@ -2,9 +2,9 @@
 
 use super::{Drive, due_at};
 use crate::EngineError;
-use crate::accept::wake;
+use crate::accept::{keep, wake};
 use crate::ports::{PortError, Subject, Work, WriteError};
-use crate::records::{EventRecord, Versioned, create, deployment_key, nth_moment, read, release_lease, take_lease};
+use crate::records::{EventRecord, Versioned, deployment_key, nth_moment, read, release_lease, take_lease};
 use flotilla_domain::deployment::{Deployment, Event, Look, State};
 use flotilla_domain::{DeploymentId, SignedDuration, Timestamp};
 
@@ -19,6 +19,8 @@ pub(super) struct InHand {
     pub(super) now: Deployment,
     /// Transitions that the timeline does not have yet.
     story: Vec<EventRecord>,
+    /// How many were told in this tick: entries of one moment keep their order.
+    told: usize,
 }
 
 /// How a save ended.
@@ -38,7 +40,7 @@ impl Drive {
             return Ok(());
         };
         let saved = read::<Deployment>(item)?;
-        let mut hand = InHand { now: saved.value.clone(), saved, story: Vec::new() };
+        let mut hand = InHand { now: saved.value.clone(), saved, story: Vec::new(), told: 0 };
         for _ in 0..STEPS_MAX {
             if hand.now.state.is_terminal() {
                 return self.end(&mut hand).await;
@@ -93,7 +95,8 @@ impl Drive {
     async fn lease(&self, hand: &mut InHand) -> Result<Next, EngineError> {
         let now = self.clock.now();
         let waiting = hand.now.clone();
-        let holding = waiting.clone().apply(Event::LeaseTaken, now).map_err(|e| EngineError::Defect(e.to_string()))?;
+        let holding =
+            waiting.clone().apply(Event::LeaseTaken, now).map_err(|e| EngineError::Defect(e.to_string()))?;
         hand.enter(holding, now);
         Ok(match self.save(hand, 0).await? {
             Saved::Yes => Next::Again,
@@ -112,7 +115,7 @@ impl Drive {
         let ended = hand.now.state.is_terminal();
         let due = (!ended).then(|| due_at(now, delay_s));
         let mut writes = vec![hand.saved.write(&hand.now, due)];
-        writes.extend(hand.story.iter().map(create));
+        writes.extend(hand.story.iter().map(keep));
         let had_lease = hand.saved.value.state != State::Waiting;
         let has_lease = !ended && hand.now.state != State::Waiting;
         let lease = match (had_lease, has_lease) {
@@ -124,7 +127,9 @@ impl Drive {
         writes.extend(lease);
         match self.store.write(writes).await {
             Ok(()) => {}
-            Err(WriteError::Conflict(places)) if places == [lease_at] && !had_lease => return Ok(Saved::LeaseHeld),
+            Err(WriteError::Conflict(places)) if places == [lease_at] && !had_lease => {
+                return Ok(Saved::LeaseHeld);
+            }
             Err(WriteError::Conflict(places)) => {
                 tracing::info!(deployment = %hand.now.id, ?places, "another tick was faster");
                 return Ok(Saved::Lost);
@@ -185,10 +190,11 @@ impl InHand {
 
     fn enter(&mut self, after: Deployment, now: Timestamp) {
         if after.state != self.now.state {
+            self.told += 1;
             self.story.push(EventRecord {
                 rollout: after.id.rollout,
                 target: Some(after.id.target.clone()),
-                at: nth_moment(now, self.story.len()),
+                at: nth_moment(now, self.told),
                 actor: "flotilla".into(),
                 what: after.state.name().into(),
                 detail: detail(&after),
@@ -203,7 +209,10 @@ fn detail(deployment: &Deployment) -> Option<String> {
     match &deployment.state {
         State::Planning(_) => Some(deployment.change_set_name()),
         State::Planned => deployment.changes.map(|c| {
-            format!("{} to add, {} to change, {} to replace, {} to remove", c.add, c.modify, c.replace, c.remove)
+            format!(
+                "{} to add, {} to change, {} to replace, {} to remove",
+                c.add, c.modify, c.replace, c.remove
+            )
         }),
         State::Explaining { status, .. } => Some(status.clone()),
         State::Succeeded { changed: false } => Some("nothing to change".into()),

@@ -68,9 +68,17 @@ pub(crate) fn due_at(now: Timestamp, delay_s: u32) -> Timestamp {
 /// What an error means that will not pass.
 pub(crate) fn cause_of(error: &PortError) -> Cause {
     let (code, fix) = match error.kind {
-        ErrorKind::Denied => (Code::AccessDenied, "update the account's stack of infra/account.yaml, so that its roles allow this"),
-        ErrorKind::Quota => (Code::QuotaReached, "ask AWS for a higher quota or free what is not needed, then start the rollout again"),
-        ErrorKind::Missing => (Code::RegionNotPrepared, "prepare the region with flotilla install, or infra/regional.yaml"),
+        ErrorKind::Denied => (
+            Code::AccessDenied,
+            "update the account's stack of infra/account.yaml, so that its roles allow this",
+        ),
+        ErrorKind::Quota => (
+            Code::QuotaReached,
+            "ask AWS for a higher quota or free what is not needed, then start the rollout again",
+        ),
+        ErrorKind::Missing => {
+            (Code::RegionNotPrepared, "prepare the region with flotilla install, or infra/regional.yaml")
+        }
         ErrorKind::Permanent | ErrorKind::Throttled | ErrorKind::Transient => {
             (Code::CallRefused, "mend what AWS complains of, then start the rollout again")
         }

@@ -40,7 +40,8 @@ impl Drive {
 
     /// Whether the rollout still wants this.
     pub(super) async fn gates(&self, deployment: &Deployment) -> Result<Event, EngineError> {
-        let found = self.store.get(&[rollout_key(&deployment.id.rollout)]).await?.into_iter().next().flatten();
+        let found =
+            self.store.get(&[rollout_key(&deployment.id.rollout)]).await?.into_iter().next().flatten();
         let Some(rollout) = found.map(read::<Rollout>).transpose()? else { return Ok(Event::Held) };
         let called_off = rollout.value.cancelled_by.is_some() || rollout.value.state.is_terminal();
         Ok(if called_off { Event::Declined } else { Event::Allowed })
@@ -82,7 +83,9 @@ impl Drive {
         }
         let (code, status) = match &deployment.state {
             State::Explaining { restored: true, status } => (Code::RolledBack, status.as_str()),
-            State::Explaining { status, .. } if status == "DELETE_FAILED" => (Code::DeleteFailed, status.as_str()),
+            State::Explaining { status, .. } if status == "DELETE_FAILED" => {
+                (Code::DeleteFailed, status.as_str())
+            }
             State::Explaining { status, .. } => (Code::StackStuck, status.as_str()),
             _ => (Code::StackStuck, "in an unknown state"),
         };
@@ -91,12 +94,21 @@ impl Drive {
 
     /// Reads back what every function runs.
     async fn code(&self, deployment: &Deployment, place: &Place) -> Result<Event, PortError> {
-        let DeploymentKind::Deploy { functions, .. } = &deployment.spec.kind else { return Ok(Event::CodeProven) };
-        let (Some(stack_id), false) = (&deployment.stack_id, functions.is_empty()) else { return Ok(Event::CodeProven) };
+        let DeploymentKind::Deploy { functions, .. } = &deployment.spec.kind else {
+            return Ok(Event::CodeProven);
+        };
+        let (Some(stack_id), false) = (&deployment.stack_id, functions.is_empty()) else {
+            return Ok(Event::CodeProven);
+        };
         let resources = self.stacks.resources(place, stack_id).await?;
-        let names: BTreeMap<String, String> = resources.into_iter().map(|r| (r.logical_id, r.physical_id)).collect();
-        let reads: Vec<_> = functions.iter().map(|function| self.read_back(place, function, names.get(&function.logical_id))).collect();
-        let read: Vec<ReadBack> = stream::iter(reads).buffer_unordered(FUNCTIONS_AT_ONCE).try_collect().await?;
+        let names: BTreeMap<String, String> =
+            resources.into_iter().map(|r| (r.logical_id, r.physical_id)).collect();
+        let reads: Vec<_> = functions
+            .iter()
+            .map(|function| self.read_back(place, function, names.get(&function.logical_id)))
+            .collect();
+        let read: Vec<ReadBack> =
+            stream::iter(reads).buffer_unordered(FUNCTIONS_AT_ONCE).try_collect().await?;
         if read.contains(&ReadBack::Pending) {
             return Ok(Event::CodePending);
         }
@@ -111,7 +123,12 @@ impl Drive {
         Ok(if differing.is_empty() { Event::CodeProven } else { Event::CodeDiffers(differing) })
     }
 
-    async fn read_back(&self, place: &Place, function: &FunctionCode, name: Option<&String>) -> Result<ReadBack, PortError> {
+    async fn read_back(
+        &self,
+        place: &Place,
+        function: &FunctionCode,
+        name: Option<&String>,
+    ) -> Result<ReadBack, PortError> {
         let seen = match name {
             Some(name) => self.functions.code(place, name).await?,
             // A condition of the template left the function out.
@@ -133,7 +150,9 @@ impl Drive {
         let Some(stack_id) = &deployment.stack_id else { return Ok(Event::Emptied) };
         let resources = self.stacks.resources(place, stack_id).await?;
         let mut done = true;
-        for bucket in resources.iter().filter(|r| r.resource_type == "AWS::S3::Bucket" && !r.physical_id.is_empty()) {
+        for bucket in
+            resources.iter().filter(|r| r.resource_type == "AWS::S3::Bucket" && !r.physical_id.is_empty())
+        {
             done &= self.buckets.empty(place, &bucket.physical_id).await?.done;
         }
         Ok(if done { Event::Emptied } else { Event::EmptiedPartly })

@@ -8,7 +8,11 @@ use flotilla_domain::{Cause, Code};
 
 impl Drive {
     /// Carries the commands out; answers what came of it.
-    pub(super) async fn perform(&self, deployment: &Deployment, commands: &[Command]) -> Result<Event, PortError> {
+    pub(super) async fn perform(
+        &self,
+        deployment: &Deployment,
+        commands: &[Command],
+    ) -> Result<Event, PortError> {
         let place = place(deployment);
         for command in commands {
             match command {
@@ -24,7 +28,9 @@ impl Drive {
                         capabilities: deployment.spec.capabilities.clone(),
                     };
                     match self.stacks.create_change_set(&place, &request).await {
-                        Err(error) if error.kind == ErrorKind::Permanent => return Ok(Event::PlanRefused(refused(&error))),
+                        Err(error) if error.kind == ErrorKind::Permanent => {
+                            return Ok(Event::PlanRefused(refused(&error)));
+                        }
                         other => other?,
                     }
                 }
@@ -34,7 +40,9 @@ impl Drive {
                         return Ok(Event::PlanGone);
                     }
                 }
-                Command::DeleteStack { stack_id, token } => self.stacks.delete(&place, stack_id, token).await?,
+                Command::DeleteStack { stack_id, token } => {
+                    self.stacks.delete(&place, stack_id, token).await?
+                }
             }
         }
         Ok(Event::Acted)
@@ -42,5 +50,9 @@ impl Drive {
 }
 
 fn refused(error: &PortError) -> Cause {
-    Cause::new(Code::ChangeSetRefused, error.message.clone(), "mend what CloudFormation complains of and upload again")
+    Cause::new(
+        Code::ChangeSetRefused,
+        error.message.clone(),
+        "mend what CloudFormation complains of and upload again",
+    )
 }

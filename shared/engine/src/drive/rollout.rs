@@ -2,10 +2,11 @@
 
 use super::{Drive, due_at};
 use crate::EngineError;
-use crate::accept::wake;
+use crate::accept::{keep, wake};
 use crate::ports::{Subject, Work, WriteError};
 use crate::records::{
-    EventRecord, ReplicaRecord, Versioned, create, deployments_query, nth_moment, read, replicas_query, rollout_key, stage_key,
+    EventRecord, ReplicaRecord, Versioned, deployments_query, nth_moment, read, replicas_query, rollout_key,
+    stage_key,
 };
 use flotilla_domain::deployment::{Deployment, State};
 use flotilla_domain::rollout::{
@@ -29,6 +30,8 @@ struct InHand {
     saved: Versioned<Rollout>,
     now: Rollout,
     story: Vec<EventRecord>,
+    /// How many were told in this tick: entries of one moment keep their order.
+    told: usize,
     /// What its deployments have left at the targets.
     ended: Vec<Deployment>,
 }
@@ -50,7 +53,8 @@ impl Drive {
             return Ok(());
         };
         let saved = read::<Rollout>(item)?;
-        let mut hand = InHand { now: saved.value.clone(), saved, story: Vec::new(), ended: Vec::new() };
+        let mut hand =
+            InHand { now: saved.value.clone(), saved, story: Vec::new(), told: 0, ended: Vec::new() };
         for _ in 0..STEPS_MAX {
             if hand.now.state.is_terminal() {
                 return self.save_rollout(&mut hand).await;
@@ -86,7 +90,9 @@ impl Drive {
             return Ok(RolloutEvent::DeadlinePassed);
         }
         match rollout.look() {
-            Some(RolloutLook::Head) => Ok(RolloutEvent::PlaceSeen(self.head(rollout).await?.value.place(rollout.id))),
+            Some(RolloutLook::Head) => {
+                Ok(RolloutEvent::PlaceSeen(self.head(rollout).await?.value.place(rollout.id)))
+            }
             Some(RolloutLook::Replicas) => {
                 // Superseded or not: that decides before anything is deployed.
                 let place = self.head(rollout).await?.value.place(rollout.id);
@@ -99,7 +105,9 @@ impl Drive {
                 let page = self.store.query(deployments_query(&rollout.id, TARGETS_MAX)).await?;
                 let deployments = page.items.into_iter().map(|item| Ok(read::<Deployment>(item)?.value));
                 let deployments: Vec<Deployment> = deployments.collect::<Result<_, EngineError>>()?;
-                let outcomes = deployments.iter().map(|d| TargetOutcome { target: d.id.target.clone(), state: d.state.clone() });
+                let outcomes = deployments
+                    .iter()
+                    .map(|d| TargetOutcome { target: d.id.target.clone(), state: d.state.clone() });
                 let event = RolloutEvent::DeploymentsSeen(outcomes.collect());
                 hand.ended = deployments.into_iter().filter(|d| d.state.is_terminal()).collect();
                 Ok(event)
@@ -117,7 +125,9 @@ impl Drive {
                 // A failure of an earlier rollout is tried again, not believed.
                 match replica.failure {
                     None => drop(proven.insert(replica.target)),
-                    Some(cause) if replica.at >= rollout.entered_at => drop(failed.insert(replica.target, cause)),
+                    Some(cause) if replica.at >= rollout.entered_at => {
+                        drop(failed.insert(replica.target, cause))
+                    }
                     Some(_) => {}
                 }
             }
@@ -130,17 +140,28 @@ impl Drive {
         let key = stage_key(&rollout.service, &rollout.stage);
         match self.store.get(&[key]).await?.into_iter().next().flatten() {
             Some(item) => Ok(read::<StageHead>(item)?),
-            None => Err(EngineError::Defect(format!("the stage {}/{} is not saved", rollout.service, rollout.stage))),
+            None => Err(EngineError::Defect(format!(
+                "the stage {}/{} is not saved",
+                rollout.service, rollout.stage
+            ))),
         }
     }
 
     /// Carries out what the saved rollout asks for.
-    async fn perform_rollout(&self, rollout: &Rollout, commands: &[RolloutCommand]) -> Result<(), EngineError> {
+    async fn perform_rollout(
+        &self,
+        rollout: &Rollout,
+        commands: &[RolloutCommand],
+    ) -> Result<(), EngineError> {
         for command in commands {
             match command {
                 RolloutCommand::Replicate(targets) => {
                     let Some(release) = rollout.release() else { continue };
-                    let work = |target: &Target| Work::Replicate { release, rollout: rollout.id, target: target.clone() };
+                    let work = |target: &Target| Work::Replicate {
+                        release,
+                        rollout: rollout.id,
+                        target: target.clone(),
+                    };
                     self.queue.send(targets.iter().map(|target| (work(target), 0)).collect()).await?;
                 }
                 RolloutCommand::Open(targets) => {
@@ -156,10 +177,13 @@ impl Drive {
     /// Opens deployments and wakes them; those that are open already are only woken.
     async fn open(&self, rollout: &Rollout, targets: &[Target]) -> Result<(), EngineError> {
         let now = self.clock.now();
-        let open = |target: &Target| Deployment::open(rollout.deployment_id(target), rollout.deployment_spec(), now);
+        let open =
+            |target: &Target| Deployment::open(rollout.deployment_id(target), rollout.deployment_spec(), now);
         let opened: Vec<Deployment> = targets.iter().map(open).collect();
         let write = |d: &Deployment| Versioned::new(d.clone()).write(d, Some(due_at(now, 0)));
-        if let Err(WriteError::Conflict(_)) = bubble(self.store.write(opened.iter().map(write).collect()).await)? {
+        if let Err(WriteError::Conflict(_)) =
+            bubble(self.store.write(opened.iter().map(write).collect()).await)?
+        {
             for deployment in &opened {
                 // One by one: what is there already stays.
                 let _ = bubble(self.store.write(vec![write(deployment)]).await)?;
@@ -182,7 +206,7 @@ impl Drive {
         let mut writes = Vec::new();
         if dirty {
             writes.push(hand.saved.write(&hand.now, due));
-            writes.extend(hand.story.iter().map(create));
+            writes.extend(hand.story.iter().map(keep));
         }
         let mut next = None;
         if ended || !hand.ended.is_empty() {
@@ -279,10 +303,11 @@ impl InHand {
                 RolloutState::Superseded { by } => by.map(|by| format!("by {by}")),
                 state => state.cause().map(|cause| format!("{}: {}", cause.code, cause.message)),
             };
+            self.told += 1;
             self.story.push(EventRecord {
                 rollout: after.id,
                 target: None,
-                at: nth_moment(now, self.story.len()),
+                at: nth_moment(now, self.told),
                 actor: "flotilla".into(),
                 what: after.state.name().into(),
                 detail,

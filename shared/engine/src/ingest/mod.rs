@@ -50,7 +50,8 @@ impl Ingest {
             Err(error) if error.kind == ErrorKind::Missing => (None, noticed_at),
             Err(error) => return Err(error.into()),
         };
-        let object = ObjectVersion { key: object.key.clone(), version_id: object.version_id.clone(), uploaded_at };
+        let object =
+            ObjectVersion { key: object.key.clone(), version_id: object.version_id.clone(), uploaded_at };
         let key = UploadKey::parse(&object.key);
         let service = key.as_ref().ok().map(|key| key.service.clone());
         let known = self.store.get(&[upload_key(service.as_ref(), &object.upload_id())]).await?;
@@ -72,16 +73,31 @@ impl Ingest {
         };
         tracing::warn!(upload.id = %object.upload_id(), code = %refusal.code, "upload refused: {}", refusal.message);
         let verdict = Verdict::Refused(refusal);
-        let upload = Upload { id: object.upload_id(), service, object, verdict: verdict.clone(), decided_at: self.clock.now() };
+        let upload = Upload {
+            id: object.upload_id(),
+            service,
+            object,
+            verdict: verdict.clone(),
+            decided_at: self.clock.now(),
+        };
         // Somebody else may have refused it at the same time; it is the same refusal.
         self.store.write(vec![keep(&upload)]).await?;
         Ok(verdict)
     }
 
     /// The way of an upload whose key is right.
-    async fn take(&self, key: &UploadKey, object: &ObjectVersion, tail: Option<Tail>) -> Result<Verdict, EngineError> {
+    async fn take(
+        &self,
+        key: &UploadKey,
+        object: &ObjectVersion,
+        tail: Option<Tail>,
+    ) -> Result<Verdict, EngineError> {
         let tail = tail.ok_or_else(|| {
-            Refusal::new(Code::UploadGone, "the object or its version was deleted before it was read", "upload it again")
+            Refusal::new(
+                Code::UploadGone,
+                "the object or its version was deleted before it was read",
+                "upload it again",
+            )
         })?;
         let route = self.route(key).await?;
         let destination = destination(self.store.as_ref(), &route.profile).await?;
@@ -99,7 +115,8 @@ impl Ingest {
             decided_at: now,
         };
         let beside = [keep(&release), create(&upload)];
-        accept(self.store.as_ref(), self.queue.as_ref(), self.clock.as_ref(), &rollout, route.ttl_h, &beside).await?;
+        accept(self.store.as_ref(), self.queue.as_ref(), self.clock.as_ref(), &rollout, route.ttl_h, &beside)
+            .await?;
         Ok(verdict)
     }
 
@@ -128,4 +145,3 @@ fn release(key: &UploadKey, object: &ObjectVersion, package: Package) -> Release
         package,
     }
 }
-

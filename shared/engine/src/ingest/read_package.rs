@@ -27,8 +27,16 @@ pub async fn read_package(
     limits: &Limits,
 ) -> Result<Package, EngineError> {
     if tail.total_bytes > limits.upload_bytes_max {
-        let what = format!("the upload has {} bytes; upload_bytes_max is {}", tail.total_bytes, limits.upload_bytes_max);
-        return Err(Refusal::new(Code::UploadTooLarge, what, "leave out what is not deployed, or split the service").into());
+        let what = format!(
+            "the upload has {} bytes; upload_bytes_max is {}",
+            tail.total_bytes, limits.upload_bytes_max
+        );
+        return Err(Refusal::new(
+            Code::UploadTooLarge,
+            what,
+            "leave out what is not deployed, or split the service",
+        )
+        .into());
     }
     let object = ObjectRef { key: object.key.clone(), version_id: object.version_id.clone() };
     let mut upload = UploadBytes { packages, object, tail: tail.bytes, total_bytes: tail.total_bytes };
@@ -61,7 +69,11 @@ async fn directory(upload: &mut UploadBytes<'_>, limits: &Limits) -> Result<Dire
     }
 }
 
-async fn draft(upload: &UploadBytes<'_>, directory: &Directory, limits: &Limits) -> Result<Draft, EngineError> {
+async fn draft(
+    upload: &UploadBytes<'_>,
+    directory: &Directory,
+    limits: &Limits,
+) -> Result<Draft, EngineError> {
     let recognised = recognise(directory)?;
     let mut files = Files::new();
     let mut needs = recognised.needs.clone();
@@ -87,14 +99,19 @@ async fn store_assets(
     // Collected first: a lazy stream that borrows from the draft would tie the future to its lifetime.
     let mut work = Vec::new();
     for name in draft.assets() {
-        let entry = directory.entry(name).ok_or_else(|| EngineError::Defect(format!("{name} is not in the directory")))?;
+        let entry = directory
+            .entry(name)
+            .ok_or_else(|| EngineError::Defect(format!("{name} is not in the directory")))?;
         work.push(store_asset(upload, entry));
     }
     stream::iter(work).buffer_unordered(ASSETS_AT_ONCE).try_collect().await
 }
 
 /// Hashes an asset and stores it, unless it is there.
-async fn store_asset(upload: &UploadBytes<'_>, entry: &Entry) -> Result<(String, (Digest, u64)), EngineError> {
+async fn store_asset(
+    upload: &UploadBytes<'_>,
+    entry: &Entry,
+) -> Result<(String, (Digest, u64)), EngineError> {
     let at_hand = entry.header_start >= upload.tail_start();
     let (digest, body) = if entry.unpacked_bytes <= HELD_BYTES_MAX {
         let (bytes, proof) = upload.unpack(entry).await?;
@@ -128,7 +145,12 @@ fn stored_bytes(upload: &UploadBytes<'_>, entry: &Entry) -> Result<Bytes, Engine
 }
 
 /// Stores an object under its digest; what is there already is not sent again.
-async fn store(packages: &dyn PackageStore, key: &str, digest: &Digest, body: Body) -> Result<(), EngineError> {
+async fn store(
+    packages: &dyn PackageStore,
+    key: &str,
+    digest: &Digest,
+    body: Body,
+) -> Result<(), EngineError> {
     if matches!(body, Body::Bytes(_)) && packages.holds(key, digest).await? {
         return Ok(());
     }

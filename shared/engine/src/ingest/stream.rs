@@ -28,7 +28,8 @@ impl UploadBytes<'_> {
     /// An entry's packed bytes with its header, from the tail if they are there.
     pub async fn packed(&self, entry: &Entry) -> Result<Box<dyn ChunkStream>, PortError> {
         if let Some(start) = entry.header_start.checked_sub(self.tail_start()) {
-            let range = usize::try_from(start).unwrap_or(usize::MAX)..usize::try_from(entry.end - self.tail_start()).unwrap_or(usize::MAX);
+            let range = usize::try_from(start).unwrap_or(usize::MAX)
+                ..usize::try_from(entry.end - self.tail_start()).unwrap_or(usize::MAX);
             return Ok(Box::new(AtHand(Some(self.tail.slice(range)))));
         }
         self.packages.read(&self.object, entry.header_start..entry.end).await
@@ -82,7 +83,8 @@ impl Unpacked {
 #[async_trait]
 impl ChunkStream for Unpacked {
     async fn next(&mut self) -> Result<Option<Bytes>, PortError> {
-        let changed = |refusal: Refusal| PortError::new(ErrorKind::Permanent, "s3:GetObject", refusal.to_string());
+        let changed =
+            |refusal: Refusal| PortError::new(ErrorKind::Permanent, "s3:GetObject", refusal.to_string());
         loop {
             let Some(mut reader) = self.reader.take() else { return Ok(None) };
             let Some(chunk) = self.packed.next().await? else {

@@ -22,7 +22,9 @@ pub use replica_store::{CopySource, Presence, ReplicaStore};
 pub use stacks::{
     ChangeSetRequest, ChangeSetSeen, ChangeSetStatus, Executed, StackEventPage, StackResource, Stacks,
 };
-pub use state_store::{DUE_SHARDS, Expect, Item, ItemPage, Key, Query, StateStore, Write, WriteError, due_shard};
+pub use state_store::{
+    DUE_SHARDS, Expect, Item, ItemPage, Key, Query, StateStore, Write, WriteError, due_shard,
+};
 pub use work_queue::{Subject, Work, WorkQueue};
 
 use flotilla_domain::Target;

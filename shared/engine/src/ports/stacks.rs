@@ -118,7 +118,12 @@ pub trait Stacks: Send + Sync {
     async fn delete(&self, place: &Place, stack_id: &str, token: &str) -> Result<(), PortError>;
 
     /// Reads a stack's events, newest first.
-    async fn events(&self, place: &Place, stack_id: &str, next: Option<&str>) -> Result<StackEventPage, PortError>;
+    async fn events(
+        &self,
+        place: &Place,
+        stack_id: &str,
+        next: Option<&str>,
+    ) -> Result<StackEventPage, PortError>;
 
     /// Lists a stack's resources.
     async fn resources(&self, place: &Place, stack_id: &str) -> Result<Vec<StackResource>, PortError>;

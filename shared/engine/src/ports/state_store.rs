@@ -96,7 +96,6 @@ pub struct ItemPage {
 /// The table.
 #[async_trait]
 pub trait StateStore: Send + Sync {
-
     /// Reads items by key, each as it is now; in the order of the keys, at most 100.
     async fn get(&self, keys: &[Key]) -> Result<Vec<Option<Item>>, PortError>;
 
@@ -116,6 +115,7 @@ pub const DUE_SHARDS: u8 = 4;
 
 /// The shard of a key: the same in every adapter.
 pub fn due_shard(key: &Key) -> u8 {
-    let sum = key.pk.bytes().chain(key.sk.bytes()).fold(0_u8, |sum, byte| sum.wrapping_mul(31).wrapping_add(byte));
+    let sum =
+        key.pk.bytes().chain(key.sk.bytes()).fold(0_u8, |sum, byte| sum.wrapping_mul(31).wrapping_add(byte));
     sum % DUE_SHARDS
 }

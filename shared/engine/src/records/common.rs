@@ -82,7 +82,10 @@ pub struct StoredFunction {
 }
 
 pub fn store_functions(functions: &[FunctionCode]) -> Vec<StoredFunction> {
-    functions.iter().map(|f| StoredFunction { id: f.logical_id.clone(), asset: f.asset.to_string() }).collect()
+    functions
+        .iter()
+        .map(|f| StoredFunction { id: f.logical_id.clone(), asset: f.asset.to_string() })
+        .collect()
 }
 
 pub fn read_functions(functions: Vec<StoredFunction>) -> Result<Vec<FunctionCode>, String> {

@@ -60,7 +60,10 @@ pub struct ConfigRecord {
 impl ConfigRecord {
     /// The same as an entry of its history.
     pub fn history(&self) -> Self {
-        Self { key: Key::new(self.key.pk.clone(), format!("CFG#{:010}", self.config_version)), ..self.clone() }
+        Self {
+            key: Key::new(self.key.pk.clone(), format!("CFG#{:010}", self.config_version)),
+            ..self.clone()
+        }
     }
 }
 

@@ -13,8 +13,10 @@ pub struct IntakeCursor {
     pub after: Option<String>,
     /// When the present round began.
     pub round_began_at: Timestamp,
-    /// Uploads before this time have been looked at in a whole round.
+    /// Uploads before this time have been looked at in a whole round, and were all decided.
     pub settled_before: Timestamp,
+    /// The oldest upload of this round that was not decided: it is looked at again in the next one.
+    pub oldest_open: Option<Timestamp>,
 }
 
 impl IntakeCursor {
@@ -31,6 +33,8 @@ pub struct StoredCursor {
     after: Option<String>,
     round_began_at: String,
     settled_before: String,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    oldest_open: Option<String>,
 }
 
 impl Record for IntakeCursor {
@@ -46,6 +50,7 @@ impl Record for IntakeCursor {
             after: self.after.clone(),
             round_began_at: self.round_began_at.to_string(),
             settled_before: self.settled_before.to_string(),
+            oldest_open: self.oldest_open.map(|at| at.to_string()),
         }
     }
 
@@ -54,6 +59,7 @@ impl Record for IntakeCursor {
             after: stored.after,
             round_began_at: time(&stored.round_began_at)?,
             settled_before: time(&stored.settled_before)?,
+            oldest_open: stored.oldest_open.map(|at| time(&at)).transpose()?,
         })
     }
 }

@@ -1,7 +1,9 @@
 //! A deployment: `RLO#<rollout>` / `DEP#<account>#<region>`.
 
 use super::Record;
-use super::common::{StoredAccess, StoredCause, StoredFunction, digest, parsed, read_functions, store_functions, time};
+use super::common::{
+    StoredAccess, StoredCause, StoredFunction, digest, parsed, read_functions, store_functions, time,
+};
 use crate::ports::{Key, Query};
 use flotilla_domain::deployment::state::ChangeSetKind;
 use flotilla_domain::deployment::{ChangeSummary, Deployment, DeploymentKind, DeploymentSpec, State};
@@ -91,7 +93,9 @@ impl StoredState {
                 stored.restored = Some(*restored);
                 stored.stack_status = Some(status.clone());
             }
-            State::RolledBack(cause) | State::Failed(cause) => stored.cause = Some(StoredCause::of_cause(cause)),
+            State::RolledBack(cause) | State::Failed(cause) => {
+                stored.cause = Some(StoredCause::of_cause(cause))
+            }
             _ => {}
         }
         stored
@@ -197,7 +201,12 @@ impl Record for Deployment {
             attempt: stored.attempt,
             stack_id: stored.stack_id,
             change_set_id: stored.change_set_id,
-            changes: stored.changes.map(|[add, modify, replace, remove]| ChangeSummary { add, modify, replace, remove }),
+            changes: stored.changes.map(|[add, modify, replace, remove]| ChangeSummary {
+                add,
+                modify,
+                replace,
+                remove,
+            }),
             opened_at: time(&stored.opened_at)?,
             entered_at: time(&stored.entered_at)?,
         })

@@ -1,9 +1,9 @@
-//! The timeline and audit of a rollout, append-only: `RLO#<rollout>` / `EVT#<nanosecond>#<target>`.
+//! The timeline and audit of a rollout, append-only: `RLO#<rollout>` / `EVT#<nanosecond>#<target>#<print>`.
 
 use super::Record;
 use super::common::{parsed, time};
 use crate::ports::{Key, Query};
-use flotilla_domain::{RolloutId, SignedDuration, Target, Timestamp};
+use flotilla_domain::{Digest, RolloutId, SignedDuration, Target, Timestamp};
 use serde::{Deserialize, Serialize};
 
 const SK: &str = "EVT#";
@@ -52,10 +52,16 @@ pub struct StoredEvent {
 impl Record for EventRecord {
     type Stored = StoredEvent;
 
-    /// Derived from where and when it happened, so that the same entry twice is one.
+    /// Derived from all that it says, so that the same entry twice is one and two of one moment are two.
     fn key(&self) -> Key {
         let target = self.target.as_ref().map(ToString::to_string).unwrap_or_default();
-        Key::new(format!("RLO#{}", self.rollout), format!("{SK}{:020}#{target}", self.at.as_nanosecond()))
+        let said = [self.actor.as_str(), self.what.as_str(), self.detail.as_deref().unwrap_or_default()]
+            .join("\u{0}");
+        let print = &Digest::of(said.as_bytes()).to_string()[..6];
+        Key::new(
+            format!("RLO#{}", self.rollout),
+            format!("{SK}{:020}#{target}#{print}", self.at.as_nanosecond()),
+        )
     }
 
     fn to_stored(&self) -> StoredEvent {

@@ -42,5 +42,11 @@ fn lease_item(deployment: &Deployment, holder: &str, now: Timestamp) -> Item {
     body.insert(HOLDER.into(), json!(holder));
     body.insert("since".into(), json!(now.to_string()));
     body.insert("deployment".into(), json!(deployment.id.to_string()));
-    Item { key: lease_key(&deployment.id.target, &deployment.spec.stack), version: 1, due_at: None, expires_at: None, body }
+    Item {
+        key: lease_key(&deployment.id.target, &deployment.spec.stack),
+        version: 1,
+        due_at: None,
+        expires_at: None,
+        body,
+    }
 }

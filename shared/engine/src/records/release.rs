@@ -76,7 +76,12 @@ impl Record for Release {
             capabilities: package.capabilities.clone(),
             parameters: package.parameters.clone(),
             made_for: package.made_for.as_ref().map(ToString::to_string),
-            warnings: package.warnings.iter().take(WARNINGS_MAX).map(|w| [w.path.clone(), w.message.clone()]).collect(),
+            warnings: package
+                .warnings
+                .iter()
+                .take(WARNINGS_MAX)
+                .map(|w| [w.path.clone(), w.message.clone()])
+                .collect(),
         }
     }
 

@@ -1,7 +1,9 @@
 //! A rollout: `RLO#<rollout id>` / `META`.
 
 use super::Record;
-use super::common::{StoredAccess, StoredCause, StoredFunction, digest, parsed, read_functions, store_functions, time};
+use super::common::{
+    StoredAccess, StoredCause, StoredFunction, digest, parsed, read_functions, store_functions, time,
+};
 use crate::ports::Key;
 use flotilla_domain::rollout::{Rollout, RolloutKind, RolloutState};
 use flotilla_domain::{ProfileName, ReleaseId, RolloutId, ServiceName, StageName, Target};
@@ -40,6 +42,8 @@ pub struct StoredRollout {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     superseded_by: Option<String>,
     acted: bool,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    acted_at: Option<String>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     cancelled_by: Option<String>,
     requested_by: String,
@@ -96,6 +100,7 @@ impl Record for Rollout {
             cause: self.state.cause().map(StoredCause::of_cause),
             superseded_by,
             acted: self.acted,
+            acted_at: self.acted_at.map(|at| at.to_string()),
             cancelled_by: self.cancelled_by.clone(),
             requested_by: self.requested_by.clone(),
             created_at: self.created_at.to_string(),
@@ -117,13 +122,21 @@ impl Record for Rollout {
             "queued" => RolloutState::Queued,
             "replicating" => RolloutState::Replicating,
             "rolling" => RolloutState::Rolling {
-                wave: stored.wave.filter(|wave| *wave < stored.waves.len()).ok_or("the state rolling lacks its wave")?,
+                wave: stored
+                    .wave
+                    .filter(|wave| *wave < stored.waves.len())
+                    .ok_or("the state rolling lacks its wave")?,
             },
             "succeeded" => RolloutState::Succeeded,
-            "failed" => RolloutState::Failed(stored.cause.ok_or("the state failed lacks its cause")?.to_cause()?),
+            "failed" => {
+                RolloutState::Failed(stored.cause.ok_or("the state failed lacks its cause")?.to_cause()?)
+            }
             "cancelled" => RolloutState::Cancelled,
             "superseded" => RolloutState::Superseded {
-                by: stored.superseded_by.map(|by| parsed("superseded_by", RolloutId::parse(&by))).transpose()?,
+                by: stored
+                    .superseded_by
+                    .map(|by| parsed("superseded_by", RolloutId::parse(&by)))
+                    .transpose()?,
             },
             other => return Err(format!("the state {other} is not known")),
         };
@@ -145,6 +158,7 @@ impl Record for Rollout {
             capabilities: stored.capabilities,
             state,
             acted: stored.acted,
+            acted_at: stored.acted_at.map(|at| time(&at)).transpose()?,
             cancelled_by: stored.cancelled_by,
             requested_by: stored.requested_by,
             created_at: time(&stored.created_at)?,

@@ -1,0 +1,147 @@
+//! S3: the ingest bucket, the artifact buckets, and the buckets of previews.
+
+use crate::state::Shared;
+use async_trait::async_trait;
+use bytes::Bytes;
+use flotilla_domain::Digest;
+use flotilla_domain::release::ObjectVersion;
+use flotilla_engine::ports::{
+    Body, Buckets, ChunkStream, CopySource, Emptied, ErrorKind, IncomingPage, ObjectRef, PackageStore, Place,
+    PortError, Presence, ReplicaStore, Tail,
+};
+use std::ops::Range;
+
+/// The ingest bucket.
+pub struct SimPackages(pub Shared);
+
+struct Once(Option<Bytes>);
+
+#[async_trait]
+impl ChunkStream for Once {
+    async fn next(&mut self) -> Result<Option<Bytes>, PortError> {
+        Ok(self.0.take())
+    }
+}
+
+fn missing() -> PortError {
+    PortError::new(ErrorKind::Missing, "s3:GetObject", "NoSuchVersion: The specified version does not exist.")
+}
+
+async fn collect(body: Body) -> Result<Bytes, PortError> {
+    match body {
+        Body::Bytes(bytes) => Ok(bytes),
+        Body::Stream(_, mut stream) => {
+            let mut all = Vec::new();
+            while let Some(chunk) = stream.next().await? {
+                all.extend_from_slice(&chunk);
+            }
+            Ok(Bytes::from(all))
+        }
+    }
+}
+
+#[async_trait]
+impl PackageStore for SimPackages {
+    async fn read_tail(&self, object: &ObjectRef, bytes: u64) -> Result<Tail, PortError> {
+        self.0.call("s3:GetObject", |state| {
+            let found =
+                state.uploads.get(&(object.key.clone(), object.version_id.clone())).ok_or_else(missing)?;
+            let start = found.bytes.len().saturating_sub(usize::try_from(bytes).unwrap_or(usize::MAX));
+            Ok(Tail {
+                bytes: found.bytes.slice(start..),
+                total_bytes: found.bytes.len() as u64,
+                uploaded_at: found.uploaded_at,
+            })
+        })
+    }
+
+    async fn read(&self, object: &ObjectRef, range: Range<u64>) -> Result<Box<dyn ChunkStream>, PortError> {
+        self.0.call("s3:GetObject", |state| {
+            let found =
+                state.uploads.get(&(object.key.clone(), object.version_id.clone())).ok_or_else(missing)?;
+            let at = |n: u64| usize::try_from(n).unwrap_or(usize::MAX).min(found.bytes.len());
+            Ok(Box::new(Once(Some(found.bytes.slice(at(range.start)..at(range.end)))))
+                as Box<dyn ChunkStream>)
+        })
+    }
+
+    async fn holds(&self, key: &str, digest: &Digest) -> Result<bool, PortError> {
+        self.0.call("s3:HeadObject", |state| Ok(state.home.get(key) == Some(digest)))
+    }
+
+    async fn put(&self, key: &str, digest: &Digest, body: Body) -> Result<(), PortError> {
+        let bytes = collect(body).await?;
+        self.0.call("s3:PutObject", |state| {
+            if Digest::of(&bytes) != *digest {
+                return Err(PortError::new(
+                    ErrorKind::Permanent,
+                    "s3:PutObject",
+                    "BadDigest: The SHA256 you specified did not match",
+                ));
+            }
+            if key.starts_with("templates/") {
+                state.templates.insert(*digest, bytes);
+            }
+            state.home.insert(key.to_owned(), *digest);
+            Ok(())
+        })
+    }
+
+    async fn list_incoming(&self, after: Option<&str>) -> Result<IncomingPage, PortError> {
+        const PAGE: usize = 3;
+        self.0.call("s3:ListObjectVersions", |state| {
+            let mut latest: Vec<ObjectVersion> = Vec::new();
+            for ((key, version_id), object) in &state.uploads {
+                let version = ObjectVersion {
+                    key: key.clone(),
+                    version_id: version_id.clone(),
+                    uploaded_at: object.uploaded_at,
+                };
+                match latest.last_mut().filter(|last| last.key == *key) {
+                    Some(last) if last.uploaded_at <= version.uploaded_at => *last = version,
+                    Some(_) => {}
+                    None => latest.push(version),
+                }
+            }
+            latest.retain(|version| after.is_none_or(|after| version.key.as_str() > after));
+            let next = (latest.len() > PAGE).then(|| latest[PAGE - 1].key.clone());
+            latest.truncate(PAGE);
+            Ok(IncomingPage { objects: latest, next })
+        })
+    }
+}
+
+/// The artifact buckets.
+pub struct SimReplicas(pub Shared);
+
+#[async_trait]
+impl ReplicaStore for SimReplicas {
+    async fn presence(&self, place: &Place, key: &str) -> Result<Presence, PortError> {
+        self.0.call("s3:HeadObject", |state| {
+            let found = state.replicas.get(&(place.target.clone(), key.to_owned()));
+            Ok(found.map_or(Presence::Absent, |digest| Presence::Proven(*digest)))
+        })
+    }
+
+    async fn copy(&self, place: &Place, source: &CopySource) -> Result<Presence, PortError> {
+        self.0.call("s3:CopyObject", |state| {
+            if let Some(refusal) = state.replica_refusals.get(&place.target) {
+                return Err(refusal.clone());
+            }
+            let digest = *state.home.get(&source.key).ok_or_else(missing)?;
+            state.copies += 1;
+            state.replicas.insert((place.target.clone(), source.key.clone()), digest);
+            Ok(Presence::Proven(digest))
+        })
+    }
+}
+
+/// Buckets of previews: always empty at the second look.
+pub struct SimBuckets(pub Shared);
+
+#[async_trait]
+impl Buckets for SimBuckets {
+    async fn empty(&self, _: &Place, _: &str) -> Result<Emptied, PortError> {
+        self.0.call("s3:DeleteObjects", |state| Ok(Emptied { removed: 1, done: state.rng.chance(700) }))
+    }
+}
