@@ -1,0 +1,134 @@
+//! The rules of the house, as tests.
+
+use flotilla_domain::Code;
+use std::collections::BTreeSet;
+use std::path::{Path, PathBuf};
+
+fn root() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("../..").canonicalize().expect("the project")
+}
+
+fn read(path: impl AsRef<Path>) -> String {
+    std::fs::read_to_string(root().join(path.as_ref())).unwrap_or_else(|e| panic!("{}: {e}", path.as_ref().display()))
+}
+
+/// All Rust files of the project.
+fn rust_files() -> Vec<PathBuf> {
+    let mut files = Vec::new();
+    let mut folders = vec![root().join("functions"), root().join("shared"), root().join("scripts")];
+    while let Some(folder) = folders.pop() {
+        for entry in std::fs::read_dir(folder).expect("a folder").flatten() {
+            let path = entry.path();
+            match path.is_dir() {
+                true if path.ends_with("target") => {}
+                true => folders.push(path),
+                false if path.extension().is_some_and(|e| e == "rs") => files.push(path),
+                false => {}
+            }
+        }
+    }
+    files
+}
+
+/// The project's own crates that a manifest depends on outside of tests.
+fn own_dependencies(manifest: &str) -> BTreeSet<String> {
+    let manifest: toml::Table = toml::from_str(&read(manifest)).expect("a manifest");
+    let dependencies = manifest.get("dependencies").and_then(toml::Value::as_table).cloned().unwrap_or_default();
+    dependencies.keys().filter_map(|name| name.strip_prefix("flotilla-")).map(str::to_owned).collect()
+}
+
+#[test]
+fn dependencies_point_one_way() {
+    let allowed: [(&str, &[&str]); 7] = [
+        ("shared/domain", &[]),
+        ("shared/contract", &[]),
+        ("shared/telemetry", &[]),
+        ("shared/package", &["domain"]),
+        ("shared/engine", &["domain", "contract", "package"]),
+        ("shared/aws", &["domain", "engine"]),
+        ("shared/sim", &["domain", "contract", "package", "engine"]),
+    ];
+    for (folder, allowed) in allowed {
+        let found = own_dependencies(&format!("{folder}/Cargo.toml"));
+        let more: Vec<_> = found.iter().filter(|name| !allowed.contains(&name.as_str())).collect();
+        assert!(more.is_empty(), "{folder} may not depend on {more:?}");
+    }
+}
+
+#[test]
+fn a_function_never_calls_the_sdk_and_never_depends_on_another_function() {
+    for function in ["ingest", "replicate", "deploy", "api", "cleanup"] {
+        let manifest = read(format!("functions/{function}/Cargo.toml"));
+        assert!(!manifest.contains("aws-sdk-"), "{function} depends on an SDK");
+        let own = own_dependencies(&format!("functions/{function}/Cargo.toml"));
+        assert!(!own.iter().any(|name| name.starts_with("fn-")), "{function} depends on a function: {own:?}");
+        let main = read(format!("functions/{function}/src/main.rs"));
+        assert!(main.lines().count() <= 40, "{function}/main.rs holds more than wiring");
+    }
+}
+
+#[test]
+fn the_domain_is_pure() {
+    let manifest = read("shared/domain/Cargo.toml");
+    for forbidden in ["tokio", "async-trait", "futures", "aws-", "serde", "rand"] {
+        assert!(!manifest.lines().any(|line| line.starts_with(forbidden)), "the domain depends on {forbidden}");
+    }
+    for file in rust_files().iter().filter(|f| f.starts_with(root().join("shared/domain"))) {
+        let text = std::fs::read_to_string(file).expect("a file");
+        for forbidden in ["async fn", "Timestamp::now", "std::env", "std::fs"] {
+            assert!(!text.contains(forbidden), "{} has {forbidden}", file.display());
+        }
+    }
+}
+
+#[test]
+fn files_are_short_and_say_what_they_own() {
+    for file in rust_files() {
+        let text = std::fs::read_to_string(&file).expect("a file");
+        let lines = text.lines().count();
+        assert!(lines <= 400, "{} has {lines} lines; is there a second concept in it?", file.display());
+        let first = text.lines().next().unwrap_or_default();
+        let is_tests = file.file_name().is_some_and(|n| n.to_string_lossy().ends_with("tests.rs"));
+        assert!(is_tests || first.starts_with("//!"), "{} does not begin with //!", file.display());
+    }
+}
+
+#[test]
+fn every_error_code_is_documented_and_no_other() {
+    let page = read("docs/errors.md");
+    for code in Code::ALL {
+        let heading = format!("### {code} {}", code.title());
+        assert!(page.contains(&heading), "docs/errors.md lacks: {heading}");
+    }
+    let headings = page.lines().filter(|line| line.starts_with("### FL")).count();
+    assert_eq!(headings, Code::ALL.len(), "docs/errors.md has codes that do not exist");
+}
+
+#[test]
+fn nothing_else_stands_at_the_top() {
+    let allowed = ["Cargo.toml", "Cargo.lock", "functions", "shared", "infra", "scripts", "docs", "README.md", "LICENSE",
+        "CHANGELOG.md", "clippy.toml", "rustfmt.toml", "deny.toml", "target"];
+    for entry in std::fs::read_dir(root()).expect("the project").flatten() {
+        let name = entry.file_name().to_string_lossy().into_owned();
+        assert!(name.starts_with('.') || allowed.contains(&name.as_str()), "{name} stands at the top");
+    }
+}
+
+#[test]
+fn links_in_the_docs_lead_somewhere() {
+    let mut pages = vec![PathBuf::from("README.md"), PathBuf::from("CHANGELOG.md")];
+    for entry in std::fs::read_dir(root().join("docs")).expect("docs").flatten() {
+        pages.push(Path::new("docs").join(entry.file_name()));
+    }
+    for page in pages.iter().filter(|p| p.extension().is_some_and(|e| e == "md")) {
+        let text = read(page);
+        for link in text.split("](").skip(1).filter_map(|rest| rest.split(')').next()) {
+            let file = link.split('#').next().unwrap_or_default();
+            if file.is_empty() || file.contains("://") {
+                continue;
+            }
+            let folder = page.parent().unwrap_or(Path::new(""));
+            assert!(root().join(folder).join(file).exists(), "{}: {link} leads nowhere", page.display());
+        }
+    }
+}
