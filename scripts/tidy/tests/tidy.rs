@@ -9,7 +9,8 @@ fn root() -> PathBuf {
 }
 
 fn read(path: impl AsRef<Path>) -> String {
-    std::fs::read_to_string(root().join(path.as_ref())).unwrap_or_else(|e| panic!("{}: {e}", path.as_ref().display()))
+    std::fs::read_to_string(root().join(path.as_ref()))
+        .unwrap_or_else(|e| panic!("{}: {e}", path.as_ref().display()))
 }
 
 /// All Rust files of the project.
@@ -33,7 +34,8 @@ fn rust_files() -> Vec<PathBuf> {
 /// The project's own crates that a manifest depends on outside of tests.
 fn own_dependencies(manifest: &str) -> BTreeSet<String> {
     let manifest: toml::Table = toml::from_str(&read(manifest)).expect("a manifest");
-    let dependencies = manifest.get("dependencies").and_then(toml::Value::as_table).cloned().unwrap_or_default();
+    let dependencies =
+        manifest.get("dependencies").and_then(toml::Value::as_table).cloned().unwrap_or_default();
     dependencies.keys().filter_map(|name| name.strip_prefix("flotilla-")).map(str::to_owned).collect()
 }
 
@@ -71,7 +73,10 @@ fn a_function_never_calls_the_sdk_and_never_depends_on_another_function() {
 fn the_domain_is_pure() {
     let manifest = read("shared/domain/Cargo.toml");
     for forbidden in ["tokio", "async-trait", "futures", "aws-", "serde", "rand"] {
-        assert!(!manifest.lines().any(|line| line.starts_with(forbidden)), "the domain depends on {forbidden}");
+        assert!(
+            !manifest.lines().any(|line| line.starts_with(forbidden)),
+            "the domain depends on {forbidden}"
+        );
     }
     for file in rust_files().iter().filter(|f| f.starts_with(root().join("shared/domain"))) {
         let text = std::fs::read_to_string(file).expect("a file");
@@ -106,8 +111,22 @@ fn every_error_code_is_documented_and_no_other() {
 
 #[test]
 fn nothing_else_stands_at_the_top() {
-    let allowed = ["Cargo.toml", "Cargo.lock", "functions", "shared", "infra", "scripts", "docs", "README.md", "LICENSE",
-        "CHANGELOG.md", "clippy.toml", "rustfmt.toml", "deny.toml", "target"];
+    let allowed = [
+        "Cargo.toml",
+        "Cargo.lock",
+        "functions",
+        "shared",
+        "infra",
+        "scripts",
+        "docs",
+        "README.md",
+        "LICENSE",
+        "CHANGELOG.md",
+        "clippy.toml",
+        "rustfmt.toml",
+        "deny.toml",
+        "target",
+    ];
     for entry in std::fs::read_dir(root()).expect("the project").flatten() {
         let name = entry.file_name().to_string_lossy().into_owned();
         assert!(name.starts_with('.') || allowed.contains(&name.as_str()), "{name} stands at the top");

@@ -84,6 +84,14 @@ id!(
     "rollout id"
 );
 
+impl RolloutId {
+    /// The time the id was derived from, to the millisecond.
+    pub fn time(&self) -> jiff::Timestamp {
+        let ms = i64::try_from(self.0.timestamp_ms()).unwrap_or(i64::MAX);
+        jiff::Timestamp::from_millisecond(ms).unwrap_or(jiff::Timestamp::MAX)
+    }
+}
+
 /// One target's part in one rollout.
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct DeploymentId {
@@ -117,6 +125,12 @@ mod tests {
         assert_ne!(id, ReleaseId::derive(at(1_800_000_000), &["ke", "yv1"]));
         assert!(id.to_string() < ReleaseId::derive(at(1_800_000_001), &["key", "v1"]).to_string());
         assert_eq!(ReleaseId::parse(&id.to_string()).unwrap(), id);
+    }
+
+    #[test]
+    fn a_rollouts_id_remembers_its_time() {
+        let at = jiff::Timestamp::from_millisecond(1_800_000_000_123).unwrap();
+        assert_eq!(RolloutId::derive(at, &["r"]).time(), at);
     }
 
     #[test]

@@ -120,7 +120,12 @@ impl Sweep {
             report.removals.push(name);
             return Ok(());
         }
-        let id = RolloutId::derive(ended_at, &[head.service.as_str(), head.stage.as_str(), "preview's end"]);
+        // A removal is newer than whatever was rolled out before it, even if somebody has set the end back.
+        let after = head.newest.map_or(ended_at, |newest| newest.time() + SignedDuration::from_millis(1));
+        let id = RolloutId::derive(
+            ended_at.max(after),
+            &[head.service.as_str(), head.stage.as_str(), "preview's end"],
+        );
         let removal = match destination(self.store.as_ref(), &head.profile).await {
             Ok(destination) => plan_removal(id, head, &destination, now),
             Err(EngineError::Refused(refusal)) => {
