@@ -262,6 +262,12 @@ impl World {
         self.driver.shared.lock().stacks.status(&target(region), &format!("orders-{stage}"))
     }
 
+    /// The use cases that the API needs, on this world.
+    pub fn api(&self) -> (flotilla_engine::commands::Commands, flotilla_engine::status::Status) {
+        let driver = Driver::new(self.driver.shared.clone());
+        (driver.commands, driver.status)
+    }
+
     /// The fake table, for the contract.
     pub fn table(&self) -> impl flotilla_engine::ports::StateStore + use<> {
         crate::table::SimTable(self.driver.shared.clone())

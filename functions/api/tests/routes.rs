@@ -1,0 +1,200 @@
+//! The API over the simulated world: every route, its errors, and the document that describes it.
+
+use axum::body::{Body, to_bytes};
+use axum::http::{Request, StatusCode};
+use flotilla_engine::commands::Caller;
+use flotilla_fn_api::{Api, Principal, openapi, router};
+use flotilla_sim::World;
+use serde_json::{Value, json};
+use tower::ServiceExt;
+
+/// A world in which one package has reached two regions, and what its upload started.
+fn world() -> (World, flotilla_contract::RolloutView) {
+    let mut world = World::new(1, &[&["eu-west-1"], &["us-east-1"]]);
+    let version = world.upload("branch/main", "one");
+    let rollout = world.end_of(&version);
+    (world, rollout)
+}
+
+async fn ask(
+    world: &World,
+    method: &str,
+    path: &str,
+    body: Option<Value>,
+    signed: bool,
+) -> (StatusCode, Value) {
+    let (commands, status) = world.api();
+    let body = body.map_or(Body::empty(), |body| Body::from(body.to_string()));
+    let mut request = Request::builder().method(method).uri(path).body(body).unwrap();
+    if signed {
+        let caller = Caller {
+            principal: "arn:aws:iam::111122223333:user/ann".into(),
+            request_id: format!("{method} {path}"),
+        };
+        request.extensions_mut().insert(Principal(caller));
+    }
+    let reply = router(Api { commands, status }).oneshot(request).await.unwrap();
+    let status = reply.status();
+    let bytes = to_bytes(reply.into_body(), 10_000_000).await.unwrap();
+    (status, if bytes.is_empty() { Value::Null } else { serde_json::from_slice(&bytes).unwrap() })
+}
+
+async fn get(world: &World, path: &str) -> (StatusCode, Value) {
+    ask(world, "GET", path, None, true).await
+}
+
+#[tokio::test]
+async fn every_route_refuses_whoever_is_not_known() {
+    let (world, _) = world();
+    let document = serde_json::to_value(openapi()).unwrap();
+    let mut routes = Vec::new();
+    for (path, methods) in document["paths"].as_object().unwrap() {
+        for method in methods.as_object().unwrap().keys() {
+            routes.push(format!("{} {path}", method.to_uppercase()));
+        }
+    }
+    routes.push("GET /openapi.json".into());
+    insta::assert_json_snapshot!(routes, @r#"
+    [
+      "PUT /v1/accounts/{account}",
+      "GET /v1/health",
+      "GET /v1/profiles/{profile}",
+      "PUT /v1/profiles/{profile}",
+      "POST /v1/rollouts",
+      "GET /v1/rollouts/{id}",
+      "POST /v1/rollouts/{id}/cancel",
+      "GET /v1/rollouts/{id}/events",
+      "GET /v1/services",
+      "GET /v1/services/{service}",
+      "GET /v1/services/{service}/config",
+      "PUT /v1/services/{service}/config",
+      "GET /v1/services/{service}/releases",
+      "GET /v1/services/{service}/stages/{stage}",
+      "GET /v1/services/{service}/uploads",
+      "GET /v1/uploads",
+      "GET /openapi.json"
+    ]
+    "#);
+    for route in routes {
+        let (method, path) = route.split_once(' ').unwrap();
+        let (status, problem) = ask(&world, method, path, Some(json!({})), false).await;
+        assert_eq!((status, &problem["code"]), (StatusCode::FORBIDDEN, &json!("FL0403")), "{route}");
+    }
+}
+
+#[tokio::test]
+async fn the_document_is_what_clients_were_promised() {
+    insta::assert_json_snapshot!("openapi", openapi());
+}
+
+#[tokio::test]
+async fn a_rollout_is_shown_with_its_deployments_and_timeline() {
+    let (world, rollout) = world();
+    let (status, shown) = get(&world, &format!("/v1/rollouts/{}", rollout.id)).await;
+    assert_eq!(status, StatusCode::OK);
+    insta::assert_json_snapshot!("rollout", shown, {".**.code_sha256" => "[code]"});
+    let (_, first) = get(&world, &format!("/v1/rollouts/{}/events?limit=3", rollout.id)).await;
+    assert_eq!(first["items"].as_array().unwrap().len(), 3);
+    let next = first["next"].as_str().unwrap().replace('#', "%23").replace('/', "%2F");
+    let (_, rest) = get(&world, &format!("/v1/rollouts/{}/events?cursor={next}", rollout.id)).await;
+    assert_eq!(rest["items"].as_array().unwrap().last().unwrap()["what"], "succeeded");
+    assert!(rest.get("next").is_none());
+}
+
+#[tokio::test]
+async fn services_stages_releases_and_uploads_are_shown() {
+    let (world, rollout) = world();
+    assert_eq!(
+        get(&world, "/v1/services").await.1,
+        json!({"items": [{"service": "orders", "config_version": 1}]})
+    );
+    let (_, service) = get(&world, "/v1/services/orders").await;
+    assert_eq!(service["stages"][0]["targets"].as_array().unwrap().len(), 2);
+    assert_eq!(get(&world, "/v1/services/orders/stages/staging").await.1, service["stages"][0]);
+    let (_, releases) = get(&world, "/v1/services/orders/releases").await;
+    assert_eq!(releases["items"][0]["id"].as_str(), rollout.release.as_deref());
+    let (_, uploads) = get(&world, "/v1/services/orders/uploads").await;
+    assert_eq!(uploads["items"][0]["status"], "accepted");
+    assert_eq!(get(&world, "/v1/uploads").await.1, json!({"items": []}));
+    assert_eq!(get(&world, "/v1/health").await.1["status"], "ok");
+}
+
+#[tokio::test]
+async fn w02_what_is_not_understood_is_answered_with_a_reason_and_a_fix() {
+    let (world, rollout) = world();
+    let put = |path: &'static str, body: Value| ask(&world, "PUT", path, Some(body), true);
+    let service = |profile: &str| json!({"rules": [{"ref": "branch:x", "stage": "x", "profile": profile}]});
+    let cases = [
+        (get(&world, "/v1/nothing").await, 404, "FL0404"),
+        (get(&world, "/v1/services/Nobody!").await, 400, "FL0401"),
+        (get(&world, "/v1/services/nobody").await, 404, "FL0404"),
+        (get(&world, "/v1/services?limit=0").await, 400, "FL0401"),
+        (get(&world, "/v1/services?limit=x").await, 400, "FL0401"),
+        (get(&world, "/v1/services?page=1").await, 400, "FL0401"),
+        (get(&world, "/v1/rollouts/rlo_x").await, 400, "FL0401"),
+        (ask(&world, "DELETE", "/v1/services", None, true).await, 400, "FL0401"),
+        (ask(&world, "POST", "/v1/rollouts", Some(json!({"service": 1})), true).await, 400, "FL0401"),
+        (ask(&world, "POST", "/v1/rollouts", None, true).await, 400, "FL0401"),
+        (put("/v1/services/orders/config", json!({"rules": []})).await, 400, "FL0301"),
+        (put("/v1/services/orders/config", service("nobody")).await, 422, "FL0303"),
+        (put("/v1/services/orders/config?if_version=9", service("p")).await, 409, "FL0409"),
+        (
+            put("/v1/profiles/p", json!({"account": "111122223333", "regions": ["eu-nowhere-1"]})).await,
+            400,
+            "FL0302",
+        ),
+        (
+            put("/v1/profiles/p", json!({"account": "111122223333", "regions": ["x".repeat(300_000)]})).await,
+            400,
+            "FL0401",
+        ),
+        (
+            ask(&world, "POST", &format!("/v1/rollouts/{}/cancel", rollout.id), None, true).await,
+            409,
+            "FL0409",
+        ),
+    ];
+    for (n, ((status, problem), expected, code)) in cases.into_iter().enumerate() {
+        assert_eq!(
+            (status.as_u16(), problem["code"].as_str()),
+            (expected, Some(code)),
+            "case {n}: {problem}"
+        );
+        assert!(
+            !problem["fix"].as_str().unwrap().is_empty() && !problem["detail"].as_str().unwrap().is_empty(),
+            "{problem}"
+        );
+    }
+}
+
+#[tokio::test]
+async fn a_configuration_is_versioned_and_the_same_again_changes_nothing() {
+    let (world, _) = world();
+    let doc = json!({"rules": [{"ref": "branch:*", "stage": "staging", "profile": "p"}]});
+    for _ in 0..2 {
+        let (status, reply) =
+            ask(&world, "PUT", "/v1/services/orders/config?if_version=1", Some(doc.clone()), true).await;
+        match status {
+            StatusCode::OK => {
+                assert_eq!((reply["version"].as_u64(), &reply["config"]), (Some(2), &doc));
+                assert_eq!(reply["changed_by"], "arn:aws:iam::111122223333:user/ann");
+            }
+            // The second time it has version 2.
+            other => assert_eq!(other, StatusCode::CONFLICT),
+        }
+    }
+    let (status, reply) = ask(&world, "PUT", "/v1/services/orders/config", Some(doc), true).await;
+    assert_eq!((status, reply["version"].as_u64()), (StatusCode::OK, Some(2)));
+}
+
+#[tokio::test]
+async fn a_release_is_rolled_out_again_on_request() {
+    let (world, rollout) = world();
+    let request = json!({"service": "orders", "release": rollout.release, "stage": "staging"});
+    let (status, started) = ask(&world, "POST", "/v1/rollouts", Some(request), true).await;
+    assert_eq!((status, started["status"].as_str()), (StatusCode::ACCEPTED, Some("queued")));
+    assert_eq!(started["requested_by"], "arn:aws:iam::111122223333:user/ann");
+    let unknown =
+        json!({"service": "orders", "release": "rel_01M7XTZV48A89K02Q5A1SXQG45", "stage": "staging"});
+    assert_eq!(ask(&world, "POST", "/v1/rollouts", Some(unknown), true).await.0, StatusCode::NOT_FOUND);
+}
