@@ -1,5 +1,7 @@
 //! The API over the simulated world: every route, its errors, and the document that describes it.
 
+#![allow(clippy::unwrap_used, reason = "a test ends where something is not as it should be")]
+
 use axum::body::{Body, to_bytes};
 use axum::http::{Request, StatusCode};
 use flotilla_engine::commands::Caller;

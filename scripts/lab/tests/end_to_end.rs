@@ -1,5 +1,6 @@
 //! Flotilla's real functions on an emulator that checks signatures and permissions.
 
+#![allow(clippy::unwrap_used, reason = "a test ends where something is not as it should be")]
 #![allow(clippy::disallowed_methods, reason = "a laboratory measures real time and reads its environment")]
 
 use flotilla_contract::{ServiceStagesView, UploadView};

@@ -1,5 +1,7 @@
 //! The adapters against scripted replies of AWS: what the emulator cannot do wrong.
 
+#![allow(clippy::unwrap_used, reason = "a test ends where something is not as it should be")]
+
 use aws_sdk_dynamodb::operation::put_item::{PutItemError, PutItemOutput};
 use aws_sdk_dynamodb::operation::transact_write_items::TransactWriteItemsError;
 use aws_sdk_dynamodb::types::error::{ConditionalCheckFailedException, TransactionCanceledException};

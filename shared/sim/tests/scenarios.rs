@@ -1,5 +1,7 @@
 //! What users see, told as stories.
 
+#![allow(clippy::unwrap_used, reason = "a test ends where something is not as it should be")]
+
 use flotilla_engine::ports::{ErrorKind, PortError};
 use flotilla_engine::sweep::SweepLimits;
 use flotilla_sim::{Behaviour, World};
