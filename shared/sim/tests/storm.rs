@@ -11,7 +11,7 @@ fn live(seed: u64) {
     let first = world.upload("branch/main", "one");
     world.steps(u32::try_from(seed % 60).unwrap());
     let second = world.upload("branch/main", "two");
-    if seed % 3 == 0 {
+    if seed.is_multiple_of(3) {
         world.behaves("us-east-1", Behaviour::RollsBack("no".into()));
     }
     world.steps(300);
