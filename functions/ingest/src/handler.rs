@@ -22,8 +22,9 @@ pub async fn handle(ingest: &Ingest, event: SqsEvent) -> SqsBatchResponse {
 async fn take(ingest: &Ingest, message: &SqsMessage) -> Result<(), EngineError> {
     let body = message.body.as_deref().unwrap_or_default();
     let intake = decode_intake(body).map_err(|e| EngineError::Defect(e.to_string()))?;
-    for object in &intake.objects {
-        ingest.intake(object, ingest.clock.now()).await?;
+    for upload in &intake {
+        let noticed_at = upload.happened_at.unwrap_or_else(|| ingest.clock.now());
+        ingest.intake(&upload.object, noticed_at).await?;
     }
     Ok(())
 }

@@ -1,7 +1,7 @@
 //! Messages as they stand in the queues.
 
 use aws_lambda_events::sqs::{BatchItemFailure, SqsBatchResponse};
-use flotilla_domain::{DeploymentId, ReleaseId, RolloutId, StackName, Target};
+use flotilla_domain::{DeploymentId, ReleaseId, RolloutId, StackName, Target, Timestamp};
 use flotilla_engine::ports::{ObjectRef, Subject, Work};
 use serde::{Deserialize, Serialize};
 
@@ -121,11 +121,13 @@ pub fn decode_tick(body: &str) -> Result<TickMessage, Unreadable> {
     }
 }
 
-/// A message of the intake queue.
+/// An upload that a message of the intake queue names.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct IntakeMessage {
-    /// The objects it names.
-    pub objects: Vec<ObjectRef>,
+pub struct IntakeObject {
+    /// The object.
+    pub object: ObjectRef,
+    /// When S3 says that it happened, to the second; the sweep does not say.
+    pub happened_at: Option<Timestamp>,
 }
 
 #[derive(Deserialize)]
@@ -138,6 +140,8 @@ struct S3Event {
 
 #[derive(Deserialize)]
 struct S3Record {
+    #[serde(rename = "eventTime", default)]
+    event_time: Option<String>,
     s3: S3Entity,
 }
 
@@ -158,21 +162,23 @@ struct S3Object {
 ///
 /// # Errors
 /// [`Unreadable`] with what is wrong.
-pub fn decode_intake(body: &str) -> Result<IntakeMessage, Unreadable> {
+pub fn decode_intake(body: &str) -> Result<Vec<IntakeObject>, Unreadable> {
     if let Ok(Work::Intake { key, version_id }) = decode(body) {
-        return Ok(IntakeMessage { objects: vec![ObjectRef { key, version_id }] });
+        return Ok(vec![IntakeObject { object: ObjectRef { key, version_id }, happened_at: None }]);
     }
     let event: S3Event = serde_json::from_str(body).map_err(unreadable)?;
     if event.records.is_empty() && event.event.as_deref() != Some("s3:TestEvent") {
         return Err(Unreadable("it names no object".into()));
     }
     let objects = event.records.into_iter().map(|record| {
+        let happened_at = record.event_time.and_then(|at| at.parse::<Timestamp>().ok());
+        let happened_at = happened_at.and_then(|at| Timestamp::from_second(at.as_second()).ok());
         let object = record.s3.object;
         let version_id =
             object.version_id.ok_or_else(|| Unreadable("the ingest bucket has no versions".into()))?;
-        Ok(ObjectRef { key: decode_key(&object.key)?, version_id })
+        Ok(IntakeObject { object: ObjectRef { key: decode_key(&object.key)?, version_id }, happened_at })
     });
-    Ok(IntakeMessage { objects: objects.collect::<Result<_, _>>()? })
+    objects.collect()
 }
 
 /// Decodes a key as S3 encodes it in notifications: `application/x-www-form-urlencoded`.
@@ -212,7 +218,6 @@ pub fn batch_reply(failed: Vec<String>) -> SqsBatchResponse {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use flotilla_domain::Timestamp;
 
     fn rollout() -> RolloutId {
         RolloutId::derive(Timestamp::UNIX_EPOCH, &["r"])
@@ -241,10 +246,11 @@ mod tests {
 
     #[test]
     fn s04_keys_are_decoded_exactly_once() {
-        let body =
-            r#"{"Records":[{"s3":{"object":{"key":"incoming/a+b%2B%C3%BC%2525.zip","versionId":"v1"}}}]}"#;
-        let objects = decode_intake(body).unwrap().objects;
-        assert_eq!(objects, [ObjectRef { key: "incoming/a b+ü%25.zip".into(), version_id: "v1".into() }]);
+        let body = r#"{"Records":[{"eventTime":"2027-01-15T08:00:00.123Z",
+            "s3":{"object":{"key":"incoming/a+b%2B%C3%BC%2525.zip","versionId":"v1"}}}]}"#;
+        let object = ObjectRef { key: "incoming/a b+ü%25.zip".into(), version_id: "v1".into() };
+        let happened_at = Some("2027-01-15T08:00:00Z".parse().unwrap());
+        assert_eq!(decode_intake(body).unwrap(), [IntakeObject { object, happened_at }]);
     }
 
     #[test]
@@ -264,7 +270,7 @@ mod tests {
             assert!(decode_tick(body).is_err(), "{body}");
             assert!(decode_intake(body).is_err(), "{body}");
         }
-        assert_eq!(decode_intake(r#"{"Service":"Amazon S3","Event":"s3:TestEvent"}"#).unwrap().objects, []);
+        assert_eq!(decode_intake(r#"{"Service":"Amazon S3","Event":"s3:TestEvent"}"#).unwrap(), []);
     }
 
     #[test]

@@ -89,6 +89,11 @@ impl Stacks {
         self.live.values().filter_map(|stack| Some(stack.operation.as_ref()?.ends_at_ms)).min()
     }
 
+    /// When the last running operation ends.
+    pub fn last_end_ms(&self) -> Option<i64> {
+        self.live.values().filter_map(|stack| Some(stack.operation.as_ref()?.ends_at_ms)).max()
+    }
+
     pub fn status(&self, target: &Target, stack: &str) -> Option<&'static str> {
         self.live.get(&(target.clone(), stack.to_owned())).map(|stack| stack.status)
     }

@@ -7,7 +7,7 @@ use crate::queue::{Message, SimQueue};
 use crate::s3::{SimBuckets, SimPackages, SimReplicas};
 use crate::state::{Shared, State};
 use crate::table::SimTable;
-use flotilla_domain::Timestamp;
+use flotilla_domain::{StackName, Target, Timestamp};
 use flotilla_engine::EngineError;
 use flotilla_engine::commands::Commands;
 use flotilla_engine::drive::Drive;
@@ -120,6 +120,13 @@ impl Driver {
     /// Runs the sweep and answers its report, for tests.
     pub fn sweep_now(&mut self, limits: SweepLimits) -> flotilla_engine::sweep::SweepReport {
         block_on(self.sweep.run(limits)).expect("no faults")
+    }
+
+    /// A stack-status event arrives.
+    pub fn hint(&mut self, target: &Target, stack: &StackName) {
+        self.begin(format!("stack {target}/{stack} changed"));
+        let result = block_on(self.drive.hint(target, stack));
+        self.end(result);
     }
 
     fn deliver(&mut self, message: Message) {

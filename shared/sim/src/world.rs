@@ -181,6 +181,23 @@ impl World {
         self
     }
 
+    /// A stack-status event arrives from a region.
+    pub fn hint(&mut self, region: &str, stage: &str) -> &mut Self {
+        let stage = StageName::parse(stage).expect("a stage's name");
+        self.driver.hint(&target(region), &flotilla_domain::StackName::of(&orders(), &stage));
+        self
+    }
+
+    /// Lets the operations that run now come to their end, with nobody looking.
+    pub fn finish_operations(&mut self) -> &mut Self {
+        let mut state = self.driver.shared.lock();
+        if let Some(end_ms) = state.stacks.last_end_ms() {
+            state.now_ms = state.now_ms.max(end_ms);
+        }
+        drop(state);
+        self
+    }
+
     /// What became of an upload, if it has been decided.
     pub fn verdict(&self, version: &str) -> Option<UploadView> {
         let page = || PageRequest { cursor: None, limit: 100 };

@@ -285,3 +285,20 @@ fn a_dry_run_says_what_would_be_removed_and_a_cap_bounds_it() {
     let capped = world.sweep(SweepLimits { removals_max: 1, ..SweepLimits::default() });
     assert_eq!(capped.removals.len(), 1);
 }
+
+#[test]
+fn q14_a_stack_status_event_ends_the_wait_at_once_and_means_nothing_by_itself() {
+    let mut world = World::new(20, &[&["eu-west-1"]]);
+    let version = world.upload("branch/main", "one");
+    let status =
+        |world: &World, version: &str| world.rollout(version).map(|r| r.deployments[0].status.clone());
+    world.until("it executes", |w| status(w, &version).as_deref() == Some("executing"));
+    world.hint("eu-west-1", "staging").hint("us-east-1", "staging").hint("eu-west-1", "other");
+    assert_eq!(
+        status(&world, &version).as_deref(),
+        Some("executing"),
+        "CloudFormation is asked, not the event"
+    );
+    world.drop_messages().finish_operations().hint("eu-west-1", "staging");
+    assert_eq!(status(&world, &version).as_deref(), Some("succeeded"));
+}

@@ -4,7 +4,9 @@ use super::Record;
 use super::common::{digest, parsed, time};
 use crate::ports::{Key, Query};
 use flotilla_domain::stage::{Running, StageHead};
-use flotilla_domain::{ProfileName, ReleaseId, RolloutId, ServiceName, StageName, Target};
+use flotilla_domain::{
+    ProfileName, ReleaseId, RolloutId, ServiceName, SignedDuration, StageName, Target, Timestamp,
+};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 
@@ -53,6 +55,14 @@ impl Record for StageHead {
 
     fn key(&self) -> Key {
         stage_key(&self.service, &self.stage)
+    }
+
+    /// A stage at which nothing is left, such as a preview that was removed, is forgotten a month after its
+    /// last rollout: no upload that is older than its newest rollout is kept that long.
+    fn expires_at(&self) -> Option<Timestamp> {
+        let idle = self.targets.is_empty() && self.active.is_none() && self.queued.is_none();
+        let newest = self.newest.filter(|_| idle)?;
+        newest.time().saturating_add(SignedDuration::from_hours(24 * 31)).ok()
     }
 
     fn to_stored(&self) -> StoredStage {
