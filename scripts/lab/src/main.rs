@@ -151,11 +151,13 @@ fn print_hints(world: &World, service: &str, source: &str) {
                                          an update that fails: rolled back everywhere, with its true cause
   flotilla push {preview} --service hello --ref pr:42
                                          a preview, removed after 72 hours
-  curl --aws-sigv4 aws:amz:eu-central-1:execute-api -u {ACCOUNT}:test {endpoint}/_aws/execute-api/API_ID/\\$default/v1/services
-                                         the HTTP API (API_ID: first part of ApiUrl), /openapi.json describes it
+  curl --aws-sigv4 aws:amz:eu-central-1:execute-api -u {ACCOUNT}:test \\
+    '{endpoint}/_aws/execute-api/{api_id}/$default/v1/services/{service}'
+                                         the HTTP API; /openapi.json describes it
 
 Ctrl-C ends the demo and everything it started.",
         endpoint = world.emulator.endpoint(),
+        api_id = world.api_id,
         broken = fixture("broken/package-staging").display(),
         preview = fixture("hello/package-pr-42").display(),
     );

@@ -21,6 +21,8 @@ pub struct World {
     pub emulator: Emulator,
     /// The regions packages can go to.
     pub regions: Vec<String>,
+    /// The API's own id at the gateway.
+    pub api_id: String,
     api: Api,
 }
 
@@ -67,8 +69,10 @@ impl World {
         let outputs = flotilla_cli::home::control_plane(&config, "flotilla")
             .await
             .doing("finding the control plane")?;
-        let api = Api::at(&outputs["ApiUrl"], config).doing("reaching the API")?;
-        Ok(Self { emulator, regions, api })
+        let url = &outputs["ApiUrl"];
+        let api_id = url.trim_start_matches("http://").split('.').next().unwrap_or_default().to_owned();
+        let api = Api::at(url, config).doing("reaching the API")?;
+        Ok(Self { emulator, regions, api_id, api })
     }
 
     /// The SDK's configuration of an administrator in a region.

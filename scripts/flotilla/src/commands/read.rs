@@ -54,15 +54,11 @@ pub async fn status(global: &Global, service: Option<&str>) -> Result<Exit, CliE
                 .digest
                 .as_deref()
                 .map_or("-".to_owned(), |digest| format!("sha256:{}", show::short(digest)));
+            // What runs is the release; how the last rollout ended is another matter.
+            let last = show::status(&t.status).to_string();
+            let last = if t.status == "succeeded" { last } else { format!("last rollout {last}") };
             let release = t.release.clone().unwrap_or_else(|| "-".into());
-            vec![
-                format!("  {}", t.account),
-                t.region.clone(),
-                release,
-                digest,
-                show::status(&t.status).to_string(),
-                show::time(&t.at),
-            ]
+            vec![format!("  {}", t.account), t.region.clone(), release, digest, last, show::time(&t.at)]
         });
         show::table(&rows.collect::<Vec<_>>());
     }
