@@ -72,6 +72,8 @@ fn kind(code: &str, message: &str, status: Option<u16>) -> ErrorKind {
         | "ServiceException" => ErrorKind::Transient,
         // CloudFormation answers throttling as a validation error of this text too.
         "ValidationError" if message.contains("Rate exceeded") => ErrorKind::Throttled,
+        // Another actor's operation began between our look and our call: same, later.
+        "ValidationError" if message.contains("_IN_PROGRESS state") => ErrorKind::Transient,
         _ => match status {
             Some(404) => ErrorKind::Missing,
             Some(403) => ErrorKind::Denied,
@@ -104,6 +106,10 @@ mod tests {
     fn c21_c22_throttling_is_told_from_a_quota() {
         assert_eq!(kind("Throttling", "Rate exceeded", Some(400)), ErrorKind::Throttled);
         assert_eq!(kind("ValidationError", "Rate exceeded for operation", Some(400)), ErrorKind::Throttled);
+        assert_eq!(
+            kind("ValidationError", "Stack:x is in UPDATE_IN_PROGRESS state and can not be updated.", None),
+            ErrorKind::Transient
+        );
         assert_eq!(kind("LimitExceededException", "ChangeSet limit exceeded", Some(400)), ErrorKind::Quota);
     }
 

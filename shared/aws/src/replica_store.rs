@@ -5,6 +5,7 @@ use crate::{Sessions, Settings};
 use async_trait::async_trait;
 use aws_sdk_s3::Client;
 use aws_sdk_s3::types::{ChecksumAlgorithm, ChecksumMode, ChecksumType};
+use aws_smithy_types::timeout::TimeoutConfig;
 use flotilla_domain::Digest;
 use flotilla_domain::account::artifact_bucket;
 use flotilla_engine::ports::{CopySource, ErrorKind, Place, PortError, Presence, ReplicaStore};
@@ -30,7 +31,13 @@ impl S3ReplicaStore {
     }
 
     async fn client(&self, place: &Place) -> (Client, String, String) {
-        let client = Client::new(&self.sessions.config(place).await);
+        // A copy between far regions may take minutes; the function's own timeout bounds it.
+        let timeouts = TimeoutConfig::builder()
+            .connect_timeout(std::time::Duration::from_secs(3))
+            .disable_operation_attempt_timeout()
+            .build();
+        let config = aws_sdk_s3::config::Builder::from(&self.sessions.config(place).await);
+        let client = Client::from_conf(config.timeout_config(timeouts).build());
         let account = &place.target.account;
         (client, artifact_bucket(&self.prefix, account, &place.target.region), account.to_string())
     }

@@ -9,7 +9,7 @@ use aws_sdk_cloudformation::types as cfn;
 use flotilla_domain::account::artifact_bucket;
 use flotilla_domain::cause::StackEvent;
 use flotilla_domain::deployment::ChangeSummary;
-use flotilla_domain::deployment::event::StackSeen;
+use flotilla_domain::deployment::event::{StackOwner, StackSeen};
 use flotilla_domain::deployment::state::ChangeSetKind;
 use flotilla_domain::package::{ASSETS_BUCKET_PARAMETER, template_key};
 use flotilla_domain::{Digest, StackName, Target};
@@ -72,6 +72,7 @@ pub(crate) fn status(
     /// The two texts by which CloudFormation says that nothing would change.
     const EMPTY: [&str; 2] = ["didn't contain changes", "No updates are to be performed"];
     match (status, execution) {
+        (Some(S::CreateComplete), Some(E::ExecuteInProgress)) => ChangeSetStatus::Executing,
         (Some(S::CreatePending | S::CreateInProgress), _) => ChangeSetStatus::Pending,
         (Some(S::Failed), _) => {
             let reason = reason.unwrap_or("CloudFormation gave no reason");
@@ -82,11 +83,15 @@ pub(crate) fn status(
             }
         }
         (Some(S::CreateComplete), Some(E::Available)) => ChangeSetStatus::Ready,
-        (Some(S::CreateComplete), Some(E::ExecuteInProgress | E::ExecuteComplete | E::ExecuteFailed)) => {
-            ChangeSetStatus::Executed
-        }
+        (Some(S::CreateComplete), Some(E::ExecuteComplete | E::ExecuteFailed)) => ChangeSetStatus::Executed,
         _ => ChangeSetStatus::Obsolete,
     }
+}
+
+/// Whose a stack is, by its tags.
+fn owner(tags: &[cfn::Tag]) -> Option<StackOwner> {
+    let tag = |key: &str| tags.iter().find(|tag| tag.key() == Some(key))?.value().map(str::to_owned);
+    Some(StackOwner { service: tag("flotilla:service")?, stage: tag("flotilla:stage")? })
 }
 
 fn count(changes: &[cfn::Change], summary: &mut ChangeSummary) {
@@ -115,6 +120,7 @@ impl Stacks for CloudFormationStacks {
             stack_id: stack.stack_id().unwrap_or_default().to_owned(),
             status: stack.stack_status().map_or_else(String::new, |status| status.as_str().to_owned()),
             reason: stack.stack_status_reason().map(str::to_owned),
+            owner: owner(stack.tags()),
         }))
     }
 
@@ -212,7 +218,7 @@ impl Stacks for CloudFormationStacks {
             Err(error) if error.message.starts_with("InvalidChangeSetStatus") => {
                 let seen = self.describe_change_set(place, stack, change_set_id).await?;
                 Ok(match seen.map(|seen| seen.status) {
-                    Some(ChangeSetStatus::Executed) => Executed::Started,
+                    Some(ChangeSetStatus::Executing | ChangeSetStatus::Executed) => Executed::Started,
                     _ => Executed::Stale,
                 })
             }
@@ -221,8 +227,13 @@ impl Stacks for CloudFormationStacks {
     }
 
     async fn delete(&self, place: &Place, stack_id: &str, token: &str) -> Result<(), PortError> {
-        let request =
-            self.client(place).await.delete_stack().stack_name(stack_id).client_request_token(token);
+        let request = self
+            .client(place)
+            .await
+            .delete_stack()
+            .role_arn(&place.access.service_role_arn)
+            .stack_name(stack_id)
+            .client_request_token(token);
         match request.send().await.map_err(|e| classify("cloudformation:DeleteStack", e)) {
             Ok(_) => Ok(()),
             Err(error) if error.message.starts_with("TokenAlreadyExists") || says_no_stack(&error) => Ok(()),

@@ -125,6 +125,8 @@ codes! {
     ReplicaUnproven = 519, "the package could not be proven in a region";
     /// Deleting the stack failed.
     DeleteFailed = 520, "the stack could not be deleted";
+    /// The stack's tags name another service or stage.
+    StackForeign = 521, "the stack belongs to another service";
 }
 
 impl fmt::Display for Code {

@@ -73,6 +73,12 @@ pub enum Place {
     Replaced(Option<RolloutId>),
 }
 
+/// Whether a rollout belongs to an earlier second. S3 tells the time of an upload to the second; of two
+/// rollouts of one second the one that arrives later counts as the newer.
+fn is_older(rollout: RolloutId, than: RolloutId) -> bool {
+    rollout.time().as_second() < than.time().as_second()
+}
+
 impl StageHead {
     /// The head of a stage that nothing was ever rolled out to.
     pub fn new(service: ServiceName, stage: StageName, profile: ProfileName) -> Self {
@@ -92,7 +98,7 @@ impl StageHead {
     /// Lets a rollout in. The same rollout again finds the place it has.
     pub fn admit(&mut self, rollout: RolloutId) -> Admission {
         match self.newest {
-            Some(newest) if newest > rollout => return Admission::OutOfDate { by: newest },
+            Some(newest) if is_older(rollout, newest) => return Admission::OutOfDate { by: newest },
             Some(newest) if newest == rollout && self.active == Some(rollout) => return Admission::Active,
             Some(newest) if newest == rollout && self.queued == Some(rollout) => return Admission::Queued,
             _ => self.newest = Some(rollout),
@@ -122,7 +128,9 @@ impl StageHead {
         } else if self.queued == Some(rollout) {
             Place::Queued
         } else {
-            Place::Replaced(self.queued.or(self.active).or(self.newest).filter(|other| *other > rollout))
+            Place::Replaced(
+                self.queued.or(self.active).or(self.newest).filter(|other| !is_older(*other, rollout)),
+            )
         }
     }
 
@@ -182,6 +190,16 @@ mod tests {
         assert_eq!(head.admit(id(1)), Admission::OutOfDate { by: id(2) });
         head.leave(id(2));
         assert_eq!(head.admit(id(1)), Admission::OutOfDate { by: id(2) });
+    }
+
+    #[test]
+    fn of_one_second_the_later_arrival_is_the_newer() {
+        let at = |ms| RolloutId::derive(Timestamp::from_millisecond(ms).unwrap(), &["r"]);
+        let mut head = head();
+        head.admit(at(5_900));
+        assert_eq!(head.admit(at(5_000)), Admission::Queued);
+        assert_eq!(head.place(at(5_000)), Place::Queued);
+        assert_eq!(head.admit(at(4_999)), Admission::OutOfDate { by: at(5_000) });
     }
 
     #[test]

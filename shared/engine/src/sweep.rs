@@ -75,7 +75,10 @@ impl Sweep {
                         ticks.push((Work::Tick(subject), 0))
                     }
                     DueItem::Stage(key) if report.removals.len() < limits.removals_max => {
-                        self.end_preview(&key, now, limits, &mut report).await?;
+                        // One that cannot be ended must not keep the others, or lost ticks, from being found.
+                        if let Err(error) = self.end_preview(&key, now, limits, &mut report).await {
+                            report.failures.push(format!("{} / {}: {error}", key.pk, key.sk));
+                        }
                     }
                     DueItem::Tick(_) | DueItem::Stage(_) => {}
                     DueItem::Unknown => {

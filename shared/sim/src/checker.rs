@@ -3,7 +3,7 @@
 //! It reads the table's items and CloudFormation's books as they are; nothing here is shared with the
 //! engine.
 
-use crate::cloudformation::Stacks;
+use crate::stack_books::Stacks;
 use flotilla_engine::ports::{Item, Key};
 use std::collections::BTreeMap;
 

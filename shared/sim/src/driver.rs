@@ -1,10 +1,11 @@
 //! The scheduler: which message is delivered next, when the clock moves, when the sweep runs.
 
 use crate::checker::Checker;
-use crate::cloudformation::{SimStacks, settle};
+use crate::cloudformation::SimStacks;
 use crate::lambda::SimFunctions;
 use crate::queue::{Message, SimQueue};
 use crate::s3::{SimBuckets, SimPackages, SimReplicas};
+use crate::stack_books::settle;
 use crate::state::{Shared, State};
 use crate::table::SimTable;
 use flotilla_domain::{StackName, Target, Timestamp};

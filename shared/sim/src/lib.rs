@@ -14,10 +14,11 @@ mod lambda;
 mod queue;
 mod rng;
 mod s3;
+mod stack_books;
 mod state;
 mod table;
 mod world;
 
-pub use cloudformation::Behaviour;
 pub use faults::Faults;
+pub use stack_books::Behaviour;
 pub use world::{World, package};

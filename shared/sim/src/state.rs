@@ -1,9 +1,9 @@
 //! The whole world as plain values behind one lock, and the gate every call passes.
 
-use crate::cloudformation::Stacks;
 use crate::faults::Faults;
 use crate::queue::Message;
 use crate::rng::Rng;
+use crate::stack_books::Stacks;
 use bytes::Bytes;
 use flotilla_domain::{Digest, Target, Timestamp};
 use flotilla_engine::ports::{ErrorKind, Item, Key, PortError};

@@ -1,8 +1,8 @@
 //! A fluent world for scenarios.
 
-use crate::cloudformation::Behaviour;
 use crate::driver::Driver;
 use crate::faults::Faults;
+use crate::stack_books::Behaviour;
 use crate::state::{Object, Shared};
 use bytes::Bytes;
 use flotilla_contract::{

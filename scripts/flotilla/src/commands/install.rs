@@ -85,10 +85,8 @@ pub async fn install(global: &Global, args: &Install, say: &dyn Fn(&str)) -> Res
     for region in &all {
         setup.regional(&home::in_region(&config, region.as_str()), region, bus.clone(), say).await?;
     }
-    if let Some(external_id) = external_id {
-        setup.register_account(&outputs, config, external_id).await?;
-        say(&format!("account {account} is registered"));
-    }
+    setup.register_account(&outputs, config, external_id).await?;
+    say(&format!("account {account} is registered"));
     let output = |name: &str| outputs.get(name).cloned().unwrap_or_default();
     Ok(InstallReport {
         account: account.to_string(),
@@ -183,20 +181,20 @@ impl Setup<'_> {
         Ok(parameters)
     }
 
-    /// The account's roles. Answers the external id if one was made now.
-    async fn account_roles(
-        &self,
-        config: &SdkConfig,
-        say: &dyn Fn(&str),
-    ) -> Result<Option<String>, CliError> {
+    /// The account's roles. Answers the external id they ask for.
+    async fn account_roles(&self, config: &SdkConfig, say: &dyn Fn(&str)) -> Result<String, CliError> {
         let name = format!("{}-account", self.global.prefix);
-        let there = exists(&aws_sdk_cloudformation::Client::new(config), &name).await?;
-        let external_id = if there { None } else { Some(random_id()?) };
+        let known =
+            home::outputs(config, &name).await?.and_then(|outputs| outputs.get("ExternalId").cloned());
+        let external_id = match known {
+            Some(external_id) => external_id,
+            None => random_id()?,
+        };
         let parameters = vec![
             ("Prefix", Some(self.global.prefix.clone())),
             ("ControlPlaneAccount", Some(self.account.to_string())),
             ("ControlPlaneRegion", Some(self.home_region.to_string())),
-            ("ExternalId", external_id.clone()),
+            ("ExternalId", Some(external_id.clone())),
         ];
         let brought = bring(config, &OwnStack { name, template: ACCOUNT, parameters }).await?;
         say(&format!("account roles: {}", word(brought)));
@@ -221,9 +219,11 @@ impl Setup<'_> {
             ("ReserveConcurrency", Some((!self.args.no_reserved_concurrency).to_string())),
             ("RequireTls", self.tls()),
         ]);
-        for (name, value) in
-            [("StepTimeoutS", self.args.step_timeout_s), ("IngestTimeoutS", self.args.ingest_timeout_s)]
-        {
+        for (name, value) in [
+            ("StepTimeoutS", self.args.step_timeout_s),
+            ("CopyTimeoutS", self.args.step_timeout_s),
+            ("IngestTimeoutS", self.args.ingest_timeout_s),
+        ] {
             parameters.extend(value.map(|value| (name, Some(value.to_string()))));
         }
         let brought = bring(config, &OwnStack { name, template: CONTROL_PLANE, parameters }).await?;

@@ -36,6 +36,7 @@ pub async fn bring(config: &SdkConfig, stack: &OwnStack<'_>) -> Result<Brought, 
     let parameters: Vec<Parameter> =
         stack.parameters.iter().map(|(name, value)| parameter(name, value.as_deref())).collect();
     let tag = Tag::builder().key("flotilla").value("control-plane").build();
+    clear_failed(&client, &stack.name).await?;
     let exists = exists(&client, &stack.name).await?;
     let brought = if exists {
         let request = client.update_stack().stack_name(&stack.name).template_body(stack.template).tags(tag);
@@ -83,6 +84,32 @@ pub async fn exists(client: &Client, name: &str) -> Result<bool, CliError> {
         Err(error) if error.message().is_some_and(|m| m.contains("does not exist")) => Ok(false),
         Err(error) => Err(CliError::failed(format!("reading stack {name}"), error_text(&error))),
     }
+}
+
+/// Deletes a stack whose first creation failed: it can only be made anew.
+async fn clear_failed(client: &Client, name: &str) -> Result<(), CliError> {
+    /// Ten minutes.
+    const POLLS_MAX: u32 = 300;
+    for poll in 0..POLLS_MAX {
+        let seen = client.describe_stacks().stack_name(name).send().await;
+        // That there is none is seen again, and told apart from other errors, by `exists`.
+        let Ok(seen) = seen else { return Ok(()) };
+        let status = seen.stacks().first().and_then(|s| s.stack_status()).map_or("", |s| s.as_str());
+        match status {
+            "ROLLBACK_COMPLETE" | "ROLLBACK_FAILED" | "CREATE_FAILED" if poll == 0 => {
+                let sent = client.delete_stack().stack_name(name).send().await;
+                sent.map_err(|e| {
+                    CliError::failed(format!("deleting the failed stack {name}"), error_text(&e))
+                })?;
+            }
+            "DELETE_IN_PROGRESS" => {}
+            "DELETE_FAILED" => return Err(why(client, name, "DELETE_FAILED").await),
+            _ if poll == 0 => return Ok(()),
+            _ => {}
+        }
+        tokio::time::sleep(Duration::from_secs(2)).await;
+    }
+    Err(CliError::failed(format!("deleting the failed stack {name}"), "it did not end within ten minutes"))
 }
 
 async fn wait(client: &Client, name: &str) -> Result<(), CliError> {

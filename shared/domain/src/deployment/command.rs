@@ -62,10 +62,9 @@ impl Deployment {
                 change_set_id: change_set_id.clone(),
                 token: self.execution_token(),
             }],
-            (State::Clearing | State::Deleting, Some(stack_id), _) => vec![Command::DeleteStack {
-                stack_id: stack_id.clone(),
-                token: format!("{}-delete", self.change_set_name()),
-            }],
+            (State::Clearing | State::Deleting, Some(stack_id), _) => {
+                vec![Command::DeleteStack { stack_id: stack_id.clone(), token: self.deletion_token() }]
+            }
             _ => Vec::new(),
         }
     }

@@ -69,6 +69,9 @@ pub enum Event {
     /// The commands of this state were carried out.
     Acted,
 
+    /// The stack seems settled, but the change set's execution has not ended: the status is an old one.
+    ExecutionPending,
+
     /// The stack's events were read: why it failed.
     CauseFound(Cause),
 
@@ -99,4 +102,15 @@ pub struct StackSeen {
     pub status: String,
     /// CloudFormation's reason for the status.
     pub reason: Option<String>,
+    /// Whose it is, if its tags `flotilla:service` and `flotilla:stage` say so.
+    pub owner: Option<StackOwner>,
+}
+
+/// The service and stage that a stack's tags name.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct StackOwner {
+    /// The service.
+    pub service: String,
+    /// The stage.
+    pub stage: String,
 }

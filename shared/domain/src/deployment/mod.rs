@@ -79,4 +79,9 @@ impl Deployment {
     pub fn execution_token(&self) -> String {
         format!("{}-exec", self.change_set_name())
     }
+
+    /// The token of the present attempt's deletion.
+    pub fn deletion_token(&self) -> String {
+        format!("{}-delete", self.change_set_name())
+    }
 }

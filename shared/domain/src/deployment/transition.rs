@@ -1,6 +1,6 @@
 //! The table: which event makes which state of which.
 
-use super::event::{Event, StackSeen};
+use super::event::{Event, StackOwner, StackSeen};
 use super::state::{ChangeSetKind, State};
 use super::{CodeMismatch, Deployment};
 use crate::cause::Cause;
@@ -15,7 +15,7 @@ pub struct IllegalTransition {
     /// The state's name.
     pub state: &'static str,
     /// The event.
-    pub event: Event,
+    pub event: Box<Event>,
 }
 
 impl Deployment {
@@ -24,7 +24,8 @@ impl Deployment {
     /// # Errors
     /// [`IllegalTransition`] when the state does not provide for the event, always in a terminal state.
     pub fn apply(mut self, event: Event, now: Timestamp) -> Result<Self, IllegalTransition> {
-        let illegal = |state: &State, event| Err(IllegalTransition { state: state.name(), event });
+        let illegal =
+            |state: &State, event| Err(IllegalTransition { state: state.name(), event: Box::new(event) });
         let next = match (&self.state, event) {
             (state, event) if state.is_terminal() => return illegal(state, event),
 
@@ -56,9 +57,11 @@ impl Deployment {
             // Another actor's execution deletes the stack's other change sets; look again from the start.
             (State::Planning(_) | State::Executing, Event::PlanGone) => self.replan(),
 
+            (State::Planned, Event::Allowed) if self.removes() => State::Emptying,
             (State::Planned, Event::Allowed) => State::Executing,
             (State::Planned, Event::Held) => return Ok(self),
 
+            (State::Executing, Event::ExecutionPending) => return Ok(self),
             (State::Executing, Event::StackSeen(seen)) => match self.executed(seen) {
                 Some(next) => next,
                 None => return Ok(self),
@@ -117,12 +120,15 @@ impl Deployment {
             self.stack_id = None;
             return if self.removes() { State::Removed } else { State::Planning(ChangeSetKind::Create) };
         }
+        if let Some(owner) = seen.owner.filter(|owner| !self.owns(owner)) {
+            return State::Failed(foreign_cause(&owner));
+        }
         let status = seen.status.clone();
         self.stack_id = Some(seen.stack_id);
         match standing {
             // Somebody else's operation: look again later.
             Standing::Busy | Standing::Unknown => State::Inspecting,
-            _ if self.removes() => State::Emptying,
+            _ if self.removes() => State::Planned,
             Standing::InReview => State::Planning(ChangeSetKind::Create),
             Standing::Stable => State::Planning(ChangeSetKind::Update),
             Standing::NeverStable => State::Clearing,
@@ -136,6 +142,11 @@ impl Deployment {
             )),
             Standing::Gone => State::Planning(ChangeSetKind::Create),
         }
+    }
+
+    /// Whether a stack that is tagged with this owner is ours to change.
+    fn owns(&self, owner: &StackOwner) -> bool {
+        owner.service == self.spec.service.as_str() && owner.stage == self.spec.stage.as_str()
     }
 
     /// What follows from a look at the stack while our change set is executed; `None` to look again.
@@ -195,6 +206,14 @@ fn stuck_cause(status: &str, how: &str) -> Cause {
         Code::StackStuck,
         format!("the stack is {status}"),
         format!("{how}, then start the rollout again"),
+    )
+}
+
+fn foreign_cause(owner: &StackOwner) -> Cause {
+    Cause::new(
+        Code::StackForeign,
+        format!("the stack of this name belongs to service {} and stage {}", owner.service, owner.stage),
+        "rename the service or the stage: <service>-<stage> must be unique",
     )
 }
 

@@ -40,7 +40,12 @@ fn remove() -> Deployment {
 }
 
 fn seen(status: &str) -> Event {
-    Event::StackSeen(Some(StackSeen { stack_id: "stack-1".into(), status: status.into(), reason: None }))
+    Event::StackSeen(Some(StackSeen {
+        stack_id: "stack-1".into(),
+        status: status.into(),
+        reason: None,
+        owner: None,
+    }))
 }
 
 fn ready() -> Event {
@@ -177,6 +182,7 @@ fn c28_c29_a_stack_that_vanished_or_was_made_anew_ends_the_deployment() {
         stack_id: "stack-2".into(),
         status: "CREATE_COMPLETE".into(),
         reason: None,
+        owner: None,
     }));
     for event in [gone(), seen("DELETE_COMPLETE"), other] {
         let end = executing.clone().apply(event, at(9)).unwrap();
@@ -212,6 +218,7 @@ fn a_removal_empties_deletes_and_watches_to_the_end() {
     let events = [
         Event::LeaseTaken,
         seen("UPDATE_COMPLETE"),
+        Event::Allowed,
         Event::EmptiedPartly,
         Event::Emptied,
         Event::Acted,
@@ -219,15 +226,53 @@ fn a_removal_empties_deletes_and_watches_to_the_end() {
         gone(),
     ];
     let (names, end) = way(remove(), events);
-    assert_eq!(names, "waiting inspecting emptying emptying deleting deleting deleting removed");
+    assert_eq!(names, "waiting inspecting planned emptying emptying deleting deleting deleting removed");
     assert!(end.state.is_success());
     assert_eq!(way(remove(), [Event::LeaseTaken, gone()]).1.state, State::Removed);
 }
 
 #[test]
+fn a_removal_can_be_called_off_before_anything_is_emptied() {
+    let planned = way(remove(), [Event::LeaseTaken, seen("UPDATE_COMPLETE")]).1;
+    assert_eq!(way(planned, [Event::Declined]).1.state, State::Cancelled);
+}
+
+#[test]
+fn promise_9_a_stack_of_another_service_is_never_touched() {
+    let seen = |service: &str, stage: &str| {
+        let owner = Some(StackOwner { service: service.into(), stage: stage.into() });
+        Event::StackSeen(Some(StackSeen {
+            stack_id: "s".into(),
+            status: "CREATE_COMPLETE".into(),
+            reason: None,
+            owner,
+        }))
+    };
+    for open in [deploy(), remove()] {
+        let foreign = way(open.clone(), [Event::LeaseTaken, seen("orders-eu", "staging")]).1;
+        assert_eq!(foreign.state.cause().unwrap().code, Code::StackForeign);
+        let own = way(open, [Event::LeaseTaken, seen("orders", "staging")]).1;
+        assert!(own.state.cause().is_none());
+    }
+}
+
+#[test]
+fn a_settled_status_that_is_older_than_the_execution_is_no_verdict() {
+    let executing =
+        way(deploy(), [Event::LeaseTaken, seen("UPDATE_COMPLETE"), ready(), Event::Allowed, Event::Acted]).1;
+    assert_eq!(way(executing, [Event::ExecutionPending]).1.state, State::Executing);
+}
+
+#[test]
 fn c08_a_deletion_that_failed_is_explained() {
-    let events =
-        [Event::LeaseTaken, seen("UPDATE_COMPLETE"), Event::Emptied, Event::Acted, seen("DELETE_FAILED")];
+    let events = [
+        Event::LeaseTaken,
+        seen("UPDATE_COMPLETE"),
+        Event::Allowed,
+        Event::Emptied,
+        Event::Acted,
+        seen("DELETE_FAILED"),
+    ];
     assert_eq!(way(remove(), events).1.look(), Some(Look::StackEvents));
 }
 

@@ -6,7 +6,7 @@ use crate::accept::{keep, wake};
 use crate::ports::{PortError, Subject, Work, WriteError};
 use crate::records::{EventRecord, Versioned, deployment_key, nth_moment, read, release_lease, take_lease};
 use flotilla_domain::deployment::{Deployment, Event, Look, State};
-use flotilla_domain::{DeploymentId, SignedDuration, Timestamp};
+use flotilla_domain::{DeploymentId, Timestamp};
 
 /// Most transitions of one tick: a bound of our own on what feeds itself.
 const STEPS_MAX: usize = 32;
@@ -146,10 +146,10 @@ impl Drive {
 
     /// Nothing more to do for now: makes sure that somebody comes again.
     async fn pause(&self, hand: &mut InHand, delay_s: u32) -> Result<(), EngineError> {
-        let now = self.clock.now();
-        let next = now.saturating_add(SignedDuration::from_secs(delay_s.into())).unwrap_or(now);
-        let overdue_soon = hand.saved.due_at.is_none_or(|due| due <= next);
-        if (hand.is_dirty() || overdue_soon) && self.save(hand, delay_s).await? != Saved::Yes {
+        // Whoever saved last comes again a minute before the item is due. If that is still to come, this tick
+        // was a duplicate or a hint: one that comes is enough.
+        let somebody_comes = hand.saved.due_at.is_some_and(|due| due > due_at(self.clock.now(), 0));
+        if (somebody_comes && !hand.is_dirty()) || self.save(hand, delay_s).await? != Saved::Yes {
             return Ok(());
         }
         let tick = Work::Tick(Subject::Deployment(hand.now.id.clone()));

@@ -5,15 +5,19 @@ use crate::EngineError;
 use crate::ports::{ChangeSetStatus, Place, PortError};
 use crate::records::{read, rollout_key};
 use flotilla_domain::cause::root_cause;
+use flotilla_domain::deployment::event::StackSeen;
 use flotilla_domain::deployment::{CodeMismatch, Deployment, DeploymentKind, Event, Look, State};
 use flotilla_domain::package::FunctionCode;
 use flotilla_domain::rollout::Rollout;
+use flotilla_domain::stack_status::{End, end_of_update};
 use flotilla_domain::{Cause, Code};
 use futures::stream::{self, StreamExt, TryStreamExt};
 use std::collections::BTreeMap;
 
 /// Pages of a stack's events that are read for a cause (100 events each).
 const EVENT_PAGES_MAX: usize = 20;
+/// How long a change set that was asked for may stay unseen, in seconds.
+const CREATE_LAG_S: i64 = 30;
 /// Functions read back at a time.
 const FUNCTIONS_AT_ONCE: usize = 8;
 
@@ -28,7 +32,13 @@ impl Drive {
         match look {
             Look::Stack => {
                 let stack = deployment.stack_id.as_deref().unwrap_or(deployment.spec.stack.as_str());
-                Ok(Event::StackSeen(self.stacks.describe(&place, stack).await?))
+                let seen = self.stacks.describe(&place, stack).await?;
+                if deployment.state == State::Executing
+                    && self.is_pending(deployment, &place, seen.as_ref()).await?
+                {
+                    return Ok(Event::ExecutionPending);
+                }
+                Ok(Event::StackSeen(seen))
             }
             Look::ChangeSet => self.change_set(deployment, &place).await,
             Look::StackEvents => Ok(Event::CauseFound(self.cause(deployment, &place).await?)),
@@ -47,14 +57,31 @@ impl Drive {
         Ok(if called_off { Event::Declined } else { Event::Allowed })
     }
 
+    /// Whether a settled status is older than our own operation: reads of a stack may lag behind what was
+    /// started a moment ago, the change set's own execution status says whether it has ended.
+    async fn is_pending(
+        &self,
+        deployment: &Deployment,
+        place: &Place,
+        seen: Option<&StackSeen>,
+    ) -> Result<bool, PortError> {
+        let settled = seen.is_some_and(|seen| end_of_update(&seen.status) != End::Running);
+        let Some(id) = deployment.change_set_id.as_deref().filter(|_| settled) else { return Ok(false) };
+        let change_set = self.stacks.describe_change_set(place, &deployment.spec.stack, id).await?;
+        Ok(change_set
+            .is_some_and(|set| matches!(set.status, ChangeSetStatus::Ready | ChangeSetStatus::Executing)))
+    }
+
     async fn change_set(&self, deployment: &Deployment, place: &Place) -> Result<Event, PortError> {
         let name = deployment.change_set_name();
         let Some(seen) = self.stacks.describe_change_set(place, &deployment.spec.stack, &name).await? else {
-            return Ok(Event::PlanGone);
+            // What was asked for a moment ago may not be seen yet.
+            let young = self.clock.now().duration_since(deployment.entered_at).as_secs() < CREATE_LAG_S;
+            return Ok(if young { Event::PlanPending } else { Event::PlanGone });
         };
         Ok(match seen.status {
             ChangeSetStatus::Pending => Event::PlanPending,
-            ChangeSetStatus::Ready | ChangeSetStatus::Executed => {
+            ChangeSetStatus::Ready | ChangeSetStatus::Executing | ChangeSetStatus::Executed => {
                 Event::PlanReady { stack_id: seen.stack_id, change_set_id: seen.id, changes: seen.changes }
             }
             ChangeSetStatus::Obsolete => Event::PlanGone,
@@ -70,7 +97,9 @@ impl Drive {
     /// Why an operation failed: the events of our own operation, as far back as it reaches.
     async fn cause(&self, deployment: &Deployment, place: &Place) -> Result<Cause, PortError> {
         let stack_id = deployment.stack_id.as_deref().unwrap_or(deployment.spec.stack.as_str());
-        let token = deployment.execution_token();
+        let deleting =
+            matches!(&deployment.state, State::Explaining { status, .. } if status == "DELETE_FAILED");
+        let token = if deleting { deployment.deletion_token() } else { deployment.execution_token() };
         let (mut events, mut next) = (Vec::new(), None);
         for _ in 0..EVENT_PAGES_MAX {
             let page = self.stacks.events(place, stack_id, next.as_deref()).await?;

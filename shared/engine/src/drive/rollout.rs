@@ -285,10 +285,11 @@ fn note_end(head: &mut StageHead, rollout: &Rollout, now: Timestamp) {
         (RolloutKind::Deploy { release, .. }, RolloutState::Succeeded) => head.stable = Some(*release),
         (RolloutKind::Remove, RolloutState::Succeeded) => {
             head.stable = None;
-            head.expires_at = None;
+            // An upload that waits has set an end of its own.
+            head.expires_at = head.expires_at.filter(|_| head.queued.is_some());
         }
         // A removal that did not come to its end is tried again, unless a newer upload wants the stage.
-        (RolloutKind::Remove, RolloutState::Failed(_) | RolloutState::Cancelled) => {
+        (RolloutKind::Remove, RolloutState::Failed(_) | RolloutState::Cancelled) if head.queued.is_none() => {
             head.expires_at = now.saturating_add(SignedDuration::from_hours(1)).ok();
         }
         _ => {}

@@ -69,6 +69,12 @@ impl Ingest {
         let refusal = match taken {
             Ok(verdict) => return Ok(verdict),
             Err(EngineError::Refused(refusal)) => refusal,
+            // It would fail the same way for ever.
+            Err(EngineError::Port(error)) if error.kind == ErrorKind::Permanent => Refusal::new(
+                Code::CallRefused,
+                error.to_string(),
+                "mend what AWS complains of and upload again",
+            ),
             Err(error) => return Err(error),
         };
         tracing::warn!(upload.id = %object.upload_id(), code = %refusal.code, "upload refused: {}", refusal.message);

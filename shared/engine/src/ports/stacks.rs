@@ -35,7 +35,9 @@ pub enum ChangeSetStatus {
     Pending,
     /// It can be executed.
     Ready,
-    /// Its execution has begun or ended.
+    /// It is being executed.
+    Executing,
+    /// Its execution has ended.
     Executed,
     /// It can no longer be executed.
     Obsolete,

@@ -33,6 +33,16 @@ pub fn read(bytes: &[u8], file: &str, limits: &Limits) -> Result<Value, Refusal>
     if resources.is_empty() {
         return Err(invalid("the template has no Resources".into()));
     }
+    for part in ["Resources", "Parameters"] {
+        let named = section(&template, part).map_err(&invalid)?;
+        let bad = named
+            .keys()
+            .find(|id| id.is_empty() || id.len() > 255 || !id.bytes().all(|b| b.is_ascii_alphanumeric()));
+        if let Some(bad) = bad {
+            let shown: String = bad.chars().take(64).collect();
+            return Err(invalid(format!("{part}: {shown:?} is no logical id (1 to 255 letters and digits)")));
+        }
+    }
     for (id, resource) in resources {
         if !resource.get("Type").is_some_and(Value::is_string) {
             return Err(invalid(format!("Resources.{id} has no Type")));
