@@ -96,7 +96,7 @@ async fn a_rollout_is_shown_with_its_deployments_and_timeline() {
     assert_eq!(status, StatusCode::OK);
     // Whether JSON objects keep their order depends on which crates are built together.
     insta::with_settings!({sort_maps => true}, {
-        insta::assert_json_snapshot!("rollout", shown, {".**.code_sha256" => "[code]"});
+        insta::assert_json_snapshot!("rollout", shown, {".**.code_sha256" => "[code]", ".**.entered_at" => "[time]", ".**.created_at" => "[time]"});
     });
     let (_, first) = get(&world, &format!("/v1/rollouts/{}/events?limit=3", rollout.id)).await;
     assert_eq!(first["items"].as_array().unwrap().len(), 3);

