@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 
 /// One of the project's own sample packages.
 pub fn fixture(name: &str) -> PathBuf {
-    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../shared/fixtures").join(name);
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../..").join("shared/fixtures").join(name);
     path.canonicalize().unwrap_or(path)
 }
 

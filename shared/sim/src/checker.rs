@@ -30,6 +30,11 @@ impl Checker {
             "promise 1: two operations on one stack: {:?}",
             stacks.collisions
         );
+        assert!(
+            stacks.unsaved.is_empty(),
+            "save, then act: executed before it was saved: {:?}",
+            stacks.unsaved
+        );
         let twice = stacks.executions.iter().find(|(_, count)| **count > 1);
         assert!(twice.is_none(), "promise 2: a change set was executed twice: {twice:?}");
         for (key, item) in table {

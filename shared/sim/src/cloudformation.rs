@@ -13,8 +13,8 @@ use flotilla_domain::deployment::ChangeSummary;
 use flotilla_domain::deployment::event::StackSeen;
 use flotilla_domain::deployment::state::ChangeSetKind;
 use flotilla_engine::ports::{
-    ChangeSetRequest, ChangeSetSeen, ChangeSetStatus, ErrorKind, Executed, Place, PortError, StackEventPage,
-    StackResource, Stacks as StacksPort,
+    ChangeSetRequest, ChangeSetSeen, ChangeSetStatus, ErrorKind, Executed, Item, Place, PortError,
+    StackEventPage, StackResource, Stacks as StacksPort,
 };
 
 /// The fake.
@@ -141,6 +141,13 @@ impl StacksPort for SimStacks {
         self.0.call("cloudformation:ExecuteChangeSet", |state| {
             settle(state);
             let key = (place.target.clone(), stack.to_string());
+            let says_so = |item: &Item| {
+                item.body.get("change_set_id").is_some_and(|id| id == change_set_id)
+                    && item.body["state"]["name"] == "executing"
+            };
+            if !state.table.values().any(says_so) {
+                state.stacks.unsaved.push(change_set_id.to_owned());
+            }
             let Some(stack) = state.stacks.live.get_mut(&key) else { return Ok(Executed::Stale) };
             let first = stack.template.is_none();
             let Some(set) = stack.change_sets.iter_mut().find(|set| set.id == change_set_id) else {

@@ -69,6 +69,8 @@ pub struct Stacks {
     pub executions: BTreeMap<String, u32>,
     /// Operations that were started while another one ran on the same stack, for the checker.
     pub collisions: Vec<String>,
+    /// Change sets that were executed although no saved deployment said so, for the checker.
+    pub unsaved: Vec<String>,
 }
 
 impl Stacks {
