@@ -24,17 +24,18 @@ pub struct MadeFor {
 #[derive(Deserialize)]
 struct State {
     service: StateService,
+    package: StatePackage,
+}
+
+#[derive(Deserialize)]
+struct StatePackage {
+    #[serde(rename = "artifactDirectoryName")]
+    artifact_directory: String,
 }
 
 #[derive(Deserialize)]
 struct StateService {
     service: String,
-    provider: StateProvider,
-}
-
-#[derive(Deserialize)]
-struct StateProvider {
-    stage: String,
 }
 
 /// Reads what a package folder or zip was made for; a package that does not say goes to `staging` of a
@@ -48,7 +49,9 @@ pub fn made_for(path: &Path) -> Result<MadeFor, LabError> {
         if path.is_dir() { std::fs::read(path.join(MANIFEST)).ok() } else { from_zip(path, MANIFEST)? };
     if let Some(state) = state {
         let state: State = serde_json::from_slice(&state).doing("reading serverless-state.json")?;
-        return Ok(MadeFor { service: state.service.service, stage: state.service.provider.stage });
+        // serverless/<service>/<stage>/<time>
+        let stage = state.package.artifact_directory.rsplit('/').nth(1).unwrap_or("staging").to_owned();
+        return Ok(MadeFor { service: state.service.service, stage });
     }
     let stem = path.file_stem().and_then(|stem| stem.to_str()).unwrap_or("service").to_lowercase();
     let name: String = stem.chars().map(|c| if c.is_ascii_alphanumeric() { c } else { '-' }).collect();

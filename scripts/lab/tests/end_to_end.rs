@@ -42,6 +42,10 @@ async fn a_serverless_package_reaches_three_regions_with_equal_bytes_and_answers
     let calls = &done.calls_per_target;
     assert!(calls["cloudformation"] <= 8.0 && calls["dynamodb"] <= 16.0, "{calls:?}");
 
+    // A preview, packaged for its own stage.
+    let preview = world.push("hello", "pr/42", sample("hello/package-pr-42")).await.expect("a push");
+    assert_eq!((preview.status.as_str(), preview.stage.as_str()), ("succeeded", "pr-42"), "{preview:#?}");
+
     // An update that fails is rolled back everywhere, with its true cause; what runs stays known.
     let broken = report::push(&world, "hello", sample("broken/package-staging")).await.expect("a push");
     assert_eq!(broken.status, "failed");
@@ -51,7 +55,7 @@ async fn a_serverless_package_reaches_three_regions_with_equal_bytes_and_answers
         assert_eq!(target.code_sha256.values().collect::<Vec<_>>(), [&digest]);
     }
     let service: ServiceStagesView = world.api().get("/v1/services/hello").await.expect("the service");
-    let stage = &service.stages[0];
+    let stage = service.stages.iter().find(|s| s.stage == "staging").expect("the stage");
     assert!(stage.targets.iter().all(|t| t.status == "rolled_back" && t.digest == done.digest), "{stage:#?}");
 }
 

@@ -72,6 +72,12 @@ fn a_serverless_package_becomes_neutral() {
 }
 
 #[test]
+fn the_stage_is_the_one_that_was_packaged_and_not_the_default() {
+    let finished = package(&zip_of_folder(&fixture("hello/package-pr-42"))).unwrap();
+    assert_eq!(finished.package.made_for.unwrap().as_str(), "pr-42");
+}
+
+#[test]
 fn the_folder_may_be_zipped_with_its_name_and_gives_the_same_package() {
     let folder = fixture("hello/package-staging");
     let plain = package(&zip_of_folder(&folder)).unwrap();

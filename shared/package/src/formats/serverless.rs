@@ -25,6 +25,23 @@ const TOOLS_OWN: [&str; 2] = ["ServerlessDeploymentBucket", "ServerlessDeploymen
 #[derive(Deserialize)]
 struct State {
     service: Service,
+    package: Option<Package>,
+}
+
+#[derive(Deserialize)]
+struct Package {
+    /// `serverless/<service>/<stage>/<time>`; the prefix may be another one.
+    #[serde(rename = "artifactDirectoryName")]
+    artifact_directory: Option<String>,
+}
+
+impl State {
+    /// The stage that the package was made for. `provider.stage` is only the default of `serverless.yml`;
+    /// what `--stage` said stands in the name of the artifact folder.
+    fn stage(&self) -> &str {
+        let folder = self.package.as_ref().and_then(|package| package.artifact_directory.as_deref());
+        folder.and_then(|folder| folder.rsplit('/').nth(1)).unwrap_or(&self.service.provider.stage)
+    }
 }
 
 #[derive(Deserialize)]
@@ -53,8 +70,8 @@ pub fn draft(directory: &Directory, folder: &str, files: &Files, limits: &Limits
         .at(MANIFEST)
     };
     let state: State = serde_json::from_slice(file(files, MANIFEST)).map_err(|e| invalid(e.to_string()))?;
+    let stage = StageName::parse(state.stage()).map_err(|e| invalid(e.to_string()))?;
     let provider = state.service.provider;
-    let stage = StageName::parse(&provider.stage).map_err(|e| invalid(e.to_string()))?;
     let region = Region::parse(&provider.region).map_err(|e| invalid(e.to_string()))?;
 
     let mut template = template::read(file(files, TEMPLATE), TEMPLATE, limits)?;
