@@ -52,6 +52,9 @@ fn routes() -> OpenApiRouter<Arc<Api>> {
         .routes(routes!(routes::rollouts::get_rollout))
         .routes(routes!(routes::rollouts::list_events))
         .routes(routes!(routes::rollouts::cancel_rollout))
+        .routes(routes!(routes::rollouts::pause_rollout))
+        .routes(routes!(routes::rollouts::resume_rollout))
+        .routes(routes!(routes::rollouts::retry_rollout))
 }
 
 /// The OpenAPI document.

@@ -4,6 +4,7 @@ use aws_lambda_events::sqs::{SqsBatchResponse, SqsEvent};
 use flotilla_aws::messages::{TickMessage, batch_reply, decode_tick};
 use flotilla_engine::EngineError;
 use flotilla_engine::drive::Drive;
+use flotilla_telemetry::Unit;
 use futures::future::join_all;
 
 /// Steps everything that the batch asks for, each thing once, all at once. A message that fails is
@@ -32,7 +33,21 @@ pub async fn handle(drive: &Drive, event: SqsEvent) -> SqsBatchResponse {
             failed.extend(ids);
         }
     }
+    measure(drive, failed.len());
     batch_reply(failed)
+}
+
+/// Writes out what was counted.
+fn measure(drive: &Drive, failed: usize) {
+    let counts = drive.meter.take();
+    let count = |n: u64| f64::from(u32::try_from(n).unwrap_or(u32::MAX));
+    let metrics = [
+        ("Ticks", count(counts.ticks), Unit::Count),
+        ("Transitions", count(counts.transitions), Unit::Count),
+        ("Throttles", count(counts.throttled), Unit::Count),
+        ("FailedSteps", count(failed as u64), Unit::Count),
+    ];
+    flotilla_telemetry::emit(drive.clock.now().as_millisecond(), "deploy", &metrics);
 }
 
 async fn step(drive: &Drive, tick: &TickMessage) -> Result<(), EngineError> {

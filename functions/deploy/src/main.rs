@@ -5,6 +5,7 @@ mod handler;
 use flotilla_aws::Aws;
 use flotilla_engine::drive::Drive;
 use lambda_runtime::{Error, LambdaEvent, service_fn};
+use std::sync::Arc;
 
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> Result<(), Error> {
@@ -17,6 +18,7 @@ async fn main() -> Result<(), Error> {
         stacks: aws.stacks(),
         functions: aws.functions(),
         buckets: aws.buckets(),
+        meter: Arc::default(),
     };
     let drive = &drive;
     lambda_runtime::run(service_fn(|event: LambdaEvent<_>| async move {

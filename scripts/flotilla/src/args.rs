@@ -90,7 +90,22 @@ pub enum Command {
     Cancel {
         /// The rollout's id.
         rollout: String,
+        /// Stop updates that run, so that CloudFormation rolls them back.
+        #[arg(long)]
+        stop_running: bool,
     },
+    /// Hold a rollout: nothing more is begun until it is resumed.
+    Pause {
+        /// The rollout's id.
+        rollout: String,
+    },
+    /// Let a rollout that is held go on.
+    Resume {
+        /// The rollout's id.
+        rollout: String,
+    },
+    /// Do again what a rollout did not bring about, only where it did not.
+    Retry(Retry),
 }
 
 /// Bring up or update the control plane and its regions.
@@ -117,6 +132,25 @@ pub struct Install {
     /// A run of ingest may take this long, in seconds.
     #[arg(long, hide = true)]
     pub ingest_timeout_s: Option<u16>,
+}
+
+/// What an operator allows for one retry.
+#[derive(Debug, Args)]
+pub struct Retry {
+    /// The rollout's id.
+    pub rollout: String,
+    /// A resource that a stuck rollback may leave as it is, by logical id; may be given several times.
+    #[arg(long, value_name = "LOGICAL_ID")]
+    pub skip: Vec<String>,
+    /// Change back what was changed outside of CloudFormation.
+    #[arg(long)]
+    pub accept_drift: bool,
+    /// Delete a stack by force if it resists.
+    #[arg(long)]
+    pub force: bool,
+    /// Return at once.
+    #[arg(long)]
+    pub no_follow: bool,
 }
 
 /// Zip a package folder, upload it and follow the rollout.

@@ -17,7 +17,7 @@ pub fn status(status: &str) -> console::StyledObject<&str> {
     match status {
         "succeeded" | "removed" | "accepted" => style(status).green(),
         "failed" | "rolled_back" | "refused" => style(status).red(),
-        "cancelled" | "superseded" | "skipped" => style(status).yellow(),
+        "cancelled" | "superseded" | "skipped" | "reverted" => style(status).yellow(),
         _ => style(status).cyan(),
     }
 }
@@ -67,6 +67,9 @@ pub fn deployment_line(deployment: &DeploymentView) -> String {
     } else if let Some(c) = deployment.changes {
         line.push_str(&format!(" (+{} ~{} !{} -{})", c.add, c.modify, c.replace, c.remove));
     }
+    if let Some(back) = &deployment.back {
+        line.push_str(&format!(", back: {}", status(&back.status)));
+    }
     line
 }
 
@@ -87,8 +90,17 @@ pub fn rollout(rollout: &RolloutView) {
     if let Some(by) = &rollout.cancelled_by {
         println!("called off by {by}");
     }
+    if let Some(by) = &rollout.paused_by {
+        println!("paused by {by}; go on with: flotilla resume {}", rollout.id);
+    }
     if let Some(by) = &rollout.superseded_by {
         println!("superseded by {by}");
+    }
+    if let Some(failed) = &rollout.retry_of {
+        println!("retry of {failed}");
+    }
+    if let Some(stable) = &rollout.reverts_to {
+        println!("reverts to {stable}");
     }
     let rows: Vec<Vec<String>> = rollout
         .deployments
@@ -104,11 +116,19 @@ pub fn rollout(rollout: &RolloutView) {
         })
         .collect();
     table(&rows);
-    for deployment in rollout.deployments.iter().filter(|d| d.cause.is_some()) {
+    let turns = rollout.deployments.iter().flat_map(|d| std::iter::once(d).chain(d.back.as_deref()));
+    for deployment in turns.filter(|d| d.cause.is_some() || !d.notes.is_empty()) {
         println!("{}", style(format!("{} {}", deployment.account, deployment.region)).bold());
         if let Some(found) = &deployment.cause {
             cause("  ", found);
         }
+        for note in &deployment.notes {
+            println!("  note: {note}");
+        }
+    }
+    let failed = matches!(rollout.status.as_str(), "failed" | "reverted" | "cancelled");
+    if failed && rollout.ended {
+        println!("do again what failed: flotilla retry {}", rollout.id);
     }
     if let Some(found) =
         rollout.cause.as_ref().filter(|_| rollout.deployments.iter().all(|d| d.cause.is_none()))

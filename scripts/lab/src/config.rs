@@ -18,6 +18,7 @@ pub fn for_service(account: &str, service: &str, stage: &str, regions: &[String]
         capabilities: vec!["CAPABILITY_NAMED_IAM".into()],
         parameters: Default::default(),
         tags: Default::default(),
+        ..ProfileConfig::default()
     };
     let service_doc = ServiceConfigDoc {
         rules: vec![rule("branch:main", stage, None), rule("pr:*", "pr-{ref}", Some(72))],

@@ -31,11 +31,12 @@ pub fn program() -> Result<PathBuf, LabError> {
 }
 
 impl Emulator {
-    /// Starts an emulator that checks signatures and permissions, and waits until it answers.
+    /// Starts an emulator that checks signatures and permissions, and waits until it answers. Its functions
+    /// call it at `functions_endpoint`, if that is not its own.
     ///
     /// # Errors
     /// When it does not start within 30 seconds; its log is part of the error.
-    pub async fn start(program: &Path) -> Result<Self, LabError> {
+    pub async fn start(program: &Path, functions_endpoint: Option<&str>) -> Result<Self, LabError> {
         let folder = tempfile::Builder::new()
             .prefix("flotilla-")
             .tempdir()
@@ -43,6 +44,7 @@ impl Emulator {
         let port = free_port()?;
         let log = File::create(folder.path().join("log")).doing("making the emulator's log")?;
         let errors = log.try_clone().doing("making the emulator's log")?;
+        let own_endpoint = format!("http://127.0.0.1:{port}");
         let mut command = Command::new(program);
         for name in [
             "AWS_ACCESS_KEY_ID",
@@ -55,7 +57,7 @@ impl Emulator {
             command.env_remove(name);
         }
         let process = command
-            .env("AWS_ENDPOINT_URL", format!("http://127.0.0.1:{port}"))
+            .env("AWS_ENDPOINT_URL", functions_endpoint.unwrap_or(&own_endpoint))
             .env("GATEWAY_PORT", port.to_string())
             .env("BIND_HOST", "127.0.0.1")
             .env("AUTH", "true")
@@ -101,13 +103,22 @@ impl Emulator {
         std::fs::read_to_string(self.folder.path().join("log")).unwrap_or_default()
     }
 
+    /// The id of its own process.
+    pub fn process(&self) -> u32 {
+        self.process.id()
+    }
+
     /// The ids of the functions' processes that it runs now.
     pub fn function_processes(&self) -> Vec<u32> {
-        let parent = self.process.id();
-        let Ok(entries) = std::fs::read_dir("/proc") else { return Vec::new() };
-        let ids = entries.flatten().filter_map(|entry| entry.file_name().to_str()?.parse::<u32>().ok());
-        ids.filter(|id| is_function_of(*id, parent)).collect()
+        function_processes(self.process.id())
     }
+}
+
+/// The ids of the functions' processes that the emulator with this process id runs now.
+pub fn function_processes(emulator: u32) -> Vec<u32> {
+    let Ok(entries) = std::fs::read_dir("/proc") else { return Vec::new() };
+    let ids = entries.flatten().filter_map(|entry| entry.file_name().to_str()?.parse::<u32>().ok());
+    ids.filter(|id| is_function_of(*id, emulator)).collect()
 }
 
 /// Whether a process is a `bootstrap` that `parent` started.

@@ -41,7 +41,19 @@ impl World {
     /// # Errors
     /// The first step that failed.
     pub async fn start(regions: &[&str], install_args: &[&str], quiet: bool) -> Result<Self, LabError> {
-        let emulator = Emulator::start(&program()?).await?;
+        Self::install(Emulator::start(&program()?, None).await?, regions, install_args, quiet).await
+    }
+
+    /// Installs Flotilla on an emulator.
+    ///
+    /// # Errors
+    /// The first step that failed.
+    pub async fn install(
+        emulator: Emulator,
+        regions: &[&str],
+        install_args: &[&str],
+        quiet: bool,
+    ) -> Result<Self, LabError> {
         let regions: Vec<String> = regions.iter().map(|region| (*region).to_owned()).collect();
         let list = regions.join(",");
         let binaries = binaries()?;

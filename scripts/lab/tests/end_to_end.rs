@@ -369,11 +369,3 @@ async fn the_command_does_what_it_says() {
         .unwrap();
     assert_eq!(after.status.code(), Some(0), "{}", text(&after));
 }
-
-#[tokio::test]
-async fn the_adapters_keep_the_port_contracts() {
-    let world = world("hello", "staging").await;
-    let table = aws_sdk_dynamodb::Client::new(&world.config("eu-central-1"));
-    let store = flotilla_aws::DynamoStateStore::new(table, "flotilla");
-    flotilla_sim::contract::state_store(&store, "contract").await;
-}

@@ -61,7 +61,8 @@ async fn remove_page(client: &Client, bucket: &str, owner: &str) -> Result<u64, 
     }
 }
 
-async fn abort_uploads(client: &Client, bucket: &str, owner: &str) -> Result<u64, PortError> {
+/// Aborts one page of unfinished uploads; answers how many there were, and whether those were all.
+async fn abort_uploads(client: &Client, bucket: &str, owner: &str) -> Result<(u64, bool), PortError> {
     let page = client.list_multipart_uploads().bucket(bucket).expected_bucket_owner(owner).send().await;
     let page = page.map_err(|e| classify("s3:ListMultipartUploads", e))?;
     for upload in page.uploads() {
@@ -70,7 +71,7 @@ async fn abort_uploads(client: &Client, bucket: &str, owner: &str) -> Result<u64
             request.key(upload.key().unwrap_or_default()).upload_id(upload.upload_id().unwrap_or_default());
         request.send().await.map_err(|e| classify("s3:AbortMultipartUpload", e))?;
     }
-    Ok(page.uploads().len() as u64)
+    Ok((page.uploads().len() as u64, page.is_truncated() != Some(true)))
 }
 
 #[async_trait]
@@ -86,8 +87,8 @@ impl Buckets for S3Buckets {
             };
             removed += now;
             if now == 0 {
-                removed += abort_uploads(&client, bucket, &owner).await?;
-                return Ok(Emptied { removed, done: true });
+                let (aborted, done) = abort_uploads(&client, bucket, &owner).await?;
+                return Ok(Emptied { removed: removed + aborted, done });
             }
         }
         Ok(Emptied { removed, done: false })

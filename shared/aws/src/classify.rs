@@ -86,6 +86,16 @@ fn kind(code: &str, message: &str, status: Option<u16>) -> ErrorKind {
     }
 }
 
+/// Whether an error says that there is no such stack. CloudFormation has no code for it.
+pub fn says_no_stack(error: &PortError) -> bool {
+    error.message.starts_with("ValidationError") && error.message.contains("does not exist")
+}
+
+/// Whether an error says that an operation of this token was begun before.
+pub fn says_begun(error: &PortError) -> bool {
+    error.message.starts_with("TokenAlreadyExists")
+}
+
 /// An error with its causes in one line.
 fn with_sources(error: &dyn std::error::Error) -> String {
     let mut text = error.to_string();

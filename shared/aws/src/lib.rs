@@ -4,6 +4,7 @@
 //! turns a port's call into AWS's and AWS's answer into the port's.
 
 mod buckets;
+mod change_set;
 mod classify;
 mod clock;
 mod functions;

@@ -1,7 +1,7 @@
 //! Messages as they stand in the queues.
 
 use aws_lambda_events::sqs::{BatchItemFailure, SqsBatchResponse};
-use flotilla_domain::{DeploymentId, ReleaseId, RolloutId, StackName, Target, Timestamp};
+use flotilla_domain::{DeploymentId, ReleaseId, RolloutId, StackName, Target, Timestamp, Turn};
 use flotilla_engine::ports::{ObjectRef, Subject, Work};
 use serde::{Deserialize, Serialize};
 
@@ -13,6 +13,8 @@ enum Message {
         rollout: String,
         #[serde(default, skip_serializing_if = "Option::is_none")]
         target: Option<String>,
+        #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+        back: bool,
     },
     Replicate {
         release: String,
@@ -22,6 +24,7 @@ enum Message {
     Intake {
         key: String,
         version_id: String,
+        uploaded_at: String,
     },
 }
 
@@ -44,18 +47,24 @@ fn unreadable(error: impl std::fmt::Display) -> Unreadable {
 /// Writes a message.
 pub fn encode(work: &Work) -> String {
     let message = match work {
-        Work::Tick(Subject::Rollout(id)) => Message::Tick { rollout: id.to_string(), target: None },
-        Work::Tick(Subject::Deployment(id)) => {
-            Message::Tick { rollout: id.rollout.to_string(), target: Some(id.target.to_string()) }
+        Work::Tick(Subject::Rollout(id)) => {
+            Message::Tick { rollout: id.to_string(), target: None, back: false }
         }
+        Work::Tick(Subject::Deployment(id)) => Message::Tick {
+            rollout: id.rollout.to_string(),
+            target: Some(id.target.to_string()),
+            back: id.turn == Turn::Back,
+        },
         Work::Replicate { release, rollout, target } => Message::Replicate {
             release: release.to_string(),
             rollout: rollout.to_string(),
             target: target.to_string(),
         },
-        Work::Intake { key, version_id } => {
-            Message::Intake { key: key.clone(), version_id: version_id.clone() }
-        }
+        Work::Intake { key, version_id, uploaded_at } => Message::Intake {
+            key: key.clone(),
+            version_id: version_id.clone(),
+            uploaded_at: uploaded_at.to_string(),
+        },
     };
     serde_json::to_string(&message).unwrap_or_default()
 }
@@ -68,16 +77,23 @@ pub fn decode(body: &str) -> Result<Work, Unreadable> {
     let rollout = |text: &str| RolloutId::parse(text).map_err(unreadable);
     let target = |text: &str| Target::parse(text).map_err(unreadable);
     Ok(match serde_json::from_str(body).map_err(unreadable)? {
-        Message::Tick { rollout: id, target: None } => Work::Tick(Subject::Rollout(rollout(&id)?)),
-        Message::Tick { rollout: id, target: Some(to) } => {
-            Work::Tick(Subject::Deployment(DeploymentId { rollout: rollout(&id)?, target: target(&to)? }))
+        Message::Tick { rollout: id, target: None, .. } => Work::Tick(Subject::Rollout(rollout(&id)?)),
+        Message::Tick { rollout: id, target: Some(to), back } => {
+            let turn = if back { Turn::Back } else { Turn::Forward };
+            Work::Tick(Subject::Deployment(DeploymentId {
+                rollout: rollout(&id)?,
+                target: target(&to)?,
+                turn,
+            }))
         }
         Message::Replicate { release, rollout: id, target: to } => Work::Replicate {
             release: ReleaseId::parse(&release).map_err(unreadable)?,
             rollout: rollout(&id)?,
             target: target(&to)?,
         },
-        Message::Intake { key, version_id } => Work::Intake { key, version_id },
+        Message::Intake { key, version_id, uploaded_at } => {
+            Work::Intake { key, version_id, uploaded_at: uploaded_at.parse().map_err(unreadable)? }
+        }
     })
 }
 
@@ -126,7 +142,7 @@ pub fn decode_tick(body: &str) -> Result<TickMessage, Unreadable> {
 pub struct IntakeObject {
     /// The object.
     pub object: ObjectRef,
-    /// When S3 says that it happened, to the second; the sweep does not say.
+    /// When S3 says that it happened, to the second.
     pub happened_at: Option<Timestamp>,
 }
 
@@ -163,8 +179,9 @@ struct S3Object {
 /// # Errors
 /// [`Unreadable`] with what is wrong.
 pub fn decode_intake(body: &str) -> Result<Vec<IntakeObject>, Unreadable> {
-    if let Ok(Work::Intake { key, version_id }) = decode(body) {
-        return Ok(vec![IntakeObject { object: ObjectRef { key, version_id }, happened_at: None }]);
+    if let Ok(Work::Intake { key, version_id, uploaded_at }) = decode(body) {
+        let object = ObjectRef { key, version_id };
+        return Ok(vec![IntakeObject { object, happened_at: Some(uploaded_at) }]);
     }
     let event: S3Event = serde_json::from_str(body).map_err(unreadable)?;
     if event.records.is_empty() && event.event.as_deref() != Some("s3:TestEvent") {
@@ -229,8 +246,10 @@ mod tests {
 
     #[test]
     fn every_message_reads_back() {
-        let deployment = DeploymentId { rollout: rollout(), target: target() };
+        let deployment = DeploymentId { rollout: rollout(), target: target(), turn: Turn::Forward };
+        let back = DeploymentId { turn: Turn::Back, ..deployment.clone() };
         for work in [
+            Work::Tick(Subject::Deployment(back)),
             Work::Tick(Subject::Rollout(rollout())),
             Work::Tick(Subject::Deployment(deployment)),
             Work::Replicate {
@@ -238,7 +257,11 @@ mod tests {
                 rollout: rollout(),
                 target: target(),
             },
-            Work::Intake { key: "incoming/a b".into(), version_id: "v".into() },
+            Work::Intake {
+                key: "incoming/a b".into(),
+                version_id: "v".into(),
+                uploaded_at: Timestamp::UNIX_EPOCH,
+            },
         ] {
             assert_eq!(decode(&encode(&work)).unwrap(), work);
         }

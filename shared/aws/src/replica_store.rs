@@ -79,8 +79,15 @@ impl ReplicaStore for S3ReplicaStore {
             .expected_bucket_owner(owner)
             .checksum_algorithm(ChecksumAlgorithm::Sha256)
             .send()
-            .await
-            .map_err(|e| classify("s3:CopyObject", e))?;
+            .await;
+        let copied = match copied.map_err(|e| classify("s3:CopyObject", e)) {
+            Ok(copied) => copied,
+            // A bucket that lets nobody overwrite, and another copy was quicker: what is there is looked at.
+            Err(error) if error.message.starts_with("PreconditionFailed") => {
+                return self.presence(place, &source.key).await;
+            }
+            Err(error) => return Err(error),
+        };
         let result = copied.copy_object_result();
         match result.and_then(|result| proof(result.checksum_sha256(), result.checksum_type())) {
             Some(digest) => Ok(Presence::Proven(digest)),

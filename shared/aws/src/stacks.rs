@@ -1,25 +1,29 @@
 //! CloudFormation.
 
-use crate::classify::classify;
+use crate::change_set::{count, reverted, said, status};
+use crate::classify::{classify, says_begun, says_no_stack};
 use crate::{Sessions, Settings};
 use async_trait::async_trait;
 use aws_sdk_cloudformation::Client;
 use aws_sdk_cloudformation::operation::describe_change_set::DescribeChangeSetOutput;
 use aws_sdk_cloudformation::types as cfn;
+use aws_smithy_types::retry::RetryConfig;
 use flotilla_domain::account::artifact_bucket;
 use flotilla_domain::cause::StackEvent;
-use flotilla_domain::deployment::ChangeSummary;
 use flotilla_domain::deployment::event::{StackOwner, StackSeen};
-use flotilla_domain::deployment::state::ChangeSetKind;
+use flotilla_domain::deployment::{ChangeSetKind, ChangeSummary, Effort};
 use flotilla_domain::package::{ASSETS_BUCKET_PARAMETER, template_key};
 use flotilla_domain::{Digest, StackName, Target};
 use flotilla_engine::ports::{
     ChangeSetRequest, ChangeSetSeen, ChangeSetStatus, ErrorKind, Executed, Place, PortError, StackEventPage,
-    StackResource, Stacks,
+    StackResource, Stacks, Validation,
 };
+use std::collections::BTreeSet;
 
 /// Pages of a change set's changes that are counted.
 const CHANGE_PAGES_MAX: usize = 5;
+/// Pages of what CloudFormation's validation says.
+const VALIDATION_PAGES_MAX: usize = 5;
 /// Pages of a stack's resources, a hundred each: CloudFormation's quota is 500 resources.
 const RESOURCE_PAGES_MAX: usize = 6;
 
@@ -36,8 +40,13 @@ impl CloudFormationStacks {
         Self { sessions, prefix: settings.prefix.clone() }
     }
 
+    /// A client that makes each call once. The engine comes again by itself, and only it knows how many
+    /// calls all workers together may make.
     async fn client(&self, place: &Place) -> Client {
-        Client::new(&self.sessions.config(place).await)
+        let config = self.sessions.config(place).await;
+        let once =
+            aws_sdk_cloudformation::config::Builder::from(&config).retry_config(RetryConfig::disabled());
+        Client::from_conf(once.build())
     }
 
     /// Where CloudFormation reads the template: the target's own bucket, in its own region.
@@ -45,6 +54,25 @@ impl CloudFormationStacks {
         let suffix = if target.region.partition() == "aws-cn" { "amazonaws.com.cn" } else { "amazonaws.com" };
         let bucket = artifact_bucket(&self.prefix, &target.account, &target.region);
         format!("https://s3.{}.{suffix}/{bucket}/{}", target.region, template_key(template))
+    }
+
+    /// What came of asking for an operation that begins in one status only: if the stack is no longer in it,
+    /// the operation was begun before.
+    async fn began(
+        &self,
+        place: &Place,
+        stack_id: &str,
+        status: &str,
+        sent: Result<(), PortError>,
+    ) -> Result<(), PortError> {
+        match sent {
+            Err(error) if says_begun(&error) => Ok(()),
+            Err(error) if error.message.starts_with("ValidationError") => {
+                let seen = self.describe(place, stack_id).await?;
+                if seen.is_some_and(|seen| seen.status == status) { Err(error) } else { Ok(()) }
+            }
+            other => other,
+        }
     }
 
     fn parameters(&self, target: &Target, request: &ChangeSetRequest) -> Vec<cfn::Parameter> {
@@ -57,54 +85,16 @@ impl CloudFormationStacks {
     }
 }
 
-/// Whether an error says that there is no such stack. CloudFormation has no code for it.
-fn says_no_stack(error: &PortError) -> bool {
-    error.message.starts_with("ValidationError") && error.message.contains("does not exist")
-}
-
-/// How a change set stands, from its two statuses and its reason.
-pub(crate) fn status(
-    status: Option<&cfn::ChangeSetStatus>,
-    execution: Option<&cfn::ExecutionStatus>,
-    reason: Option<&str>,
-) -> ChangeSetStatus {
-    use cfn::{ChangeSetStatus as S, ExecutionStatus as E};
-    /// The two texts by which CloudFormation says that nothing would change.
-    const EMPTY: [&str; 2] = ["didn't contain changes", "No updates are to be performed"];
-    match (status, execution) {
-        (Some(S::CreateComplete), Some(E::ExecuteInProgress)) => ChangeSetStatus::Executing,
-        (Some(S::CreatePending | S::CreateInProgress), _) => ChangeSetStatus::Pending,
-        (Some(S::Failed), _) => {
-            let reason = reason.unwrap_or("CloudFormation gave no reason");
-            if EMPTY.iter().any(|empty| reason.contains(empty)) {
-                ChangeSetStatus::Empty
-            } else {
-                ChangeSetStatus::Failed(reason.to_owned())
-            }
-        }
-        (Some(S::CreateComplete), Some(E::Available)) => ChangeSetStatus::Ready,
-        (Some(S::CreateComplete), Some(E::ExecuteComplete | E::ExecuteFailed)) => ChangeSetStatus::Executed,
-        _ => ChangeSetStatus::Obsolete,
-    }
+fn express() -> cfn::DeploymentConfig {
+    // What is left out may mean anything: rollback stays on.
+    let config = cfn::DeploymentConfig::builder().mode(cfn::DeploymentConfigMode::Express);
+    config.disable_rollback(false).build()
 }
 
 /// Whose a stack is, by its tags.
 fn owner(tags: &[cfn::Tag]) -> Option<StackOwner> {
     let tag = |key: &str| tags.iter().find(|tag| tag.key() == Some(key))?.value().map(str::to_owned);
     Some(StackOwner { service: tag("flotilla:service")?, stage: tag("flotilla:stage")? })
-}
-
-fn count(changes: &[cfn::Change], summary: &mut ChangeSummary) {
-    for change in changes.iter().filter_map(cfn::Change::resource_change) {
-        let replaced =
-            matches!(change.replacement(), Some(cfn::Replacement::True | cfn::Replacement::Conditional));
-        match change.action() {
-            Some(cfn::ChangeAction::Add | cfn::ChangeAction::Import) => summary.add += 1,
-            Some(cfn::ChangeAction::Remove) => summary.remove += 1,
-            _ if replaced => summary.replace += 1,
-            _ => summary.modify += 1,
-        }
-    }
 }
 
 #[async_trait]
@@ -149,11 +139,15 @@ impl Stacks for CloudFormationStacks {
             .set_capabilities(Some(capabilities))
             .role_arn(&place.access.service_role_arn)
             .include_nested_stacks(false)
+            .set_deployment_mode(request.revert_drift.then_some(cfn::DeploymentMode::RevertDrift))
+            .set_deployment_config(request.express.then(express))
             .send()
             .await;
         match sent.map_err(|e| classify("cloudformation:CreateChangeSet", e)) {
             Ok(_) => Ok(()),
+            // The same name was asked for before; the look that follows tells what became of it.
             Err(error) if error.message.starts_with("AlreadyExistsException") => Ok(()),
+            Err(error) if error.message.contains("mismatch with existing attribute ClientToken") => Ok(()),
             Err(error) => Err(error),
         }
     }
@@ -166,6 +160,7 @@ impl Stacks for CloudFormationStacks {
     ) -> Result<Option<ChangeSetSeen>, PortError> {
         let client = self.client(place).await;
         let mut changes = ChangeSummary::default();
+        let mut drifted = Vec::new();
         let (mut first, mut next): (Option<DescribeChangeSetOutput>, Option<String>) = (None, None);
         for _ in 0..CHANGE_PAGES_MAX {
             let request = client.describe_change_set().stack_name(stack.as_str()).change_set_name(name);
@@ -182,6 +177,7 @@ impl Stacks for CloudFormationStacks {
                 Err(error) => return Err(error),
             };
             count(page.changes(), &mut changes);
+            drifted.extend(reverted(page.changes()));
             next = page.next_token().map(str::to_owned);
             first.get_or_insert(page);
             if next.is_none() {
@@ -193,6 +189,9 @@ impl Stacks for CloudFormationStacks {
             stack_id: seen.stack_id().unwrap_or_default().to_owned(),
             status: status(seen.status(), seen.execution_status(), seen.status_reason()),
             changes,
+            reverted: drifted,
+            has_warnings: seen.status() == Some(&cfn::ChangeSetStatus::CreateComplete)
+                && seen.status_reason().is_some_and(|reason| reason.to_lowercase().contains("warning")),
         }))
     }
 
@@ -213,12 +212,16 @@ impl Stacks for CloudFormationStacks {
         let sent = request.client_request_token(token).disable_rollback(false).send().await;
         match sent.map_err(|e| classify("cloudformation:ExecuteChangeSet", e)) {
             Ok(_) => Ok(Executed::Started),
-            Err(error) if error.message.starts_with("TokenAlreadyExists") => Ok(Executed::Started),
+            Err(error) if says_begun(&error) => Ok(Executed::Started),
             Err(error) if error.message.starts_with("ChangeSetNotFound") => Ok(Executed::Stale),
             Err(error) if error.message.starts_with("InvalidChangeSetStatus") => {
                 let seen = self.describe_change_set(place, stack, change_set_id).await?;
                 Ok(match seen.map(|seen| seen.status) {
-                    Some(ChangeSetStatus::Executing | ChangeSetStatus::Executed) => Executed::Started,
+                    Some(
+                        ChangeSetStatus::Executing
+                        | ChangeSetStatus::Executed
+                        | ChangeSetStatus::ExecutionFailed,
+                    ) => Executed::Started,
                     _ => Executed::Stale,
                 })
             }
@@ -226,17 +229,125 @@ impl Stacks for CloudFormationStacks {
         }
     }
 
-    async fn delete(&self, place: &Place, stack_id: &str, token: &str) -> Result<(), PortError> {
+    async fn cancel_update(&self, place: &Place, stack_id: &str, token: &str) -> Result<bool, PortError> {
+        let request = self.client(place).await.cancel_update_stack().stack_name(stack_id);
+        let sent = request.client_request_token(token).send().await;
+        match sent.map_err(|e| classify("cloudformation:CancelUpdateStack", e)) {
+            Ok(_) => Ok(true),
+            Err(error) if says_begun(&error) => Ok(true),
+            // It has ended, is being rolled back already, or creates the stack.
+            Err(error) if error.message.starts_with("ValidationError") => Ok(false),
+            Err(error) => Err(error),
+        }
+    }
+
+    async fn continue_rollback(
+        &self,
+        place: &Place,
+        stack_id: &str,
+        token: &str,
+        skip: &BTreeSet<String>,
+    ) -> Result<(), PortError> {
+        let skip = (!skip.is_empty()).then(|| skip.iter().cloned().collect());
+        let request = self
+            .client(place)
+            .await
+            .continue_update_rollback()
+            .role_arn(&place.access.service_role_arn)
+            .stack_name(stack_id)
+            .set_resources_to_skip(skip)
+            .client_request_token(token);
+        let sent = request.send().await.map_err(|e| classify("cloudformation:ContinueUpdateRollback", e));
+        self.began(place, stack_id, "UPDATE_ROLLBACK_FAILED", sent.map(drop)).await
+    }
+
+    async fn roll_back(&self, place: &Place, stack_id: &str, token: &str) -> Result<(), PortError> {
+        let request = self
+            .client(place)
+            .await
+            .rollback_stack()
+            .role_arn(&place.access.service_role_arn)
+            .stack_name(stack_id)
+            .client_request_token(token);
+        let sent = request.send().await.map_err(|e| classify("cloudformation:RollbackStack", e));
+        self.began(place, stack_id, "UPDATE_FAILED", sent.map(drop)).await
+    }
+
+    async fn delete(
+        &self,
+        place: &Place,
+        stack_id: &str,
+        token: &str,
+        effort: &Effort,
+    ) -> Result<(), PortError> {
+        let retain = match effort {
+            Effort::Retain(names) => Some(names.clone()),
+            Effort::First | Effort::Again | Effort::Force => None,
+        };
+        let force = (*effort == Effort::Force).then_some(cfn::DeletionMode::ForceDeleteStack);
         let request = self
             .client(place)
             .await
             .delete_stack()
             .role_arn(&place.access.service_role_arn)
             .stack_name(stack_id)
+            .set_retain_resources(retain)
+            .set_deletion_mode(force)
             .client_request_token(token);
         match request.send().await.map_err(|e| classify("cloudformation:DeleteStack", e)) {
             Ok(_) => Ok(()),
-            Err(error) if error.message.starts_with("TokenAlreadyExists") || says_no_stack(&error) => Ok(()),
+            Err(error) if says_begun(&error) || says_no_stack(&error) => Ok(()),
+            Err(error) => Err(error),
+        }
+    }
+
+    async fn delete_change_set(&self, place: &Place, stack: &str, name: &str) -> Result<(), PortError> {
+        let request = self.client(place).await.delete_change_set().stack_name(stack).change_set_name(name);
+        match request.send().await.map_err(|e| classify("cloudformation:DeleteChangeSet", e)) {
+            Ok(_) => Ok(()),
+            Err(error) if error.message.starts_with("ChangeSetNotFound") || says_no_stack(&error) => Ok(()),
+            // It is being executed: then it is no leftover.
+            Err(error) if error.message.starts_with("InvalidChangeSetStatus") => Ok(()),
+            Err(error) => Err(error),
+        }
+    }
+
+    async fn has_change_sets(&self, place: &Place, stack_id: &str) -> Result<bool, PortError> {
+        let request = self.client(place).await.list_change_sets().stack_name(stack_id);
+        match request.send().await.map_err(|e| classify("cloudformation:ListChangeSets", e)) {
+            Ok(page) => Ok(!page.summaries().is_empty()),
+            Err(error) if says_no_stack(&error) => Ok(false),
+            Err(error) => Err(error),
+        }
+    }
+
+    async fn validations(
+        &self,
+        place: &Place,
+        stack: &StackName,
+        change_set_id: &str,
+    ) -> Result<Vec<Validation>, PortError> {
+        let client = self.client(place).await;
+        let (mut all, mut next) = (Vec::new(), None);
+        for _ in 0..VALIDATION_PAGES_MAX {
+            let request = client.describe_events().stack_name(stack.as_str()).change_set_name(change_set_id);
+            let page = request.set_next_token(next).send().await;
+            let page = page.map_err(|e| classify("cloudformation:DescribeEvents", e))?;
+            all.extend(page.operation_events().iter().filter_map(said));
+            next = page.next_token().map(str::to_owned);
+            if next.is_none() {
+                break;
+            }
+        }
+        Ok(all)
+    }
+
+    async fn importers(&self, place: &Place, export: &str) -> Result<Vec<String>, PortError> {
+        let sent = self.client(place).await.list_imports().export_name(export).send().await;
+        match sent.map_err(|e| classify("cloudformation:ListImports", e)) {
+            Ok(page) => Ok(page.imports().to_vec()),
+            // Nobody imports it any more.
+            Err(error) if error.message.starts_with("ValidationError") => Ok(Vec::new()),
             Err(error) => Err(error),
         }
     }
@@ -252,6 +363,7 @@ impl Stacks for CloudFormationStacks {
         let page = page.map_err(|e| classify("cloudformation:DescribeStackEvents", e))?;
         let events = page.stack_events().iter().map(|event| StackEvent {
             logical_id: event.logical_resource_id().unwrap_or_default().to_owned(),
+            physical_id: event.physical_resource_id().filter(|id| !id.is_empty()).map(str::to_owned),
             resource_type: event.resource_type().unwrap_or_default().to_owned(),
             status: event.resource_status().map_or_else(String::new, |status| status.as_str().to_owned()),
             reason: event.resource_status_reason().map(str::to_owned),
@@ -272,6 +384,7 @@ impl Stacks for CloudFormationStacks {
                 logical_id: resource.logical_resource_id().unwrap_or_default().to_owned(),
                 physical_id: resource.physical_resource_id().unwrap_or_default().to_owned(),
                 resource_type: resource.resource_type().unwrap_or_default().to_owned(),
+                status: resource.resource_status().map_or_else(String::new, |s| s.as_str().to_owned()),
             }));
             next = page.next_token().map(str::to_owned);
             if next.is_none() {
@@ -283,39 +396,5 @@ impl Stacks for CloudFormationStacks {
             OPERATION,
             "the stack has more resources than CloudFormation allows",
         ))
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use cfn::{ChangeSetStatus as S, ExecutionStatus as E};
-
-    #[test]
-    fn c15_c16_c17_nothing_to_change_is_told_from_a_refusal() {
-        let failed = |reason| status(Some(&S::Failed), Some(&E::Unavailable), Some(reason));
-        assert_eq!(
-            failed(
-                "The submitted information didn't contain changes. Submit different information to create a change set."
-            ),
-            ChangeSetStatus::Empty
-        );
-        assert_eq!(failed("No updates are to be performed."), ChangeSetStatus::Empty);
-        assert_eq!(
-            failed("Parameter X must have values"),
-            ChangeSetStatus::Failed("Parameter X must have values".into())
-        );
-    }
-
-    #[test]
-    fn c20_a_change_set_that_cannot_be_executed_is_obsolete() {
-        assert_eq!(status(Some(&S::CreateComplete), Some(&E::Available), None), ChangeSetStatus::Ready);
-        assert_eq!(
-            status(Some(&S::CreateComplete), Some(&E::ExecuteComplete), None),
-            ChangeSetStatus::Executed
-        );
-        assert_eq!(status(Some(&S::CreateInProgress), Some(&E::Unavailable), None), ChangeSetStatus::Pending);
-        assert_eq!(status(Some(&S::CreateComplete), Some(&E::Obsolete), None), ChangeSetStatus::Obsolete);
-        assert_eq!(status(Some(&S::DeleteComplete), None, None), ChangeSetStatus::Obsolete);
     }
 }

@@ -10,11 +10,13 @@ use aws_sdk_dynamodb::error::SdkError;
 use aws_sdk_dynamodb::operation::put_item::PutItemError;
 use aws_sdk_dynamodb::operation::transact_write_items::TransactWriteItemsError;
 use aws_sdk_dynamodb::types::{
-    AttributeValue, KeysAndAttributes, Put, ReturnValuesOnConditionCheckFailure, TransactWriteItem,
+    AttributeValue, ConditionCheck, KeysAndAttributes, Put, ReturnValuesOnConditionCheckFailure,
+    TransactWriteItem,
 };
 use flotilla_domain::Timestamp;
 use flotilla_engine::ports::{
-    ErrorKind, Expect, Item, ItemPage, Key, PortError, Query, StateStore, Write, WriteError, due_shard,
+    Change, DueKey, ErrorKind, Expect, Item, ItemPage, Key, PortError, Query, StateStore, Write, WriteError,
+    due_shard,
 };
 use std::collections::HashMap;
 
@@ -38,9 +40,9 @@ impl DynamoStateStore {
         Self { client, table: table.into() }
     }
 
-    async fn put(&self, write: Write) -> Result<(), WriteError> {
-        let attributes = to_attributes(write.item)?;
-        let condition = Condition::of(&write.expect);
+    async fn put(&self, item: Item, expect: &Expect) -> Result<(), WriteError> {
+        let attributes = to_attributes(item)?;
+        let condition = Condition::of(expect);
         let sent = self
             .client
             .put_item()
@@ -77,15 +79,29 @@ impl DynamoStateStore {
         let mut items = Vec::with_capacity(writes.len());
         for write in writes {
             let condition = Condition::of(&write.expect);
-            let put = Put::builder()
-                .table_name(&self.table)
-                .set_item(Some(to_attributes(write.item)?))
-                .set_condition_expression(condition.expression)
-                .set_expression_attribute_names(condition.names)
-                .set_expression_attribute_values(condition.values)
-                .build()
-                .map_err(|e| permanent(e.to_string()))?;
-            items.push(TransactWriteItem::builder().put(put).build());
+            let part = match write.change {
+                Change::Put(item) => {
+                    let put = Put::builder()
+                        .table_name(&self.table)
+                        .set_item(Some(to_attributes(item)?))
+                        .set_condition_expression(condition.expression)
+                        .set_expression_attribute_names(condition.names)
+                        .set_expression_attribute_values(condition.values)
+                        .build();
+                    TransactWriteItem::builder().put(put.map_err(|e| permanent(e.to_string()))?)
+                }
+                Change::Check(key) => {
+                    let check = ConditionCheck::builder()
+                        .table_name(&self.table)
+                        .set_key(Some(key_attributes(&key)))
+                        .set_condition_expression(condition.expression)
+                        .set_expression_attribute_names(condition.names)
+                        .set_expression_attribute_values(condition.values)
+                        .build();
+                    TransactWriteItem::builder().condition_check(check.map_err(|e| permanent(e.to_string()))?)
+                }
+            };
+            items.push(part.build());
         }
         // The SDK adds a client request token: sending it again after a lost reply is no conflict.
         let sent = self.client.transact_write_items().set_transact_items(Some(items)).send().await;
@@ -190,14 +206,17 @@ impl StateStore for DynamoStateStore {
     }
 
     async fn write(&self, mut writes: Vec<Write>) -> Result<(), WriteError> {
-        match writes.len() {
-            0 => Ok(()),
-            1 => self.put(writes.remove(0)).await,
+        match &writes[..] {
+            [] => Ok(()),
+            [Write { change: Change::Put(_), .. }] => match writes.pop() {
+                Some(Write { change: Change::Put(item), expect }) => self.put(item, &expect).await,
+                _ => Ok(()),
+            },
             _ => self.transact(writes).await,
         }
     }
 
-    async fn due(&self, shard: u8, until: Timestamp, limit: usize) -> Result<Vec<Key>, PortError> {
+    async fn due(&self, shard: u8, until: Timestamp, limit: usize) -> Result<Vec<DueKey>, PortError> {
         let found = self
             .client
             .query()
@@ -210,8 +229,16 @@ impl StateStore for DynamoStateStore {
             .send()
             .await
             .map_err(|e| classify("dynamodb:Query", e))?;
-        found.items.unwrap_or_default().iter().map(read_key).collect()
+        found.items.unwrap_or_default().iter().map(read_due).collect()
     }
+}
+
+/// Reads an item of the index of due items.
+fn read_due(attributes: &Attributes) -> Result<DueKey, PortError> {
+    let due_at = attributes.get("due_at").and_then(|value| value.as_n().ok());
+    let due_at = due_at.and_then(|ms| ms.parse().ok()).and_then(|ms| Timestamp::from_millisecond(ms).ok());
+    let due_at = due_at.ok_or_else(|| unreadable("an item of the index has no time"))?;
+    Ok(DueKey { due_at, key: read_key(attributes)? })
 }
 
 /// A write's condition in DynamoDB's words.

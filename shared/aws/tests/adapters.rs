@@ -2,8 +2,11 @@
 
 #![allow(clippy::unwrap_used, reason = "a test ends where something is not as it should be")]
 
+use aws_sdk_dynamodb::error::ErrorMetadata;
+use aws_sdk_dynamodb::operation::get_item::GetItemOutput;
 use aws_sdk_dynamodb::operation::put_item::{PutItemError, PutItemOutput};
-use aws_sdk_dynamodb::operation::transact_write_items::TransactWriteItemsError;
+use aws_sdk_dynamodb::operation::query::QueryOutput;
+use aws_sdk_dynamodb::operation::transact_write_items::{TransactWriteItemsError, TransactWriteItemsOutput};
 use aws_sdk_dynamodb::types::error::{ConditionalCheckFailedException, TransactionCanceledException};
 use aws_sdk_dynamodb::types::{AttributeValue, CancellationReason};
 use aws_sdk_s3::operation::get_object::GetObjectOutput;
@@ -15,8 +18,8 @@ use aws_smithy_mocks::{RuleMode, mock, mock_client};
 use flotilla_aws::{DynamoStateStore, S3PackageStore, Settings, SqsWorkQueue};
 use flotilla_domain::{Digest, RolloutId, Timestamp};
 use flotilla_engine::ports::{
-    ErrorKind, Expect, Item, Key, ObjectRef, PackageStore, StateStore, Subject, Work, WorkQueue, Write,
-    WriteError,
+    DueKey, ErrorKind, Expect, Item, Key, ObjectRef, PackageStore, Query, StateStore, Subject, Work,
+    WorkQueue, Write, WriteError,
 };
 use serde_json::json;
 
@@ -37,10 +40,8 @@ fn settings() -> Settings {
 
 fn write(expect: Expect) -> Write {
     let body = json!({"text": "x"}).as_object().cloned().unwrap();
-    Write {
-        item: Item { key: Key::new("pk", "sk"), version: 2, due_at: None, expires_at: None, body },
-        expect,
-    }
+    let item = Item { key: Key::new("pk", "sk"), version: 2, due_at: None, expires_at: None, body };
+    Write::put(item, expect)
 }
 
 fn attributes() -> std::collections::HashMap<String, AttributeValue> {
@@ -68,7 +69,7 @@ async fn q10_an_own_write_whose_reply_was_lost_is_recognised() {
 }
 
 #[tokio::test]
-async fn a_put_carries_its_condition() {
+async fn q01_a_put_carries_its_condition() {
     let rule = mock!(aws_sdk_dynamodb::Client::put_item)
         .match_requests(|r| {
             r.condition_expression() == Some("#lock = :lock") && r.table_name() == Some("flotilla")
@@ -80,6 +81,73 @@ async fn a_put_carries_its_condition() {
         Ok(())
     );
     assert_eq!(rule.num_calls(), 1);
+}
+
+#[tokio::test]
+async fn a_transaction_may_hang_on_an_item_that_it_does_not_write() {
+    let rule = mock!(aws_sdk_dynamodb::Client::transact_write_items)
+        .match_requests(|r| {
+            let [put, check] = r.transact_items() else { return false };
+            let (Some(put), Some(check)) = (put.put(), check.condition_check()) else { return false };
+            put.condition_expression() == Some("attribute_not_exists(pk)")
+                && check.condition_expression() == "#lock = :lock"
+                && check.key().len() == 2
+                && check.key().get("sk") == Some(&AttributeValue::S("other".into()))
+                && [put.table_name(), check.table_name()] == ["flotilla"; 2]
+        })
+        .then_output(|| TransactWriteItemsOutput::builder().build());
+    let client = mock_client!(aws_sdk_dynamodb, [&rule]);
+    let writes = vec![write(Expect::Absent), Write::check(Key::new("pk", "other"), Expect::Version(7))];
+    assert_eq!(DynamoStateStore::new(client, "flotilla").write(writes).await, Ok(()));
+    assert_eq!(rule.num_calls(), 1);
+}
+
+#[tokio::test]
+async fn q12_q13_what_decides_is_read_consistently_and_only_the_index_is_not() {
+    let read = mock!(aws_sdk_dynamodb::Client::get_item)
+        .match_requests(|r| r.consistent_read() == Some(true))
+        .then_output(|| {
+            // Past its TTL, but still there: it is handed out with its time, which the reader compares.
+            let mut item = attributes();
+            item.insert("expires".into(), AttributeValue::N("1".into()));
+            GetItemOutput::builder().set_item(Some(item)).build()
+        });
+    let query = mock!(aws_sdk_dynamodb::Client::query)
+        .match_requests(|r| r.index_name().is_none() && r.consistent_read() == Some(true))
+        .then_output(|| QueryOutput::builder().items(attributes()).build());
+    let due = mock!(aws_sdk_dynamodb::Client::query)
+        .match_requests(|r| r.index_name() == Some("due"))
+        .then_output(|| {
+            let mut key = attributes();
+            key.insert("due_at".into(), AttributeValue::N("1000".into()));
+            QueryOutput::builder().items(key).build()
+        });
+    let client = mock_client!(aws_sdk_dynamodb, RuleMode::MatchAny, [&read, &query, &due]);
+    let store = DynamoStateStore::new(client, "flotilla");
+    let item = store.get(&[Key::new("pk", "sk")]).await.unwrap().remove(0).unwrap();
+    assert_eq!((item.version, item.expires_at), (2, Some(Timestamp::from_second(1).unwrap())));
+    let all = Query { pk: "pk".into(), prefix: String::new(), after: None, newest_first: false, limit: 1 };
+    assert_eq!(store.query(all).await.unwrap().items.len(), 1);
+    // The index answers keys only: there is nothing in it to decide by.
+    let due_at = Timestamp::from_second(1).unwrap();
+    assert_eq!(store.due(0, due_at, 9).await.unwrap(), [DueKey { due_at, key: Key::new("pk", "sk") }]);
+    assert_eq!((read.num_calls(), query.num_calls(), due.num_calls()), (1, 1, 1));
+}
+
+#[tokio::test]
+async fn q11_an_item_that_is_too_large_fails_for_good_and_says_so() {
+    let rule = mock!(aws_sdk_dynamodb::Client::put_item).then_error(|| {
+        let text = "Item size has exceeded the maximum allowed size";
+        PutItemError::generic(ErrorMetadata::builder().code("ValidationException").message(text).build())
+    });
+    let client = mock_client!(aws_sdk_dynamodb, [&rule]);
+    match DynamoStateStore::new(client, "flotilla").write(vec![write(Expect::Absent)]).await {
+        Err(WriteError::Port(error)) => {
+            assert_eq!(error.kind, ErrorKind::Permanent);
+            assert!(error.message.contains("Item size has exceeded"), "{error}");
+        }
+        other => panic!("{other:?}"),
+    }
 }
 
 async fn cancelled(codes: &'static [&'static str]) -> Result<(), WriteError> {
@@ -174,7 +242,7 @@ async fn s06_s10_an_object_is_held_only_if_s3_proves_its_digest() {
 }
 
 #[tokio::test]
-async fn messages_go_to_their_queues_in_batches_and_a_failed_entry_is_an_error() {
+async fn q08_messages_go_in_batches_with_a_delay_that_sqs_takes_and_a_failed_entry_is_an_error() {
     let tick = || Work::Tick(Subject::Rollout(RolloutId::derive(Timestamp::UNIX_EPOCH, &["r"])));
     let ok = mock!(aws_sdk_sqs::Client::send_message_batch)
         .match_requests(|r| {
@@ -190,7 +258,7 @@ async fn messages_go_to_their_queues_in_batches_and_a_failed_entry_is_an_error()
                 .unwrap()
         });
     let client = mock_client!(aws_sdk_sqs, RuleMode::MatchAny, [&ok]);
-    // q08: a longer delay is cut to what SQS takes.
+    // A longer delay is cut: whoever wakes too early waits again.
     SqsWorkQueue::new(client, &settings()).send((0..23).map(|_| (tick(), 5_000)).collect()).await.unwrap();
     assert_eq!(ok.num_calls(), 3);
 

@@ -43,8 +43,37 @@ pub struct RuleConfig {
     pub ttl_h: Option<u32>,
 }
 
-/// A profile: where and how a kind of stage is deployed.
+/// A wave: its regions, alone or with what must hold before the next one.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(untagged)]
+pub enum WaveConfig {
+    /// Only its regions.
+    Regions(Vec<String>),
+    /// With more about it.
+    Wave(WaveTable),
+}
+
+/// A wave with what must hold before the next one.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct WaveTable {
+    /// Its regions, in the order in which they are begun.
+    #[schema(example = json!(["eu-central-1", "us-east-1"]))]
+    pub regions: Vec<String>,
+    /// Most of them at a time.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub max_concurrent: Option<usize>,
+    /// How many of them may fail without stopping the rollout.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub tolerate_failures: Option<usize>,
+    /// How long it is left alone before the next one begins, such as `10m`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schema(example = "10m")]
+    pub bake: Option<String>,
+}
+
+/// A profile: where and how a kind of stage is deployed.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct ProfileConfig {
     /// The account of its targets: 12 digits.
@@ -54,9 +83,39 @@ pub struct ProfileConfig {
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schema(example = json!(["eu-central-1", "us-east-1"]))]
     pub regions: Vec<String>,
-    /// Its regions in waves: a wave begins when the one before it has succeeded.
+    /// Its regions in waves: a wave begins when the one before it has ended, with no more failures than it
+    /// tolerates, and has baked.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub waves: Vec<Vec<String>>,
+    pub waves: Vec<WaveConfig>,
+    /// For waves that do not say it themselves: most regions at a time; all if it is left out.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub max_concurrent: Option<usize>,
+    /// For waves that do not say it themselves: how many regions may fail without stopping the rollout.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub tolerate_failures: Option<usize>,
+    /// For waves that do not say it themselves: how long a wave is left alone, such as `10m` or `1h 30m`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub bake: Option<String>,
+    /// What becomes of the regions that a failed rollout has changed: `halt` (the default) leaves them,
+    /// `revert` brings them back to the stage's last stable release.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub on_failure: Option<String>,
+    /// Whether a stack whose first creation failed is deleted and made anew; true if it is left out.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub recreate_failed: Option<bool>,
+    /// Whether a preview's stack that resists its deletion is deleted by force; true if it is left out.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub force_delete: Option<bool>,
+    /// Whether previews are deployed in CloudFormation's EXPRESS mode; false if it is left out.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub express: Option<bool>,
+    /// What is done about properties changed outside of CloudFormation: `ignore` (the default), `revert`, or
+    /// `refuse` until an operator says otherwise.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub drift: Option<String>,
+    /// What is done about warnings of CloudFormation's validation: `proceed` (the default) or `refuse`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub validation_warnings: Option<String>,
     /// The capabilities it grants to templates.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schema(example = json!(["CAPABILITY_NAMED_IAM"]))]

@@ -8,6 +8,6 @@ pub mod config;
 pub mod problem;
 pub mod views;
 
-pub use config::{AccountConfig, ProfileConfig, RuleConfig, ServiceConfigDoc};
+pub use config::{AccountConfig, ProfileConfig, RuleConfig, ServiceConfigDoc, WaveConfig, WaveTable};
 pub use problem::Problem;
 pub use views::*;

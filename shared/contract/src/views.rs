@@ -2,7 +2,7 @@
 
 use crate::config::{ProfileConfig, ServiceConfigDoc};
 use serde::{Deserialize, Serialize};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use utoipa::ToSchema;
 
 /// One page of a list.
@@ -175,6 +175,15 @@ pub struct RolloutView {
     /// Who called it off.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub cancelled_by: Option<String>,
+    /// Who paused it, while it is paused.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub paused_by: Option<String>,
+    /// The rollout whose failed targets it does again.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub retry_of: Option<String>,
+    /// The release that it brings back, if it reverts or reverted.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub reverts_to: Option<String>,
     /// The rollout that took its place.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub superseded_by: Option<String>,
@@ -211,6 +220,9 @@ pub struct DeploymentView {
     /// Why it ended badly.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub cause: Option<CauseView>,
+    /// What an operator should know although it is no failure: resources left behind, drift, warnings.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub notes: Vec<String>,
     /// The SHA-256 of each function's code, in hex: what the package holds and, once the deployment has
     /// succeeded, what Lambda says it runs.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
@@ -218,6 +230,10 @@ pub struct DeploymentView {
     /// When it entered its state.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub entered_at: Option<String>,
+    /// The way back to the stage's last stable release, if the rollout failed and reverts.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schema(no_recursion)]
+    pub back: Option<Box<DeploymentView>>,
 }
 
 /// What a change set changes, in numbers of resources.
@@ -286,6 +302,30 @@ pub struct StartRollout {
     pub release: String,
     /// The stage; one that a rule names, or that exists.
     pub stage: String,
+}
+
+/// How a rollout is called off.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct CancelRollout {
+    /// Stop updates that run, so that CloudFormation rolls them back; else they are finished.
+    #[serde(default)]
+    pub stop_running: bool,
+}
+
+/// What an operator allows for one retry, beyond what the profile does.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct RetryRollout {
+    /// Resources that a stuck rollback may leave as they are, by logical id.
+    #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
+    pub skip: BTreeSet<String>,
+    /// What was changed outside of CloudFormation may be changed back.
+    #[serde(default)]
+    pub accept_drift: bool,
+    /// A stack that resists its deletion may be deleted by force.
+    #[serde(default)]
+    pub force: bool,
 }
 
 /// Whether the API works.

@@ -127,6 +127,22 @@ codes! {
     DeleteFailed = 520, "the stack could not be deleted";
     /// The stack's tags name another service or stage.
     StackForeign = 521, "the stack belongs to another service";
+    /// The stack has termination protection, which Flotilla never switches off.
+    TerminationProtected = 522, "the stack is protected from deletion";
+    /// Another stack imports what this one exports.
+    ExportInUse = 523, "another stack uses an export of this one";
+    /// The lease of the stack passed to another deployment.
+    LeaseLost = 524, "another deployment took the stack over";
+    /// An operator stopped the running update.
+    Stopped = 525, "the update was stopped";
+    /// The change set would change back what was changed outside of CloudFormation.
+    DriftFound = 526, "the stack was changed outside of CloudFormation";
+    /// CloudFormation's early validation, or a hook, refused the change set.
+    ValidationFailed = 527, "CloudFormation's validation failed";
+    /// CloudFormation's validation warns, and the profile refuses warnings.
+    ValidationWarned = 528, "CloudFormation's validation warns";
+    /// The stage has no stable release to go back to.
+    NothingToRevertTo = 529, "there is no release to go back to";
 }
 
 impl fmt::Display for Code {

@@ -92,6 +92,15 @@ impl RolloutId {
     }
 }
 
+/// Which way a rollout goes at a target.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Turn {
+    /// To what the rollout brings.
+    Forward,
+    /// Back to the stage's last stable release, because the rollout failed and reverts.
+    Back,
+}
+
 /// One target's part in one rollout.
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct DeploymentId {
@@ -99,11 +108,29 @@ pub struct DeploymentId {
     pub rollout: RolloutId,
     /// Where it deploys to.
     pub target: Target,
+    /// Forward, or back.
+    pub turn: Turn,
 }
+
+/// What the id of a deployment that goes back ends with.
+const BACK: &str = "/back";
 
 impl fmt::Display for DeploymentId {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}/{}", self.rollout, self.target)
+        let back = if self.turn == Turn::Back { BACK } else { "" };
+        write!(f, "{}/{}{back}", self.rollout, self.target)
+    }
+}
+
+impl DeploymentId {
+    /// Reads `rlo_…/<account>/<region>`, with `/back` behind it for one that goes back.
+    pub fn parse(text: &str) -> Option<Self> {
+        let (text, turn) = match text.strip_suffix(BACK) {
+            Some(text) => (text, Turn::Back),
+            None => (text, Turn::Forward),
+        };
+        let (rollout, target) = text.split_once('/')?;
+        Some(Self { rollout: RolloutId::parse(rollout).ok()?, target: Target::parse(target).ok()?, turn })
     }
 }
 
@@ -131,6 +158,18 @@ mod tests {
     fn a_rollouts_id_remembers_its_time() {
         let at = jiff::Timestamp::from_millisecond(1_800_000_000_123).unwrap();
         assert_eq!(RolloutId::derive(at, &["r"]).time(), at);
+    }
+
+    #[test]
+    fn a_deployments_id_reads_back_in_both_turns() {
+        let rollout = RolloutId::derive(jiff::Timestamp::UNIX_EPOCH, &["r"]);
+        for turn in [Turn::Forward, Turn::Back] {
+            let id = DeploymentId { rollout, target: Target::parse("111122223333/eu-west-1").unwrap(), turn };
+            assert_eq!(DeploymentId::parse(&id.to_string()), Some(id));
+        }
+        for text in ["", "/", "rlo_x/111122223333/eu-west-1", "111122223333/eu-west-1/back"] {
+            assert_eq!(DeploymentId::parse(text), None, "{text}");
+        }
     }
 
     #[test]

@@ -9,6 +9,7 @@
 //! [`rollout`] → [`deployment`], with the small words ([`names`], [`ids`], [`digest`]) underneath.
 
 pub mod account;
+pub mod call_budget;
 pub mod cause;
 pub mod code;
 pub mod deployment;
@@ -32,7 +33,7 @@ pub use cause::Cause;
 pub use code::{Code, Refusal};
 pub use digest::Digest;
 pub use git_ref::GitRef;
-pub use ids::{DeploymentId, ReleaseId, RolloutId, UploadId};
+pub use ids::{DeploymentId, ReleaseId, RolloutId, Turn, UploadId};
 pub use jiff::{SignedDuration, Timestamp};
 pub use names::{AccountId, ProfileName, Region, ServiceName, StackName, StageName};
 pub use target::Target;

@@ -1,7 +1,22 @@
 //! Where and how a kind of stage is deployed.
 
+use crate::deployment::StackPolicy;
 use crate::names::{AccountId, ProfileName, Region};
+use crate::rollout::OnFailure;
 use std::collections::{BTreeMap, BTreeSet};
+
+/// Regions that may proceed together.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ProfileWave {
+    /// The regions, in the order in which they are begun.
+    pub regions: Vec<Region>,
+    /// Most of them at a time.
+    pub max_concurrent: usize,
+    /// How many of them may fail without stopping the rollout.
+    pub tolerate_failures: usize,
+    /// How long the wave is left alone before the next one begins, in seconds.
+    pub bake_s: u32,
+}
 
 /// A profile: account, regions in waves, and what every stack gets.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -10,9 +25,14 @@ pub struct Profile {
     pub name: ProfileName,
     /// The account of all its targets.
     pub account: AccountId,
-    /// Its regions; those of one wave proceed together, and a wave begins when the one before it has
-    /// succeeded.
-    pub waves: Vec<Vec<Region>>,
+    /// Its regions in waves; a wave begins when the one before it has ended, with no more failures than it
+    /// tolerates, and has baked.
+    pub waves: Vec<ProfileWave>,
+    /// What becomes of the targets that a failed rollout has changed.
+    pub on_failure: OnFailure,
+    /// What may be done to a stack beyond updating it. What only previews may have done to them is left out
+    /// for stages that stay, see [`Profile::policy`].
+    pub policy: StackPolicy,
     /// The capabilities it grants to templates, by CloudFormation's names.
     pub capabilities: BTreeSet<String>,
     /// Values for the templates' parameters. A parameter that a template does not declare is not passed.
@@ -22,6 +42,18 @@ pub struct Profile {
 }
 
 impl Profile {
+    /// Longest bake of a wave, in seconds: a week.
+    pub const BAKE_S_MAX: u32 = 7 * 24 * 3_600;
+
+    /// What may be done to a stack of a stage. Force and haste are for previews, which nobody misses.
+    pub fn policy(&self, preview: bool) -> StackPolicy {
+        StackPolicy {
+            force_delete: preview && self.policy.force_delete,
+            express: preview && self.policy.express,
+            ..self.policy.clone()
+        }
+    }
+
     /// Most waves, and most regions in all.
     pub const REGIONS_MAX: usize = 40;
     /// CloudFormation's quota of parameters in a template.

@@ -5,8 +5,9 @@ use crate::digest::Digest;
 use crate::git_ref::GitRef;
 use crate::ids::{ReleaseId, RolloutId, UploadId};
 use crate::names::ServiceName;
-use crate::package::Package;
+use crate::package::{FunctionCode, Package};
 use jiff::Timestamp;
+use std::collections::BTreeSet;
 
 /// The object version that an upload is: pinned on first sight and read by its version from then on.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -87,4 +88,32 @@ pub struct Upload {
     pub verdict: Verdict,
     /// When that was decided.
     pub decided_at: Timestamp,
+}
+
+/// What a deployment needs to know of a release: fixed when the rollout is planned.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ReleaseRef {
+    /// The release.
+    pub release: ReleaseId,
+    /// Its package.
+    pub package: Digest,
+    /// The template: `templates/<digest>.json` in the target's bucket.
+    pub template: Digest,
+    /// The functions whose code is read back in the end.
+    pub functions: Vec<FunctionCode>,
+    /// The parameters that the template declares; values of others are not passed.
+    pub parameters: BTreeSet<String>,
+}
+
+impl Release {
+    /// The release as deployments need it.
+    pub fn to_ref(&self) -> ReleaseRef {
+        ReleaseRef {
+            release: self.id,
+            package: self.package.digest,
+            template: self.package.template,
+            functions: self.package.functions.clone(),
+            parameters: self.package.parameters.keys().cloned().collect(),
+        }
+    }
 }

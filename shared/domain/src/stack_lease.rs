@@ -1,21 +1,27 @@
 //! One stack has one owner at a time.
 
 use crate::ids::DeploymentId;
-use jiff::Timestamp;
 
 /// The right of one deployment to change one stack. It is taken in the same transaction as the
-/// deployment's first step and given back in the same transaction as its last.
+/// deployment's first step and given back in the same transaction as its last; every step between them is
+/// saved only while the lease still has the number that was taken.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct StackLease {
+    /// Grows each time the lease is taken or given back; 0 for a stack that never had one.
+    pub number: u64,
     /// The deployment that holds the lease, or none.
     pub holder: Option<DeploymentId>,
-    /// Since when.
-    pub since: Timestamp,
+    /// How long the stack's last operation took, in seconds.
+    pub took_s: Option<u32>,
 }
 
 impl StackLease {
-    /// Whether a deployment may take the lease: it is free, or already its own.
-    pub fn is_open_to(&self, deployment: &DeploymentId) -> bool {
-        self.holder.as_ref().is_none_or(|holder| holder == deployment)
+    /// The lease of a stack that never had one.
+    pub const NONE: Self = Self { number: 0, holder: None, took_s: None };
+
+    /// Whether another deployment holds it. One that finds itself the holder has taken it in a step whose
+    /// reply was lost.
+    pub fn is_held_from(&self, deployment: &DeploymentId) -> bool {
+        self.holder.as_ref().is_some_and(|holder| holder != deployment)
     }
 }

@@ -17,27 +17,16 @@ pub enum Standing {
     NeverStable,
     /// It is deleted.
     Gone,
+    /// An update failed without a rollback: `RollbackStack` brings the last stable state back.
+    UpdateFailed,
     /// A rollback of an update failed: `ContinueUpdateRollback` or a deletion is needed.
     RollbackFailed,
+    /// The rollback of an import failed; who began the import has to end it.
+    ImportFailed,
     /// A deletion failed.
     DeleteFailed,
     /// A status this version does not know.
     Unknown,
-}
-
-/// How the operation that a stack's status speaks of ended.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum End {
-    /// It is still running.
-    Running,
-    /// It did what was asked for.
-    Completed,
-    /// It failed and what was there before is there again (or nothing, after a first creation).
-    RolledBack,
-    /// It failed and an operator is needed.
-    Stuck,
-    /// The stack was deleted.
-    Deleted,
 }
 
 /// Reads a stack's status.
@@ -48,9 +37,7 @@ pub fn standing(status: &str) -> Standing {
         | "UPDATE_COMPLETE"
         | "UPDATE_ROLLBACK_COMPLETE"
         | "IMPORT_COMPLETE"
-        | "IMPORT_ROLLBACK_COMPLETE"
-        // Updates with rollback disabled end here; CloudFormation takes a new update from here.
-        | "UPDATE_FAILED" => Standing::Stable,
+        | "IMPORT_ROLLBACK_COMPLETE" => Standing::Stable,
         "CREATE_IN_PROGRESS"
         | "UPDATE_IN_PROGRESS"
         | "UPDATE_COMPLETE_CLEANUP_IN_PROGRESS"
@@ -61,27 +48,14 @@ pub fn standing(status: &str) -> Standing {
         | "IMPORT_IN_PROGRESS"
         | "IMPORT_ROLLBACK_IN_PROGRESS" => Standing::Busy,
         "CREATE_FAILED" | "ROLLBACK_COMPLETE" | "ROLLBACK_FAILED" => Standing::NeverStable,
-        "UPDATE_ROLLBACK_FAILED" | "IMPORT_ROLLBACK_FAILED" => Standing::RollbackFailed,
+        // "To update the stack from this state, please use the disable-rollback parameter […]. To rollback to
+        // the last known good state, use the rollback-stack API": an ordinary update is refused.
+        "UPDATE_FAILED" => Standing::UpdateFailed,
+        "UPDATE_ROLLBACK_FAILED" => Standing::RollbackFailed,
+        "IMPORT_ROLLBACK_FAILED" => Standing::ImportFailed,
         "DELETE_FAILED" => Standing::DeleteFailed,
         "DELETE_COMPLETE" => Standing::Gone,
         _ => Standing::Unknown,
-    }
-}
-
-/// Reads how our own change set's operation stands.
-pub fn end_of_update(status: &str) -> End {
-    match status {
-        "CREATE_COMPLETE" | "UPDATE_COMPLETE" => End::Completed,
-        "ROLLBACK_COMPLETE" | "UPDATE_ROLLBACK_COMPLETE" | "IMPORT_ROLLBACK_COMPLETE" => End::RolledBack,
-        "CREATE_FAILED"
-        | "ROLLBACK_FAILED"
-        | "UPDATE_FAILED"
-        | "UPDATE_ROLLBACK_FAILED"
-        | "DELETE_FAILED"
-        | "IMPORT_ROLLBACK_FAILED"
-        | "IMPORT_COMPLETE" => End::Stuck,
-        "DELETE_COMPLETE" => End::Deleted,
-        _ => End::Running,
     }
 }
 
@@ -128,13 +102,6 @@ mod tests {
     fn c06_a_cleanup_is_still_an_operation() {
         for status in ALL.iter().filter(|s| s.ends_with("_IN_PROGRESS") && **s != "REVIEW_IN_PROGRESS") {
             assert_eq!(standing(status), Standing::Busy, "{status}");
-            assert_eq!(end_of_update(status), End::Running, "{status}");
         }
-    }
-
-    #[test]
-    fn only_the_two_complete_statuses_are_a_success() {
-        let completed: Vec<_> = ALL.iter().filter(|s| end_of_update(s) == End::Completed).collect();
-        assert_eq!(completed, [&"CREATE_COMPLETE", &"UPDATE_COMPLETE"]);
     }
 }

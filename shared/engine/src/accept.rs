@@ -8,14 +8,14 @@ use crate::records::{
     stage_key,
 };
 use flotilla_contract::{AccountConfig, ProfileConfig};
-use flotilla_domain::deployment::Access;
-use flotilla_domain::profile::Profile;
+use flotilla_domain::deployment::{Access, StackPolicy};
+use flotilla_domain::profile::{Profile, ProfileWave};
 use flotilla_domain::release::Release;
-use flotilla_domain::rollout::{Rollout, RolloutKind, RolloutState};
+use flotilla_domain::rollout::{OnFailure, Rollout, RolloutKind, RolloutState, Wave};
 use flotilla_domain::rules::Route;
 use flotilla_domain::stage::{Admission, StageHead};
 use flotilla_domain::{
-    Code, ProfileName, Refusal, RolloutId, ServiceName, StageName, Target, TargetAccount, Timestamp,
+    Code, ProfileName, Refusal, Region, RolloutId, ServiceName, StageName, Target, TargetAccount, Timestamp,
 };
 use serde::de::DeserializeOwned;
 use std::collections::BTreeMap;
@@ -103,59 +103,78 @@ pub fn plan_rollout(
             format!("add {name} to the profile's parameters"),
         ));
     }
-    let parameters = profile.parameters.iter().filter(|(name, _)| package.parameters.contains_key(*name));
-    let kind = RolloutKind::Deploy {
-        release: release.id,
-        package: package.digest,
-        template: package.template,
-        functions: package.functions.clone(),
-    };
-    let waves = profile.waves.iter().map(|wave| {
-        wave.iter()
-            .map(|region| Target { account: account.account.clone(), region: region.clone() })
-            .collect()
-    });
     Ok(Rollout {
-        id,
-        service: release.service.clone(),
-        stage: route.stage.clone(),
-        profile: profile.name.clone(),
-        kind,
-        waves: waves.collect(),
-        access: access(account),
-        parameters: parameters.map(|(name, value)| (name.clone(), value.clone())).collect(),
+        kind: RolloutKind::Deploy(release.to_ref()),
+        waves: profile.waves.iter().map(|wave| planned_wave(wave, account)).collect(),
+        on_failure: profile.on_failure,
+        parameters: profile.parameters.clone(),
         tags: tags(profile, &release.service, &route.stage),
         capabilities: profile.capabilities.clone(),
+        requested_by: requested_by.to_owned(),
+        ..blank(
+            id,
+            (&release.service, &route.stage, &profile.name),
+            access(account),
+            profile.policy(route.ttl_h.is_some()),
+            now,
+        )
+    })
+}
+
+/// A rollout of a stage that brings nothing yet.
+fn blank(
+    id: RolloutId,
+    (service, stage, profile): (&ServiceName, &StageName, &ProfileName),
+    access: Access,
+    policy: StackPolicy,
+    now: Timestamp,
+) -> Rollout {
+    Rollout {
+        id,
+        service: service.clone(),
+        stage: stage.clone(),
+        profile: profile.clone(),
+        kind: RolloutKind::Remove,
+        waves: Vec::new(),
+        on_failure: OnFailure::Halt,
+        access,
+        parameters: BTreeMap::new(),
+        tags: BTreeMap::new(),
+        capabilities: Default::default(),
+        policy,
+        retry_of: None,
         state: RolloutState::Queued,
         acted: false,
         acted_at: None,
-        cancelled_by: None,
-        requested_by: requested_by.to_owned(),
+        cancelled: None,
+        stop_sent: false,
+        paused_by: None,
+        failure: None,
+        revert_to: None,
+        requested_by: String::new(),
         created_at: now,
         entered_at: now,
-    })
+    }
+}
+
+fn planned_wave(wave: &ProfileWave, account: &TargetAccount) -> Wave {
+    let target = |region: &Region| Target { account: account.account.clone(), region: region.clone() };
+    Wave {
+        targets: wave.regions.iter().map(target).collect(),
+        max_concurrent: wave.max_concurrent,
+        tolerate_failures: wave.tolerate_failures,
+        bake_s: wave.bake_s,
+    }
 }
 
 /// Plans the removal of everything at a stage.
 pub fn plan_removal(id: RolloutId, head: &StageHead, destination: &Destination, now: Timestamp) -> Rollout {
+    let Destination { profile, account } = destination;
+    let of = (&head.service, &head.stage, &head.profile);
     Rollout {
-        id,
-        service: head.service.clone(),
-        stage: head.stage.clone(),
-        profile: head.profile.clone(),
-        kind: RolloutKind::Remove,
-        waves: vec![head.targets.keys().cloned().collect()],
-        access: access(&destination.account),
-        parameters: BTreeMap::new(),
-        tags: BTreeMap::new(),
-        capabilities: Default::default(),
-        state: RolloutState::Queued,
-        acted: false,
-        acted_at: None,
-        cancelled_by: None,
+        waves: vec![Wave::of(head.targets.keys().cloned().collect())],
         requested_by: "the preview's end".into(),
-        created_at: now,
-        entered_at: now,
+        ..blank(id, of, access(account), profile.policy(true), now)
     }
 }
 
@@ -214,7 +233,7 @@ pub async fn accept(
         match head.admit(rollout.id) {
             Admission::OutOfDate { by } => accepted.state = RolloutState::Superseded { by: Some(by) },
             Admission::Active | Admission::Queued => match &rollout.kind {
-                RolloutKind::Deploy { .. } => {
+                RolloutKind::Deploy(_) => {
                     head.profile = rollout.profile.clone();
                     head.renew(now, ttl_h);
                 }

@@ -1,10 +1,14 @@
 //! Configuration documents become values of the domain, or are refused with the field that is wrong.
 
-use flotilla_contract::{AccountConfig, ProfileConfig, RuleConfig, ServiceConfigDoc};
+use flotilla_contract::{AccountConfig, ProfileConfig, RuleConfig, ServiceConfigDoc, WaveConfig, WaveTable};
+use flotilla_domain::deployment::{Drift, StackPolicy};
 use flotilla_domain::names::InvalidName;
-use flotilla_domain::profile::Profile;
+use flotilla_domain::profile::{Profile, ProfileWave};
+use flotilla_domain::rollout::OnFailure;
 use flotilla_domain::rules::{RefPattern, Rule, ServiceConfig, StageTemplate};
-use flotilla_domain::{AccountId, Code, ProfileName, Refusal, Region, ServiceName, TargetAccount};
+use flotilla_domain::{
+    AccountId, Code, ProfileName, Refusal, Region, ServiceName, SignedDuration, TargetAccount,
+};
 use std::collections::BTreeSet;
 
 fn invalid(path: impl Into<String>, what: impl Into<String>, fix: &str) -> Refusal {
@@ -57,19 +61,14 @@ fn rule(doc: &RuleConfig) -> Result<Rule, Refusal> {
 /// [`Code::ConfigInvalid`] or [`Code::RegionUnknown`] with the field.
 pub fn profile(name: ProfileName, doc: &ProfileConfig) -> Result<Profile, Refusal> {
     let account = AccountId::parse(&doc.account).map_err(|e| named("account", &e))?;
-    let waves = match (doc.regions.is_empty(), doc.waves.is_empty()) {
-        (false, true) => vec![doc.regions.clone()],
-        (true, false) => doc.waves.clone(),
+    let all = WaveConfig::Regions(doc.regions.clone());
+    let docs = match (doc.regions.is_empty(), doc.waves.is_empty()) {
+        (false, true) => std::slice::from_ref(&all),
+        (true, false) => &doc.waves[..],
         _ => return Err(invalid("regions", "give either regions or waves", "list the regions")),
     };
     let mut seen = BTreeSet::new();
-    let mut checked = Vec::with_capacity(waves.len());
-    for wave in &waves {
-        if wave.is_empty() {
-            return Err(invalid("waves", "a wave has no region", "remove the wave or give it a region"));
-        }
-        checked.push(wave.iter().map(|text| region(text, &mut seen)).collect::<Result<Vec<_>, _>>()?);
-    }
+    let waves = docs.iter().map(|wave_doc| wave(doc, wave_doc, &mut seen)).collect::<Result<Vec<_>, _>>()?;
     if seen.len() > Profile::REGIONS_MAX {
         return Err(invalid(
             "regions",
@@ -82,10 +81,87 @@ pub fn profile(name: ProfileName, doc: &ProfileConfig) -> Result<Profile, Refusa
     Ok(Profile {
         name,
         account,
-        waves: checked,
+        waves,
+        on_failure: match doc.on_failure.as_deref() {
+            None | Some("halt") => OnFailure::Halt,
+            Some("revert") => OnFailure::Revert,
+            Some(other) => return Err(no_such("on_failure", other, "halt or revert")),
+        },
+        policy: policy(doc)?,
         capabilities: doc.capabilities.iter().cloned().collect(),
         parameters: doc.parameters.clone(),
         tags: doc.tags.clone(),
+    })
+}
+
+fn no_such(path: &str, given: &str, known: &str) -> Refusal {
+    invalid(path, format!("{given:?} is not known"), &format!("use {known}"))
+}
+
+/// Reads a wave; what it does not say, the profile does.
+fn wave(
+    profile: &ProfileConfig,
+    doc: &WaveConfig,
+    seen: &mut BTreeSet<String>,
+) -> Result<ProfileWave, Refusal> {
+    let bare;
+    let doc = match doc {
+        WaveConfig::Wave(doc) => doc,
+        WaveConfig::Regions(regions) => {
+            bare = WaveTable {
+                regions: regions.clone(),
+                max_concurrent: None,
+                tolerate_failures: None,
+                bake: None,
+            };
+            &bare
+        }
+    };
+    if doc.regions.is_empty() {
+        return Err(invalid("waves", "a wave has no region", "remove the wave or give it a region"));
+    }
+    let regions = doc.regions.iter().map(|text| region(text, seen)).collect::<Result<Vec<_>, _>>()?;
+    let max_concurrent = doc.max_concurrent.or(profile.max_concurrent).unwrap_or(regions.len());
+    if max_concurrent == 0 {
+        return Err(invalid("max_concurrent", "0 regions at a time", "give at least 1"));
+    }
+    Ok(ProfileWave {
+        max_concurrent,
+        tolerate_failures: doc.tolerate_failures.or(profile.tolerate_failures).unwrap_or(0),
+        bake_s: match doc.bake.as_ref().or(profile.bake.as_ref()) {
+            None => 0,
+            Some(text) => bake_s(text)?,
+        },
+        regions,
+    })
+}
+
+/// Reads how long a wave bakes: `90s`, `10m`, `1h 30m`.
+fn bake_s(text: &str) -> Result<u32, Refusal> {
+    let parsed = text.parse::<SignedDuration>().ok().and_then(|bake| u32::try_from(bake.as_secs()).ok());
+    parsed.filter(|bake_s| *bake_s <= Profile::BAKE_S_MAX).ok_or_else(|| {
+        invalid("bake", format!("{text:?} is no time, or over a week"), "write it like 10m or 1h 30m")
+    })
+}
+
+/// Reads what may be done to a stack.
+fn policy(doc: &ProfileConfig) -> Result<StackPolicy, Refusal> {
+    Ok(StackPolicy {
+        recreate_failed: doc.recreate_failed.unwrap_or(true),
+        force_delete: doc.force_delete.unwrap_or(true),
+        express: doc.express.unwrap_or(false),
+        drift: match doc.drift.as_deref() {
+            None | Some("ignore") => Drift::Ignore,
+            Some("revert") => Drift::Revert,
+            Some("refuse") => Drift::Refuse,
+            Some(other) => return Err(no_such("drift", other, "ignore, revert or refuse")),
+        },
+        refuse_warnings: match doc.validation_warnings.as_deref() {
+            None | Some("proceed") => false,
+            Some("refuse") => true,
+            Some(other) => return Err(no_such("validation_warnings", other, "proceed or refuse")),
+        },
+        skip_resources: BTreeSet::new(),
     })
 }
 
@@ -189,10 +265,7 @@ mod tests {
         ProfileConfig {
             account: "111122223333".into(),
             regions: vec!["eu-central-1".into()],
-            waves: Vec::new(),
-            capabilities: Vec::new(),
-            parameters: Default::default(),
-            tags: Default::default(),
+            ..ProfileConfig::default()
         }
     }
 
@@ -213,7 +286,7 @@ mod tests {
         );
         assert_eq!(code(ProfileConfig { regions: vec![], ..doc() }), Code::ConfigInvalid);
         assert_eq!(
-            code(ProfileConfig { waves: vec![vec!["eu-west-1".into()]], ..doc() }),
+            code(ProfileConfig { waves: vec![WaveConfig::Regions(vec!["eu-west-1".into()])], ..doc() }),
             Code::ConfigInvalid
         );
         assert_eq!(code(ProfileConfig { account: "1".into(), ..doc() }), Code::ConfigInvalid);
@@ -226,6 +299,56 @@ mod tests {
             code(ProfileConfig { tags: [("aws:x".into(), "y".into())].into(), ..doc() }),
             Code::ConfigInvalid
         );
+    }
+
+    #[test]
+    fn a_wave_says_what_it_wants_and_the_profile_says_the_rest() {
+        let bare = WaveConfig::Regions(vec!["eu-west-1".into(), "eu-west-2".into()]);
+        let table = WaveConfig::Wave(WaveTable {
+            regions: vec!["us-east-1".into()],
+            max_concurrent: Some(3),
+            tolerate_failures: Some(1),
+            bake: Some("1h 30m".into()),
+        });
+        let doc = ProfileConfig {
+            regions: Vec::new(),
+            waves: vec![bare.clone(), table],
+            bake: Some("90s".into()),
+            on_failure: Some("revert".into()),
+            ..doc()
+        };
+        let read = |doc: &ProfileConfig| profile(ProfileName::parse("p").unwrap(), doc);
+        let read_well = read(&doc).unwrap();
+        let of = |n: usize| {
+            let wave: &ProfileWave = &read_well.waves[n];
+            (wave.max_concurrent, wave.tolerate_failures, wave.bake_s)
+        };
+        assert_eq!((of(0), of(1)), ((2, 0, 90), (3, 1, 5_400)));
+        assert_eq!(read_well.on_failure, OnFailure::Revert);
+        let one_at_a_time = ProfileConfig { max_concurrent: Some(1), ..doc.clone() };
+        assert_eq!(read(&one_at_a_time).unwrap().waves[0].max_concurrent, 1);
+        for wrong in [
+            ProfileConfig { max_concurrent: Some(0), ..doc.clone() },
+            ProfileConfig { bake: Some("soon".into()), ..doc.clone() },
+            ProfileConfig { bake: Some("9d".into()), ..doc.clone() },
+            ProfileConfig { bake: Some("-1m".into()), ..doc.clone() },
+            ProfileConfig { on_failure: Some("panic".into()), ..doc.clone() },
+            ProfileConfig { drift: Some("some".into()), ..doc.clone() },
+            ProfileConfig { validation_warnings: Some("maybe".into()), ..doc.clone() },
+            ProfileConfig { waves: vec![WaveConfig::Regions(Vec::new())], ..doc.clone() },
+        ] {
+            assert_eq!(read(&wrong).expect_err("a refusal").code, Code::ConfigInvalid);
+        }
+    }
+
+    #[test]
+    fn c30_force_and_haste_are_for_previews_only() {
+        let doc = ProfileConfig { express: Some(true), drift: Some("refuse".into()), ..doc() };
+        let profile = profile(ProfileName::parse("p").unwrap(), &doc).unwrap();
+        let (preview, stays) = (profile.policy(true), profile.policy(false));
+        assert_eq!((preview.express, preview.force_delete), (true, true));
+        assert_eq!((stays.express, stays.force_delete), (false, false));
+        assert_eq!((stays.drift, stays.recreate_failed, stays.refuse_warnings), (Drift::Refuse, true, false));
     }
 
     #[test]

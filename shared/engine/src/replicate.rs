@@ -111,7 +111,7 @@ impl Replicate {
             other => Err(Unproven::Never(Cause::new(
                 Code::ReplicaUnproven,
                 format!("{key} was copied, but S3 answers {other:?} instead of sha256:{digest}"),
-                "start the rollout again; if it fails again, compare the object in the ingest bucket with its name",
+                "retry the rollout; if it fails again, compare the object in the ingest bucket with its name",
             ))),
         }
     }

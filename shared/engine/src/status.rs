@@ -12,7 +12,9 @@ use flotilla_domain::deployment::{Deployment, DeploymentKind, State};
 use flotilla_domain::release::{Release, Upload, Verdict};
 use flotilla_domain::rollout::{Rollout, RolloutKind, RolloutState};
 use flotilla_domain::stage::StageHead;
-use flotilla_domain::{Cause, Code, ProfileName, Refusal, RolloutId, ServiceName, StackName, StageName};
+use flotilla_domain::{
+    Cause, Code, ProfileName, Refusal, RolloutId, ServiceName, StackName, StageName, Turn,
+};
 use std::sync::Arc;
 
 /// The use case and what it needs.
@@ -267,10 +269,10 @@ fn cause_view(cause: &Cause) -> view::CauseView {
 }
 
 fn rollout_view(rollout: &Rollout, deployments: &[Deployment]) -> view::RolloutView {
-    let of_target = |target| deployments.iter().find(|d| &d.id.target == target);
+    let of_target = |target, turn| deployments.iter().find(|d| &d.id.target == target && d.id.turn == turn);
     let waves = rollout.waves.iter().zip(1..);
-    let deployments = waves.flat_map(|(wave, number)| {
-        wave.iter().map(move |target| {
+    let views = waves.flat_map(|(wave, number)| {
+        wave.targets.iter().map(move |target| {
             let pending = view::DeploymentView {
                 account: target.account.to_string(),
                 region: target.region.to_string(),
@@ -280,10 +282,16 @@ fn rollout_view(rollout: &Rollout, deployments: &[Deployment]) -> view::RolloutV
                 changed: None,
                 changes: None,
                 cause: None,
+                notes: Vec::new(),
                 code_sha256: Default::default(),
                 entered_at: None,
+                back: None,
             };
-            of_target(target).map_or(pending.clone(), |deployment| deployment_view(deployment, pending))
+            let back = of_target(target, Turn::Back)
+                .map(|deployment| Box::new(deployment_view(deployment, pending.clone())));
+            let forward = of_target(target, Turn::Forward)
+                .map_or(pending.clone(), |deployment| deployment_view(deployment, pending));
+            view::DeploymentView { back, ..forward }
         })
     });
     let superseded_by = match &rollout.state {
@@ -295,7 +303,7 @@ fn rollout_view(rollout: &Rollout, deployments: &[Deployment]) -> view::RolloutV
         service: rollout.service.to_string(),
         stage: rollout.stage.to_string(),
         kind: match rollout.kind {
-            RolloutKind::Deploy { .. } => "deploy",
+            RolloutKind::Deploy(_) => "deploy",
             RolloutKind::Remove => "remove",
         }
         .into(),
@@ -304,19 +312,22 @@ fn rollout_view(rollout: &Rollout, deployments: &[Deployment]) -> view::RolloutV
         status: rollout.state.name().into(),
         ended: rollout.state.is_terminal(),
         requested_by: rollout.requested_by.clone(),
-        cancelled_by: rollout.cancelled_by.clone(),
+        cancelled_by: rollout.cancelled.as_ref().map(|off| off.by.clone()),
+        paused_by: rollout.paused_by.clone().filter(|_| !rollout.state.is_terminal()),
+        retry_of: rollout.retry_of.map(|id| id.to_string()),
+        reverts_to: rollout.revert_to.as_ref().map(|release| release.release.to_string()),
         superseded_by,
         cause: rollout.state.cause().map(cause_view),
         created_at: rollout.created_at.to_string(),
         entered_at: rollout.entered_at.to_string(),
-        deployments: deployments.collect(),
+        deployments: views.collect(),
     }
 }
 
 fn deployment_view(deployment: &Deployment, pending: view::DeploymentView) -> view::DeploymentView {
     let code_sha256 = match &deployment.spec.kind {
-        DeploymentKind::Deploy { functions, .. } => {
-            functions.iter().map(|f| (f.logical_id.clone(), f.asset.to_string())).collect()
+        DeploymentKind::Deploy(release) => {
+            release.functions.iter().map(|f| (f.logical_id.clone(), f.asset.to_string())).collect()
         }
         DeploymentKind::Remove => Default::default(),
     };
@@ -334,6 +345,7 @@ fn deployment_view(deployment: &Deployment, pending: view::DeploymentView) -> vi
             remove: c.remove,
         }),
         cause: deployment.state.cause().map(cause_view),
+        notes: deployment.notes.clone(),
         code_sha256,
         entered_at: Some(deployment.entered_at.to_string()),
         ..pending

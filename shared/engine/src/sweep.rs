@@ -3,7 +3,7 @@
 
 use crate::EngineError;
 use crate::accept::{accept, destination, plan_removal};
-use crate::ports::{Clock, DUE_SHARDS, Key, PackageStore, StateStore, Work, WorkQueue};
+use crate::ports::{Clock, DUE_SHARDS, DueKey, Key, PackageStore, StateStore, Work, WorkQueue};
 use crate::records::{DueItem, IntakeCursor, Versioned, due_item, read, upload_key};
 use flotilla_domain::release::ObjectVersion;
 use flotilla_domain::stage::StageHead;
@@ -34,11 +34,14 @@ pub struct SweepLimits {
     pub ticks_max: usize,
     /// Most pages of uploads listed.
     pub pages_max: usize,
+    /// Items due within so many seconds count as due now. Ticks may come early, so this only costs calls:
+    /// for whoever has ended an outage and does not want to wait for the next runs.
+    pub ahead_s: u32,
 }
 
 impl Default for SweepLimits {
     fn default() -> Self {
-        Self { dry_run: false, removals_max: 20, ticks_max: 500, pages_max: 5 }
+        Self { dry_run: false, removals_max: 20, ticks_max: 500, pages_max: 5, ahead_s: 0 }
     }
 }
 
@@ -51,6 +54,8 @@ pub struct SweepReport {
     pub removals: Vec<String>,
     /// Uploads sent in again, by key.
     pub uploads: Vec<String>,
+    /// How long the oldest item that was found had been due, in seconds.
+    pub oldest_due_s: i64,
     /// What could not be done, in words.
     pub failures: Vec<String>,
 }
@@ -65,11 +70,15 @@ impl Sweep {
     /// The table's or a queue's; the next run goes on.
     pub async fn run(&self, limits: SweepLimits) -> Result<SweepReport, EngineError> {
         let now = self.clock.now();
+        // Only the index is asked with it: whether a preview has ended is decided by the time it is.
+        let ahead = SignedDuration::from_secs(i64::from(limits.ahead_s));
+        let due_by = now.saturating_add(ahead).unwrap_or(now);
         let mut report = SweepReport::default();
         let mut ticks = Vec::new();
         for shard in 0..DUE_SHARDS {
             let left = limits.ticks_max.saturating_sub(ticks.len());
-            for key in self.store.due(shard, now, left.max(1)).await? {
+            for DueKey { due_at, key } in self.store.due(shard, due_by, left.max(1)).await? {
+                report.oldest_due_s = report.oldest_due_s.max(now.duration_since(due_at).as_secs());
                 match due_item(&key) {
                     DueItem::Tick(subject) if ticks.len() < limits.ticks_max => {
                         ticks.push((Work::Tick(subject), 0))
@@ -199,9 +208,9 @@ impl Sweep {
         if limits.dry_run {
             return Ok(());
         }
-        let work = lost
-            .into_iter()
-            .map(|object| (Work::Intake { key: object.key, version_id: object.version_id }, 0));
+        let work = lost.into_iter().map(|ObjectVersion { key, version_id, uploaded_at }| {
+            (Work::Intake { key, version_id, uploaded_at }, 0)
+        });
         let work: Vec<_> = work.collect();
         if !work.is_empty() {
             self.queue.send(work).await?;

@@ -23,6 +23,9 @@ pub struct Limits {
     pub parameters_max: usize,
     /// Outputs of a template: CloudFormation's quota.
     pub outputs_max: usize,
+    /// The names of a template's resources and parameters together. They stand in a rollout's item, those
+    /// of the release it may go back to as well, and DynamoDB takes 400 KB for an item.
+    pub names_bytes_max: usize,
     /// Different files that a template takes code from.
     pub assets_max: usize,
 }
@@ -40,6 +43,7 @@ impl Limits {
         resources_max: 500,
         parameters_max: 200,
         outputs_max: 200,
+        names_bytes_max: 64_000,
         assets_max: 250,
     };
 }

@@ -1,119 +1,272 @@
 //! The promises, looked at after every step.
 //!
 //! It reads the table's items and CloudFormation's books as they are; nothing here is shared with the
-//! engine.
+//! engine, and what is legal is written down once more in [`edges`].
 
-use crate::stack_books::Stacks;
+mod edges;
+
+use crate::state::State;
+use flotilla_domain::Target;
 use flotilla_engine::ports::{Item, Key};
-use std::collections::BTreeMap;
-
-const DEPLOYMENT_ENDS: [&str; 5] = ["succeeded", "removed", "rolled_back", "failed", "cancelled"];
-const ROLLOUT_ENDS: [&str; 4] = ["succeeded", "failed", "cancelled", "superseded"];
+use std::collections::{BTreeMap, BTreeSet};
 
 /// What has been seen so far.
 #[derive(Debug, Default)]
 pub struct Checker {
-    ended: BTreeMap<Key, String>,
+    seen: BTreeMap<Key, (String, u64)>,
 }
 
 fn text<'i>(item: &'i Item, path: &str) -> Option<&'i str> {
-    let (field, rest) = path.split_once('.').unwrap_or((path, ""));
-    let value = item.body.get(field)?;
-    if rest.is_empty() { value.as_str() } else { value.get(rest)?.as_str() }
+    let mut parts = path.split('.');
+    let mut value = item.body.get(parts.next()?)?;
+    for part in parts {
+        value = value.get(part)?;
+    }
+    value.as_str()
+}
+
+/// The items of one partition whose sort key begins like this.
+fn partition<'t>(
+    table: &'t BTreeMap<Key, Item>,
+    pk: &'t str,
+    sk: &'t str,
+) -> impl Iterator<Item = (&'t Key, &'t Item)> {
+    table.range(Key::new(pk, sk)..).take_while(move |(key, _)| key.pk == pk && key.sk.starts_with(sk))
+}
+
+/// The name that CloudFormation knows a deployment by, from the holder of a lease.
+fn name_of(holder: &str) -> String {
+    let mut parts = holder.split('/');
+    let rollout = parts.next().unwrap_or_default().replace('_', "-");
+    let back = if parts.nth(2) == Some("back") { "-back" } else { "" };
+    format!("flotilla-{rollout}{back}-op")
+}
+
+/// Looks whether an operation of ours may begin; answers what is wrong.
+pub(crate) fn begins(
+    state: &State,
+    (target, stack): &(Target, String),
+    token: &str,
+    change_set_id: Option<&str>,
+) -> Option<String> {
+    let lease = Key::new(format!("STK#{}#{}", target.account, target.region), stack.as_str());
+    let holder = state.table.get(&lease).and_then(|lease| text(lease, "holder")).unwrap_or("-");
+    if !token.starts_with(&name_of(holder)) {
+        return Some(format!("promise 1: {token} begins on {stack} and {holder} holds its lease"));
+    }
+    let rollout = holder.split('/').next().unwrap_or_default();
+    let pk = format!("RLO#{rollout}");
+    let told = partition(&state.table, &pk, "EVT#").any(|(_, event)| text(event, "detail") == Some(token));
+    if !told {
+        return Some(format!("promise 11: {token} begins and the timeline does not say so"));
+    }
+    let change_set_id = change_set_id?;
+    let saved = partition(&state.table, &pk, "DEP#").any(|(_, deployment)| {
+        text(deployment, "change_set_id") == Some(change_set_id)
+            && text(deployment, "state.name") == Some("executing")
+    });
+    if !saved {
+        return Some(format!("save, then act: {change_set_id} is executed and nothing saved says so"));
+    }
+    let meta = state.table.get(&Key::new(pk.as_str(), "META"))?;
+    if !holder.ends_with("/back") {
+        return waves_before(state, &pk, meta, &target.to_string());
+    }
+    (text(meta, "state") != Some("reverting")).then(|| format!("{token} goes back and its rollout does not"))
+}
+
+/// Looks whether the waves before a target's have done what they should.
+fn waves_before(state: &State, pk: &str, meta: &Item, target: &str) -> Option<String> {
+    let waves = meta.body.get("waves")?.as_array()?;
+    for wave in waves {
+        let targets: Vec<&str> =
+            wave["targets"].as_array()?.iter().filter_map(|target| target.as_str()).collect();
+        let outcomes: Vec<&Item> = targets
+            .iter()
+            .filter_map(|target| state.table.get(&Key::new(pk, format!("DEP#{}", target.replace('/', "#")))))
+            .collect();
+        let names: Vec<&str> = outcomes.iter().filter_map(|item| text(item, "state.name")).collect();
+        let failed = names.iter().filter(|name| matches!(**name, "failed" | "rolled_back")).count() as u64;
+        if failed > wave["tolerate_failures"].as_u64()? && !targets.contains(&target) {
+            return Some(format!("promise 10: {target} is deployed and a wave before it has failed"));
+        }
+        if targets.contains(&target) {
+            let open = names.iter().filter(|name| !edges::DEPLOYMENT_ENDS.contains(name)).count() as u64;
+            let most = wave["max_concurrent"].as_u64()?;
+            return (open > most).then(|| format!("promise 10: {open} of a wave are open, {most} may be"));
+        }
+        if names.len() < targets.len() || names.iter().any(|name| !edges::DEPLOYMENT_ENDS.contains(name)) {
+            return Some(format!("promise 10: {target} is deployed before the wave before it has ended"));
+        }
+        let bake_s = i64::try_from(wave["bake_s"].as_u64()?).ok()?;
+        let last = outcomes.iter().filter_map(|item| text(item, "entered_at")).max()?;
+        let last: flotilla_domain::Timestamp = last.parse().ok()?;
+        if state.now().duration_since(last).as_secs() < bake_s {
+            return Some(format!("promise 10: {target} is deployed before the wave before it has baked"));
+        }
+    }
+    Some(format!("promise 9: {target} is deployed and not in the plan"))
 }
 
 impl Checker {
-    /// Panics with the promise that is broken.
-    pub fn check(&mut self, table: &BTreeMap<Key, Item>, stacks: &Stacks) {
-        assert!(
-            stacks.collisions.is_empty(),
-            "promise 1: two operations on one stack: {:?}",
-            stacks.collisions
-        );
-        assert!(
-            stacks.unsaved.is_empty(),
-            "save, then act: executed before it was saved: {:?}",
-            stacks.unsaved
-        );
-        let twice = stacks.executions.iter().find(|(_, count)| **count > 1);
+    /// Looks at what was touched. Panics with the promise that is broken.
+    pub fn check(&mut self, state: &mut State) {
+        let breach = state.stacks.breaches.first();
+        assert!(breach.is_none(), "{}", breach.map_or("", String::as_str));
+        let twice = state.stacks.executions.iter().find(|(_, count)| **count > 1);
         assert!(twice.is_none(), "promise 2: a change set was executed twice: {twice:?}");
-        for (key, item) in table {
+        let touched: BTreeSet<Key> = std::mem::take(&mut state.touched).into_iter().collect();
+        for key in &touched {
+            let Some(item) = state.table.get(key) else { continue };
             if key.sk.starts_with("DEP#") {
-                self.deployment(key, item, table);
+                self.deployment(key, item, state);
+                self.rollout(&Key::new(key.pk.clone(), "META"), state);
             } else if key.sk == "META" {
-                self.rollout(key, item, table);
+                self.rollout(key, state);
             } else if key.pk.starts_with("STG#") {
-                Self::stage(key, item, table);
+                Self::stage(key, item, &state.table);
+            } else if key.pk.starts_with("STK#") {
+                self.grows(key, item);
             }
         }
     }
 
-    fn sticks(&mut self, key: &Key, state: &str, ended: bool) {
-        if let Some(before) = self.ended.get(key) {
-            assert_eq!(before, state, "promise 7: the terminal state of {key:?} did not stick");
-        } else if ended {
-            self.ended.insert(key.clone(), state.to_owned());
-        }
+    /// A version grows by one with each save.
+    fn grows(&mut self, key: &Key, item: &Item) {
+        let before = self.seen.get(key).map_or(0, |(_, version)| *version);
+        assert!(item.version > before, "promise 6: {key:?} went from version {before} to {}", item.version);
+        self.seen.insert(key.clone(), (String::new(), item.version));
     }
 
-    fn deployment(&mut self, key: &Key, item: &Item, table: &BTreeMap<Key, Item>) {
+    fn moves(&mut self, key: &Key, item: &Item, state: &str, legal: fn(&str, &str) -> bool) {
+        let (before, version) = self.seen.get(key).cloned().unwrap_or_else(|| (edges::NOTHING.to_owned(), 0));
+        if version == item.version {
+            assert_eq!(before, state, "promise 7: {key:?} changed without a new version");
+            return;
+        }
+        assert!(item.version > version, "promise 6: {key:?} went back to version {}", item.version);
+        assert!(before == state || legal(&before, state), "promise 7: {key:?} went from {before} to {state}");
+        self.seen.insert(key.clone(), (state.to_owned(), item.version));
+    }
+
+    fn deployment(&mut self, key: &Key, item: &Item, world: &State) {
+        let table = &world.table;
         let state = text(item, "state.name").expect("a deployment has a state");
-        let ended = DEPLOYMENT_ENDS.contains(&state);
-        self.sticks(key, state, ended);
+        let ended = edges::DEPLOYMENT_ENDS.contains(&state);
+        self.moves(key, item, state, edges::deployment);
         let rollout = text(item, "rollout").expect("a deployment has a rollout");
         let target = text(item, "target").expect("a deployment has a target");
         let stack = text(item, "stack").expect("a deployment has a stack");
         let lease_key = Key::new(format!("STK#{}", target.replace('/', "#")), stack);
-        let holder = table.get(&lease_key).and_then(|lease| text(lease, "holder"));
-        let own = format!("{rollout}/{target}");
+        let lease = table.get(&lease_key);
+        let back = if item.body.get("back").is_some() { "/back" } else { "" };
+        let own = format!("{rollout}/{target}{back}");
+        let holds = lease.and_then(|lease| text(lease, "holder")) == Some(own.as_str());
         if ended {
-            assert_ne!(
-                holder,
-                Some(own.as_str()),
-                "a deployment that ended holds its stack's lease: {key:?}"
-            );
+            assert!(!holds, "a deployment that ended holds its stack's lease: {key:?}");
         } else if state != "waiting" {
-            assert_eq!(holder, Some(own.as_str()), "promise 1: {key:?} is {state} without its stack's lease");
+            assert!(holds, "promise 1: {key:?} is {state} without its stack's lease");
+            let fence = item.body.get("fence").and_then(serde_json::Value::as_u64);
+            assert_eq!(
+                fence,
+                lease.map(|lease| lease.version),
+                "promise 1: {key:?} has another lease's number"
+            );
         }
-        let due = item.due_at.is_some();
-        assert_eq!(due, !ended, "promise 5: {key:?} is {state} and due is {due}");
+        assert_eq!(item.due_at.is_some(), !ended, "promise 5: {key:?} is {state}");
         if state == "failed" || state == "rolled_back" {
-            let fix = item.body["state"]["cause"]["fix"].as_str().unwrap_or_default();
+            let fix = text(item, "state.cause.fix").unwrap_or_default();
             assert!(!fix.is_empty(), "promise 4: {key:?} failed without saying what to do");
+        }
+        if state == "rolled_back" {
+            Self::cause_is_true(key, item, world);
+        }
+        if state == "succeeded" {
+            Self::bytes_are_proven(key, item, world, target, stack);
         }
         let meta =
             table.get(&Key::new(key.pk.clone(), "META")).expect("promise 9: a deployment has its rollout");
-        let waves = meta.body["waves"].as_array().cloned().unwrap_or_default();
-        let planned =
-            waves.iter().flat_map(|wave| wave.as_array().cloned().unwrap_or_default()).any(|t| t == target);
+        let waves = meta.body["waves"].as_array().expect("a rollout has waves");
+        let planned = waves.iter().filter_map(|w| w["targets"].as_array()).flatten().any(|t| t == target);
         assert!(planned, "promise 9: {key:?} is at a target that its rollout does not name");
     }
 
-    fn rollout(&mut self, key: &Key, item: &Item, table: &BTreeMap<Key, Item>) {
-        let state = text(item, "state").expect("a rollout has a state");
-        let ended = ROLLOUT_ENDS.contains(&state);
-        self.sticks(key, state, ended);
-        assert_eq!(item.due_at.is_some(), !ended, "promise 5: {key:?} is {state}");
-        let deployments =
-            || table.iter().filter(|(k, _)| k.pk == key.pk && k.sk.starts_with("DEP#")).map(|(_, item)| item);
-        if ended {
-            let open =
-                deployments().find(|d| !DEPLOYMENT_ENDS.contains(&text(d, "state.name").unwrap_or_default()));
-            assert!(open.is_none(), "{key:?} is {state} and a deployment is open: {open:?}");
+    /// Promise 8: the reason that is told is the one for which one of its own operations failed.
+    fn cause_is_true(key: &Key, item: &Item, world: &State) {
+        let message = text(item, "state.cause.message").unwrap_or_default();
+        let code = text(item, "state.cause.code").unwrap_or_default();
+        if code == "FL0525" {
+            return;
         }
+        let rollout = text(item, "rollout").unwrap_or_default().replace('_', "-");
+        let back = if item.body.get("back").is_some() { "-back" } else { "" };
+        let own = format!("flotilla-{rollout}{back}-op");
+        let target = text(item, "target").unwrap_or_default();
+        let known = world
+            .stacks
+            .true_reasons
+            .iter()
+            .filter(|((at, token), _)| token.starts_with(&own) && at.to_string() == target);
+        let told = known.map(|(_, reason)| reason).any(|reason| message.contains(reason.as_str()));
+        assert!(
+            told,
+            "promise 8: {key:?} was rolled back and says {message:?}; known are {:?}",
+            world.stacks.true_reasons
+        );
+    }
+
+    /// Promise 3: every function has run the bytes that the release holds.
+    fn bytes_are_proven(key: &Key, item: &Item, world: &State, target: &str, stack: &str) {
+        let Some(functions) = item.body.get("deploy").and_then(|deploy| deploy["functions"].as_array())
+        else {
+            return;
+        };
+        for function in functions {
+            let (id, asset) = (function["id"].as_str().unwrap_or_default(), function["asset"].as_str());
+            let name = format!("{stack}/{id}");
+            let ran = world.ran.iter().any(|(at, function, digest)| {
+                function == &name && at.to_string() == target && Some(digest.to_string().as_str()) == asset
+            });
+            assert!(ran, "promise 3: {key:?} succeeded and {name} never ran {asset:?}");
+        }
+    }
+
+    fn rollout(&mut self, key: &Key, world: &State) {
+        let table = &world.table;
+        let Some(item) = table.get(key) else { return };
+        let state = text(item, "state").expect("a rollout has a state");
+        let ended = edges::ROLLOUT_ENDS.contains(&state);
+        self.moves(key, item, state, edges::rollout);
+        assert_eq!(item.due_at.is_some(), !ended, "promise 5: {key:?} is {state}");
+        let deployments = || partition(table, &key.pk, "DEP#").map(|(_, item)| item);
+        let of = |item: &Item| text(item, "state.name").unwrap_or_default().to_owned();
+        if ended {
+            let open = deployments().find(|d| !edges::DEPLOYMENT_ENDS.contains(&of(d).as_str()));
+            assert!(
+                open.is_none(),
+                "{key:?} is {state} and a deployment is open: {:?}",
+                open.map(|d| &d.key)
+            );
+        }
+        let waves = item.body["waves"].as_array().expect("a rollout has waves");
+        let targets: usize = waves.iter().map(|w| w["targets"].as_array().map_or(0, Vec::len)).sum();
+        let good = deployments()
+            .filter(|d| d.body.get("back").is_none() && matches!(of(d).as_str(), "succeeded" | "removed"))
+            .count();
         if state == "succeeded" {
-            let waves = item.body["waves"].as_array().cloned().unwrap_or_default();
-            let targets: usize = waves.iter().map(|wave| wave.as_array().map_or(0, Vec::len)).sum();
-            let good = deployments()
-                .filter(|d| matches!(text(d, "state.name"), Some("succeeded" | "removed")))
-                .count();
             assert_eq!(good, targets, "{key:?} succeeded and not all of its targets did");
+        }
+        if state == "reverted" {
+            let back = |d: &&Item| d.body.get("back").is_some();
+            let astray = deployments().filter(back).find(|d| of(d) != "succeeded");
+            assert!(astray.is_none(), "{key:?} is reverted and a target is not back");
+            assert!(deployments().any(|d| d.body.get("back").is_some()), "{key:?} reverted nothing");
         }
         if state == "superseded" {
             assert_eq!(deployments().count(), 0, "{key:?} was superseded after it had begun");
         }
-        let events = table.keys().any(|k| k.pk == key.pk && k.sk.starts_with("EVT#"));
-        assert!(events, "promise 11: {key:?} has no entry in its timeline");
+        let told = partition(table, &key.pk, "EVT#").next().is_some();
+        assert!(told, "promise 11: {key:?} has no entry in its timeline");
     }
 
     fn stage(key: &Key, item: &Item, table: &BTreeMap<Key, Item>) {
@@ -121,7 +274,10 @@ impl Checker {
             let Some(rollout) = text(item, place) else { continue };
             let meta = table.get(&Key::new(format!("RLO#{rollout}"), "META"));
             let state = meta.and_then(|meta| text(meta, "state")).expect("a stage names saved rollouts");
-            assert!(!ROLLOUT_ENDS.contains(&state), "{key:?} names {rollout} as {place}, which is {state}");
+            assert!(
+                !edges::ROLLOUT_ENDS.contains(&state),
+                "{key:?} names {rollout} as {place}, which is {state}"
+            );
         }
     }
 }

@@ -1,109 +1,107 @@
-//! CloudFormation's calls.
-//!
-//! Where the rules come from: change sets of one stack end when one is executed, an executed one cannot be
-//! executed again (`ExecuteChangeSet`); a first creation that fails ends in `ROLLBACK_COMPLETE` and can only
-//! be deleted (`CreateChangeSet`, troubleshooting guide); nothing starts while an operation runs
-//! (`OperationInProgress` and validation errors of the API reference).
+//! CloudFormation's calls; the rules and where they come from are listed in [`crate::stack_books`].
 
-use crate::stack_books::{Behaviour, ChangeSet, ChangeSetState, Operation, Stack, functions, settle, start};
-use crate::state::Shared;
+use crate::change_sets;
+use crate::operations::{begin_deletion, begin_execution, begin_rollback, fate_of, ours};
+use crate::stack_books::{Behaviour, ChangeSetState, Stacks as Books, functions, settle};
+use crate::state::{Shared, State};
 use async_trait::async_trait;
-use flotilla_domain::StackName;
-use flotilla_domain::deployment::ChangeSummary;
-use flotilla_domain::deployment::event::StackSeen;
-use flotilla_domain::deployment::state::ChangeSetKind;
+use flotilla_domain::cause::StackEvent;
+use flotilla_domain::deployment::Effort;
+use flotilla_domain::deployment::event::{StackOwner, StackSeen};
+use flotilla_domain::{StackName, Target};
 use flotilla_engine::ports::{
-    ChangeSetRequest, ChangeSetSeen, ChangeSetStatus, ErrorKind, Executed, Item, Place, PortError,
-    StackEventPage, StackResource, Stacks as StacksPort,
+    ChangeSetRequest, ChangeSetSeen, ErrorKind, Executed, Place, PortError, StackEventPage, StackResource,
+    Stacks as StacksPort, Validation,
 };
+use std::collections::{BTreeSet, VecDeque};
 
 /// The fake.
 pub struct SimStacks(pub Shared);
 
-fn validation(operation: &'static str, message: String) -> PortError {
+/// Events on one page: few, so that pages are turned.
+const EVENTS_PAGE: usize = 4;
+pub fn validation(operation: &'static str, message: String) -> PortError {
     PortError::new(ErrorKind::Permanent, operation, format!("ValidationError: {message}"))
+}
+
+/// The key of a stack that is there, by its name or id.
+fn find(books: &Books, target: &Target, stack: &str) -> Option<(Target, String)> {
+    let by_name = (target.clone(), stack.to_owned());
+    if books.live.contains_key(&by_name) {
+        return Some(by_name);
+    }
+    books.live.iter().find(|((at, _), live)| at == target && live.id == stack).map(|(key, _)| key.clone())
+}
+
+impl SimStacks {
+    /// Makes a call, unless there were too many lately.
+    async fn ask<T>(
+        &self,
+        operation: &'static str,
+        place: &Place,
+        effect: impl FnOnce(&mut State) -> Result<T, PortError>,
+    ) -> Result<T, PortError> {
+        let call = |state: &mut State| {
+            settle(state);
+            state.stacks.asked += 1;
+            if is_throttled(state, &place.target) {
+                state.stacks.throttled += 1;
+                return Err(PortError::new(ErrorKind::Throttled, operation, "Throttling: Rate exceeded"));
+            }
+            effect(state)
+        };
+        self.0.call(operation, Some(&place.target), call).await
+    }
+}
+
+/// A bucket of as many calls as may be made in a second.
+fn is_throttled(state: &mut State, target: &Target) -> bool {
+    let Some(limit) = state.stacks.rate_limit_per_s else { return false };
+    let limit = f64::from(limit);
+    let now_ms = state.now_ms;
+    let (tokens, at_ms) = state.stacks.tokens.entry(target.clone()).or_insert((limit, now_ms));
+    #[expect(clippy::cast_precision_loss, reason = "a few seconds")]
+    let refilled = *tokens + (now_ms - *at_ms) as f64 * limit / 1_000.0;
+    (*tokens, *at_ms) = (refilled.min(limit), now_ms);
+    if *tokens < 1.0 {
+        return true;
+    }
+    *tokens -= 1.0;
+    false
+}
+
+pub fn behaviour(state: &State, target: &Target) -> Behaviour {
+    state.stacks.behaviours.get(target).cloned().unwrap_or_default()
 }
 
 #[async_trait]
 impl StacksPort for SimStacks {
     async fn describe(&self, place: &Place, stack: &str) -> Result<Option<StackSeen>, PortError> {
-        self.0.call("cloudformation:DescribeStacks", |state| {
-            settle(state);
-            let seen = |id: &str, status: &str| StackSeen {
-                stack_id: id.into(),
-                status: status.into(),
-                reason: None,
-                owner: None,
-            };
-            if state.stacks.gone.iter().any(|id| id == stack) {
-                return Ok(Some(seen(stack, "DELETE_COMPLETE")));
+        self.ask("cloudformation:DescribeStacks", place, |state| {
+            let owned =
+                |owner: &(String, String)| StackOwner { service: owner.0.clone(), stage: owner.1.clone() };
+            if state.stacks.gone.contains_key(stack) {
+                let status = "DELETE_COMPLETE".into();
+                return Ok(Some(StackSeen { stack_id: stack.into(), status, reason: None, owner: None }));
             }
-            let mut at_target = state.stacks.live.iter().filter(|((target, _), _)| *target == place.target);
-            let found = at_target.find(|((_, name), live)| name == stack || live.id == stack);
-            Ok(found.map(|(_, live)| seen(&live.id, live.status)))
+            let Some(key) = find(&state.stacks, &place.target, stack) else { return Ok(None) };
+            let stale = state.running.is_some() && {
+                let chance = state.faults.stale_stack;
+                state.rng.chance(chance)
+            };
+            let now_ms = state.now_ms;
+            Ok(state.stacks.live.get(&key).map(|live| StackSeen {
+                stack_id: live.id.clone(),
+                status: if stale && now_ms < live.was.1 { live.was.0 } else { live.status }.into(),
+                reason: live.reason.clone(),
+                owner: live.owner.as_ref().map(owned),
+            }))
         })
+        .await
     }
 
     async fn create_change_set(&self, place: &Place, request: &ChangeSetRequest) -> Result<(), PortError> {
-        const OPERATION: &str = "cloudformation:CreateChangeSet";
-        self.0.call(OPERATION, |state| {
-            settle(state);
-            let key = (place.target.clone(), request.stack.to_string());
-            let template_key = flotilla_domain::package::template_key(&request.template);
-            if !state.replicas.contains_key(&(place.target.clone(), template_key)) {
-                return Err(validation(OPERATION, "S3 error: Access Denied".into()));
-            }
-            state.stacks.made += 1;
-            let made = state.stacks.made;
-            let behaviour = state.stacks.behaviours.get(&place.target).cloned().unwrap_or_default();
-            match (request.kind, state.stacks.live.get(&key)) {
-                (ChangeSetKind::Create, Some(stack)) if stack.status != "REVIEW_IN_PROGRESS" => {
-                    // AlreadyExistsException: the adapter takes it for a repetition.
-                    return Ok(());
-                }
-                (ChangeSetKind::Update, None) => {
-                    return Err(validation(OPERATION, format!("Stack [{}] does not exist", request.stack)));
-                }
-                (_, Some(stack))
-                    if stack.operation.is_some()
-                        || stack.status.ends_with("ROLLBACK_COMPLETE") && stack.template.is_none() =>
-                {
-                    return Err(validation(
-                        OPERATION,
-                        format!("Stack:{} is in {} state and can not be updated.", stack.id, stack.status),
-                    ));
-                }
-                (ChangeSetKind::Create, None) => {
-                    let stack = Stack {
-                        id: format!("arn:stack/{}/{made}", request.stack),
-                        status: "REVIEW_IN_PROGRESS",
-                        template: None,
-                        change_sets: Vec::new(),
-                        operation: None,
-                        events: Vec::new(),
-                    };
-                    state.stacks.live.insert(key.clone(), stack);
-                }
-                _ => {}
-            }
-            let Some(stack) = state.stacks.live.get_mut(&key) else { return Ok(()) };
-            if stack.change_sets.iter().any(|set| set.name == request.name) {
-                return Ok(());
-            }
-            let change_state = match behaviour {
-                Behaviour::Refuses(reason) => ChangeSetState::Failed(reason),
-                _ if stack.template == Some(request.template) => ChangeSetState::Empty,
-                _ => ChangeSetState::Ready,
-            };
-            let id = format!("arn:changeSet/{}/{made}", request.name);
-            stack.change_sets.push(ChangeSet {
-                name: request.name.clone(),
-                id,
-                template: request.template,
-                state: change_state,
-            });
-            Ok(())
-        })
+        self.ask(change_sets::CREATE, place, |state| change_sets::create(state, place, request)).await
     }
 
     async fn describe_change_set(
@@ -112,23 +110,10 @@ impl StacksPort for SimStacks {
         stack: &StackName,
         name: &str,
     ) -> Result<Option<ChangeSetSeen>, PortError> {
-        self.0.call("cloudformation:DescribeChangeSet", |state| {
-            let Some(stack) = state.stacks.live.get(&(place.target.clone(), stack.to_string())) else {
-                return Ok(None);
-            };
-            let set = stack.change_sets.iter().find(|set| set.name == name || set.id == name);
-            Ok(set.map(|set| ChangeSetSeen {
-                id: set.id.clone(),
-                stack_id: stack.id.clone(),
-                status: match &set.state {
-                    ChangeSetState::Ready => ChangeSetStatus::Ready,
-                    ChangeSetState::Empty => ChangeSetStatus::Empty,
-                    ChangeSetState::Failed(reason) => ChangeSetStatus::Failed(reason.clone()),
-                    ChangeSetState::Executed => ChangeSetStatus::Executed,
-                },
-                changes: ChangeSummary { modify: 1, ..ChangeSummary::default() },
-            }))
+        self.ask("cloudformation:DescribeChangeSet", place, |state| {
+            Ok(change_sets::describe(state, place, stack, name))
         })
+        .await
     }
 
     async fn execute(
@@ -138,108 +123,237 @@ impl StacksPort for SimStacks {
         change_set_id: &str,
         token: &str,
     ) -> Result<Executed, PortError> {
-        self.0.call("cloudformation:ExecuteChangeSet", |state| {
-            settle(state);
+        self.ask("cloudformation:ExecuteChangeSet", place, |state| {
             let key = (place.target.clone(), stack.to_string());
-            let says_so = |item: &Item| {
-                item.body.get("change_set_id").is_some_and(|id| id == change_set_id)
-                    && item.body["state"]["name"] == "executing"
-            };
-            if !state.table.values().any(says_so) {
-                state.stacks.unsaved.push(change_set_id.to_owned());
-            }
             let Some(stack) = state.stacks.live.get_mut(&key) else { return Ok(Executed::Stale) };
-            let first = stack.template.is_none();
             let Some(set) = stack.change_sets.iter_mut().find(|set| set.id == change_set_id) else {
                 return Ok(Executed::Stale);
             };
             match set.state {
-                ChangeSetState::Executed => return Ok(Executed::Started),
-                ChangeSetState::Ready => set.state = ChangeSetState::Executed,
+                ChangeSetState::Executing | ChangeSetState::Executed | ChangeSetState::ExecutionFailed => {
+                    return Ok(if set.token == token { Executed::Started } else { Executed::Stale });
+                }
+                ChangeSetState::Ready if stack.operation.is_none() => {}
                 _ => return Ok(Executed::Stale),
             }
+            set.state = ChangeSetState::Executing;
+            set.token = token.to_owned();
             let template = set.template;
             stack.change_sets.retain(|set| set.id == change_set_id);
             *state.stacks.executions.entry(change_set_id.to_owned()).or_default() += 1;
-            let takes_ms = 1_000 + i64::try_from(state.rng.below(60_000)).unwrap_or(0);
-            let behaviour = state.stacks.behaviours.get(&place.target).cloned().unwrap_or_default();
-            let (then, template, reason) = match (behaviour, first) {
-                (Behaviour::RollsBack(reason), true) => ("ROLLBACK_COMPLETE", None, Some(reason)),
-                (Behaviour::RollsBack(reason), false) => ("UPDATE_ROLLBACK_COMPLETE", None, Some(reason)),
-                (Behaviour::Sticks(reason), true) => ("ROLLBACK_FAILED", None, Some(reason)),
-                (Behaviour::Sticks(reason), false) => ("UPDATE_ROLLBACK_FAILED", None, Some(reason)),
-                (_, true) => ("CREATE_COMPLETE", Some(template), None),
-                (_, false) => ("UPDATE_COMPLETE", Some(template), None),
-            };
-            let running = if first { "CREATE_IN_PROGRESS" } else { "UPDATE_IN_PROGRESS" };
-            let ends_at_ms = state.now_ms + takes_ms;
-            start(
-                state,
-                &key,
-                Operation { ends_at_ms, running, then, template, reason, token: token.into() },
-            );
+            ours(state, &key, token, Some(change_set_id));
+            let fails = fate_of(state, &place.target);
+            begin_execution(state, &key, template, token, fails);
             Ok(Executed::Started)
         })
+        .await
     }
 
-    async fn delete(&self, place: &Place, stack_id: &str, token: &str) -> Result<(), PortError> {
-        self.0.call("cloudformation:DeleteStack", |state| {
-            settle(state);
-            let found = state
-                .stacks
-                .live
-                .iter()
-                .find(|((target, _), stack)| *target == place.target && stack.id == stack_id);
-            let Some((key, stack)) = found.map(|(key, stack)| (key.clone(), stack.clone())) else {
-                return Ok(());
-            };
-            if stack.operation.as_ref().is_some_and(|op| op.running == "DELETE_IN_PROGRESS") {
+    async fn cancel_update(&self, place: &Place, stack_id: &str, token: &str) -> Result<bool, PortError> {
+        self.ask("cloudformation:CancelUpdateStack", place, |state| {
+            let Some(key) = find(&state.stacks, &place.target, stack_id) else { return Ok(false) };
+            let now_ms = state.now_ms;
+            let Some(stack) = state.stacks.live.get_mut(&key) else { return Ok(false) };
+            if let (Some(operation), "UPDATE_IN_PROGRESS") = (&mut stack.operation, stack.status) {
+                operation.reason = Some("User Initiated cancel".into());
+                operation.effect = crate::stack_books::Effect::Nothing;
+                operation.phases = VecDeque::from([
+                    (now_ms + 10, "UPDATE_ROLLBACK_IN_PROGRESS"),
+                    (now_ms + 5_000, "UPDATE_ROLLBACK_COMPLETE"),
+                ]);
+                // One that stood still between its look and its call cannot know better.
+                if !token.starts_with(&operation.token) && state.faults.stalled == 0 {
+                    state.stacks.breaches.push(format!("{token} stops another's operation"));
+                }
+                return Ok(true);
+            }
+            Ok(false)
+        })
+        .await
+    }
+
+    async fn continue_rollback(
+        &self,
+        place: &Place,
+        stack_id: &str,
+        token: &str,
+        skip: &BTreeSet<String>,
+    ) -> Result<(), PortError> {
+        self.ask("cloudformation:ContinueUpdateRollback", place, |state| {
+            let Some(key) = find(&state.stacks, &place.target, stack_id) else { return Ok(()) };
+            if state.stacks.live.get(&key).is_none_or(|stack| stack.status != "UPDATE_ROLLBACK_FAILED") {
                 return Ok(());
             }
-            let takes_ms = 1_000 + i64::try_from(state.rng.below(30_000)).unwrap_or(0);
-            let ends_at_ms = state.now_ms + takes_ms;
-            let operation = Operation {
-                ends_at_ms,
-                running: "DELETE_IN_PROGRESS",
-                then: "DELETE_COMPLETE",
-                template: None,
-                reason: None,
-                token: token.into(),
-            };
-            start(state, &key, operation);
+            ours(state, &key, token, None);
+            let sticks =
+                fate_of(state, &place.target).filter(|fails| fails.sticks && !skip.contains("Resource"));
+            begin_rollback(state, &key, token, sticks);
             Ok(())
         })
+        .await
+    }
+
+    async fn roll_back(&self, place: &Place, stack_id: &str, token: &str) -> Result<(), PortError> {
+        self.ask("cloudformation:RollbackStack", place, |state| {
+            let Some(key) = find(&state.stacks, &place.target, stack_id) else { return Ok(()) };
+            if state.stacks.live.get(&key).is_none_or(|stack| stack.status != "UPDATE_FAILED") {
+                return Ok(());
+            }
+            ours(state, &key, token, None);
+            begin_rollback(state, &key, token, None);
+            Ok(())
+        })
+        .await
+    }
+
+    async fn delete(
+        &self,
+        place: &Place,
+        stack_id: &str,
+        token: &str,
+        effort: &Effort,
+    ) -> Result<(), PortError> {
+        const OPERATION: &str = "cloudformation:DeleteStack";
+        self.ask(OPERATION, place, |state| {
+            let Some(key) = find(&state.stacks, &place.target, stack_id) else { return Ok(()) };
+            let how = behaviour(state, &place.target);
+            let Some(stack) = state.stacks.live.get(&key) else { return Ok(()) };
+            if how == Behaviour::Protected {
+                let text =
+                    format!("Stack [{}] cannot be deleted while TerminationProtection is enabled", key.1);
+                return Err(validation(OPERATION, text));
+            }
+            if matches!(effort, Effort::Retain(_)) && stack.status != "DELETE_FAILED" {
+                let text = "resources can only be retained in DELETE_FAILED".to_owned();
+                return if stack.operation.is_some() { Ok(()) } else { Err(validation(OPERATION, text)) };
+            }
+            if let Some(operation) = &stack.operation {
+                let deleting = stack.status == "DELETE_IN_PROGRESS" || operation.token == token;
+                let text = format!("Stack [{}] cannot be deleted while in status {}", key.1, stack.status);
+                // Another's operation: the adapter takes it for something that passes.
+                return if deleting {
+                    Ok(())
+                } else {
+                    Err(PortError::new(ErrorKind::Transient, OPERATION, text))
+                };
+            }
+            let same = |event: &&StackEvent| event.token.as_deref() == Some(token);
+            if let Some(begun) = stack.events.iter().find(same) {
+                if !begun.status.starts_with("DELETE") {
+                    state.stacks.breaches.push(format!("{token} is the token of two operations"));
+                }
+                // TokenAlreadyExistsException
+                return Ok(());
+            }
+            if !token.ends_with("-discard") {
+                ours(state, &key, token, None);
+            }
+            begin_deletion(state, &key, token, effort, &how);
+            Ok(())
+        })
+        .await
+    }
+
+    async fn delete_change_set(&self, place: &Place, stack: &str, name: &str) -> Result<(), PortError> {
+        self.ask("cloudformation:DeleteChangeSet", place, |state| {
+            let Some(key) = find(&state.stacks, &place.target, stack) else { return Ok(()) };
+            if let Some(stack) = state.stacks.live.get_mut(&key) {
+                stack.change_sets.retain(|set| {
+                    set.name != name
+                        || matches!(set.state, ChangeSetState::Executing | ChangeSetState::Executed)
+                });
+            }
+            Ok(())
+        })
+        .await
+    }
+
+    async fn has_change_sets(&self, place: &Place, stack_id: &str) -> Result<bool, PortError> {
+        self.ask("cloudformation:ListChangeSets", place, |state| {
+            let key = find(&state.stacks, &place.target, stack_id);
+            Ok(key.and_then(|key| state.stacks.live.get(&key)).is_some_and(|s| !s.change_sets.is_empty()))
+        })
+        .await
+    }
+
+    async fn validations(&self, place: &Place, _: &StackName, _: &str) -> Result<Vec<Validation>, PortError> {
+        self.ask("cloudformation:DescribeEvents", place, |state| {
+            let (failed, texts) = match behaviour(state, &place.target) {
+                Behaviour::FailsValidation(texts) => (true, texts),
+                Behaviour::Warns(texts) => (false, texts),
+                _ => (false, Vec::new()),
+            };
+            Ok(texts.into_iter().map(|text| Validation { failed, text }).collect())
+        })
+        .await
+    }
+
+    async fn importers(&self, place: &Place, _: &str) -> Result<Vec<String>, PortError> {
+        self.ask("cloudformation:ListImports", place, |state| match behaviour(state, &place.target) {
+            Behaviour::ExportInUse(importers) => Ok(importers),
+            _ => Ok(Vec::new()),
+        })
+        .await
     }
 
     async fn events(
         &self,
         place: &Place,
         stack_id: &str,
-        _: Option<&str>,
+        next: Option<&str>,
     ) -> Result<StackEventPage, PortError> {
-        self.0.call("cloudformation:DescribeStackEvents", |state| {
-            let mut at_target = state.stacks.live.iter().filter(|((target, _), _)| *target == place.target);
-            let found = at_target.find(|(_, stack)| stack.id == stack_id);
-            Ok(StackEventPage {
-                events: found.map(|(_, stack)| stack.events.clone()).unwrap_or_default(),
-                next: None,
-            })
+        self.ask("cloudformation:DescribeStackEvents", place, |state| {
+            let skip = next.and_then(|next| next.parse::<usize>().ok()).unwrap_or(0);
+            let page = |events: &mut dyn Iterator<Item = &StackEvent>| {
+                let events: Vec<_> = events.skip(skip).take(EVENTS_PAGE + 1).cloned().collect();
+                let next = (events.len() > EVENTS_PAGE).then(|| (skip + EVENTS_PAGE).to_string());
+                StackEventPage { events: events.into_iter().take(EVENTS_PAGE).collect(), next }
+            };
+            if let Some(events) = state.stacks.nested.get(stack_id) {
+                return Ok(page(&mut events.iter()));
+            }
+            if let Some(events) = state.stacks.gone.get(stack_id) {
+                return Ok(page(&mut events.iter()));
+            }
+            let found = find(&state.stacks, &place.target, stack_id);
+            match found.and_then(|key| state.stacks.live.get(&key)) {
+                Some(live) => Ok(page(&mut live.events.iter())),
+                None => {
+                    let text = format!("Stack [{stack_id}] does not exist");
+                    Err(validation("cloudformation:DescribeStackEvents", text))
+                }
+            }
         })
+        .await
     }
 
     async fn resources(&self, place: &Place, stack_id: &str) -> Result<Vec<StackResource>, PortError> {
-        self.0.call("cloudformation:ListStackResources", |state| {
-            let mut at_target = state.stacks.live.iter().filter(|((target, _), _)| *target == place.target);
-            let Some(((_, name), stack)) = at_target.find(|(_, stack)| stack.id == stack_id) else {
-                return Ok(Vec::new());
+        self.ask("cloudformation:ListStackResources", place, |state| {
+            let Some(key) = find(&state.stacks, &place.target, stack_id) else {
+                let text = format!("Stack with id {stack_id} does not exist");
+                return Err(validation("cloudformation:ListStackResources", text));
             };
+            let Some(stack) = state.stacks.live.get(&key) else { return Ok(Vec::new()) };
             let functions = stack.template.map(|template| functions(state, &template)).unwrap_or_default();
-            let resource = |(id, _): (String, String)| StackResource {
-                physical_id: format!("{name}/{id}"),
-                logical_id: id,
-                resource_type: "AWS::Lambda::Function".into(),
-            };
-            Ok(functions.into_iter().map(resource).collect())
+            let mut resources: Vec<StackResource> = functions
+                .into_iter()
+                .map(|(id, _)| StackResource {
+                    physical_id: format!("{}/{id}", key.1),
+                    logical_id: id,
+                    resource_type: "AWS::Lambda::Function".into(),
+                    status: "UPDATE_COMPLETE".into(),
+                })
+                .collect();
+            if stack.status == "DELETE_FAILED" {
+                resources.push(StackResource {
+                    logical_id: "Resists".into(),
+                    physical_id: "resists".into(),
+                    resource_type: "AWS::Test::Resource".into(),
+                    status: "DELETE_FAILED".into(),
+                });
+            }
+            Ok(resources)
         })
+        .await
     }
 }

@@ -1,32 +1,39 @@
-//! The scheduler: which message is delivered next, when the clock moves, when the sweep runs.
+//! The scheduler: which function goes on next, which message is delivered, when the clock moves.
 
 use crate::checker::Checker;
 use crate::cloudformation::SimStacks;
 use crate::lambda::SimFunctions;
+use crate::operations::meddle;
 use crate::queue::{Message, SimQueue};
 use crate::s3::{SimBuckets, SimPackages, SimReplicas};
 use crate::stack_books::settle;
-use crate::state::{Shared, State};
+use crate::state::{Fate, Shared, State};
 use crate::table::SimTable;
+use crate::tasks::Task;
 use flotilla_domain::{StackName, Target, Timestamp};
 use flotilla_engine::EngineError;
 use flotilla_engine::commands::Commands;
-use flotilla_engine::drive::Drive;
+use flotilla_engine::drive::{Drive, Meter};
 use flotilla_engine::ingest::Ingest;
 use flotilla_engine::ports::{Clock, ObjectRef, Work};
 use flotilla_engine::replicate::{Replicate, ReplicateJob};
 use flotilla_engine::status::Status;
-use flotilla_engine::sweep::{Sweep, SweepLimits};
+use flotilla_engine::sweep::{Sweep, SweepLimits, SweepReport};
 use flotilla_package::Limits;
 use futures::executor::block_on;
 use std::sync::Arc;
+use std::task::Poll;
 
-/// A message that fails is seen again after this.
+/// A message that fails, or whose function crashes, is seen again after this.
 const VISIBILITY_MS: i64 = 60_000;
 /// A message that fails this often goes to the dead-letter queue.
 const RECEIVES_MAX: u32 = 12;
 /// The schedule.
 const SWEEP_EVERY_MS: i64 = 60_000;
+/// A function that runs longer is ended.
+const TIMEOUT_MS: i64 = 60_000;
+/// Most functions that run at once.
+const CONCURRENCY: usize = 6;
 
 struct SimClock(Shared);
 
@@ -36,16 +43,23 @@ impl Clock for SimClock {
     }
 }
 
-/// The functions, and the clockwork that calls them.
-pub struct Driver {
-    pub shared: Shared,
-    pub ingest: Ingest,
+/// What the functions do.
+struct UseCases {
+    ingest: Ingest,
     replicate: Replicate,
     drive: Drive,
     sweep: Sweep,
+}
+
+/// The functions, and the clockwork that calls them.
+pub struct Driver {
+    pub shared: Shared,
+    cases: Arc<UseCases>,
     pub commands: Commands,
     pub status: Status,
     checker: Checker,
+    tasks: Vec<Task>,
+    begun: u64,
     next_sweep_ms: i64,
 }
 
@@ -56,7 +70,7 @@ impl Driver {
         let queue = || Arc::new(SimQueue(shared.clone()));
         let packages = || Arc::new(SimPackages(shared.clone()));
         let next_sweep_ms = shared.lock().now_ms + SWEEP_EVERY_MS;
-        Self {
+        let cases = UseCases {
             ingest: Ingest {
                 clock: clock(),
                 store: store(),
@@ -77,74 +91,167 @@ impl Driver {
                 stacks: Arc::new(SimStacks(shared.clone())),
                 functions: Arc::new(SimFunctions(shared.clone())),
                 buckets: Arc::new(SimBuckets(shared.clone())),
+                meter: Arc::new(Meter::default()),
             },
             sweep: Sweep { clock: clock(), store: store(), queue: queue(), packages: packages() },
+        };
+        Self {
+            cases: Arc::new(cases),
             commands: Commands { clock: clock(), store: store(), queue: queue() },
             status: Status { store: store() },
             checker: Checker::default(),
+            tasks: Vec::new(),
+            begun: 0,
             next_sweep_ms,
             shared,
         }
     }
 
-    /// Takes one step: runs the sweep, delivers a message, or moves the clock to the next thing. Answers
-    /// false when nothing is left to happen but the sweep.
-    pub fn step(&mut self) -> bool {
-        let (now_ms, sweep_is_due) = {
-            let state = self.shared.lock();
-            (state.now_ms, state.now_ms >= self.next_sweep_ms)
-        };
-        if sweep_is_due {
-            self.next_sweep_ms = now_ms + SWEEP_EVERY_MS;
-            self.run_sweep(SweepLimits::default());
-            return true;
-        }
-        let message = take_visible(&mut self.shared.lock());
-        if let Some(message) = message {
-            self.deliver(message);
-            return true;
-        }
-        let mut state = self.shared.lock();
-        let next_message = state.messages.iter().map(|m| m.visible_at_ms).min();
-        let next = [next_message, state.stacks.next_end_ms()].into_iter().flatten().min();
-        state.now_ms = next.unwrap_or(i64::MAX).min(self.next_sweep_ms).max(now_ms + 1);
-        settle(&mut state);
-        next.is_some()
-    }
-
-    fn run_sweep(&mut self, limits: SweepLimits) {
-        self.begin("sweep".into());
-        let result = block_on(self.sweep.run(limits));
-        self.end(result.map(drop));
-    }
-
-    /// Runs the sweep and answers its report, for tests.
-    pub fn sweep_now(&mut self, limits: SweepLimits) -> flotilla_engine::sweep::SweepReport {
-        block_on(self.sweep.run(limits)).expect("no faults")
-    }
-
-    /// A stack-status event arrives.
-    pub fn hint(&mut self, target: &Target, stack: &StackName) {
-        self.begin(format!("stack {target}/{stack} changed"));
-        let result = block_on(self.drive.hint(target, stack));
-        self.end(result);
-    }
-
-    fn deliver(&mut self, message: Message) {
-        self.begin(format!("deliver {:?}", message.work));
-        let result = block_on(self.handle(&message.work));
-        let failed = self.end(result);
-        if failed {
+    /// Takes one step: lets a function go on, begins one, or moves the clock to the next thing.
+    pub fn step(&mut self) {
+        let (now_ms, pick) = {
             let mut state = self.shared.lock();
-            if message.receives + 1 < RECEIVES_MAX {
-                let visible_at_ms = state.now_ms + VISIBILITY_MS;
-                state.messages.push(Message { visible_at_ms, receives: message.receives + 1, ..message });
-            } else {
-                state.note(format!("dead letter: {:?}", message.work));
+            (state.now_ms, state.rng.next())
+        };
+        if now_ms >= self.next_sweep_ms {
+            self.next_sweep_ms = now_ms + SWEEP_EVERY_MS;
+            let cases = Arc::clone(&self.cases);
+            self.begin(None, "sweep", async move { cases.sweep.run(SweepLimits::default()).await.map(drop) });
+            return;
+        }
+        let ready: Vec<usize> =
+            (0..self.tasks.len()).filter(|at| self.tasks[*at].stalled_until_ms <= now_ms).collect();
+        let room = self.tasks.len() < CONCURRENCY;
+        let choice = usize::try_from(pick % (ready.len() as u64 + u64::from(room)).max(1)).unwrap_or(0);
+        if let Some(at) = ready.get(choice) {
+            self.go_on(*at);
+        } else if let Some(message) = self.next_message(room) {
+            let cases = Arc::clone(&self.cases);
+            let work = message.work.clone();
+            self.begin(Some(message), "deliver", async move { cases.handle(&work).await });
+        } else if let Some(at) = ready.first() {
+            self.go_on(*at);
+        } else {
+            self.pass_time();
+        }
+    }
+
+    fn next_message(&self, room: bool) -> Option<Message> {
+        if room { take_visible(&mut self.shared.lock()) } else { None }
+    }
+
+    /// Nothing can happen now: the clock moves to what happens next.
+    fn pass_time(&mut self) {
+        let now_ms = self.shared.lock().now_ms;
+        let stalls = self.tasks.iter().map(|task| task.stalled_until_ms.min(task.began_at_ms + TIMEOUT_MS));
+        let stalls = stalls.min();
+        let ended = {
+            let mut state = self.shared.lock();
+            let message = state.messages.iter().map(|m| m.visible_at_ms).min();
+            let next = [message, state.stacks.next_end_ms(), stalls].into_iter().flatten().min();
+            state.now_ms = next.unwrap_or(i64::MAX).min(self.next_sweep_ms).max(now_ms + 1);
+            settle(&mut state);
+            disturb(&mut state);
+            std::mem::take(&mut state.stacks.ended)
+        };
+        let now_ms = self.shared.lock().now_ms;
+        for at in (0..self.tasks.len()).rev() {
+            if self.tasks[at].began_at_ms + TIMEOUT_MS <= now_ms {
+                let task = self.tasks.swap_remove(at);
+                self.shared.lock().note(|| format!("function {} timed out", task.id));
+                self.again(task);
+            }
+        }
+        for (target, stack) in ended {
+            let hints = {
+                let mut state = self.shared.lock();
+                let chance = state.faults.hints;
+                state.rng.chance(chance)
+            };
+            if let (true, Ok(stack)) = (hints, StackName::parse(&stack)) {
+                self.hint(&target, &stack);
             }
         }
     }
 
+    /// Runs the sweep and answers its report, for tests.
+    pub fn sweep_now(&mut self, limits: SweepLimits) -> SweepReport {
+        block_on(self.cases.sweep.run(limits)).expect("no faults")
+    }
+
+    /// A stack-status event arrives.
+    pub fn hint(&mut self, target: &Target, stack: &StackName) {
+        let cases = Arc::clone(&self.cases);
+        let (target, stack) = (target.clone(), stack.clone());
+        self.begin(None, "a stack changed", async move { cases.drive.hint(&target, &stack).await });
+    }
+
+    /// Lets everything end that runs.
+    pub fn finish_tasks(&mut self) {
+        while !self.tasks.is_empty() {
+            self.go_on(0);
+        }
+    }
+
+    fn begin(
+        &mut self,
+        message: Option<Message>,
+        what: &str,
+        future: impl Future<Output = Result<(), EngineError>> + 'static,
+    ) {
+        self.begun += 1;
+        let mut state = self.shared.lock();
+        let work = message.as_ref().map(|message| &message.work);
+        state.running = Some(self.begun);
+        state.note(|| format!("{what} {work:?}"));
+        state.running = None;
+        self.tasks.push(Task::new(self.begun, message, state.now_ms, future));
+    }
+
+    /// Lets a function come to its next call, and checks the promises.
+    fn go_on(&mut self, at: usize) {
+        {
+            let mut state = self.shared.lock();
+            // Every step takes a little time.
+            state.now_ms += 1;
+            state.running = Some(self.tasks[at].id);
+        }
+        let polled = self.tasks[at].poll();
+        let mut state = self.shared.lock();
+        let fate = state.fate.take();
+        if let Poll::Ready(Err(error)) = &polled {
+            assert!(!matches!(error, EngineError::Defect(_) | EngineError::Record(_)), "{error}");
+            state.note(|| format!("failed: {error}"));
+        }
+        state.running = None;
+        self.checker.check(&mut state);
+        drop(state);
+        match (polled, fate) {
+            (_, Some(Fate::Crashed)) | (Poll::Ready(Err(_)), _) => {
+                let task = self.tasks.swap_remove(at);
+                self.again(task);
+            }
+            (Poll::Ready(Ok(())), _) => drop(self.tasks.swap_remove(at)),
+            (Poll::Pending, Some(Fate::Stalled(until_ms))) => self.tasks[at].stalled_until_ms = until_ms,
+            (Poll::Pending, None) => {}
+        }
+    }
+
+    /// A message whose function did not do its work is delivered again.
+    fn again(&mut self, task: Task) {
+        let Some(message) = task.message else { return };
+        let mut state = self.shared.lock();
+        if message.receives + 1 < RECEIVES_MAX {
+            let visible_at_ms = state.now_ms + VISIBILITY_MS;
+            state.messages.push(Message { visible_at_ms, receives: message.receives + 1, ..message });
+        } else {
+            state.dead_letters += 1;
+            state.note(|| format!("dead letter: {:?}", message.work));
+        }
+    }
+}
+
+impl UseCases {
     async fn handle(&self, work: &Work) -> Result<(), EngineError> {
         match work {
             Work::Tick(subject) => self.drive.tick(subject).await,
@@ -152,32 +259,27 @@ impl Driver {
                 let job = ReplicateJob { release: *release, rollout: *rollout, target: target.clone() };
                 self.replicate.run(&[job]).await.pop().unwrap_or(Ok(()))
             }
-            Work::Intake { key, version_id } => {
+            Work::Intake { key, version_id, uploaded_at } => {
                 let object = ObjectRef { key: key.clone(), version_id: version_id.clone() };
-                let now = self.shared.lock().now();
-                self.ingest.intake(&object, now).await.map(drop)
+                self.ingest.intake(&object, *uploaded_at).await.map(drop)
             }
         }
     }
+}
 
-    fn begin(&self, what: String) {
-        let mut state = self.shared.lock();
-        state.crashed = false;
-        // Every step takes a little time.
-        state.now_ms += 1;
-        state.note(what);
+/// What the world does to itself as time passes.
+fn disturb(state: &mut State) {
+    let faults = state.faults;
+    if state.rng.chance(faults.foreign) {
+        meddle(state);
     }
-
-    /// Ends a step and checks the promises. Answers whether it failed.
-    fn end(&mut self, result: Result<(), EngineError>) -> bool {
-        let mut state = self.shared.lock();
-        let crashed = std::mem::take(&mut state.crashed);
-        if let Err(error) = &result {
-            assert!(!matches!(error, EngineError::Defect(_) | EngineError::Record(_)), "{error}");
-            state.note(format!("failed: {error}"));
-        }
-        self.checker.check(&state.table, &state.stacks);
-        result.is_err() || crashed
+    if state.rng.chance(faults.outage) {
+        let regions: Vec<Target> = state.stacks.live.keys().map(|(target, _)| target.clone()).collect();
+        let pick = usize::try_from(state.rng.below(regions.len() as u64 + 1)).unwrap_or(0);
+        let until_ms = state.now_ms + 1_000 + i64::try_from(state.rng.below(60_000)).unwrap_or(0);
+        let which = regions.get(pick).cloned();
+        state.note(|| format!("an outage of {which:?}"));
+        state.outages.push((which, until_ms));
     }
 }
 

@@ -1,24 +1,31 @@
 //! A deterministic world for the engine.
 //!
 //! The engine's real code runs in one thread against fakes of the table, the queues, S3, CloudFormation
-//! and Lambda, on a virtual clock. A seed decides the order of everything and where faults strike: lost
-//! replies, crashes before and after any call, duplicated, delayed and dropped messages. After every step
-//! [`checker`] looks at the promises; it shares no code with the engine.
+//! and Lambda, on a virtual clock. Several functions run at once: each call gives way to whatever else can
+//! happen. A seed decides the order of everything and where [`Faults`] strike. After every step [`checker`]
+//! looks at the promises; it shares no code with the engine. [`lives`] are whole lives of the world, one a
+//! seed: `scripts/simulate` runs many of them.
 
-pub mod checker;
+mod change_sets;
+mod checker;
 mod cloudformation;
 pub mod contract;
 mod driver;
 mod faults;
 mod lambda;
+pub mod lives;
+mod operations;
 mod queue;
 mod rng;
 mod s3;
+mod sim_bench;
 mod stack_books;
 mod state;
 mod table;
+mod tasks;
 mod world;
 
 pub use faults::Faults;
+pub use sim_bench::SimBench;
 pub use stack_books::Behaviour;
 pub use world::{World, package};

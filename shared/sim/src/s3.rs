@@ -14,12 +14,21 @@ use std::ops::Range;
 /// The ingest bucket.
 pub struct SimPackages(pub Shared);
 
-struct Once(Option<Bytes>);
+/// One chunk; after it the end, or an error where more was asked for than there is.
+struct Once {
+    chunk: Option<Bytes>,
+    is_short: bool,
+}
 
 #[async_trait]
 impl ChunkStream for Once {
     async fn next(&mut self) -> Result<Option<Bytes>, PortError> {
-        Ok(self.0.take())
+        match self.chunk.take() {
+            None if self.is_short => {
+                Err(PortError::new(ErrorKind::Transient, "s3:GetObject", "the body ended early"))
+            }
+            chunk => Ok(chunk),
+        }
     }
 }
 
@@ -43,71 +52,84 @@ async fn collect(body: Body) -> Result<Bytes, PortError> {
 #[async_trait]
 impl PackageStore for SimPackages {
     async fn read_tail(&self, object: &ObjectRef, bytes: u64) -> Result<Tail, PortError> {
-        self.0.call("s3:GetObject", |state| {
-            let found =
-                state.uploads.get(&(object.key.clone(), object.version_id.clone())).ok_or_else(missing)?;
-            let start = found.bytes.len().saturating_sub(usize::try_from(bytes).unwrap_or(usize::MAX));
-            Ok(Tail {
-                bytes: found.bytes.slice(start..),
-                total_bytes: found.bytes.len() as u64,
-                uploaded_at: found.uploaded_at,
+        self.0
+            .call("s3:GetObject", None, |state| {
+                let found = state
+                    .uploads
+                    .get(&(object.key.clone(), object.version_id.clone()))
+                    .ok_or_else(missing)?;
+                let start = found.bytes.len().saturating_sub(usize::try_from(bytes).unwrap_or(usize::MAX));
+                Ok(Tail {
+                    bytes: found.bytes.slice(start..),
+                    total_bytes: found.bytes.len() as u64,
+                    uploaded_at: found.uploaded_at,
+                })
             })
-        })
+            .await
     }
 
     async fn read(&self, object: &ObjectRef, range: Range<u64>) -> Result<Box<dyn ChunkStream>, PortError> {
-        self.0.call("s3:GetObject", |state| {
-            let found =
-                state.uploads.get(&(object.key.clone(), object.version_id.clone())).ok_or_else(missing)?;
-            let at = |n: u64| usize::try_from(n).unwrap_or(usize::MAX).min(found.bytes.len());
-            Ok(Box::new(Once(Some(found.bytes.slice(at(range.start)..at(range.end)))))
-                as Box<dyn ChunkStream>)
-        })
+        self.0
+            .call("s3:GetObject", None, |state| {
+                let found = state
+                    .uploads
+                    .get(&(object.key.clone(), object.version_id.clone()))
+                    .ok_or_else(missing)?;
+                let at = |n: u64| usize::try_from(n).unwrap_or(usize::MAX).min(found.bytes.len());
+                let chunk = Some(found.bytes.slice(at(range.start)..at(range.end)));
+                let is_short = range.end > found.bytes.len() as u64;
+                Ok(Box::new(Once { chunk, is_short }) as Box<dyn ChunkStream>)
+            })
+            .await
     }
 
     async fn holds(&self, key: &str, digest: &Digest) -> Result<bool, PortError> {
-        self.0.call("s3:HeadObject", |state| Ok(state.home.get(key) == Some(digest)))
+        self.0.call("s3:HeadObject", None, |state| Ok(state.home.get(key) == Some(digest))).await
     }
 
     async fn put(&self, key: &str, digest: &Digest, body: Body) -> Result<(), PortError> {
         let bytes = collect(body).await?;
-        self.0.call("s3:PutObject", |state| {
-            if Digest::of(&bytes) != *digest {
-                return Err(PortError::new(
-                    ErrorKind::Permanent,
-                    "s3:PutObject",
-                    "BadDigest: The SHA256 you specified did not match",
-                ));
-            }
-            if key.starts_with("templates/") {
-                state.templates.insert(*digest, bytes);
-            }
-            state.home.insert(key.to_owned(), *digest);
-            Ok(())
-        })
+        self.0
+            .call("s3:PutObject", None, |state| {
+                if Digest::of(&bytes) != *digest {
+                    return Err(PortError::new(
+                        ErrorKind::Permanent,
+                        "s3:PutObject",
+                        "BadDigest: The SHA256 you specified did not match",
+                    ));
+                }
+                if key.starts_with("templates/") {
+                    state.templates.insert(*digest, bytes);
+                }
+                state.home.insert(key.to_owned(), *digest);
+                Ok(())
+            })
+            .await
     }
 
     async fn list_incoming(&self, after: Option<&str>) -> Result<IncomingPage, PortError> {
         const PAGE: usize = 3;
-        self.0.call("s3:ListObjectVersions", |state| {
-            let mut latest: Vec<ObjectVersion> = Vec::new();
-            for ((key, version_id), object) in &state.uploads {
-                let version = ObjectVersion {
-                    key: key.clone(),
-                    version_id: version_id.clone(),
-                    uploaded_at: object.uploaded_at,
-                };
-                match latest.last_mut().filter(|last| last.key == *key) {
-                    Some(last) if last.uploaded_at <= version.uploaded_at => *last = version,
-                    Some(_) => {}
-                    None => latest.push(version),
+        self.0
+            .call("s3:ListObjectVersions", None, |state| {
+                let mut latest: Vec<ObjectVersion> = Vec::new();
+                for ((key, version_id), object) in &state.uploads {
+                    let version = ObjectVersion {
+                        key: key.clone(),
+                        version_id: version_id.clone(),
+                        uploaded_at: object.uploaded_at,
+                    };
+                    match latest.last_mut().filter(|last| last.key == *key) {
+                        Some(last) if last.uploaded_at <= version.uploaded_at => *last = version,
+                        Some(_) => {}
+                        None => latest.push(version),
+                    }
                 }
-            }
-            latest.retain(|version| after.is_none_or(|after| version.key.as_str() > after));
-            let next = (latest.len() > PAGE).then(|| latest[PAGE - 1].key.clone());
-            latest.truncate(PAGE);
-            Ok(IncomingPage { objects: latest, next })
-        })
+                latest.retain(|version| after.is_none_or(|after| version.key.as_str() > after));
+                let next = (latest.len() > PAGE).then(|| latest[PAGE - 1].key.clone());
+                latest.truncate(PAGE);
+                Ok(IncomingPage { objects: latest, next })
+            })
+            .await
     }
 }
 
@@ -117,22 +139,26 @@ pub struct SimReplicas(pub Shared);
 #[async_trait]
 impl ReplicaStore for SimReplicas {
     async fn presence(&self, place: &Place, key: &str) -> Result<Presence, PortError> {
-        self.0.call("s3:HeadObject", |state| {
-            let found = state.replicas.get(&(place.target.clone(), key.to_owned()));
-            Ok(found.map_or(Presence::Absent, |digest| Presence::Proven(*digest)))
-        })
+        self.0
+            .call("s3:HeadObject", Some(&place.target), |state| {
+                let found = state.replicas.get(&(place.target.clone(), key.to_owned()));
+                Ok(found.map_or(Presence::Absent, |digest| Presence::Proven(*digest)))
+            })
+            .await
     }
 
     async fn copy(&self, place: &Place, source: &CopySource) -> Result<Presence, PortError> {
-        self.0.call("s3:CopyObject", |state| {
-            if let Some(refusal) = state.replica_refusals.get(&place.target) {
-                return Err(refusal.clone());
-            }
-            let digest = *state.home.get(&source.key).ok_or_else(missing)?;
-            state.copies += 1;
-            state.replicas.insert((place.target.clone(), source.key.clone()), digest);
-            Ok(Presence::Proven(digest))
-        })
+        self.0
+            .call("s3:CopyObject", Some(&place.target), |state| {
+                if let Some(refusal) = state.replica_refusals.get(&place.target) {
+                    return Err(refusal.clone());
+                }
+                let digest = *state.home.get(&source.key).ok_or_else(missing)?;
+                state.copies += 1;
+                state.replicas.insert((place.target.clone(), source.key.clone()), digest);
+                Ok(Presence::Proven(digest))
+            })
+            .await
     }
 }
 
@@ -141,7 +167,11 @@ pub struct SimBuckets(pub Shared);
 
 #[async_trait]
 impl Buckets for SimBuckets {
-    async fn empty(&self, _: &Place, _: &str) -> Result<Emptied, PortError> {
-        self.0.call("s3:DeleteObjects", |state| Ok(Emptied { removed: 1, done: state.rng.chance(700) }))
+    async fn empty(&self, place: &Place, _: &str) -> Result<Emptied, PortError> {
+        self.0
+            .call("s3:DeleteObjects", Some(&place.target), |state| {
+                Ok(Emptied { removed: 1, done: state.rng.chance(700) })
+            })
+            .await
     }
 }

@@ -7,8 +7,11 @@ use crate::stack_books::Stacks;
 use bytes::Bytes;
 use flotilla_domain::{Digest, Target, Timestamp};
 use flotilla_engine::ports::{ErrorKind, Item, Key, PortError};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
+use std::future::Future;
+use std::pin::Pin;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::task::{Context, Poll};
 
 /// An uploaded object.
 #[derive(Debug, Clone)]
@@ -17,15 +20,40 @@ pub struct Object {
     pub uploaded_at: Timestamp,
 }
 
+/// What the function that runs now is to suffer.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Fate {
+    /// It crashes: nothing of it happens any more.
+    Crashed,
+    /// It stands still until this time.
+    Stalled(i64),
+}
+
+/// A service that does not answer for a while: the table, or everything in a region.
+pub type Outage = (Option<Target>, i64);
+
 pub struct State {
     pub now_ms: i64,
     pub rng: Rng,
     pub faults: Faults,
-    /// The function that runs now has crashed: none of its calls reaches the world any more.
-    pub crashed: bool,
-    pub trace: Vec<String>,
+    /// The function that runs now, if one does: only its calls meet faults.
+    pub running: Option<u64>,
+    pub fate: Option<Fate>,
+    pub outages: Vec<Outage>,
+    /// What has happened, one line each; only if somebody wants to read it.
+    pub trace: Option<Vec<String>>,
+    /// How many calls functions have made, and after which of them one crashes.
+    pub made: u64,
+    pub crash_at: Option<u64>,
+    /// How often each operation was called.
+    pub calls: BTreeMap<&'static str, u64>,
     pub table: BTreeMap<Key, Item>,
+    /// Keys of items that will be due.
+    pub due: BTreeSet<Key>,
+    /// Keys written since the checker looked last.
+    pub touched: Vec<Key>,
     pub messages: Vec<Message>,
+    pub dead_letters: u64,
     pub uploads: BTreeMap<(String, String), Object>,
     pub home: BTreeMap<String, Digest>,
     pub templates: BTreeMap<Digest, Bytes>,
@@ -34,11 +62,28 @@ pub struct State {
     pub copies: u64,
     pub stacks: Stacks,
     pub functions: BTreeMap<(Target, String), Digest>,
+    /// Everything a function ever ran, for the checker.
+    pub ran: BTreeSet<(Target, String, Digest)>,
 }
 
 /// A handle that all fakes share.
 #[derive(Clone)]
 pub struct Shared(Arc<Mutex<State>>);
+
+/// Gives way to whatever else can happen.
+struct Yield(bool);
+
+impl Future for Yield {
+    type Output = ();
+
+    fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<()> {
+        if std::mem::replace(&mut self.0, true) {
+            return Poll::Ready(());
+        }
+        context.waker().wake_by_ref();
+        Poll::Pending
+    }
+}
 
 impl Shared {
     pub fn new(seed: u64) -> Self {
@@ -47,10 +92,18 @@ impl Shared {
             now_ms: 1_800_000_000_000,
             rng: Rng::new(seed),
             faults: Faults::NONE,
-            crashed: false,
-            trace: Vec::new(),
+            running: None,
+            fate: None,
+            outages: Vec::new(),
+            trace: None,
+            made: 0,
+            crash_at: None,
+            calls: BTreeMap::new(),
             table: BTreeMap::new(),
+            due: BTreeSet::new(),
+            touched: Vec::new(),
             messages: Vec::new(),
+            dead_letters: 0,
             uploads: BTreeMap::new(),
             home: BTreeMap::new(),
             templates: BTreeMap::new(),
@@ -59,6 +112,7 @@ impl Shared {
             copies: 0,
             stacks: Stacks::default(),
             functions: BTreeMap::new(),
+            ran: BTreeSet::new(),
         })))
     }
 
@@ -66,36 +120,68 @@ impl Shared {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Makes a call: faults may keep it from having its effect, or keep its reply from coming back.
-    pub fn call<T, E: From<PortError>>(
+    /// Makes a call: others may come first, and faults may keep it from having its effect, or keep its reply
+    /// from coming back.
+    pub async fn call<T, E: From<PortError>>(
         &self,
         operation: &'static str,
+        region: Option<&Target>,
         effect: impl FnOnce(&mut State) -> Result<T, E>,
     ) -> Result<T, E> {
-        let mut state = self.lock();
-        let faults = state.faults;
-        if !state.crashed && state.rng.chance(faults.crash_before) {
-            state.note(format!("crash before {operation}"));
-            state.crashed = true;
+        Yield(false).await;
+        let stalls = self.lock().stalls(operation);
+        if stalls {
+            Yield(false).await;
         }
-        if state.crashed {
-            return Err(PortError::new(ErrorKind::Transient, operation, "the function has crashed").into());
+        match self.attempt(operation, region, effect) {
+            Some(result) => result,
+            // The function has crashed: nothing of it happens any more.
+            None => std::future::pending().await,
+        }
+    }
+
+    fn attempt<T, E: From<PortError>>(
+        &self,
+        operation: &'static str,
+        region: Option<&Target>,
+        effect: impl FnOnce(&mut State) -> Result<T, E>,
+    ) -> Option<Result<T, E>> {
+        let mut state = self.lock();
+        *state.calls.entry(operation).or_default() += 1;
+        let faults = if state.running.is_some() { state.faults } else { Faults::NONE };
+        let fails = |kind, text: &str| Some(Err(PortError::new(kind, operation, text).into()));
+        if state.rng.chance(faults.crash_before) {
+            state.crash("before", operation);
+            return None;
+        }
+        if state.running.is_some() && state.is_down(operation, region) {
+            state.note(|| format!("{operation} fails: an outage"));
+            return fails(ErrorKind::Transient, "503 Service Unavailable");
         }
         if state.rng.chance(faults.call_fails) {
-            state.note(format!("{operation} fails"));
-            return Err(PortError::new(ErrorKind::Transient, operation, "503 Service Unavailable").into());
+            state.note(|| format!("{operation} fails"));
+            return fails(ErrorKind::Transient, "503 Service Unavailable");
+        }
+        if state.rng.chance(faults.throttled) {
+            state.note(|| format!("{operation} is throttled"));
+            return fails(ErrorKind::Throttled, "Throttling: Rate exceeded");
         }
         let result = effect(&mut state);
-        if state.rng.chance(faults.crash_after) {
-            state.note(format!("crash after {operation}"));
-            state.crashed = true;
-            return Err(PortError::new(ErrorKind::Transient, operation, "the function has crashed").into());
+        state.made += u64::from(state.running.is_some());
+        let struck = state.running.is_some() && state.crash_at == Some(state.made);
+        if struck || state.rng.chance(faults.crash_after) {
+            state.crash("after", operation);
+            return None;
         }
         if state.rng.chance(faults.reply_lost) {
-            state.note(format!("the reply to {operation} is lost"));
-            return Err(PortError::new(ErrorKind::Transient, operation, "connection reset").into());
+            state.note(|| format!("the reply to {operation} is lost"));
+            return fails(ErrorKind::Transient, "connection reset");
         }
-        result
+        if state.running.is_some() {
+            let outcome = if result.is_ok() { "" } else { ": refused" };
+            state.note(|| format!("{operation}{outcome}"));
+        }
+        Some(result)
     }
 }
 
@@ -104,8 +190,38 @@ impl State {
         Timestamp::from_millisecond(self.now_ms).unwrap_or(Timestamp::MAX)
     }
 
-    pub fn note(&mut self, line: String) {
-        let at = self.now();
-        self.trace.push(format!("{at} {line}"));
+    pub fn note(&mut self, line: impl FnOnce() -> String) {
+        if self.trace.is_some() {
+            let line = format!("{} {:>3} {}", self.now(), self.running.unwrap_or(0), line());
+            self.trace.get_or_insert_default().push(line);
+        }
+    }
+
+    fn crash(&mut self, when: &str, operation: &str) {
+        self.note(|| format!("the function crashes {when} {operation}"));
+        self.fate = Some(Fate::Crashed);
+    }
+
+    /// Whether the function stands still before a call.
+    fn stalls(&mut self, operation: &str) -> bool {
+        let stalls = self.running.is_some() && {
+            let chance = self.faults.stalled;
+            self.rng.chance(chance)
+        };
+        if stalls {
+            let until_ms = self.now_ms + 500 + i64::try_from(self.rng.below(55_000)).unwrap_or(0);
+            self.note(|| format!("the function stalls before {operation}"));
+            self.fate = Some(Fate::Stalled(until_ms));
+        }
+        stalls
+    }
+
+    fn is_down(&mut self, operation: &str, region: Option<&Target>) -> bool {
+        let now_ms = self.now_ms;
+        self.outages.retain(|(_, until_ms)| *until_ms > now_ms);
+        self.outages.iter().any(|(which, _)| match which {
+            None => operation.starts_with("dynamodb:"),
+            Some(target) => region == Some(target),
+        })
     }
 }

@@ -4,7 +4,7 @@ use crate::state::Shared;
 use async_trait::async_trait;
 use flotilla_domain::Timestamp;
 use flotilla_engine::ports::{
-    Expect, Item, ItemPage, Key, PortError, Query, StateStore, Write, WriteError, due_shard,
+    Change, DueKey, Expect, Item, ItemPage, Key, PortError, Query, StateStore, Write, WriteError, due_shard,
 };
 
 /// The fake.
@@ -27,54 +27,89 @@ fn holds(existing: Option<&Item>, expect: &Expect) -> bool {
 #[async_trait]
 impl StateStore for SimTable {
     async fn get(&self, keys: &[Key]) -> Result<Vec<Option<Item>>, PortError> {
-        self.0.call("dynamodb:GetItem", |state| {
-            Ok(keys.iter().map(|key| state.table.get(key).cloned()).collect())
-        })
+        self.0
+            .call("dynamodb:GetItem", None, |state| {
+                Ok(keys.iter().map(|key| state.table.get(key).cloned()).collect())
+            })
+            .await
     }
 
     async fn query(&self, query: Query) -> Result<ItemPage, PortError> {
-        self.0.call("dynamodb:Query", |state| {
-            let inside = |key: &Key| key.pk == query.pk && key.sk.starts_with(&query.prefix);
-            let mut found: Vec<Item> =
-                state.table.iter().filter(|(key, _)| inside(key)).map(|(_, item)| item.clone()).collect();
-            if query.newest_first {
-                found.reverse();
-            }
-            let behind = |item: &Item| match &query.after {
-                None => true,
-                Some(after) if query.newest_first => item.key.sk < *after,
-                Some(after) => item.key.sk > *after,
-            };
-            found.retain(behind);
-            let more = found.len() > query.limit;
-            found.truncate(query.limit);
-            Ok(ItemPage { items: found, more })
-        })
+        self.0
+            .call("dynamodb:Query", None, |state| {
+                let first = Key::new(query.pk.as_str(), query.prefix.as_str());
+                let inside = |key: &Key| key.pk == query.pk && key.sk.starts_with(&query.prefix);
+                let behind = |key: &Key| match &query.after {
+                    None => true,
+                    Some(after) if query.newest_first => key.sk < *after,
+                    Some(after) => key.sk > *after,
+                };
+                let mut found: Vec<&Item> = state
+                    .table
+                    .range(first..)
+                    .take_while(|(key, _)| inside(key))
+                    .filter(|(key, _)| behind(key))
+                    .map(|(_, item)| item)
+                    .collect();
+                if query.newest_first {
+                    found.reverse();
+                }
+                let more = found.len() > query.limit;
+                Ok(ItemPage { items: found.into_iter().take(query.limit).cloned().collect(), more })
+            })
+            .await
     }
 
     async fn write(&self, writes: Vec<Write>) -> Result<(), WriteError> {
-        self.0.call("dynamodb:TransactWriteItems", |state| {
-            let failed =
-                writes.iter().enumerate().filter(|(_, w)| !holds(state.table.get(&w.item.key), &w.expect));
-            let failed: Vec<usize> = failed.map(|(place, _)| place).collect();
-            if !failed.is_empty() {
-                return Err(WriteError::Conflict(failed));
-            }
-            for write in writes {
-                state.table.insert(write.item.key.clone(), write.item);
-            }
-            Ok(())
-        })
+        self.0
+            .call("dynamodb:TransactWriteItems", None, |state| {
+                let contended = if state.running.is_some() { state.faults.contended } else { 0 };
+                if writes.len() > 1 && state.rng.chance(contended) {
+                    let place = state.rng.below(writes.len() as u64);
+                    return Err(WriteError::Conflict(vec![usize::try_from(place).unwrap_or(0)]));
+                }
+                let failed = writes
+                    .iter()
+                    .enumerate()
+                    .filter(|(_, w)| !holds(state.table.get(w.key()), &w.expect))
+                    .map(|(place, _)| place)
+                    .collect::<Vec<usize>>();
+                if !failed.is_empty() {
+                    return Err(WriteError::Conflict(failed));
+                }
+                for write in writes {
+                    if let Change::Put(item) = write.change {
+                        state.touched.push(item.key.clone());
+                        match item.due_at {
+                            Some(_) => drop(state.due.insert(item.key.clone())),
+                            None => drop(state.due.remove(&item.key)),
+                        }
+                        state.table.insert(item.key.clone(), item);
+                    }
+                }
+                Ok(())
+            })
+            .await
     }
 
-    async fn due(&self, shard: u8, until: Timestamp, limit: usize) -> Result<Vec<Key>, PortError> {
-        self.0.call("dynamodb:Query", |state| {
-            let due = state.table.values().filter(|item| due_shard(&item.key) == shard);
-            let mut due: Vec<(Timestamp, Key)> = due
-                .filter_map(|item| Some((item.due_at.filter(|at| *at <= until)?, item.key.clone())))
-                .collect();
-            due.sort();
-            Ok(due.into_iter().take(limit).map(|(_, key)| key).collect())
-        })
+    async fn due(&self, shard: u8, until: Timestamp, limit: usize) -> Result<Vec<DueKey>, PortError> {
+        self.0
+            .call("dynamodb:Query", None, |state| {
+                let stale = if state.running.is_some() { state.faults.stale_index } else { 0 };
+                let in_shard: Vec<Key> =
+                    state.due.iter().filter(|key| due_shard(key) == shard).cloned().collect();
+                let mut due = Vec::new();
+                for key in in_shard {
+                    let at = state.table.get(&key).and_then(|item| item.due_at).filter(|at| *at <= until);
+                    // An index that lags may lack an item.
+                    if let Some(due_at) = at.filter(|_| !state.rng.chance(stale)) {
+                        due.push(DueKey { due_at, key });
+                    }
+                }
+                due.sort();
+                due.truncate(limit);
+                Ok(due)
+            })
+            .await
     }
 }

@@ -60,3 +60,13 @@ pub fn body<T: DeserializeOwned>(bytes: Result<Bytes, BytesRejection>) -> Result
     serde_json::from_slice(&bytes)
         .map_err(|e| invalid(e.to_string(), "send JSON as GET /openapi.json describes it"))
 }
+
+/// Reads a JSON body that may be left out.
+pub fn body_or_default<T: DeserializeOwned + Default>(
+    bytes: Result<Bytes, BytesRejection>,
+) -> Result<T, ApiError> {
+    match bytes {
+        Ok(bytes) if bytes.is_empty() => Ok(T::default()),
+        bytes => body(bytes),
+    }
+}

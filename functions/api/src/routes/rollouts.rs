@@ -1,6 +1,6 @@
 //! Rollouts: what they do, and starting and calling them off.
 
-use super::params::{PageQuery, body, name, page};
+use super::params::{PageQuery, body, body_or_default, name, page};
 use crate::caller::Principal;
 use crate::handler::Shared;
 use crate::problem::ApiError;
@@ -9,8 +9,9 @@ use axum::body::Bytes;
 use axum::extract::rejection::{BytesRejection, QueryRejection};
 use axum::extract::{Path, Query};
 use axum::http::StatusCode;
-use flotilla_contract::{EventView, Page, Problem, RolloutView, StartRollout};
+use flotilla_contract::{CancelRollout, EventView, Page, Problem, RetryRollout, RolloutView, StartRollout};
 use flotilla_domain::{ReleaseId, RolloutId, ServiceName, StageName};
+use flotilla_engine::commands::{Control, OperatorsWord};
 
 /// Starts a rollout of a release to a stage.
 #[utoipa::path(post, path = "/v1/rollouts", tag = "rollouts", request_body = StartRollout,
@@ -44,15 +45,64 @@ pub async fn list_events(
     Ok(Json(api.status.events(&name(RolloutId::parse(&id))?, page(query)?).await?))
 }
 
-/// Calls a rollout off: what has begun is finished, nothing more is begun.
-#[utoipa::path(post, path = "/v1/rollouts/{id}/cancel", tag = "rollouts",
+/// Calls a rollout off: nothing more is begun; what runs is finished, or stopped if the body asks for it.
+#[utoipa::path(post, path = "/v1/rollouts/{id}/cancel", tag = "rollouts", request_body = CancelRollout,
     responses((status = 202, body = RolloutView), (status = 404, body = Problem), (status = 409, body = Problem)))]
 pub async fn cancel_rollout(
     api: Shared,
+    principal: Principal,
+    id: Path<String>,
+    bytes: Result<Bytes, BytesRejection>,
+) -> Result<(StatusCode, Json<RolloutView>), ApiError> {
+    let CancelRollout { stop_running } = body_or_default(bytes)?;
+    control(api, principal, id, Control::Cancel { stop_running }).await
+}
+
+/// Holds a rollout: nothing more is begun until it is resumed.
+#[utoipa::path(post, path = "/v1/rollouts/{id}/pause", tag = "rollouts",
+    responses((status = 202, body = RolloutView), (status = 404, body = Problem), (status = 409, body = Problem)))]
+pub async fn pause_rollout(
+    api: Shared,
+    principal: Principal,
+    id: Path<String>,
+) -> Result<(StatusCode, Json<RolloutView>), ApiError> {
+    control(api, principal, id, Control::Pause).await
+}
+
+/// Lets a rollout that is held go on.
+#[utoipa::path(post, path = "/v1/rollouts/{id}/resume", tag = "rollouts",
+    responses((status = 202, body = RolloutView), (status = 404, body = Problem), (status = 409, body = Problem)))]
+pub async fn resume_rollout(
+    api: Shared,
+    principal: Principal,
+    id: Path<String>,
+) -> Result<(StatusCode, Json<RolloutView>), ApiError> {
+    control(api, principal, id, Control::Resume).await
+}
+
+async fn control(
+    api: Shared,
     Principal(caller): Principal,
     Path(id): Path<String>,
+    control: Control,
 ) -> Result<(StatusCode, Json<RolloutView>), ApiError> {
     let id = name(RolloutId::parse(&id))?;
-    api.commands.cancel(&id, &caller).await?;
+    api.commands.control(&id, control, &caller).await?;
     Ok((StatusCode::ACCEPTED, Json(api.status.rollout(&id).await?)))
+}
+
+/// Does again what a rollout did not bring about, only at the targets where it did not: a new rollout.
+#[utoipa::path(post, path = "/v1/rollouts/{id}/retry", tag = "rollouts", request_body = RetryRollout,
+    responses((status = 202, body = RolloutView), (status = 404, body = Problem), (status = 409, body = Problem)))]
+pub async fn retry_rollout(
+    api: Shared,
+    Principal(caller): Principal,
+    Path(id): Path<String>,
+    bytes: Result<Bytes, BytesRejection>,
+) -> Result<(StatusCode, Json<RolloutView>), ApiError> {
+    let RetryRollout { skip, accept_drift, force } = body_or_default(bytes)?;
+    let id = name(RolloutId::parse(&id))?;
+    let word = OperatorsWord { skip, accept_drift, force };
+    let rollout = api.commands.retry(&id, &word, &caller).await?;
+    Ok((StatusCode::ACCEPTED, Json(api.status.rollout(&rollout.id).await?)))
 }

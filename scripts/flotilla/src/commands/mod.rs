@@ -33,6 +33,9 @@ pub async fn run(cli: Cli) -> Result<Exit, CliError> {
         Command::Start { service, release, stage, no_follow } => {
             rollouts::start(global, &service, &release, &stage, no_follow).await
         }
-        Command::Cancel { rollout } => rollouts::cancel(global, &rollout).await,
+        Command::Cancel { rollout, stop_running } => rollouts::cancel(global, &rollout, stop_running).await,
+        Command::Pause { rollout } => rollouts::ask(global, &rollout, "pause").await,
+        Command::Resume { rollout } => rollouts::ask(global, &rollout, "resume").await,
+        Command::Retry(retry) => rollouts::retry(global, retry).await,
     }
 }

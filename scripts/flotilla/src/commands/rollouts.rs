@@ -1,11 +1,11 @@
-//! `flotilla rollout`, `watch`, `start` and `cancel`.
+//! `flotilla rollout`, `watch`, `start`, `cancel`, `pause`, `resume` and `retry`.
 
 use super::follow::{exit_of, follow};
 use crate::api::Api;
-use crate::args::Global;
+use crate::args::{Global, Retry};
 use crate::error::{CliError, Exit};
 use crate::show;
-use flotilla_contract::{EventView, Page, RolloutView, StartRollout};
+use flotilla_contract::{CancelRollout, EventView, Page, RetryRollout, RolloutView, StartRollout};
 
 pub async fn watch(global: &Global, id: &str) -> Result<Exit, CliError> {
     let api = Api::connect(global).await?;
@@ -65,8 +65,28 @@ pub async fn start(
     finish(global, &rollout)
 }
 
-pub async fn cancel(global: &Global, id: &str) -> Result<Exit, CliError> {
+pub async fn cancel(global: &Global, id: &str, stop_running: bool) -> Result<Exit, CliError> {
     let api = Api::connect(global).await?;
-    let rollout: RolloutView = api.post(&format!("/v1/rollouts/{id}/cancel"), &serde_json::json!({})).await?;
+    let rollout: RolloutView =
+        api.post(&format!("/v1/rollouts/{id}/cancel"), &CancelRollout { stop_running }).await?;
     finish(global, &rollout).map(|_| Exit::Success)
+}
+
+/// Pauses or resumes a rollout.
+pub async fn ask(global: &Global, id: &str, what: &str) -> Result<Exit, CliError> {
+    let api = Api::connect(global).await?;
+    let rollout: RolloutView = api.post(&format!("/v1/rollouts/{id}/{what}"), &serde_json::json!({})).await?;
+    finish(global, &rollout).map(|_| Exit::Success)
+}
+
+pub async fn retry(global: &Global, retry: Retry) -> Result<Exit, CliError> {
+    let api = Api::connect(global).await?;
+    let Retry { rollout, skip, accept_drift, force, no_follow } = retry;
+    let word = RetryRollout { skip: skip.into_iter().collect(), accept_drift, force };
+    let started: RolloutView = api.post(&format!("/v1/rollouts/{rollout}/retry"), &word).await?;
+    if no_follow {
+        return finish(global, &started).map(|_| Exit::Success);
+    }
+    let rollout = follow(&api, &started.id, global.json).await?;
+    finish(global, &rollout)
 }

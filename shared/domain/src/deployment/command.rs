@@ -1,7 +1,7 @@
 //! What a deployment asks the engine for. Each command can be repeated without effect.
 
-use super::state::{ChangeSetKind, State};
-use super::{Deployment, DeploymentKind};
+use super::state::{ChangeSetKind, Effort, State, Unwind};
+use super::{Deployment, DeploymentKind, Stop};
 
 /// What a saved state asks to be done.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -17,15 +17,39 @@ pub enum Command {
     ExecuteChangeSet {
         /// The change set's id.
         change_set_id: String,
-        /// The token, derived from rollout and attempt.
+        /// The operation's token.
+        token: String,
+    },
+    /// Stop the running update and roll it back. Repeated, it is being rolled back.
+    CancelUpdate {
+        /// The stack's id.
+        stack_id: String,
+        /// The token of the cancellation.
+        token: String,
+    },
+    /// Bring the stack back to its last stable state. Repeated, CloudFormation knows the token.
+    Unwind {
+        /// The stack's id.
+        stack_id: String,
+        /// How.
+        how: Unwind,
+        /// The operation's token.
         token: String,
     },
     /// Delete a stack by its id. Repeated, it is being deleted or gone.
     DeleteStack {
         /// The stack's id.
         stack_id: String,
-        /// The token, derived from rollout and attempt.
+        /// How hard.
+        effort: Effort,
+        /// The operation's token.
         token: String,
+    },
+    /// Remove the change set of this name, which is not executed, and the stack if it alone made it.
+    /// Repeated, they are gone.
+    DiscardPlan {
+        /// The change set's name.
+        name: String,
     },
 }
 
@@ -40,46 +64,61 @@ pub enum Look {
     ChangeSet,
     /// The rollout: does it still want this?
     Gates,
+    /// The stack by its id, and what became of our operation on it.
+    Operation,
     /// The stack's events.
     StackEvents,
     /// The functions' code.
     Code,
     /// The stack's own buckets, which are emptied as far as one step goes.
     Buckets,
+    /// The resources that could not be deleted.
+    Leftovers,
 }
 
 impl Deployment {
     /// What the saved state asks for and is not yet known to be done.
-    pub fn due(&self) -> Vec<Command> {
-        if self.acted {
-            return Vec::new();
-        }
-        match (&self.state, &self.stack_id, &self.change_set_id) {
-            (State::Planning(kind), _, _) => {
-                vec![Command::CreateChangeSet { name: self.change_set_name(), kind: *kind }]
+    pub fn due(&self) -> Option<Command> {
+        let token = || self.operation_token();
+        let stack_id = || self.stack_id.clone();
+        match &self.state {
+            State::Executing if self.acted && matches!(self.stop, Stop::Asked(_)) => {
+                Some(Command::CancelUpdate { stack_id: stack_id()?, token: format!("{}-cancel", token()) })
             }
-            (State::Executing, _, Some(change_set_id)) => vec![Command::ExecuteChangeSet {
-                change_set_id: change_set_id.clone(),
-                token: self.execution_token(),
-            }],
-            (State::Clearing | State::Deleting, Some(stack_id), _) => {
-                vec![Command::DeleteStack { stack_id: stack_id.clone(), token: self.deletion_token() }]
+            _ if self.acted => None,
+            State::Planning(kind) => {
+                Some(Command::CreateChangeSet { name: self.change_set_name(), kind: *kind })
             }
-            _ => Vec::new(),
+            State::Executing => {
+                Some(Command::ExecuteChangeSet { change_set_id: self.change_set_id.clone()?, token: token() })
+            }
+            State::Unwinding { how, .. } => {
+                Some(Command::Unwind { stack_id: stack_id()?, how: *how, token: token() })
+            }
+            State::Clearing(effort) | State::Deleting(effort) => {
+                Some(Command::DeleteStack { stack_id: stack_id()?, effort: effort.clone(), token: token() })
+            }
+            State::Discarding(_) => Some(Command::DiscardPlan { name: self.change_set_name() }),
+            _ => None,
         }
     }
 
-    /// Where the state has to look; `None` when it is terminal.
+    /// Where the state has to look; `None` when it is terminal, or waits only for its command.
     pub fn look(&self) -> Option<Look> {
         match self.state {
             State::Waiting => Some(Look::Lease),
-            State::Inspecting | State::Executing | State::Clearing | State::Deleting => Some(Look::Stack),
+            State::Inspecting => Some(Look::Stack),
+            State::Executing | State::Unwinding { .. } | State::Clearing(_) | State::Deleting(_) => {
+                Some(Look::Operation)
+            }
             State::Planning(_) => Some(Look::ChangeSet),
             State::Planned => Some(Look::Gates),
             State::Verifying { .. } => Some(Look::Code),
             State::Explaining { .. } => Some(Look::StackEvents),
             State::Emptying => Some(Look::Buckets),
-            State::Succeeded { .. }
+            State::Salvaging => Some(Look::Leftovers),
+            State::Discarding(_)
+            | State::Succeeded { .. }
             | State::Removed
             | State::RolledBack(_)
             | State::Failed(_)

@@ -8,6 +8,7 @@
 //! The files: [`spec`] what is to be deployed, [`state`] the states, [`event`] what can be seen,
 //! [`command`] what can be asked for, `transition` the table, [`pace`] deadlines and delays.
 
+mod causes;
 pub mod command;
 pub mod event;
 pub mod pace;
@@ -16,13 +17,27 @@ pub mod state;
 mod transition;
 
 pub use command::{Command, Look};
-pub use event::{ChangeSummary, CodeMismatch, Event};
-pub use spec::{Access, DeploymentKind, DeploymentSpec};
-pub use state::{ChangeSetKind, State};
+pub use event::{ChangeSummary, CodeMismatch, Event, Outcome, Plan};
+pub use spec::{Access, DeploymentKind, DeploymentSpec, Drift, StackPolicy};
+pub use state::{AfterCause, ChangeSetKind, Effort, State, Unwind};
 pub use transition::IllegalTransition;
 
-use crate::ids::DeploymentId;
+use crate::ids::{DeploymentId, Turn};
 use jiff::Timestamp;
+
+/// Whether an operator wants the running update stopped.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub enum Stop {
+    /// Nobody does.
+    #[default]
+    No,
+    /// This one does.
+    Asked(String),
+    /// This one did, and CloudFormation was told.
+    Sent(String),
+    /// This one did, too late.
+    TooLate(String),
+}
 
 /// A deployment.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -37,12 +52,26 @@ pub struct Deployment {
     pub acted: bool,
     /// How many change sets have been asked for.
     pub attempt: u32,
+    /// Whether the present change set makes the stack.
+    pub creates: bool,
+    /// How many operations on the stack have been begun: each has a token of its own.
+    pub operations: u32,
+    /// The number of its lease: what it saves, it saves only while the lease has this number.
+    pub fence: u64,
     /// The stack's id, once it is known. From then on the stack is asked for by it.
     pub stack_id: Option<String>,
     /// The change set's id, once it is known.
     pub change_set_id: Option<String>,
     /// What the change set changes, once it is known.
     pub changes: Option<ChangeSummary>,
+    /// What an operator should know although it is no failure: orphans, drift, warnings.
+    pub notes: Vec<String>,
+    /// Whether the running update is to be stopped.
+    pub stop: Stop,
+    /// How long the stack's last execution took, in seconds.
+    pub expected_s: Option<u32>,
+    /// The number with which it waits for its turn, if calls to CloudFormation are rationed.
+    pub number: Option<u64>,
     /// When it was opened.
     pub opened_at: Timestamp,
     /// When the state was entered.
@@ -52,6 +81,10 @@ pub struct Deployment {
 impl Deployment {
     /// Most change sets one deployment asks for before it gives up.
     pub const ATTEMPTS_MAX: u32 = 5;
+    /// Most operations on the stack that one deployment begins before it gives up.
+    pub const OPERATIONS_MAX: u32 = 10;
+    /// Most notes that are kept.
+    pub const NOTES_MAX: usize = 20;
 
     /// A deployment as a rollout opens it: it waits for its stack's lease.
     pub fn open(id: DeploymentId, spec: DeploymentSpec, now: Timestamp) -> Self {
@@ -61,27 +94,35 @@ impl Deployment {
             state: State::Waiting,
             acted: false,
             attempt: 0,
+            creates: false,
+            operations: 0,
+            fence: 0,
             stack_id: None,
             change_set_id: None,
             changes: None,
+            notes: Vec::new(),
+            stop: Stop::No,
+            expected_s: None,
+            number: None,
             opened_at: now,
             entered_at: now,
         }
     }
 
+    /// What all its names for CloudFormation begin with: letters, digits and hyphens only.
+    fn name(&self) -> String {
+        let back = if self.id.turn == Turn::Back { "-back" } else { "" };
+        format!("flotilla-{}{back}", self.id.rollout).replace('_', "-")
+    }
+
     /// The name of the change set of the present attempt: derived, so that asking twice makes one.
     /// At most 128 characters, beginning with a letter, as CloudFormation asks.
     pub fn change_set_name(&self) -> String {
-        format!("flotilla-{}-{}", self.id.rollout, self.attempt).replace('_', "-")
+        format!("{}-{}", self.name(), self.attempt)
     }
 
-    /// The token of the present attempt's execution: CloudFormation stamps it on the stack's events.
-    pub fn execution_token(&self) -> String {
-        format!("{}-exec", self.change_set_name())
-    }
-
-    /// The token of the present attempt's deletion.
-    pub fn deletion_token(&self) -> String {
-        format!("{}-delete", self.change_set_name())
+    /// The token of the present operation: CloudFormation stamps it on the stack's events.
+    pub fn operation_token(&self) -> String {
+        format!("{}-op{}", self.name(), self.operations)
     }
 }

@@ -5,30 +5,48 @@ use jiff::{SignedDuration, Timestamp};
 
 /// Longest delay SQS takes, in seconds.
 pub const DELAY_S_MAX: u32 = 900;
+/// Longest time between two looks, in seconds.
+const POLL_S_MAX: u32 = 60;
 
 impl Deployment {
-    /// How long to wait before the next look, in seconds: short while the state is young, a fortieth of
-    /// its age later, so that a long wait is not polled for nothing and a short one not prolonged.
+    /// How long to wait before the next look, in seconds.
+    ///
+    /// An operation on a stack that has had one before is first looked at shortly before it should end, then
+    /// often; any other wait in steps of a tenth of its age, so that a long one is not polled for nothing
+    /// and a short one not prolonged. A stack-status event ends the wait sooner.
     pub fn delay_s(&self, now: Timestamp) -> u32 {
-        let age_s = now.duration_since(self.entered_at).as_secs().max(0);
-        let delay_s = u32::try_from(age_s / 40).unwrap_or(DELAY_S_MAX);
-        delay_s.clamp(1, 30)
+        let age_s = u32::try_from(now.duration_since(self.entered_at).as_secs().max(0)).unwrap_or(u32::MAX);
+        match self.expected_s.filter(|_| self.state.is_operation()) {
+            Some(expected_s) if age_s < expected_s - expected_s / 8 => {
+                (expected_s - expected_s / 10).saturating_sub(age_s).clamp(1, DELAY_S_MAX)
+            }
+            Some(expected_s) if age_s < expected_s + expected_s / 2 => (expected_s / 20).clamp(1, POLL_S_MAX),
+            _ => (age_s / 10).clamp(1, POLL_S_MAX),
+        }
     }
 
     /// When the present state ends in failure if nothing happens; `None` when it is terminal.
     ///
-    /// Waiting and planned have the longest: others may hold the lease or a gate. An operation's is
-    /// above what CloudFormation itself needs for its slowest resources (an hour for many, and 20 to 30
-    /// minutes for the deletion of a function in a VPC).
+    /// Waiting and planned have the longest: others may hold the lease, and a rollout may be paused. An
+    /// operation's is above what CloudFormation itself needs for its slowest resources (an hour for many,
+    /// and 20 to 30 minutes for the deletion of a function in a VPC).
     pub fn deadline(&self) -> Option<Timestamp> {
         let limit = match self.state {
-            State::Waiting | State::Planned => SignedDuration::from_hours(24),
+            State::Waiting | State::Planned => SignedDuration::from_hours(7 * 24),
             State::Inspecting => SignedDuration::from_hours(3),
-            State::Planning(_) => SignedDuration::from_mins(30),
-            State::Executing | State::Clearing | State::Deleting => SignedDuration::from_hours(12),
-            State::Verifying { .. } | State::Explaining { .. } => SignedDuration::from_mins(15),
+            State::Planning(_) | State::Discarding(_) => SignedDuration::from_mins(30),
+            State::Executing | State::Unwinding { .. } | State::Clearing(_) | State::Deleting(_) => {
+                SignedDuration::from_hours(12)
+            }
+            State::Verifying { .. } | State::Explaining { .. } | State::Salvaging => {
+                SignedDuration::from_mins(15)
+            }
             State::Emptying => SignedDuration::from_hours(6),
-            _ => return None,
+            State::Succeeded { .. }
+            | State::Removed
+            | State::RolledBack(_)
+            | State::Failed(_)
+            | State::Cancelled => return None,
         };
         Some(self.entered_at.saturating_add(limit).unwrap_or(Timestamp::MAX))
     }

@@ -1,26 +1,15 @@
 //! What a deployment is to bring about: all of it is fixed when the deployment is opened, so that a
 //! configuration that changes meanwhile changes no deployment under way.
 
-use crate::digest::Digest;
-use crate::ids::ReleaseId;
 use crate::names::{ServiceName, StackName, StageName};
-use crate::package::FunctionCode;
+use crate::release::ReleaseRef;
 use std::collections::{BTreeMap, BTreeSet};
 
 /// What kind of work it is.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum DeploymentKind {
     /// Bring a release to the stack.
-    Deploy {
-        /// The release.
-        release: ReleaseId,
-        /// Its package.
-        package: Digest,
-        /// The template: `templates/<digest>.json` in the target's bucket.
-        template: Digest,
-        /// The functions whose code is read back in the end.
-        functions: Vec<FunctionCode>,
-    },
+    Deploy(ReleaseRef),
     /// Delete the stack of a preview, with what its own buckets hold.
     Remove,
 }
@@ -34,6 +23,49 @@ pub struct Access {
     pub external_id: String,
     /// The role CloudFormation acts with.
     pub service_role_arn: String,
+}
+
+/// What is done about properties that somebody changed outside of CloudFormation.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Drift {
+    /// Nobody looks: change sets are made as ever.
+    #[default]
+    Ignore,
+    /// Change sets are drift-aware (`REVERT_DRIFT`): what was changed is changed back, and shown.
+    Revert,
+    /// They are drift-aware, and one that would change something back is not executed before an
+    /// operator says so.
+    Refuse,
+}
+
+/// What may be done to a stack beyond updating it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct StackPolicy {
+    /// A stack whose first creation failed may be deleted and made anew.
+    pub recreate_failed: bool,
+    /// A stack that resists its deletion may be deleted by force: what is left of it stays behind.
+    pub force_delete: bool,
+    /// Operations end when the configuration is applied, not when resources serve (`EXPRESS`).
+    pub express: bool,
+    /// What is done about drift.
+    pub drift: Drift,
+    /// A change set with validation warnings is not executed.
+    pub refuse_warnings: bool,
+    /// Resources that a stuck rollback may skip: an operator's word, by logical id.
+    pub skip_resources: BTreeSet<String>,
+}
+
+impl Default for StackPolicy {
+    fn default() -> Self {
+        Self {
+            recreate_failed: true,
+            force_delete: false,
+            express: false,
+            drift: Drift::Ignore,
+            refuse_warnings: false,
+            skip_resources: BTreeSet::new(),
+        }
+    }
 }
 
 /// What a deployment is to bring about.
@@ -55,4 +87,6 @@ pub struct DeploymentSpec {
     pub tags: BTreeMap<String, String>,
     /// The capabilities the profile grants.
     pub capabilities: BTreeSet<String>,
+    /// What may be done to the stack.
+    pub policy: StackPolicy,
 }

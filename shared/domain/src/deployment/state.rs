@@ -11,6 +11,39 @@ pub enum ChangeSetKind {
     Update,
 }
 
+/// What follows when it is known why an operation failed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum AfterCause {
+    /// Nothing: what was there before is there again.
+    RolledBack,
+    /// The rollback is helped to its end.
+    Unwind,
+    /// Nothing: an operator is needed.
+    Fail,
+}
+
+/// How a stack is brought back to its last stable state.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Unwind {
+    /// `ContinueUpdateRollback`, out of `UPDATE_ROLLBACK_FAILED`.
+    ContinueRollback,
+    /// `RollbackStack`, out of `UPDATE_FAILED`.
+    RollBack,
+}
+
+/// How hard a deletion is tried.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Effort {
+    /// As CloudFormation does it.
+    First,
+    /// The same once more: much that keeps a resource from going passes.
+    Again,
+    /// Leaving these resources behind, by logical id.
+    Retain(Vec<String>),
+    /// By force: `FORCE_DELETE_STACK`.
+    Force,
+}
+
 /// Where a deployment stands.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum State {
@@ -31,17 +64,30 @@ pub enum State {
     },
     /// The operation failed; the stack's events tell why.
     Explaining {
-        /// Whether what was there before is there again.
-        restored: bool,
         /// The status the stack ended in.
         status: String,
+        /// What follows.
+        then: AfterCause,
+        /// What failed before, if this is the failure of its mending.
+        before: Option<Cause>,
+    },
+    /// A stack that an operation left half done is brought back to its last stable state.
+    Unwinding {
+        /// How.
+        how: Unwind,
+        /// Why our own operation failed; `None` if the stack was found like this.
+        cause: Option<Cause>,
     },
     /// A stack that never was stable is deleted, to be made anew.
-    Clearing,
+    Clearing(Effort),
     /// The buckets of a stack that is to go are emptied.
     Emptying,
     /// The stack is deleted for good.
-    Deleting,
+    Deleting(Effort),
+    /// The stack could not be deleted: what resists is found out.
+    Salvaging,
+    /// A change set that is not executed is removed, with the stack that it alone made; then this.
+    Discarding(Box<State>),
 
     /// Terminal: every function is proven to run the package's bytes.
     Succeeded {
@@ -72,9 +118,9 @@ impl State {
         matches!(self, Self::Succeeded { .. } | Self::Removed)
     }
 
-    /// Whether a change of the stack may be under way.
-    pub fn may_mutate(&self) -> bool {
-        matches!(self, Self::Executing | Self::Clearing | Self::Emptying | Self::Deleting)
+    /// Whether an operation of ours may be under way on the stack.
+    pub fn is_operation(&self) -> bool {
+        matches!(self, Self::Executing | Self::Unwinding { .. } | Self::Clearing(_) | Self::Deleting(_))
     }
 
     /// The state's name in logs, table and API.
@@ -87,9 +133,12 @@ impl State {
             Self::Executing => "executing",
             Self::Verifying { .. } => "verifying",
             Self::Explaining { .. } => "explaining",
-            Self::Clearing => "clearing",
+            Self::Unwinding { .. } => "unwinding",
+            Self::Clearing(_) => "clearing",
             Self::Emptying => "emptying",
-            Self::Deleting => "deleting",
+            Self::Deleting(_) => "deleting",
+            Self::Salvaging => "salvaging",
+            Self::Discarding(_) => "discarding",
             Self::Succeeded { .. } => "succeeded",
             Self::Removed => "removed",
             Self::RolledBack(_) => "rolled_back",

@@ -1,11 +1,10 @@
 //! The table: which event makes which state of which.
 
-use super::event::{Event, StackOwner, StackSeen};
-use super::state::{ChangeSetKind, State};
-use super::{CodeMismatch, Deployment};
+use super::event::{Event, Outcome, Plan, StackOwner, StackSeen};
+use super::state::{AfterCause, ChangeSetKind, Effort, State, Unwind};
+use super::{Deployment, Drift, Stop, causes};
 use crate::cause::Cause;
-use crate::code::Code;
-use crate::stack_status::{End, Standing, end_of_update, standing};
+use crate::stack_status::{Standing, standing};
 use jiff::Timestamp;
 
 /// An event that the state does not provide for. Nothing was changed.
@@ -24,84 +23,129 @@ impl Deployment {
     /// # Errors
     /// [`IllegalTransition`] when the state does not provide for the event, always in a terminal state.
     pub fn apply(mut self, event: Event, now: Timestamp) -> Result<Self, IllegalTransition> {
-        let illegal =
-            |state: &State, event| Err(IllegalTransition { state: state.name(), event: Box::new(event) });
-        let next = match (&self.state, event) {
-            (state, event) if state.is_terminal() => return illegal(state, event),
+        use Event as E;
+        use State as S;
+        let next = match (self.state.clone(), event) {
+            (state, event) if state.is_terminal() => {
+                return Err(IllegalTransition { state: state.name(), event: Box::new(event) });
+            }
 
-            (_, Event::DeadlinePassed) => State::Failed(self.deadline_cause()),
-            (_, Event::Refused(cause)) => State::Failed(cause),
-            (State::Planning(_) | State::Executing | State::Clearing | State::Deleting, Event::Acted) => {
+            (state, E::DeadlinePassed) => self.given_up(state),
+            // Nothing more can be done about a plan that is only to be thrown away.
+            (S::Discarding(then), E::Refused(_)) => *then,
+            // An earlier try, whose reply was lost, may have made the change set all the same.
+            (S::Planning(_), E::Refused(cause) | E::PlanRefused(cause)) => {
+                S::Discarding(Box::new(S::Failed(cause)))
+            }
+            (_, E::Refused(cause)) => S::Failed(cause),
+            (_, E::LeaseLost) => S::Failed(causes::lease_lost(&self.spec.stack)),
+            (_, E::StopAsked { by }) => {
+                if self.stop == Stop::No {
+                    self.stop = Stop::Asked(by);
+                }
+                return Ok(self);
+            }
+
+            (S::Discarding(then), E::Acted) => *then,
+            (S::Executing, E::Acted) if self.acted => {
+                if let Stop::Asked(by) = &self.stop {
+                    self.stop = Stop::Sent(by.clone());
+                }
+                return Ok(self);
+            }
+            (S::Executing, E::NothingToStop) => {
+                if let Stop::Asked(by) = &self.stop {
+                    self.stop = Stop::TooLate(by.clone());
+                }
+                return Ok(self);
+            }
+            (
+                S::Planning(_) | S::Executing | S::Unwinding { .. } | S::Clearing(_) | S::Deleting(_),
+                E::Acted,
+            ) => {
                 self.acted = true;
                 return Ok(self);
             }
 
-            (State::Waiting, Event::LeaseTaken) => State::Inspecting,
-            (State::Waiting, Event::LeaseHeld) => State::Waiting,
-            (State::Waiting | State::Inspecting | State::Planned, Event::Declined) => State::Cancelled,
-
-            (State::Inspecting, Event::StackSeen(seen)) => self.inspected(seen),
-
-            (State::Planning(_), Event::PlanPending) => return Ok(self),
-            (State::Planning(_), Event::PlanReady { stack_id, change_set_id, changes }) => {
-                self.stack_id = Some(stack_id);
-                self.change_set_id = Some(change_set_id);
-                self.changes = Some(changes);
-                State::Planned
+            (S::Waiting, E::LeaseTaken { fence, expected_s }) => {
+                (self.fence, self.expected_s) = (fence, expected_s);
+                S::Inspecting
             }
-            (State::Planning(_), Event::PlanEmpty { stack_id }) => {
+            (S::Waiting, E::LeaseHeld) => return Ok(self),
+            (S::Planned, E::Declined) if !self.removes() => S::Discarding(Box::new(S::Cancelled)),
+            (S::Waiting | S::Inspecting | S::Planned, E::Declined) => S::Cancelled,
+
+            (S::Inspecting, E::StackSeen(seen)) => self.inspected(seen),
+
+            (S::Planning(_), E::PlanPending) => return Ok(self),
+            (S::Planning(_), E::PlanReady(plan)) => self.planned(plan),
+            (S::Planning(_), E::PlanEmpty { stack_id }) => {
                 self.stack_id = Some(stack_id);
-                State::Verifying { changed: false }
+                S::Discarding(Box::new(S::Verifying { changed: false }))
             }
-            (State::Planning(_), Event::PlanRefused(cause)) => State::Failed(cause),
             // Another actor's execution deletes the stack's other change sets; look again from the start.
-            (State::Planning(_) | State::Executing, Event::PlanGone) => self.replan(),
+            (S::Planning(_) | S::Executing, E::PlanGone) if self.attempt < Self::ATTEMPTS_MAX => {
+                S::Inspecting
+            }
+            (S::Planning(_) | S::Executing, E::PlanGone) => S::Failed(causes::always_stale(self.attempt)),
 
-            (State::Planned, Event::Allowed) if self.removes() => State::Emptying,
-            (State::Planned, Event::Allowed) => State::Executing,
-            (State::Planned, Event::Held) => return Ok(self),
+            (S::Planned, E::Allowed) if self.removes() => S::Emptying,
+            (S::Planned, E::Allowed) => S::Executing,
+            (S::Planned, E::Held) => return Ok(self),
 
-            (State::Executing, Event::ExecutionPending) => return Ok(self),
-            (State::Executing, Event::StackSeen(seen)) => match self.executed(seen) {
-                Some(next) => next,
-                None => return Ok(self),
-            },
+            (S::Verifying { changed }, E::CodeProven) => S::Succeeded { changed },
+            (S::Verifying { .. }, E::CodePending) => return Ok(self),
+            (S::Verifying { .. }, E::CodeDiffers(functions)) => S::Failed(causes::code_differs(&functions)),
 
-            (State::Verifying { changed }, Event::CodeProven) => State::Succeeded { changed: *changed },
-            (State::Verifying { .. }, Event::CodePending) => return Ok(self),
-            (State::Verifying { .. }, Event::CodeDiffers(functions)) => State::Failed(code_cause(&functions)),
+            (S::Explaining { then, before, .. }, E::CauseFound(cause)) => self.explained(then, before, cause),
 
-            (State::Explaining { restored: true, .. }, Event::CauseFound(cause)) => State::RolledBack(cause),
-            (State::Explaining { restored: false, .. }, Event::CauseFound(cause)) => State::Failed(cause),
+            (S::Emptying, E::Emptied) => S::Deleting(Effort::First),
+            (S::Emptying, E::EmptiedPartly) => return Ok(self),
+            (S::Salvaging, E::LeftoversSeen(names)) => self.salvaged(names),
 
-            (State::Clearing, Event::StackSeen(seen)) => match self.deleted(seen) {
-                Ok(true) => State::Inspecting,
-                Ok(false) => return Ok(self),
-                Err(failed) => failed,
-            },
-            (State::Emptying, Event::Emptied) => State::Deleting,
-            (State::Emptying, Event::EmptiedPartly) => return Ok(self),
-            (State::Deleting, Event::StackSeen(seen)) => match self.deleted(seen) {
-                Ok(true) => State::Removed,
-                Ok(false) => return Ok(self),
-                Err(failed) => failed,
-            },
+            (state, E::OperationSeen { stack, outcome }) if state.is_operation() => {
+                let next = match state {
+                    S::Executing => self.executed(stack, outcome),
+                    S::Unwinding { how, cause } => self.unwound(how, cause, stack, outcome, now),
+                    S::Clearing(effort) => self.cleared(&effort, stack, outcome, now),
+                    S::Deleting(effort) => self.deleted(&effort, stack, outcome, now),
+                    _ => None,
+                };
+                match next {
+                    Some(next) => next,
+                    None => return Ok(self),
+                }
+            }
 
-            (state, event) => return illegal(state, event),
+            (state, event) => {
+                return Err(IllegalTransition { state: state.name(), event: Box::new(event) });
+            }
         };
         Ok(self.enter(next, now))
     }
 
     /// Enters a state; its commands are not carried out yet.
-    fn enter(mut self, next: State, now: Timestamp) -> Self {
+    fn enter(mut self, mut next: State, now: Timestamp) -> Self {
         if next == self.state {
             return self;
+        }
+        if next.is_operation() {
+            if self.operations >= Self::OPERATIONS_MAX {
+                next = State::Failed(causes::too_many_operations(self.operations));
+            } else {
+                self.operations += 1;
+            }
         }
         if matches!(next, State::Inspecting) {
             self.change_set_id = None;
         }
-        if matches!(next, State::Planning(_)) {
+        if let State::Planning(kind) = next {
             self.attempt += 1;
+            self.creates = kind == ChangeSetKind::Create;
+        }
+        if self.state == State::Executing && next != State::Inspecting {
+            let took_s = now.duration_since(self.entered_at).as_secs().max(0);
+            self.expected_s = u32::try_from(took_s).ok();
         }
         self.state = next;
         self.entered_at = now;
@@ -109,38 +153,42 @@ impl Deployment {
         self
     }
 
+    /// Where a state leads whose deadline has passed. A plan that is not executed does not stay behind.
+    fn given_up(&self, state: State) -> State {
+        let failed = State::Failed(causes::deadline(self));
+        match state {
+            State::Discarding(then) => *then,
+            State::Planning(_) | State::Planned if !self.removes() => State::Discarding(Box::new(failed)),
+            _ => failed,
+        }
+    }
+
     /// What follows from a look at the stack before anything was planned.
     fn inspected(&mut self, seen: Option<StackSeen>) -> State {
-        let Some(seen) = seen else {
+        let absent = if self.removes() { State::Removed } else { State::Planning(ChangeSetKind::Create) };
+        let Some(seen) = seen.filter(|seen| standing(&seen.status) != Standing::Gone) else {
             self.stack_id = None;
-            return if self.removes() { State::Removed } else { State::Planning(ChangeSetKind::Create) };
+            return absent;
         };
-        let standing = standing(&seen.status);
-        if standing == Standing::Gone {
-            self.stack_id = None;
-            return if self.removes() { State::Removed } else { State::Planning(ChangeSetKind::Create) };
+        if let Some(owner) = seen.owner.as_ref().filter(|owner| !self.owns(owner)) {
+            return State::Failed(causes::foreign(owner));
         }
-        if let Some(owner) = seen.owner.filter(|owner| !self.owns(owner)) {
-            return State::Failed(foreign_cause(&owner));
-        }
-        let status = seen.status.clone();
-        self.stack_id = Some(seen.stack_id);
-        match standing {
+        self.stack_id = Some(seen.stack_id.clone());
+        let policy = &self.spec.policy;
+        match standing(&seen.status) {
             // Somebody else's operation: look again later.
             Standing::Busy | Standing::Unknown => State::Inspecting,
             _ if self.removes() => State::Planned,
             Standing::InReview => State::Planning(ChangeSetKind::Create),
             Standing::Stable => State::Planning(ChangeSetKind::Update),
-            Standing::NeverStable => State::Clearing,
-            Standing::RollbackFailed => State::Failed(stuck_cause(
-                &status,
-                "continue its rollback (aws cloudformation continue-update-rollback)",
-            )),
-            Standing::DeleteFailed => State::Failed(stuck_cause(
-                &status,
-                "finish its deletion (aws cloudformation delete-stack, retaining what cannot go)",
-            )),
-            Standing::Gone => State::Planning(ChangeSetKind::Create),
+            Standing::NeverStable if policy.recreate_failed => State::Clearing(Effort::First),
+            Standing::NeverStable => State::Failed(causes::never_stable(&seen.status)),
+            Standing::UpdateFailed => State::Unwinding { how: Unwind::RollBack, cause: None },
+            Standing::RollbackFailed => State::Unwinding { how: Unwind::ContinueRollback, cause: None },
+            Standing::DeleteFailed if policy.force_delete => State::Clearing(Effort::First),
+            Standing::DeleteFailed => State::Failed(causes::half_deleted(&seen.status)),
+            Standing::ImportFailed => State::Failed(causes::import_failed(&seen.status)),
+            Standing::Gone => absent,
         }
     }
 
@@ -149,99 +197,198 @@ impl Deployment {
         owner.service == self.spec.service.as_str() && owner.stage == self.spec.stage.as_str()
     }
 
-    /// What follows from a look at the stack while our change set is executed; `None` to look again.
-    fn executed(&self, seen: Option<StackSeen>) -> Option<State> {
-        let Some(seen) = seen else { return Some(State::Failed(replaced_cause())) };
-        if self.stack_id.as_ref() != Some(&seen.stack_id) {
-            return Some(State::Failed(replaced_cause()));
+    /// What follows from a change set that can be executed.
+    fn planned(&mut self, plan: Plan) -> State {
+        self.stack_id = Some(plan.stack_id);
+        self.change_set_id = Some(plan.change_set_id);
+        self.changes = Some(plan.changes);
+        for warning in &plan.warnings {
+            self.note(format!("CloudFormation warns: {warning}"));
         }
-        match end_of_update(&seen.status) {
-            End::Running => None,
-            End::Completed => Some(State::Verifying { changed: true }),
-            End::RolledBack => Some(State::Explaining { restored: true, status: seen.status }),
-            End::Stuck => Some(State::Explaining { restored: false, status: seen.status }),
-            End::Deleted => Some(State::Failed(replaced_cause())),
+        for property in &plan.reverted {
+            self.note(format!("changed outside of CloudFormation and changed back: {property}"));
+        }
+        let policy = &self.spec.policy;
+        if policy.refuse_warnings && !plan.warnings.is_empty() {
+            return State::Discarding(Box::new(State::Failed(causes::warned(&plan.warnings))));
+        }
+        if policy.drift == Drift::Refuse && !plan.reverted.is_empty() {
+            return State::Discarding(Box::new(State::Failed(causes::drifted(&plan.reverted))));
+        }
+        State::Planned
+    }
+
+    /// What follows from a look at our execution; `None` to look again.
+    fn executed(&mut self, stack: Option<StackSeen>, outcome: Outcome) -> Option<State> {
+        let Some(stack) = self.still_ours(stack) else { return Some(State::Failed(causes::replaced())) };
+        let explain = |then| State::Explaining { status: stack.status.clone(), then, before: None };
+        let failed = || match standing(&stack.status) {
+            Standing::RollbackFailed | Standing::UpdateFailed => explain(AfterCause::Unwind),
+            Standing::NeverStable if stack.status != "ROLLBACK_COMPLETE" => explain(AfterCause::Fail),
+            Standing::DeleteFailed | Standing::ImportFailed => explain(AfterCause::Fail),
+            _ => explain(AfterCause::RolledBack),
+        };
+        let succeeded = matches!(stack.status.as_str(), "CREATE_COMPLETE" | "UPDATE_COMPLETE");
+        match (standing(&stack.status), outcome) {
+            (Standing::Busy | Standing::Unknown, _) | (_, Outcome::Pending) => None,
+            (Standing::InReview, _) => None,
+            // Somebody may have begun another operation since: ours is told by its own outcome.
+            (_, Outcome::Failed) => match &self.stop {
+                Stop::Sent(by) if stack.status == "UPDATE_ROLLBACK_COMPLETE" => {
+                    Some(State::RolledBack(causes::stopped(by)))
+                }
+                _ => Some(failed()),
+            },
+            (_, Outcome::Unseen) if !succeeded => Some(failed()),
+            (_, Outcome::Completed | Outcome::Unseen) => {
+                if let Some(orphans) = stack.reason.as_deref().filter(|r| r.contains("could not be deleted"))
+                {
+                    self.note(format!("left behind by CloudFormation: {orphans}"));
+                }
+                Some(State::Verifying { changed: true })
+            }
         }
     }
 
-    /// Whether the stack that is being deleted is gone, or the failure of it.
-    fn deleted(&self, seen: Option<StackSeen>) -> Result<bool, State> {
-        let Some(seen) = seen else { return Ok(true) };
-        match standing(&seen.status) {
-            Standing::Gone => Ok(true),
-            Standing::DeleteFailed => Err(State::Explaining { restored: false, status: seen.status }),
-            _ => Ok(false),
+    /// What follows from a look at a stack that is brought back; `None` to look again.
+    fn unwound(
+        &self,
+        how: Unwind,
+        cause: Option<Cause>,
+        stack: Option<StackSeen>,
+        outcome: Outcome,
+        now: Timestamp,
+    ) -> Option<State> {
+        let done = match cause.clone() {
+            Some(cause) => State::RolledBack(cause),
+            None => State::Inspecting,
+        };
+        let Some(stack) = self.still_ours(stack) else {
+            // RollbackStack deletes a stack that never was stable.
+            return Some(if how == Unwind::RollBack { done } else { State::Failed(causes::replaced()) });
+        };
+        match (standing(&stack.status), outcome) {
+            (Standing::Busy | Standing::Unknown, _) | (_, Outcome::Pending) => None,
+            (Standing::Stable | Standing::NeverStable, _) => Some(done),
+            (_, Outcome::Unseen) if self.may_begin_yet(now) => None,
+            _ => Some(State::Explaining { status: stack.status, then: AfterCause::Fail, before: cause }),
         }
     }
 
-    /// The next attempt, or the end of attempts.
-    fn replan(&self) -> State {
-        if self.attempt < Self::ATTEMPTS_MAX {
-            return State::Inspecting;
-        }
-        State::Failed(Cause::new(
-            Code::ChangeSetRefused,
-            format!(
-                "{} change sets were made and each became obsolete before it could be executed",
-                self.attempt
-            ),
-            "another actor keeps changing this stack; stop it, then start the rollout again",
-        ))
+    /// The stack of this deployment, unless it is gone or another one has taken its name.
+    fn still_ours(&self, stack: Option<StackSeen>) -> Option<StackSeen> {
+        stack
+            .filter(|stack| self.stack_id.as_ref() == Some(&stack.stack_id))
+            .filter(|stack| standing(&stack.status) != Standing::Gone)
     }
 
-    fn deadline_cause(&self) -> Cause {
-        Cause::new(
-            Code::DeadlinePassed,
-            format!("the deployment was {} since {}", self.state.name(), self.entered_at),
-            format!(
-                "look at stack {} in {}, then start the rollout again",
-                self.spec.stack, self.id.target.region
-            ),
-        )
+    /// What follows when it is known why an operation failed.
+    fn explained(&self, then: AfterCause, before: Option<Cause>, cause: Cause) -> State {
+        match then {
+            AfterCause::RolledBack => State::RolledBack(cause),
+            AfterCause::Unwind => {
+                let how = match &self.state {
+                    State::Explaining { status, .. } if status == "UPDATE_FAILED" => Unwind::RollBack,
+                    _ => Unwind::ContinueRollback,
+                };
+                State::Unwinding { how, cause: Some(cause) }
+            }
+            AfterCause::Fail => State::Failed(match before {
+                Some(before) => causes::began_with(cause, &before),
+                None => cause,
+            }),
+        }
+    }
+
+    /// What follows from a look at a leftover that is being deleted; `None` to look again.
+    fn cleared(
+        &self,
+        effort: &Effort,
+        stack: Option<StackSeen>,
+        outcome: Outcome,
+        now: Timestamp,
+    ) -> Option<State> {
+        match self.deletion(stack, outcome, now) {
+            Deletion::Running => None,
+            Deletion::Done => Some(State::Inspecting),
+            Deletion::Failed(_) if *effort == Effort::First => Some(State::Clearing(Effort::Again)),
+            Deletion::Failed(_) if *effort == Effort::Again && self.spec.policy.force_delete => {
+                Some(State::Clearing(Effort::Force))
+            }
+            Deletion::Failed(status) | Deletion::Refused(status) => Some(cannot_delete(status)),
+        }
+    }
+
+    /// What follows from a look at a stack that is being deleted for good; `None` to look again.
+    fn deleted(
+        &self,
+        effort: &Effort,
+        stack: Option<StackSeen>,
+        outcome: Outcome,
+        now: Timestamp,
+    ) -> Option<State> {
+        match self.deletion(stack, outcome, now) {
+            Deletion::Running => None,
+            Deletion::Done => Some(State::Removed),
+            Deletion::Refused(status) => Some(cannot_delete(status)),
+            Deletion::Failed(status) => Some(match effort {
+                Effort::First => State::Deleting(Effort::Again),
+                Effort::Again => State::Salvaging,
+                Effort::Retain(_) if self.spec.policy.force_delete => State::Deleting(Effort::Force),
+                Effort::Retain(_) | Effort::Force => cannot_delete(status),
+            }),
+        }
+    }
+
+    /// How a deletion stands.
+    fn deletion(&self, stack: Option<StackSeen>, outcome: Outcome, now: Timestamp) -> Deletion {
+        let Some(stack) = stack else { return Deletion::Done };
+        match (standing(&stack.status), outcome) {
+            (Standing::Gone, _) => Deletion::Done,
+            (Standing::Busy | Standing::Unknown, _) | (_, Outcome::Pending) => Deletion::Running,
+            (_, Outcome::Unseen) if self.may_begin_yet(now) => Deletion::Running,
+            (Standing::DeleteFailed, _) => Deletion::Failed(stack.status),
+            // CloudFormation gave it up before it began: an export in use brings the old status back.
+            _ => Deletion::Refused(stack.status),
+        }
+    }
+
+    /// Whether an operation that left no trace yet may still begin.
+    fn may_begin_yet(&self, now: Timestamp) -> bool {
+        const BEGINS_WITHIN_S: i64 = 120;
+        now.duration_since(self.entered_at).as_secs() < BEGINS_WITHIN_S
+    }
+
+    /// What follows when it is known what resists its deletion.
+    fn salvaged(&mut self, names: Vec<String>) -> State {
+        if names.is_empty() {
+            return cannot_delete("DELETE_FAILED".into());
+        }
+        self.note(format!("left behind, delete by hand: {}", names.join(", ")));
+        State::Deleting(Effort::Retain(names))
+    }
+
+    /// Keeps a note, once.
+    fn note(&mut self, text: String) {
+        let text = crate::code::cut(text);
+        if self.notes.len() < Self::NOTES_MAX && !self.notes.contains(&text) {
+            self.notes.push(text);
+        }
     }
 }
 
-fn stuck_cause(status: &str, how: &str) -> Cause {
-    Cause::new(
-        Code::StackStuck,
-        format!("the stack is {status}"),
-        format!("{how}, then start the rollout again"),
-    )
+/// How a deletion stands.
+enum Deletion {
+    Running,
+    Done,
+    /// It ended in this status; trying harder may help.
+    Failed(String),
+    /// The stack is what it was, in this status.
+    Refused(String),
 }
 
-fn foreign_cause(owner: &StackOwner) -> Cause {
-    Cause::new(
-        Code::StackForeign,
-        format!("the stack of this name belongs to service {} and stage {}", owner.service, owner.stage),
-        "rename the service or the stage: <service>-<stage> must be unique",
-    )
-}
-
-fn replaced_cause() -> Cause {
-    Cause::new(
-        Code::StackReplaced,
-        "the stack was deleted, or deleted and made anew, while it was being deployed",
-        "find out who deleted it (CloudTrail: DeleteStack), then start the rollout again",
-    )
-}
-
-fn code_cause(functions: &[CodeMismatch]) -> Cause {
-    let list: Vec<String> = functions
-        .iter()
-        .map(|f| {
-            let found = f.found.map_or_else(|| "nothing readable".to_owned(), |digest| digest.to_string());
-            format!("{} runs {found} instead of {}", f.function, f.expected)
-        })
-        .collect();
-    let cause = Cause::new(
-        Code::CodeDiffers,
-        list.join("; "),
-        "somebody changed the function outside of CloudFormation; start the rollout again",
-    );
-    match functions.first() {
-        Some(first) => cause.of(first.function.clone()),
-        None => cause,
-    }
+fn cannot_delete(status: String) -> State {
+    State::Explaining { status, then: AfterCause::Fail, before: None }
 }
 
 #[cfg(test)]

@@ -6,14 +6,15 @@
 mod state;
 mod transition;
 
-pub use state::{RolloutState, TargetOutcome};
+pub use state::{Revert, RolloutState, TargetOutcome};
 pub use transition::{IllegalRolloutTransition, RolloutEvent};
 
-use crate::deployment::{Access, DeploymentKind, DeploymentSpec};
+use crate::cause::Cause;
+use crate::deployment::{Access, DeploymentKind, DeploymentSpec, StackPolicy};
 use crate::digest::Digest;
-use crate::ids::{DeploymentId, ReleaseId, RolloutId};
+use crate::ids::{DeploymentId, ReleaseId, RolloutId, Turn};
 use crate::names::{ProfileName, ServiceName, StackName, StageName};
-use crate::package::FunctionCode;
+use crate::release::ReleaseRef;
 use crate::target::Target;
 use jiff::{SignedDuration, Timestamp};
 use std::collections::{BTreeMap, BTreeSet};
@@ -22,18 +23,48 @@ use std::collections::{BTreeMap, BTreeSet};
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum RolloutKind {
     /// A release at every target.
-    Deploy {
-        /// The release.
-        release: ReleaseId,
-        /// Its package.
-        package: Digest,
-        /// The package's template.
-        template: Digest,
-        /// The functions whose code is read back.
-        functions: Vec<FunctionCode>,
-    },
+    Deploy(ReleaseRef),
     /// No stack at any target: the end of a preview.
     Remove,
+}
+
+/// Targets that may proceed together, and what must hold before the next wave.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Wave {
+    /// The targets, in the order in which they are begun.
+    pub targets: Vec<Target>,
+    /// Most of them at a time.
+    pub max_concurrent: usize,
+    /// How many of them may fail without stopping the rollout.
+    pub tolerate_failures: usize,
+    /// How long the wave is left alone after its last deployment, in seconds.
+    pub bake_s: u32,
+}
+
+impl Wave {
+    /// A wave of targets that all go at once, none of which may fail.
+    pub fn of(targets: Vec<Target>) -> Self {
+        Self { max_concurrent: targets.len().max(1), targets, tolerate_failures: 0, bake_s: 0 }
+    }
+}
+
+/// What becomes of the targets that a failed rollout has changed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum OnFailure {
+    /// They stay as they are.
+    #[default]
+    Halt,
+    /// They go back to the stage's last stable release.
+    Revert,
+}
+
+/// How a rollout was called off.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Cancellation {
+    /// Who did it.
+    pub by: String,
+    /// Whether updates that run are stopped and rolled back, instead of being finished.
+    pub stop_running: bool,
 }
 
 /// A rollout.
@@ -50,23 +81,37 @@ pub struct Rollout {
     /// What it brings about.
     pub kind: RolloutKind,
     /// Its targets in waves.
-    pub waves: Vec<Vec<Target>>,
+    pub waves: Vec<Wave>,
+    /// What becomes of the targets it has changed if it fails.
+    pub on_failure: OnFailure,
     /// How the targets are reached.
     pub access: Access,
-    /// The values of the template's parameters, less `FlotillaAssetsBucket`.
+    /// The profile's values for parameters: those that a template declares are passed.
     pub parameters: BTreeMap<String, String>,
     /// The stacks' tags.
     pub tags: BTreeMap<String, String>,
     /// The capabilities the profile grants.
     pub capabilities: BTreeSet<String>,
+    /// What may be done to the stacks.
+    pub policy: StackPolicy,
+    /// The rollout whose failed targets this one does again.
+    pub retry_of: Option<RolloutId>,
     /// Where it stands.
     pub state: RolloutState,
     /// Whether what the state asks for is known to be done.
     pub acted: bool,
     /// When it was done last.
     pub acted_at: Option<Timestamp>,
-    /// Who asked to call it off, if somebody did.
-    pub cancelled_by: Option<String>,
+    /// How it was called off, if somebody did.
+    pub cancelled: Option<Cancellation>,
+    /// Whether the deployments under way have been told to stop.
+    pub stop_sent: bool,
+    /// Who paused it, while it is paused: nothing is begun.
+    pub paused_by: Option<String>,
+    /// Why it reverts or reverted, or what failed of it that the profile tolerates.
+    pub failure: Option<Cause>,
+    /// The release it reverts to, once it is known.
+    pub revert_to: Option<ReleaseRef>,
     /// Who or what started it.
     pub requested_by: String,
     /// When it was accepted.
@@ -78,10 +123,15 @@ pub struct Rollout {
 /// What a saved rollout asks to be done.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum RolloutCommand {
-    /// Copy the package to these targets' buckets and prove it there. Repeated, it is already there.
-    Replicate(Vec<Target>),
+    /// Copy a release's package to these targets' buckets and prove it there. Repeated, it is already there.
+    Replicate(ReleaseId, Vec<Target>),
     /// Open the deployments of these targets. Repeated, they are open.
-    Open(Vec<Target>),
+    Open(Turn, Vec<Target>),
+    /// Tell the deployments under way to stop their updates. Repeated, they know.
+    Stop {
+        /// Who wants it.
+        by: String,
+    },
 }
 
 /// What a rollout has to see.
@@ -93,18 +143,37 @@ pub enum RolloutLook {
     Replicas,
     /// Its deployments.
     Deployments,
+    /// The clock: has it baked long enough?
+    Clock,
+    /// The stage's last stable release.
+    Stable,
 }
 
 impl Rollout {
-    /// The commands that the saved state asks for and that are not known to be done.
-    pub fn due(&self) -> Vec<RolloutCommand> {
-        match self.state {
-            _ if self.acted => Vec::new(),
-            RolloutState::Replicating => vec![RolloutCommand::Replicate(self.targets().cloned().collect())],
-            RolloutState::Rolling { wave } if self.cancelled_by.is_none() => {
-                vec![RolloutCommand::Open(self.waves[wave].clone())]
+    /// The command that the saved state asks for and that is not known to be done.
+    pub fn due(&self) -> Option<RolloutCommand> {
+        match (&self.state, &self.cancelled) {
+            (RolloutState::Rolling { .. }, Some(off)) => {
+                let stop = off.stop_running && !self.stop_sent;
+                return stop.then(|| RolloutCommand::Stop { by: off.by.clone() });
             }
-            _ => Vec::new(),
+            _ if self.acted => return None,
+            _ => {}
+        }
+        match &self.state {
+            RolloutState::Replicating => {
+                Some(RolloutCommand::Replicate(self.release()?, self.targets().cloned().collect()))
+            }
+            RolloutState::Rolling { wave, from, opened } if from < opened => {
+                Some(RolloutCommand::Open(Turn::Forward, self.waves[*wave].targets[*from..*opened].to_vec()))
+            }
+            RolloutState::Reverting(Revert::Copying(targets)) => {
+                Some(RolloutCommand::Replicate(self.revert_to.as_ref()?.release, targets.clone()))
+            }
+            RolloutState::Reverting(Revert::Rolling(targets)) => {
+                Some(RolloutCommand::Open(Turn::Back, targets.clone()))
+            }
+            _ => None,
         }
     }
 
@@ -112,21 +181,27 @@ impl Rollout {
     pub fn look(&self) -> Option<RolloutLook> {
         match self.state {
             RolloutState::Queued => Some(RolloutLook::Head),
-            RolloutState::Replicating => Some(RolloutLook::Replicas),
-            RolloutState::Rolling { .. } => Some(RolloutLook::Deployments),
+            RolloutState::Replicating | RolloutState::Reverting(Revert::Copying(_)) => {
+                Some(RolloutLook::Replicas)
+            }
+            RolloutState::Rolling { .. } | RolloutState::Reverting(Revert::Rolling(_)) => {
+                Some(RolloutLook::Deployments)
+            }
+            RolloutState::Baking { .. } => Some(RolloutLook::Clock),
+            RolloutState::Reverting(Revert::Finding(_)) => Some(RolloutLook::Stable),
             _ => None,
         }
     }
 
     /// All its targets, in the order of the waves.
     pub fn targets(&self) -> impl Iterator<Item = &Target> {
-        self.waves.iter().flatten()
+        self.waves.iter().flat_map(|wave| &wave.targets)
     }
 
     /// The release it brings, if it brings one.
     pub fn release(&self) -> Option<ReleaseId> {
         match &self.kind {
-            RolloutKind::Deploy { release, .. } => Some(*release),
+            RolloutKind::Deploy(release) => Some(release.release),
             RolloutKind::Remove => None,
         }
     }
@@ -134,37 +209,47 @@ impl Rollout {
     /// The package it brings, if it brings one.
     pub fn package(&self) -> Option<Digest> {
         match &self.kind {
-            RolloutKind::Deploy { package, .. } => Some(*package),
+            RolloutKind::Deploy(release) => Some(release.package),
             RolloutKind::Remove => None,
         }
     }
 
-    /// The id of the deployment to one target.
-    pub fn deployment_id(&self, target: &Target) -> DeploymentId {
-        DeploymentId { rollout: self.id, target: target.clone() }
+    /// The release whose replicas it waits for in its present state.
+    pub fn awaited_release(&self) -> Option<ReleaseId> {
+        match self.state {
+            RolloutState::Reverting(_) => self.revert_to.as_ref().map(|release| release.release),
+            _ => self.release(),
+        }
     }
 
-    /// What the deployment to any of its targets is to bring about.
-    pub fn deployment_spec(&self) -> DeploymentSpec {
-        let kind = match &self.kind {
-            RolloutKind::Deploy { release, package, template, functions } => DeploymentKind::Deploy {
-                release: *release,
-                package: *package,
-                template: *template,
-                functions: functions.clone(),
-            },
-            RolloutKind::Remove => DeploymentKind::Remove,
+    /// The id of the deployment to one target.
+    pub fn deployment_id(&self, target: &Target, turn: Turn) -> DeploymentId {
+        DeploymentId { rollout: self.id, target: target.clone(), turn }
+    }
+
+    /// What the deployment to any of its targets is to bring about; `None` back to nothing.
+    pub fn deployment_spec(&self, turn: Turn) -> Option<DeploymentSpec> {
+        let kind = match (turn, &self.kind) {
+            (Turn::Forward, RolloutKind::Deploy(release)) => DeploymentKind::Deploy(release.clone()),
+            (Turn::Forward, RolloutKind::Remove) => DeploymentKind::Remove,
+            (Turn::Back, _) => DeploymentKind::Deploy(self.revert_to.clone()?),
         };
-        DeploymentSpec {
+        let declared = |name: &String| match &kind {
+            DeploymentKind::Deploy(release) => release.parameters.contains(name),
+            DeploymentKind::Remove => false,
+        };
+        let parameters = self.parameters.iter().filter(|(name, _)| declared(name));
+        Some(DeploymentSpec {
             service: self.service.clone(),
             stage: self.stage.clone(),
             stack: StackName::of(&self.service, &self.stage),
             access: self.access.clone(),
-            kind,
-            parameters: self.parameters.clone(),
+            parameters: parameters.map(|(name, value)| (name.clone(), value.clone())).collect(),
             tags: self.tags.clone(),
             capabilities: self.capabilities.clone(),
-        }
+            policy: self.policy.clone(),
+            kind,
+        })
     }
 
     /// A copy that was asked for this long ago, in seconds, and is not settled is asked for again: its message
@@ -173,14 +258,22 @@ impl Rollout {
 
     /// How long until it looks again although nothing woke it, in seconds. What it waits for wakes it:
     /// replicas and deployments send a tick when they end; this is only the net below them.
-    pub fn patience_s(&self) -> u32 {
-        60
+    pub const PATIENCE_S: u32 = 60;
+
+    /// When its wave has baked, while it bakes.
+    pub fn baked_at(&self) -> Option<Timestamp> {
+        let RolloutState::Baking { wave } = self.state else { return None };
+        let bake = SignedDuration::from_secs(self.waves.get(wave)?.bake_s.into());
+        Some(self.entered_at.saturating_add(bake).unwrap_or(Timestamp::MAX))
     }
 
     /// When the present state ends in failure if nothing happens; `None` when it is terminal or waits
-    /// for others, who have deadlines of their own.
+    /// for others, who have deadlines of their own, or is paused.
     pub fn deadline(&self) -> Option<Timestamp> {
-        (self.state == RolloutState::Replicating)
+        let copies =
+            matches!(self.state, RolloutState::Replicating | RolloutState::Reverting(Revert::Copying(_)));
+        let copies = copies && self.paused_by.is_none();
+        copies
             .then(|| self.entered_at.saturating_add(SignedDuration::from_hours(2)).unwrap_or(Timestamp::MAX))
     }
 }

@@ -2,8 +2,19 @@
 
 use crate::cause::Cause;
 use crate::deployment::State;
-use crate::ids::RolloutId;
+use crate::ids::{RolloutId, Turn};
 use crate::target::Target;
+
+/// How far a rollout that failed has come with going back. The targets are those it has changed.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Revert {
+    /// The stage's last stable release is looked up.
+    Finding(Vec<Target>),
+    /// That release's package is proven in the targets' buckets.
+    Copying(Vec<Target>),
+    /// The targets are deployed, all at once.
+    Rolling(Vec<Target>),
+}
 
 /// Where a rollout stands.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -17,13 +28,26 @@ pub enum RolloutState {
     Rolling {
         /// Counted from 0.
         wave: usize,
+        /// The targets of the wave before this one, by their place, are known to be open.
+        from: usize,
+        /// The targets of the wave before this one, by their place, are open or are to be opened.
+        opened: usize,
     },
+    /// A wave is done and is left alone for a time before the next one begins.
+    Baking {
+        /// Counted from 0.
+        wave: usize,
+    },
+    /// It failed, and what it has changed goes back to the stage's last stable release.
+    Reverting(Revert),
 
     /// Terminal: every target succeeded.
     Succeeded,
     /// Terminal: it was stopped by a failure; the deployments say what runs where.
     Failed(Cause),
-    /// Terminal: it was called off; what had begun was finished.
+    /// Terminal: it failed, and every target it had changed is back at the last stable release.
+    Reverted(Cause),
+    /// Terminal: it was called off; what had begun was finished, or stopped and rolled back.
     Cancelled,
     /// Terminal: a newer rollout took its place before it changed anything.
     Superseded {
@@ -35,7 +59,10 @@ pub enum RolloutState {
 impl RolloutState {
     /// Whether nothing follows.
     pub fn is_terminal(&self) -> bool {
-        matches!(self, Self::Succeeded | Self::Failed(_) | Self::Cancelled | Self::Superseded { .. })
+        matches!(
+            self,
+            Self::Succeeded | Self::Failed(_) | Self::Reverted(_) | Self::Cancelled | Self::Superseded { .. }
+        )
     }
 
     /// The state's name in logs, table and API.
@@ -44,8 +71,11 @@ impl RolloutState {
             Self::Queued => "queued",
             Self::Replicating => "replicating",
             Self::Rolling { .. } => "rolling",
+            Self::Baking { .. } => "baking",
+            Self::Reverting(_) => "reverting",
             Self::Succeeded => "succeeded",
             Self::Failed(_) => "failed",
+            Self::Reverted(_) => "reverted",
             Self::Cancelled => "cancelled",
             Self::Superseded { .. } => "superseded",
         }
@@ -54,7 +84,7 @@ impl RolloutState {
     /// Why it failed, if it did.
     pub fn cause(&self) -> Option<&Cause> {
         match self {
-            Self::Failed(cause) => Some(cause),
+            Self::Failed(cause) | Self::Reverted(cause) => Some(cause),
             _ => None,
         }
     }
@@ -65,6 +95,21 @@ impl RolloutState {
 pub struct TargetOutcome {
     /// The target.
     pub target: Target,
+    /// Forward, or back.
+    pub turn: Turn,
     /// Its deployment's state.
     pub state: State,
+    /// Whether the deployment has begun an operation on the stack.
+    pub touched: bool,
+}
+
+impl TargetOutcome {
+    /// Whether the stack may no longer be what it was before the deployment.
+    pub fn changed(&self) -> bool {
+        let untouched = matches!(
+            self.state,
+            State::Succeeded { changed: false } | State::RolledBack(_) | State::Cancelled
+        );
+        self.touched && !untouched
+    }
 }

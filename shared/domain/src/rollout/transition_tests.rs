@@ -1,8 +1,15 @@
 use super::*;
 use crate::deployment::{Access, State};
-use crate::rollout::{RolloutCommand, RolloutLook};
+use crate::rollout::{RolloutCommand, RolloutLook, Wave};
 use crate::{Digest, ProfileName, ReleaseId, ServiceName, StageName};
 use RolloutEvent as E;
+
+#[path = "transition_tests/operators.rs"]
+mod operators;
+#[path = "transition_tests/reverts.rs"]
+mod reverts;
+#[path = "transition_tests/waves.rs"]
+mod waves;
 
 fn at(second: i64) -> Timestamp {
     Timestamp::from_second(1_800_000_000 + second).unwrap()
@@ -12,8 +19,22 @@ fn target(region: &str) -> Target {
     Target::parse(&format!("000000000000/{region}")).unwrap()
 }
 
+fn targets(regions: &[&str]) -> Vec<Target> {
+    regions.iter().map(|region| target(region)).collect()
+}
+
 fn id(second: i64) -> RolloutId {
     RolloutId::derive(at(second), &["r"])
+}
+
+fn release(name: &str) -> ReleaseRef {
+    ReleaseRef {
+        release: ReleaseId::derive(at(0), &[name]),
+        package: Digest::of(name.as_bytes()),
+        template: Digest::of(b"t"),
+        functions: Vec::new(),
+        parameters: ["Known".to_owned()].into(),
+    }
 }
 
 fn rollout(kind: RolloutKind) -> Rollout {
@@ -23,15 +44,22 @@ fn rollout(kind: RolloutKind) -> Rollout {
         stage: StageName::parse("staging").unwrap(),
         profile: ProfileName::parse("p").unwrap(),
         kind,
-        waves: vec![vec![target("eu-west-1"), target("eu-west-2")], vec![target("us-east-1")]],
+        waves: vec![Wave::of(targets(&["eu-west-1", "eu-west-2"])), Wave::of(targets(&["us-east-1"]))],
+        on_failure: OnFailure::Halt,
         access: Access { role_arn: "r".into(), external_id: "e".into(), service_role_arn: "s".into() },
-        parameters: Default::default(),
+        parameters: [("Known".to_owned(), "1".to_owned()), ("Other".to_owned(), "2".to_owned())].into(),
         tags: Default::default(),
         capabilities: Default::default(),
+        policy: Default::default(),
+        retry_of: None,
         state: RolloutState::Queued,
         acted: false,
         acted_at: None,
-        cancelled_by: None,
+        cancelled: None,
+        stop_sent: false,
+        paused_by: None,
+        failure: None,
+        revert_to: None,
         requested_by: "upload".into(),
         created_at: at(0),
         entered_at: at(0),
@@ -39,14 +67,10 @@ fn rollout(kind: RolloutKind) -> Rollout {
 }
 
 fn deploy() -> Rollout {
-    rollout(RolloutKind::Deploy {
-        release: ReleaseId::derive(at(0), &["r"]),
-        package: Digest::of(b"p"),
-        template: Digest::of(b"t"),
-        functions: Vec::new(),
-    })
+    rollout(RolloutKind::Deploy(release("new")))
 }
 
+#[track_caller]
 fn go(rollout: Rollout, events: impl IntoIterator<Item = E>) -> Rollout {
     events.into_iter().fold(rollout, |rollout, event| rollout.apply(event, at(5)).expect("a legal way"))
 }
@@ -55,13 +79,12 @@ fn all_proven() -> E {
     E::ReplicasSeen { proven: deploy().targets().cloned().collect(), failed: BTreeMap::new() }
 }
 
+fn outcome(region: &str, turn: Turn, state: &State) -> TargetOutcome {
+    TargetOutcome { target: target(region), turn, state: state.clone(), touched: true }
+}
+
 fn seen(states: &[(&str, State)]) -> E {
-    E::DeploymentsSeen(
-        states
-            .iter()
-            .map(|(region, state)| TargetOutcome { target: target(region), state: state.clone() })
-            .collect(),
-    )
+    E::DeploymentsSeen(states.iter().map(|(region, state)| outcome(region, Turn::Forward, state)).collect())
 }
 
 fn ok() -> State {
@@ -72,99 +95,22 @@ fn bad() -> State {
     State::RolledBack(Cause::new(Code::RolledBack, "no", "mend"))
 }
 
+fn broken() -> State {
+    State::Failed(Cause::new(Code::CodeDiffers, "no", "mend"))
+}
+
 fn rolling() -> Rollout {
-    go(deploy(), [E::PlaceSeen(Place::Active), all_proven()])
+    go(deploy(), [E::PlaceSeen(Place::Active), all_proven(), E::Acted])
 }
 
-#[test]
-fn nothing_is_deployed_before_the_package_is_proven_everywhere() {
-    let replicating = go(deploy(), [E::PlaceSeen(Place::Active)]);
-    assert_eq!(replicating.look(), Some(RolloutLook::Replicas));
-    assert!(matches!(&replicating.due()[..], [RolloutCommand::Replicate(targets)] if targets.len() == 3));
-    let some = E::ReplicasSeen {
-        proven: [target("eu-west-1"), target("eu-west-2")].into(),
-        failed: BTreeMap::new(),
-    };
-    assert_eq!(go(replicating.clone(), [some]).state, RolloutState::Replicating);
-    assert_eq!(go(replicating, [all_proven()]).state, RolloutState::Rolling { wave: 0 });
+fn off(by: &str, stop_running: bool) -> E {
+    E::CancelRequested(Cancellation { by: by.into(), stop_running })
 }
 
-#[test]
-fn a_copy_whose_message_was_lost_is_asked_for_again() {
-    let none = || E::ReplicasSeen { proven: BTreeSet::new(), failed: BTreeMap::new() };
-    let asked = go(deploy(), [E::PlaceSeen(Place::Active), E::Acted, none()]);
-    assert!(asked.due().is_empty(), "patience");
-    let later = asked.apply(none(), at(5 + Rollout::COPY_PATIENCE_S)).unwrap();
-    assert!(matches!(&later.due()[..], [RolloutCommand::Replicate(_)]));
-}
-
-#[test]
-fn waves_follow_each_other_and_the_last_one_ends_it() {
-    let first = rolling();
-    assert_eq!(first.due(), [RolloutCommand::Open(vec![target("eu-west-1"), target("eu-west-2")])]);
-    let first = go(first, [E::Acted, seen(&[("eu-west-1", ok())])]);
-    assert_eq!(first.state, RolloutState::Rolling { wave: 0 });
-    let second = go(first, [seen(&[("eu-west-1", ok()), ("eu-west-2", ok())])]);
-    assert_eq!(second.state, RolloutState::Rolling { wave: 1 });
-    assert_eq!(second.due(), [RolloutCommand::Open(vec![target("us-east-1")])]);
-    let end = go(second, [seen(&[("eu-west-1", ok()), ("eu-west-2", ok()), ("us-east-1", ok())])]);
-    assert_eq!(end.state, RolloutState::Succeeded);
-}
-
-#[test]
-fn a_failure_lets_its_wave_end_and_stops_before_the_next() {
-    let waiting = go(rolling(), [seen(&[("eu-west-1", bad()), ("eu-west-2", State::Executing)])]);
-    assert_eq!(waiting.state, RolloutState::Rolling { wave: 0 });
-    let end = go(waiting, [seen(&[("eu-west-1", bad()), ("eu-west-2", ok())])]);
-    let cause = end.state.cause().unwrap();
-    assert_eq!(cause.code, Code::RolledBack);
-    assert_eq!(cause.message, "000000000000/eu-west-1: no");
-}
-
-#[test]
-fn s11_a_region_that_cannot_get_the_package_fails_the_rollout_before_anything_is_deployed() {
-    let failed = [(target("us-east-1"), Cause::new(Code::AccessDenied, "kms", "mend"))].into();
-    let event = E::ReplicasSeen { proven: [target("eu-west-1")].into(), failed };
-    let end = go(deploy(), [E::PlaceSeen(Place::Active), event]);
-    assert_eq!(end.state.cause().unwrap().message, "000000000000/us-east-1: kms");
-}
-
-#[test]
-fn a_newer_rollout_supersedes_what_has_not_begun_and_never_what_has() {
-    let newer = E::PlaceSeen(Place::ActiveWithSuccessor(id(2)));
-    assert_eq!(go(deploy(), [newer.clone()]).state, RolloutState::Superseded { by: Some(id(2)) });
-    let replicating = go(deploy(), [E::PlaceSeen(Place::Active)]);
-    assert_eq!(go(replicating, [newer.clone()]).state, RolloutState::Superseded { by: Some(id(2)) });
-    assert!(rolling().apply(newer, at(9)).is_err());
-}
-
-#[test]
-fn a_cancelled_rollout_finishes_what_has_begun() {
-    let by = || E::CancelRequested { by: "ann".into() };
-    assert_eq!(go(deploy(), [by()]).state, RolloutState::Cancelled);
-    let rolling = go(rolling(), [by()]);
-    assert_eq!(rolling.state, RolloutState::Rolling { wave: 0 });
-    assert!(rolling.due().is_empty(), "nothing more is opened");
-    let rolling = go(rolling, [seen(&[("eu-west-1", State::Executing)])]);
-    assert_eq!(rolling.state, RolloutState::Rolling { wave: 0 });
-    let end = go(rolling, [seen(&[("eu-west-1", ok())])]);
-    assert_eq!(end.state, RolloutState::Cancelled);
-}
-
-#[test]
-fn a_rollout_cancelled_after_its_last_target_succeeded_has_succeeded() {
-    let removal = Rollout { waves: vec![vec![target("eu-west-1")]], ..rollout(RolloutKind::Remove) };
-    let removal = go(removal, [E::PlaceSeen(Place::Active), E::CancelRequested { by: "ann".into() }]);
-    assert_eq!(go(removal, [seen(&[("eu-west-1", State::Removed)])]).state, RolloutState::Succeeded);
-}
-
-#[test]
-fn terminal_states_stick() {
-    let end = go(deploy(), [E::CancelRequested { by: "ann".into() }]);
-    for event in
-        [all_proven(), E::PlaceSeen(Place::Active), E::Acted, E::CancelRequested { by: "bob".into() }]
-    {
-        assert!(end.clone().apply(event, at(9)).is_err());
+/// The wave, and how many of its targets are open.
+fn wave_of(rollout: &Rollout) -> (usize, usize) {
+    match rollout.state {
+        RolloutState::Rolling { wave, opened, .. } => (wave, opened),
+        ref state => panic!("it is {}", state.name()),
     }
-    assert!(end.due().is_empty() && end.look().is_none());
 }

@@ -1,26 +1,31 @@
 //! The steps of one deployment.
 
+use super::in_hand::InHand;
 use super::{Drive, due_at};
 use crate::EngineError;
 use crate::accept::{keep, wake};
 use crate::ports::{PortError, Subject, Work, WriteError};
-use crate::records::{EventRecord, Versioned, deployment_key, nth_moment, read, release_lease, take_lease};
-use flotilla_domain::deployment::{Deployment, Event, Look, State};
-use flotilla_domain::{DeploymentId, Timestamp};
+use crate::records::{
+    BudgetRecord, Versioned, budget_key, deployment_key, keep_lease, lease_key, read, read_lease,
+    release_lease, take_lease,
+};
+use flotilla_domain::call_budget::Turn;
+use flotilla_domain::deployment::pace::DELAY_S_MAX;
+use flotilla_domain::deployment::{Deployment, Event, Look, Outcome, State};
+use flotilla_domain::{Code, DeploymentId, SignedDuration};
 
 /// Most transitions of one tick: a bound of our own on what feeds itself.
 const STEPS_MAX: usize = 32;
 /// The delay after an error that may pass, in seconds.
 const ERROR_DELAY_S: u32 = 3;
+/// A step acts within this time of what it has read or saved. One that was held up for longer proves first,
+/// by saving again, that it still owns the stack.
+const ACT_WITHIN: SignedDuration = SignedDuration::from_secs(10);
 
-/// A deployment between two saves.
-pub(super) struct InHand {
-    saved: Versioned<Deployment>,
-    pub(super) now: Deployment,
-    /// Transitions that the timeline does not have yet.
-    story: Vec<EventRecord>,
-    /// How many were told in this tick: entries of one moment keep their order.
-    told: usize,
+/// A delay for SQS, in seconds.
+fn delay_of(wait: SignedDuration) -> u32 {
+    let wait_s = (wait.as_millis().max(0) + 999) / 1_000;
+    u32::try_from(wait_s).unwrap_or(DELAY_S_MAX).clamp(1, DELAY_S_MAX)
 }
 
 /// How a save ended.
@@ -29,18 +34,27 @@ enum Saved {
     Yes,
     /// Somebody else was faster; they go on with it.
     Lost,
-    /// Another deployment holds the stack.
+    /// Another deployment holds the stack, or took it over.
     LeaseHeld,
+}
+
+/// What follows from one look or act.
+pub(super) enum Next {
+    Event(Event),
+    Again,
+    Wait(u32),
+    Lost,
 }
 
 impl Drive {
     pub(super) async fn deployment(&self, id: &DeploymentId) -> Result<(), EngineError> {
-        let Some(item) = self.store.get(&[deployment_key(id)]).await?.into_iter().next().flatten() else {
+        let mut found = self.store.get(&[deployment_key(id), budget_key(&id.target)]).await?.into_iter();
+        let Some(item) = found.next().flatten() else {
             tracing::warn!(deployment = %id, "a tick for a deployment that is not saved");
             return Ok(());
         };
-        let saved = read::<Deployment>(item)?;
-        let mut hand = InHand { now: saved.value.clone(), saved, story: Vec::new(), told: 0 };
+        let budget = found.next().flatten().map(read::<BudgetRecord>).transpose()?;
+        let mut hand = InHand::new(read::<Deployment>(item)?, budget, self.clock.now());
         for _ in 0..STEPS_MAX {
             if hand.now.state.is_terminal() {
                 return self.end(&mut hand).await;
@@ -53,12 +67,18 @@ impl Drive {
             };
             let now = self.clock.now();
             let before = hand.now.clone();
+            let acted = event == Event::Acted;
             let after = before.clone().apply(event, now).map_err(|e| EngineError::Defect(e.to_string()))?;
             if after == before {
-                let delay_s = after.delay_s(now);
+                let delay_s = hand.delay_s(now);
                 return self.pause(&mut hand, delay_s).await;
             }
             hand.enter(after, now);
+            // What was begun a moment ago has rarely ended: where calls are rationed, nobody looks at once.
+            if acted && hand.is_rationed(now) && hand.now.due().is_none() && hand.now.state.is_operation() {
+                let delay_s = hand.delay_s(now);
+                return self.pause(&mut hand, delay_s).await;
+            }
         }
         // A step budget of our own: the rest comes with the next tick.
         self.pause(&mut hand, 1).await
@@ -71,45 +91,93 @@ impl Drive {
             return Ok(Next::Event(Event::DeadlinePassed));
         }
         let due = hand.now.due();
-        let seen = if !due.is_empty() {
-            // Save, then act.
-            if hand.is_dirty() && self.save(hand, 0).await? != Saved::Yes {
-                return Ok(Next::Lost);
-            }
-            self.perform(&hand.now, &due).await
-        } else {
-            match hand.now.look() {
+        let look = hand.now.look();
+        if due.is_none() {
+            match look {
                 Some(Look::Lease) => return self.lease(hand).await,
                 Some(Look::Gates) => return Ok(Next::Event(self.gates(&hand.now).await?)),
-                Some(look) => self.observe(&hand.now, look).await,
-                None => return Err(EngineError::Defect("a terminal deployment was stepped".into())),
+                _ => {}
             }
+        }
+        match self.may_call(hand).await {
+            Ok(Turn::Now) => {}
+            Ok(Turn::Later { wait, .. }) => return Ok(Next::Wait(delay_of(wait))),
+            // Everybody wants a turn at once.
+            Err(EngineError::Contended) => return Ok(Next::Wait(1)),
+            Err(error) => return Err(error),
+        }
+        // Save, then act. The look into buckets empties them: it is an act as well.
+        if due.is_some() || look == Some(Look::Buckets) {
+            let held_up = self.clock.now().duration_since(hand.fresh_at) > ACT_WITHIN;
+            if hand.is_dirty() || held_up {
+                match self.save(hand, 0).await? {
+                    Saved::Yes => {}
+                    Saved::Lost => return Ok(Next::Lost),
+                    Saved::LeaseHeld => return self.lease_lost(hand).await,
+                }
+            }
+        }
+        let seen = match (due, look) {
+            (Some(command), _) => self.perform(&hand.now, &command).await,
+            (None, Some(look)) => self.observe(&hand.now, look).await,
+            (None, None) => return Err(EngineError::Defect("a deployment has nothing to do".into())),
         };
-        Ok(match seen {
-            Ok(event) => Next::Event(event),
-            Err(error) => after_error(&hand.now, &error),
-        })
+        match seen {
+            Ok(event) => {
+                // A look at an operation that has ended has asked twice: what the stack is, and whose doing.
+                if matches!(event, Event::OperationSeen { outcome, .. } if outcome != Outcome::Pending) {
+                    self.charge(hand).await?;
+                }
+                Ok(Next::Event(event))
+            }
+            Err(error) => self.after_error(hand, &error).await,
+        }
+    }
+
+    /// What follows from a call that failed.
+    async fn after_error(&self, hand: &mut InHand, error: &PortError) -> Result<Next, EngineError> {
+        let deployment = &hand.now;
+        tracing::warn!(deployment = %deployment.id, kind = ?error.kind, state = deployment.state.name(), "{error}");
+        if super::ration::is_throttled(error) {
+            return match self.throttled(hand).await {
+                // Soon enough to be there when its turn comes up.
+                Ok(()) | Err(EngineError::Contended) => Ok(Next::Wait(ERROR_DELAY_S)),
+                Err(error) => Err(error),
+            };
+        }
+        // While the stack is being changed, not being able to look is no verdict on the change.
+        let watching = deployment.acted && deployment.state.is_operation();
+        if error.may_pass() || watching {
+            return Ok(Next::Wait(ERROR_DELAY_S));
+        }
+        Ok(Next::Event(Event::Refused(super::cause_of(error))))
     }
 
     /// Takes the stack's lease together with the transition that follows from having it.
     async fn lease(&self, hand: &mut InHand) -> Result<Next, EngineError> {
         let now = self.clock.now();
         let waiting = hand.now.clone();
-        let holding =
-            waiting.clone().apply(Event::LeaseTaken, now).map_err(|e| EngineError::Defect(e.to_string()))?;
+        let key = lease_key(&waiting.id.target, &waiting.spec.stack);
+        let lease = read_lease(self.store.get(&[key]).await?.into_iter().next().flatten().as_ref());
+        if lease.is_held_from(&waiting.id) {
+            return Ok(Next::Event(Event::LeaseHeld));
+        }
+        let taken = Event::LeaseTaken { fence: lease.number + 1, expected_s: lease.took_s };
+        let holding = waiting.clone().apply(taken, now).map_err(|e| EngineError::Defect(e.to_string()))?;
+        hand.lease = Some(lease);
         hand.enter(holding, now);
         Ok(match self.save(hand, 0).await? {
             Saved::Yes => Next::Again,
             Saved::Lost => Next::Lost,
             Saved::LeaseHeld => {
-                hand.now = waiting;
-                hand.story.clear();
+                hand.drop_unsaved();
                 Next::Event(Event::LeaseHeld)
             }
         })
     }
 
-    /// Saves what has changed. Taking and giving back the lease are part of the same transaction.
+    /// Saves what has changed. Taking and giving back the lease are part of the same transaction; every
+    /// save between them is made only while the lease is this deployment's own.
     async fn save(&self, hand: &mut InHand, delay_s: u32) -> Result<Saved, EngineError> {
         let now = self.clock.now();
         let ended = hand.now.state.is_terminal();
@@ -118,29 +186,31 @@ impl Drive {
         writes.extend(hand.story.iter().map(keep));
         let had_lease = hand.saved.value.state != State::Waiting;
         let has_lease = !ended && hand.now.state != State::Waiting;
-        let lease = match (had_lease, has_lease) {
-            (false, true) => Some(take_lease(&hand.now, now)),
-            (true, false) => Some(release_lease(&hand.now, now)),
+        let lost = hand.now.state.cause().is_some_and(|cause| cause.code == Code::LeaseLost);
+        let lease = match (had_lease, has_lease, &hand.lease) {
+            (false, true, Some(lease)) => Some(take_lease(lease, &hand.now, now)),
+            (true, true, _) => Some(keep_lease(&hand.now)),
+            (true, false, _) if !lost => Some(release_lease(&hand.now, now)),
             _ => None,
         };
         let lease_at = writes.len();
         writes.extend(lease);
         match self.store.write(writes).await {
             Ok(()) => {}
-            Err(WriteError::Conflict(places)) if places == [lease_at] && !had_lease => {
-                return Ok(Saved::LeaseHeld);
-            }
+            Err(WriteError::Conflict(places)) if places == [lease_at] => return Ok(Saved::LeaseHeld),
             Err(WriteError::Conflict(places)) => {
                 tracing::info!(deployment = %hand.now.id, ?places, "another tick was faster");
                 return Ok(Saved::Lost);
             }
             Err(WriteError::Port(error)) => return Err(error.into()),
         }
+        self.meter.transitions(hand.story.len());
         for event in hand.story.drain(..) {
             let target = &hand.now.id.target;
             tracing::info!(rollout.id = %event.rollout, target.account = %target.account, target.region = %target.region, state = event.what, detail = event.detail, "deployment is {}", event.what);
         }
         hand.saved = Versioned { value: hand.now.clone(), version: hand.saved.version + 1, due_at: due };
+        hand.fresh_at = self.clock.now();
         Ok(Saved::Yes)
     }
 
@@ -149,8 +219,13 @@ impl Drive {
         // Whoever saved last comes again a minute before the item is due. If that is still to come, this tick
         // was a duplicate or a hint: one that comes is enough.
         let somebody_comes = hand.saved.due_at.is_some_and(|due| due > due_at(self.clock.now(), 0));
-        if (somebody_comes && !hand.is_dirty()) || self.save(hand, delay_s).await? != Saved::Yes {
+        if somebody_comes && !hand.is_dirty() {
             return Ok(());
+        }
+        match self.save(hand, delay_s).await? {
+            Saved::Yes => {}
+            Saved::Lost => return Ok(()),
+            Saved::LeaseHeld => return self.give_up_lease(hand).await,
         }
         let tick = Work::Tick(Subject::Deployment(hand.now.id.clone()));
         Ok(self.queue.send(vec![(tick, delay_s)]).await?)
@@ -158,64 +233,38 @@ impl Drive {
 
     /// Saves the end and tells the rollout.
     async fn end(&self, hand: &mut InHand) -> Result<(), EngineError> {
-        if hand.is_dirty() && self.save(hand, 0).await? != Saved::Yes {
-            return Ok(());
+        if hand.is_dirty() {
+            match self.save(hand, 0).await? {
+                Saved::Yes => {}
+                Saved::Lost => return Ok(()),
+                Saved::LeaseHeld => return self.give_up_lease(hand).await,
+            }
         }
         wake(self.queue.as_ref(), [hand.now.id.rollout]).await
     }
-}
 
-enum Next {
-    Event(Event),
-    Again,
-    Wait(u32),
-    Lost,
-}
-
-/// What follows from a call that failed.
-fn after_error(deployment: &Deployment, error: &PortError) -> Next {
-    tracing::warn!(deployment = %deployment.id, kind = ?error.kind, state = deployment.state.name(), "{error}");
-    // While the stack is being changed, not being able to look is no verdict on the change.
-    let watching = deployment.acted && deployment.state.may_mutate();
-    if error.may_pass() || watching {
-        return Next::Wait(ERROR_DELAY_S);
-    }
-    Next::Event(Event::Refused(super::cause_of(error)))
-}
-
-impl InHand {
-    fn is_dirty(&self) -> bool {
-        self.now != self.saved.value
-    }
-
-    fn enter(&mut self, after: Deployment, now: Timestamp) {
-        if after.state != self.now.state {
-            self.told += 1;
-            self.story.push(EventRecord {
-                rollout: after.id.rollout,
-                target: Some(after.id.target.clone()),
-                at: nth_moment(now, self.told),
-                actor: "flotilla".into(),
-                what: after.state.name().into(),
-                detail: detail(&after),
-            });
+    /// Ends a deployment whose lease is no longer its own.
+    async fn give_up_lease(&self, hand: &mut InHand) -> Result<(), EngineError> {
+        let Next::Event(event) = self.lease_lost(hand).await? else { return Ok(()) };
+        let now = self.clock.now();
+        let ended = hand.now.clone().apply(event, now).map_err(|e| EngineError::Defect(e.to_string()))?;
+        hand.enter(ended, now);
+        match self.save(hand, 0).await? {
+            Saved::Yes => wake(self.queue.as_ref(), [hand.now.id.rollout]).await,
+            Saved::Lost | Saved::LeaseHeld => Ok(()),
         }
-        self.now = after;
     }
-}
 
-/// What the timeline says of a state beyond its name.
-fn detail(deployment: &Deployment) -> Option<String> {
-    match &deployment.state {
-        State::Planning(_) => Some(deployment.change_set_name()),
-        State::Planned => deployment.changes.map(|c| {
-            format!(
-                "{} to add, {} to change, {} to replace, {} to remove",
-                c.add, c.modify, c.replace, c.remove
-            )
-        }),
-        State::Explaining { status, .. } => Some(status.clone()),
-        State::Succeeded { changed: false } => Some("nothing to change".into()),
-        state => state.cause().map(|cause| format!("{}: {}", cause.code, cause.message)),
+    /// The lease was not as expected. Is it another's, or was it only busy with somebody's transaction? Then
+    /// that one goes on; what was not saved here is forgotten either way.
+    async fn lease_lost(&self, hand: &mut InHand) -> Result<Next, EngineError> {
+        hand.drop_unsaved();
+        let key = lease_key(&hand.now.id.target, &hand.now.spec.stack);
+        let lease = read_lease(self.store.get(&[key]).await?.into_iter().next().flatten().as_ref());
+        let own = lease.number == hand.now.fence && !lease.is_held_from(&hand.now.id);
+        if own {
+            return Err(EngineError::Contended);
+        }
+        Ok(Next::Event(Event::LeaseLost))
     }
 }

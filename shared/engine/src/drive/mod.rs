@@ -3,16 +3,25 @@
 //! A step never acts on what was not saved, so whatever crashes between two calls is healed by the next
 //! tick, and a tick that comes twice or late loses on the version of what it would save.
 
+mod causes;
 mod deployment;
+mod in_hand;
+mod meter;
 mod observe;
 mod perform;
+mod ration;
 mod rollout;
+mod rollout_end;
+
+pub(crate) use causes::cause_of;
+pub use meter::{Counts, Meter};
 
 use crate::EngineError;
-use crate::ports::{Buckets, Clock, ErrorKind, Functions, PortError, Stacks, StateStore, Subject, WorkQueue};
+use crate::ports::{Buckets, Clock, Functions, Stacks, StateStore, Subject, WorkQueue};
 use crate::records::{lease_holder, lease_key};
-use flotilla_domain::{Cause, Code, StackName, Target, Timestamp};
+use flotilla_domain::{DeploymentId, StackName, Target, Timestamp};
 use std::sync::Arc;
+use tracing::{Instrument, info_span};
 
 /// The use case and what it needs.
 pub struct Drive {
@@ -28,6 +37,8 @@ pub struct Drive {
     pub functions: Arc<dyn Functions>,
     /// Buckets of previews.
     pub buckets: Arc<dyn Buckets>,
+    /// What is counted.
+    pub meter: Arc<Meter>,
 }
 
 impl Drive {
@@ -36,9 +47,10 @@ impl Drive {
     /// # Errors
     /// When the table or a queue fails; the same tick again goes on.
     pub async fn tick(&self, subject: &Subject) -> Result<(), EngineError> {
+        self.meter.tick();
         match subject {
-            Subject::Rollout(id) => self.rollout(id).await,
-            Subject::Deployment(id) => self.deployment(id).await,
+            Subject::Rollout(id) => self.rollout(id).instrument(info_span!("step", rollout.id = %id)).await,
+            Subject::Deployment(id) => self.deployment(id).instrument(span_of(id)).await,
         }
     }
 }
@@ -51,10 +63,17 @@ impl Drive {
     pub async fn hint(&self, target: &Target, stack: &StackName) -> Result<(), EngineError> {
         let found = self.store.get(&[lease_key(target, stack)]).await?.into_iter().next().flatten();
         match found.as_ref().and_then(lease_holder) {
-            Some(holder) => self.deployment(&holder).await,
+            Some(holder) => self.deployment(&holder).instrument(span_of(&holder)).await,
             None => Ok(()),
         }
     }
+}
+
+/// What every line about a deployment says: with it, one rollout's story can be read by its id.
+fn span_of(id: &DeploymentId) -> tracing::Span {
+    let DeploymentId { rollout, target, turn } = id;
+    let Target { account, region } = target;
+    info_span!("step", rollout.id = %rollout, target.account = %account, target.region = %region, ?turn)
 }
 
 /// When the sweep looks after an item whose next tick comes in `delay_s`, should that be lost.
@@ -63,25 +82,4 @@ pub(crate) fn due_at(now: Timestamp, delay_s: u32) -> Timestamp {
     const GRACE_S: i64 = 60;
     let after = flotilla_domain::SignedDuration::from_secs(i64::from(delay_s) + GRACE_S);
     now.saturating_add(after).unwrap_or(now)
-}
-
-/// What an error means that will not pass.
-pub(crate) fn cause_of(error: &PortError) -> Cause {
-    let (code, fix) = match error.kind {
-        ErrorKind::Denied => (
-            Code::AccessDenied,
-            "update the account's stack of infra/account.yaml, so that its roles allow this",
-        ),
-        ErrorKind::Quota => (
-            Code::QuotaReached,
-            "ask AWS for a higher quota or free what is not needed, then start the rollout again",
-        ),
-        ErrorKind::Missing => {
-            (Code::RegionNotPrepared, "prepare the region with flotilla install, or infra/regional.yaml")
-        }
-        ErrorKind::Permanent | ErrorKind::Throttled | ErrorKind::Transient => {
-            (Code::CallRefused, "mend what AWS complains of, then start the rollout again")
-        }
-    };
-    Cause::new(code, error.to_string(), fix)
 }

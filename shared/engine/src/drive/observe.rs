@@ -1,25 +1,29 @@
 //! A deployment's looks at the world: each answers with one event.
 
 use super::Drive;
+use super::causes::refused_for;
 use crate::EngineError;
-use crate::ports::{ChangeSetStatus, Place, PortError};
+use crate::ports::{ChangeSetSeen, ChangeSetStatus, Place, PortError};
 use crate::records::{read, rollout_key};
-use flotilla_domain::cause::root_cause;
+use flotilla_domain::cause::outcome;
 use flotilla_domain::deployment::event::StackSeen;
-use flotilla_domain::deployment::{CodeMismatch, Deployment, DeploymentKind, Event, Look, State};
+use flotilla_domain::deployment::{
+    CodeMismatch, Deployment, DeploymentKind, Event, Look, Outcome, Plan, State,
+};
 use flotilla_domain::package::FunctionCode;
-use flotilla_domain::rollout::Rollout;
-use flotilla_domain::stack_status::{End, end_of_update};
-use flotilla_domain::{Cause, Code};
+use flotilla_domain::rollout::{Rollout, RolloutState};
+use flotilla_domain::stack_status::{Standing, standing};
+use flotilla_domain::{Cause, Code, Turn};
 use futures::stream::{self, StreamExt, TryStreamExt};
 use std::collections::BTreeMap;
 
-/// Pages of a stack's events that are read for a cause (100 events each).
-const EVENT_PAGES_MAX: usize = 20;
 /// How long a change set that was asked for may stay unseen, in seconds.
 const CREATE_LAG_S: i64 = 30;
 /// Functions read back at a time.
 const FUNCTIONS_AT_ONCE: usize = 8;
+/// How CloudFormation begins the reason of a change set that its validation, or a hook, refused.
+const VALIDATION: [&str; 4] =
+    ["EarlyValidation", "early validation", "The following hook(s) failed", "Hook "];
 
 pub(super) fn place(deployment: &Deployment) -> Place {
     Place { target: deployment.id.target.clone(), access: deployment.spec.access.clone() }
@@ -32,18 +36,15 @@ impl Drive {
         match look {
             Look::Stack => {
                 let stack = deployment.stack_id.as_deref().unwrap_or(deployment.spec.stack.as_str());
-                let seen = self.stacks.describe(&place, stack).await?;
-                if deployment.state == State::Executing
-                    && self.is_pending(deployment, &place, seen.as_ref()).await?
-                {
-                    return Ok(Event::ExecutionPending);
-                }
-                Ok(Event::StackSeen(seen))
+                Ok(Event::StackSeen(self.stacks.describe(&place, stack).await?))
             }
+            Look::Operation => self.operation(deployment, &place).await,
             Look::ChangeSet => self.change_set(deployment, &place).await,
-            Look::StackEvents => Ok(Event::CauseFound(self.cause(deployment, &place).await?)),
+            Look::StackEvents => Ok(Event::CauseFound(self.cause(deployment).await?)),
             Look::Code => self.code(deployment, &place).await,
             Look::Buckets => self.empty_buckets(deployment, &place).await,
+            Look::Leftovers => self.leftovers(deployment, &place).await,
+            // Both are looked at in the table, by the step itself.
             Look::Lease | Look::Gates => Ok(Event::Held),
         }
     }
@@ -53,23 +54,53 @@ impl Drive {
         let found =
             self.store.get(&[rollout_key(&deployment.id.rollout)]).await?.into_iter().next().flatten();
         let Some(rollout) = found.map(read::<Rollout>).transpose()? else { return Ok(Event::Held) };
-        let called_off = rollout.value.cancelled_by.is_some() || rollout.value.state.is_terminal();
-        Ok(if called_off { Event::Declined } else { Event::Allowed })
+        let rollout = rollout.value;
+        let forward = deployment.id.turn == Turn::Forward;
+        Ok(match rollout.state {
+            RolloutState::Reverting(_) if !forward => Event::Allowed,
+            RolloutState::Rolling { .. } if forward && rollout.cancelled.is_none() => {
+                if rollout.paused_by.is_some() { Event::Held } else { Event::Allowed }
+            }
+            // Called off, or ended without it.
+            _ => Event::Declined,
+        })
     }
 
-    /// Whether a settled status is older than our own operation: reads of a stack may lag behind what was
-    /// started a moment ago, the change set's own execution status says whether it has ended.
-    async fn is_pending(
+    /// The stack, and what became of our operation on it. A status that has settled may be older than our
+    /// operation, or speak of somebody else's: ours is told by its change set, or by its token.
+    async fn operation(&self, deployment: &Deployment, place: &Place) -> Result<Event, PortError> {
+        let Some(stack_id) = &deployment.stack_id else {
+            return Ok(Event::OperationSeen { stack: None, outcome: Outcome::Unseen });
+        };
+        let stack = self.stacks.describe(place, stack_id).await?;
+        let outcome = match &stack {
+            Some(seen) if is_settled(seen) => self.outcome(deployment, place, stack_id).await?,
+            _ => Outcome::Pending,
+        };
+        Ok(Event::OperationSeen { stack, outcome })
+    }
+
+    async fn outcome(
         &self,
         deployment: &Deployment,
         place: &Place,
-        seen: Option<&StackSeen>,
-    ) -> Result<bool, PortError> {
-        let settled = seen.is_some_and(|seen| end_of_update(&seen.status) != End::Running);
-        let Some(id) = deployment.change_set_id.as_deref().filter(|_| settled) else { return Ok(false) };
-        let change_set = self.stacks.describe_change_set(place, &deployment.spec.stack, id).await?;
-        Ok(change_set
-            .is_some_and(|set| matches!(set.status, ChangeSetStatus::Ready | ChangeSetStatus::Executing)))
+        stack_id: &str,
+    ) -> Result<Outcome, PortError> {
+        if let (State::Executing, Some(id)) = (&deployment.state, &deployment.change_set_id) {
+            let change_set = self.stacks.describe_change_set(place, &deployment.spec.stack, id).await?;
+            match change_set.map(|set| set.status) {
+                Some(ChangeSetStatus::Executed) => return Ok(Outcome::Completed),
+                Some(ChangeSetStatus::ExecutionFailed) => return Ok(Outcome::Failed),
+                Some(ChangeSetStatus::Pending | ChangeSetStatus::Ready | ChangeSetStatus::Executing) => {
+                    return Ok(Outcome::Pending);
+                }
+                // Another actor's execution deletes the stack's other change sets.
+                None
+                | Some(ChangeSetStatus::Obsolete | ChangeSetStatus::Empty | ChangeSetStatus::Failed(_)) => {}
+            }
+        }
+        let token = deployment.operation_token();
+        Ok(outcome(&self.events_of(place, stack_id, Some(&token)).await?, &token))
     }
 
     async fn change_set(&self, deployment: &Deployment, place: &Place) -> Result<Event, PortError> {
@@ -79,53 +110,77 @@ impl Drive {
             let young = self.clock.now().duration_since(deployment.entered_at).as_secs() < CREATE_LAG_S;
             return Ok(if young { Event::PlanPending } else { Event::PlanGone });
         };
-        Ok(match seen.status {
+        Ok(match &seen.status {
             ChangeSetStatus::Pending => Event::PlanPending,
-            ChangeSetStatus::Ready | ChangeSetStatus::Executing | ChangeSetStatus::Executed => {
-                Event::PlanReady { stack_id: seen.stack_id, change_set_id: seen.id, changes: seen.changes }
+            ChangeSetStatus::Ready => self.ready(deployment, place, seen).await?,
+            // Nobody but us executes it: our own step has, and is being repeated.
+            ChangeSetStatus::Executing | ChangeSetStatus::Executed | ChangeSetStatus::ExecutionFailed => {
+                Event::PlanReady(plan(seen, Vec::new()))
             }
             ChangeSetStatus::Obsolete => Event::PlanGone,
             ChangeSetStatus::Empty => Event::PlanEmpty { stack_id: seen.stack_id },
-            ChangeSetStatus::Failed(reason) => Event::PlanRefused(Cause::new(
-                Code::ChangeSetRefused,
-                reason,
-                "mend what CloudFormation complains of and upload again",
-            )),
+            ChangeSetStatus::Failed(reason) => {
+                Event::PlanRefused(self.refusal(deployment, place, &seen, reason).await?)
+            }
         })
     }
 
-    /// Why an operation failed: the events of our own operation, as far back as it reaches.
-    async fn cause(&self, deployment: &Deployment, place: &Place) -> Result<Cause, PortError> {
-        let stack_id = deployment.stack_id.as_deref().unwrap_or(deployment.spec.stack.as_str());
-        let deleting =
-            matches!(&deployment.state, State::Explaining { status, .. } if status == "DELETE_FAILED");
-        let token = if deleting { deployment.deletion_token() } else { deployment.execution_token() };
-        let (mut events, mut next) = (Vec::new(), None);
-        for _ in 0..EVENT_PAGES_MAX {
-            let page = self.stacks.events(place, stack_id, next.as_deref()).await?;
-            let begin = page.events.iter().position(|event| event.begins(&token));
-            events.extend(page.events.into_iter().take(begin.map_or(usize::MAX, |at| at + 1)));
-            next = page.next;
-            if begin.is_some() || next.is_none() {
-                break;
-            }
+    /// A change set that can be executed, with what CloudFormation's validation warns of, if the policy asks.
+    async fn ready(
+        &self,
+        deployment: &Deployment,
+        place: &Place,
+        seen: ChangeSetSeen,
+    ) -> Result<Event, PortError> {
+        let mut warnings = Vec::new();
+        if deployment.spec.policy.refuse_warnings || seen.has_warnings {
+            let said = match self.stacks.validations(place, &deployment.spec.stack, &seen.id).await {
+                // Only a policy that refuses warnings has to know them.
+                Err(error) if !error.may_pass() && !deployment.spec.policy.refuse_warnings => {
+                    tracing::warn!("the validation's warnings cannot be read: {error}");
+                    Vec::new()
+                }
+                said => said?,
+            };
+            warnings.extend(said.into_iter().filter(|validation| !validation.failed).map(|v| v.text));
         }
-        let (code, status) = match &deployment.state {
-            State::Explaining { restored: true, status } => (Code::RolledBack, status.as_str()),
-            State::Explaining { status, .. } if status == "DELETE_FAILED" => {
-                (Code::DeleteFailed, status.as_str())
-            }
-            State::Explaining { status, .. } => (Code::StackStuck, status.as_str()),
-            _ => (Code::StackStuck, "in an unknown state"),
+        Ok(Event::PlanReady(plan(seen, warnings)))
+    }
+
+    /// Why a change set failed: CloudFormation's reason word for word, and each failed validation.
+    async fn refusal(
+        &self,
+        deployment: &Deployment,
+        place: &Place,
+        seen: &ChangeSetSeen,
+        reason: &str,
+    ) -> Result<Cause, PortError> {
+        if !VALIDATION.iter().any(|text| reason.contains(text)) {
+            return Ok(refused_for(reason.to_owned()));
+        }
+        let said = match self.stacks.validations(place, &deployment.spec.stack, &seen.id).await {
+            // CloudFormation's reason is a cause as well.
+            Err(error) if !error.may_pass() => Vec::new(),
+            said => said?,
         };
-        Ok(root_cause(&events, code, status))
+        let failed: Vec<String> = said.into_iter().filter(|v| v.failed).map(|v| v.text).collect();
+        let text =
+            if failed.is_empty() { reason.to_owned() } else { format!("{reason}: {}", failed.join("; ")) };
+        Ok(Cause::new(Code::ValidationFailed, text, "mend each of these in the template and upload again"))
+    }
+
+    /// The resources that could not be deleted.
+    async fn leftovers(&self, deployment: &Deployment, place: &Place) -> Result<Event, PortError> {
+        let Some(stack_id) = &deployment.stack_id else { return Ok(Event::LeftoversSeen(Vec::new())) };
+        let resources = self.stacks.resources(place, stack_id).await?;
+        let failed = resources.into_iter().filter(|resource| resource.status == "DELETE_FAILED");
+        Ok(Event::LeftoversSeen(failed.map(|resource| resource.logical_id).collect()))
     }
 
     /// Reads back what every function runs.
     async fn code(&self, deployment: &Deployment, place: &Place) -> Result<Event, PortError> {
-        let DeploymentKind::Deploy { functions, .. } = &deployment.spec.kind else {
-            return Ok(Event::CodeProven);
-        };
+        let DeploymentKind::Deploy(release) = &deployment.spec.kind else { return Ok(Event::CodeProven) };
+        let functions = &release.functions;
         let (Some(stack_id), false) = (&deployment.stack_id, functions.is_empty()) else {
             return Ok(Event::CodeProven);
         };
@@ -185,6 +240,21 @@ impl Drive {
             done &= self.buckets.empty(place, &bucket.physical_id).await?.done;
         }
         Ok(if done { Event::Emptied } else { Event::EmptiedPartly })
+    }
+}
+
+/// Whether no operation runs on a stack that is there.
+fn is_settled(stack: &StackSeen) -> bool {
+    !matches!(standing(&stack.status), Standing::Busy | Standing::Unknown | Standing::Gone)
+}
+
+fn plan(seen: ChangeSetSeen, warnings: Vec<String>) -> Plan {
+    Plan {
+        stack_id: seen.stack_id,
+        change_set_id: seen.id,
+        changes: seen.changes,
+        reverted: seen.reverted,
+        warnings,
     }
 }
 

@@ -1,58 +1,100 @@
 //! Carrying out what a saved deployment asks for. Every command can be repeated.
 
 use super::Drive;
+use super::causes::refused;
 use super::observe::place;
-use crate::ports::{ChangeSetRequest, ErrorKind, Executed, PortError};
-use flotilla_domain::deployment::{Command, Deployment, DeploymentKind, Event};
-use flotilla_domain::{Cause, Code};
+use crate::ports::{ChangeSetRequest, ChangeSetStatus, ErrorKind, Executed, Place, PortError};
+use flotilla_domain::deployment::{Command, Deployment, DeploymentKind, Drift, Effort, Event, Unwind};
 
 impl Drive {
-    /// Carries the commands out; answers what came of it.
+    /// Carries the command out; answers what came of it.
     pub(super) async fn perform(
         &self,
         deployment: &Deployment,
-        commands: &[Command],
+        command: &Command,
     ) -> Result<Event, PortError> {
         let place = place(deployment);
-        for command in commands {
-            match command {
-                Command::CreateChangeSet { name, kind } => {
-                    let DeploymentKind::Deploy { template, .. } = &deployment.spec.kind else { continue };
-                    let request = ChangeSetRequest {
-                        stack: deployment.spec.stack.clone(),
-                        name: name.clone(),
-                        kind: *kind,
-                        template: *template,
-                        parameters: deployment.spec.parameters.clone(),
-                        tags: deployment.spec.tags.clone(),
-                        capabilities: deployment.spec.capabilities.clone(),
-                    };
-                    match self.stacks.create_change_set(&place, &request).await {
-                        Err(error) if error.kind == ErrorKind::Permanent => {
-                            return Ok(Event::PlanRefused(refused(&error)));
-                        }
-                        other => other?,
-                    }
-                }
-                Command::ExecuteChangeSet { change_set_id, token } => {
-                    let stack = &deployment.spec.stack;
-                    if self.stacks.execute(&place, stack, change_set_id, token).await? == Executed::Stale {
+        match command {
+            Command::CreateChangeSet { name, kind } => {
+                let DeploymentKind::Deploy(release) = &deployment.spec.kind else { return Ok(Event::Acted) };
+                let spec = &deployment.spec;
+                let request = ChangeSetRequest {
+                    stack: spec.stack.clone(),
+                    name: name.clone(),
+                    kind: *kind,
+                    template: release.template,
+                    parameters: spec.parameters.clone(),
+                    tags: spec.tags.clone(),
+                    capabilities: spec.capabilities.clone(),
+                    express: spec.policy.express,
+                    // Drift-aware change sets compare with what runs: there must be something.
+                    revert_drift: spec.policy.drift != Drift::Ignore && !deployment.creates,
+                };
+                match self.stacks.create_change_set(&place, &request).await {
+                    // Somebody made the stack since we looked.
+                    Err(error) if error.message.contains("already exists and cannot be created again") => {
                         return Ok(Event::PlanGone);
                     }
-                }
-                Command::DeleteStack { stack_id, token } => {
-                    self.stacks.delete(&place, stack_id, token).await?
+                    Err(error) if error.kind == ErrorKind::Permanent => {
+                        return Ok(Event::PlanRefused(refused(&error)));
+                    }
+                    other => other?,
                 }
             }
+            Command::ExecuteChangeSet { change_set_id, token } => {
+                let stack = &deployment.spec.stack;
+                if self.stacks.execute(&place, stack, change_set_id, token).await? == Executed::Stale {
+                    return Ok(Event::PlanGone);
+                }
+            }
+            Command::CancelUpdate { stack_id, token } => {
+                return self.cancel(deployment, &place, stack_id, token).await;
+            }
+            Command::Unwind { stack_id, how: Unwind::ContinueRollback, token } => {
+                let skip = &deployment.spec.policy.skip_resources;
+                self.stacks.continue_rollback(&place, stack_id, token, skip).await?;
+            }
+            Command::Unwind { stack_id, how: Unwind::RollBack, token } => {
+                self.stacks.roll_back(&place, stack_id, token).await?;
+            }
+            Command::DeleteStack { stack_id, effort, token } => {
+                self.stacks.delete(&place, stack_id, token, effort).await?;
+            }
+            Command::DiscardPlan { name } => self.discard(deployment, &place, name).await?,
         }
         Ok(Event::Acted)
     }
-}
 
-fn refused(error: &PortError) -> Cause {
-    Cause::new(
-        Code::ChangeSetRefused,
-        error.message.clone(),
-        "mend what CloudFormation complains of and upload again",
-    )
+    /// Stops our update, if it is still ours that runs: CloudFormation would stop anybody's.
+    async fn cancel(
+        &self,
+        deployment: &Deployment,
+        place: &Place,
+        stack_id: &str,
+        token: &str,
+    ) -> Result<Event, PortError> {
+        let Some(change_set_id) = &deployment.change_set_id else { return Ok(Event::NothingToStop) };
+        let stack = &deployment.spec.stack;
+        let change_set = self.stacks.describe_change_set(place, stack, change_set_id).await?;
+        let runs = change_set.is_some_and(|set| set.status == ChangeSetStatus::Executing);
+        let stopped = runs && self.stacks.cancel_update(place, stack_id, token).await?;
+        Ok(if stopped { Event::Acted } else { Event::NothingToStop })
+    }
+
+    /// Removes a change set that is not executed, and the stack that was made for nothing but it: one that
+    /// is in review and has no change set of anybody's left.
+    async fn discard(&self, deployment: &Deployment, place: &Place, name: &str) -> Result<(), PortError> {
+        let stack = deployment.spec.stack.as_str();
+        self.stacks.delete_change_set(place, stack, name).await?;
+        if !deployment.creates {
+            return Ok(());
+        }
+        let asked = deployment.stack_id.as_deref().unwrap_or(stack);
+        let Some(seen) = self.stacks.describe(place, asked).await? else { return Ok(()) };
+        if seen.status != "REVIEW_IN_PROGRESS" || self.stacks.has_change_sets(place, &seen.stack_id).await? {
+            return Ok(());
+        }
+        let token = format!("{name}-discard");
+        self.stacks.delete(place, &seen.stack_id, &token, &Effort::First).await
+    }
 }

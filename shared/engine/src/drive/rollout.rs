@@ -1,28 +1,31 @@
 //! The steps of one rollout.
 
+use super::rollout_end::{note_end, note_targets};
 use super::{Drive, due_at};
 use crate::EngineError;
 use crate::accept::{keep, wake};
-use crate::ports::{Subject, Work, WriteError};
+use crate::ports::{Expect, Subject, Work, Write, WriteError};
 use crate::records::{
-    EventRecord, ReplicaRecord, Versioned, deployments_query, nth_moment, read, replicas_query, rollout_key,
-    stage_key,
+    EventRecord, ReplicaRecord, Versioned, deployment_key, deployments_query, nth_moment, read, release_key,
+    replicas_query, rollout_key, stage_key,
 };
-use flotilla_domain::deployment::{Deployment, State};
+use flotilla_domain::deployment::pace::DELAY_S_MAX;
+use flotilla_domain::deployment::{Deployment, Event};
+use flotilla_domain::release::{Release, ReleaseRef};
 use flotilla_domain::rollout::{
-    Rollout, RolloutCommand, RolloutEvent, RolloutKind, RolloutLook, RolloutState, TargetOutcome,
+    Cancellation, Rollout, RolloutCommand, RolloutEvent, RolloutLook, RolloutState, TargetOutcome,
 };
-use flotilla_domain::stage::{Running, StageHead};
-use flotilla_domain::{RolloutId, SignedDuration, Target, Timestamp};
+use flotilla_domain::stage::{Place, StageHead};
+use flotilla_domain::{DeploymentId, RolloutId, SignedDuration, Target, Timestamp, Turn};
 use std::collections::{BTreeMap, BTreeSet};
 
 /// Most transitions of one tick.
 const STEPS_MAX: usize = 16;
 /// How often a lost race is run again: the loser may have seen more than the winner.
 const RACES_MAX: usize = 8;
-/// Most targets of a rollout.
-const TARGETS_MAX: usize = flotilla_domain::profile::Profile::REGIONS_MAX;
-/// Deployments opened in one transaction: each is two writes of a hundred.
+/// Most deployments of a rollout: each target forward, and back.
+const DEPLOYMENTS_MAX: usize = 2 * flotilla_domain::profile::Profile::REGIONS_MAX;
+/// Deployments opened in one transaction, which may have a hundred parts.
 const OPENED_AT_ONCE: usize = 50;
 
 /// A rollout between two saves.
@@ -59,16 +62,15 @@ impl Drive {
             if hand.now.state.is_terminal() {
                 return self.save_rollout(&mut hand).await;
             }
-            let due = hand.now.due();
-            let event = if let Some(by) = called_off(&hand.now) {
-                RolloutEvent::CancelRequested { by }
-            } else if due.is_empty() {
-                self.observe_rollout(&mut hand).await?
-            } else {
+            let event = if let Some(off) = called_off(&hand.now) {
+                RolloutEvent::CancelRequested(off)
+            } else if let Some(command) = hand.now.due() {
                 // Save, then act.
                 self.save_rollout(&mut hand).await?;
-                self.perform_rollout(&hand.now, &due).await?;
+                self.perform_rollout(&hand, &command).await?;
                 RolloutEvent::Acted
+            } else {
+                self.observe_rollout(&mut hand).await?
             };
             let now = self.clock.now();
             let before = hand.now.clone();
@@ -96,29 +98,49 @@ impl Drive {
             Some(RolloutLook::Replicas) => {
                 // Superseded or not: that decides before anything is deployed.
                 let place = self.head(rollout).await?.value.place(rollout.id);
-                if place != flotilla_domain::stage::Place::Active {
+                let begun = matches!(rollout.state, RolloutState::Reverting(_));
+                if place != Place::Active && !begun {
                     return Ok(RolloutEvent::PlaceSeen(place));
                 }
                 self.replicas(rollout).await
             }
             Some(RolloutLook::Deployments) => {
-                let page = self.store.query(deployments_query(&rollout.id, TARGETS_MAX)).await?;
+                let page = self.store.query(deployments_query(&rollout.id, DEPLOYMENTS_MAX)).await?;
                 let deployments = page.items.into_iter().map(|item| Ok(read::<Deployment>(item)?.value));
                 let deployments: Vec<Deployment> = deployments.collect::<Result<_, EngineError>>()?;
-                let outcomes = deployments
-                    .iter()
-                    .map(|d| TargetOutcome { target: d.id.target.clone(), state: d.state.clone() });
+                let outcomes = deployments.iter().map(|d| TargetOutcome {
+                    target: d.id.target.clone(),
+                    turn: d.id.turn,
+                    state: d.state.clone(),
+                    touched: d.operations > 0,
+                });
                 let event = RolloutEvent::DeploymentsSeen(outcomes.collect());
                 hand.ended = deployments.into_iter().filter(|d| d.state.is_terminal()).collect();
                 Ok(event)
             }
+            Some(RolloutLook::Clock) => {
+                let baked = rollout.baked_at().is_some_and(|at| at <= self.clock.now());
+                Ok(if baked { RolloutEvent::Baked } else { RolloutEvent::Waited })
+            }
+            Some(RolloutLook::Stable) => Ok(RolloutEvent::StableSeen(self.stable(rollout).await?)),
             None => Err(EngineError::Defect("a terminal rollout was stepped".into())),
         }
     }
 
+    /// The stage's last stable release, unless it is the one that is being rolled out.
+    async fn stable(&self, rollout: &Rollout) -> Result<Option<ReleaseRef>, EngineError> {
+        let Some(stable) = self.head(rollout).await?.value.stable else { return Ok(None) };
+        if Some(stable) == rollout.release() {
+            return Ok(None);
+        }
+        let found =
+            self.store.get(&[release_key(&rollout.service, &stable)]).await?.into_iter().next().flatten();
+        Ok(found.map(read::<Release>).transpose()?.map(|release| release.value.to_ref()))
+    }
+
     async fn replicas(&self, rollout: &Rollout) -> Result<RolloutEvent, EngineError> {
         let (mut proven, mut failed) = (BTreeSet::new(), BTreeMap::new());
-        if let Some(release) = rollout.release() {
+        if let Some(release) = rollout.awaited_release() {
             // A release may be at more targets than this rollout has.
             for item in self.store.query(replicas_query(&release, 1_000)).await?.items {
                 let replica = read::<ReplicaRecord>(item)?.value;
@@ -148,49 +170,97 @@ impl Drive {
     }
 
     /// Carries out what the saved rollout asks for.
-    async fn perform_rollout(
-        &self,
-        rollout: &Rollout,
-        commands: &[RolloutCommand],
-    ) -> Result<(), EngineError> {
-        for command in commands {
-            match command {
-                RolloutCommand::Replicate(targets) => {
-                    let Some(release) = rollout.release() else { continue };
-                    let work = |target: &Target| Work::Replicate {
-                        release,
-                        rollout: rollout.id,
-                        target: target.clone(),
-                    };
-                    self.queue.send(targets.iter().map(|target| (work(target), 0)).collect()).await?;
-                }
-                RolloutCommand::Open(targets) => {
-                    for targets in targets.chunks(OPENED_AT_ONCE) {
-                        self.open(rollout, targets).await?;
-                    }
-                }
+    async fn perform_rollout(&self, hand: &InHand, command: &RolloutCommand) -> Result<(), EngineError> {
+        match command {
+            RolloutCommand::Replicate(release, targets) => {
+                let work = |target: &Target| Work::Replicate {
+                    release: *release,
+                    rollout: hand.now.id,
+                    target: target.clone(),
+                };
+                Ok(self.queue.send(targets.iter().map(|target| (work(target), 0)).collect()).await?)
             }
+            RolloutCommand::Open(turn, targets) => {
+                for targets in targets.chunks(OPENED_AT_ONCE) {
+                    self.open(hand, *turn, targets).await?;
+                }
+                Ok(())
+            }
+            RolloutCommand::Stop { by } => self.stop(&hand.now, by).await,
         }
-        Ok(())
     }
 
-    /// Opens deployments and wakes them; those that are open already are only woken.
-    async fn open(&self, rollout: &Rollout, targets: &[Target]) -> Result<(), EngineError> {
-        let now = self.clock.now();
-        let open =
-            |target: &Target| Deployment::open(rollout.deployment_id(target), rollout.deployment_spec(), now);
+    /// Opens deployments and wakes them; those that are open already are only woken. None is opened once
+    /// the rollout is no longer what it was when this was decided.
+    async fn open(&self, hand: &InHand, turn: Turn, targets: &[Target]) -> Result<(), EngineError> {
+        let (now, rollout) = (self.clock.now(), &hand.now);
+        let spec = rollout
+            .deployment_spec(turn)
+            .ok_or_else(|| EngineError::Defect(format!("{} goes back to nothing", rollout.id)))?;
+        let open = |target: &Target| Deployment::open(rollout.deployment_id(target, turn), spec.clone(), now);
         let opened: Vec<Deployment> = targets.iter().map(open).collect();
         let write = |d: &Deployment| Versioned::new(d.clone()).write(d, Some(due_at(now, 0)));
-        if let Err(WriteError::Conflict(_)) =
-            bubble(self.store.write(opened.iter().map(write).collect()).await)?
-        {
-            for deployment in &opened {
-                // One by one: what is there already stays.
-                let _ = bubble(self.store.write(vec![write(deployment)]).await)?;
+        let unchanged = || Write::check(rollout_key(&rollout.id), Expect::Version(hand.saved.version));
+        let all = opened.iter().map(write).chain([unchanged()]).collect();
+        match self.store.write(all).await {
+            Ok(()) => {}
+            Err(WriteError::Conflict(places)) if !places.contains(&opened.len()) => {
+                for deployment in &opened {
+                    self.open_one(write(deployment), unchanged()).await?;
+                }
             }
+            Err(error) => return Err(error.into()),
         }
         let ticks = opened.into_iter().map(|d| (Work::Tick(Subject::Deployment(d.id)), 0));
         Ok(self.queue.send(ticks.collect()).await?)
+    }
+
+    /// Opens one deployment, unless it is open.
+    async fn open_one(&self, write: Write, unchanged: Write) -> Result<(), EngineError> {
+        let key = write.key().clone();
+        match self.store.write(vec![write, unchanged]).await {
+            Ok(()) => Ok(()),
+            // A conflict may be no more than another transaction at the same item: only a look tells.
+            Err(WriteError::Conflict(places)) if places == [0] => {
+                let there = self.store.get(&[key]).await?.into_iter().next().flatten().is_some();
+                if there { Ok(()) } else { Err(EngineError::Contended) }
+            }
+            Err(error) => Err(error.into()),
+        }
+    }
+
+    /// Tells the deployments under way to stop their updates.
+    async fn stop(&self, rollout: &Rollout, by: &str) -> Result<(), EngineError> {
+        let page = self.store.query(deployments_query(&rollout.id, DEPLOYMENTS_MAX)).await?;
+        let mut ticks = Vec::new();
+        for item in page.items {
+            let saved = read::<Deployment>(item)?;
+            if !saved.value.state.is_terminal() && self.stop_one(&saved.value.id, by).await? {
+                ticks.push((Work::Tick(Subject::Deployment(saved.value.id)), 0));
+            }
+        }
+        Ok(self.queue.send(ticks).await?)
+    }
+
+    /// Saves the wish at one deployment; answers whether it is still under way.
+    async fn stop_one(&self, id: &DeploymentId, by: &str) -> Result<bool, EngineError> {
+        for _ in 0..RACES_MAX {
+            let found = self.store.get(&[deployment_key(id)]).await?.into_iter().next().flatten();
+            let Some(saved) = found.map(read::<Deployment>).transpose()? else { return Ok(false) };
+            let now = self.clock.now();
+            let Ok(asked) = saved.value.clone().apply(Event::StopAsked { by: by.to_owned() }, now) else {
+                return Ok(false);
+            };
+            if asked == saved.value {
+                return Ok(true);
+            }
+            match self.store.write(vec![saved.write(&asked, Some(due_at(now, 0)))]).await {
+                Ok(()) => return Ok(true),
+                Err(WriteError::Conflict(_)) => {}
+                Err(error) => return Err(error.into()),
+            }
+        }
+        Err(EngineError::Contended)
     }
 
     /// Saves what has changed of the rollout and of its stage's head, in one transaction.
@@ -200,9 +270,16 @@ impl Drive {
         if ended && hand.saved.value.state.is_terminal() {
             return Ok(());
         }
-        let overdue_soon = hand.saved.due_at.is_none_or(|due| due <= soon(now));
+        // Until what time it sleeps, if it does: nothing else wakes it then.
+        let sleeps_until = hand.now.baked_at().filter(|at| *at > now && !ended);
+        let sleeps_s = sleeps_until.map(|at| {
+            let left_s = at.duration_since(now).as_secs().saturating_add(1).clamp(1, DELAY_S_MAX.into());
+            u32::try_from(left_s).unwrap_or(DELAY_S_MAX)
+        });
+        let soon_s = if sleeps_s.is_some() { 61 } else { 20 };
+        let overdue_soon = hand.saved.due_at.is_none_or(|due| due <= later(now, soon_s));
         let dirty = hand.now != hand.saved.value || overdue_soon;
-        let due = (!ended).then(|| due_at(now, hand.now.patience_s()));
+        let due = (!ended).then(|| due_at(now, sleeps_s.unwrap_or(Rollout::PATIENCE_S)));
         let mut writes = Vec::new();
         if dirty {
             writes.push(hand.saved.write(&hand.now, due));
@@ -226,81 +303,43 @@ impl Drive {
         }
         self.store.write(writes).await?;
         if dirty {
+            self.meter.transitions(hand.story.len());
             for event in hand.story.drain(..) {
                 tracing::info!(rollout.id = %event.rollout, state = event.what, detail = event.detail, "rollout is {}", event.what);
             }
             hand.saved = Versioned { value: hand.now.clone(), version: hand.saved.version + 1, due_at: due };
+            if let Some(delay_s) = sleeps_s {
+                let tick = Work::Tick(Subject::Rollout(hand.now.id));
+                self.queue.send(vec![(tick, delay_s)]).await?;
+            }
         }
         wake(self.queue.as_ref(), next).await
     }
 }
 
-/// Who called the rollout off, while nothing has begun that would have to be finished.
-fn called_off(rollout: &Rollout) -> Option<String> {
-    let unbegun = matches!(rollout.state, RolloutState::Queued | RolloutState::Replicating);
-    rollout.cancelled_by.clone().filter(|_| unbegun)
+/// How the rollout was called off, while nothing has begun that would have to be finished.
+fn called_off(rollout: &Rollout) -> Option<Cancellation> {
+    let unbegun = matches!(
+        rollout.state,
+        RolloutState::Queued | RolloutState::Replicating | RolloutState::Baking { .. }
+    );
+    rollout.cancelled.clone().filter(|_| unbegun)
 }
 
-/// Lets a conflict through as a value; every other failure ends the step.
-fn bubble(result: Result<(), WriteError>) -> Result<Result<(), WriteError>, EngineError> {
-    match result {
-        Err(WriteError::Port(error)) => Err(error.into()),
-        other => Ok(other),
-    }
-}
-
-/// An item that is due before this is given a new due time.
-fn soon(now: Timestamp) -> Timestamp {
-    now.saturating_add(SignedDuration::from_secs(20)).unwrap_or(now)
-}
-
-/// Writes down what the deployments that have ended left at their targets.
-fn note_targets(head: &mut StageHead, rollout: &Rollout, ended: &[Deployment]) {
-    for deployment in ended {
-        let target = deployment.id.target.clone();
-        match &rollout.kind {
-            RolloutKind::Remove if deployment.state.is_success() => {
-                head.targets.remove(&target);
-            }
-            RolloutKind::Remove => {}
-            // Called off before anything was changed: what runs there is as before.
-            RolloutKind::Deploy { .. } if deployment.state == State::Cancelled => {}
-            RolloutKind::Deploy { release, package, .. } => {
-                let before = head.targets.get(&target).and_then(|running| running.proven);
-                let running = Running {
-                    proven: if deployment.state.is_success() { Some((*release, *package)) } else { before },
-                    rollout: rollout.id,
-                    status: deployment.state.name().into(),
-                    at: deployment.entered_at,
-                };
-                head.targets.insert(target, running);
-            }
-        }
-    }
-}
-
-/// What the end of a rollout means for its stage.
-fn note_end(head: &mut StageHead, rollout: &Rollout, now: Timestamp) {
-    match (&rollout.kind, &rollout.state) {
-        (RolloutKind::Deploy { release, .. }, RolloutState::Succeeded) => head.stable = Some(*release),
-        (RolloutKind::Remove, RolloutState::Succeeded) => {
-            head.stable = None;
-            // An upload that waits has set an end of its own.
-            head.expires_at = head.expires_at.filter(|_| head.queued.is_some());
-        }
-        // A removal that did not come to its end is tried again, unless a newer upload wants the stage.
-        (RolloutKind::Remove, RolloutState::Failed(_) | RolloutState::Cancelled) if head.queued.is_none() => {
-            head.expires_at = now.saturating_add(SignedDuration::from_hours(1)).ok();
-        }
-        _ => {}
-    }
+fn later(now: Timestamp, seconds: i64) -> Timestamp {
+    now.saturating_add(SignedDuration::from_secs(seconds)).unwrap_or(now)
 }
 
 impl InHand {
     fn enter(&mut self, after: Rollout, now: Timestamp) {
-        if after.state != self.now.state {
+        // The steps within a wave, and of a way back, are one entry.
+        let told = |rollout: &Rollout| (rollout.state.name(), wave_of(rollout));
+        if told(&after) != told(&self.now) {
             let detail = match &after.state {
-                RolloutState::Rolling { wave } => Some(format!("wave {} of {}", wave + 1, after.waves.len())),
+                RolloutState::Rolling { wave, .. } | RolloutState::Baking { wave } => {
+                    Some(format!("wave {} of {}", wave + 1, after.waves.len()))
+                }
+                RolloutState::Reverting(_) => after.failure.as_ref().map(|cause| cause.message.clone()),
                 RolloutState::Superseded { by } => by.map(|by| format!("by {by}")),
                 state => state.cause().map(|cause| format!("{}: {}", cause.code, cause.message)),
             };
@@ -315,5 +354,12 @@ impl InHand {
             });
         }
         self.now = after;
+    }
+}
+
+fn wave_of(rollout: &Rollout) -> Option<usize> {
+    match rollout.state {
+        RolloutState::Rolling { wave, .. } | RolloutState::Baking { wave } => Some(wave),
+        _ => None,
     }
 }

@@ -9,7 +9,7 @@ mod stream;
 use crate::EngineError;
 use crate::accept::{accept, destination, document, keep, plan_rollout, wake};
 use crate::configure;
-use crate::ports::{Clock, ErrorKind, ObjectRef, PackageStore, StateStore, Tail, WorkQueue};
+use crate::ports::{Clock, ErrorKind, ObjectRef, PackageStore, StateStore, Tail, WorkQueue, WriteError};
 use crate::records::{ConfigRecord, create, read, service_key, upload_key};
 use flotilla_contract::ServiceConfigDoc;
 use flotilla_domain::package::Package;
@@ -86,9 +86,13 @@ impl Ingest {
             verdict: verdict.clone(),
             decided_at: self.clock.now(),
         };
-        // Somebody else may have refused it at the same time; it is the same refusal.
-        self.store.write(vec![keep(&upload)]).await?;
-        Ok(verdict)
+        match self.store.write(vec![create(&upload)]).await {
+            Ok(()) => Ok(verdict),
+            // Somebody else decided it at the same time: the first verdict counts. This one may know less, if the
+            // object has vanished since.
+            Err(WriteError::Conflict(_)) => Err(EngineError::Contended),
+            Err(WriteError::Port(error)) => Err(error.into()),
+        }
     }
 
     /// The way of an upload whose key is right.

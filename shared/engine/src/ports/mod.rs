@@ -21,9 +21,10 @@ pub use package_store::{Body, ChunkStream, IncomingPage, ObjectRef, PackageStore
 pub use replica_store::{CopySource, Presence, ReplicaStore};
 pub use stacks::{
     ChangeSetRequest, ChangeSetSeen, ChangeSetStatus, Executed, StackEventPage, StackResource, Stacks,
+    Validation,
 };
 pub use state_store::{
-    DUE_SHARDS, Expect, Item, ItemPage, Key, Query, StateStore, Write, WriteError, due_shard,
+    Change, DUE_SHARDS, DueKey, Expect, Item, ItemPage, Key, Query, StateStore, Write, WriteError, due_shard,
 };
 pub use work_queue::{Subject, Work, WorkQueue};
 

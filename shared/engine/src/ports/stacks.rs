@@ -3,9 +3,8 @@
 use super::{Place, PortError};
 use async_trait::async_trait;
 use flotilla_domain::cause::StackEvent;
-use flotilla_domain::deployment::ChangeSummary;
 use flotilla_domain::deployment::event::StackSeen;
-use flotilla_domain::deployment::state::ChangeSetKind;
+use flotilla_domain::deployment::{ChangeSetKind, ChangeSummary, Effort};
 use flotilla_domain::{Digest, StackName};
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -26,6 +25,10 @@ pub struct ChangeSetRequest {
     pub tags: BTreeMap<String, String>,
     /// Capabilities granted.
     pub capabilities: BTreeSet<String>,
+    /// The operation ends when the configuration is applied, not when resources serve (`EXPRESS`).
+    pub express: bool,
+    /// What was changed outside of CloudFormation is changed back (`REVERT_DRIFT`).
+    pub revert_drift: bool,
 }
 
 /// How a change set stands.
@@ -37,8 +40,10 @@ pub enum ChangeSetStatus {
     Ready,
     /// It is being executed.
     Executing,
-    /// Its execution has ended.
+    /// Its execution has done what it should.
     Executed,
+    /// Its execution has failed.
+    ExecutionFailed,
     /// It can no longer be executed.
     Obsolete,
     /// It would change nothing.
@@ -58,6 +63,19 @@ pub struct ChangeSetSeen {
     pub status: ChangeSetStatus,
     /// What it changes.
     pub changes: ChangeSummary,
+    /// What it would change back, because it was changed outside of CloudFormation: `Function.Timeout`.
+    pub reverted: Vec<String>,
+    /// Whether CloudFormation hints that its validation has something to say.
+    pub has_warnings: bool,
+}
+
+/// What CloudFormation's early validation, or a hook, says of a change set.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Validation {
+    /// Whether it refuses the change set; else it only warns.
+    pub failed: bool,
+    /// Resource, property, validation and reason, in words.
+    pub text: String,
 }
 
 /// What came of asking for an execution.
@@ -87,6 +105,8 @@ pub struct StackResource {
     pub physical_id: String,
     /// Its type.
     pub resource_type: String,
+    /// Its status.
+    pub status: String,
 }
 
 /// CloudFormation.
@@ -116,8 +136,49 @@ pub trait Stacks: Send + Sync {
         token: &str,
     ) -> Result<Executed, PortError>;
 
-    /// Deletes a stack by its id. That it is gone already is no error.
-    async fn delete(&self, place: &Place, stack_id: &str, token: &str) -> Result<(), PortError>;
+    /// Stops a running update and has it rolled back; answers whether there is one that is being stopped.
+    async fn cancel_update(&self, place: &Place, stack_id: &str, token: &str) -> Result<bool, PortError>;
+
+    /// Continues the rollback of a stack that is `UPDATE_ROLLBACK_FAILED`, skipping these resources. That
+    /// this token is known already, or the stack is no longer in that status, is no error.
+    async fn continue_rollback(
+        &self,
+        place: &Place,
+        stack_id: &str,
+        token: &str,
+        skip: &BTreeSet<String>,
+    ) -> Result<(), PortError>;
+
+    /// Brings a stack that is `UPDATE_FAILED` back to its last stable state; one without such a state is
+    /// deleted. That this token is known already, or the stack is no longer in that status, is no error.
+    async fn roll_back(&self, place: &Place, stack_id: &str, token: &str) -> Result<(), PortError>;
+
+    /// Deletes a stack by its id. That it is gone already is no error. Resources are only left behind if
+    /// the stack is `DELETE_FAILED`.
+    async fn delete(
+        &self,
+        place: &Place,
+        stack_id: &str,
+        token: &str,
+        effort: &Effort,
+    ) -> Result<(), PortError>;
+
+    /// Deletes a change set that was not executed. That it is gone already is no error.
+    async fn delete_change_set(&self, place: &Place, stack: &str, name: &str) -> Result<(), PortError>;
+
+    /// Whether a stack has any change sets.
+    async fn has_change_sets(&self, place: &Place, stack_id: &str) -> Result<bool, PortError>;
+
+    /// What CloudFormation's validation says of a change set.
+    async fn validations(
+        &self,
+        place: &Place,
+        stack: &StackName,
+        change_set_id: &str,
+    ) -> Result<Vec<Validation>, PortError>;
+
+    /// The names of the stacks that import an export.
+    async fn importers(&self, place: &Place, export: &str) -> Result<Vec<String>, PortError>;
 
     /// Reads a stack's events, newest first.
     async fn events(

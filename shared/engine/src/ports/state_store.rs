@@ -49,13 +49,42 @@ pub enum Expect {
     Anything,
 }
 
-/// One write of a transaction.
+/// What one part of a transaction does.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Change {
+    /// Stores the item in place of what is there.
+    Put(Item),
+    /// Nothing: only the condition matters.
+    Check(Key),
+}
+
+/// One part of a transaction.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Write {
-    /// What to write.
-    pub item: Item,
+    /// What it does.
+    pub change: Change,
     /// On what condition.
     pub expect: Expect,
+}
+
+impl Write {
+    /// Stores an item.
+    pub fn put(item: Item, expect: Expect) -> Self {
+        Self { change: Change::Put(item), expect }
+    }
+
+    /// Lets the transaction happen only if the item of this key is as expected.
+    pub fn check(key: Key, expect: Expect) -> Self {
+        Self { change: Change::Check(key), expect }
+    }
+
+    /// The key of its item.
+    pub fn key(&self) -> &Key {
+        match &self.change {
+            Change::Put(item) => &item.key,
+            Change::Check(key) => key,
+        }
+    }
 }
 
 /// A write that did not happen.
@@ -93,6 +122,15 @@ pub struct ItemPage {
     pub more: bool,
 }
 
+/// The key of an item that is due.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub struct DueKey {
+    /// Since when.
+    pub due_at: Timestamp,
+    /// Which.
+    pub key: Key,
+}
+
 /// The table.
 #[async_trait]
 pub trait StateStore: Send + Sync {
@@ -105,9 +143,9 @@ pub trait StateStore: Send + Sync {
     /// Writes all items or none; at most 100, each key once.
     async fn write(&self, writes: Vec<Write>) -> Result<(), WriteError>;
 
-    /// Keys of items whose `due_at` has passed, oldest first, in one shard of the index. The index may
-    /// lag: it only says what to look at, it never decides.
-    async fn due(&self, shard: u8, until: Timestamp, limit: usize) -> Result<Vec<Key>, PortError>;
+    /// Items whose `due_at` has passed, oldest first, in one shard of the index. The index may lag: it only
+    /// says what to look at, it never decides.
+    async fn due(&self, shard: u8, until: Timestamp, limit: usize) -> Result<Vec<DueKey>, PortError>;
 }
 
 /// How many shards the index of due items has.

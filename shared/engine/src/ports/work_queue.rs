@@ -2,7 +2,7 @@
 
 use super::PortError;
 use async_trait::async_trait;
-use flotilla_domain::{DeploymentId, ReleaseId, RolloutId, Target};
+use flotilla_domain::{DeploymentId, ReleaseId, RolloutId, Target, Timestamp};
 
 /// What a tick asks for the next step of.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -33,6 +33,8 @@ pub enum Work {
         key: String,
         /// The object's version.
         version_id: String,
+        /// When S3 took it, to the second: part of what tells it from every other upload, even when it is gone.
+        uploaded_at: Timestamp,
     },
 }
 

@@ -1,9 +1,12 @@
 //! Parts that several items share.
 
 use flotilla_domain::deployment::Access;
+use flotilla_domain::deployment::{Drift, StackPolicy};
 use flotilla_domain::package::FunctionCode;
-use flotilla_domain::{Cause, Code, Digest, Refusal, Timestamp};
+use flotilla_domain::release::ReleaseRef;
+use flotilla_domain::{Cause, Code, Digest, Refusal, ReleaseId, Timestamp};
 use serde::{Deserialize, Serialize};
+use std::collections::{BTreeMap, BTreeSet};
 
 /// Reads a value by its own parser and says what it was.
 pub fn parsed<T, E: std::fmt::Display>(what: &str, result: Result<T, E>) -> Result<T, String> {
@@ -90,4 +93,92 @@ pub fn store_functions(functions: &[FunctionCode]) -> Vec<StoredFunction> {
 
 pub fn read_functions(functions: Vec<StoredFunction>) -> Result<Vec<FunctionCode>, String> {
     functions.into_iter().map(|f| Ok(FunctionCode { logical_id: f.id, asset: digest(&f.asset)? })).collect()
+}
+
+/// A release as deployments need it.
+#[derive(Serialize, Deserialize)]
+pub struct StoredReleaseRef {
+    release: String,
+    package: String,
+    template: String,
+    functions: Vec<StoredFunction>,
+    /// Format 1 did not have it: the values beside it were those of declared parameters only.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    parameters: Option<BTreeSet<String>>,
+}
+
+impl StoredReleaseRef {
+    pub fn of(release: &ReleaseRef) -> Self {
+        Self {
+            release: release.release.to_string(),
+            package: release.package.to_string(),
+            template: release.template.to_string(),
+            functions: store_functions(&release.functions),
+            parameters: Some(release.parameters.clone()),
+        }
+    }
+
+    pub fn read(self, values: &BTreeMap<String, String>) -> Result<ReleaseRef, String> {
+        Ok(ReleaseRef {
+            release: parsed("release", ReleaseId::parse(&self.release))?,
+            package: digest(&self.package)?,
+            template: digest(&self.template)?,
+            functions: read_functions(self.functions)?,
+            parameters: self.parameters.unwrap_or_else(|| values.keys().cloned().collect()),
+        })
+    }
+}
+
+/// A stack's policy: format 1 had none.
+#[derive(Serialize, Deserialize)]
+#[serde(default)]
+pub struct StoredPolicy {
+    recreate_failed: bool,
+    force_delete: bool,
+    express: bool,
+    drift: String,
+    refuse_warnings: bool,
+    #[serde(skip_serializing_if = "BTreeSet::is_empty")]
+    skip_resources: BTreeSet<String>,
+}
+
+impl Default for StoredPolicy {
+    fn default() -> Self {
+        Self::of(&StackPolicy::default())
+    }
+}
+
+impl StoredPolicy {
+    pub fn of(policy: &StackPolicy) -> Self {
+        let drift = match policy.drift {
+            Drift::Ignore => "ignore",
+            Drift::Revert => "revert",
+            Drift::Refuse => "refuse",
+        };
+        Self {
+            recreate_failed: policy.recreate_failed,
+            force_delete: policy.force_delete,
+            express: policy.express,
+            drift: drift.into(),
+            refuse_warnings: policy.refuse_warnings,
+            skip_resources: policy.skip_resources.clone(),
+        }
+    }
+
+    pub fn read(self) -> Result<StackPolicy, String> {
+        let drift = match self.drift.as_str() {
+            "ignore" => Drift::Ignore,
+            "revert" => Drift::Revert,
+            "refuse" => Drift::Refuse,
+            other => return Err(format!("drift: {other}")),
+        };
+        Ok(StackPolicy {
+            recreate_failed: self.recreate_failed,
+            force_delete: self.force_delete,
+            express: self.express,
+            drift,
+            refuse_warnings: self.refuse_warnings,
+            skip_resources: self.skip_resources,
+        })
+    }
 }

@@ -1,33 +1,38 @@
-//! A deployment: `RLO#<rollout>` / `DEP#<account>#<region>`.
+//! A deployment: `RLO#<rollout>` / `DEP#<account>#<region>`, with `#BACK` behind it for one that goes back.
 
 use super::Record;
-use super::common::{
-    StoredAccess, StoredCause, StoredFunction, digest, parsed, read_functions, store_functions, time,
-};
+use super::common::{StoredAccess, StoredPolicy, StoredReleaseRef, parsed, time};
+use super::deployment_state::StoredState;
 use crate::ports::{Key, Query};
-use flotilla_domain::deployment::state::ChangeSetKind;
-use flotilla_domain::deployment::{ChangeSummary, Deployment, DeploymentKind, DeploymentSpec, State};
-use flotilla_domain::{DeploymentId, ReleaseId, RolloutId, ServiceName, StackName, StageName, Target};
+use flotilla_domain::deployment::{ChangeSummary, Deployment, DeploymentKind, DeploymentSpec, Stop};
+use flotilla_domain::{DeploymentId, RolloutId, ServiceName, StackName, StageName, Target, Turn};
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet};
 
 const SK: &str = "DEP#";
+const BACK: &str = "#BACK";
 
 /// The key of a deployment.
 pub fn deployment_key(id: &DeploymentId) -> Key {
     let Target { account, region } = &id.target;
-    Key::new(format!("RLO#{}", id.rollout), format!("{SK}{account}#{region}"))
+    let back = if id.turn == Turn::Back { BACK } else { "" };
+    Key::new(format!("RLO#{}", id.rollout), format!("{SK}{account}#{region}{back}"))
 }
 
-/// All deployments of a rollout.
+/// All deployments of a rollout, forward and back.
 pub fn deployments_query(rollout: &RolloutId, limit: usize) -> Query {
     Query { pk: format!("RLO#{rollout}"), prefix: SK.into(), after: None, newest_first: false, limit }
 }
 
 pub(super) fn parse_key(key: &Key) -> Option<DeploymentId> {
     let rollout = RolloutId::parse(key.pk.strip_prefix("RLO#")?).ok()?;
-    let target = Target::parse(&key.sk.strip_prefix(SK)?.replace('#', "/")).ok()?;
-    Some(DeploymentId { rollout, target })
+    let sk = key.sk.strip_prefix(SK)?;
+    let (sk, turn) = match sk.strip_suffix(BACK) {
+        Some(sk) => (sk, Turn::Back),
+        None => (sk, Turn::Forward),
+    };
+    let target = Target::parse(&sk.replace('#', "/")).ok()?;
+    Some(DeploymentId { rollout, target, turn })
 }
 
 #[derive(Serialize, Deserialize)]
@@ -35,18 +40,30 @@ pub struct StoredDeployment {
     format: u32,
     rollout: String,
     target: String,
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    back: bool,
     service: String,
     stage: String,
     stack: String,
     access: StoredAccess,
+    /// What is deployed; absent for a removal.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    deploy: Option<StoredDeploy>,
+    deploy: Option<StoredReleaseRef>,
     parameters: BTreeMap<String, String>,
     tags: BTreeMap<String, String>,
     capabilities: BTreeSet<String>,
+    #[serde(default)]
+    policy: StoredPolicy,
     state: StoredState,
     acted: bool,
     attempt: u32,
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    creates: bool,
+    #[serde(default)]
+    operations: u32,
+    /// Format 1 had leases that were always of number 1.
+    #[serde(default = "first_fence")]
+    fence: u64,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     stack_id: Option<String>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -54,81 +71,22 @@ pub struct StoredDeployment {
     /// Add, modify, replace, remove.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     changes: Option<[u32; 4]>,
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    notes: Vec<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    stop_asked_by: Option<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    stop: Option<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    expected_s: Option<u32>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    number: Option<u64>,
     opened_at: String,
     entered_at: String,
 }
 
-/// What is deployed; absent for a removal.
-#[derive(Serialize, Deserialize)]
-pub struct StoredDeploy {
-    release: String,
-    package: String,
-    template: String,
-    functions: Vec<StoredFunction>,
-}
-
-/// A state by its name, with what only some have.
-#[derive(Serialize, Deserialize, Default)]
-pub struct StoredState {
-    name: String,
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    create: Option<bool>,
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    changed: Option<bool>,
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    restored: Option<bool>,
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    stack_status: Option<String>,
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    cause: Option<StoredCause>,
-}
-
-impl StoredState {
-    fn of(state: &State) -> Self {
-        let mut stored = Self { name: state.name().into(), ..Self::default() };
-        match state {
-            State::Planning(kind) => stored.create = Some(*kind == ChangeSetKind::Create),
-            State::Verifying { changed } | State::Succeeded { changed } => stored.changed = Some(*changed),
-            State::Explaining { restored, status } => {
-                stored.restored = Some(*restored);
-                stored.stack_status = Some(status.clone());
-            }
-            State::RolledBack(cause) | State::Failed(cause) => {
-                stored.cause = Some(StoredCause::of_cause(cause))
-            }
-            _ => {}
-        }
-        stored
-    }
-
-    fn read(self) -> Result<State, String> {
-        let lacks = |what: &str| format!("the state {} lacks {what}", self.name);
-        let cause = || self.cause.as_ref().ok_or_else(|| lacks("its cause"))?.to_cause();
-        Ok(match self.name.as_str() {
-            "waiting" => State::Waiting,
-            "inspecting" => State::Inspecting,
-            "planning" => State::Planning(match self.create.ok_or_else(|| lacks("create"))? {
-                true => ChangeSetKind::Create,
-                false => ChangeSetKind::Update,
-            }),
-            "planned" => State::Planned,
-            "executing" => State::Executing,
-            "verifying" => State::Verifying { changed: self.changed.ok_or_else(|| lacks("changed"))? },
-            "explaining" => State::Explaining {
-                restored: self.restored.ok_or_else(|| lacks("restored"))?,
-                status: self.stack_status.clone().ok_or_else(|| lacks("stack_status"))?,
-            },
-            "clearing" => State::Clearing,
-            "emptying" => State::Emptying,
-            "deleting" => State::Deleting,
-            "succeeded" => State::Succeeded { changed: self.changed.ok_or_else(|| lacks("changed"))? },
-            "removed" => State::Removed,
-            "rolled_back" => State::RolledBack(cause()?),
-            "failed" => State::Failed(cause()?),
-            "cancelled" => State::Cancelled,
-            other => return Err(format!("the state {other} is not known")),
-        })
-    }
+fn first_fence() -> u64 {
+    1
 }
 
 impl Record for Deployment {
@@ -141,17 +99,19 @@ impl Record for Deployment {
     fn to_stored(&self) -> StoredDeployment {
         let deploy = match &self.spec.kind {
             DeploymentKind::Remove => None,
-            DeploymentKind::Deploy { release, package, template, functions } => Some(StoredDeploy {
-                release: release.to_string(),
-                package: package.to_string(),
-                template: template.to_string(),
-                functions: store_functions(functions),
-            }),
+            DeploymentKind::Deploy(release) => Some(StoredReleaseRef::of(release)),
+        };
+        let (stop_asked_by, stop) = match &self.stop {
+            Stop::No => (None, None),
+            Stop::Asked(by) => (Some(by.clone()), None),
+            Stop::Sent(by) => (Some(by.clone()), Some("sent".to_owned())),
+            Stop::TooLate(by) => (Some(by.clone()), Some("too_late".to_owned())),
         };
         StoredDeployment {
-            format: 1,
+            format: 2,
             rollout: self.id.rollout.to_string(),
             target: self.id.target.to_string(),
+            back: self.id.turn == Turn::Back,
             service: self.spec.service.to_string(),
             stage: self.spec.stage.to_string(),
             stack: self.spec.stack.to_string(),
@@ -160,12 +120,21 @@ impl Record for Deployment {
             parameters: self.spec.parameters.clone(),
             tags: self.spec.tags.clone(),
             capabilities: self.spec.capabilities.clone(),
+            policy: StoredPolicy::of(&self.spec.policy),
             state: StoredState::of(&self.state),
             acted: self.acted,
             attempt: self.attempt,
+            creates: self.creates,
+            operations: self.operations,
+            fence: self.fence,
             stack_id: self.stack_id.clone(),
             change_set_id: self.change_set_id.clone(),
             changes: self.changes.map(|c| [c.add, c.modify, c.replace, c.remove]),
+            notes: self.notes.clone(),
+            stop_asked_by,
+            stop,
+            expected_s: self.expected_s,
+            number: self.number,
             opened_at: self.opened_at.to_string(),
             entered_at: self.entered_at.to_string(),
         }
@@ -174,17 +143,13 @@ impl Record for Deployment {
     fn from_stored(stored: StoredDeployment) -> Result<Self, String> {
         let kind = match stored.deploy {
             None => DeploymentKind::Remove,
-            Some(deploy) => DeploymentKind::Deploy {
-                release: parsed("release", ReleaseId::parse(&deploy.release))?,
-                package: digest(&deploy.package)?,
-                template: digest(&deploy.template)?,
-                functions: read_functions(deploy.functions)?,
-            },
+            Some(deploy) => DeploymentKind::Deploy(deploy.read(&stored.parameters)?),
         };
         Ok(Self {
             id: DeploymentId {
                 rollout: parsed("rollout", RolloutId::parse(&stored.rollout))?,
                 target: parsed("target", Target::parse(&stored.target))?,
+                turn: if stored.back { Turn::Back } else { Turn::Forward },
             },
             spec: DeploymentSpec {
                 service: parsed("service", ServiceName::parse(&stored.service))?,
@@ -195,10 +160,14 @@ impl Record for Deployment {
                 parameters: stored.parameters,
                 tags: stored.tags,
                 capabilities: stored.capabilities,
+                policy: stored.policy.read()?,
             },
             state: stored.state.read()?,
             acted: stored.acted,
             attempt: stored.attempt,
+            creates: stored.creates,
+            operations: stored.operations,
+            fence: stored.fence,
             stack_id: stored.stack_id,
             change_set_id: stored.change_set_id,
             changes: stored.changes.map(|[add, modify, replace, remove]| ChangeSummary {
@@ -207,6 +176,16 @@ impl Record for Deployment {
                 replace,
                 remove,
             }),
+            notes: stored.notes,
+            stop: match (stored.stop_asked_by, stored.stop.as_deref()) {
+                (None, _) => Stop::No,
+                (Some(by), None) => Stop::Asked(by),
+                (Some(by), Some("sent")) => Stop::Sent(by),
+                (Some(by), Some("too_late")) => Stop::TooLate(by),
+                (_, Some(other)) => return Err(format!("stop: {other}")),
+            },
+            expected_s: stored.expected_s,
+            number: stored.number,
             opened_at: time(&stored.opened_at)?,
             entered_at: time(&stored.entered_at)?,
         })

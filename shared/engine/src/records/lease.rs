@@ -1,50 +1,79 @@
 //! A stack's lease: `STK#<account>#<region>` / `<stack name>`.
 //!
-//! It is never read before it is taken: the condition of the write decides.
+//! Its version is its number: it grows each time the lease changes hands, and what a deployment saves it
+//! saves on the condition that the lease still has the number it took.
 
 use crate::ports::{Expect, Item, Key, Write};
 use flotilla_domain::deployment::Deployment;
-use flotilla_domain::{DeploymentId, RolloutId, StackName, Target, Timestamp};
+use flotilla_domain::stack_lease::StackLease;
+use flotilla_domain::{DeploymentId, StackName, Target, Timestamp};
 use serde_json::{Map, json};
 
 /// The field that names the holder.
 const HOLDER: &str = "holder";
 /// The holder of a free lease.
 const NOBODY: &str = "-";
+/// The field that says how long the last execution took, in seconds.
+const TOOK: &str = "took_s";
 
 /// The key of a stack's lease.
 pub fn lease_key(target: &Target, stack: &StackName) -> Key {
     Key::new(format!("STK#{}#{}", target.account, target.region), stack.as_str())
 }
 
-/// Takes the lease for a deployment, if it is free or already its own.
-pub fn take_lease(deployment: &Deployment, now: Timestamp) -> Write {
-    let holder = deployment.id.to_string();
-    let expect = Expect::AbsentOrFieldIn(HOLDER, vec![NOBODY.into(), holder.clone()]);
-    Write { item: lease_item(deployment, &holder, now), expect }
+/// A lease as its item says; a stack that never had one is free and has number 0.
+pub fn read_lease(item: Option<&Item>) -> StackLease {
+    let Some(item) = item else { return StackLease::NONE };
+    let took_s = item.body.get(TOOK).and_then(serde_json::Value::as_u64);
+    StackLease {
+        number: item.version,
+        holder: lease_holder(item),
+        took_s: took_s.and_then(|s| u32::try_from(s).ok()),
+    }
 }
 
-/// Gives the lease of a deployment back. Another one's is never touched.
+/// Takes a lease for a deployment, if it still has the number it was read with.
+pub fn take_lease(lease: &StackLease, deployment: &Deployment, now: Timestamp) -> Write {
+    let expect = if lease.number == 0 { Expect::Absent } else { Expect::Version(lease.number) };
+    let holder = deployment.id.to_string();
+    Write::put(lease_item(deployment, lease.number + 1, &holder, lease.took_s, now), expect)
+}
+
+/// Has a transaction happen only while the lease is a deployment's own.
+pub fn keep_lease(deployment: &Deployment) -> Write {
+    let key = lease_key(&deployment.id.target, &deployment.spec.stack);
+    Write::check(key, Expect::Version(deployment.fence))
+}
+
+/// Gives the lease of a deployment back, with how long its execution took.
 pub fn release_lease(deployment: &Deployment, now: Timestamp) -> Write {
-    let expect = Expect::AbsentOrFieldIn(HOLDER, vec![deployment.id.to_string()]);
-    Write { item: lease_item(deployment, NOBODY, now), expect }
+    let item = lease_item(deployment, deployment.fence + 1, NOBODY, deployment.expected_s, now);
+    Write::put(item, Expect::Version(deployment.fence))
 }
 
 /// The deployment that holds a lease, read from its item.
 pub fn lease_holder(item: &Item) -> Option<DeploymentId> {
-    let (rollout, target) = item.body.get(HOLDER)?.as_str()?.split_once('/')?;
-    Some(DeploymentId { rollout: RolloutId::parse(rollout).ok()?, target: Target::parse(target).ok()? })
+    DeploymentId::parse(item.body.get(HOLDER)?.as_str()?)
 }
 
-fn lease_item(deployment: &Deployment, holder: &str, now: Timestamp) -> Item {
+fn lease_item(
+    deployment: &Deployment,
+    number: u64,
+    holder: &str,
+    took_s: Option<u32>,
+    now: Timestamp,
+) -> Item {
     let mut body = Map::new();
     body.insert("format".into(), json!(1));
     body.insert(HOLDER.into(), json!(holder));
     body.insert("since".into(), json!(now.to_string()));
     body.insert("deployment".into(), json!(deployment.id.to_string()));
+    if let Some(took_s) = took_s {
+        body.insert(TOOK.into(), json!(took_s));
+    }
     Item {
         key: lease_key(&deployment.id.target, &deployment.spec.stack),
-        version: 1,
+        version: number,
         due_at: None,
         expires_at: None,
         body,

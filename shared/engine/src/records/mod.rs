@@ -3,10 +3,12 @@
 //!
 //! Each item carries `format`. A change of one comes with a reader of the old one and a test of it.
 
+mod budget;
 mod common;
 mod config;
 mod cursor;
 mod deployment;
+mod deployment_state;
 mod event;
 mod lease;
 mod release;
@@ -15,11 +17,12 @@ mod rollout;
 mod stage;
 mod upload;
 
+pub use budget::{BudgetRecord, budget_key};
 pub use config::{ConfigRecord, account_key, index_key, index_pk, profile_key, service_key, service_pk};
 pub use cursor::IntakeCursor;
 pub use deployment::{deployment_key, deployments_query};
 pub use event::{EventRecord, events_query, nth_moment};
-pub use lease::{lease_holder, lease_key, release_lease, take_lease};
+pub use lease::{keep_lease, lease_holder, lease_key, read_lease, release_lease, take_lease};
 pub use release::{release_key, releases_query};
 pub use replica::{ReplicaRecord, replica_key, replicas_query};
 pub use rollout::rollout_key;
@@ -87,13 +90,13 @@ impl<T: Record> Versioned<T> {
     /// The write that stores a changed value, on the condition that nobody else has changed it.
     pub fn write(&self, value: &T, due_at: Option<Timestamp>) -> Write {
         let expect = if self.version == 0 { Expect::Absent } else { Expect::Version(self.version) };
-        Write { item: to_item(value, self.version + 1, due_at), expect }
+        Write::put(to_item(value, self.version + 1, due_at), expect)
     }
 }
 
 /// The write that stores a new value.
 pub fn create<T: Record>(value: &T) -> Write {
-    Write { item: to_item(value, 1, None), expect: Expect::Absent }
+    Write::put(to_item(value, 1, None), Expect::Absent)
 }
 
 fn to_item<T: Record>(value: &T, version: u64, due_at: Option<Timestamp>) -> Item {

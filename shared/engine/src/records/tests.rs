@@ -1,9 +1,45 @@
 use super::*;
-use flotilla_domain::deployment::state::ChangeSetKind;
-use flotilla_domain::deployment::{Access, Deployment, DeploymentKind, DeploymentSpec, State};
-use flotilla_domain::{
-    Cause, Code, DeploymentId, Digest, ReleaseId, RolloutId, ServiceName, StackName, StageName, Target,
+use crate::ports::Change;
+use flotilla_domain::call_budget::CallBudget;
+use flotilla_domain::deployment::{
+    Access, AfterCause, ChangeSetKind, Deployment, DeploymentKind, DeploymentSpec, Drift, Effort,
+    StackPolicy, State, Stop, Unwind,
 };
+use flotilla_domain::release::ReleaseRef;
+use flotilla_domain::rollout::{Cancellation, OnFailure, Revert, Rollout, RolloutKind, RolloutState, Wave};
+use flotilla_domain::{
+    Cause, Code, DeploymentId, Digest, ProfileName, ReleaseId, RolloutId, ServiceName, StackName, StageName,
+    Target, Turn,
+};
+
+/// The item that a new value would be stored as.
+fn stored<T: Record>(value: &T) -> Item {
+    match create(value).change {
+        Change::Put(item) => item,
+        Change::Check(key) => panic!("{key:?} is not stored"),
+    }
+}
+
+fn release() -> ReleaseRef {
+    ReleaseRef {
+        release: ReleaseId::derive(Timestamp::UNIX_EPOCH, &["x"]),
+        package: Digest::of(b"p"),
+        template: Digest::of(b"t"),
+        functions: Vec::new(),
+        parameters: ["A".to_owned()].into(),
+    }
+}
+
+fn policy() -> StackPolicy {
+    StackPolicy {
+        recreate_failed: false,
+        force_delete: true,
+        express: true,
+        drift: Drift::Refuse,
+        refuse_warnings: true,
+        skip_resources: ["Queue".to_owned()].into(),
+    }
+}
 
 fn cause() -> Cause {
     Cause::new(Code::RolledBack, "because", "mend it").of("Table")
@@ -11,7 +47,8 @@ fn cause() -> Cause {
 
 fn deployment(kind: DeploymentKind, state: State) -> Deployment {
     let rollout = RolloutId::derive(Timestamp::UNIX_EPOCH, &["r"]);
-    let id = DeploymentId { rollout, target: Target::parse("111122223333/eu-west-1").unwrap() };
+    let id =
+        DeploymentId { rollout, target: Target::parse("111122223333/eu-west-1").unwrap(), turn: Turn::Back };
     let spec = DeploymentSpec {
         service: ServiceName::parse("orders").unwrap(),
         stage: StageName::parse("staging").unwrap(),
@@ -21,9 +58,23 @@ fn deployment(kind: DeploymentKind, state: State) -> Deployment {
         parameters: [("A".into(), "b".into())].into(),
         tags: [("t".into(), "v".into())].into(),
         capabilities: ["CAPABILITY_IAM".into()].into(),
+        policy: policy(),
     };
     let open = Deployment::open(id, spec, Timestamp::UNIX_EPOCH);
-    Deployment { state, acted: true, attempt: 3, stack_id: Some("s".into()), ..open }
+    Deployment {
+        state,
+        acted: true,
+        attempt: 3,
+        creates: true,
+        operations: 2,
+        fence: 7,
+        stack_id: Some("s".into()),
+        notes: vec!["a note".into()],
+        stop: Stop::Sent("ann".into()),
+        expected_s: Some(30),
+        number: Some(12),
+        ..open
+    }
 }
 
 #[test]
@@ -37,26 +88,30 @@ fn every_state_of_a_deployment_reads_back() {
         State::Executing,
         State::Verifying { changed: true },
         State::Verifying { changed: false },
-        State::Explaining { restored: true, status: "ROLLBACK_COMPLETE".into() },
-        State::Clearing,
+        State::Explaining { status: "A".into(), then: AfterCause::RolledBack, before: None },
+        State::Explaining { status: "B".into(), then: AfterCause::Unwind, before: None },
+        State::Explaining { status: "C".into(), then: AfterCause::Fail, before: Some(cause()) },
+        State::Unwinding { how: Unwind::ContinueRollback, cause: Some(cause()) },
+        State::Unwinding { how: Unwind::RollBack, cause: None },
+        State::Clearing(Effort::First),
         State::Emptying,
-        State::Deleting,
+        State::Deleting(Effort::Again),
+        State::Deleting(Effort::Retain(vec!["Bucket".into()])),
+        State::Deleting(Effort::Force),
+        State::Salvaging,
+        State::Discarding(Box::new(State::Failed(cause()))),
+        State::Discarding(Box::new(State::Verifying { changed: false })),
         State::Succeeded { changed: false },
         State::Removed,
         State::RolledBack(cause()),
         State::Failed(cause()),
         State::Cancelled,
     ];
-    let deploy = DeploymentKind::Deploy {
-        release: ReleaseId::derive(Timestamp::UNIX_EPOCH, &["x"]),
-        package: Digest::of(b"p"),
-        template: Digest::of(b"t"),
-        functions: Vec::new(),
-    };
+    let deploy = DeploymentKind::Deploy(release());
     for state in states {
         for kind in [deploy.clone(), DeploymentKind::Remove] {
             let value = deployment(kind, state.clone());
-            let back = read::<Deployment>(create(&value).item).unwrap();
+            let back = read::<Deployment>(stored(&value)).unwrap();
             assert_eq!((back.value, back.version), (value, 1));
         }
     }
@@ -64,7 +119,7 @@ fn every_state_of_a_deployment_reads_back() {
 
 #[test]
 fn an_item_of_an_unknown_state_is_an_error_and_never_a_guess() {
-    let mut item = create(&deployment(DeploymentKind::Remove, State::Waiting)).item;
+    let mut item = stored(&deployment(DeploymentKind::Remove, State::Waiting));
     item.body["state"]["name"] = "dreaming".into();
     let error = read::<Deployment>(item).unwrap_err();
     assert!(error.to_string().contains("dreaming"), "{error}");
@@ -79,16 +134,141 @@ fn the_first_format_of_a_deployment_is_still_read() {
         "opened_at":"1970-01-01T00:00:00Z","entered_at":"1970-01-01T00:00:00Z"}"#;
     let body = serde_json::from_str(stored).unwrap();
     let item = Item { key: Key::new("RLO#x", "DEP#x"), version: 4, due_at: None, expires_at: None, body };
-    assert_eq!(read::<Deployment>(item).unwrap().value.state, State::Deleting);
+    let read = read::<Deployment>(item).unwrap().value;
+    assert_eq!(read.state, State::Deleting(Effort::First));
+    assert_eq!((read.fence, read.id.turn), (1, Turn::Forward), "a lease's number was always 1");
+    assert_eq!(read.spec.policy, StackPolicy::default());
+}
+
+#[test]
+fn the_first_format_of_an_explanation_and_of_a_rollout_are_still_read() {
+    let mut item = stored(&deployment(DeploymentKind::Remove, State::Waiting));
+    let state = |restored| serde_json::json!({"name": "explaining", "stack_status": "ROLLBACK_COMPLETE", "restored": restored});
+    for (restored, then) in [(true, AfterCause::RolledBack), (false, AfterCause::Fail)] {
+        item.body["state"] = state(restored);
+        let expected = State::Explaining { status: "ROLLBACK_COMPLETE".into(), then, before: None };
+        assert_eq!(read::<Deployment>(item.clone()).unwrap().value.state, expected);
+    }
+    let stored = r#"{"format":1,"id":"rlo_0000000000DYXYB3JD4YNKF6C2","service":"orders","stage":"staging","profile":"p",
+        "deploy":{"release":"rel_0000000000DYXYB3JD4YNKF6C2","package":"RR","template":"RR","functions":[]},
+        "waves":[["111122223333/eu-west-1"]],"access":{"role_arn":"r","external_id":"e","service_role_arn":"s"},
+        "parameters":{"A":"b"},"tags":{},"capabilities":[],"state":"rolling","wave":0,"acted":true,
+        "requested_by":"upload","created_at":"1970-01-01T00:00:00Z","entered_at":"1970-01-01T00:00:00Z"}"#;
+    let body = serde_json::from_str(&stored.replace("RR", &Digest::of(b"p").to_string())).unwrap();
+    let item = Item { key: Key::new("RLO#x", "META"), version: 4, due_at: None, expires_at: None, body };
+    let rollout = read::<Rollout>(item).unwrap().value;
+    assert_eq!(rollout.state, RolloutState::Rolling { wave: 0, from: 0, opened: 1 });
+    assert_eq!(rollout.deployment_spec(Turn::Forward).unwrap().parameters.len(), 1, "they were all declared");
+}
+
+fn rollout(kind: RolloutKind, state: RolloutState) -> Rollout {
+    let target = |region: &str| Target::parse(&format!("111122223333/{region}")).unwrap();
+    let wave =
+        Wave { targets: vec![target("eu-west-1")], max_concurrent: 3, tolerate_failures: 1, bake_s: 60 };
+    Rollout {
+        id: RolloutId::derive(Timestamp::UNIX_EPOCH, &["r"]),
+        service: ServiceName::parse("orders").unwrap(),
+        stage: StageName::parse("staging").unwrap(),
+        profile: ProfileName::parse("p").unwrap(),
+        kind,
+        waves: vec![wave, Wave::of(vec![target("us-east-1"), target("us-west-2")])],
+        on_failure: OnFailure::Revert,
+        access: Access { role_arn: "r".into(), external_id: "e".into(), service_role_arn: "s".into() },
+        parameters: [("A".into(), "b".into())].into(),
+        tags: [("t".into(), "v".into())].into(),
+        capabilities: ["CAPABILITY_IAM".into()].into(),
+        policy: policy(),
+        retry_of: Some(RolloutId::derive(Timestamp::UNIX_EPOCH, &["before"])),
+        state,
+        acted: true,
+        acted_at: Some(Timestamp::UNIX_EPOCH),
+        cancelled: Some(Cancellation { by: "ann".into(), stop_running: true }),
+        stop_sent: true,
+        paused_by: Some("bob".into()),
+        failure: Some(cause()),
+        revert_to: Some(release()),
+        requested_by: "upload".into(),
+        created_at: Timestamp::UNIX_EPOCH,
+        entered_at: Timestamp::UNIX_EPOCH,
+    }
+}
+
+#[test]
+fn every_state_of_a_rollout_reads_back() {
+    let targets = || vec![Target::parse("111122223333/eu-west-1").unwrap()];
+    let states = [
+        RolloutState::Queued,
+        RolloutState::Replicating,
+        RolloutState::Rolling { wave: 1, from: 1, opened: 2 },
+        RolloutState::Baking { wave: 1 },
+        RolloutState::Reverting(Revert::Finding(targets())),
+        RolloutState::Reverting(Revert::Copying(targets())),
+        RolloutState::Reverting(Revert::Rolling(targets())),
+        RolloutState::Succeeded,
+        RolloutState::Failed(cause()),
+        RolloutState::Reverted(cause()),
+        RolloutState::Cancelled,
+        RolloutState::Superseded { by: None },
+        RolloutState::Superseded { by: Some(RolloutId::derive(Timestamp::UNIX_EPOCH, &["n"])) },
+    ];
+    for state in states {
+        for kind in [RolloutKind::Deploy(release()), RolloutKind::Remove] {
+            let value = rollout(kind, state.clone());
+            assert_eq!(read::<Rollout>(stored(&value)).unwrap().value, value);
+        }
+    }
+}
+
+#[test]
+fn a_budget_reads_back_to_a_thousandth_of_a_call() {
+    let at = "2027-01-15T08:00:00.25Z".parse().unwrap();
+    let target = Target::parse("111122223333/eu-west-1").unwrap();
+    let budget = CallBudget {
+        ceiling_per_s: 4.125,
+        throttled_at: at,
+        calls: -1.5,
+        counted_at: at,
+        next_number: 9,
+        served: 7,
+    };
+    let value = BudgetRecord { target, budget };
+    assert_eq!(read::<BudgetRecord>(stored(&value)).unwrap().value, value);
+}
+
+#[test]
+fn a_lease_changes_its_number_with_its_hands() {
+    let mut deployment = deployment(DeploymentKind::Remove, State::Waiting);
+    let now = Timestamp::UNIX_EPOCH;
+    let item = |write: Write| match write.change {
+        Change::Put(item) => item,
+        Change::Check(key) => panic!("{key:?} is not stored"),
+    };
+    let nobodys = read_lease(None);
+    assert_eq!((nobodys.number, nobodys.is_held_from(&deployment.id)), (0, false));
+    let taken = take_lease(&nobodys, &deployment, now);
+    assert_eq!(taken.expect, Expect::Absent);
+    let held = read_lease(Some(&item(taken)));
+    assert_eq!((held.number, held.holder.as_ref()), (1, Some(&deployment.id)));
+    let other = DeploymentId { turn: Turn::Forward, ..deployment.id.clone() };
+    assert!(held.is_held_from(&other) && !held.is_held_from(&deployment.id));
+    deployment.fence = 1;
+    assert_eq!(keep_lease(&deployment).expect, Expect::Version(1));
+    let released = release_lease(&deployment, now);
+    assert_eq!(released.expect, Expect::Version(1));
+    let free = read_lease(Some(&item(released)));
+    assert_eq!((free.number, free.holder.clone(), free.took_s), (2, None, Some(30)));
+    assert_eq!(take_lease(&free, &deployment, now).expect, Expect::Version(2));
 }
 
 #[test]
 fn due_items_are_told_by_their_keys() {
     let rollout = flotilla_domain::RolloutId::derive(Timestamp::UNIX_EPOCH, &["r"]);
     let target = flotilla_domain::Target::parse("111122223333/eu-west-1").unwrap();
-    let deployment = flotilla_domain::DeploymentId { rollout, target };
+    for turn in [Turn::Forward, Turn::Back] {
+        let deployment = flotilla_domain::DeploymentId { rollout, target: target.clone(), turn };
+        assert_eq!(due_item(&deployment_key(&deployment)), DueItem::Tick(Subject::Deployment(deployment)));
+    }
     assert_eq!(due_item(&rollout_key(&rollout)), DueItem::Tick(Subject::Rollout(rollout)));
-    assert_eq!(due_item(&deployment_key(&deployment)), DueItem::Tick(Subject::Deployment(deployment)));
     let stage = Key::new("STG#orders", "pr-1");
     assert_eq!(due_item(&stage), DueItem::Stage(stage));
     assert_eq!(due_item(&Key::new("SVC#orders", "CONFIG")), DueItem::Unknown);

@@ -48,14 +48,16 @@ pub fn read(bytes: &[u8], file: &str, limits: &Limits) -> Result<Value, Refusal>
             return Err(invalid(format!("Resources.{id} has no Type")));
         }
     }
+    let parameters = section(&template, "Parameters").map_err(&invalid)?;
     let counts = [
         ("resources_max", limits.resources_max, resources.len()),
-        (
-            "parameters_max",
-            limits.parameters_max - 1,
-            section(&template, "Parameters").map_err(&invalid)?.len(),
-        ),
+        ("parameters_max", limits.parameters_max - 1, parameters.len()),
         ("outputs_max", limits.outputs_max, section(&template, "Outputs").map_err(&invalid)?.len()),
+        (
+            "names_bytes_max",
+            limits.names_bytes_max,
+            resources.keys().chain(parameters.keys()).map(String::len).sum(),
+        ),
     ];
     for (limit, max, found) in counts {
         if found > max {

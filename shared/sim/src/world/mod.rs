@@ -1,22 +1,26 @@
 //! A fluent world for scenarios.
 
+mod operators;
+mod others;
+mod packed;
+
+pub use packed::package;
+
 use crate::driver::Driver;
 use crate::faults::Faults;
-use crate::stack_books::Behaviour;
 use crate::state::{Object, Shared};
 use bytes::Bytes;
 use flotilla_contract::{
     AccountConfig, Page, ProfileConfig, RolloutView, RuleConfig, ServiceConfigDoc, StageView, UploadView,
+    WaveConfig,
 };
-use flotilla_domain::{AccountId, Digest, ProfileName, ReleaseId, RolloutId, ServiceName, StageName, Target};
+use flotilla_domain::{AccountId, ProfileName, RolloutId, ServiceName, StageName, Target};
 use flotilla_engine::EngineError;
 use flotilla_engine::commands::Caller;
-use flotilla_engine::ports::{PortError, Work};
+use flotilla_engine::ports::Work;
 use flotilla_engine::status::PageRequest;
 use flotilla_engine::sweep::{SweepLimits, SweepReport};
-use flotilla_package::write::{SourceFile, write_zip};
 use futures::executor::block_on;
-use std::io::Cursor;
 
 /// The account of everything.
 const ACCOUNT: &str = "111122223333";
@@ -32,6 +36,18 @@ pub struct World {
 impl World {
     /// A world with these regions in waves.
     pub fn new(seed: u64, waves: &[&[&str]]) -> Self {
+        let profile = ProfileConfig {
+            waves: waves
+                .iter()
+                .map(|wave| WaveConfig::Regions(wave.iter().map(|r| (*r).to_owned()).collect()))
+                .collect(),
+            ..ProfileConfig::default()
+        };
+        Self::with(seed, profile)
+    }
+
+    /// A world with this profile; its account is set.
+    pub fn with(seed: u64, profile: ProfileConfig) -> Self {
         let world = Self { driver: Driver::new(Shared::new(seed)), uploads: 0, requests: 0 };
         let caller = world.caller("setup");
         let account = AccountId::parse(ACCOUNT).expect("an account");
@@ -42,14 +58,7 @@ impl World {
             service_role_arn: format!("arn:aws:iam::{ACCOUNT}:role/flotilla-cloudformation"),
         };
         block_on(commands.put_account(&account, &roles, None, &caller)).expect("the account");
-        let profile = ProfileConfig {
-            account: ACCOUNT.into(),
-            regions: Vec::new(),
-            waves: waves.iter().map(|wave| wave.iter().map(|r| (*r).to_owned()).collect()).collect(),
-            capabilities: Vec::new(),
-            parameters: Default::default(),
-            tags: Default::default(),
-        };
+        let profile = ProfileConfig { account: ACCOUNT.into(), ..profile };
         block_on(commands.put_profile(&ProfileName::parse("p").expect("a name"), &profile, None, &caller))
             .expect("the profile");
         let rule = |git_ref: &str, stage: &str, ttl_h| RuleConfig {
@@ -59,9 +68,17 @@ impl World {
             ttl_h,
         };
         let service = ServiceConfigDoc {
-            rules: vec![rule("branch:main", "staging", None), rule("pr:*", "pr-{ref}", Some(24))],
+            rules: vec![
+                rule("branch:main", "staging", None),
+                rule("branch:eu", "eu-staging", None),
+                rule("pr:*", "pr-{ref}", Some(24)),
+            ],
         };
         block_on(commands.put_service(&orders(), &service, None, &caller)).expect("the service");
+        // Its stack at staging has the name of the other one's at eu-staging.
+        let rival = ServiceConfigDoc { rules: vec![rule("branch:main", "staging", None)] };
+        let name = ServiceName::parse("orders-eu").expect("a name");
+        block_on(commands.put_service(&name, &rival, None, &caller)).expect("the service");
         world
     }
 
@@ -78,28 +95,21 @@ impl World {
         self
     }
 
-    /// How operations at a region end from now on.
-    pub fn behaves(&mut self, region: &str, behaviour: Behaviour) -> &mut Self {
-        self.driver.shared.lock().stacks.behaviours.insert(target(region), behaviour);
-        self
-    }
-
-    /// Copies to a region are refused from now on.
-    pub fn refuses_copies(&mut self, region: &str, error: PortError) -> &mut Self {
-        self.driver.shared.lock().replica_refusals.insert(target(region), error);
-        self
-    }
-
-    /// Somebody gives a function other code behind CloudFormation's back.
-    pub fn tamper(&mut self, region: &str, stage: &str) -> &mut Self {
-        let key = (target(region), format!("orders-{stage}/App"));
-        self.driver.shared.lock().functions.insert(key, Digest::of(b"tampered"));
-        self
-    }
-
     /// Uploads a package whose function has this code. Its event is sent like any message.
     pub fn upload(&mut self, git_ref: &str, code: &str) -> String {
         self.upload_bytes(&format!("incoming/orders/{git_ref}/{{n}}.zip"), package(code), true)
+    }
+
+    /// Uploads a package for each of so many pull requests at once.
+    pub fn upload_previews(&mut self, count: u32, code: &str) -> Vec<String> {
+        let before_ms = self.now_ms();
+        let numbers = 1..=count;
+        let versions = numbers.map(|number| {
+            let version = self.upload(&format!("pr/{number}"), code);
+            self.driver.shared.lock().now_ms = before_ms + 1_000;
+            version
+        });
+        versions.collect()
     }
 
     /// Uploads bytes to a key, in which `{n}` is the number of the upload; answers the version.
@@ -116,7 +126,7 @@ impl World {
             .insert((key.clone(), version_id.clone()), Object { bytes: Bytes::from(bytes), uploaded_at });
         let visible_at_ms = state.now_ms;
         if with_event {
-            let work = Work::Intake { key, version_id: version_id.clone() };
+            let work = Work::Intake { key, version_id: version_id.clone(), uploaded_at };
             state.messages.push(crate::queue::Message { work, visible_at_ms, receives: 0 });
         }
         version_id
@@ -143,6 +153,18 @@ impl World {
         self
     }
 
+    /// The event of an upload arrives, once more or late.
+    pub fn event_of(&mut self, key: &str, version_id: &str) -> &mut Self {
+        let mut state = self.driver.shared.lock();
+        let object = state.uploads.get(&(key.to_owned(), version_id.to_owned())).expect("it was uploaded");
+        let uploaded_at = object.uploaded_at;
+        let work = Work::Intake { key: key.to_owned(), version_id: version_id.to_owned(), uploaded_at };
+        let visible_at_ms = state.now_ms;
+        state.messages.push(crate::queue::Message { work, visible_at_ms, receives: 0 });
+        drop(state);
+        self
+    }
+
     /// Takes a number of steps.
     pub fn steps(&mut self, count: u32) -> &mut Self {
         for _ in 0..count {
@@ -166,6 +188,36 @@ impl World {
         self
     }
 
+    /// The same, looked at now and then only: for lives, in which looking would take most of the time.
+    #[track_caller]
+    pub fn until_at_last(&mut self, what: &str, done: impl Fn(&Self) -> bool) -> &mut Self {
+        const STEPS_BETWEEN: u32 = 80;
+        let deadline_ms = self.driver.shared.lock().now_ms + 3 * 3_600_000;
+        while !done(self) {
+            assert!(
+                self.driver.shared.lock().now_ms < deadline_ms,
+                "{what} did not happen: {}",
+                self.open_items()
+            );
+            self.steps(STEPS_BETWEEN);
+        }
+        self
+    }
+
+    /// How many rollouts have not ended.
+    pub fn open_rollouts(&self) -> usize {
+        let state = self.driver.shared.lock();
+        state.due.iter().filter(|key| key.sk == "META").count()
+    }
+
+    /// What has not ended: rollouts and deployments as they are stored.
+    fn open_items(&self) -> String {
+        let state = self.driver.shared.lock();
+        let open = state.table.values().filter(|item| item.due_at.is_some());
+        let bodies = open.map(|item| serde_json::Value::Object(item.body.clone()).to_string());
+        bodies.collect::<Vec<_>>().join("\n")
+    }
+
     /// Lets a time pass, with all that happens in it.
     pub fn pass(&mut self, hours: i64) -> &mut Self {
         let until_ms = self.driver.shared.lock().now_ms + hours * 3_600_000;
@@ -181,18 +233,12 @@ impl World {
         self
     }
 
-    /// A stack-status event arrives from a region.
-    pub fn hint(&mut self, region: &str, stage: &str) -> &mut Self {
-        let stage = StageName::parse(stage).expect("a stage's name");
-        self.driver.hint(&target(region), &flotilla_domain::StackName::of(&orders(), &stage));
-        self
-    }
-
     /// Lets the operations that run now come to their end, with nobody looking.
     pub fn finish_operations(&mut self) -> &mut Self {
         let mut state = self.driver.shared.lock();
         if let Some(end_ms) = state.stacks.last_end_ms() {
             state.now_ms = state.now_ms.max(end_ms);
+            crate::stack_books::settle(&mut state);
         }
         drop(state);
         self
@@ -201,7 +247,8 @@ impl World {
     /// What became of an upload, if it has been decided.
     pub fn verdict(&self, version: &str) -> Option<UploadView> {
         let page = || PageRequest { cursor: None, limit: 100 };
-        let asked = [Some(orders()), ServiceName::parse("nobody").ok(), None];
+        let service = |name| ServiceName::parse(name).ok();
+        let asked = [Some(orders()), service("orders-eu"), service("nobody"), None];
         let pages = asked
             .iter()
             .map(|service| self.calm(|w| block_on(w.driver.status.uploads(service.as_ref(), page()))));
@@ -227,6 +274,17 @@ impl World {
         self.rollout(version).expect("it has just been seen")
     }
 
+    /// The same for operations that take hours.
+    #[track_caller]
+    pub fn end_of_within_hours(&mut self, version: &str, hours: i64) -> RolloutView {
+        let deadline_ms = self.now_ms() + hours * 3_600_000;
+        while !self.rollout(version).is_some_and(|rollout| rollout.ended) {
+            assert!(self.now_ms() < deadline_ms, "the rollout did not end");
+            self.steps(20);
+        }
+        self.rollout(version).expect("it has just been seen")
+    }
+
     /// A stage.
     pub fn stage(&self, stage: &str) -> StageView {
         let stage = StageName::parse(stage).expect("a stage's name");
@@ -245,28 +303,47 @@ impl World {
         page.items.into_iter().map(line).collect()
     }
 
-    /// Starts a rollout of a release.
-    ///
-    /// # Errors
-    /// As the command has them.
-    pub fn start(&mut self, release: &str, stage: &str) -> Result<String, EngineError> {
-        self.requests += 1;
-        self.driver.shared.lock().now_ms += 1_000;
-        let release = ReleaseId::parse(release).expect("a release's id");
-        let stage = StageName::parse(stage).expect("a stage's name");
-        let started =
-            block_on(self.driver.commands.start(&orders(), &release, &stage, &self.caller("start")))?;
-        Ok(started.id.to_string())
+    /// How many calls a second CloudFormation takes in each account and region from now on.
+    pub fn rate_limit(&mut self, per_s: u32) -> &mut Self {
+        self.driver.shared.lock().stacks.rate_limit_per_s = Some(per_s);
+        self
     }
 
-    /// Calls a rollout off.
-    ///
-    /// # Errors
-    /// As the command has them.
-    pub fn cancel(&mut self, id: &str) -> Result<(), EngineError> {
-        self.requests += 1;
-        let id = RolloutId::parse(id).expect("a rollout's id");
-        block_on(self.driver.commands.cancel(&id, &self.caller("cancel"))).map(drop)
+    /// Calls to CloudFormation, and those of them that were throttled.
+    pub fn throttling(&self) -> (u64, u64) {
+        let state = self.driver.shared.lock();
+        (state.stacks.asked, state.stacks.throttled)
+    }
+
+    /// How often an operation was called.
+    pub fn calls(&self, operation: &str) -> u64 {
+        self.driver.shared.lock().calls.get(operation).copied().unwrap_or(0)
+    }
+
+    /// The world's time, in milliseconds since 1970.
+    pub fn now_ms(&self) -> i64 {
+        self.driver.shared.lock().now_ms
+    }
+
+    /// Change sets of ours that could still be executed, and stacks that only wait for one.
+    pub fn leftovers(&self) -> Vec<String> {
+        self.driver.shared.lock().stacks.leftovers()
+    }
+
+    /// Messages that were given up.
+    pub fn dead_letters(&self) -> u64 {
+        self.driver.shared.lock().dead_letters
+    }
+
+    /// Begins to write down what happens.
+    pub fn traced(&mut self) -> &mut Self {
+        self.driver.shared.lock().trace = Some(Vec::new());
+        self
+    }
+
+    /// A number below `bound`, as the seed has it.
+    pub fn random(&mut self, bound: u64) -> u64 {
+        self.driver.shared.lock().rng.below(bound)
     }
 
     /// Runs the sweep once more, now.
@@ -285,11 +362,6 @@ impl World {
         (driver.commands, driver.status)
     }
 
-    /// The fake table, for the contract.
-    pub fn table(&self) -> impl flotilla_engine::ports::StateStore + use<> {
-        crate::table::SimTable(self.driver.shared.clone())
-    }
-
     /// Copies that S3 has made.
     pub fn copies(&self) -> u64 {
         self.driver.shared.lock().copies
@@ -297,15 +369,12 @@ impl World {
 
     /// What has happened, one line each.
     pub fn trace(&self) -> String {
-        self.driver.shared.lock().trace.join("\n")
+        self.driver.shared.lock().trace.as_ref().map(|trace| trace.join("\n")).unwrap_or_default()
     }
 
-    /// Asks something without faults in between.
+    /// Asks something; operators meet no faults.
     fn calm<T>(&self, ask: impl FnOnce(&Self) -> Result<T, EngineError>) -> T {
-        let before = std::mem::replace(&mut self.driver.shared.lock().faults, Faults::NONE);
-        let answer = ask(self);
-        self.driver.shared.lock().faults = before;
-        answer.expect("a view")
+        ask(self).expect("a view")
     }
 }
 
@@ -315,24 +384,4 @@ fn orders() -> ServiceName {
 
 fn target(region: &str) -> Target {
     Target::parse(&format!("{ACCOUNT}/{region}")).expect("a target")
-}
-
-/// A native package with one function of this code.
-pub fn package(code: &str) -> Vec<u8> {
-    let template = serde_json::json!({
-        "Resources": {"App": {"Type": "AWS::Lambda::Function", "Properties": {"Code": "app.zip"}}},
-    });
-    let files = [
-        ("flotilla.json", r#"{"flotilla": 1, "template": "template.json"}"#.to_owned()),
-        ("template.json", template.to_string()),
-        ("app.zip", code.to_owned()),
-    ];
-    let open = |name: &str| {
-        let content =
-            files.iter().find(|(file, _)| *file == name).map(|(_, content)| content.clone().into_bytes());
-        let content = Box::new(Cursor::new(content.unwrap_or_default()));
-        Ok(SourceFile { name: name.to_owned(), executable: false, content })
-    };
-    let zip = write_zip(Cursor::new(Vec::new()), files.iter().map(|(name, _)| (*name).to_owned()), open);
-    zip.expect("writing to memory").into_inner()
 }

@@ -1,0 +1,76 @@
+//! The port contracts, against the adapters on a running emulator.
+//!
+//! `FLOTILLA_TEST_ENDPOINT` names one that speaks AWS's protocols, by an address such as
+//! `http://127.0.0.1:4566`; else `FLOTILLA_MINISTACK` is started. Without both nothing is proven, and a
+//! line says so.
+
+#![allow(clippy::unwrap_used, reason = "a test ends where something is not as it should be")]
+#![allow(clippy::disallowed_methods, reason = "a laboratory measures real time and reads its environment")]
+
+mod bench;
+mod setup;
+
+use bench::AwsBench;
+use flotilla_sim::contract;
+
+#[tokio::test]
+async fn the_table_keeps_the_contract() {
+    let Some(bench) = AwsBench::start().await else { return };
+    contract::state_store(&*bench.aws.store(), &bench).await;
+}
+
+#[tokio::test]
+async fn the_queues_keep_the_contract() {
+    let Some(bench) = AwsBench::start().await else { return };
+    contract::work_queue(&*bench.aws.queue(), &bench).await;
+}
+
+#[tokio::test]
+async fn the_ingest_bucket_keeps_the_contract() {
+    let Some(bench) = AwsBench::start().await else { return };
+    contract::package_store(&*bench.aws.packages(), &bench).await;
+}
+
+#[tokio::test]
+async fn the_artifact_buckets_keep_the_contract() {
+    let Some(bench) = AwsBench::start().await else { return };
+    contract::replica_store(&*bench.aws.replicas(), &*bench.aws.packages(), &bench).await;
+}
+
+#[tokio::test]
+async fn change_sets_keep_the_contract() {
+    let Some(bench) = AwsBench::start().await else { return };
+    contract::change_sets(&*bench.aws.stacks(), &bench).await;
+}
+
+#[tokio::test]
+async fn stacks_keep_the_contract() {
+    let Some(bench) = AwsBench::start().await else { return };
+    contract::stacks(&*bench.aws.stacks(), &bench).await;
+}
+
+#[tokio::test]
+async fn functions_keep_the_contract() {
+    let Some(bench) = AwsBench::start().await else { return };
+    contract::functions(&*bench.aws.functions(), &bench).await;
+}
+
+#[tokio::test]
+async fn buckets_of_previews_keep_the_contract() {
+    let Some(bench) = AwsBench::start().await else { return };
+    contract::buckets(&*bench.aws.buckets(), &bench).await;
+}
+
+#[test]
+fn the_systems_clock_keeps_the_contract() {
+    contract::clock(&flotilla_aws::SystemClock);
+}
+
+#[test]
+fn every_quirk_of_the_emulator_is_documented() {
+    let page = concat!(env!("CARGO_MANIFEST_DIR"), "/../../docs/emulator.md");
+    let page = std::fs::read_to_string(page).unwrap();
+    for quirk in setup::MINISTACK {
+        assert!(page.contains(&format!("`{quirk:?}`")), "docs/emulator.md lacks {quirk:?}");
+    }
+}

@@ -1,0 +1,131 @@
+//! What a run of the suite needs on the emulator: an account's table, queues, buckets and roles.
+
+use aws_config::SdkConfig;
+use aws_sdk_dynamodb::types as ddb;
+use aws_sdk_s3::types as s3;
+use flotilla_aws::Settings;
+use flotilla_domain::account::artifact_bucket;
+use flotilla_domain::deployment::Access;
+use flotilla_engine::ports::Place;
+use flotilla_lab::emulator::ACCOUNT;
+use flotilla_lab::world::HOME;
+use flotilla_sim::contract::Quirk;
+use serde_json::json;
+
+/// How MiniStack differs from AWS; docs/emulator.md has them too.
+pub const MINISTACK: [Quirk; 7] = [
+    Quirk::CopiesStayUnproven,
+    Quirk::BucketOwnersAreNotChecked,
+    Quirk::PlansDoNotFail,
+    Quirk::ReviewedStackIsReplaced,
+    Quirk::CreateOverLivingStackIsTaken,
+    Quirk::RolledBackStackIsUpdated,
+    Quirk::RunningStackIsUpdated,
+];
+
+/// The table, as `infra/control-plane.yaml` makes it.
+async fn table(home: &SdkConfig, name: &str) {
+    let attribute = |name: &str, kind| {
+        ddb::AttributeDefinition::builder().attribute_name(name).attribute_type(kind).build().unwrap()
+    };
+    let key = |name: &str, kind| {
+        ddb::KeySchemaElement::builder().attribute_name(name).key_type(kind).build().unwrap()
+    };
+    let (hash, range) = (ddb::KeyType::Hash, ddb::KeyType::Range);
+    let (text, number) = (ddb::ScalarAttributeType::S, ddb::ScalarAttributeType::N);
+    let due = ddb::GlobalSecondaryIndex::builder()
+        .index_name("due")
+        .key_schema(key("due_shard", hash.clone()))
+        .key_schema(key("due_at", range.clone()))
+        .projection(ddb::Projection::builder().projection_type(ddb::ProjectionType::KeysOnly).build());
+    let client = aws_sdk_dynamodb::Client::new(home);
+    let create = client.create_table().table_name(name).billing_mode(ddb::BillingMode::PayPerRequest);
+    let create = create.key_schema(key("pk", hash)).key_schema(key("sk", range));
+    let create = create.global_secondary_indexes(due.build().unwrap());
+    let create = create
+        .attribute_definitions(attribute("pk", text.clone()))
+        .attribute_definitions(attribute("sk", text.clone()))
+        .attribute_definitions(attribute("due_shard", text.clone()))
+        .attribute_definitions(attribute("due_at", number));
+    create.send().await.expect("a table");
+    loop {
+        let seen = client.describe_table().table_name(name).send().await.expect("the table");
+        if seen.table().unwrap().table_status() == Some(&ddb::TableStatus::Active) {
+            return;
+        }
+        tokio::time::sleep(std::time::Duration::from_millis(100)).await;
+    }
+}
+
+/// A queue; answers its URL.
+async fn queue(home: &SdkConfig, name: String) -> String {
+    let made = aws_sdk_sqs::Client::new(home).create_queue().queue_name(name).send().await;
+    made.expect("a queue").queue_url().unwrap().to_owned()
+}
+
+/// A bucket with versions, in the configuration's region.
+pub async fn bucket(config: &SdkConfig, name: &str) {
+    let region = config.region().unwrap().as_ref();
+    let client = aws_sdk_s3::Client::new(config);
+    let here = s3::BucketLocationConstraint::from(region);
+    let here = s3::CreateBucketConfiguration::builder().location_constraint(here).build();
+    client.create_bucket().bucket(name).create_bucket_configuration(here).send().await.expect("a bucket");
+    let versions = s3::VersioningConfiguration::builder().status(s3::BucketVersioningStatus::Enabled).build();
+    let versioned = client.put_bucket_versioning().bucket(name).versioning_configuration(versions);
+    versioned.send().await.expect("versions");
+}
+
+/// A role that may do everything; answers its ARN.
+async fn role(home: &SdkConfig, name: String, trust: serde_json::Value) -> String {
+    let iam = aws_sdk_iam::Client::new(home);
+    let trust = json!({"Version": "2012-10-17", "Statement": [trust]}).to_string();
+    let made = iam.create_role().role_name(&name).assume_role_policy_document(trust).send().await;
+    let all = json!({"Version": "2012-10-17", "Statement": [
+        {"Effect": "Allow", "Action": "*", "Resource": "*"},
+    ]});
+    let policy = iam.put_role_policy().role_name(name).policy_name("all").policy_document(all.to_string());
+    policy.send().await.expect("a policy");
+    made.expect("a role").role().unwrap().arn().to_owned()
+}
+
+/// The role of functions and of CloudFormation.
+pub async fn service_role(home: &SdkConfig, name: String) -> String {
+    let services = json!(["lambda.amazonaws.com", "cloudformation.amazonaws.com"]);
+    let trust = json!({"Effect": "Allow", "Principal": {"Service": services}, "Action": "sts:AssumeRole"});
+    role(home, name, trust).await
+}
+
+/// The role that Flotilla assumes, which asks for its external id.
+pub async fn access(home: &SdkConfig, space: &str, service_role_arn: String) -> Access {
+    let external_id = "0123456789abcdef".to_owned();
+    let trust = json!({
+        "Effect": "Allow", "Principal": {"AWS": format!("arn:aws:iam::{ACCOUNT}:root")},
+        "Action": "sts:AssumeRole", "Condition": {"StringEquals": {"sts:ExternalId": external_id}},
+    });
+    let role_arn = role(home, format!("{space}-deployer"), trust).await;
+    Access { role_arn, external_id, service_role_arn }
+}
+
+/// Table, queues and buckets of one run, and the settings that name them.
+pub async fn settings(home: &SdkConfig, target: &SdkConfig, space: &str, place: &Place) -> Settings {
+    table(home, space).await;
+    let ingest = format!("{space}-ingest");
+    bucket(home, &ingest).await;
+    bucket(target, &artifact_bucket(space, &place.target.account, &place.target.region)).await;
+    let mut values = vec![
+        ("FLOTILLA_ACCOUNT", ACCOUNT.to_owned()),
+        ("AWS_REGION", HOME.to_owned()),
+        ("FLOTILLA_PREFIX", space.to_owned()),
+        ("FLOTILLA_TABLE", space.to_owned()),
+        ("FLOTILLA_INGEST_BUCKET", ingest),
+    ];
+    for (name, which) in [
+        ("FLOTILLA_INTAKE_QUEUE_URL", "intake"),
+        ("FLOTILLA_REPLICATE_QUEUE_URL", "replicate"),
+        ("FLOTILLA_TICK_QUEUE_URL", "tick"),
+    ] {
+        values.push((name, queue(home, format!("{space}-{which}")).await));
+    }
+    let get = |name: &str| values.iter().find(|(n, _)| *n == name).map(|(_, value)| value.clone());
+    Settings::read(get).unwrap()
+}

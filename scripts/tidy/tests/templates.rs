@@ -1,0 +1,137 @@
+//! What the control plane's template must say, so that nothing is lost in queues and schedules.
+//!
+//! It is read as text: a resource is what stands indented under its name.
+
+use std::collections::BTreeMap;
+use std::path::Path;
+
+/// The resources of the control plane, by name, each as its text without comments.
+fn resources() -> BTreeMap<String, String> {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../infra/control-plane.yaml");
+    let text = std::fs::read_to_string(path).expect("the template");
+    let (_, text) = text.split_once("\nResources:\n").expect("resources");
+    let (text, _) = text.split_once("\nOutputs:\n").expect("outputs");
+    let mut resources = BTreeMap::new();
+    let mut name = None;
+    for line in text.lines().filter(|line| !line.trim_start().starts_with('#')) {
+        let indent = line.len() - line.trim_start().len();
+        if let (2, Some(id)) = (indent, line.trim().strip_suffix(':')) {
+            name = Some(id.to_owned());
+        } else if let Some(name) = &name {
+            let resource: &mut String = resources.entry(name.clone()).or_default();
+            resource.push_str(line);
+            resource.push('\n');
+        }
+    }
+    resources
+}
+
+fn of_type(kind: &str) -> Vec<(String, String)> {
+    let line = format!("    Type: AWS::{kind}\n");
+    let found: Vec<_> = resources().into_iter().filter(|(_, text)| text.starts_with(&line)).collect();
+    assert!(!found.is_empty(), "there is no {kind}");
+    found
+}
+
+/// A property's value, wherever in the resource it stands, on a line of its own or in braces.
+fn value<'r>(resource: &'r str, property: &str) -> Option<&'r str> {
+    let (_, rest) = resource.split_once(&format!("{property}: "))?;
+    rest.split(['\n', '}', ',']).next().map(str::trim)
+}
+
+fn number(resource: &str, property: &str) -> Option<u32> {
+    value(resource, property)?.parse().ok()
+}
+
+/// Queues, less those that hold dead letters.
+fn work_queues() -> Vec<(String, String)> {
+    let mut queues = of_type("SQS::Queue");
+    queues.retain(|(name, _)| !name.ends_with("DeadLetters"));
+    assert_eq!(queues.len(), 3, "intake, replicate, tick");
+    queues
+}
+
+#[test]
+fn q04_each_queue_gives_poison_to_a_dead_letter_queue_and_an_alarm_tells_of_it() {
+    let all = resources();
+    for (name, queue) in work_queues() {
+        let dead = value(&queue, "deadLetterTargetArn").unwrap_or_default();
+        let dead = dead.trim_start_matches("!GetAtt ").trim_end_matches(".Arn");
+        assert!(all.contains_key(dead), "{name} has no dead-letter queue");
+    }
+    let alarms = of_type("CloudWatch::Alarm");
+    for (name, _) in of_type("SQS::Queue").iter().filter(|(name, _)| name.ends_with("DeadLetters")) {
+        let watched = format!("Value: !GetAtt {name}.QueueName");
+        let (_, alarm) = alarms.iter().find(|(_, alarm)| alarm.contains(&watched)).expect(name);
+        assert_eq!(value(alarm, "MetricName"), Some("ApproximateNumberOfMessagesVisible"), "{name}");
+        assert_eq!(number(alarm, "Threshold"), Some(0), "{name}");
+        assert_eq!(value(alarm, "ComparisonOperator"), Some("GreaterThanThreshold"), "{name}");
+        assert!(alarm.contains("AlarmActions: !If [HasAlarmTopic, "), "nobody hears the alarm of {name}");
+    }
+}
+
+#[test]
+fn q05_a_throttled_function_brings_nothing_into_a_dead_letter_queue() {
+    let sources = of_type("Lambda::EventSourceMapping");
+    assert_eq!(sources.len(), work_queues().len());
+    for (name, source) in &sources {
+        let most = number(source, "MaximumConcurrency");
+        assert!(
+            most.is_some_and(|most| (2..=1_000).contains(&most)),
+            "{name} has no cap of its own: {most:?}"
+        );
+    }
+    for (name, queue) in work_queues() {
+        let most = number(&queue, "maxReceiveCount");
+        assert!(most.is_some_and(|most| most >= 5), "{name} gives up after {most:?} receives");
+    }
+    // A reservation would throttle the polls instead of holding them back.
+    for (name, function) in of_type("Lambda::Function") {
+        let polled =
+            sources.iter().any(|(_, source)| source.contains(&format!("FunctionName: !Ref {name}\n")));
+        assert!(!(polled && function.contains("ReservedConcurrentExecutions")), "{name}");
+    }
+}
+
+#[test]
+fn q06_each_function_that_a_queue_feeds_answers_for_each_message_alone() {
+    for (name, source) in of_type("Lambda::EventSourceMapping") {
+        assert_eq!(value(&source, "FunctionResponseTypes"), Some("[ReportBatchItemFailures]"), "{name}");
+    }
+}
+
+#[test]
+fn q07_functions_that_feed_themselves_are_not_stopped_by_lambdas_loop_detection() {
+    let all = resources();
+    // A tick leads to ticks and copies, a copy to a tick.
+    for name in ["DeployFunction", "ReplicateFunction"] {
+        assert_eq!(value(&all[name], "RecursiveLoop"), Some("Allow"), "{name}");
+    }
+    // Whoever is fed by a queue and may send to that queue feeds itself, whatever its name.
+    for (name, source) in of_type("Lambda::EventSourceMapping") {
+        let function =
+            value(&source, "FunctionName").unwrap_or_default().trim_start_matches("!Ref ").to_owned();
+        let queue = value(&source, "EventSourceArn").unwrap_or_default().to_owned();
+        let role = &all[&function.replace("Function", "Role")];
+        let sends = role
+            .split("sqs:SendMessage,")
+            .skip(1)
+            .any(|rest| rest.lines().nth(1).is_some_and(|resources| resources.contains(&queue)));
+        assert!(!sends || value(&all[&function], "RecursiveLoop") == Some("Allow"), "{name}");
+    }
+}
+
+#[test]
+fn q09_what_is_started_without_a_queue_is_tried_again_and_then_kept() {
+    for (name, schedule) in of_type("Scheduler::Schedule") {
+        assert!(number(&schedule, "MaximumRetryAttempts").is_some_and(|n| n >= 1), "{name} is tried once");
+        let kept = value(&schedule, "DeadLetterConfig: {Arn").unwrap_or_default();
+        assert!(kept.starts_with("!GetAtt ") && kept.ends_with("DeadLetters.Arn"), "{name}: {kept}");
+    }
+    // Every other event goes to a queue and never straight to a function, where it could be dropped.
+    for (name, rule) in of_type("Events::Rule") {
+        assert!(rule.contains("Arn: !GetAtt TickQueue.Arn") && !rule.contains("Function"), "{name}");
+    }
+    let bucket = &resources()["IngestBucket"];
+    assert!(bucket.contains("QueueConfigurations") && !bucket.contains("LambdaConfigurations"));
+}

@@ -1,0 +1,218 @@
+//! Change sets: how they are asked for, and what CloudFormation's answers to that mean.
+
+use crate::script::{Call, Reply, Script, answer, place, refusal, settings};
+use flotilla_aws::CloudFormationStacks;
+use flotilla_domain::deployment::ChangeSetKind;
+use flotilla_domain::{Digest, StackName};
+use flotilla_engine::ports::{
+    ChangeSetRequest, ChangeSetSeen, ChangeSetStatus, ErrorKind, PortError, Stacks,
+};
+
+fn request() -> ChangeSetRequest {
+    ChangeSetRequest {
+        stack: StackName::parse("orders-staging").unwrap(),
+        name: "flotilla-abc-1".into(),
+        kind: ChangeSetKind::Update,
+        template: Digest::of(b"template"),
+        parameters: [("Size".to_owned(), "3".to_owned())].into(),
+        tags: [("flotilla:service".to_owned(), "orders".to_owned())].into(),
+        capabilities: ["CAPABILITY_IAM".to_owned()].into(),
+        express: false,
+        revert_drift: false,
+    }
+}
+
+fn created() -> Reply {
+    answer("CreateChangeSet", "<Id>arn:cs</Id><StackId>arn:stack</StackId>")
+}
+
+async fn create(region: &str, request: &ChangeSetRequest, reply: Reply) -> (Result<(), PortError>, Call) {
+    let script = Script::new([reply]);
+    let stacks = CloudFormationStacks::new(script.sessions(), &settings());
+    let done = stacks.create_change_set(&place(region), request).await;
+    (done, script.only_call())
+}
+
+async fn refused(code: &str, message: &str) -> PortError {
+    create("eu-west-1", &request(), refusal(code, message)).await.0.unwrap_err()
+}
+
+#[tokio::test]
+async fn c14_a_change_set_has_a_name_and_a_token_of_its_own_and_is_asked_for_twice_without_harm() {
+    let (done, call) = create("eu-west-1", &request(), created()).await;
+    done.unwrap();
+    for name in ["ChangeSetName", "ClientToken"] {
+        assert_eq!(call.parameter(name).as_deref(), Some("flotilla-abc-1"));
+    }
+    for (code, message) in [
+        ("AlreadyExistsException", "ChangeSet flotilla-abc-1 already exists"),
+        (
+            "ValidationError",
+            "Invalid idempotency token: mismatch with existing attribute ClientToken with value flotilla-abc-1",
+        ),
+    ] {
+        assert_eq!(create("eu-west-1", &request(), refusal(code, message)).await.0, Ok(()), "{code}");
+    }
+}
+
+#[tokio::test]
+async fn c01_a_new_stacks_change_set_is_of_type_create() {
+    let new = ChangeSetRequest { kind: ChangeSetKind::Create, ..request() };
+    let (_, call) = create("eu-west-1", &new, created()).await;
+    assert_eq!(call.parameter("ChangeSetType").as_deref(), Some("CREATE"));
+    let (_, call) = create("eu-west-1", &request(), created()).await;
+    assert_eq!(call.parameter("ChangeSetType").as_deref(), Some("UPDATE"));
+}
+
+#[tokio::test]
+async fn c25_a_template_goes_by_the_address_of_the_targets_own_bucket_and_never_as_a_body() {
+    for (region, host) in [
+        ("eu-west-1", "s3.eu-west-1.amazonaws.com"),
+        ("us-east-1", "s3.us-east-1.amazonaws.com"),
+        ("us-gov-west-1", "s3.us-gov-west-1.amazonaws.com"),
+        ("cn-north-1", "s3.cn-north-1.amazonaws.com.cn"),
+    ] {
+        let (_, call) = create(region, &request(), created()).await;
+        let digest = Digest::of(b"template");
+        let bucket = format!("flotilla-artifacts-444455556666-{region}");
+        let url = format!(
+            "https://{host}/{bucket}/templates/{}.json",
+            digest.to_string().trim_start_matches("sha256:")
+        );
+        assert_eq!(call.parameter("TemplateURL"), Some(url));
+        assert_eq!(call.parameter("TemplateBody"), None);
+        assert!(call.uri.contains(&format!("cloudformation.{region}.")), "{}", call.uri);
+        assert_eq!(
+            call.parameter("Parameters.member.1.ParameterKey").as_deref(),
+            Some("FlotillaAssetsBucket")
+        );
+        assert_eq!(call.parameter("Parameters.member.1.ParameterValue"), Some(bucket));
+    }
+}
+
+#[tokio::test]
+async fn c30_express_is_sent_only_when_it_is_asked_for() {
+    let (_, call) = create("eu-west-1", &request(), created()).await;
+    assert_eq!(call.parameter("DeploymentConfig.Mode"), None);
+    let hasty = ChangeSetRequest { express: true, ..request() };
+    let (_, call) = create("eu-west-1", &hasty, created()).await;
+    assert_eq!(call.parameter("DeploymentConfig.Mode").as_deref(), Some("EXPRESS"));
+}
+
+#[tokio::test]
+async fn c33_drift_is_reverted_only_when_it_is_asked_for() {
+    let (_, call) = create("eu-west-1", &request(), created()).await;
+    assert_eq!(call.parameter("DeploymentMode"), None);
+    let reverting = ChangeSetRequest { revert_drift: true, ..request() };
+    let (_, call) = create("eu-west-1", &reverting, created()).await;
+    assert_eq!(call.parameter("DeploymentMode").as_deref(), Some("REVERT_DRIFT"));
+}
+
+#[tokio::test]
+async fn c24_capabilities_are_those_of_the_request_and_a_missing_one_fails_for_good() {
+    let (_, call) = create("eu-west-1", &request(), created()).await;
+    assert_eq!(call.parameter("Capabilities.member.1").as_deref(), Some("CAPABILITY_IAM"));
+    assert_eq!(call.parameter("Capabilities.member.2"), None);
+    let error =
+        refused("InsufficientCapabilitiesException", "Requires capabilities : [CAPABILITY_NAMED_IAM]").await;
+    assert_eq!(error.kind, ErrorKind::Permanent);
+    assert!(error.message.ends_with("Requires capabilities : [CAPABILITY_NAMED_IAM]"), "{error}");
+}
+
+#[tokio::test]
+async fn c21_c22_throttling_may_pass_and_a_quota_does_not_and_neither_is_asked_again_by_the_sdk() {
+    // `create` checks that the call was made once.
+    assert_eq!(refused("Throttling", "Rate exceeded").await.kind, ErrorKind::Throttled);
+    assert_eq!(
+        refused("ValidationError", "Rate exceeded for CreateChangeSet").await.kind,
+        ErrorKind::Throttled
+    );
+    let error = refused("LimitExceededException", "ChangeSet limit exceeded").await;
+    assert_eq!((error.kind, error.may_pass()), (ErrorKind::Quota, false));
+}
+
+#[tokio::test]
+async fn c11_a_stack_that_another_works_on_is_asked_again_later() {
+    let text = "Stack:arn is in UPDATE_IN_PROGRESS state and can not be updated.";
+    assert_eq!(refused("ValidationError", text).await.kind, ErrorKind::Transient);
+}
+
+fn change_set(status: &str, execution: &str, reason: &str) -> Reply {
+    answer(
+        "DescribeChangeSet",
+        &format!(
+            "<ChangeSetId>arn:cs</ChangeSetId><StackId>arn:stack</StackId><Status>{status}</Status>\
+             <ExecutionStatus>{execution}</ExecutionStatus><StatusReason>{reason}</StatusReason>"
+        ),
+    )
+}
+
+async fn seen(replies: Vec<Reply>) -> Option<ChangeSetSeen> {
+    let (script, pages) = (Script::new(replies.clone()), replies.len());
+    let stacks = CloudFormationStacks::new(script.sessions(), &settings());
+    let stack = StackName::parse("orders-staging").unwrap();
+    let seen = stacks.describe_change_set(&place("eu-west-1"), &stack, "flotilla-abc-1").await.unwrap();
+    assert_eq!(script.calls().len(), pages);
+    seen
+}
+
+async fn failed(reason: &str) -> ChangeSetStatus {
+    seen(vec![change_set("FAILED", "UNAVAILABLE", reason)]).await.unwrap().status
+}
+
+#[tokio::test]
+async fn c15_c16_two_texts_say_that_nothing_would_change() {
+    for text in [
+        "The submitted information didn't contain changes. Submit different information to create a change set.",
+        "No updates are to be performed.",
+    ] {
+        assert_eq!(failed(text).await, ChangeSetStatus::Empty, "{text}");
+    }
+}
+
+#[tokio::test]
+async fn c17_any_other_reason_is_kept_word_for_word() {
+    let text = "Template error: instance of Fn::GetAtt references undefined resource &quot;Queue&quot;";
+    let kept = "Template error: instance of Fn::GetAtt references undefined resource \"Queue\"";
+    assert_eq!(failed(text).await, ChangeSetStatus::Failed(kept.into()));
+}
+
+#[tokio::test]
+async fn c20_a_change_set_that_is_obsolete_or_gone_is_seen_as_that() {
+    let obsolete = seen(vec![change_set("CREATE_COMPLETE", "OBSOLETE", "")]).await.unwrap();
+    assert_eq!(obsolete.status, ChangeSetStatus::Obsolete);
+    assert_eq!(seen(vec![refusal("ChangeSetNotFound", "ChangeSet [x] does not exist")]).await, None);
+    assert_eq!(seen(vec![refusal("ValidationError", "Stack [orders-staging] does not exist")]).await, None);
+}
+
+fn change(action: &str, id: &str, more: &str) -> String {
+    format!(
+        "<member><Type>Resource</Type><ResourceChange><Action>{action}</Action>\
+         <LogicalResourceId>{id}</LogicalResourceId>{more}</ResourceChange></member>"
+    )
+}
+
+#[tokio::test]
+async fn c33_what_would_be_changed_back_is_read_from_details_with_drift_on_all_pages() {
+    let detail = |name: &str, drift: &str| {
+        format!(
+            "<member><Target><Attribute>Properties</Attribute><Name>{name}</Name>{drift}</Target></member>"
+        )
+    };
+    let drift = "<Drift><PreviousValue>3</PreviousValue><ActualValue>60</ActualValue></Drift>";
+    let details = format!("<Details>{}{}</Details>", detail("Timeout", drift), detail("MemorySize", ""));
+    let first = change("Modify", "Function", &details)
+        + &change("Add", "Topic", "")
+        + &change("Remove", "Old", "")
+        + &change("Modify", "Table", "<Replacement>True</Replacement>");
+    let page = |next: &str, changes: &str| {
+        let statuses = "<Status>CREATE_COMPLETE</Status><ExecutionStatus>AVAILABLE</ExecutionStatus>";
+        answer("DescribeChangeSet", &format!("{statuses}<Changes>{changes}</Changes>{next}"))
+    };
+    let deleted = "<ResourceDriftStatus>DELETED</ResourceDriftStatus>";
+    let pages = vec![page("<NextToken>2</NextToken>", &first), page("", &change("Add", "Queue", deleted))];
+    let seen = seen(pages).await.unwrap();
+    assert_eq!(seen.reverted, ["Function.Timeout", "Queue (it was deleted)"]);
+    let counts = (seen.changes.add, seen.changes.modify, seen.changes.remove, seen.changes.replace);
+    assert_eq!((counts, seen.status), ((2, 1, 1, 1), ChangeSetStatus::Ready));
+}

@@ -1,0 +1,11 @@
+//! The adapters against replies of AWS as they come over the wire: what is sent, how often, and what each
+//! answer means.
+
+#![allow(clippy::unwrap_used, reason = "a test ends where something is not as it should be")]
+
+mod change_sets;
+mod executions;
+mod objects;
+mod script;
+mod validations;
+mod whole_stacks;

@@ -1,0 +1,185 @@
+//! Objects: copies into the targets' buckets and what proves them, and the ingest bucket.
+
+use crate::script::{Reply, Script, place, reply, settings};
+use aws_sdk_s3::Client;
+use flotilla_aws::{S3PackageStore, S3ReplicaStore};
+use flotilla_domain::release::Verdict;
+use flotilla_domain::{Code, Digest, Timestamp};
+use flotilla_engine::ingest::Ingest;
+use flotilla_engine::ports::{
+    CopySource, ErrorKind, ObjectRef, PackageStore, PortError, Presence, ReplicaStore,
+};
+use flotilla_package::Limits;
+use flotilla_sim::World;
+use std::sync::Arc;
+
+fn digest() -> Digest {
+    Digest::of(b"bytes")
+}
+
+fn source() -> CopySource {
+    CopySource { key: "assets/x.zip".into(), digest: digest() }
+}
+
+async fn copy(replies: impl IntoIterator<Item = Reply>) -> (Result<Presence, PortError>, Script) {
+    let script = Script::new(replies);
+    let copied =
+        S3ReplicaStore::new(script.sessions(), &settings()).copy(&place("eu-west-1"), &source()).await;
+    (copied, script)
+}
+
+fn copied(checksum: &str) -> Reply {
+    reply(200, format!("<CopyObjectResult><ETag>e</ETag>{checksum}</CopyObjectResult>"))
+}
+
+fn error(status: u16, code: &str) -> Reply {
+    reply(status, format!("<Error><Code>{code}</Code><Message>m</Message></Error>"))
+}
+
+fn found(checksum: Option<String>, kind: &str) -> Reply {
+    let reply = reply(200, "").header("x-amz-checksum-type", kind);
+    checksum.into_iter().fold(reply, |reply, sum| reply.header("x-amz-checksum-sha256", sum))
+}
+
+#[tokio::test]
+async fn s12_a_copy_names_both_owners_and_asks_for_a_checksum() {
+    let sum = format!(
+        "<ChecksumSHA256>{}</ChecksumSHA256><ChecksumType>FULL_OBJECT</ChecksumType>",
+        digest().to_base64()
+    );
+    let (done, script) = copy([copied(&sum)]).await;
+    assert_eq!(done, Ok(Presence::Proven(digest())));
+    let call = script.only_call();
+    for (name, value) in [
+        ("x-amz-copy-source", "ingest/assets/x.zip"),
+        ("x-amz-source-expected-bucket-owner", "111122223333"),
+        ("x-amz-expected-bucket-owner", "444455556666"),
+        ("x-amz-checksum-algorithm", "SHA256"),
+    ] {
+        assert_eq!(call.header(name), Some(value), "{name}");
+    }
+    assert!(call.uri.contains("flotilla-artifacts-444455556666-eu-west-1"), "{}", call.uri);
+}
+
+#[tokio::test]
+async fn s12_a_bucket_of_another_owner_is_denied_and_not_tried_again() {
+    let (done, script) = copy([error(403, "AccessDenied")]).await;
+    assert_eq!(done.unwrap_err().kind, ErrorKind::Denied);
+    script.only_call();
+    // HEAD has no body that could name a code.
+    let script = Script::new([reply(403, "")]);
+    let replicas = S3ReplicaStore::new(script.sessions(), &settings());
+    let error = replicas.presence(&place("eu-west-1"), "assets/x.zip").await.unwrap_err();
+    assert_eq!((error.kind, error.may_pass()), (ErrorKind::Denied, false));
+    assert_eq!(script.only_call().header("x-amz-expected-bucket-owner"), Some("444455556666"));
+}
+
+#[tokio::test]
+async fn s08_an_error_inside_of_a_200_is_a_failure_that_may_pass() {
+    for (code, kind) in [
+        ("InternalError", ErrorKind::Transient),
+        ("SlowDown", ErrorKind::Throttled),
+        ("NobodyKnows", ErrorKind::Transient),
+    ] {
+        let (done, _) = copy((0..4).map(|_| error(200, code))).await;
+        let error = done.unwrap_err();
+        assert_eq!((error.kind, error.may_pass()), (kind, true), "{code}: {error}");
+    }
+}
+
+#[tokio::test]
+async fn s09_a_conflict_may_pass_and_after_a_failed_precondition_what_is_there_is_verified() {
+    for code in ["ConditionalRequestConflict", "OperationAborted"] {
+        let (done, _) = copy((0..4).map(|_| error(409, code))).await;
+        assert_eq!(done.unwrap_err().kind, ErrorKind::Transient, "{code}");
+    }
+    let other = Digest::of(b"others");
+    for digest in [digest(), other] {
+        let there = found(Some(digest.to_base64()), "FULL_OBJECT");
+        let (done, script) = copy([error(412, "PreconditionFailed"), there]).await;
+        assert_eq!(done, Ok(Presence::Proven(digest)));
+        assert_eq!(script.calls()[1].method, "HEAD");
+    }
+}
+
+#[tokio::test]
+async fn s10_a_composite_checksum_proves_nothing() {
+    let plain = digest().to_base64();
+    for (checksum, kind, means) in [
+        (Some(plain.clone()), "FULL_OBJECT", Presence::Proven(digest())),
+        (Some(plain.clone()), "COMPOSITE", Presence::Unproven),
+        (Some(format!("{plain}-2")), "COMPOSITE", Presence::Unproven),
+        (None, "FULL_OBJECT", Presence::Unproven),
+    ] {
+        let script = Script::new([found(checksum.clone(), kind)]);
+        let replicas = S3ReplicaStore::new(script.sessions(), &settings());
+        let seen = replicas.presence(&place("eu-west-1"), "assets/x.zip").await;
+        assert_eq!(seen, Ok(means), "{checksum:?} {kind}");
+        assert_eq!(script.only_call().header("x-amz-checksum-mode"), Some("ENABLED"));
+    }
+    // A copy's own answer may be of that kind too: then what is there is looked at, and not believed either.
+    let sum = format!("<ChecksumSHA256>{plain}-2</ChecksumSHA256><ChecksumType>COMPOSITE</ChecksumType>");
+    let (done, script) = copy([copied(&sum), found(Some(format!("{plain}-2")), "COMPOSITE")]).await;
+    assert_eq!((done, script.calls().len()), (Ok(Presence::Unproven), 2));
+}
+
+#[tokio::test]
+async fn s11_a_key_that_may_not_be_used_in_one_region_is_denied_there() {
+    let body = "<Error><Code>AccessDenied</Code><Message>not authorized to perform: kms:GenerateDataKey</Message></Error>";
+    let (done, _) = copy([reply(403, body)]).await;
+    let error = done.unwrap_err();
+    assert_eq!(error.kind, ErrorKind::Denied);
+    assert!(error.message.contains("kms:GenerateDataKey"), "{error}");
+}
+
+#[tokio::test]
+async fn s06_an_object_that_is_gone_is_missing() {
+    let script = Script::new([error(404, "NoSuchVersion"), reply(404, "")]);
+    let packages = S3PackageStore::new(Client::new(&script.config()), &settings());
+    let object = ObjectRef { key: "incoming/x".into(), version_id: "v1".into() };
+    assert_eq!(packages.read_tail(&object, 9).await.unwrap_err().kind, ErrorKind::Missing);
+    let replicas = S3ReplicaStore::new(script.sessions(), &settings());
+    assert_eq!(replicas.presence(&place("eu-west-1"), "x").await, Ok(Presence::Absent));
+}
+
+#[tokio::test]
+async fn s12_the_roles_are_assumed_with_their_external_id_and_one_that_may_not_be_is_denied() {
+    let (_, script) = copy([error(404, "NoSuchKey")]).await;
+    let assumed = script.sts_calls();
+    assert_eq!(assumed.len(), 1);
+    assert_eq!(assumed[0].parameter("ExternalId").as_deref(), Some("outer"));
+    assert_eq!(assumed[0].parameter("RoleArn").as_deref(), Some("arn:aws:iam::444455556666:role/deployer"));
+
+    let refused = "<ErrorResponse><Error><Type>Sender</Type><Code>AccessDenied</Code><Message>not authorized to perform: sts:AssumeRole</Message></Error></ErrorResponse>";
+    let script = Script::new([]).sts_says(reply(403, refused));
+    let replicas = S3ReplicaStore::new(script.sessions(), &settings());
+    let error = replicas.presence(&place("eu-west-1"), "x").await.unwrap_err();
+    assert_eq!((error.kind, error.may_pass()), (ErrorKind::Denied, false), "{error}");
+    assert!(script.calls().is_empty());
+}
+
+#[test]
+fn s07_an_object_over_5_gb_is_refused_by_its_size_before_it_is_read() {
+    let bytes = 9 * 1024 * 1024;
+    let script = Script::new([reply(206, "x".repeat(bytes))
+        .header("content-range", format!("bytes {}-5999999999/6000000000", 6_000_000_000 - bytes))
+        .header("last-modified", "Sat, 21 Nov 2026 00:00:00 GMT")]);
+    // The service is configured; nothing but the bucket is played from the script.
+    let commands = World::new(1, &[&["eu-west-1"]]).api().0;
+    let ingest = Ingest {
+        clock: commands.clock,
+        store: commands.store,
+        queue: commands.queue,
+        packages: Arc::new(S3PackageStore::new(Client::new(&script.config()), &settings())),
+        limits: Limits::DEFAULT,
+    };
+    let object = ObjectRef { key: "incoming/orders/branch/main/1.zip".into(), version_id: "v1".into() };
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build().unwrap();
+    let verdict = runtime.block_on(ingest.intake(&object, Timestamp::UNIX_EPOCH)).unwrap();
+    let Verdict::Refused(refusal) = verdict else { panic!("{verdict:?}") };
+    assert_eq!(refusal.code, Code::UploadTooLarge);
+    assert!(refusal.message.contains("upload_bytes_max"), "{}", refusal.message);
+    script.only_call();
+    // What a package may hold at most can be copied in one call, so that no copy is made in ranges.
+    const { assert!(Limits::DEFAULT.unpacked_bytes_max < 5 * 1024 * 1024 * 1024) };
+}

@@ -1,0 +1,124 @@
+//! The causes that a deployment names by itself, each with what an operator can do.
+
+use super::event::StackOwner;
+use super::{CodeMismatch, Deployment, DeploymentSpec};
+use crate::cause::Cause;
+use crate::code::{Code, cut};
+use crate::names::StackName;
+
+pub(super) fn always_stale(attempts: u32) -> Cause {
+    Cause::new(
+        Code::ChangeSetRefused,
+        format!("{attempts} change sets were made and each became obsolete before it could be executed"),
+        "another actor keeps changing this stack; stop it, then retry the rollout",
+    )
+}
+
+pub(super) fn deadline(deployment: &Deployment) -> Cause {
+    let DeploymentSpec { stack, .. } = &deployment.spec;
+    Cause::new(
+        Code::DeadlinePassed,
+        format!("the deployment was {} since {}", deployment.state.name(), deployment.entered_at),
+        format!("look at stack {stack} in {}, then retry the rollout", deployment.id.target.region),
+    )
+}
+
+fn stuck(status: &str, how: &str) -> Cause {
+    Cause::new(Code::StackStuck, format!("the stack is {status}"), format!("{how}, then retry the rollout"))
+}
+
+pub(super) fn never_stable(status: &str) -> Cause {
+    stuck(status, "its first creation failed and the profile does not let Flotilla make it anew: delete it")
+}
+
+pub(super) fn half_deleted(status: &str) -> Cause {
+    stuck(status, "finish its deletion (aws cloudformation delete-stack, retaining what cannot go)")
+}
+
+pub(super) fn import_failed(status: &str) -> Cause {
+    stuck(status, "finish or undo the import that somebody began")
+}
+
+pub(super) fn too_many_operations(operations: u32) -> Cause {
+    Cause::new(
+        Code::StackStuck,
+        format!("{operations} operations on the stack did not bring it to a stable state"),
+        "look at the stack's events, mend it by hand, then retry the rollout",
+    )
+}
+
+pub(super) fn lease_lost(stack: &StackName) -> Cause {
+    Cause::new(
+        Code::LeaseLost,
+        format!("the lease of stack {stack} passed to another deployment"),
+        "look at who holds the stack (its last rollout in flotilla status), then retry the rollout",
+    )
+}
+
+pub(super) fn foreign(owner: &StackOwner) -> Cause {
+    Cause::new(
+        Code::StackForeign,
+        format!("the stack of this name belongs to service {} and stage {}", owner.service, owner.stage),
+        "rename the service or the stage: <service>-<stage> must be unique",
+    )
+}
+
+pub(super) fn replaced() -> Cause {
+    Cause::new(
+        Code::StackReplaced,
+        "the stack was deleted, or deleted and made anew, while it was being deployed",
+        "find out who deleted it (CloudTrail: DeleteStack), then retry the rollout",
+    )
+}
+
+pub(super) fn stopped(by: &str) -> Cause {
+    Cause::new(
+        Code::Stopped,
+        format!("the update was stopped by {by}; CloudFormation restored what was there"),
+        "nothing to mend; retry the rollout, or upload again, when you want it",
+    )
+}
+
+pub(super) fn warned(warnings: &[String]) -> Cause {
+    Cause::new(
+        Code::ValidationWarned,
+        format!("CloudFormation's validation warns: {}", warnings.join("; ")),
+        "mend the template, or let the profile proceed (validation_warnings = \"proceed\")",
+    )
+}
+
+pub(super) fn drifted(properties: &[String]) -> Cause {
+    let cause = Cause::new(
+        Code::DriftFound,
+        format!("changed outside of CloudFormation, and would be changed back: {}", properties.join(", ")),
+        "take the change into the template, or retry the rollout with --accept-drift",
+    );
+    match properties.first().and_then(|property| property.split('.').next()) {
+        Some(resource) => cause.of(resource),
+        None => cause,
+    }
+}
+
+/// The failure of a mending, with what it was to mend.
+pub(super) fn began_with(cause: Cause, before: &Cause) -> Cause {
+    Cause { message: cut(format!("{}; it began with: {}", cause.message, before.message)), ..cause }
+}
+
+pub(super) fn code_differs(functions: &[CodeMismatch]) -> Cause {
+    let list: Vec<String> = functions
+        .iter()
+        .map(|f| {
+            let found = f.found.map_or_else(|| "nothing readable".to_owned(), |digest| digest.to_string());
+            format!("{} runs {found} instead of {}", f.function, f.expected)
+        })
+        .collect();
+    let cause = Cause::new(
+        Code::CodeDiffers,
+        list.join("; "),
+        "somebody changed the function outside of CloudFormation: give it the package's code again (aws lambda update-function-code), or upload a changed package",
+    );
+    match functions.first() {
+        Some(first) => cause.of(first.function.clone()),
+        None => cause,
+    }
+}

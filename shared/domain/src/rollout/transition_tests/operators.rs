@@ -1,0 +1,119 @@
+//! Newer rollouts, and what operators ask for.
+
+use super::*;
+
+#[test]
+fn a_newer_rollout_supersedes_what_has_not_begun_and_never_what_has() {
+    let newer = E::PlaceSeen(Place::ActiveWithSuccessor(id(2)));
+    assert_eq!(go(deploy(), [newer.clone()]).state, RolloutState::Superseded { by: Some(id(2)) });
+    let replicating = go(deploy(), [E::PlaceSeen(Place::Active)]);
+    assert_eq!(go(replicating, [newer.clone()]).state, RolloutState::Superseded { by: Some(id(2)) });
+    assert!(rolling().apply(newer, at(9)).is_err());
+    let replaced = E::PlaceSeen(Place::Replaced(None));
+    assert_eq!(go(deploy(), [replaced]).state, RolloutState::Superseded { by: None });
+    assert_eq!(go(deploy(), [E::PlaceSeen(Place::Queued)]).state, RolloutState::Queued);
+}
+
+#[test]
+fn a_cancelled_rollout_finishes_what_has_begun() {
+    assert_eq!(go(deploy(), [off("ann", false)]).state, RolloutState::Cancelled);
+    let rolling = go(rolling(), [off("ann", false)]);
+    assert!(rolling.due().is_none(), "nothing more is opened");
+    let rolling = go(rolling, [seen(&[("eu-west-1", State::Executing)])]);
+    assert_eq!(wave_of(&rolling), (0, 2));
+    let end = go(rolling, [seen(&[("eu-west-1", ok())])]);
+    assert_eq!(end.state, RolloutState::Cancelled);
+}
+
+#[test]
+fn one_that_is_to_stop_at_once_tells_its_deployments_once() {
+    let asked = go(rolling(), [off("ann", false), off("bob", true)]);
+    assert_eq!(asked.due(), Some(RolloutCommand::Stop { by: "ann".into() }), "who asked first");
+    let told = go(asked, [E::Acted]);
+    assert!(told.due().is_none());
+    let stopped = State::RolledBack(Cause::new(Code::Stopped, "stopped", "nothing"));
+    let end = go(told, [seen(&[("eu-west-1", stopped), ("eu-west-2", ok())])]);
+    assert_eq!(end.state, RolloutState::Cancelled, "what was stopped is no failure");
+}
+
+#[test]
+fn a_failure_is_told_although_it_was_cancelled() {
+    let end = go(rolling(), [off("ann", false), seen(&[("eu-west-1", bad())])]);
+    assert_eq!(end.state.name(), "failed");
+}
+
+#[test]
+fn a_rollout_cancelled_after_its_last_target_succeeded_has_succeeded() {
+    let removal = Rollout { waves: vec![Wave::of(targets(&["eu-west-1"]))], ..rollout(RolloutKind::Remove) };
+    let removal = go(removal, [E::PlaceSeen(Place::Active), off("ann", false)]);
+    assert_eq!(go(removal, [seen(&[("eu-west-1", State::Removed)])]).state, RolloutState::Succeeded);
+}
+
+#[test]
+fn a_deployment_that_was_called_off_ends_the_rollout_as_cancelled() {
+    let end = go(rolling(), [seen(&[("eu-west-1", ok()), ("eu-west-2", State::Cancelled)])]);
+    assert_eq!(end.state, RolloutState::Cancelled);
+}
+
+#[test]
+fn a_paused_rollout_begins_nothing_and_goes_on_when_it_may() {
+    let pause = || E::PauseRequested { by: "ann".into() };
+    let copied = go(deploy(), [E::PlaceSeen(Place::Active), pause(), all_proven()]);
+    assert_eq!(copied.state, RolloutState::Replicating);
+    assert_eq!(wave_of(&go(copied, [E::ResumeRequested, all_proven()])), (0, 2));
+
+    let done = [("eu-west-1", ok()), ("eu-west-2", ok())];
+    let held = go(rolling(), [pause(), seen(&done)]);
+    assert_eq!(wave_of(&held), (0, 2), "the next wave is not begun");
+    assert_eq!(held.paused_by.as_deref(), Some("ann"));
+    assert_eq!(wave_of(&go(held.clone(), [E::ResumeRequested, seen(&done)])), (1, 1));
+    assert_eq!(go(held, [off("bob", false), seen(&done)]).state, RolloutState::Cancelled);
+
+    let mut narrow = rolling();
+    narrow.waves[0].max_concurrent = 1;
+    narrow.state = RolloutState::Rolling { wave: 0, from: 0, opened: 1 };
+    let held = go(narrow, [pause(), seen(&[("eu-west-1", ok())])]);
+    assert_eq!(wave_of(&held), (0, 1), "the next target is not begun");
+
+    let mut baking = rolling();
+    baking.waves[0].bake_s = 1;
+    let baking = go(baking, [seen(&done), pause(), E::Baked]);
+    assert_eq!(baking.state, RolloutState::Baking { wave: 0 });
+    assert_eq!(go(baking.clone(), [off("ann", false)]).state, RolloutState::Cancelled);
+    assert_eq!(wave_of(&go(baking, [E::ResumeRequested, E::Baked])), (1, 1));
+}
+
+#[test]
+fn a_last_wave_that_ends_while_paused_ends_the_rollout() {
+    let mut last = rolling();
+    last.waves.truncate(1);
+    let end =
+        go(last, [E::PauseRequested { by: "a".into() }, seen(&[("eu-west-1", ok()), ("eu-west-2", ok())])]);
+    assert_eq!(end.state, RolloutState::Succeeded);
+}
+
+#[test]
+fn terminal_states_stick() {
+    let end = go(deploy(), [off("ann", false)]);
+    for event in [all_proven(), E::PlaceSeen(Place::Active), E::Acted, off("bob", true), E::ResumeRequested] {
+        assert!(end.clone().apply(event, at(9)).is_err());
+    }
+    assert!(end.due().is_none() && end.look().is_none());
+}
+
+#[test]
+fn a_rollout_cancelled_in_its_last_bake_has_succeeded() {
+    let mut last = rolling();
+    last.waves.truncate(1);
+    last.waves[0].bake_s = 60;
+    let baking = go(last, [seen(&[("eu-west-1", ok()), ("eu-west-2", ok())])]);
+    assert_eq!(go(baking, [off("ann", false)]).state, RolloutState::Succeeded);
+}
+
+#[test]
+fn the_time_it_was_held_does_not_count_against_its_deadline() {
+    let held = go(deploy(), [E::PlaceSeen(Place::Active), E::PauseRequested { by: "ann".into() }]);
+    assert_eq!(held.deadline(), None);
+    let resumed = held.apply(E::ResumeRequested, at(90_000)).unwrap();
+    assert!(resumed.deadline().unwrap() > at(90_000));
+}

@@ -1,0 +1,143 @@
+//! Copies and waves.
+
+use super::*;
+
+#[test]
+fn nothing_is_deployed_before_the_package_is_proven_everywhere() {
+    let replicating = go(deploy(), [E::PlaceSeen(Place::Active)]);
+    assert_eq!(replicating.look(), Some(RolloutLook::Replicas));
+    let Some(RolloutCommand::Replicate(which, at)) = replicating.due() else { panic!("it copies") };
+    assert_eq!((which, at.len()), (release("new").release, 3));
+    let some = E::ReplicasSeen {
+        proven: targets(&["eu-west-1", "eu-west-2"]).into_iter().collect(),
+        failed: BTreeMap::new(),
+    };
+    assert_eq!(go(replicating.clone(), [some]).state, RolloutState::Replicating);
+    assert_eq!(wave_of(&go(replicating, [all_proven()])), (0, 2));
+}
+
+#[test]
+fn a_copy_whose_message_was_lost_is_asked_for_again() {
+    let none = || E::ReplicasSeen { proven: BTreeSet::new(), failed: BTreeMap::new() };
+    let asked = go(deploy(), [E::PlaceSeen(Place::Active), E::Acted, none()]);
+    assert!(asked.due().is_none(), "patience");
+    let later = asked.apply(none(), at(5 + Rollout::COPY_PATIENCE_S)).unwrap();
+    assert!(matches!(later.due(), Some(RolloutCommand::Replicate(..))));
+}
+
+#[test]
+fn copies_that_never_come_end_it() {
+    let replicating = go(deploy(), [E::PlaceSeen(Place::Active)]);
+    assert!(replicating.deadline().unwrap() > at(3_600));
+    assert_eq!(go(replicating, [E::DeadlinePassed]).state.cause().unwrap().code, Code::DeadlinePassed);
+    assert!(rolling().deadline().is_none());
+}
+
+#[test]
+fn waves_follow_each_other_and_the_last_one_ends_it() {
+    let first = go(deploy(), [E::PlaceSeen(Place::Active), all_proven()]);
+    assert_eq!(first.due(), Some(RolloutCommand::Open(Turn::Forward, targets(&["eu-west-1", "eu-west-2"]))));
+    let first = go(first, [E::Acted, seen(&[("eu-west-1", ok())])]);
+    assert_eq!(wave_of(&first), (0, 2));
+    let second = go(first, [seen(&[("eu-west-1", ok()), ("eu-west-2", ok())])]);
+    assert_eq!(wave_of(&second), (1, 1));
+    assert_eq!(second.due(), Some(RolloutCommand::Open(Turn::Forward, targets(&["us-east-1"]))));
+    let end = go(second, [seen(&[("eu-west-1", ok()), ("eu-west-2", ok()), ("us-east-1", ok())])]);
+    assert_eq!(end.state, RolloutState::Succeeded);
+}
+
+#[test]
+fn a_wave_keeps_to_its_concurrency_and_opens_the_next_as_one_ends() {
+    let mut rollout = deploy();
+    rollout.waves = vec![Wave {
+        max_concurrent: 2,
+        ..Wave::of(targets(&["eu-west-1", "eu-west-2", "eu-west-3", "eu-west-4"]))
+    }];
+    let proven = rollout.targets().cloned().collect();
+    let first = go(
+        rollout,
+        [E::PlaceSeen(Place::Active), E::ReplicasSeen { proven, failed: BTreeMap::new() }, E::Acted],
+    );
+    assert_eq!(wave_of(&first), (0, 2));
+    let both = go(first, [seen(&[("eu-west-1", State::Executing), ("eu-west-2", State::Executing)])]);
+    assert_eq!(wave_of(&both), (0, 2));
+    let third = go(both, [seen(&[("eu-west-1", State::Executing), ("eu-west-2", ok())])]);
+    assert_eq!(third.due(), Some(RolloutCommand::Open(Turn::Forward, targets(&["eu-west-3"]))));
+    let unopened = go(third, [E::Acted, seen(&[("eu-west-1", ok()), ("eu-west-2", ok())])]);
+    assert_eq!(wave_of(&unopened), (0, 4), "one that is asked for and not seen yet counts as running");
+    let failed = go(
+        unopened,
+        [seen(&[("eu-west-1", ok()), ("eu-west-2", ok()), ("eu-west-3", bad()), ("eu-west-4", ok())])],
+    );
+    assert_eq!(failed.state.name(), "failed");
+}
+
+#[test]
+fn a_failure_lets_what_runs_end_and_begins_nothing_more() {
+    let mut rollout = rolling();
+    rollout.waves[0] =
+        Wave { max_concurrent: 2, ..Wave::of(targets(&["eu-west-1", "eu-west-2", "eu-west-3"])) };
+    let waiting = go(rollout, [seen(&[("eu-west-1", bad()), ("eu-west-2", State::Executing)])]);
+    assert_eq!(wave_of(&waiting), (0, 2));
+    let end = go(waiting, [seen(&[("eu-west-1", bad()), ("eu-west-2", ok())])]);
+    let cause = end.state.cause().unwrap();
+    assert_eq!((cause.code, cause.message.as_str()), (Code::RolledBack, "000000000000/eu-west-1: no"));
+}
+
+#[test]
+fn tolerated_failures_do_not_stop_it_and_are_not_hidden_in_the_end() {
+    let mut rollout = rolling();
+    rollout.waves[0].tolerate_failures = 1;
+    let one = [("eu-west-1", bad()), ("eu-west-2", ok())];
+    let second = go(rollout.clone(), [seen(&one)]);
+    assert_eq!(wave_of(&second), (1, 1));
+    let end = go(second, [seen(&[&one[..], &[("us-east-1", ok())]].concat())]);
+    let cause = end.state.cause().unwrap();
+    assert!(cause.message.starts_with("1 of 3 targets failed"), "{}", cause.message);
+    let both = go(rollout, [seen(&[("eu-west-1", bad()), ("eu-west-2", bad())])]);
+    assert_eq!(both.state.cause().unwrap().message, "000000000000/eu-west-1: no");
+}
+
+#[test]
+fn a_wave_bakes_before_the_next_and_before_the_end() {
+    let mut rollout = rolling();
+    for wave in &mut rollout.waves {
+        wave.bake_s = 600;
+    }
+    let done = [("eu-west-1", ok()), ("eu-west-2", ok())];
+    let baking = go(rollout, [seen(&done)]);
+    assert_eq!(baking.state, RolloutState::Baking { wave: 0 });
+    assert_eq!((baking.look(), baking.baked_at()), (Some(RolloutLook::Clock), Some(at(605))));
+    assert!(baking.due().is_none());
+    assert_eq!(go(baking.clone(), [E::Waited]).state, RolloutState::Baking { wave: 0 });
+    let second = go(baking, [E::Baked, E::Acted]);
+    assert_eq!(wave_of(&second), (1, 1));
+    let last = go(second, [seen(&[&done[..], &[("us-east-1", ok())]].concat())]);
+    assert_eq!(last.state, RolloutState::Baking { wave: 1 });
+    assert_eq!(go(last, [E::Baked]).state, RolloutState::Succeeded);
+}
+
+#[test]
+fn a_tolerated_failure_survives_the_bake() {
+    let mut rollout = rolling();
+    rollout.waves.truncate(1);
+    (rollout.waves[0].tolerate_failures, rollout.waves[0].bake_s) = (1, 60);
+    let end = go(rollout, [seen(&[("eu-west-1", bad()), ("eu-west-2", ok())]), E::Baked]);
+    assert_eq!(end.state.name(), "failed");
+}
+
+#[test]
+fn s11_a_region_that_cannot_get_the_package_fails_the_rollout_before_anything_is_deployed() {
+    let failed = [(target("us-east-1"), Cause::new(Code::AccessDenied, "kms", "mend"))].into();
+    let event = E::ReplicasSeen { proven: [target("eu-west-1")].into(), failed };
+    let end = go(deploy(), [E::PlaceSeen(Place::Active), event]);
+    assert_eq!(end.state.cause().unwrap().message, "000000000000/us-east-1: kms");
+}
+
+#[test]
+fn only_the_parameters_that_the_template_declares_are_passed() {
+    let spec = deploy().deployment_spec(Turn::Forward).unwrap();
+    assert_eq!(spec.parameters.keys().collect::<Vec<_>>(), ["Known"]);
+    assert!(rollout(RolloutKind::Remove).deployment_spec(Turn::Forward).unwrap().parameters.is_empty());
+    assert!(deploy().deployment_spec(Turn::Back).is_none(), "nothing to go back to is known");
+}

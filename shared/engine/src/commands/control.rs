@@ -1,0 +1,115 @@
+//! Rollouts under way: called off, held, let go on.
+
+use super::{Caller, Commands, conflict, missing};
+use crate::EngineError;
+use crate::accept::{keep, wake};
+use crate::ports::WriteError;
+use crate::records::{EventRecord, read, rollout_key};
+use flotilla_domain::RolloutId;
+use flotilla_domain::rollout::{Cancellation, Rollout, RolloutEvent, RolloutState};
+
+/// How often a lost race is run again.
+const RACES_MAX: usize = 8;
+
+/// What may be asked of a rollout under way.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Control {
+    /// Begin nothing more. What runs is finished, or stopped and rolled back.
+    Cancel {
+        /// Stop running updates.
+        stop_running: bool,
+    },
+    /// Begin nothing more for now.
+    Pause,
+    /// Go on.
+    Resume,
+}
+
+impl Control {
+    /// What the timeline says.
+    fn told(self) -> &'static str {
+        match self {
+            Self::Cancel { stop_running: false } => "cancel requested",
+            Self::Cancel { stop_running: true } => "cancel and stop requested",
+            Self::Pause => "paused",
+            Self::Resume => "resumed",
+        }
+    }
+}
+
+impl Commands {
+    /// Asks something of a rollout under way. Only the wish is saved, with who has it: the rollout's own
+    /// next step carries it out, together with what it means for its stage.
+    ///
+    /// # Errors
+    /// Refusals: there is no such rollout, it has ended, or its state does not allow this.
+    pub async fn control(
+        &self,
+        id: &RolloutId,
+        control: Control,
+        caller: &Caller,
+    ) -> Result<Rollout, EngineError> {
+        for _ in 0..RACES_MAX {
+            let found = self.store.get(&[rollout_key(id)]).await?.into_iter().next().flatten();
+            let found = found.ok_or_else(|| {
+                missing(format!("there is no rollout {id}"), "list them with flotilla status")
+            })?;
+            let saved = read::<Rollout>(found)?;
+            let now = self.clock.now();
+            let wished = wish(&saved.value, control, caller, now)?;
+            if wished == saved.value {
+                return Ok(wished);
+            }
+            let event = EventRecord {
+                rollout: *id,
+                target: None,
+                at: now,
+                actor: caller.principal.clone(),
+                what: control.told().into(),
+                detail: None,
+            };
+            let writes = vec![saved.write(&wished, Some(crate::drive::due_at(now, 0))), keep(&event)];
+            match self.store.write(writes).await {
+                Ok(()) => {
+                    wake(self.queue.as_ref(), [*id]).await?;
+                    return Ok(wished);
+                }
+                Err(WriteError::Conflict(_)) => {}
+                Err(WriteError::Port(error)) => return Err(error.into()),
+            }
+        }
+        Err(EngineError::Contended)
+    }
+}
+
+/// The rollout with the wish.
+fn wish(
+    rollout: &Rollout,
+    control: Control,
+    caller: &Caller,
+    now: flotilla_domain::Timestamp,
+) -> Result<Rollout, EngineError> {
+    let state = rollout.state.name();
+    if rollout.state.is_terminal() {
+        return Err(conflict(format!("the rollout is {state} already")).into());
+    }
+    let event = match control {
+        Control::Cancel { stop_running } => {
+            if matches!(rollout.state, RolloutState::Reverting(_)) {
+                return Err(conflict("the rollout is on its way back, which is finished".into()).into());
+            }
+            let mut wished = rollout.clone();
+            let off = wished
+                .cancelled
+                .get_or_insert_with(|| Cancellation { by: caller.principal.clone(), stop_running });
+            off.stop_running |= stop_running;
+            return Ok(wished);
+        }
+        Control::Pause => RolloutEvent::PauseRequested { by: caller.principal.clone() },
+        Control::Resume => RolloutEvent::ResumeRequested,
+    };
+    rollout
+        .clone()
+        .apply(event, now)
+        .map_err(|_| conflict(format!("the rollout is {state}, which is not held up")).into())
+}

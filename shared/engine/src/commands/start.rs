@@ -1,0 +1,190 @@
+//! New rollouts: of any release, and of what an earlier one did not bring about.
+
+use super::{Caller, Commands, conflict, missing};
+use crate::EngineError;
+use crate::accept::{accept, destination, document, plan_removal, plan_rollout};
+use crate::configure;
+use crate::records::{
+    ConfigRecord, deployments_query, read, release_key, rollout_key, service_key, stage_key,
+};
+use flotilla_contract::ServiceConfigDoc;
+use flotilla_domain::deployment::{Deployment, Drift};
+use flotilla_domain::profile::Profile;
+use flotilla_domain::release::Release;
+use flotilla_domain::rollout::{Rollout, RolloutKind, RolloutState};
+use flotilla_domain::rules::{Route, ServiceConfig};
+use flotilla_domain::stage::StageHead;
+use flotilla_domain::{ReleaseId, RolloutId, ServiceName, StageName, Target, Turn};
+use std::collections::BTreeSet;
+
+/// What an operator allows for one retry, beyond what the profile does.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct OperatorsWord {
+    /// Resources that a stuck rollback may leave as they are, by logical id.
+    pub skip: BTreeSet<String>,
+    /// What was changed outside of CloudFormation may be changed back.
+    pub accept_drift: bool,
+    /// A stack that resists its deletion may be deleted by force.
+    pub force: bool,
+}
+
+impl Commands {
+    /// Starts a rollout of a release of the service to one of its stages.
+    ///
+    /// # Errors
+    /// Refusals: there is no such release, no rule knows the stage, or the package does not fit it.
+    pub async fn start(
+        &self,
+        service: &ServiceName,
+        id: &ReleaseId,
+        stage: &StageName,
+        caller: &Caller,
+    ) -> Result<Rollout, EngineError> {
+        let (release, route) = self.route(service, id, stage).await?;
+        let destination = destination(self.store.as_ref(), &route.profile).await?;
+        let now = self.clock.now();
+        let id = RolloutId::derive(now, &[&caller.request_id]);
+        let rollout = plan_rollout(id, &release, &route, &destination, &caller.principal, now)?;
+        self.accept(&rollout, route.ttl_h).await
+    }
+
+    /// Does again what a rollout did not bring about, at the targets where it did not, as the profile is now.
+    ///
+    /// # Errors
+    /// Refusals: there is no such rollout, it has not ended or has left nothing to do, or a newer one has
+    /// come after it.
+    pub async fn retry(
+        &self,
+        id: &RolloutId,
+        word: &OperatorsWord,
+        caller: &Caller,
+    ) -> Result<Rollout, EngineError> {
+        let failed = self.rollout(id).await?;
+        let head_key = stage_key(&failed.service, &failed.stage);
+        let head = self.store.get(&[head_key]).await?.into_iter().next().flatten();
+        let head = head.map(read::<StageHead>).transpose()?.map(|head| head.value);
+        let retryable = matches!(
+            failed.state,
+            RolloutState::Failed(_) | RolloutState::Reverted(_) | RolloutState::Cancelled
+        );
+        if !retryable {
+            return Err(conflict(format!("the rollout is {}", failed.state.name())).into());
+        }
+        let Some(head) = head.filter(|head| head.newest == Some(*id)) else {
+            return Err(conflict("a newer rollout came after it".into()).into());
+        };
+        let left = self.left_to_do(&failed).await?;
+        let now = self.clock.now();
+        let new = RolloutId::derive(now, &[&caller.request_id]);
+        let (mut rollout, ttl_h) = match failed.release() {
+            Some(release) => {
+                let (release, route) = self.route(&failed.service, &release, &failed.stage).await?;
+                let destination = destination(self.store.as_ref(), &route.profile).await?;
+                let plan = plan_rollout(new, &release, &route, &destination, &caller.principal, now)?;
+                (plan, route.ttl_h)
+            }
+            None => {
+                let destination = destination(self.store.as_ref(), &failed.profile).await?;
+                (
+                    Rollout {
+                        requested_by: caller.principal.clone(),
+                        ..plan_removal(new, &head, &destination, now)
+                    },
+                    None,
+                )
+            }
+        };
+        for wave in &mut rollout.waves {
+            wave.targets.retain(|target| left.contains(target));
+        }
+        rollout.waves.retain(|wave| !wave.targets.is_empty());
+        if rollout.waves.is_empty() {
+            return Err(conflict("the rollout has left nothing to do".into()).into());
+        }
+        rollout.retry_of = Some(failed.retry_of.unwrap_or(failed.id));
+        rollout.policy.skip_resources = word.skip.clone();
+        rollout.policy.force_delete |= word.force;
+        if word.accept_drift && rollout.policy.drift == Drift::Refuse {
+            rollout.policy.drift = Drift::Revert;
+        }
+        self.accept(&rollout, ttl_h).await
+    }
+
+    async fn accept(&self, rollout: &Rollout, ttl_h: Option<u32>) -> Result<Rollout, EngineError> {
+        accept(self.store.as_ref(), self.queue.as_ref(), self.clock.as_ref(), rollout, ttl_h, &[]).await
+    }
+
+    /// A rollout, or that there is none.
+    pub(super) async fn rollout(&self, id: &RolloutId) -> Result<Rollout, EngineError> {
+        let found = self.store.get(&[rollout_key(id)]).await?.into_iter().next().flatten();
+        let found = found
+            .ok_or_else(|| missing(format!("there is no rollout {id}"), "list them with flotilla status"))?;
+        Ok(read::<Rollout>(found)?.value)
+    }
+
+    /// The targets at which a rollout did not bring about what it should: where it failed, where it was
+    /// called off, where it never came to, and where it went back.
+    async fn left_to_do(&self, rollout: &Rollout) -> Result<BTreeSet<Target>, EngineError> {
+        let mut left: BTreeSet<Target> = rollout.targets().cloned().collect();
+        let page = self.store.query(deployments_query(&rollout.id, 2 * Profile::REGIONS_MAX)).await?;
+        let deployments = page.items.into_iter().map(|item| Ok(read::<Deployment>(item)?.value));
+        let deployments = deployments.collect::<Result<Vec<Deployment>, EngineError>>()?;
+        for deployment in deployments.iter().filter(|d| d.id.turn == Turn::Forward && d.state.is_success()) {
+            left.remove(&deployment.id.target);
+        }
+        for deployment in deployments.iter().filter(|d| d.id.turn == Turn::Back && d.operations > 0) {
+            left.insert(deployment.id.target.clone());
+        }
+        // A removal is tried again where something is left, whatever it was about.
+        if rollout.kind == RolloutKind::Remove {
+            return Ok(rollout.targets().cloned().collect());
+        }
+        Ok(left)
+    }
+
+    /// A release and the way to a stage of its service: by a rule, or as the stage went before.
+    async fn route(
+        &self,
+        service: &ServiceName,
+        id: &ReleaseId,
+        stage: &StageName,
+    ) -> Result<(Release, Route), EngineError> {
+        let keys = [release_key(service, id), service_key(service), stage_key(service, stage)];
+        let mut found = self.store.get(&keys).await?.into_iter();
+        let mut next = || found.next().flatten();
+        let (release, config, head) = (next(), next(), next());
+        let release = release.ok_or_else(|| {
+            missing(format!("{service} has no release {id}"), "list them with flotilla releases")
+        })?;
+        let release = read::<Release>(release)?.value;
+        let config = config.ok_or_else(|| {
+            missing(format!("the service {service} is not configured"), "add it with flotilla apply")
+        })?;
+        let config: ServiceConfig = configure::service_config(
+            service.clone(),
+            &document::<ServiceConfigDoc>(read::<ConfigRecord>(config)?.value)?,
+        )?;
+        let by_rule = config
+            .rules
+            .iter()
+            .find(|rule| !rule.stage.is_per_ref() && rule.stage.as_str() == stage.as_str());
+        let head = head.map(read::<StageHead>).transpose()?.map(|head| head.value);
+        let route = match (by_rule, config.route(&release.git_ref).ok(), head) {
+            (Some(rule), ..) => {
+                Route { stage: stage.clone(), profile: rule.profile.clone(), ttl_h: rule.ttl_h }
+            }
+            (None, Some(route), _) if route.stage == *stage => route,
+            (None, _, Some(head)) if head.expires_at.is_none() => {
+                Route { stage: stage.clone(), profile: head.profile, ttl_h: None }
+            }
+            _ => {
+                return Err(missing(
+                    format!("no rule of {service} knows the stage {stage}"),
+                    "add a rule for it with flotilla apply",
+                )
+                .into());
+            }
+        };
+        Ok((release, route))
+    }
+}

@@ -1,0 +1,135 @@
+//! Why something failed: from an error of a port, and from a stack's events.
+
+use super::Drive;
+use super::observe::place;
+use crate::ports::{ErrorKind, Place, PortError};
+use flotilla_domain::cause::{StackEvent, root_cause, root_event};
+use flotilla_domain::deployment::{AfterCause, Deployment, State};
+use flotilla_domain::{Cause, Code};
+
+/// Pages of a stack's events that are read for a cause (100 events each).
+const EVENT_PAGES_MAX: usize = 20;
+/// How deep nested stacks are followed.
+const NESTED_MAX: usize = 5;
+
+/// What an error means that will not pass.
+pub(crate) fn cause_of(error: &PortError) -> Cause {
+    let (code, fix) = match error.kind {
+        ErrorKind::Permanent if error.message.contains("TerminationProtection is enabled") => (
+            Code::TerminationProtected,
+            "switch its termination protection off yourself, if the stack may really go; then retry the rollout",
+        ),
+        ErrorKind::Denied => (
+            Code::AccessDenied,
+            "update the account's stack of infra/account.yaml, so that its roles allow this",
+        ),
+        ErrorKind::Quota => (
+            Code::QuotaReached,
+            "ask AWS for a higher quota or free what is not needed, then retry the rollout",
+        ),
+        ErrorKind::Missing => {
+            (Code::RegionNotPrepared, "prepare the region with flotilla install, or infra/regional.yaml")
+        }
+        ErrorKind::Permanent | ErrorKind::Throttled | ErrorKind::Transient => {
+            (Code::CallRefused, "mend what AWS complains of, then retry the rollout")
+        }
+    };
+    Cause::new(code, error.to_string(), fix)
+}
+
+/// Why CloudFormation refused to make a change set.
+pub(super) fn refused(error: &PortError) -> Cause {
+    if error.message.starts_with("InsufficientCapabilities") {
+        return Cause::new(
+            Code::CapabilityMissing,
+            error.message.clone(),
+            "add the capability to the profile's capabilities, if its templates may have it",
+        );
+    }
+    refused_for(error.message.clone())
+}
+
+/// Why CloudFormation refused a change set: its reason, word for word.
+pub(super) fn refused_for(reason: String) -> Cause {
+    Cause::new(Code::ChangeSetRefused, reason, "mend what CloudFormation complains of and upload again")
+}
+
+impl Drive {
+    /// Why an operation failed: the events of our own operation, as far back as it reaches, followed into
+    /// the nested stack in which the failure began.
+    pub(super) async fn cause(&self, deployment: &Deployment) -> Result<Cause, PortError> {
+        let place = place(deployment);
+        let State::Explaining { status, then, .. } = &deployment.state else {
+            return Ok(Cause::new(
+                Code::StackStuck,
+                "the stack is in an unknown state",
+                "look at its events",
+            ));
+        };
+        let deletes = deployment.removes() || status == "DELETE_FAILED";
+        let code = match then {
+            _ if deletes => Code::DeleteFailed,
+            AfterCause::RolledBack | AfterCause::Unwind => Code::RolledBack,
+            AfterCause::Fail => Code::StackStuck,
+        };
+        let mut stack = deployment.stack_id.clone().unwrap_or_else(|| deployment.spec.stack.to_string());
+        let mut token = Some(deployment.operation_token());
+        let (mut way, mut root) = (Vec::new(), None);
+        for _ in 0..NESTED_MAX {
+            let events = self.events_of(&place, &stack, token.as_deref()).await?;
+            let Some(found) = root_event(&events).cloned() else { break };
+            let nested = found.nested_stack().map(str::to_owned);
+            way.push(found.logical_id.clone());
+            root = Some(found);
+            let Some(nested) = nested else { break };
+            (stack, token) = (nested, None);
+        }
+        let mut cause = root_cause(root.as_ref(), code, status);
+        if way.len() > 1 {
+            cause.message = flotilla_domain::code::cut(format!("in {}: {}", way.join("/"), cause.message));
+            cause.resource = Some(way.join("/"));
+        }
+        if let Some(export) = root.as_ref().and_then(StackEvent::export_in_use) {
+            let importers = match self.stacks.importers(&place, export).await {
+                // CloudFormation's reason names one of them.
+                Err(error) if !error.may_pass() => Vec::new(),
+                importers => importers?,
+            };
+            cause = Cause {
+                code: Code::ExportInUse,
+                message: format!("{}; it is imported by: {}", cause.message, importers.join(", ")),
+                fix: "deploy or remove these stacks first, so that they no longer import it".into(),
+                ..cause
+            };
+        } else if cause.code == Code::StackStuck && status == "UPDATE_ROLLBACK_FAILED" {
+            cause.fix = "mend what keeps the rollback from ending, then retry the rollout; to leave a resource as it is, retry with --skip and its logical id".into();
+        }
+        Ok(cause)
+    }
+
+    /// The events of one operation, newest first: of the token's, or of the newest one.
+    pub(super) async fn events_of(
+        &self,
+        place: &Place,
+        stack_id: &str,
+        token: Option<&str>,
+    ) -> Result<Vec<StackEvent>, PortError> {
+        let (mut events, mut next) = (Vec::new(), None);
+        for _ in 0..EVENT_PAGES_MAX {
+            let page = self.stacks.events(place, stack_id, next.as_deref()).await?;
+            let begin = page.events.iter().position(|event| event.begins(token));
+            events.extend(page.events.into_iter().take(begin.map_or(usize::MAX, |at| at + 1)));
+            next = page.next;
+            if begin.is_some() || next.is_none() {
+                break;
+            }
+        }
+        Ok(match token {
+            Some(token) if events.iter().any(|event| event.token.as_deref() == Some(token)) => {
+                events.retain(|event| event.token.as_deref().is_none_or(|own| own == token));
+                events
+            }
+            _ => events,
+        })
+    }
+}

@@ -1,0 +1,99 @@
+//! A deployment between two saves.
+
+use crate::records::{BudgetRecord, EventRecord, Versioned, nth_moment};
+use flotilla_domain::Timestamp;
+use flotilla_domain::deployment::{Deployment, State};
+use flotilla_domain::stack_lease::StackLease;
+
+pub(super) struct InHand {
+    pub saved: Versioned<Deployment>,
+    pub now: Deployment,
+    /// Transitions that the timeline does not have yet.
+    pub story: Vec<EventRecord>,
+    /// How many were told in this tick: entries of one moment keep their order.
+    told: usize,
+    /// The lease as it was read, if it is to be taken.
+    pub lease: Option<StackLease>,
+    /// How many calls CloudFormation takes there, if they are rationed.
+    pub budget: Option<Versioned<BudgetRecord>>,
+    /// When what is saved was known to be so last.
+    pub fresh_at: Timestamp,
+}
+
+impl InHand {
+    pub fn new(
+        saved: Versioned<Deployment>,
+        budget: Option<Versioned<BudgetRecord>>,
+        now: Timestamp,
+    ) -> Self {
+        Self {
+            now: saved.value.clone(),
+            saved,
+            story: Vec::new(),
+            told: 0,
+            lease: None,
+            budget,
+            fresh_at: now,
+        }
+    }
+
+    pub fn is_dirty(&self) -> bool {
+        self.now != self.saved.value
+    }
+
+    /// Whether calls to CloudFormation are rationed there.
+    pub fn is_rationed(&self, now: Timestamp) -> bool {
+        self.budget.as_ref().is_some_and(|saved| !saved.value.budget.is_quiet(now))
+    }
+
+    /// How long to wait before the next look, in seconds: where calls are rationed, twice as long each time.
+    pub fn delay_s(&self, now: Timestamp) -> u32 {
+        const RATIONED_S: (u32, u32) = (8, 120);
+        let delay_s = self.now.delay_s(now);
+        if !self.is_rationed(now) {
+            return delay_s;
+        }
+        let age_s = now.duration_since(self.now.entered_at).as_secs();
+        delay_s.max(u32::try_from(age_s).unwrap_or(0).clamp(RATIONED_S.0, RATIONED_S.1))
+    }
+
+    /// Forgets what was not saved.
+    pub fn drop_unsaved(&mut self) {
+        self.now = self.saved.value.clone();
+        self.story.clear();
+    }
+
+    pub fn enter(&mut self, after: Deployment, now: Timestamp) {
+        if after.state != self.now.state {
+            self.told += 1;
+            self.story.push(EventRecord {
+                rollout: after.id.rollout,
+                target: Some(after.id.target.clone()),
+                at: nth_moment(now, self.told),
+                actor: "flotilla".into(),
+                what: after.state.name().into(),
+                detail: detail(&after),
+            });
+        }
+        self.now = after;
+    }
+}
+
+/// What the timeline says of a state beyond its name.
+fn detail(deployment: &Deployment) -> Option<String> {
+    match &deployment.state {
+        State::Planning(_) => Some(deployment.change_set_name()),
+        State::Planned => deployment.changes.map(|c| {
+            format!(
+                "{} to add, {} to change, {} to replace, {} to remove",
+                c.add, c.modify, c.replace, c.remove
+            )
+        }),
+        State::Executing | State::Unwinding { .. } | State::Clearing(_) | State::Deleting(_) => {
+            Some(deployment.operation_token())
+        }
+        State::Explaining { status, .. } => Some(status.clone()),
+        State::Succeeded { changed: false } => Some("nothing to change".into()),
+        state => state.cause().map(|cause| format!("{}: {}", cause.code, cause.message)),
+    }
+}

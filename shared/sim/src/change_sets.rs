@@ -1,0 +1,138 @@
+//! Change sets: making them, and what is told of them.
+
+use crate::cloudformation::{behaviour, validation};
+use crate::stack_books::{Behaviour, ChangeSet, ChangeSetState, Stack};
+use crate::state::State;
+use flotilla_domain::StackName;
+use flotilla_domain::deployment::{ChangeSetKind, ChangeSummary};
+use flotilla_engine::ports::{ChangeSetRequest, ChangeSetSeen, ChangeSetStatus, ErrorKind, Place, PortError};
+use std::collections::VecDeque;
+
+/// The operation's name.
+pub const CREATE: &str = "cloudformation:CreateChangeSet";
+/// How a change set begins its reason that validation has refused.
+const VALIDATION_FAILED: &str =
+    "The following early validation(s) failed: [AWS::EarlyValidation::PropertyValidation]";
+
+/// Makes a change set, and the stack in review that a first one needs.
+pub fn create(state: &mut State, place: &Place, request: &ChangeSetRequest) -> Result<(), PortError> {
+    const OPERATION: &str = CREATE;
+
+    let key = (place.target.clone(), request.stack.to_string());
+    let template_key = flotilla_domain::package::template_key(&request.template);
+    if !state.replicas.contains_key(&(place.target.clone(), template_key)) {
+        return Err(validation(OPERATION, "S3 error: Access Denied".into()));
+    }
+    let quota = state.faults.quota;
+    if state.running.is_some() && state.rng.chance(quota) {
+        let text = "LimitExceededException: ChangeSet limit exceeded";
+        return Err(PortError::new(ErrorKind::Quota, OPERATION, text));
+    }
+    state.stacks.made += 1;
+    state.stacks.express += u64::from(request.express);
+    let made = state.stacks.made;
+    let how = behaviour(state, &place.target);
+    match (request.kind, state.stacks.live.get(&key)) {
+        (_, Some(stack)) if stack.change_sets.iter().any(|set| set.name == request.name) => {
+            return Ok(());
+        }
+        (ChangeSetKind::Create, Some(stack)) if stack.status != "REVIEW_IN_PROGRESS" => {
+            let text = format!(
+                "Stack [{}] already exists and cannot be created again with the changeSet [{}]",
+                request.stack, request.name
+            );
+            return Err(validation(OPERATION, text));
+        }
+        (ChangeSetKind::Update, None) => {
+            return Err(validation(OPERATION, format!("Stack [{}] does not exist", request.stack)));
+        }
+        (ChangeSetKind::Update, Some(stack)) if !can_be_updated(stack.status) => {
+            let text = format!("Stack:{} is in {} state and can not be updated.", stack.id, stack.status);
+            // Another actor's operation: the adapter takes it for something that passes.
+            let kind =
+                if text.contains("_IN_PROGRESS state") { ErrorKind::Transient } else { ErrorKind::Permanent };
+            return Err(PortError::new(kind, OPERATION, format!("ValidationError: {text}")));
+        }
+        (ChangeSetKind::Create, None) => {
+            let owner = |tag: &str| request.tags.get(tag).cloned();
+            let stack = Stack {
+                id: format!("arn:stack/{}/{made}", request.stack),
+                status: "REVIEW_IN_PROGRESS",
+                was: ("REVIEW_IN_PROGRESS", 0),
+                reason: None,
+                template: None,
+                change_sets: Vec::new(),
+                operation: None,
+                events: VecDeque::new(),
+                deletions: 0,
+                owner: owner("flotilla:service").zip(owner("flotilla:stage")),
+            };
+            state.stacks.live.insert(key.clone(), stack);
+        }
+        _ => {}
+    }
+    let made_at_ms = match how {
+        Behaviour::Takes(_) => state.now_ms,
+        _ => state.now_ms + i64::try_from(state.rng.below(3_000)).unwrap_or(0),
+    };
+    let Some(stack) = state.stacks.live.get_mut(&key) else { return Ok(()) };
+    let change_state = match how {
+        Behaviour::Refuses(reason) => ChangeSetState::Failed(reason),
+        Behaviour::FailsValidation(_) => ChangeSetState::Failed(VALIDATION_FAILED.into()),
+        Behaviour::Drifted(_) if request.revert_drift => ChangeSetState::Ready,
+        _ if stack.template == Some(request.template) => ChangeSetState::Empty,
+        _ => ChangeSetState::Ready,
+    };
+    stack.change_sets.push(ChangeSet {
+        name: request.name.clone(),
+        id: format!("arn:changeSet/{}/{made}", request.name),
+        template: request.template,
+        state: change_state,
+        made_at_ms,
+        token: String::new(),
+    });
+    Ok(())
+}
+
+/// What is told of a change set.
+pub fn describe(state: &State, place: &Place, stack: &StackName, name: &str) -> Option<ChangeSetSeen> {
+    let how = behaviour(state, &place.target);
+    let stack = state.stacks.live.get(&(place.target.clone(), stack.to_string()))?;
+    let set = stack.change_sets.iter().find(|set| set.name == name || set.id == name);
+    let now_ms = state.now_ms;
+    set.map(|set| ChangeSetSeen {
+        id: set.id.clone(),
+        stack_id: stack.id.clone(),
+        status: match &set.state {
+            _ if now_ms < set.made_at_ms => ChangeSetStatus::Pending,
+            ChangeSetState::Ready => ChangeSetStatus::Ready,
+            ChangeSetState::Empty => ChangeSetStatus::Empty,
+            ChangeSetState::Failed(reason) => ChangeSetStatus::Failed(reason.clone()),
+            ChangeSetState::Obsolete => ChangeSetStatus::Obsolete,
+            ChangeSetState::Executing => ChangeSetStatus::Executing,
+            ChangeSetState::Executed => ChangeSetStatus::Executed,
+            ChangeSetState::ExecutionFailed => ChangeSetStatus::ExecutionFailed,
+        },
+        changes: match stack.template {
+            None => ChangeSummary { add: 1, ..ChangeSummary::default() },
+            Some(_) => ChangeSummary { modify: 1, ..ChangeSummary::default() },
+        },
+        has_warnings: matches!(how, Behaviour::Warns(_)),
+        reverted: match how {
+            Behaviour::Drifted(properties) => properties,
+            _ => Vec::new(),
+        },
+    })
+}
+
+/// Whether an ordinary update may begin in this status.
+fn can_be_updated(status: &str) -> bool {
+    matches!(
+        status,
+        "CREATE_COMPLETE"
+            | "UPDATE_COMPLETE"
+            | "UPDATE_ROLLBACK_COMPLETE"
+            | "IMPORT_COMPLETE"
+            | "IMPORT_ROLLBACK_COMPLETE"
+    )
+}

@@ -1,0 +1,85 @@
+//! Which state may follow which, written down a second time: from the design, not from the engine.
+
+/// The states in which a deployment has ended.
+pub const DEPLOYMENT_ENDS: [&str; 5] = ["succeeded", "removed", "rolled_back", "failed", "cancelled"];
+/// The states in which a rollout has ended.
+pub const ROLLOUT_ENDS: [&str; 5] = ["succeeded", "failed", "reverted", "cancelled", "superseded"];
+/// The state of what has not been seen before.
+pub const NOTHING: &str = "";
+
+/// What a deployment may come to from a state, by however many steps are saved at once.
+fn next_of_deployment(state: &str) -> &'static [&'static str] {
+    match state {
+        NOTHING => &["waiting"],
+        "waiting" => &["inspecting", "failed", "cancelled"],
+        "inspecting" => &["planning", "planned", "unwinding", "clearing", "removed", "failed", "cancelled"],
+        "planning" => &["planned", "discarding", "inspecting", "failed"],
+        "planned" => &["executing", "emptying", "discarding", "failed", "cancelled"],
+        "executing" => &["verifying", "explaining", "inspecting", "rolled_back", "failed"],
+        "verifying" => &["succeeded", "failed"],
+        "explaining" => &["unwinding", "rolled_back", "failed"],
+        "unwinding" => &["inspecting", "explaining", "rolled_back", "failed"],
+        "clearing" => &["inspecting", "explaining", "failed"],
+        "emptying" => &["deleting", "failed"],
+        "deleting" => &["salvaging", "explaining", "removed", "failed"],
+        "salvaging" => &["deleting", "explaining", "failed"],
+        "discarding" => &["verifying", "failed", "cancelled"],
+        _ => &[],
+    }
+}
+
+fn next_of_rollout(state: &str) -> &'static [&'static str] {
+    match state {
+        NOTHING => &["queued", "superseded"],
+        "queued" => &["replicating", "rolling", "cancelled", "superseded"],
+        "replicating" => &["rolling", "failed", "cancelled", "superseded"],
+        "rolling" => &["baking", "reverting", "succeeded", "failed", "cancelled"],
+        "baking" => &["rolling", "succeeded", "failed", "cancelled"],
+        "reverting" => &["reverted", "failed", "cancelled"],
+        _ => &[],
+    }
+}
+
+/// Several steps may be saved as one, as long as none of those between them acts.
+fn reaches(
+    from: &str,
+    to: &str,
+    next: fn(&str) -> &'static [&'static str],
+    acts: &[&str],
+    depth: u32,
+) -> bool {
+    next(from).iter().any(|state| {
+        *state == to || (depth > 0 && !acts.contains(state) && reaches(state, to, next, acts, depth - 1))
+    })
+}
+
+/// Whether a deployment may be saved in one state after the other.
+pub fn deployment(from: &str, to: &str) -> bool {
+    const ACTS: [&str; 7] =
+        ["planning", "executing", "unwinding", "clearing", "deleting", "discarding", "emptying"];
+    reaches(from, to, next_of_deployment, &ACTS, 3)
+}
+
+/// Whether a rollout may be saved in one state after the other.
+pub fn rollout(from: &str, to: &str) -> bool {
+    reaches(from, to, next_of_rollout, &["replicating", "rolling"], 2)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn ends_are_ends_and_nothing_is_executed_unplanned() {
+        for end in DEPLOYMENT_ENDS {
+            assert!(!deployment(end, "waiting") && !deployment(end, "failed"));
+        }
+        for end in ROLLOUT_ENDS {
+            assert!(!rollout(end, "rolling") && !rollout(end, "failed"));
+        }
+        assert!(deployment("planning", "executing"), "planned in between, and saved once");
+        assert!(!deployment("planning", "verifying"), "executing acts");
+        assert!(!deployment("inspecting", "deleting"), "emptying acts");
+        assert!(!deployment("executing", "waiting") && !deployment("verifying", "executing"));
+    }
+}

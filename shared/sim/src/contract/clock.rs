@@ -1,0 +1,13 @@
+//! The clock's contract.
+
+use flotilla_engine::ports::Clock;
+
+/// Time does not go backwards, and this is not the epoch.
+///
+/// # Panics
+/// When it does, or is.
+pub fn clock(clock: &dyn Clock) {
+    let first = clock.now();
+    assert!(first.as_second() > 1_700_000_000, "{first} is before Flotilla was written");
+    assert!(clock.now() >= first);
+}

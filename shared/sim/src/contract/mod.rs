@@ -1,0 +1,32 @@
+//! What every implementation of a port must do.
+//!
+//! The same tests run against the fakes here and against the adapters on a running emulator, so that the
+//! fakes cannot drift from what a real client sees. Each port has a file and one function that takes the
+//! port; what lies outside of the port (CI uploads, a consumer of a queue, an artifact in a bucket) is
+//! done by a [`Bench`]. AWS is right: where an implementation is known to differ, its bench says so by a
+//! [`Quirk`], and the suite then checks that it still differs. Nothing here knows which one it runs on.
+
+mod bench;
+mod buckets;
+mod change_sets;
+mod clock;
+mod functions;
+mod package_store;
+mod quirks;
+mod replica_store;
+mod scene;
+mod stacks;
+mod state_store;
+mod work_queue;
+
+pub use bench::{Bench, Fate};
+pub use buckets::buckets;
+pub use change_sets::change_sets;
+pub use clock::clock;
+pub use functions::functions;
+pub use package_store::package_store;
+pub use quirks::{Quirk, Quirks};
+pub use replica_store::replica_store;
+pub use stacks::stacks;
+pub use state_store::state_store;
+pub use work_queue::work_queue;

@@ -1,0 +1,79 @@
+//! The contract of the artifact buckets.
+
+use super::{Bench, Quirk};
+use bytes::Bytes;
+use flotilla_domain::Digest;
+use flotilla_domain::package::asset_key;
+use flotilla_engine::ports::{Body, CopySource, ErrorKind, PackageStore, Presence, ReplicaStore};
+
+/// The contract of the artifact buckets, which are filled from the ingest bucket.
+///
+/// # Panics
+/// When a store does something else.
+pub async fn replica_store(replicas: &dyn ReplicaStore, packages: &dyn PackageStore, bench: &dyn Bench) {
+    a_copy_is_proven_and_can_be_made_again(replicas, packages, bench).await;
+    what_is_missing_cannot_be_copied(replicas, bench).await;
+    a_copy_tells_the_digest_of_its_own_bytes(replicas, packages, bench).await;
+    what_has_no_checksum_is_not_proven(replicas, bench).await;
+}
+
+async fn a_copy_is_proven_and_can_be_made_again(
+    replicas: &dyn ReplicaStore,
+    packages: &dyn PackageStore,
+    bench: &dyn Bench,
+) {
+    let (bytes, place) = (Bytes::from(format!("copied {}", bench.space())), bench.place());
+    let digest = Digest::of(&bytes);
+    let source = CopySource { key: asset_key(&digest), digest };
+    packages.put(&source.key, &digest, Body::Bytes(bytes)).await.expect("it is stored");
+    assert_eq!(replicas.presence(place, &source.key).await, Ok(Presence::Absent));
+    assert_eq!(replicas.copy(place, &source).await, Ok(Presence::Proven(digest)));
+    assert_eq!(replicas.presence(place, &source.key).await, Ok(Presence::Proven(digest)));
+    assert_eq!(replicas.copy(place, &source).await, Ok(Presence::Proven(digest)), "again");
+    assert_eq!(replicas.presence(place, &source.key).await, Ok(Presence::Proven(digest)));
+}
+
+async fn what_is_missing_cannot_be_copied(replicas: &dyn ReplicaStore, bench: &dyn Bench) {
+    let digest = Digest::of(format!("never stored {}", bench.space()).as_bytes());
+    let source = CopySource { key: asset_key(&digest), digest };
+    let error = replicas.copy(bench.place(), &source).await.expect_err("there is nothing to copy");
+    assert_eq!(error.kind, ErrorKind::Missing, "s06: {error}");
+    assert_eq!(replicas.presence(bench.place(), &source.key).await, Ok(Presence::Absent));
+}
+
+/// The key may lie, and so may who asks: what is proven is what S3 has computed of the bytes.
+async fn a_copy_tells_the_digest_of_its_own_bytes(
+    replicas: &dyn ReplicaStore,
+    packages: &dyn PackageStore,
+    bench: &dyn Bench,
+) {
+    let wanted = Digest::of(format!("wanted {}", bench.space()).as_bytes());
+    let source = CopySource { key: asset_key(&wanted), digest: wanted };
+    let bytes = Bytes::from(format!("another {}", bench.space()));
+    let found = Digest::of(&bytes);
+    packages.put(&source.key, &found, Body::Bytes(bytes)).await.expect("it is stored");
+    assert_eq!(replicas.copy(bench.place(), &source).await, Ok(Presence::Proven(found)));
+    let seen = replicas.presence(bench.place(), &source.key).await;
+    assert_eq!(seen, Ok(Presence::Proven(found)), "s09: what is there is verified");
+}
+
+async fn what_has_no_checksum_is_not_proven(replicas: &dyn ReplicaStore, bench: &dyn Bench) {
+    let quirks = bench.quirks();
+    let bytes = Bytes::from(format!("unproven {}", bench.space()));
+    let digest = Digest::of(&bytes);
+    let source = CopySource { key: asset_key(&digest), digest };
+    bench.place_unproven(&source.key, bytes.clone()).await;
+    let seen = replicas.presence(bench.place(), &source.key).await.expect("an answer");
+    quirks.check(
+        Quirk::EveryObjectIsProven,
+        seen == Presence::Unproven,
+        "s10: an object without a full SHA-256 is not proven",
+    );
+    bench.store_unproven(&source.key, bytes).await;
+    let copied = replicas.copy(bench.place(), &source).await.expect("a copy");
+    quirks.check(
+        Quirk::CopiesStayUnproven,
+        copied == Presence::Proven(digest),
+        "S3 computes the SHA-256 of the copy that it makes",
+    );
+}

@@ -1,0 +1,151 @@
+//! Whole lives of the world, one a seed: a storm, then calm, in which everything has to end well.
+
+use crate::{Behaviour, Faults, World};
+use flotilla_contract::{ProfileConfig, RolloutView, WaveConfig, WaveTable};
+use flotilla_engine::commands::{Control, OperatorsWord};
+use std::panic::{AssertUnwindSafe, catch_unwind};
+
+/// A life that did not go well.
+#[derive(Debug)]
+pub struct Failure {
+    /// The promise that was broken, or what did not happen.
+    pub why: String,
+    /// What happened before, one line each, if it was traced.
+    pub trace: String,
+}
+
+const REGIONS: [&str; 3] = ["eu-west-1", "us-east-1", "ap-south-1"];
+
+/// A profile that differs from seed to seed.
+fn profile(seed: u64) -> ProfileConfig {
+    let regions = |list: &[&str]| list.iter().map(|region| (*region).to_owned()).collect::<Vec<_>>();
+    let table = |list: &[&str], bake: Option<&str>, tolerate: usize| {
+        WaveConfig::Wave(WaveTable {
+            regions: regions(list),
+            max_concurrent: None,
+            tolerate_failures: Some(tolerate),
+            bake: bake.map(str::to_owned),
+        })
+    };
+    let waves = match seed % 4 {
+        0 => vec![table(&REGIONS, None, 0)],
+        1 => vec![table(&REGIONS[..2], Some("45s"), 0), table(&REGIONS[2..], None, 0)],
+        2 => vec![table(&REGIONS[..2], None, 1), table(&REGIONS[2..], Some("30s"), 0)],
+        _ => vec![table(&REGIONS[..1], None, 0), table(&REGIONS[1..], None, 0)],
+    };
+    ProfileConfig {
+        waves,
+        max_concurrent: seed.is_multiple_of(3).then_some(1),
+        on_failure: Some(if (seed / 4).is_multiple_of(2) { "halt" } else { "revert" }.into()),
+        ..ProfileConfig::default()
+    }
+}
+
+/// The storm of a seed: some lives are without stalls, so that what only they can leave behind is told.
+fn storm(seed: u64) -> Faults {
+    let stalled = if seed.is_multiple_of(2) { 0 } else { Faults::STORM.stalled };
+    Faults { stalled, ..Faults::STORM }
+}
+
+/// One life of the world.
+fn live(world: &mut World, seed: u64) {
+    world.faults(storm(seed));
+    let first = world.upload("branch/main", "one");
+    let some = u32::try_from(world.random(250)).unwrap_or(0);
+    world.steps(some);
+    let mut uploads = vec![first.clone()];
+    if seed % 3 != 2 {
+        uploads.push(world.upload("branch/main", "two"));
+    }
+    match seed % 7 {
+        0 => drop(world.behaves("us-east-1", Behaviour::RollsBack("the resource says no".into()))),
+        1 => drop(world.behaves("us-east-1", Behaviour::Sticks("the resource says never".into()))),
+        2 => drop(world.behaves("ap-south-1", Behaviour::Refuses("Template error".into()))),
+        3 => uploads.push(world.upload("pr/7", "preview")),
+        4 => drop(world.lose_upload(&uploads[uploads.len() - 1])),
+        5 => {
+            // Two services whose stacks have the same name: one of them gets it.
+            uploads.push(world.upload("branch/eu", "one"));
+            let rival = "incoming/orders-eu/branch/main/{n}.zip";
+            uploads.push(world.upload_bytes(rival, crate::package("rival"), true));
+        }
+        _ => {}
+    }
+    world.steps(150);
+    operate(world, seed, &first);
+    world.steps(180);
+    for region in REGIONS {
+        world.behaves(region, Behaviour::Works);
+    }
+    world.faults(Faults::NONE);
+    resume(world, &first);
+    for version in &uploads {
+        world.until_at_last("a verdict on every upload", |w| w.verdict(version).is_some());
+        let rolls = world.verdict(version).is_some_and(|verdict| verdict.rollout.is_some());
+        world.until_at_last("the end of every rollout", |w| {
+            !rolls || w.rollout(version).is_some_and(|rollout| rollout.ended)
+        });
+    }
+    world.finish_operations().mend_half_deleted();
+    let end = match try_again(world, &first) {
+        Some(retry) if uploads.len() == 1 => Some(retry),
+        _ if (seed / 3).is_multiple_of(2) => {
+            let last = world.upload("branch/main", "three");
+            world.until_at_last("the last upload's end", |w| w.rollout(&last).is_some_and(|r| r.ended));
+            world.rollout(&last)
+        }
+        _ => None,
+    };
+    if let Some(end) = end {
+        assert_eq!(end.status, "succeeded", "in calm: {:?}", end.cause);
+    }
+    if seed.is_multiple_of(2) {
+        let left = world.leftovers();
+        assert_eq!(left, Vec::<String>::new(), "change sets and stacks nobody needs stay behind");
+    }
+}
+
+/// What operators do meanwhile.
+fn operate(world: &mut World, seed: u64, version: &str) {
+    let Some(rollout) = world.rollout(version) else { return };
+    // Each may come too late, which is refused.
+    let asked = match seed % 5 {
+        0 => world.control(&rollout.id, Control::Cancel { stop_running: false }),
+        1 => world.control(&rollout.id, Control::Cancel { stop_running: true }),
+        2 => world.control(&rollout.id, Control::Pause),
+        3 => world.retry(&rollout.id, &OperatorsWord::default()).map(drop),
+        _ => Ok(()),
+    };
+    drop(asked);
+}
+
+/// In calm, what failed is done again; answers how that ended, if it was possible.
+fn try_again(world: &mut World, version: &str) -> Option<RolloutView> {
+    let failed = world.rollout(version)?;
+    let retry = world.retry(&failed.id, &OperatorsWord::default()).ok()?;
+    world.until_at_last("the retry's end", |w| w.rollout_by_id(&retry).ended);
+    Some(world.rollout_by_id(&retry))
+}
+
+fn resume(world: &mut World, version: &str) {
+    if let Some(rollout) = world.rollout(version).filter(|rollout| rollout.paused_by.is_some()) {
+        world.control(&rollout.id, Control::Resume).expect("it is held");
+    }
+}
+
+/// Lives one seed; `traced` writes down what happens.
+///
+/// # Errors
+/// The promise that was broken.
+pub fn run(seed: u64, traced: bool) -> Result<(), Failure> {
+    let mut world = World::with(seed, profile(seed));
+    if traced {
+        world.traced();
+    }
+    let lived = catch_unwind(AssertUnwindSafe(|| live(&mut world, seed)));
+    lived.map_err(|panic| {
+        let text = panic.downcast_ref::<String>().cloned();
+        let why = text.or_else(|| panic.downcast_ref::<&str>().map(|text| (*text).to_owned()));
+        Failure { why: why.unwrap_or_else(|| "it panicked".into()), trace: world.trace() }
+    })
+}

@@ -1,0 +1,181 @@
+//! The contract's bench on the simulated world.
+
+use crate::Behaviour;
+use crate::cloudformation::SimStacks;
+use crate::contract::{Bench, Fate, Quirk, Quirks};
+use crate::lambda::SimFunctions;
+use crate::queue::SimQueue;
+use crate::s3::{SimBuckets, SimPackages, SimReplicas};
+use crate::state::{Object, Shared};
+use crate::table::SimTable;
+use async_trait::async_trait;
+use bytes::Bytes;
+use flotilla_domain::deployment::Access;
+use flotilla_domain::{Digest, Target, Timestamp};
+use flotilla_engine::ports::{
+    Buckets, Clock, Functions, PackageStore, Place, ReplicaStore, Stacks, StateStore, Work, WorkQueue,
+};
+use std::time::Duration;
+
+/// How the fakes differ from AWS. Each is to be mended; the suite says when one is.
+const QUIRKS: [Quirk; 3] = [Quirk::ItemsHaveNoLimit, Quirk::EveryObjectIsProven, Quirk::BucketsAreNotKept];
+
+/// A quiet world with nothing in it, and its ports.
+pub struct SimBench {
+    shared: Shared,
+    quirks: Quirks,
+    place: Place,
+}
+
+impl Default for SimBench {
+    fn default() -> Self {
+        let place = Place {
+            target: Target::parse("111122223333/eu-west-1").expect("a target"),
+            access: Access {
+                role_arn: "arn:aws:iam::111122223333:role/flotilla-deployer".into(),
+                external_id: "0123456789abcdef".into(),
+                service_role_arn: "arn:aws:iam::111122223333:role/flotilla-cloudformation".into(),
+            },
+        };
+        Self { shared: Shared::new(1), quirks: Quirks::of(QUIRKS), place }
+    }
+}
+
+impl SimBench {
+    /// The fake table.
+    pub fn store(&self) -> impl StateStore + use<> {
+        SimTable(self.shared.clone())
+    }
+
+    /// The fake queues.
+    pub fn queue(&self) -> impl WorkQueue + use<> {
+        SimQueue(self.shared.clone())
+    }
+
+    /// The fake ingest bucket.
+    pub fn packages(&self) -> impl PackageStore + use<> {
+        SimPackages(self.shared.clone())
+    }
+
+    /// The fake artifact buckets.
+    pub fn replicas(&self) -> impl ReplicaStore + use<> {
+        SimReplicas(self.shared.clone())
+    }
+
+    /// The fake CloudFormation.
+    pub fn stacks(&self) -> impl Stacks + use<> {
+        SimStacks(self.shared.clone())
+    }
+
+    /// The fake Lambda.
+    pub fn functions(&self) -> impl Functions + use<> {
+        SimFunctions(self.shared.clone())
+    }
+
+    /// The fake buckets of previews.
+    pub fn buckets(&self) -> impl Buckets + use<> {
+        SimBuckets(self.shared.clone())
+    }
+
+    /// The virtual clock.
+    pub fn clock(&self) -> impl Clock + use<> {
+        struct Now(Shared);
+        impl Clock for Now {
+            fn now(&self) -> Timestamp {
+                self.0.lock().now()
+            }
+        }
+        Now(self.shared.clone())
+    }
+}
+
+#[async_trait]
+impl Bench for SimBench {
+    fn quirks(&self) -> &Quirks {
+        &self.quirks
+    }
+
+    fn space(&self) -> &str {
+        "contract"
+    }
+
+    fn place(&self) -> &Place {
+        &self.place
+    }
+
+    fn now_ms(&self) -> i64 {
+        self.shared.lock().now_ms
+    }
+
+    async fn pass(&self, time: Duration) {
+        self.shared.lock().now_ms += i64::try_from(time.as_millis()).unwrap_or(0);
+    }
+
+    async fn upload(&self, key: &str, bytes: Bytes) -> String {
+        let mut state = self.shared.lock();
+        // Uploads of one second could not be told apart by time.
+        state.now_ms += 1_000;
+        let version_id = format!("v{:04}", state.uploads.len() + 1);
+        let uploaded_at = Timestamp::from_second(state.now_ms / 1_000).expect("a time");
+        state.uploads.insert((key.to_owned(), version_id.clone()), Object { bytes, uploaded_at });
+        version_id
+    }
+
+    async fn remove_upload(&self, key: &str, version_id: &str) {
+        self.shared.lock().uploads.remove(&(key.to_owned(), version_id.to_owned()));
+    }
+
+    async fn store_unproven(&self, key: &str, bytes: Bytes) {
+        self.shared.lock().home.insert(key.to_owned(), Digest::of(&bytes));
+    }
+
+    async fn receive(&self) -> Vec<Work> {
+        let mut state = self.shared.lock();
+        let now_ms = state.now_ms;
+        let visible = state.messages.extract_if(.., |message| message.visible_at_ms <= now_ms);
+        visible.map(|message| message.work).collect()
+    }
+
+    async fn place_object(&self, key: &str, bytes: Bytes) {
+        let mut state = self.shared.lock();
+        let digest = Digest::of(&bytes);
+        if key.starts_with("templates/") {
+            state.templates.insert(digest, bytes);
+        }
+        state.replicas.insert((self.place.target.clone(), key.to_owned()), digest);
+    }
+
+    async fn place_unproven(&self, key: &str, bytes: Bytes) {
+        self.place_object(key, bytes).await;
+    }
+
+    fn function_role(&self) -> String {
+        "arn:aws:iam::111122223333:role/function".into()
+    }
+
+    async fn fate(&self, fate: Fate) {
+        let behaviour = match fate {
+            Fate::Works => Behaviour::Works,
+            Fate::RollsBack => Behaviour::RollsBack("WaitCondition timed out.".into()),
+            Fate::Refuses => Behaviour::Refuses("No transform named NoSuchMacroAnywhere found.".into()),
+        };
+        self.shared.lock().stacks.behaviours.insert(self.place.target.clone(), behaviour);
+    }
+
+    async fn make_function(&self, name: &str, zip: Bytes) {
+        let key = (self.place.target.clone(), name.to_owned());
+        self.shared.lock().functions.insert(key, Digest::of(&zip));
+    }
+
+    async fn make_bucket(&self, _: &str) {}
+
+    async fn put_object(&self, _: &str, _: &str) {}
+
+    async fn delete_object(&self, _: &str, _: &str) {}
+
+    async fn begin_upload(&self, _: &str, _: &str) {}
+
+    async fn left_in(&self, _: &str) -> usize {
+        0
+    }
+}

@@ -1,0 +1,34 @@
+//! Functions that run at once, one poll at a time.
+
+use crate::queue::Message;
+use flotilla_engine::EngineError;
+use std::future::Future;
+use std::pin::Pin;
+use std::task::{Context, Poll, Waker};
+
+/// A function's run.
+pub struct Task {
+    pub id: u64,
+    /// The message it works on; none for the sweep and for hints.
+    pub message: Option<Message>,
+    pub began_at_ms: i64,
+    /// It stands still until then.
+    pub stalled_until_ms: i64,
+    future: Pin<Box<dyn Future<Output = Result<(), EngineError>>>>,
+}
+
+impl Task {
+    pub fn new(
+        id: u64,
+        message: Option<Message>,
+        now_ms: i64,
+        future: impl Future<Output = Result<(), EngineError>> + 'static,
+    ) -> Self {
+        Self { id, message, began_at_ms: now_ms, stalled_until_ms: 0, future: Box::pin(future) }
+    }
+
+    /// Lets it come to its next call.
+    pub fn poll(&mut self) -> Poll<Result<(), EngineError>> {
+        self.future.as_mut().poll(&mut Context::from_waker(Waker::noop()))
+    }
+}

@@ -1,0 +1,69 @@
+//! What operators ask for, and stack-status events.
+
+use super::{World, orders, target};
+use flotilla_contract::RolloutView;
+use flotilla_domain::{ReleaseId, RolloutId, StageName};
+use flotilla_engine::EngineError;
+use flotilla_engine::commands::{Control, OperatorsWord};
+use futures::executor::block_on;
+
+impl World {
+    /// Starts a rollout of a release.
+    ///
+    /// # Errors
+    /// As the command has them.
+    pub fn start(&mut self, release: &str, stage: &str) -> Result<String, EngineError> {
+        self.requests += 1;
+        self.driver.shared.lock().now_ms += 1_000;
+        let release = ReleaseId::parse(release).expect("a release's id");
+        let stage = StageName::parse(stage).expect("a stage's name");
+        let started =
+            block_on(self.driver.commands.start(&orders(), &release, &stage, &self.caller("start")))?;
+        Ok(started.id.to_string())
+    }
+
+    /// Asks something of a rollout under way.
+    ///
+    /// # Errors
+    /// As the command has them.
+    pub fn control(&mut self, id: &str, control: Control) -> Result<(), EngineError> {
+        self.requests += 1;
+        let id = RolloutId::parse(id).expect("a rollout's id");
+        block_on(self.driver.commands.control(&id, control, &self.caller("control"))).map(drop)
+    }
+
+    /// Calls a rollout off; what runs is finished.
+    ///
+    /// # Errors
+    /// As the command has them.
+    pub fn cancel(&mut self, id: &str) -> Result<(), EngineError> {
+        self.control(id, Control::Cancel { stop_running: false })
+    }
+
+    /// Does again what a rollout left undone.
+    ///
+    /// # Errors
+    /// As the command has them.
+    pub fn retry(&mut self, id: &str, word: &OperatorsWord) -> Result<String, EngineError> {
+        self.requests += 1;
+        self.driver.shared.lock().now_ms += 1_000;
+        let id = RolloutId::parse(id).expect("a rollout's id");
+        let retried = block_on(self.driver.commands.retry(&id, word, &self.caller("retry")))?;
+        Ok(retried.id.to_string())
+    }
+
+    /// Runs until a rollout has ended; answers it.
+    #[track_caller]
+    pub fn end_of_rollout(&mut self, id: &str) -> RolloutView {
+        self.until("the rollout's end", |world| world.rollout_by_id(id).ended);
+        self.rollout_by_id(id)
+    }
+
+    /// A stack-status event arrives from a region.
+    pub fn hint(&mut self, region: &str, stage: &str) -> &mut Self {
+        let stage = StageName::parse(stage).expect("a stage's name");
+        self.driver.hint(&target(region), &flotilla_domain::StackName::of(&orders(), &stage));
+        self.driver.finish_tasks();
+        self
+    }
+}

@@ -1,0 +1,133 @@
+//! What others do to the world: stacks that behave, refusals, meddling.
+
+use super::{World, target};
+use crate::stack_books::{Behaviour, ChangeSetState};
+use flotilla_domain::Digest;
+use flotilla_engine::ports::PortError;
+use serde_json::Value;
+
+impl World {
+    /// Puts a stack into a status, as if somebody had done so by hand.
+    pub fn stack_becomes(&mut self, region: &str, stage: &str, status: &'static str) -> &mut Self {
+        let key = (target(region), format!("orders-{stage}"));
+        if let Some(stack) = self.driver.shared.lock().stacks.live.get_mut(&key) {
+            (stack.status, stack.was) = (status, (status, 0));
+        }
+        self
+    }
+
+    /// Operators finish the deletions that others have begun and that failed.
+    pub fn mend_half_deleted(&mut self) -> &mut Self {
+        self.driver.shared.lock().stacks.live.retain(|_, stack| stack.status != "DELETE_FAILED");
+        self
+    }
+
+    /// Somebody deletes a stack and makes another one of its name.
+    pub fn stack_is_replaced(&mut self, region: &str, stage: &str) -> &mut Self {
+        let key = (target(region), format!("orders-{stage}"));
+        if let Some(stack) = self.driver.shared.lock().stacks.live.get_mut(&key) {
+            stack.id.push_str("-another");
+            stack.operation = None;
+            stack.status = "CREATE_COMPLETE";
+        }
+        self
+    }
+
+    /// Somebody else's stack is there, of this service and stage by its tags.
+    pub fn stack_of_others(&mut self, region: &str, stage: &str, owner: (&str, &str)) -> &mut Self {
+        let key = (target(region), format!("orders-{stage}"));
+        if let Some(stack) = self.driver.shared.lock().stacks.live.get_mut(&key) {
+            stack.owner = Some((owner.0.to_owned(), owner.1.to_owned()));
+        }
+        self
+    }
+
+    /// How operations at a region end from now on.
+    pub fn behaves(&mut self, region: &str, behaviour: Behaviour) -> &mut Self {
+        self.driver.shared.lock().stacks.behaviours.insert(target(region), behaviour);
+        self
+    }
+
+    /// Copies to a region are refused from now on.
+    pub fn refuses_copies(&mut self, region: &str, error: PortError) -> &mut Self {
+        self.driver.shared.lock().replica_refusals.insert(target(region), error);
+        self
+    }
+
+    /// Somebody gives a function other code behind CloudFormation's back.
+    pub fn tamper(&mut self, region: &str, stage: &str) -> &mut Self {
+        let key = (target(region), format!("orders-{stage}/App"));
+        self.driver.shared.lock().functions.insert(key, Digest::of(b"tampered"));
+        self
+    }
+
+    /// Somebody deletes a stack.
+    pub fn stack_is_deleted(&mut self, region: &str, stage: &str) -> &mut Self {
+        let key = (target(region), format!("orders-{stage}"));
+        let mut state = self.driver.shared.lock();
+        if let Some(stack) = state.stacks.live.remove(&key) {
+            state.stacks.gone.insert(stack.id, stack.events);
+        }
+        drop(state);
+        self
+    }
+
+    /// Somebody updates a stack directly: its change sets can no longer be executed.
+    pub fn plans_become_obsolete(&mut self, region: &str, stage: &str) -> &mut Self {
+        let key = (target(region), format!("orders-{stage}"));
+        if let Some(stack) = self.driver.shared.lock().stacks.live.get_mut(&key) {
+            stack.change_sets.iter_mut().for_each(|set| set.state = ChangeSetState::Obsolete);
+        }
+        self
+    }
+
+    /// The function that makes the `nth` call from now crashes right after it.
+    pub fn crash_after_call(&mut self, nth: u64) -> &mut Self {
+        let mut state = self.driver.shared.lock();
+        state.crash_at = Some(state.made + nth);
+        drop(state);
+        self
+    }
+
+    /// How many calls functions have made.
+    pub fn calls_made(&self) -> u64 {
+        self.driver.shared.lock().made
+    }
+
+    /// How often a change set was executed, at most.
+    pub fn executions_max(&self) -> u32 {
+        self.driver.shared.lock().stacks.executions.values().copied().max().unwrap_or(0)
+    }
+
+    /// How many change sets were asked for in EXPRESS mode.
+    pub fn express_plans(&self) -> u64 {
+        self.driver.shared.lock().stacks.express
+    }
+
+    /// What the deployments that removed stacks have noted, in the order of their keys.
+    pub fn notes_of_removals(&self) -> Vec<String> {
+        self.removals().iter().flat_map(|removal| texts(&removal["notes"])).collect()
+    }
+
+    /// Codes and messages of the causes for which removals failed.
+    pub fn causes_of_removals(&self) -> Vec<(String, String)> {
+        let text = |cause: &Value, field: &str| cause[field].as_str().unwrap_or_default().to_owned();
+        let removals = self.removals();
+        let causes =
+            removals.iter().map(|removal| &removal["state"]["cause"]).filter(|cause| cause.is_object());
+        causes.map(|cause| (text(cause, "code"), text(cause, "message"))).collect()
+    }
+
+    /// The deployments that removed stacks, as they are stored.
+    fn removals(&self) -> Vec<Value> {
+        let state = self.driver.shared.lock();
+        let deployments = state.table.iter().filter(|(key, _)| key.sk.starts_with("DEP#"));
+        let bodies = deployments.map(|(_, item)| Value::Object(item.body.clone()));
+        bodies.filter(|body| body["deploy"].is_null()).collect()
+    }
+}
+
+fn texts(list: &Value) -> Vec<String> {
+    let list = list.as_array().cloned().unwrap_or_default();
+    list.iter().filter_map(|text| text.as_str().map(str::to_owned)).collect()
+}

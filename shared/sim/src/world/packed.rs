@@ -1,0 +1,33 @@
+//! Packages to upload.
+
+use flotilla_package::write::{SourceFile, write_zip};
+use std::collections::BTreeMap;
+use std::io::Cursor;
+use std::sync::{Mutex, PoisonError};
+
+/// A native package with one function of this code. Packing takes longer than much of a life: each is
+/// packed once.
+pub fn package(code: &str) -> Vec<u8> {
+    static PACKED: Mutex<BTreeMap<String, Vec<u8>>> = Mutex::new(BTreeMap::new());
+    let mut packed = PACKED.lock().unwrap_or_else(PoisonError::into_inner);
+    packed.entry(code.to_owned()).or_insert_with(|| pack(code)).clone()
+}
+
+fn pack(code: &str) -> Vec<u8> {
+    let template = serde_json::json!({
+        "Resources": {"App": {"Type": "AWS::Lambda::Function", "Properties": {"Code": "app.zip"}}},
+    });
+    let files = [
+        ("flotilla.json", r#"{"flotilla": 1, "template": "template.json"}"#.to_owned()),
+        ("template.json", template.to_string()),
+        ("app.zip", code.to_owned()),
+    ];
+    let open = |name: &str| {
+        let content =
+            files.iter().find(|(file, _)| *file == name).map(|(_, content)| content.clone().into_bytes());
+        let content = Box::new(Cursor::new(content.unwrap_or_default()));
+        Ok(SourceFile { name: name.to_owned(), executable: false, content })
+    };
+    let zip = write_zip(Cursor::new(Vec::new()), files.iter().map(|(name, _)| (*name).to_owned()), open);
+    zip.expect("writing to memory").into_inner()
+}
