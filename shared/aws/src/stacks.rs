@@ -312,8 +312,8 @@ impl Stacks for CloudFormationStacks {
         }
     }
 
-    async fn has_change_sets(&self, place: &Place, stack_id: &str) -> Result<bool, PortError> {
-        let request = self.client(place).await.list_change_sets().stack_name(stack_id);
+    async fn has_change_sets(&self, place: &Place, stack: &str) -> Result<bool, PortError> {
+        let request = self.client(place).await.list_change_sets().stack_name(stack);
         match request.send().await.map_err(|e| classify("cloudformation:ListChangeSets", e)) {
             Ok(page) => Ok(!page.summaries().is_empty()),
             Err(error) if says_no_stack(&error) => Ok(false),

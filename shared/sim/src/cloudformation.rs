@@ -268,9 +268,9 @@ impl StacksPort for SimStacks {
         .await
     }
 
-    async fn has_change_sets(&self, place: &Place, stack_id: &str) -> Result<bool, PortError> {
+    async fn has_change_sets(&self, place: &Place, stack: &str) -> Result<bool, PortError> {
         self.ask("cloudformation:ListChangeSets", place, |state| {
-            let key = find(&state.stacks, &place.target, stack_id);
+            let key = find(&state.stacks, &place.target, stack);
             Ok(key.and_then(|key| state.stacks.live.get(&key)).is_some_and(|s| !s.change_sets.is_empty()))
         })
         .await

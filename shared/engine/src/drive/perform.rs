@@ -91,7 +91,7 @@ impl Drive {
         }
         let asked = deployment.stack_id.as_deref().unwrap_or(stack);
         let Some(seen) = self.stacks.describe(place, asked).await? else { return Ok(()) };
-        if seen.status != "REVIEW_IN_PROGRESS" || self.stacks.has_change_sets(place, &seen.stack_id).await? {
+        if seen.status != "REVIEW_IN_PROGRESS" || self.stacks.has_change_sets(place, stack).await? {
             return Ok(());
         }
         let token = format!("{name}-discard");

@@ -166,8 +166,8 @@ pub trait Stacks: Send + Sync {
     /// Deletes a change set that was not executed. That it is gone already is no error.
     async fn delete_change_set(&self, place: &Place, stack: &str, name: &str) -> Result<(), PortError>;
 
-    /// Whether a stack has any change sets.
-    async fn has_change_sets(&self, place: &Place, stack_id: &str) -> Result<bool, PortError>;
+    /// Whether the stack of this name has any change sets.
+    async fn has_change_sets(&self, place: &Place, stack: &str) -> Result<bool, PortError>;
 
     /// What CloudFormation's validation says of a change set.
     async fn validations(

@@ -17,6 +17,8 @@ pub async fn change_sets(stacks: &dyn Stacks, bench: &dyn Bench) {
     no_change_is_told_from_a_refusal(&Scene::new(stacks, bench, "empty")).await;
     a_change_set_that_fails_tells_why(&Scene::new(stacks, bench, "failed")).await;
     a_stack_that_lives_is_not_created(&Scene::new(stacks, bench, "living")).await;
+    a_plan_nobody_executes_can_be_removed(&Scene::new(stacks, bench, "removed")).await;
+    mending_what_needs_no_mending_is_no_error(&Scene::new(stacks, bench, "mended")).await;
     nothing_begins_while_an_operation_runs(&Scene::new(stacks, bench, "running")).await;
 }
 
@@ -177,4 +179,39 @@ async fn nothing_begins_while_an_operation_runs(scene: &Scene<'_>) {
     }
     scene.until(&stack.stack_id, "UPDATE_ROLLBACK_COMPLETE").await;
     scene.bench.fate(Fate::Works).await;
+}
+
+async fn a_plan_nobody_executes_can_be_removed(scene: &Scene<'_>) {
+    let (place, stack) = (scene.bench.place(), scene.stack.as_str());
+    let template = scene.template("removed").await;
+    let plan = scene.plan(Create, "first", template).await;
+    let has = async || scene.stacks.has_change_sets(place, stack).await.expect("a look");
+    assert!(has().await);
+    for _ in 0..2 {
+        scene.stacks.delete_change_set(place, stack, "first").await.expect("that it is gone is no error");
+    }
+    assert_eq!(scene.change_set("first").await, None);
+    assert!(!has().await);
+    assert_eq!(scene.execute(&plan, "late").await, Executed::Stale);
+    scene.delete(&plan.stack_id, "delete").await;
+}
+
+async fn mending_what_needs_no_mending_is_no_error(scene: &Scene<'_>) {
+    let place = scene.bench.place();
+    let template = scene.template("mended").await;
+    let stack = scene.deploy(Create, "first", template, "CREATE_COMPLETE").await;
+    let id = stack.stack_id.as_str();
+    assert_eq!(scene.stacks.cancel_update(place, id, "cancel").await, Ok(false), "nothing runs");
+    let skip = ["App".to_owned()].into();
+    scene.stacks.continue_rollback(place, id, "continue", &skip).await.expect("it is not stuck");
+    scene.stacks.roll_back(place, id, "roll-back").await.expect("it has not failed");
+    let after = scene.look(id).await.expect("the stack");
+    assert_eq!(
+        (after.status.as_str(), after.stack_id.as_str()),
+        ("CREATE_COMPLETE", id),
+        "it is what it was"
+    );
+    let nobody = scene.stacks.importers(place, "nothing-exports-this").await;
+    assert_eq!(nobody, Ok(Vec::new()));
+    scene.delete(id, "delete").await;
 }
