@@ -114,7 +114,7 @@ async fn services_stages_releases_and_uploads_are_shown() {
     let (world, rollout) = world();
     assert_eq!(
         get(&world, "/v1/services").await.1,
-        json!({"items": [{"service": "orders", "config_version": 1}]})
+        json!({"items": [{"service": "orders", "config_version": 1}, {"service": "orders-eu", "config_version": 1}]})
     );
     let (_, service) = get(&world, "/v1/services/orders").await;
     assert_eq!(service["stages"][0]["targets"].as_array().unwrap().len(), 2);

@@ -50,9 +50,11 @@ impl CallBudget {
     const AT_ONCE: f64 = 2.0;
     /// Who should be called within so many seconds may come forward now: whoever was to come is late, or
     /// does not come at all.
-    const IN_FRONT_S: f64 = 2.0;
+    const IN_FRONT_S: f64 = 3.0;
     /// Nobody comes again sooner.
     const WAIT_LEAST: SignedDuration = SignedDuration::from_secs(1);
+    /// Nobody stays away longer: those in front may not come, and the rate may rise.
+    const WAIT_MOST: SignedDuration = SignedDuration::from_secs(60);
     /// Throttled calls that follow this closely were made at the same rate and lower it only once.
     const ONE_EVENT: SignedDuration = SignedDuration::from_secs(2);
     /// The rate after a throttled call, as a part of the rate before.
@@ -137,7 +139,7 @@ impl CallBudget {
     fn wait_for(&self, number: u64, now: Timestamp) -> SignedDuration {
         let before_it = as_number(number.saturating_sub(self.served)) - self.calls(now);
         let wait = SignedDuration::try_from_secs_f64(before_it.max(0.0) / self.rate_per_s(now));
-        wait.unwrap_or(SignedDuration::MAX).max(Self::WAIT_LEAST)
+        wait.unwrap_or(Self::WAIT_MOST).clamp(Self::WAIT_LEAST, Self::WAIT_MOST)
     }
 }
 

@@ -74,6 +74,18 @@ pub fn behaviour(state: &State, target: &Target) -> Behaviour {
     state.stacks.behaviours.get(target).cloned().unwrap_or_default()
 }
 
+/// Whether an operation of this token was begun before (`TokenAlreadyExistsException`). It must have been one
+/// of the same kind, told by the status in which such operations begin.
+fn was_begun(state: &mut State, key: &(Target, String), token: &str, kind: &str) -> bool {
+    let Some(stack) = state.stacks.live.get(key) else { return false };
+    let same = |event: &&StackEvent| event.token.as_deref() == Some(token);
+    let Some(first) = stack.events.iter().rev().find(same) else { return false };
+    if !first.status.starts_with(kind) {
+        state.stacks.breaches.push(format!("{token} is the token of two operations"));
+    }
+    true
+}
+
 #[async_trait]
 impl StacksPort for SimStacks {
     async fn describe(&self, place: &Place, stack: &str) -> Result<Option<StackSeen>, PortError> {
@@ -184,6 +196,9 @@ impl StacksPort for SimStacks {
             if state.stacks.live.get(&key).is_none_or(|stack| stack.status != "UPDATE_ROLLBACK_FAILED") {
                 return Ok(());
             }
+            if was_begun(state, &key, token, "UPDATE_ROLLBACK") {
+                return Ok(());
+            }
             ours(state, &key, token, None);
             let sticks =
                 fate_of(state, &place.target).filter(|fails| fails.sticks && !skip.contains("Resource"));
@@ -197,6 +212,9 @@ impl StacksPort for SimStacks {
         self.ask("cloudformation:RollbackStack", place, |state| {
             let Some(key) = find(&state.stacks, &place.target, stack_id) else { return Ok(()) };
             if state.stacks.live.get(&key).is_none_or(|stack| stack.status != "UPDATE_FAILED") {
+                return Ok(());
+            }
+            if was_begun(state, &key, token, "UPDATE_ROLLBACK") {
                 return Ok(());
             }
             ours(state, &key, token, None);
@@ -237,12 +255,7 @@ impl StacksPort for SimStacks {
                     Err(PortError::new(ErrorKind::Transient, OPERATION, text))
                 };
             }
-            let same = |event: &&StackEvent| event.token.as_deref() == Some(token);
-            if let Some(begun) = stack.events.iter().find(same) {
-                if !begun.status.starts_with("DELETE") {
-                    state.stacks.breaches.push(format!("{token} is the token of two operations"));
-                }
-                // TokenAlreadyExistsException
+            if was_begun(state, &key, token, "DELETE") {
                 return Ok(());
             }
             if !token.ends_with("-discard") {
