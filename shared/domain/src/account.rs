@@ -21,3 +21,18 @@ pub struct TargetAccount {
 pub fn artifact_bucket(prefix: &str, account: &AccountId, region: &Region) -> String {
     format!("{prefix}-artifacts-{account}-{region}")
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_artifact_bucket_names_account_and_region() {
+        let account = AccountId::parse("111122223333").unwrap();
+        let region = Region::parse("eu-west-1").unwrap();
+        assert_eq!(
+            artifact_bucket("flotilla", &account, &region),
+            "flotilla-artifacts-111122223333-eu-west-1"
+        );
+    }
+}

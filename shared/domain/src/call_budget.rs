@@ -220,6 +220,19 @@ mod tests {
     }
 
     #[test]
+    fn a_throttled_call_empties_the_bucket_from_then_on() {
+        let mut budget = CallBudget::throttled(None, at(0));
+        budget.charge(at(30_000));
+        let lowered = CallBudget::throttled(Some(&budget), at(60_000));
+        assert_eq!((lowered.calls, lowered.counted_at), (0.0, at(60_000)));
+        let mut indebted = budget;
+        indebted.calls = -5.0;
+        indebted.counted_at = at(60_000);
+        let lowered = CallBudget::throttled(Some(&indebted), at(60_000));
+        assert_eq!(lowered.calls, -5.0, "what is owed stays owed");
+    }
+
+    #[test]
     fn the_rate_never_falls_to_nothing() {
         let mut budget = CallBudget::throttled(None, at(0));
         for second in 1..200 {
