@@ -12,7 +12,7 @@ use crate::records::{
 use flotilla_domain::call_budget::Turn;
 use flotilla_domain::deployment::pace::DELAY_S_MAX;
 use flotilla_domain::deployment::{Deployment, Event, Look, Outcome, State};
-use flotilla_domain::{Code, DeploymentId, SignedDuration};
+use flotilla_domain::{Code, DeploymentId, SignedDuration, Timestamp};
 
 /// Most transitions of one tick: a bound of our own on what feeds itself.
 const STEPS_MAX: usize = 32;
@@ -26,6 +26,11 @@ const ACT_WITHIN: SignedDuration = SignedDuration::from_secs(10);
 fn delay_of(wait: SignedDuration) -> u32 {
     let wait_s = (wait.as_millis().max(0) + 999) / 1_000;
     u32::try_from(wait_s).unwrap_or(DELAY_S_MAX).clamp(1, DELAY_S_MAX)
+}
+
+/// What an event makes of a deployment. What was seen always fits the state that asked for the look.
+fn applied(deployment: &Deployment, event: Event, now: Timestamp) -> Result<Deployment, EngineError> {
+    deployment.clone().apply(event, now).map_err(|e| EngineError::Defect(e.to_string()))
 }
 
 /// How a save ended.
@@ -68,7 +73,7 @@ impl Drive {
             let now = self.clock.now();
             let before = hand.now.clone();
             let acted = event == Event::Acted;
-            let after = before.clone().apply(event, now).map_err(|e| EngineError::Defect(e.to_string()))?;
+            let after = applied(&before, event, now)?;
             if after == before {
                 let delay_s = hand.delay_s(now);
                 return self.pause(&mut hand, delay_s).await;
@@ -163,7 +168,7 @@ impl Drive {
             return Ok(Next::Event(Event::LeaseHeld));
         }
         let taken = Event::LeaseTaken { fence: lease.number + 1, expected_s: lease.took_s };
-        let holding = waiting.clone().apply(taken, now).map_err(|e| EngineError::Defect(e.to_string()))?;
+        let holding = applied(&waiting, taken, now)?;
         hand.lease = Some(lease);
         hand.enter(holding, now);
         Ok(match self.save(hand, 0).await? {
@@ -247,7 +252,7 @@ impl Drive {
     async fn give_up_lease(&self, hand: &mut InHand) -> Result<(), EngineError> {
         let Next::Event(event) = self.lease_lost(hand).await? else { return Ok(()) };
         let now = self.clock.now();
-        let ended = hand.now.clone().apply(event, now).map_err(|e| EngineError::Defect(e.to_string()))?;
+        let ended = applied(&hand.now, event, now)?;
         hand.enter(ended, now);
         match self.save(hand, 0).await? {
             Saved::Yes => wake(self.queue.as_ref(), [hand.now.id.rollout]).await,

@@ -23,61 +23,57 @@ pub(super) fn is_throttled(error: &PortError) -> bool {
 impl Drive {
     /// Asks for one call, if calls are rationed there. Whoever has to wait keeps its number.
     pub(super) async fn may_call(&self, hand: &mut InHand) -> Result<Turn, EngineError> {
-        let now = self.clock.now();
-        let number = hand.now.number.take();
-        let Some(saved) = hand.budget.clone().filter(|saved| !saved.value.budget.is_quiet(now)) else {
-            return Ok(Turn::Now);
+        let number = hand.now.number;
+        let turn = match hand.is_rationed(self.clock.now()) {
+            false => Turn::Now,
+            true => self.change_budget(hand, |budget, now| budget.ask(number, now)).await?,
         };
-        let target = hand.now.id.target.clone();
-        let turn =
-            self.change_budget(hand, &target, Some(saved), |budget, now| budget.ask(number, now)).await?;
-        if let Turn::Later { number, .. } = turn {
-            hand.now.number = Some(number);
-        }
+        hand.now.number = match turn {
+            Turn::Now => None,
+            Turn::Later { number, .. } => Some(number),
+        };
         Ok(turn)
     }
 
-    /// One call more was made than was asked for.
+    /// One call more was made than was asked for. What was seen counts, even if this cannot be noted because
+    /// everybody changes the budget at once.
     pub(super) async fn charge(&self, hand: &mut InHand) -> Result<(), EngineError> {
-        if hand.is_rationed(self.clock.now()) {
-            let (target, known) = (hand.now.id.target.clone(), hand.budget.take());
-            self.change_budget(hand, &target, known, CallBudget::charge).await?;
+        if !hand.is_rationed(self.clock.now()) {
+            return Ok(());
         }
-        Ok(())
+        match self.change_budget(hand, CallBudget::charge).await {
+            Err(EngineError::Contended) => Ok(()),
+            other => other,
+        }
     }
 
     /// A call was throttled: everybody is to know. It comes again as the first in the line.
     pub(super) async fn throttled(&self, hand: &mut InHand) -> Result<(), EngineError> {
         self.meter.throttled();
-        let (target, known) = (hand.now.id.target.clone(), hand.budget.take());
         let lower = |budget: &mut CallBudget, now| {
             *budget = CallBudget::throttled(Some(budget), now);
             budget.served
         };
-        hand.now.number = Some(self.change_budget(hand, &target, known, lower).await?);
+        hand.now.number = Some(self.change_budget(hand, lower).await?);
         Ok(())
     }
 
-    /// Changes a budget, on top of whatever others have made of it meanwhile. What is as it was is not
-    /// written.
+    /// Changes the budget of a deployment's target, on top of whatever others have made of it meanwhile. What
+    /// is as it was is not written.
     async fn change_budget<T>(
         &self,
         hand: &mut InHand,
-        target: &Target,
-        known: Option<Versioned<BudgetRecord>>,
         change: impl Fn(&mut CallBudget, Timestamp) -> T,
     ) -> Result<T, EngineError> {
-        let mut known = known;
         for _ in 0..RACES_MAX {
             let now = self.clock.now();
-            let before = match known.take() {
-                Some(before) => before,
-                None => self.budget(target, now).await?,
+            let before = match &hand.budget {
+                Some(known) => known.clone(),
+                None => self.budget(&hand.now.id.target, now).await?,
             };
             let mut after = before.value.clone();
             let answer = change(&mut after.budget, now);
             if after == before.value && before.version > 0 {
-                hand.budget = Some(before);
                 return Ok(answer);
             }
             match self.store.write(vec![before.write(&after, None)]).await {
@@ -86,7 +82,9 @@ impl Drive {
                     hand.budget = Some(Versioned { value: after, version, due_at: None });
                     return Ok(answer);
                 }
-                Err(WriteError::Conflict(_)) => {}
+                Err(WriteError::Conflict(_)) => {
+                    hand.budget = Some(self.budget(&hand.now.id.target, now).await?);
+                }
                 Err(WriteError::Port(error)) => return Err(error.into()),
             }
         }

@@ -276,6 +276,7 @@ impl Drive {
             let left_s = at.duration_since(now).as_secs().saturating_add(1).clamp(1, DELAY_S_MAX.into());
             u32::try_from(left_s).unwrap_or(DELAY_S_MAX)
         });
+        // One that sleeps is woken a minute before it is due, and has to see then that nobody else comes.
         let soon_s = if sleeps_s.is_some() { 61 } else { 20 };
         let overdue_soon = hand.saved.due_at.is_none_or(|due| due <= later(now, soon_s));
         let dirty = hand.now != hand.saved.value || overdue_soon;
