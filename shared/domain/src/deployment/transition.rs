@@ -107,8 +107,8 @@ impl Deployment {
                 let next = match state {
                     S::Executing => self.executed(stack, outcome),
                     S::Unwinding { how, cause } => self.unwound(how, cause, stack, outcome, now),
-                    S::Clearing(effort) => self.cleared(&effort, stack, outcome, now),
-                    S::Deleting(effort) => self.deleted(&effort, stack, outcome, now),
+                    S::Clearing(effort) => self.cleared(&effort, self.deletion(stack, outcome, now)),
+                    S::Deleting(effort) => self.deleted(&effort, self.deletion(stack, outcome, now)),
                     _ => None,
                 };
                 match next {
@@ -301,14 +301,8 @@ impl Deployment {
     }
 
     /// What follows from a look at a leftover that is being deleted; `None` to look again.
-    fn cleared(
-        &self,
-        effort: &Effort,
-        stack: Option<StackSeen>,
-        outcome: Outcome,
-        now: Timestamp,
-    ) -> Option<State> {
-        match self.deletion(stack, outcome, now) {
+    fn cleared(&self, effort: &Effort, deletion: Deletion) -> Option<State> {
+        match deletion {
             Deletion::Running => None,
             Deletion::Done => Some(State::Inspecting),
             Deletion::Failed(_) if *effort == Effort::First => Some(State::Clearing(Effort::Again)),
@@ -320,14 +314,8 @@ impl Deployment {
     }
 
     /// What follows from a look at a stack that is being deleted for good; `None` to look again.
-    fn deleted(
-        &self,
-        effort: &Effort,
-        stack: Option<StackSeen>,
-        outcome: Outcome,
-        now: Timestamp,
-    ) -> Option<State> {
-        match self.deletion(stack, outcome, now) {
+    fn deleted(&self, effort: &Effort, deletion: Deletion) -> Option<State> {
+        match deletion {
             Deletion::Running => None,
             Deletion::Done => Some(State::Removed),
             Deletion::Refused(status) => Some(cannot_delete(status)),
