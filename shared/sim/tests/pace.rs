@@ -25,7 +25,11 @@ fn c21_five_hundred_targets_share_an_unknown_rate_and_none_starves() {
     let late_ms = world.now_ms();
     world.until_at_last("the late one's end", |w| w.rollout(&late).is_some_and(|rollout| rollout.ended));
     let late_took_ms = world.now_ms() - late_ms;
-    world.until_at_last("the end of all", |w| w.open_rollouts() == 0);
+    // Looked at often: when nothing is left to do, each step lets up to a minute pass.
+    while world.open_rollouts() > 0 {
+        world.steps(4);
+        assert!(world.now_ms() - began_ms < 3_600_000, "{} rollouts are open", world.open_rollouts());
+    }
     let took_ms = world.now_ms() - began_ms;
     let ideal_ms = i64::from((TARGETS + 1) * CALLS_EACH / CALLS_PER_S) * 1_000;
     let (asked, throttled) = world.throttling();
@@ -75,29 +79,27 @@ fn a_wait_of_half_a_minute_is_prolonged_by_two_seconds_at_most_and_by_half_a_sec
     assert!(median(&with) <= 500, "{with:?}");
 }
 
-#[test]
-fn promise_12_an_update_takes_few_calls() {
-    let mut world = World::new(3, &[&[REGION]]);
-    world.behaves(REGION, Behaviour::Takes(1));
+/// The calls of CloudFormation that an update makes whose stack takes as long as its creation did.
+fn calls_of_an_update(seed: u64, takes_ms: i64) -> u64 {
+    let mut world = World::new(seed, &[&[REGION]]);
+    world.behaves(REGION, Behaviour::Takes(takes_ms));
     let first = world.upload("branch/main", "one");
     world.end_of(&first);
     let before = cloudformation_calls(&world);
     let second = world.upload("branch/main", "two");
     world.end_of(&second);
-    let calls = cloudformation_calls(&world) - before;
+    cloudformation_calls(&world) - before
+}
+
+#[test]
+fn promise_12_an_update_takes_few_calls() {
+    let calls = calls_of_an_update(3, 1);
     assert!(calls <= 8, "{calls} calls of CloudFormation");
 }
 
 #[test]
 fn a_stack_that_is_known_to_be_slow_is_looked_at_when_it_should_end() {
-    let mut world = World::new(4, &[&[REGION]]);
-    world.behaves(REGION, Behaviour::Takes(20 * 60_000));
-    let first = world.upload("branch/main", "one");
-    world.end_of(&first);
-    let before = cloudformation_calls(&world);
-    let second = world.upload("branch/main", "two");
-    world.end_of(&second);
-    let calls = cloudformation_calls(&world) - before;
+    let calls = calls_of_an_update(4, 20 * 60_000);
     assert!(calls <= 14, "{calls} calls in 20 minutes");
 }
 
