@@ -11,9 +11,9 @@ pub async fn handle(replicate: &Replicate, event: SqsEvent) -> SqsBatchResponse 
     for message in event.records {
         let id = message.message_id.unwrap_or_default();
         match decode(message.body.as_deref().unwrap_or_default()) {
-            Ok(Work::Replicate { release, rollout, target }) => {
+            Ok(Work::Replicate { release, rollout, site }) => {
                 ids.push(id);
-                jobs.push(ReplicateJob { release, rollout, target });
+                jobs.push(ReplicateJob { release, rollout, site });
             }
             other => {
                 tracing::error!(message.id = id, "the message is no copy: {other:?}");

@@ -40,7 +40,9 @@ pub enum Command {
         #[arg(required = true)]
         files: Vec<PathBuf>,
     },
-    /// Zip a package folder, upload it and follow the rollout.
+    /// Make a package the same for every stage and region, and say what is in it.
+    Pack(Pack),
+    /// Pack a package folder, upload it and follow the rollout.
     Push(Push),
     /// Show services, or what runs at the stages of one.
     Status {
@@ -153,7 +155,20 @@ pub struct Retry {
     pub no_follow: bool,
 }
 
-/// Zip a package folder, upload it and follow the rollout.
+/// What to pack.
+#[derive(Debug, Args)]
+pub struct Pack {
+    /// The folder that the packaging tool wrote (.serverless, cdk.out, .aws-sam/build, …), or a zip of it.
+    pub path: PathBuf,
+    /// Where to write the packed package; named after service and digest if it is left out.
+    #[arg(short, long, value_name = "ZIP", conflicts_with = "explain")]
+    pub output: Option<PathBuf>,
+    /// Only show what was found, all of it.
+    #[arg(long)]
+    pub explain: bool,
+}
+
+/// What to upload, and as what.
 #[derive(Debug, Args)]
 pub struct Push {
     /// The folder that the packaging tool wrote, or a zip of it.

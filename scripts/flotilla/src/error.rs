@@ -1,6 +1,7 @@
 //! How the command ends.
 
 use flotilla_contract::Problem;
+use flotilla_domain::Refusal;
 
 /// Exit codes. They are part of the command's contract: see `docs/cli.md`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -25,6 +26,9 @@ pub enum CliError {
     /// The API refused.
     #[error("{}: {}", .0.code, .0.detail)]
     Problem(Box<Problem>),
+    /// The package cannot be deployed.
+    #[error("{0}")]
+    Package(Box<Refusal>),
     /// Something the user gave is wrong.
     #[error("{what}")]
     Usage {
@@ -60,7 +64,7 @@ impl CliError {
     /// The code it ends with.
     pub fn exit(&self) -> Exit {
         match self {
-            Self::Problem(_) | Self::Usage { .. } => Exit::Refused,
+            Self::Problem(_) | Self::Package(_) | Self::Usage { .. } => Exit::Refused,
             Self::Failed { .. } => Exit::Failure,
         }
     }
@@ -69,6 +73,7 @@ impl CliError {
     pub fn fix(&self) -> Option<&str> {
         match self {
             Self::Problem(problem) => Some(&problem.fix),
+            Self::Package(refusal) => Some(&refusal.fix),
             Self::Usage { fix, .. } => Some(fix),
             Self::Failed { .. } => None,
         }

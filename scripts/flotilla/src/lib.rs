@@ -8,6 +8,7 @@ pub mod args;
 pub mod commands;
 pub mod error;
 pub mod home;
+pub mod packing;
 pub mod show;
 
 pub use error::{CliError, Exit};

@@ -22,6 +22,7 @@ pub fn for_service(account: &str, service: &str, stage: &str, regions: &[String]
     };
     let service_doc = ServiceConfigDoc {
         rules: vec![rule("branch:main", stage, None), rule("pr:*", "pr-{ref}", Some(72))],
+        stack_name: None,
     };
     ConfigFile {
         profiles: [("demo".to_owned(), profile)].into(),

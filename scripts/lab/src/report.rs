@@ -78,7 +78,11 @@ pub async fn push(world: &World, service: &str, package: Vec<u8>) -> Result<Repo
     })
 }
 
-async fn targets(world: &World, rollout: &RolloutView) -> Result<Vec<TargetReport>, LabError> {
+/// Reads what every target of a rollout runs.
+///
+/// # Errors
+/// Never at present: a stack that cannot be read has no code.
+pub async fn targets(world: &World, rollout: &RolloutView) -> Result<Vec<TargetReport>, LabError> {
     let mut targets = Vec::new();
     for deployment in &rollout.deployments {
         let code_sha256 = read_back(world, &deployment.region, &deployment.stack).await.unwrap_or_default();

@@ -12,6 +12,12 @@ pub fn fixture(name: &str) -> PathBuf {
     path.canonicalize().unwrap_or(path)
 }
 
+/// Whether a folder is a package that Flotilla recognises.
+pub fn is_package(folder: &Path) -> bool {
+    let packing = flotilla_cli::packing::Packing::open(folder).ok();
+    packing.is_some_and(|packing| flotilla_package::formats::recognise(&packing.listing).is_ok())
+}
+
 /// The service and stage that a package was made for.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct MadeFor {

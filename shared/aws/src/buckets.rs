@@ -78,7 +78,7 @@ async fn abort_uploads(client: &Client, bucket: &str, owner: &str) -> Result<(u6
 impl Buckets for S3Buckets {
     async fn empty(&self, place: &Place, bucket: &str) -> Result<Emptied, PortError> {
         let client = Client::new(&self.sessions.config(place).await);
-        let owner = place.target.account.to_string();
+        let owner = place.site.account.to_string();
         let mut removed = 0;
         for _ in 0..PAGES_MAX {
             let now = match remove_page(&client, bucket, &owner).await {

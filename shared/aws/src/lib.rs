@@ -13,6 +13,7 @@ mod package_store;
 mod replica_store;
 mod sessions;
 mod settings;
+mod stack_seen;
 mod stacks;
 mod state_store;
 mod wiring;

@@ -1,7 +1,7 @@
 //! Messages as they stand in the queues.
 
 use aws_lambda_events::sqs::{BatchItemFailure, SqsBatchResponse};
-use flotilla_domain::{DeploymentId, ReleaseId, RolloutId, StackName, Target, Timestamp, Turn};
+use flotilla_domain::{DeploymentId, ReleaseId, RolloutId, Site, StackName, Target, Timestamp, Turn};
 use flotilla_engine::ports::{ObjectRef, Subject, Work};
 use serde::{Deserialize, Serialize};
 
@@ -55,10 +55,10 @@ pub fn encode(work: &Work) -> String {
             target: Some(id.target.to_string()),
             back: id.turn == Turn::Back,
         },
-        Work::Replicate { release, rollout, target } => Message::Replicate {
+        Work::Replicate { release, rollout, site } => Message::Replicate {
             release: release.to_string(),
             rollout: rollout.to_string(),
-            target: target.to_string(),
+            target: site.to_string(),
         },
         Work::Intake { key, version_id, uploaded_at } => Message::Intake {
             key: key.clone(),
@@ -89,7 +89,7 @@ pub fn decode(body: &str) -> Result<Work, Unreadable> {
         Message::Replicate { release, rollout: id, target: to } => Work::Replicate {
             release: ReleaseId::parse(&release).map_err(unreadable)?,
             rollout: rollout(&id)?,
-            target: target(&to)?,
+            site: Site::parse(&to).map_err(unreadable)?,
         },
         Message::Intake { key, version_id, uploaded_at } => {
             Work::Intake { key, version_id, uploaded_at: uploaded_at.parse().map_err(unreadable)? }
@@ -103,7 +103,7 @@ pub enum TickMessage {
     /// A tick.
     Tick(Subject),
     /// A stack's status changed.
-    StackChanged(Target, StackName),
+    StackChanged(Site, StackName),
 }
 
 #[derive(Deserialize)]
@@ -126,10 +126,10 @@ struct StackEventDetail {
 /// [`Unreadable`] with what is wrong.
 pub fn decode_tick(body: &str) -> Result<TickMessage, Unreadable> {
     if let Ok(event) = serde_json::from_str::<StackEvent>(body) {
-        let target = Target::parse(&format!("{}/{}", event.account, event.region)).map_err(unreadable)?;
+        let site = Site::parse(&format!("{}/{}", event.account, event.region)).map_err(unreadable)?;
         // arn:aws:cloudformation:<region>:<account>:stack/<name>/<id>
         let name = event.detail.stack_id.split('/').nth(1).unwrap_or_default();
-        return Ok(TickMessage::StackChanged(target, StackName::parse(name).map_err(unreadable)?));
+        return Ok(TickMessage::StackChanged(site, StackName::parse(name).map_err(unreadable)?));
     }
     match decode(body)? {
         Work::Tick(subject) => Ok(TickMessage::Tick(subject)),
@@ -240,13 +240,13 @@ mod tests {
         RolloutId::derive(Timestamp::UNIX_EPOCH, &["r"])
     }
 
-    fn target() -> Target {
-        Target::parse("111122223333/eu-west-1").unwrap()
+    fn site() -> Site {
+        Site::parse("111122223333/eu-west-1").unwrap()
     }
 
     #[test]
     fn every_message_reads_back() {
-        let deployment = DeploymentId { rollout: rollout(), target: target(), turn: Turn::Forward };
+        let deployment = DeploymentId { rollout: rollout(), target: site().into(), turn: Turn::Forward };
         let back = DeploymentId { turn: Turn::Back, ..deployment.clone() };
         for work in [
             Work::Tick(Subject::Deployment(back)),
@@ -255,7 +255,7 @@ mod tests {
             Work::Replicate {
                 release: ReleaseId::derive(Timestamp::UNIX_EPOCH, &["x"]),
                 rollout: rollout(),
-                target: target(),
+                site: site(),
             },
             Work::Intake {
                 key: "incoming/a b".into(),
@@ -311,7 +311,7 @@ mod tests {
             "detail":{"stack-id":"arn:aws:cloudformation:eu-west-1:111122223333:stack/orders-staging/1-2","status-details":{"status":"UPDATE_COMPLETE"}}}"#;
         assert_eq!(
             decode_tick(body).unwrap(),
-            TickMessage::StackChanged(target(), StackName::parse("orders-staging").unwrap())
+            TickMessage::StackChanged(site(), StackName::parse("orders-staging").unwrap())
         );
     }
 }

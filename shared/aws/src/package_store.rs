@@ -6,7 +6,7 @@ use async_trait::async_trait;
 use aws_sdk_s3::Client;
 use aws_sdk_s3::operation::get_object::GetObjectOutput;
 use aws_sdk_s3::primitives::{ByteStream, SdkBody};
-use aws_sdk_s3::types::ChecksumMode;
+use aws_sdk_s3::types::{ChecksumAlgorithm, ChecksumMode, CompletedMultipartUpload, CompletedPart};
 use bytes::{Bytes, BytesMut};
 use flotilla_domain::release::ObjectVersion;
 use flotilla_domain::upload_key::INCOMING;
@@ -16,6 +16,7 @@ use flotilla_engine::ports::{
 };
 use futures::stream;
 use http_body_util::StreamBody;
+use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use std::ops::Range;
 use sync_wrapper::SyncStream;
 
@@ -43,6 +44,28 @@ impl S3PackageStore {
         got.map_err(|e| classify(GET, e))
     }
 
+    /// The digest of an object's bytes as S3 computed it; `None` if there is no object, or no such digest.
+    async fn digest(&self, key: &str) -> Result<Option<Digest>, PortError> {
+        let request =
+            self.client.head_object().bucket(&self.bucket).key(key).checksum_mode(ChecksumMode::Enabled);
+        match request.expected_bucket_owner(&self.owner).send().await {
+            Ok(head) => Ok(head.checksum_sha256().and_then(|text| Digest::parse_base64(text).ok())),
+            Err(error) => match classify("s3:HeadObject", error) {
+                error if error.kind == ErrorKind::Missing => Ok(None),
+                error => Err(error),
+            },
+        }
+    }
+
+    /// Has S3 copy an object of the bucket, and compute the SHA-256 of the whole copy.
+    async fn copy(&self, from: &str, to: &str) -> Result<(), PortError> {
+        let request = self.client.copy_object().bucket(&self.bucket).key(to);
+        let request = request.copy_source(format!("{}/{}", self.bucket, encoded(from)));
+        let request = request.checksum_algorithm(ChecksumAlgorithm::Sha256);
+        let request = request.expected_bucket_owner(&self.owner).expected_source_bucket_owner(&self.owner);
+        request.send().await.map(drop).map_err(|e| classify("s3:CopyObject", e))
+    }
+
     /// What is left of an object that has no bytes: S3 answers every range of it with an error.
     async fn empty_tail(&self, object: &ObjectRef) -> Result<Tail, PortError> {
         let request =
@@ -54,6 +77,17 @@ impl S3PackageStore {
             .map_err(|e| classify("s3:HeadObject", e))?;
         Ok(Tail { bytes: Bytes::new(), total_bytes: 0, uploaded_at: uploaded_at(head.last_modified())? })
     }
+}
+
+fn unproven(operation: &'static str, key: &str) -> PortError {
+    PortError::new(ErrorKind::Transient, operation, format!("S3 does not prove {key}"))
+}
+
+/// A key as `x-amz-copy-source` takes it.
+fn encoded(key: &str) -> impl std::fmt::Display {
+    const KEPT: &AsciiSet =
+        &NON_ALPHANUMERIC.remove(b'/').remove(b'-').remove(b'_').remove(b'.').remove(b'~');
+    utf8_percent_encode(key, KEPT)
 }
 
 /// The range an answer really covers: `bytes 0-9/100`. An answer without one is the whole object.
@@ -135,17 +169,7 @@ impl PackageStore for S3PackageStore {
     }
 
     async fn holds(&self, key: &str, digest: &Digest) -> Result<bool, PortError> {
-        let request =
-            self.client.head_object().bucket(&self.bucket).key(key).checksum_mode(ChecksumMode::Enabled);
-        match request.expected_bucket_owner(&self.owner).send().await {
-            Ok(head) => {
-                Ok(head.checksum_sha256().and_then(|text| Digest::parse_base64(text).ok()) == Some(*digest))
-            }
-            Err(error) => match classify("s3:HeadObject", error) {
-                error if error.kind == ErrorKind::Missing => Ok(false),
-                error => Err(error),
-            },
-        }
+        Ok(self.digest(key).await? == Some(*digest))
     }
 
     async fn put(&self, key: &str, digest: &Digest, body: Body) -> Result<(), PortError> {
@@ -167,6 +191,48 @@ impl PackageStore for S3PackageStore {
             }
         };
         request.expected_bucket_owner(&self.owner).send().await.map(drop).map_err(|e| classify(PUT, e))
+    }
+
+    /// One part of a multipart copy: S3 computes the SHA-256 of the part, which is all of it.
+    async fn lift(&self, object: &ObjectRef, range: Range<u64>, parked: &str) -> Result<Digest, PortError> {
+        let begun = self.client.create_multipart_upload().bucket(&self.bucket).key(parked);
+        let begun = begun.checksum_algorithm(ChecksumAlgorithm::Sha256).expected_bucket_owner(&self.owner);
+        let begun = begun.send().await.map_err(|e| classify("s3:CreateMultipartUpload", e))?;
+        let id = begun.upload_id().unwrap_or_default();
+        let source = format!("{}/{}?versionId={}", self.bucket, encoded(&object.key), object.version_id);
+        let part = self.client.upload_part_copy().bucket(&self.bucket).key(parked).upload_id(id);
+        let part = part.part_number(1).copy_source(source);
+        let part = part.copy_source_range(format!("bytes={}-{}", range.start, range.end - 1));
+        let part = part.expected_bucket_owner(&self.owner).expected_source_bucket_owner(&self.owner);
+        let part = part.send().await.map_err(|e| classify("s3:UploadPartCopy", e))?;
+        let part = part.copy_part_result();
+        let checksum = part.and_then(|part| part.checksum_sha256());
+        let done = CompletedPart::builder()
+            .part_number(1)
+            .set_e_tag(part.and_then(|part| part.e_tag()).map(str::to_owned))
+            .set_checksum_sha256(checksum.map(str::to_owned))
+            .build();
+        let parts = CompletedMultipartUpload::builder().parts(done).build();
+        let complete = self.client.complete_multipart_upload().bucket(&self.bucket).key(parked).upload_id(id);
+        let complete = complete.multipart_upload(parts).expected_bucket_owner(&self.owner);
+        complete.send().await.map_err(|e| classify("s3:CompleteMultipartUpload", e))?;
+        match checksum.and_then(|text| Digest::parse_base64(text).ok()) {
+            Some(digest) => Ok(digest),
+            // Not every S3 says it of a part; of an object that was copied whole each does.
+            None => {
+                let proven = format!("{parked}.proven");
+                self.copy(parked, &proven).await?;
+                self.digest(&proven).await?.ok_or_else(|| unproven("s3:HeadObject", &proven))
+            }
+        }
+    }
+
+    async fn settle(&self, parked: &str, key: &str, digest: &Digest) -> Result<(), PortError> {
+        self.copy(parked, key).await?;
+        match self.digest(key).await? {
+            Some(found) if found == *digest => Ok(()),
+            _ => Err(unproven("s3:CopyObject", key)),
+        }
     }
 
     async fn list_incoming(&self, after: Option<&str>) -> Result<IncomingPage, PortError> {

@@ -38,8 +38,8 @@ impl S3ReplicaStore {
             .build();
         let config = aws_sdk_s3::config::Builder::from(&self.sessions.config(place).await);
         let client = Client::from_conf(config.timeout_config(timeouts).build());
-        let account = &place.target.account;
-        (client, artifact_bucket(&self.prefix, account, &place.target.region), account.to_string())
+        let account = &place.site.account;
+        (client, artifact_bucket(&self.prefix, account, &place.site.region), account.to_string())
     }
 }
 

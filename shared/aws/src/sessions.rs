@@ -48,7 +48,7 @@ impl Sessions {
 
     /// The configuration for a place.
     pub async fn config(&self, place: &Place) -> SdkConfig {
-        let (access, region) = (&place.access, place.target.region.as_str());
+        let (access, region) = (&place.access, place.site.region.as_str());
         let key = SessionKey {
             role_arn: access.role_arn.clone(),
             external_id: access.external_id.clone(),

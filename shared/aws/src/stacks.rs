@@ -2,6 +2,7 @@
 
 use crate::change_set::{count, reverted, said, status};
 use crate::classify::{classify, says_begun, says_no_stack};
+use crate::stack_seen::stack_seen;
 use crate::{Sessions, Settings};
 use async_trait::async_trait;
 use aws_sdk_cloudformation::Client;
@@ -10,10 +11,10 @@ use aws_sdk_cloudformation::types as cfn;
 use aws_smithy_types::retry::RetryConfig;
 use flotilla_domain::account::artifact_bucket;
 use flotilla_domain::cause::StackEvent;
-use flotilla_domain::deployment::event::{StackOwner, StackSeen};
+use flotilla_domain::deployment::event::StackSeen;
 use flotilla_domain::deployment::{ChangeSetKind, ChangeSummary, Effort};
 use flotilla_domain::package::{ASSETS_BUCKET_PARAMETER, template_key};
-use flotilla_domain::{Digest, StackName, Target};
+use flotilla_domain::{Digest, Site, StackName};
 use flotilla_engine::ports::{
     ChangeSetRequest, ChangeSetSeen, ChangeSetStatus, ErrorKind, Executed, Place, PortError, StackEventPage,
     StackResource, Stacks, Validation,
@@ -50,7 +51,7 @@ impl CloudFormationStacks {
     }
 
     /// Where CloudFormation reads the template: the target's own bucket, in its own region.
-    fn template_url(&self, target: &Target, template: &Digest) -> String {
+    fn template_url(&self, target: &Site, template: &Digest) -> String {
         let suffix = if target.region.partition() == "aws-cn" { "amazonaws.com.cn" } else { "amazonaws.com" };
         let bucket = artifact_bucket(&self.prefix, &target.account, &target.region);
         format!("https://s3.{}.{suffix}/{bucket}/{}", target.region, template_key(template))
@@ -75,7 +76,7 @@ impl CloudFormationStacks {
         }
     }
 
-    fn parameters(&self, target: &Target, request: &ChangeSetRequest) -> Vec<cfn::Parameter> {
+    fn parameters(&self, target: &Site, request: &ChangeSetRequest) -> Vec<cfn::Parameter> {
         let bucket = artifact_bucket(&self.prefix, &target.account, &target.region);
         let own = std::iter::once((ASSETS_BUCKET_PARAMETER, bucket.as_str()));
         let given = request.parameters.iter().map(|(name, value)| (name.as_str(), value.as_str()));
@@ -91,12 +92,6 @@ fn express() -> cfn::DeploymentConfig {
     config.disable_rollback(false).build()
 }
 
-/// Whose a stack is, by its tags.
-fn owner(tags: &[cfn::Tag]) -> Option<StackOwner> {
-    let tag = |key: &str| tags.iter().find(|tag| tag.key() == Some(key))?.value().map(str::to_owned);
-    Some(StackOwner { service: tag("flotilla:service")?, stage: tag("flotilla:stage")? })
-}
-
 #[async_trait]
 impl Stacks for CloudFormationStacks {
     async fn describe(&self, place: &Place, stack: &str) -> Result<Option<StackSeen>, PortError> {
@@ -106,12 +101,7 @@ impl Stacks for CloudFormationStacks {
             Err(error) if says_no_stack(&error) => return Ok(None),
             Err(error) => return Err(error),
         };
-        Ok(seen.stacks().first().map(|stack| StackSeen {
-            stack_id: stack.stack_id().unwrap_or_default().to_owned(),
-            status: stack.stack_status().map_or_else(String::new, |status| status.as_str().to_owned()),
-            reason: stack.stack_status_reason().map(str::to_owned),
-            owner: owner(stack.tags()),
-        }))
+        Ok(seen.stacks().first().map(stack_seen))
     }
 
     async fn create_change_set(&self, place: &Place, request: &ChangeSetRequest) -> Result<(), PortError> {
@@ -133,8 +123,8 @@ impl Stacks for CloudFormationStacks {
             .change_set_name(&request.name)
             .client_token(&request.name)
             .change_set_type(kind)
-            .template_url(self.template_url(&place.target, &request.template))
-            .set_parameters(Some(self.parameters(&place.target, request)))
+            .template_url(self.template_url(&place.site, &request.template))
+            .set_parameters(Some(self.parameters(&place.site, request)))
             .set_tags(Some(tags))
             .set_capabilities(Some(capabilities))
             .role_arn(&place.access.service_role_arn)

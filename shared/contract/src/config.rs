@@ -22,6 +22,11 @@ pub struct ConfigFile {
 pub struct ServiceConfigDoc {
     /// In order.
     pub rules: Vec<RuleConfig>,
+    /// How the stacks are called: `{service}`, `{stage}` and, for a package of several stacks, `{stack}` stand for
+    /// the names. `{service}-{stage}` if it is left out, with `-{stack}` behind it for one of several.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schema(example = "{stage}-{service}")]
+    pub stack_name: Option<String>,
 }
 
 /// One rule: what matches goes to this stage by this profile.

@@ -63,6 +63,9 @@ pub struct RunningView {
     pub account: String,
     /// The region.
     pub region: String,
+    /// Which of the package's stacks it is, if there are several.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub part: Option<String>,
     /// The release that was last proven to run there.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub release: Option<String>,
@@ -97,14 +100,36 @@ pub struct ReleaseView {
     pub uploaded_at: String,
     /// How many bytes its assets have.
     pub asset_bytes: u64,
-    /// What the user should know.
+    /// Its stacks in their order, if it has several.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub stacks: Vec<String>,
+    /// The one stage it fits, if names of it are baked in.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub stage: Option<String>,
+    /// What was replaced to make it the same everywhere, the first hundred.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub rewrites: Vec<RewriteView>,
+    /// What the user should know, the first hundred.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub warnings: Vec<WarningView>,
+}
+
+/// A literal that became a parameter.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct RewriteView {
+    /// Where.
+    pub path: String,
+    /// What stood there.
+    pub from: String,
+    /// What stands there now, such as `AWS::Region`.
+    pub to: String,
 }
 
 /// Something the user should know.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct WarningView {
+    /// The stable code.
+    pub code: String,
     /// Where.
     pub path: String,
     /// What.
@@ -205,6 +230,9 @@ pub struct DeploymentView {
     pub account: String,
     /// The region.
     pub region: String,
+    /// Which of the package's stacks it is, if there are several.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub part: Option<String>,
     /// The wave, from 1.
     pub wave: u32,
     /// The stack.

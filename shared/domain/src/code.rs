@@ -8,7 +8,7 @@ macro_rules! codes {
     ($($(#[$doc:meta])* $name:ident = $number:literal, $title:literal;)*) => {
         /// A stable error code, written `FL0101`. Numbers are never used again for another meaning.
         ///
-        /// 01xx uploads, 02xx packages, 03xx configuration, 04xx API, 05xx deployments.
+        /// 01xx uploads, 02xx packages, 03xx configuration, 04xx API, 05xx deployments, 06xx warnings of packages.
         #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
         pub enum Code {
             $($(#[$doc])* $name,)*
@@ -80,6 +80,10 @@ codes! {
     CapabilityMissing = 228, "the profile does not grant a capability that the template needs";
     /// The template has a parameter without a value.
     ParameterMissing = 229, "a parameter of the template has no value";
+    /// The placeholder of the stage or of a parameter stands where CloudFormation takes no parameter.
+    PlaceholderMisplaced = 230, "a placeholder stands where CloudFormation takes no parameter";
+    /// The stacks of the package need each other in a circle.
+    StacksCircular = 231, "the package's stacks need each other in a circle";
 
     /// The configuration is not what its schema says.
     ConfigInvalid = 301, "the configuration is invalid";
@@ -143,6 +147,19 @@ codes! {
     ValidationWarned = 528, "CloudFormation's validation warns";
     /// The stage has no stable release to go back to.
     NothingToRevertTo = 529, "there is no release to go back to";
+
+    /// The packaging tool does this by calls of its own, outside of CloudFormation.
+    OutsideCloudformation = 601, "the tool does this outside of CloudFormation";
+    /// A container image is not in the package: what it runs cannot be proven.
+    ImageOutsidePackage = 602, "a container image is not in the package";
+    /// A literal of the packaging region could not be made neutral.
+    RegionStays = 603, "a region stays in the template";
+    /// A stack of the package asks for something that belongs into a profile.
+    BelongsInProfile = 604, "this belongs into the profile";
+    /// A literal of the packaging account could not be made neutral.
+    AccountStays = 605, "an account stays in the template";
+    /// The code of a nested stack's function is not read back after the deployment.
+    NestedUnproven = 606, "a nested stack's function is not read back";
 }
 
 impl fmt::Display for Code {

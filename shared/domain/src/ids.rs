@@ -123,7 +123,7 @@ impl fmt::Display for DeploymentId {
 }
 
 impl DeploymentId {
-    /// Reads `rlo_…/<account>/<region>`, with `/back` behind it for one that goes back.
+    /// Reads `rlo_…/<target>`, with `/back` behind it for one that goes back.
     pub fn parse(text: &str) -> Option<Self> {
         let (text, turn) = match text.strip_suffix(BACK) {
             Some(text) => (text, Turn::Back),
@@ -164,8 +164,10 @@ mod tests {
     fn a_deployments_id_reads_back_in_both_turns() {
         let rollout = RolloutId::derive(jiff::Timestamp::UNIX_EPOCH, &["r"]);
         for turn in [Turn::Forward, Turn::Back] {
-            let id = DeploymentId { rollout, target: Target::parse("111122223333/eu-west-1").unwrap(), turn };
-            assert_eq!(DeploymentId::parse(&id.to_string()), Some(id));
+            for target in ["111122223333/eu-west-1", "111122223333/eu-west-1:back"] {
+                let id = DeploymentId { rollout, target: Target::parse(target).unwrap(), turn };
+                assert_eq!(DeploymentId::parse(&id.to_string()), Some(id));
+            }
         }
         for text in ["", "/", "rlo_x/111122223333/eu-west-1", "111122223333/eu-west-1/back"] {
             assert_eq!(DeploymentId::parse(text), None, "{text}");

@@ -105,11 +105,59 @@ name!(
     }
 );
 
-impl StackName {
-    /// The stack of one service and stage: `<service>-<stage>`, as the Serverless Framework names it,
-    /// so that a stack it made before is the same stack.
-    pub fn of(service: &ServiceName, stage: &StageName) -> Self {
-        Self(format!("{service}-{stage}"))
+name!(
+    /// One of several stacks of a service: how the packaging tool calls it, such as `Network`.
+    StackPart,
+    "stack of a package",
+    "use 1 to 64 letters, digits and hyphens, beginning with a letter",
+    |text| {
+        (1..=64).contains(&text.len())
+            && text.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-')
+            && text.as_bytes()[0].is_ascii_alphabetic()
+    }
+);
+
+/// How a service's stacks are called: text in which `{service}`, `{stage}` and `{stack}` stand for a name.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct StackPattern(Option<String>);
+
+impl StackPattern {
+    /// Reads a pattern.
+    ///
+    /// # Errors
+    /// [`InvalidName`] if no stack's name can come of it.
+    pub fn parse(text: &str) -> Result<Self, InvalidName> {
+        let example = text.replace("{service}", "s").replace("{stage}", "s").replace("{stack}", "s");
+        StackName::parse(&example)?;
+        Ok(Self(Some(text.to_owned())))
+    }
+
+    /// The name of one stack. Without a pattern of its own, a service's stack is called `<service>-<stage>`, as
+    /// the Serverless Framework calls it, so that a stack it made before is the same stack; one of several is
+    /// called `<service>-<stage>-<part>`.
+    ///
+    /// # Errors
+    /// [`InvalidName`] if the names make it too long, or if it tells the stacks of a package not apart.
+    pub fn name(
+        &self,
+        service: &ServiceName,
+        stage: &StageName,
+        part: Option<&StackPart>,
+    ) -> Result<StackName, InvalidName> {
+        let own = match part {
+            None => "{service}-{stage}",
+            Some(_) => "{service}-{stage}-{stack}",
+        };
+        let pattern = self.0.as_deref().unwrap_or(own);
+        if pattern.contains("{stack}") != part.is_some() {
+            return Err(InvalidName {
+                kind: "pattern of stack names",
+                given: pattern.chars().take(64).collect(),
+                rule: "it has {stack} for a package of several stacks, and only for such a one",
+            });
+        }
+        let text = pattern.replace("{service}", service.as_str()).replace("{stage}", stage.as_str());
+        StackName::parse(&text.replace("{stack}", part.map_or("", StackPart::as_str)))
     }
 }
 
@@ -194,6 +242,26 @@ fn is_region(text: &str) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_stack_is_called_after_its_service_and_stage_or_as_the_service_says() {
+        let (service, stage) = (ServiceName::parse("orders").unwrap(), StageName::parse("staging").unwrap());
+        let part = StackPart::parse("Net").unwrap();
+        let name = |pattern: &StackPattern, part: Option<&StackPart>| {
+            pattern.name(&service, &stage, part).map(|name| name.to_string())
+        };
+        let own = StackPattern::default();
+        assert_eq!(name(&own, None).unwrap(), "orders-staging");
+        assert_eq!(name(&own, Some(&part)).unwrap(), "orders-staging-Net");
+        let pattern = StackPattern::parse("{stage}-{stack}").unwrap();
+        assert_eq!(name(&pattern, Some(&part)).unwrap(), "staging-Net");
+        assert!(
+            name(&pattern, None).is_err() && name(&StackPattern::parse("x").unwrap(), Some(&part)).is_err()
+        );
+        for bad in ["", "{other}", "a b", "-{stage}"] {
+            assert!(StackPattern::parse(bad).is_err(), "{bad}");
+        }
+    }
 
     #[test]
     fn a_service_name_is_a_lower_case_label() {

@@ -1,30 +1,60 @@
 //! What a package is, once its bytes have been read and made neutral.
 
 use crate::digest::Digest;
-use crate::names::StageName;
+use crate::names::{StackPart, StageName};
 use std::collections::{BTreeMap, BTreeSet};
+use std::fmt;
 
-/// An immutable template and its assets, named by a digest.
+/// Immutable templates and their assets, named by a digest.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Package {
-    /// Names the package: the digest of everything below.
+    /// Names the package: see [`Package::digest_of`].
     pub digest: Digest,
     /// What made it, such as `serverless`.
     pub format: PackageFormat,
+    /// Its stacks: none comes before one it needs.
+    pub stacks: Vec<PackagedStack>,
+    /// The assets with their sizes in bytes.
+    pub assets: BTreeMap<Asset, u64>,
+    /// The one stage whose names are baked into the package, if so.
+    pub made_for: Option<StageName>,
+    /// What was changed to make the templates the same everywhere.
+    pub rewrites: Vec<Rewrite>,
+    /// What the user should know although it does not prevent the deployment.
+    pub warnings: Vec<Warning>,
+}
+
+/// One stack of a package.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct PackagedStack {
+    /// Which of the package's stacks it is; `None` if the format knows one only.
+    pub part: Option<StackPart>,
+    /// The stacks that are deployed before it.
+    pub after: BTreeSet<StackPart>,
     /// The digest of the neutral template: its key is `templates/<digest>.json`.
     pub template: Digest,
-    /// The assets by digest, with their sizes: their keys are `assets/<digest>.zip`.
-    pub assets: BTreeMap<Digest, u64>,
     /// The code of each Lambda function that the template defines.
     pub functions: Vec<FunctionCode>,
     /// The capabilities the template needs, by CloudFormation's names.
     pub capabilities: BTreeSet<String>,
     /// The parameters that the template declares: `true` if one has a default.
     pub parameters: BTreeMap<String, bool>,
-    /// The one stage whose names are baked into the package, if so.
-    pub made_for: Option<StageName>,
-    /// What the user should know although it does not prevent the deployment.
-    pub warnings: Vec<Warning>,
+    /// The tags that the tool gives its stacks. [`STAGE_MARK`] in a value stands for the stage.
+    pub tags: BTreeMap<String, String>,
+}
+
+/// How many stacks have to be deployed before each one, one behind the other. The stacks are in order: one
+/// that is named before it comes is not waited for.
+pub fn levels(stacks: &[PackagedStack]) -> Vec<usize> {
+    let mut known: BTreeMap<&StackPart, usize> = BTreeMap::new();
+    let mut levels = Vec::with_capacity(stacks.len());
+    for stack in stacks {
+        let needed = stack.after.iter().filter_map(|part| known.get(part));
+        let level = needed.max().map_or(0, |level| level + 1);
+        known.extend(stack.part.as_ref().map(|part| (part, level)));
+        levels.push(level);
+    }
+    levels
 }
 
 /// Which tool wrote a package.
@@ -32,22 +62,82 @@ pub struct Package {
 pub enum PackageFormat {
     /// Serverless Framework or osls: `serverless-state.json`.
     Serverless,
+    /// AWS CDK's cloud assembly: `manifest.json`.
+    Cdk,
+    /// AWS SAM's build folder: `template.yaml` with the Serverless transform.
+    Sam,
+    /// A template with local paths: `template.yaml`.
+    Cloudformation,
     /// Flotilla's own: `flotilla.json`.
     Native,
 }
 
 impl PackageFormat {
+    const ALL: [Self; 5] = [Self::Serverless, Self::Cdk, Self::Sam, Self::Cloudformation, Self::Native];
+
     /// Its name in the API and the table.
     pub fn as_str(self) -> &'static str {
         match self {
             Self::Serverless => "serverless",
+            Self::Cdk => "cdk",
+            Self::Sam => "sam",
+            Self::Cloudformation => "cloudformation",
             Self::Native => "native",
         }
     }
 
     /// Reads what [`PackageFormat::as_str`] writes.
     pub fn parse(text: &str) -> Option<Self> {
-        [Self::Serverless, Self::Native].into_iter().find(|format| format.as_str() == text)
+        Self::ALL.into_iter().find(|format| format.as_str() == text)
+    }
+}
+
+/// What kind of file an asset is: with its digest it makes the asset's key.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum AssetKind {
+    /// A zip of code: `assets/<digest>.zip`.
+    Zip,
+    /// Any other file: `assets/<digest>`.
+    File,
+    /// The template of a nested stack: `templates/<digest>.json`.
+    Template,
+}
+
+/// A file that a template names, by its content.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Asset {
+    /// What it is.
+    pub kind: AssetKind,
+    /// The digest of its bytes.
+    pub digest: Digest,
+}
+
+impl Asset {
+    /// Where it is kept in every bucket.
+    pub fn key(&self) -> String {
+        match self.kind {
+            AssetKind::Zip => format!("assets/{}.zip", self.digest),
+            AssetKind::File => format!("assets/{}", self.digest),
+            AssetKind::Template => template_key(&self.digest),
+        }
+    }
+
+    /// Reads what [`Asset::key`] writes.
+    pub fn parse_key(key: &str) -> Option<Self> {
+        let (kind, digest) = match key.strip_prefix("assets/") {
+            Some(name) => match name.strip_suffix(".zip") {
+                Some(digest) => (AssetKind::Zip, digest),
+                None => (AssetKind::File, name),
+            },
+            None => (AssetKind::Template, key.strip_prefix("templates/")?.strip_suffix(".json")?),
+        };
+        Some(Self { kind, digest: Digest::parse_hex(digest).ok()? })
+    }
+}
+
+impl fmt::Debug for Asset {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.key())
     }
 }
 
@@ -56,45 +146,163 @@ impl PackageFormat {
 pub struct FunctionCode {
     /// The function's logical id in the template.
     pub logical_id: String,
-    /// The asset it runs.
+    /// The zip it runs.
     pub asset: Digest,
 }
 
-/// Something the user should know.
+/// A literal that was replaced, so that the template is the same everywhere.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Rewrite {
+    /// Where: a path in the template, such as `Resources.Api.Properties.Name`.
+    pub path: String,
+    /// What stood there; never more than the literal itself.
+    pub from: String,
+    /// What stands there now, such as `AWS::Region`.
+    pub to: String,
+}
+
+/// What a user should know of a package although it does not prevent the deployment.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Warning {
+    /// The stable code: see [`crate::Code`], group 06xx.
+    pub code: crate::Code,
     /// Where: a path in the template or a file of the package.
     pub path: String,
-    /// What.
+    /// What, and what to do about it.
     pub message: String,
 }
 
-/// The template parameter that names the region's artifact bucket; Flotilla gives its value.
+/// What the names of the parameters begin with whose values Flotilla gives. A template that declares one of
+/// them gets its value.
+pub const GIVEN_PREFIX: &str = "Flotilla";
+
+/// The template parameter that names the region's artifact bucket.
 pub const ASSETS_BUCKET_PARAMETER: &str = "FlotillaAssetsBucket";
+
+/// The template parameter that names the stage.
+pub const STAGE_PARAMETER: &str = "FlotillaStage";
+
+/// The template parameter that says whether the stack keeps the deployment bucket that a packaging tool
+/// once made in it: `true` or `false`.
+pub const KEEP_BUCKET_PARAMETER: &str = "FlotillaKeepDeploymentBucket";
+
+/// What the template parameter begins with that names another stack of the package; the part follows,
+/// without hyphens.
+pub const STACK_PARAMETER_PREFIX: &str = "FlotillaStackNameOf";
+
+/// The stage that a package is made for so that it fits every stage: wherever a tool bakes it in, it becomes
+/// [`STAGE_PARAMETER`].
+pub const STAGE_PLACEHOLDER: &str = "flotillastage";
+
+/// What a value begins with that stands for a parameter; the parameter's name follows.
+pub const PARAMETER_PLACEHOLDER: &str = "flotillaparam-";
+
+/// Stands for the stage in the value of a tag.
+pub const STAGE_MARK: &str = "${FlotillaStage}";
+
+/// The name of the parameter that names a part's stack.
+pub fn stack_parameter(part: &StackPart) -> String {
+    format!("{STACK_PARAMETER_PREFIX}{}", part.as_str().replace('-', ""))
+}
 
 /// Where a template is kept in every bucket.
 pub fn template_key(digest: &Digest) -> String {
     format!("templates/{digest}.json")
 }
 
-/// Where an asset is kept in every bucket.
+/// Where a zip of code is kept in every bucket.
 pub fn asset_key(digest: &Digest) -> String {
-    format!("assets/{digest}.zip")
+    Asset { kind: AssetKind::Zip, digest: *digest }.key()
 }
 
 impl Package {
     /// The keys of all its objects, with the digests their bytes must have.
     pub fn objects(&self) -> Vec<(String, Digest)> {
-        let assets = self.assets.keys().map(|digest| (asset_key(digest), *digest));
-        std::iter::once((template_key(&self.template), self.template)).chain(assets).collect()
+        let templates = self.stacks.iter().map(|stack| (template_key(&stack.template), stack.template));
+        let assets = self.assets.keys().map(|asset| (asset.key(), asset.digest));
+        let objects: BTreeMap<String, Digest> = templates.chain(assets).collect();
+        objects.into_iter().collect()
     }
 
-    /// The digest of a package's parts: contract version, template and assets.
-    pub fn digest_of(template: &Digest, assets: impl Iterator<Item = Digest>) -> Digest {
-        let mut assets: Vec<String> = assets.map(|digest| digest.to_string()).collect();
-        assets.sort();
-        Digest::of(
-            format!("flotilla package 1\ntemplate {template}\nassets {}\n", assets.join(" ")).as_bytes(),
-        )
+    /// The digest of what is deployed: contract version, stacks with their order, templates and tags, and
+    /// assets. The tool that wrote the package, its warnings and the like are not part of it.
+    pub fn digest_of<'a>(stacks: &[PackagedStack], assets: impl Iterator<Item = &'a Asset>) -> Digest {
+        let mut text = String::from("flotilla package 1\n");
+        let mut line = |words: &[&str]| {
+            text.push_str(&words.join(" "));
+            text.push('\n');
+        };
+        for stack in stacks {
+            let part = stack.part.as_ref().map_or("", StackPart::as_str);
+            line(&["stack", part, &stack.template.to_string()]);
+            stack.after.iter().for_each(|other| line(&["after", other.as_str()]));
+            // Quoted, so that no tag can look like another line.
+            stack.tags.iter().for_each(|(key, value)| line(&["tag", &format!("{key:?} {value:?}")]));
+        }
+        for asset in assets {
+            line(&["asset", &asset.key()]);
+        }
+        Digest::of(text.as_bytes())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn stack(part: &str, after: &[&str]) -> PackagedStack {
+        PackagedStack {
+            part: Some(StackPart::parse(part).unwrap()),
+            after: after.iter().map(|name| StackPart::parse(name).unwrap()).collect(),
+            template: Digest::of(part.as_bytes()),
+            functions: Vec::new(),
+            capabilities: BTreeSet::new(),
+            parameters: BTreeMap::new(),
+            tags: BTreeMap::new(),
+        }
+    }
+
+    #[test]
+    fn a_stacks_level_is_the_longest_way_to_it() {
+        let stacks = [stack("A", &[]), stack("B", &["A"]), stack("C", &["A", "B"]), stack("D", &[])];
+        assert_eq!(levels(&stacks), [0, 1, 2, 0]);
+    }
+
+    #[test]
+    fn an_assets_key_reads_back() {
+        for kind in [AssetKind::Zip, AssetKind::File, AssetKind::Template] {
+            let asset = Asset { kind, digest: Digest::of(b"x") };
+            assert_eq!(Asset::parse_key(&asset.key()), Some(asset));
+        }
+        for key in ["", "assets/", "assets/x.zip", "templates/x", "other/x.zip"] {
+            assert_eq!(Asset::parse_key(key), None, "{key}");
+        }
+    }
+
+    #[test]
+    fn the_digest_depends_on_everything_that_is_deployed() {
+        let asset = Asset { kind: AssetKind::Zip, digest: Digest::of(b"a") };
+        let one = Package::digest_of(&[stack("A", &[]), stack("B", &["A"])], std::iter::once(&asset));
+        assert_ne!(one, Package::digest_of(&[stack("A", &[]), stack("B", &[])], std::iter::once(&asset)));
+        assert_ne!(one, Package::digest_of(&[stack("A", &[]), stack("B", &["A"])], std::iter::empty()));
+        let mut tagged = stack("B", &["A"]);
+        tagged.tags.insert("team".into(), "x".into());
+        assert_ne!(one, Package::digest_of(&[stack("A", &[]), tagged], std::iter::once(&asset)));
+    }
+
+    #[test]
+    fn objects_that_two_stacks_share_are_copied_once() {
+        let digest = Digest::of(b"d");
+        let stacks = vec![stack("A", &[]), PackagedStack { template: Digest::of(b"A"), ..stack("B", &[]) }];
+        let package = Package {
+            digest,
+            format: PackageFormat::Cdk,
+            stacks,
+            assets: BTreeMap::new(),
+            made_for: None,
+            rewrites: Vec::new(),
+            warnings: Vec::new(),
+        };
+        assert_eq!(package.objects().len(), 1);
     }
 }

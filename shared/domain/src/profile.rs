@@ -54,6 +54,11 @@ impl Profile {
         }
     }
 
+    /// Its regions, in the order of the waves.
+    pub fn regions(&self) -> impl Iterator<Item = &Region> {
+        self.waves.iter().flat_map(|wave| &wave.regions)
+    }
+
     /// Most waves, and most regions in all.
     pub const REGIONS_MAX: usize = 40;
     /// CloudFormation's quota of parameters in a template.

@@ -4,10 +4,10 @@ use crate::code::Refusal;
 use crate::digest::Digest;
 use crate::git_ref::GitRef;
 use crate::ids::{ReleaseId, RolloutId, UploadId};
-use crate::names::ServiceName;
+use crate::names::{ServiceName, StackPart};
 use crate::package::{FunctionCode, Package};
 use jiff::Timestamp;
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 /// The object version that an upload is: pinned on first sight and read by its version from then on.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -90,9 +90,35 @@ pub struct Upload {
     pub decided_at: Timestamp,
 }
 
-/// What a deployment needs to know of a release: fixed when the rollout is planned.
+/// What a rollout needs to know of a release: fixed when it is planned.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ReleaseRef {
+    /// The release.
+    pub release: ReleaseId,
+    /// Its package.
+    pub package: Digest,
+    /// Its stacks: none comes before one it needs.
+    pub stacks: Vec<StackRef>,
+}
+
+/// What a rollout needs to know of one stack of a release.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct StackRef {
+    /// Which of the stacks it is.
+    pub part: Option<StackPart>,
+    /// The template: `templates/<digest>.json` in the target's bucket.
+    pub template: Digest,
+    /// The functions whose code is read back in the end.
+    pub functions: Vec<FunctionCode>,
+    /// The parameters that the template declares; values of others are not passed.
+    pub parameters: BTreeSet<String>,
+    /// The tags that the packaging tool gives the stack.
+    pub tags: BTreeMap<String, String>,
+}
+
+/// What a deployment needs to know of the stack it brings.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct StackRelease {
     /// The release.
     pub release: ReleaseId,
     /// Its package.
@@ -101,19 +127,27 @@ pub struct ReleaseRef {
     pub template: Digest,
     /// The functions whose code is read back in the end.
     pub functions: Vec<FunctionCode>,
-    /// The parameters that the template declares; values of others are not passed.
-    pub parameters: BTreeSet<String>,
+    /// Whether the template declares [`crate::package::KEEP_BUCKET_PARAMETER`].
+    pub may_keep_bucket: bool,
 }
 
 impl Release {
-    /// The release as deployments need it.
+    /// The release as rollouts need it.
     pub fn to_ref(&self) -> ReleaseRef {
-        ReleaseRef {
-            release: self.id,
-            package: self.package.digest,
-            template: self.package.template,
-            functions: self.package.functions.clone(),
-            parameters: self.package.parameters.keys().cloned().collect(),
-        }
+        let stacks = self.package.stacks.iter().map(|stack| StackRef {
+            part: stack.part.clone(),
+            template: stack.template,
+            functions: stack.functions.clone(),
+            parameters: stack.parameters.keys().cloned().collect(),
+            tags: stack.tags.clone(),
+        });
+        ReleaseRef { release: self.id, package: self.package.digest, stacks: stacks.collect() }
+    }
+}
+
+impl ReleaseRef {
+    /// One of its stacks.
+    pub fn stack(&self, part: Option<&StackPart>) -> Option<&StackRef> {
+        self.stacks.iter().find(|stack| stack.part.as_ref() == part)
     }
 }

@@ -2,7 +2,7 @@
 
 use crate::code::{Code, Refusal};
 use crate::git_ref::{GitRef, RefKind};
-use crate::names::{ProfileName, ServiceName, StageName};
+use crate::names::{ProfileName, ServiceName, StackPattern, StageName};
 use globset::{GlobBuilder, GlobMatcher};
 
 /// A pattern of refs such as `branch:main`, `tag:v*`, `pr:*`: a kind and a glob over the name, in
@@ -122,6 +122,8 @@ pub struct ServiceConfig {
     pub service: ServiceName,
     /// In order.
     pub rules: Vec<Rule>,
+    /// How its stacks are called.
+    pub stack_name: StackPattern,
 }
 
 /// What a rule says of one ref.
@@ -133,6 +135,8 @@ pub struct Route {
     pub profile: ProfileName,
     /// A preview's life in hours.
     pub ttl_h: Option<u32>,
+    /// How the stacks are called.
+    pub stack_name: StackPattern,
 }
 
 impl ServiceConfig {
@@ -158,7 +162,12 @@ impl ServiceConfig {
                 "add a rule for this ref to the service's configuration, or upload under a ref that has one",
             )
         })?;
-        Ok(Route { stage: rule.stage.stage(git_ref)?, profile: rule.profile.clone(), ttl_h: rule.ttl_h })
+        Ok(Route {
+            stage: rule.stage.stage(git_ref)?,
+            profile: rule.profile.clone(),
+            ttl_h: rule.ttl_h,
+            stack_name: self.stack_name.clone(),
+        })
     }
 }
 
@@ -173,7 +182,11 @@ mod tests {
             profile: ProfileName::parse("p").unwrap(),
             ttl_h: None,
         });
-        ServiceConfig { service: ServiceName::parse("orders").unwrap(), rules: rules.collect() }
+        ServiceConfig {
+            service: ServiceName::parse("orders").unwrap(),
+            rules: rules.collect(),
+            stack_name: StackPattern::default(),
+        }
     }
 
     fn stage(config: &ServiceConfig, git_ref: &str) -> Result<String, Code> {

@@ -5,7 +5,7 @@
 
 use crate::digest::Digest;
 use crate::ids::{ReleaseId, RolloutId};
-use crate::names::{ProfileName, ServiceName, StageName};
+use crate::names::{ProfileName, ServiceName, StackName, StackPart, StageName};
 use crate::target::Target;
 use jiff::{SignedDuration, Timestamp};
 use std::collections::BTreeMap;
@@ -21,6 +21,15 @@ pub struct Running {
     pub status: String,
     /// When the deployment ended.
     pub at: Timestamp,
+}
+
+/// A stack of a stage, the same at every site.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct KnownStack {
+    /// Its name.
+    pub name: StackName,
+    /// How many others come before it, one behind the other.
+    pub level: usize,
 }
 
 /// The head of a stage.
@@ -42,6 +51,8 @@ pub struct StageHead {
     pub stable: Option<ReleaseId>,
     /// What runs where.
     pub targets: BTreeMap<Target, Running>,
+    /// The stacks that a rollout has ever begun to bring here: to remove them, their names have to be known.
+    pub stacks: BTreeMap<Option<StackPart>, KnownStack>,
     /// A preview's end, unless a newer upload comes; `None` for a stage that stays.
     pub expires_at: Option<Timestamp>,
 }
@@ -91,6 +102,7 @@ impl StageHead {
             newest: None,
             stable: None,
             targets: BTreeMap::new(),
+            stacks: BTreeMap::new(),
             expires_at: None,
         }
     }

@@ -1,18 +1,18 @@
 //! Where a deployment goes.
 
-use crate::names::{AccountId, InvalidName, Region};
+use crate::names::{AccountId, InvalidName, Region, StackPart};
 use std::fmt;
 
-/// An account and a region: with a rollout's service and stage exactly one stack.
+/// An account and a region: where there is one artifact bucket, and one rate of calls.
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct Target {
-    /// The AWS account that owns the stack.
+pub struct Site {
+    /// The AWS account.
     pub account: AccountId,
-    /// The region it is in.
+    /// The region.
     pub region: Region,
 }
 
-impl Target {
+impl Site {
     /// Reads `<account>/<region>`, as [`fmt::Display`] writes it.
     ///
     /// # Errors
@@ -23,14 +23,75 @@ impl Target {
     }
 }
 
-impl fmt::Display for Target {
+impl fmt::Display for Site {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}/{}", self.account, self.region)
+    }
+}
+
+impl fmt::Debug for Site {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(self, f)
+    }
+}
+
+/// With a rollout's service and stage exactly one stack: a site and, for a package of several stacks, which
+/// of them.
+#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Target {
+    /// The account that owns the stack, and the region it is in.
+    pub site: Site,
+    /// Which of the package's stacks it is; `None` if the package's format knows one only.
+    pub part: Option<StackPart>,
+}
+
+impl Target {
+    /// Reads `<account>/<region>`, with `:<part>` behind it for one of several stacks, as [`fmt::Display`]
+    /// writes it.
+    ///
+    /// # Errors
+    /// [`InvalidName`] of the part that is wrong.
+    pub fn parse(text: &str) -> Result<Self, InvalidName> {
+        let (site, part) = match text.split_once(':') {
+            Some((site, part)) => (site, Some(StackPart::parse(part)?)),
+            None => (text, None),
+        };
+        Ok(Self { site: Site::parse(site)?, part })
+    }
+}
+
+impl From<Site> for Target {
+    fn from(site: Site) -> Self {
+        Self { site, part: None }
+    }
+}
+
+impl fmt::Display for Target {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.site.fmt(f)?;
+        self.part.as_ref().map_or(Ok(()), |part| write!(f, ":{part}"))
     }
 }
 
 impl fmt::Debug for Target {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         fmt::Display::fmt(self, f)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_target_reads_back_with_and_without_its_part() {
+        for text in ["111122223333/eu-west-1", "111122223333/eu-west-1:Network-2"] {
+            assert_eq!(Target::parse(text).unwrap().to_string(), text);
+        }
+        for text in
+            ["", "111122223333", "111122223333/eu-west-1:", "111122223333/eu-west-1:a/b", "1/eu-west-1"]
+        {
+            assert!(Target::parse(text).is_err(), "{text}");
+        }
     }
 }

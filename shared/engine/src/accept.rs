@@ -9,16 +9,20 @@ use crate::records::{
 };
 use flotilla_contract::{AccountConfig, ProfileConfig};
 use flotilla_domain::deployment::{Access, StackPolicy};
+use flotilla_domain::package::{
+    Package, PackagedStack, STAGE_PARAMETER, STAGE_PLACEHOLDER, levels, stack_parameter,
+};
 use flotilla_domain::profile::{Profile, ProfileWave};
 use flotilla_domain::release::Release;
 use flotilla_domain::rollout::{OnFailure, Rollout, RolloutKind, RolloutState, Wave};
 use flotilla_domain::rules::Route;
-use flotilla_domain::stage::{Admission, StageHead};
+use flotilla_domain::stage::{Admission, KnownStack, StageHead};
 use flotilla_domain::{
-    Code, ProfileName, Refusal, Region, RolloutId, ServiceName, StageName, Target, TargetAccount, Timestamp,
+    Code, ProfileName, Refusal, RolloutId, ServiceName, Site, StackName, StackPart, StageName, Target,
+    TargetAccount, Timestamp,
 };
 use serde::de::DeserializeOwned;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 /// How often a lost race for a stage's head is run again.
 const RACES_MAX: usize = 8;
@@ -77,37 +81,25 @@ pub fn plan_rollout(
 ) -> Result<Rollout, Refusal> {
     let package = &release.package;
     let Destination { profile, account } = destination;
-    if let Some(made_for) = package.made_for.as_ref().filter(|made_for| **made_for != route.stage) {
-        return Err(Refusal::new(
-            Code::StageMismatch,
-            format!(
-                "the package was made for the stage {made_for} and its names are baked in; it would go to {}",
-                route.stage
-            ),
-            format!("package with --stage {}", route.stage),
-        ));
+    check_stage(package, route)?;
+    let stacks = stack_names(package, &release.service, route)?;
+    for stack in &package.stacks {
+        check_fits(stack, &stacks, profile)?;
     }
-    if let Some(missing) = package.capabilities.iter().find(|needed| !grants(profile, needed)) {
-        return Err(Refusal::new(
-            Code::CapabilityMissing,
-            format!("the template needs {missing}, which the profile {} does not grant", profile.name),
-            format!("add \"{missing}\" to the profile's capabilities"),
-        ));
+    let waves = planned_waves(&package.stacks, profile, account);
+    let targets = waves.iter().map(|wave| wave.targets.len()).sum::<usize>();
+    if targets > Rollout::TARGETS_MAX {
+        let what = format!("{} stacks in {} regions", package.stacks.len(), profile.regions().count());
+        let fix = format!("deploy {} at most: split the service, or the profile", Rollout::TARGETS_MAX);
+        return Err(Refusal::new(Code::LimitExceeded, what, fix));
     }
-    let without =
-        |(name, has_default): &(&String, &bool)| !**has_default && !profile.parameters.contains_key(*name);
-    if let Some((name, _)) = package.parameters.iter().find(without) {
-        return Err(Refusal::new(
-            Code::ParameterMissing,
-            format!("the parameter {name} has no default and the profile {} gives it no value", profile.name),
-            format!("add {name} to the profile's parameters"),
-        ));
-    }
+    let value = |value: &String| value.replace("{stage}", route.stage.as_str());
     Ok(Rollout {
         kind: RolloutKind::Deploy(release.to_ref()),
-        waves: profile.waves.iter().map(|wave| planned_wave(wave, account)).collect(),
+        waves,
+        stacks,
         on_failure: profile.on_failure,
-        parameters: profile.parameters.clone(),
+        parameters: profile.parameters.iter().map(|(name, text)| (name.clone(), value(text))).collect(),
         tags: tags(profile, &release.service, &route.stage),
         capabilities: profile.capabilities.clone(),
         requested_by: requested_by.to_owned(),
@@ -137,6 +129,7 @@ fn blank(
         kind: RolloutKind::Remove,
         waves: Vec::new(),
         on_failure: OnFailure::Halt,
+        stacks: BTreeMap::new(),
         access,
         parameters: BTreeMap::new(),
         tags: BTreeMap::new(),
@@ -157,22 +150,106 @@ fn blank(
     }
 }
 
-fn planned_wave(wave: &ProfileWave, account: &TargetAccount) -> Wave {
-    let target = |region: &Region| Target { account: account.account.clone(), region: region.clone() };
-    Wave {
-        targets: wave.regions.iter().map(target).collect(),
-        max_concurrent: wave.max_concurrent,
-        tolerate_failures: wave.tolerate_failures,
-        bake_s: wave.bake_s,
+/// A package whose names have a stage baked in fits that stage only.
+fn check_stage(package: &Package, route: &Route) -> Result<(), Refusal> {
+    let Some(made_for) = package.made_for.as_ref().filter(|made_for| **made_for != route.stage) else {
+        return Ok(());
+    };
+    let what = format!(
+        "the package was made for the stage {made_for}, and its names are baked in; it would go to {}",
+        route.stage
+    );
+    let fix = format!(
+        "package once with --stage {STAGE_PLACEHOLDER}, which fits every stage; or with --stage {}",
+        route.stage
+    );
+    Err(Refusal::new(Code::StageMismatch, what, fix))
+}
+
+/// How the package's stacks are called at the stage.
+fn stack_names(
+    package: &Package,
+    service: &ServiceName,
+    route: &Route,
+) -> Result<BTreeMap<Option<StackPart>, StackName>, Refusal> {
+    let mut names = BTreeMap::new();
+    for stack in &package.stacks {
+        let name = route.stack_name.name(service, &route.stage, stack.part.as_ref()).map_err(|e| {
+            Refusal::new(Code::ConfigInvalid, e.to_string(), "correct the service's stack_name")
+                .at("stack_name")
+        })?;
+        names.insert(stack.part.clone(), name);
+    }
+    Ok(names)
+}
+
+/// Whether the profile gives a stack what its template needs.
+fn check_fits(
+    stack: &PackagedStack,
+    stacks: &BTreeMap<Option<StackPart>, StackName>,
+    profile: &Profile,
+) -> Result<(), Refusal> {
+    if let Some(missing) = stack.capabilities.iter().find(|needed| !grants(profile, needed)) {
+        return Err(Refusal::new(
+            Code::CapabilityMissing,
+            format!("the template needs {missing}, which the profile {} does not grant", profile.name),
+            format!("add \"{missing}\" to the profile's capabilities"),
+        ));
+    }
+    let given = |name: &String| {
+        let of_stack =
+            |part: &Option<StackPart>| part.as_ref().is_some_and(|part| *name == stack_parameter(part));
+        name == STAGE_PARAMETER || stacks.keys().any(of_stack)
+    };
+    let without = |(name, has_default): &(&String, &bool)| {
+        !**has_default && !profile.parameters.contains_key(*name) && !given(name)
+    };
+    match stack.parameters.iter().find(without) {
+        None => Ok(()),
+        Some((name, _)) => Err(Refusal::new(
+            Code::ParameterMissing,
+            format!("the parameter {name} has no default and the profile {} gives it no value", profile.name),
+            format!("add {name} to the profile's parameters"),
+        )),
     }
 }
 
-/// Plans the removal of everything at a stage.
+/// The profile's waves, each as many times as stacks have to come one behind the other: what needs another
+/// stack follows it at the same sites. The wave bakes when the last of them is done. A site at which a stack
+/// failed lacks what the next one needs, so that failures are tolerated only where there is nothing to follow.
+fn planned_waves(stacks: &[PackagedStack], profile: &Profile, account: &TargetAccount) -> Vec<Wave> {
+    let levels = levels(stacks);
+    let last = levels.iter().copied().max().unwrap_or(0);
+    let wave = |wave: &ProfileWave, level: usize| {
+        let parts = || stacks.iter().zip(&levels).filter(|(_, l)| **l == level).map(|(stack, _)| &stack.part);
+        let targets = wave.regions.iter().flat_map(|region| {
+            let site = Site { account: account.account.clone(), region: region.clone() };
+            parts().map(move |part| Target { site: site.clone(), part: part.clone() })
+        });
+        Wave {
+            targets: targets.collect(),
+            max_concurrent: wave.max_concurrent.saturating_mul(parts().count()),
+            tolerate_failures: if last == 0 { wave.tolerate_failures } else { 0 },
+            bake_s: if level == last { wave.bake_s } else { 0 },
+            level,
+        }
+    };
+    profile.waves.iter().flat_map(|planned| (0..=last).map(move |level| wave(planned, level))).collect()
+}
+
+/// Plans the removal of everything at a stage: what needs other stacks goes before them.
 pub fn plan_removal(id: RolloutId, head: &StageHead, destination: &Destination, now: Timestamp) -> Rollout {
     let Destination { profile, account } = destination;
     let of = (&head.service, &head.stage, &head.profile);
+    let level = |target: &Target| head.stacks.get(&target.part).map_or(0, |stack| stack.level);
+    let levels: BTreeSet<usize> = head.targets.keys().map(level).collect();
+    let wave = |at: &usize| {
+        let targets = head.targets.keys().filter(|target| level(target) == *at);
+        Wave { level: *at, ..Wave::of(targets.cloned().collect()) }
+    };
     Rollout {
-        waves: vec![Wave::of(head.targets.keys().cloned().collect())],
+        waves: levels.iter().rev().map(wave).collect(),
+        stacks: head.stacks.iter().map(|(part, stack)| (part.clone(), stack.name.clone())).collect(),
         requested_by: "the preview's end".into(),
         ..blank(id, of, access(account), profile.policy(true), now)
     }
@@ -235,6 +312,7 @@ pub async fn accept(
             Admission::Active | Admission::Queued => match &rollout.kind {
                 RolloutKind::Deploy(_) => {
                     head.profile = rollout.profile.clone();
+                    head.stacks.extend(known_stacks(rollout));
                     head.renew(now, ttl_h);
                 }
                 // Whether it succeeds decides what becomes of the preview.
@@ -268,6 +346,14 @@ pub async fn accept(
         }
     }
     Err(EngineError::Contended)
+}
+
+/// The stacks that a rollout brings.
+fn known_stacks(rollout: &Rollout) -> impl Iterator<Item = (Option<StackPart>, KnownStack)> {
+    rollout.stacks.iter().map(|(part, name)| {
+        let wave = rollout.waves.iter().find(|wave| wave.targets.iter().any(|target| target.part == *part));
+        (part.clone(), KnownStack { name: name.clone(), level: wave.map_or(0, |wave| wave.level) })
+    })
 }
 
 /// Asks for the next step of rollouts.

@@ -7,7 +7,7 @@ use flotilla_domain::profile::{Profile, ProfileWave};
 use flotilla_domain::rollout::OnFailure;
 use flotilla_domain::rules::{RefPattern, Rule, ServiceConfig, StageTemplate};
 use flotilla_domain::{
-    AccountId, Code, ProfileName, Refusal, Region, ServiceName, SignedDuration, TargetAccount,
+    AccountId, Code, ProfileName, Refusal, Region, ServiceName, SignedDuration, StackPattern, TargetAccount,
 };
 use std::collections::BTreeSet;
 
@@ -34,7 +34,12 @@ pub fn service_config(service: ServiceName, doc: &ServiceConfigDoc) -> Result<Se
     }
     let rules = doc.rules.iter().enumerate();
     let rules = rules.map(|(n, doc)| rule(doc).map_err(|refusal| refusal.at(format!("rules.{n}"))));
-    Ok(ServiceConfig { service, rules: rules.collect::<Result<_, _>>()? })
+    let stack_name = doc.stack_name.as_deref().map(StackPattern::parse).transpose();
+    Ok(ServiceConfig {
+        service,
+        rules: rules.collect::<Result<_, _>>()?,
+        stack_name: stack_name.map_err(|e| named("stack_name", &e))?.unwrap_or_default(),
+    })
 }
 
 fn rule(doc: &RuleConfig) -> Result<Rule, Refusal> {
@@ -360,12 +365,13 @@ mod tests {
                 profile: "p".into(),
                 ttl_h,
             }],
+            stack_name: None,
         };
         let check = |doc| service_config(ServiceName::parse("s").unwrap(), &doc);
         assert!(check(rule("pr-{ref}", Some(72))).is_ok());
         assert_eq!(check(rule("pr-{ref}", None)).unwrap_err().path.as_deref(), Some("rules.0"));
         assert!(check(rule("pr-{ref}", Some(0))).is_err());
-        assert!(check(ServiceConfigDoc { rules: vec![] }).is_err());
+        assert!(check(ServiceConfigDoc { rules: vec![], stack_name: None }).is_err());
     }
 
     #[test]

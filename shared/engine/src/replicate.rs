@@ -7,7 +7,7 @@ use crate::ports::{Clock, CopySource, Place, PortError, Presence, ReplicaStore, 
 use crate::records::{ReplicaRecord, read, release_key, replica_key, rollout_key};
 use flotilla_domain::release::Release;
 use flotilla_domain::rollout::Rollout;
-use flotilla_domain::{Cause, Code, Digest, ReleaseId, RolloutId, Target};
+use flotilla_domain::{Cause, Code, Digest, ReleaseId, RolloutId, Site};
 use futures::stream::{self, StreamExt, TryStreamExt};
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -35,7 +35,7 @@ pub struct ReplicateJob {
     /// The rollout that waits for it.
     pub rollout: RolloutId,
     /// Where.
-    pub target: Target,
+    pub site: Site,
 }
 
 impl Replicate {
@@ -54,7 +54,7 @@ impl Replicate {
 
     /// Brings a package to a target and saves the proof, or why there can be none.
     async fn bring(&self, job: &ReplicateJob) -> Result<(), EngineError> {
-        let keys = [rollout_key(&job.rollout), replica_key(&job.release, &job.target)];
+        let keys = [rollout_key(&job.rollout), replica_key(&job.release, &job.site)];
         let mut found = self.store.get(&keys).await?.into_iter();
         let (rollout, replica) = (found.next().flatten(), found.next().flatten());
         let Some(rollout) = rollout.map(read::<Rollout>).transpose()?.map(|r| r.value) else {
@@ -75,7 +75,7 @@ impl Replicate {
         let Some(release) = release.map(read::<Release>).transpose()?.map(|r| r.value) else {
             return Err(EngineError::Defect(format!("the release {} is not saved", job.release)));
         };
-        let place = Place { target: job.target.clone(), access: rollout.access.clone() };
+        let place = Place { site: job.site.clone(), access: rollout.access.clone() };
         let copies =
             release.package.objects().into_iter().map(|(key, digest)| self.prove(&place, key, digest));
         let copies: Vec<_> = copies.collect();
@@ -87,11 +87,11 @@ impl Replicate {
             Err(Unproven::Never(cause)) => Some(cause),
         };
         if let Some(cause) = &failure {
-            tracing::warn!(release.id = %job.release, target = %job.target, code = %cause.code, "not replicated: {}", cause.message);
+            tracing::warn!(release.id = %job.release, target = %job.site, code = %cause.code, "not replicated: {}", cause.message);
         }
         let record = ReplicaRecord {
             release: job.release,
-            target: job.target.clone(),
+            site: job.site.clone(),
             package: release.package.digest,
             failure,
             at: self.clock.now(),

@@ -12,9 +12,7 @@ use flotilla_domain::deployment::{Deployment, DeploymentKind, State};
 use flotilla_domain::release::{Release, Upload, Verdict};
 use flotilla_domain::rollout::{Rollout, RolloutKind, RolloutState};
 use flotilla_domain::stage::StageHead;
-use flotilla_domain::{
-    Cause, Code, ProfileName, Refusal, RolloutId, ServiceName, StackName, StageName, Turn,
-};
+use flotilla_domain::{Cause, Code, ProfileName, Refusal, RolloutId, ServiceName, StageName, Turn};
 use std::sync::Arc;
 
 /// The use case and what it needs.
@@ -205,8 +203,9 @@ fn missing(what: String) -> Refusal {
 
 fn stage_view(head: StageHead) -> view::StageView {
     let targets = head.targets.into_iter().map(|(target, running)| view::RunningView {
-        account: target.account.to_string(),
-        region: target.region.to_string(),
+        account: target.site.account.to_string(),
+        region: target.site.region.to_string(),
+        part: target.part.as_ref().map(ToString::to_string),
         release: running.proven.map(|(release, _)| release.to_string()),
         digest: running.proven.map(|(_, package)| package.to_string()),
         status: running.status,
@@ -226,8 +225,14 @@ fn stage_view(head: StageHead) -> view::StageView {
 
 fn release_view(release: Release) -> view::ReleaseView {
     let package = release.package;
-    let warnings =
-        package.warnings.into_iter().map(|w| view::WarningView { path: w.path, message: w.message });
+    let warnings = package.warnings.into_iter().map(|w| view::WarningView {
+        code: w.code.to_string(),
+        path: w.path,
+        message: w.message,
+    });
+    let rewrites =
+        package.rewrites.into_iter().map(|r| view::RewriteView { path: r.path, from: r.from, to: r.to });
+    let parts = package.stacks.iter().filter_map(|stack| stack.part.as_ref().map(ToString::to_string));
     view::ReleaseView {
         id: release.id.to_string(),
         service: release.service.to_string(),
@@ -237,6 +242,9 @@ fn release_view(release: Release) -> view::ReleaseView {
         format: package.format.as_str().into(),
         uploaded_at: release.object.uploaded_at.to_string(),
         asset_bytes: package.assets.values().sum(),
+        stacks: parts.collect(),
+        stage: package.made_for.as_ref().map(ToString::to_string),
+        rewrites: rewrites.collect(),
         warnings: warnings.collect(),
     }
 }
@@ -274,10 +282,11 @@ fn rollout_view(rollout: &Rollout, deployments: &[Deployment]) -> view::RolloutV
     let views = waves.flat_map(|(wave, number)| {
         wave.targets.iter().map(move |target| {
             let pending = view::DeploymentView {
-                account: target.account.to_string(),
-                region: target.region.to_string(),
+                account: target.site.account.to_string(),
+                region: target.site.region.to_string(),
+                part: target.part.as_ref().map(ToString::to_string),
                 wave: number,
-                stack: StackName::of(&rollout.service, &rollout.stage).to_string(),
+                stack: rollout.stacks.get(&target.part).map(ToString::to_string).unwrap_or_default(),
                 status: if rollout.state.is_terminal() { "skipped" } else { "pending" }.into(),
                 changed: None,
                 changes: None,

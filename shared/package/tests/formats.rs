@@ -2,10 +2,11 @@
 
 mod support;
 
-use flotilla_domain::package::PackageFormat;
+use flotilla_domain::package::{Asset, AssetKind, PackageFormat, template_key};
 use flotilla_domain::{Code, Digest};
+use flotilla_package::formats::manifest_of;
 use serde_json::{Value, json};
-use support::{fixture, package, zip_of, zip_of_folder};
+use support::{fixture, package, template, zip_of, zip_of_folder};
 
 fn native(template: &Value) -> Vec<u8> {
     let template = template.to_string();
@@ -23,7 +24,7 @@ fn function(code: Value) -> Value {
 #[test]
 fn a_serverless_package_becomes_neutral() {
     let finished = package(&zip_of_folder(&fixture("hello/package-staging"))).unwrap();
-    let template: Value = serde_json::from_slice(&finished.template).unwrap();
+    let template = template(&finished);
     let code_zip = std::fs::read(fixture("hello/package-staging/hello.zip")).unwrap();
     let digest = Digest::of(&code_zip);
     insta::assert_json_snapshot!(template["Resources"]["GreetLambdaFunction"]["Properties"], {".Code.S3Key" => "[key]"}, @r#"
@@ -59,16 +60,44 @@ fn a_serverless_package_becomes_neutral() {
         template["Resources"]["GreetLambdaFunction"]["Properties"]["Code"]["S3Key"],
         format!("assets/{digest}.zip")
     );
-    let text = String::from_utf8(finished.template.clone()).unwrap();
-    assert!(!text.contains("ServerlessDeploymentBucket"), "the tool's own bucket is gone with its outputs");
-    assert!(!text.contains("us-east-1"), "no region is left");
+    assert!(!template.to_string().contains("us-east-1"), "no region is left");
     let package = finished.package;
+    let stack = &package.stacks[0];
     assert_eq!(package.format, PackageFormat::Serverless);
     assert_eq!(package.made_for.unwrap().as_str(), "staging");
-    assert_eq!(package.capabilities.into_iter().collect::<Vec<_>>(), ["CAPABILITY_NAMED_IAM"]);
-    assert_eq!(package.assets.into_iter().collect::<Vec<_>>(), [(digest, code_zip.len() as u64)]);
-    assert_eq!(package.functions[0].asset, digest);
-    assert_eq!(package.template, Digest::of(&finished.template));
+    assert_eq!(stack.capabilities.iter().collect::<Vec<_>>(), ["CAPABILITY_NAMED_IAM"]);
+    assert_eq!(stack.tags, [("STAGE".to_owned(), "staging".to_owned())].into());
+    assert_eq!(stack.functions[0].asset, digest);
+    let asset = Asset { kind: AssetKind::Zip, digest };
+    assert_eq!(package.assets.into_iter().collect::<Vec<_>>(), [(asset, code_zip.len() as u64)]);
+}
+
+#[test]
+fn the_tools_own_bucket_stays_only_where_it_is() {
+    let finished = package(&zip_of_folder(&fixture("hello/package-staging"))).unwrap();
+    let template = template(&finished);
+    for (section, id) in [
+        ("Resources", "ServerlessDeploymentBucket"),
+        ("Resources", "ServerlessDeploymentBucketPolicy"),
+        ("Outputs", "ServerlessDeploymentBucketName"),
+    ] {
+        assert_eq!(template[section][id]["Condition"], "FlotillaKeepsDeploymentBucket", "{id}");
+    }
+    assert_eq!(template["Parameters"]["FlotillaKeepDeploymentBucket"]["Default"], "false");
+    assert!(finished.package.stacks[0].parameters["FlotillaKeepDeploymentBucket"]);
+}
+
+#[test]
+fn a_package_that_was_packed_is_the_same_package() {
+    for folder in ["hello/package-staging", "hello/package-pr-42"] {
+        let raw = package(&zip_of_folder(&fixture(folder))).unwrap();
+        let mut files = vec![("flotilla.json".to_owned(), manifest_of(&raw))];
+        files.extend(raw.templates.iter().map(|(digest, bytes)| (template_key(digest), bytes.clone())));
+        let zip = std::fs::read(fixture(folder).join("hello.zip")).unwrap();
+        files.push((raw.package.assets.keys().next().unwrap().key(), zip));
+        let packed = zip_of(&files.iter().map(|(n, c)| (n.as_str(), c.as_slice())).collect::<Vec<_>>());
+        assert_eq!(package(&packed).unwrap(), raw);
+    }
 }
 
 #[test]
@@ -101,7 +130,7 @@ fn nothing_of_the_state_file_but_its_stage_reaches_the_package() {
 #[test]
 fn a_native_package_names_its_code_by_path() {
     let finished = package(&native(&function(json!("./code/api.zip")))).unwrap();
-    let template: Value = serde_json::from_slice(&finished.template).unwrap();
+    let template = template(&finished);
     let digest = Digest::of(b"the code");
     let expected =
         json!({"S3Bucket": {"Ref": "FlotillaAssetsBucket"}, "S3Key": format!("assets/{digest}.zip")});
@@ -144,8 +173,7 @@ fn refused(zip: &[u8], code: Code) -> flotilla_domain::Refusal {
 fn what_cannot_be_made_neutral_is_refused_with_its_place() {
     refused(&zip_of(&[("readme.txt", b"hi")]), Code::FormatUnknown);
     refused(&native(&function(json!("code/other.zip"))), Code::AssetMissing);
-    refused(&native(&function(json!("src/"))), Code::TemplateUnsupported);
-    refused(&native(&function(json!({"ImageUri": "x"}))), Code::CodeOutsidePackage);
+    refused(&native(&function(json!("src/"))), Code::AssetMissing);
     let refusal =
         refused(&native(&function(json!({"S3Bucket": "b", "S3Key": "k.zip"}))), Code::CodeOutsidePackage);
     assert_eq!(refusal.path.as_deref(), Some("Resources.Api.Properties.Code"));

@@ -18,9 +18,9 @@ const VALIDATION_FAILED: &str =
 pub fn create(state: &mut State, place: &Place, request: &ChangeSetRequest) -> Result<(), PortError> {
     const OPERATION: &str = CREATE;
 
-    let key = (place.target.clone(), request.stack.to_string());
+    let key = (place.site.clone(), request.stack.to_string());
     let template_key = flotilla_domain::package::template_key(&request.template);
-    if !state.replicas.contains_key(&(place.target.clone(), template_key)) {
+    if !state.replicas.contains_key(&(place.site.clone(), template_key)) {
         return Err(validation(OPERATION, "S3 error: Access Denied".into()));
     }
     let quota = state.faults.quota;
@@ -31,7 +31,7 @@ pub fn create(state: &mut State, place: &Place, request: &ChangeSetRequest) -> R
     state.stacks.made += 1;
     state.stacks.express += u64::from(request.express);
     let made = state.stacks.made;
-    let how = behaviour(state, &place.target);
+    let how = behaviour(state, &place.site);
     match (request.kind, state.stacks.live.get(&key)) {
         (_, Some(stack)) if stack.change_sets.iter().any(|set| set.name == request.name) => {
             return Ok(());
@@ -96,8 +96,8 @@ pub fn create(state: &mut State, place: &Place, request: &ChangeSetRequest) -> R
 
 /// What is told of a change set.
 pub fn describe(state: &State, place: &Place, stack: &StackName, name: &str) -> Option<ChangeSetSeen> {
-    let how = behaviour(state, &place.target);
-    let stack = state.stacks.live.get(&(place.target.clone(), stack.to_string()))?;
+    let how = behaviour(state, &place.site);
+    let stack = state.stacks.live.get(&(place.site.clone(), stack.to_string()))?;
     let set = stack.change_sets.iter().find(|set| set.name == name || set.id == name);
     let now_ms = state.now_ms;
     set.map(|set| ChangeSetSeen {

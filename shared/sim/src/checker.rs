@@ -6,7 +6,7 @@
 mod edges;
 
 use crate::state::State;
-use flotilla_domain::Target;
+use flotilla_domain::Site;
 use flotilla_engine::ports::{Item, Key};
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -25,6 +25,17 @@ fn text<'i>(item: &'i Item, path: &str) -> Option<&'i str> {
     value.as_str()
 }
 
+/// The account and region of a target, which may have the part of a package behind them.
+fn site(target: &str) -> &str {
+    target.split_once(':').map_or(target, |(site, _)| site)
+}
+
+/// The target of a lease's holder.
+fn target_of(holder: &str) -> &str {
+    let target = holder.split_once('/').map_or("", |(_, target)| target);
+    target.strip_suffix("/back").unwrap_or(target)
+}
+
 /// The items of one partition whose sort key begins like this.
 fn partition<'t>(
     table: &'t BTreeMap<Key, Item>,
@@ -36,20 +47,20 @@ fn partition<'t>(
 
 /// The name that CloudFormation knows a deployment by, from the holder of a lease.
 fn name_of(holder: &str) -> String {
-    let mut parts = holder.split('/');
-    let rollout = parts.next().unwrap_or_default().replace('_', "-");
-    let back = if parts.nth(2) == Some("back") { "-back" } else { "" };
-    format!("flotilla-{rollout}{back}-op")
+    let rollout = holder.split('/').next().unwrap_or_default().replace('_', "-");
+    let part = target_of(holder).split_once(':').map(|(_, part)| format!("-{part}")).unwrap_or_default();
+    let back = if holder.ends_with("/back") { "-back" } else { "" };
+    format!("flotilla-{rollout}{part}{back}-op")
 }
 
 /// Looks whether an operation of ours may begin; answers what is wrong.
 pub(crate) fn begins(
     state: &State,
-    (target, stack): &(Target, String),
+    (at, stack): &(Site, String),
     token: &str,
     change_set_id: Option<&str>,
 ) -> Option<String> {
-    let lease = Key::new(format!("STK#{}#{}", target.account, target.region), stack.as_str());
+    let lease = Key::new(format!("STK#{}#{}", at.account, at.region), stack.as_str());
     let holder = state.table.get(&lease).and_then(|lease| text(lease, "holder")).unwrap_or("-");
     if !token.starts_with(&name_of(holder)) {
         return Some(format!("promise 1: {token} begins on {stack} and {holder} holds its lease"));
@@ -70,7 +81,7 @@ pub(crate) fn begins(
     }
     let meta = state.table.get(&Key::new(pk.as_str(), "META"))?;
     if !holder.ends_with("/back") {
-        return waves_before(state, &pk, meta, &target.to_string());
+        return waves_before(state, &pk, meta, target_of(holder));
     }
     (text(meta, "state") != Some("reverting")).then(|| format!("{token} goes back and its rollout does not"))
 }
@@ -157,7 +168,7 @@ impl Checker {
         let rollout = text(item, "rollout").expect("a deployment has a rollout");
         let target = text(item, "target").expect("a deployment has a target");
         let stack = text(item, "stack").expect("a deployment has a stack");
-        let lease_key = Key::new(format!("STK#{}", target.replace('/', "#")), stack);
+        let lease_key = Key::new(format!("STK#{}", site(target).replace('/', "#")), stack);
         let lease = table.get(&lease_key);
         let back = if item.body.get("back").is_some() { "/back" } else { "" };
         let own = format!("{rollout}/{target}{back}");
@@ -198,15 +209,15 @@ impl Checker {
         if code == "FL0525" {
             return;
         }
-        let rollout = text(item, "rollout").unwrap_or_default().replace('_', "-");
-        let back = if item.body.get("back").is_some() { "-back" } else { "" };
-        let own = format!("flotilla-{rollout}{back}-op");
+        let rollout = text(item, "rollout").unwrap_or_default();
+        let back = if item.body.get("back").is_some() { "/back" } else { "" };
         let target = text(item, "target").unwrap_or_default();
+        let own = name_of(&format!("{rollout}/{target}{back}"));
         let known = world
             .stacks
             .true_reasons
             .iter()
-            .filter(|((at, token), _)| token.starts_with(&own) && at.to_string() == target);
+            .filter(|((at, token), _)| token.starts_with(&own) && at.to_string() == site(target));
         let told = known.map(|(_, reason)| reason).any(|reason| message.contains(reason.as_str()));
         assert!(
             told,
@@ -225,7 +236,9 @@ impl Checker {
             let (id, asset) = (function["id"].as_str().unwrap_or_default(), function["asset"].as_str());
             let name = format!("{stack}/{id}");
             let ran = world.ran.iter().any(|(at, function, digest)| {
-                function == &name && at.to_string() == target && Some(digest.to_string().as_str()) == asset
+                function == &name
+                    && at.to_string() == site(target)
+                    && Some(digest.to_string().as_str()) == asset
             });
             assert!(ran, "promise 3: {key:?} succeeded and {name} never ran {asset:?}");
         }

@@ -8,7 +8,7 @@ use async_trait::async_trait;
 use flotilla_domain::cause::StackEvent;
 use flotilla_domain::deployment::Effort;
 use flotilla_domain::deployment::event::{StackOwner, StackSeen};
-use flotilla_domain::{StackName, Target};
+use flotilla_domain::{Site, StackName};
 use flotilla_engine::ports::{
     ChangeSetRequest, ChangeSetSeen, ErrorKind, Executed, Place, PortError, StackEventPage, StackResource,
     Stacks as StacksPort, Validation,
@@ -25,7 +25,7 @@ pub fn validation(operation: &'static str, message: String) -> PortError {
 }
 
 /// The key of a stack that is there, by its name or id.
-fn find(books: &Books, target: &Target, stack: &str) -> Option<(Target, String)> {
+fn find(books: &Books, target: &Site, stack: &str) -> Option<(Site, String)> {
     let by_name = (target.clone(), stack.to_owned());
     if books.live.contains_key(&by_name) {
         return Some(by_name);
@@ -44,18 +44,18 @@ impl SimStacks {
         let call = |state: &mut State| {
             settle(state);
             state.stacks.asked += 1;
-            if is_throttled(state, &place.target) {
+            if is_throttled(state, &place.site) {
                 state.stacks.throttled += 1;
                 return Err(PortError::new(ErrorKind::Throttled, operation, "Throttling: Rate exceeded"));
             }
             effect(state)
         };
-        self.0.call(operation, Some(&place.target), call).await
+        self.0.call(operation, Some(&place.site), call).await
     }
 }
 
 /// A bucket of as many calls as may be made in a second.
-fn is_throttled(state: &mut State, target: &Target) -> bool {
+fn is_throttled(state: &mut State, target: &Site) -> bool {
     let Some(limit) = state.stacks.rate_limit_per_s else { return false };
     let limit = f64::from(limit);
     let now_ms = state.now_ms;
@@ -70,13 +70,13 @@ fn is_throttled(state: &mut State, target: &Target) -> bool {
     false
 }
 
-pub fn behaviour(state: &State, target: &Target) -> Behaviour {
+pub fn behaviour(state: &State, target: &Site) -> Behaviour {
     state.stacks.behaviours.get(target).cloned().unwrap_or_default()
 }
 
 /// Whether an operation of this token was begun before (`TokenAlreadyExistsException`). It must have been one
 /// of the same kind, told by the status in which such operations begin.
-fn was_begun(state: &mut State, key: &(Target, String), token: &str, kind: &str) -> bool {
+fn was_begun(state: &mut State, key: &(Site, String), token: &str, kind: &str) -> bool {
     let Some(stack) = state.stacks.live.get(key) else { return false };
     let same = |event: &&StackEvent| event.token.as_deref() == Some(token);
     let Some(first) = stack.events.iter().rev().find(same) else { return false };
@@ -94,9 +94,15 @@ impl StacksPort for SimStacks {
                 |owner: &(String, String)| StackOwner { service: owner.0.clone(), stage: owner.1.clone() };
             if state.stacks.gone.contains_key(stack) {
                 let status = "DELETE_COMPLETE".into();
-                return Ok(Some(StackSeen { stack_id: stack.into(), status, reason: None, owner: None }));
+                return Ok(Some(StackSeen {
+                    stack_id: stack.into(),
+                    status,
+                    reason: None,
+                    owner: None,
+                    has_deployment_bucket: false,
+                }));
             }
-            let Some(key) = find(&state.stacks, &place.target, stack) else { return Ok(None) };
+            let Some(key) = find(&state.stacks, &place.site, stack) else { return Ok(None) };
             let stale = state.running.is_some() && {
                 let chance = state.faults.stale_stack;
                 state.rng.chance(chance)
@@ -107,6 +113,7 @@ impl StacksPort for SimStacks {
                 status: if stale && now_ms < live.was.1 { live.was.0 } else { live.status }.into(),
                 reason: live.reason.clone(),
                 owner: live.owner.as_ref().map(owned),
+                has_deployment_bucket: false,
             }))
         })
         .await
@@ -136,7 +143,7 @@ impl StacksPort for SimStacks {
         token: &str,
     ) -> Result<Executed, PortError> {
         self.ask("cloudformation:ExecuteChangeSet", place, |state| {
-            let key = (place.target.clone(), stack.to_string());
+            let key = (place.site.clone(), stack.to_string());
             let Some(stack) = state.stacks.live.get_mut(&key) else { return Ok(Executed::Stale) };
             let Some(set) = stack.change_sets.iter_mut().find(|set| set.id == change_set_id) else {
                 return Ok(Executed::Stale);
@@ -154,7 +161,7 @@ impl StacksPort for SimStacks {
             stack.change_sets.retain(|set| set.id == change_set_id);
             *state.stacks.executions.entry(change_set_id.to_owned()).or_default() += 1;
             ours(state, &key, token, Some(change_set_id));
-            let fails = fate_of(state, &place.target);
+            let fails = fate_of(state, &place.site);
             begin_execution(state, &key, template, token, fails);
             Ok(Executed::Started)
         })
@@ -163,7 +170,7 @@ impl StacksPort for SimStacks {
 
     async fn cancel_update(&self, place: &Place, stack_id: &str, token: &str) -> Result<bool, PortError> {
         self.ask("cloudformation:CancelUpdateStack", place, |state| {
-            let Some(key) = find(&state.stacks, &place.target, stack_id) else { return Ok(false) };
+            let Some(key) = find(&state.stacks, &place.site, stack_id) else { return Ok(false) };
             let now_ms = state.now_ms;
             let Some(stack) = state.stacks.live.get_mut(&key) else { return Ok(false) };
             if let (Some(operation), "UPDATE_IN_PROGRESS") = (&mut stack.operation, stack.status) {
@@ -192,7 +199,7 @@ impl StacksPort for SimStacks {
         skip: &BTreeSet<String>,
     ) -> Result<(), PortError> {
         self.ask("cloudformation:ContinueUpdateRollback", place, |state| {
-            let Some(key) = find(&state.stacks, &place.target, stack_id) else { return Ok(()) };
+            let Some(key) = find(&state.stacks, &place.site, stack_id) else { return Ok(()) };
             if state.stacks.live.get(&key).is_none_or(|stack| stack.status != "UPDATE_ROLLBACK_FAILED") {
                 return Ok(());
             }
@@ -201,7 +208,7 @@ impl StacksPort for SimStacks {
             }
             ours(state, &key, token, None);
             let sticks =
-                fate_of(state, &place.target).filter(|fails| fails.sticks && !skip.contains("Resource"));
+                fate_of(state, &place.site).filter(|fails| fails.sticks && !skip.contains("Resource"));
             begin_rollback(state, &key, token, sticks);
             Ok(())
         })
@@ -210,7 +217,7 @@ impl StacksPort for SimStacks {
 
     async fn roll_back(&self, place: &Place, stack_id: &str, token: &str) -> Result<(), PortError> {
         self.ask("cloudformation:RollbackStack", place, |state| {
-            let Some(key) = find(&state.stacks, &place.target, stack_id) else { return Ok(()) };
+            let Some(key) = find(&state.stacks, &place.site, stack_id) else { return Ok(()) };
             if state.stacks.live.get(&key).is_none_or(|stack| stack.status != "UPDATE_FAILED") {
                 return Ok(());
             }
@@ -233,8 +240,8 @@ impl StacksPort for SimStacks {
     ) -> Result<(), PortError> {
         const OPERATION: &str = "cloudformation:DeleteStack";
         self.ask(OPERATION, place, |state| {
-            let Some(key) = find(&state.stacks, &place.target, stack_id) else { return Ok(()) };
-            let how = behaviour(state, &place.target);
+            let Some(key) = find(&state.stacks, &place.site, stack_id) else { return Ok(()) };
+            let how = behaviour(state, &place.site);
             let Some(stack) = state.stacks.live.get(&key) else { return Ok(()) };
             if how == Behaviour::Protected {
                 let text =
@@ -269,7 +276,7 @@ impl StacksPort for SimStacks {
 
     async fn delete_change_set(&self, place: &Place, stack: &str, name: &str) -> Result<(), PortError> {
         self.ask("cloudformation:DeleteChangeSet", place, |state| {
-            let Some(key) = find(&state.stacks, &place.target, stack) else { return Ok(()) };
+            let Some(key) = find(&state.stacks, &place.site, stack) else { return Ok(()) };
             if let Some(stack) = state.stacks.live.get_mut(&key) {
                 stack.change_sets.retain(|set| {
                     set.name != name
@@ -283,7 +290,7 @@ impl StacksPort for SimStacks {
 
     async fn has_change_sets(&self, place: &Place, stack: &str) -> Result<bool, PortError> {
         self.ask("cloudformation:ListChangeSets", place, |state| {
-            let key = find(&state.stacks, &place.target, stack);
+            let key = find(&state.stacks, &place.site, stack);
             Ok(key.and_then(|key| state.stacks.live.get(&key)).is_some_and(|s| !s.change_sets.is_empty()))
         })
         .await
@@ -291,7 +298,7 @@ impl StacksPort for SimStacks {
 
     async fn validations(&self, place: &Place, _: &StackName, _: &str) -> Result<Vec<Validation>, PortError> {
         self.ask("cloudformation:DescribeEvents", place, |state| {
-            let (failed, texts) = match behaviour(state, &place.target) {
+            let (failed, texts) = match behaviour(state, &place.site) {
                 Behaviour::FailsValidation(texts) => (true, texts),
                 Behaviour::Warns(texts) => (false, texts),
                 _ => (false, Vec::new()),
@@ -302,7 +309,7 @@ impl StacksPort for SimStacks {
     }
 
     async fn importers(&self, place: &Place, _: &str) -> Result<Vec<String>, PortError> {
-        self.ask("cloudformation:ListImports", place, |state| match behaviour(state, &place.target) {
+        self.ask("cloudformation:ListImports", place, |state| match behaviour(state, &place.site) {
             Behaviour::ExportInUse(importers) => Ok(importers),
             _ => Ok(Vec::new()),
         })
@@ -328,7 +335,7 @@ impl StacksPort for SimStacks {
             if let Some(events) = state.stacks.gone.get(stack_id) {
                 return Ok(page(&mut events.iter()));
             }
-            let found = find(&state.stacks, &place.target, stack_id);
+            let found = find(&state.stacks, &place.site, stack_id);
             match found.and_then(|key| state.stacks.live.get(&key)) {
                 Some(live) => Ok(page(&mut live.events.iter())),
                 None => {
@@ -342,7 +349,7 @@ impl StacksPort for SimStacks {
 
     async fn resources(&self, place: &Place, stack_id: &str) -> Result<Vec<StackResource>, PortError> {
         self.ask("cloudformation:ListStackResources", place, |state| {
-            let Some(key) = find(&state.stacks, &place.target, stack_id) else {
+            let Some(key) = find(&state.stacks, &place.site, stack_id) else {
                 let text = format!("Stack with id {stack_id} does not exist");
                 return Err(validation("cloudformation:ListStackResources", text));
             };

@@ -10,7 +10,7 @@ use crate::stack_books::settle;
 use crate::state::{Fate, Shared, State};
 use crate::table::SimTable;
 use crate::tasks::Task;
-use flotilla_domain::{StackName, Target, Timestamp};
+use flotilla_domain::{Site, StackName, Timestamp};
 use flotilla_engine::EngineError;
 use flotilla_engine::commands::Commands;
 use flotilla_engine::drive::{Drive, Meter};
@@ -180,7 +180,7 @@ impl Driver {
     }
 
     /// A stack-status event arrives.
-    pub fn hint(&mut self, target: &Target, stack: &StackName) {
+    pub fn hint(&mut self, target: &Site, stack: &StackName) {
         let cases = Arc::clone(&self.cases);
         let (target, stack) = (target.clone(), stack.clone());
         self.begin(None, "a stack changed", async move { cases.drive.hint(&target, &stack).await });
@@ -255,8 +255,8 @@ impl UseCases {
     async fn handle(&self, work: &Work) -> Result<(), EngineError> {
         match work {
             Work::Tick(subject) => self.drive.tick(subject).await,
-            Work::Replicate { release, rollout, target } => {
-                let job = ReplicateJob { release: *release, rollout: *rollout, target: target.clone() };
+            Work::Replicate { release, rollout, site } => {
+                let job = ReplicateJob { release: *release, rollout: *rollout, site: site.clone() };
                 self.replicate.run(&[job]).await.pop().unwrap_or(Ok(()))
             }
             Work::Intake { key, version_id, uploaded_at } => {
@@ -274,7 +274,7 @@ fn disturb(state: &mut State) {
         meddle(state);
     }
     if state.rng.chance(faults.outage) {
-        let regions: Vec<Target> = state.stacks.live.keys().map(|(target, _)| target.clone()).collect();
+        let regions: Vec<Site> = state.stacks.live.keys().map(|(target, _)| target.clone()).collect();
         let pick = usize::try_from(state.rng.below(regions.len() as u64 + 1)).unwrap_or(0);
         let until_ms = state.now_ms + 1_000 + i64::try_from(state.rng.below(60_000)).unwrap_or(0);
         let which = regions.get(pick).cloned();

@@ -11,8 +11,8 @@ pub struct SimFunctions(pub Shared);
 impl Functions for SimFunctions {
     async fn code(&self, place: &Place, function: &str) -> Result<Option<FunctionCodeSeen>, PortError> {
         self.0
-            .call("lambda:GetFunctionConfiguration", Some(&place.target), |state| {
-                let digest = state.functions.get(&(place.target.clone(), function.to_owned()));
+            .call("lambda:GetFunctionConfiguration", Some(&place.site), |state| {
+                let digest = state.functions.get(&(place.site.clone(), function.to_owned()));
                 Ok(digest.map(|digest| FunctionCodeSeen { code_sha256: Some(*digest), pending: false }))
             })
             .await

@@ -50,6 +50,9 @@ fn storm(seed: u64) -> Faults {
 /// One life of the world.
 fn live(world: &mut World, seed: u64) {
     world.faults(storm(seed));
+    if seed % 11 == 3 {
+        world.layered();
+    }
     let first = world.upload("branch/main", "one");
     let some = u32::try_from(world.random(250)).unwrap_or(0);
     world.steps(some);

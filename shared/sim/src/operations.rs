@@ -4,7 +4,7 @@ use crate::checker;
 use crate::stack_books::{Behaviour, ChangeSetState, Effect, Operation, start};
 use crate::state::State;
 use flotilla_domain::deployment::Effort;
-use flotilla_domain::{Digest, Target};
+use flotilla_domain::{Digest, Site};
 use std::collections::VecDeque;
 
 /// How an operation fails.
@@ -17,7 +17,7 @@ pub(crate) struct Fails {
 }
 
 /// One of ours begins: the checker looks whether it may.
-pub(crate) fn ours(state: &mut State, key: &(Target, String), token: &str, change_set_id: Option<&str>) {
+pub(crate) fn ours(state: &mut State, key: &(Site, String), token: &str, change_set_id: Option<&str>) {
     if let Some(breach) = checker::begins(state, key, token, change_set_id) {
         state.stacks.breaches.push(breach);
     }
@@ -27,7 +27,7 @@ pub(crate) fn ours(state: &mut State, key: &(Target, String), token: &str, chang
 }
 
 /// How the next operation at a target fails, if it does.
-pub(crate) fn fate_of(state: &mut State, target: &Target) -> Option<Fails> {
+pub(crate) fn fate_of(state: &mut State, target: &Site) -> Option<Fails> {
     let behaviour = state.stacks.behaviours.get(target).cloned().unwrap_or_default();
     let fails = |reason: &str, nested, sticks| Some(Fails { reason: reason.to_owned(), nested, sticks });
     let faults = state.faults;
@@ -44,7 +44,7 @@ pub(crate) fn fate_of(state: &mut State, target: &Target) -> Option<Fails> {
     }
 }
 
-fn takes_ms(state: &mut State, target: &Target) -> i64 {
+fn takes_ms(state: &mut State, target: &Site) -> i64 {
     match state.stacks.behaviours.get(target) {
         Some(Behaviour::Takes(ms)) => *ms,
         // Most are short; one in five takes up to a minute.
@@ -58,7 +58,7 @@ fn takes_ms(state: &mut State, target: &Target) -> i64 {
 /// Begins the execution of a change set, ours or another's.
 pub(crate) fn begin_execution(
     state: &mut State,
-    key: &(Target, String),
+    key: &(Site, String),
     template: Digest,
     token: &str,
     fails: Option<Fails>,
@@ -93,7 +93,7 @@ pub(crate) fn begin_execution(
 }
 
 /// Begins a rollback that was asked for.
-pub(crate) fn begin_rollback(state: &mut State, key: &(Target, String), token: &str, fails: Option<Fails>) {
+pub(crate) fn begin_rollback(state: &mut State, key: &(Site, String), token: &str, fails: Option<Fails>) {
     let ends = state.now_ms + 3_000;
     let status = if fails.is_some() { "UPDATE_ROLLBACK_FAILED" } else { "UPDATE_ROLLBACK_COMPLETE" };
     let operation = Operation {
@@ -110,7 +110,7 @@ pub(crate) fn begin_rollback(state: &mut State, key: &(Target, String), token: &
 /// Begins a deletion.
 pub(crate) fn begin_deletion(
     state: &mut State,
-    key: &(Target, String),
+    key: &(Site, String),
     token: &str,
     effort: &Effort,
     behaviour: &Behaviour,

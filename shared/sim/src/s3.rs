@@ -107,6 +107,38 @@ impl PackageStore for SimPackages {
             .await
     }
 
+    async fn lift(&self, object: &ObjectRef, range: Range<u64>, parked: &str) -> Result<Digest, PortError> {
+        self.0
+            .call("s3:UploadPartCopy", None, |state| {
+                let found = state
+                    .uploads
+                    .get(&(object.key.clone(), object.version_id.clone()))
+                    .ok_or_else(missing)?;
+                let at = |n: u64| usize::try_from(n).unwrap_or(usize::MAX);
+                if range.start >= range.end || range.end > found.bytes.len() as u64 {
+                    return Err(PortError::new(ErrorKind::Permanent, "s3:UploadPartCopy", "InvalidArgument"));
+                }
+                let digest = Digest::of(&found.bytes[at(range.start)..at(range.end)]);
+                state.home.insert(parked.to_owned(), digest);
+                Ok(digest)
+            })
+            .await
+    }
+
+    async fn settle(&self, parked: &str, key: &str, digest: &Digest) -> Result<(), PortError> {
+        self.0
+            .call("s3:CopyObject", None, |state| {
+                let found = state.home.get(parked).copied().ok_or_else(missing)?;
+                if found != *digest {
+                    let what = "what was parked has another digest";
+                    return Err(PortError::new(ErrorKind::Permanent, "s3:CopyObject", what));
+                }
+                state.home.insert(key.to_owned(), found);
+                Ok(())
+            })
+            .await
+    }
+
     async fn list_incoming(&self, after: Option<&str>) -> Result<IncomingPage, PortError> {
         const PAGE: usize = 3;
         self.0
@@ -140,8 +172,8 @@ pub struct SimReplicas(pub Shared);
 impl ReplicaStore for SimReplicas {
     async fn presence(&self, place: &Place, key: &str) -> Result<Presence, PortError> {
         self.0
-            .call("s3:HeadObject", Some(&place.target), |state| {
-                let found = state.replicas.get(&(place.target.clone(), key.to_owned()));
+            .call("s3:HeadObject", Some(&place.site), |state| {
+                let found = state.replicas.get(&(place.site.clone(), key.to_owned()));
                 Ok(found.map_or(Presence::Absent, |digest| Presence::Proven(*digest)))
             })
             .await
@@ -149,13 +181,13 @@ impl ReplicaStore for SimReplicas {
 
     async fn copy(&self, place: &Place, source: &CopySource) -> Result<Presence, PortError> {
         self.0
-            .call("s3:CopyObject", Some(&place.target), |state| {
-                if let Some(refusal) = state.replica_refusals.get(&place.target) {
+            .call("s3:CopyObject", Some(&place.site), |state| {
+                if let Some(refusal) = state.replica_refusals.get(&place.site) {
                     return Err(refusal.clone());
                 }
                 let digest = *state.home.get(&source.key).ok_or_else(missing)?;
                 state.copies += 1;
-                state.replicas.insert((place.target.clone(), source.key.clone()), digest);
+                state.replicas.insert((place.site.clone(), source.key.clone()), digest);
                 Ok(Presence::Proven(digest))
             })
             .await
@@ -169,7 +201,7 @@ pub struct SimBuckets(pub Shared);
 impl Buckets for SimBuckets {
     async fn empty(&self, place: &Place, _: &str) -> Result<Emptied, PortError> {
         self.0
-            .call("s3:DeleteObjects", Some(&place.target), |state| {
+            .call("s3:DeleteObjects", Some(&place.site), |state| {
                 Ok(Emptied { removed: 1, done: state.rng.chance(700) })
             })
             .await

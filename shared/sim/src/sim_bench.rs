@@ -11,7 +11,7 @@ use crate::table::SimTable;
 use async_trait::async_trait;
 use bytes::Bytes;
 use flotilla_domain::deployment::Access;
-use flotilla_domain::{Digest, Target, Timestamp};
+use flotilla_domain::{Digest, Site, Timestamp};
 use flotilla_engine::ports::{
     Buckets, Clock, Functions, PackageStore, Place, ReplicaStore, Stacks, StateStore, Work, WorkQueue,
 };
@@ -30,7 +30,7 @@ pub struct SimBench {
 impl Default for SimBench {
     fn default() -> Self {
         let place = Place {
-            target: Target::parse("111122223333/eu-west-1").expect("a target"),
+            site: Site::parse("111122223333/eu-west-1").expect("a target"),
             access: Access {
                 role_arn: "arn:aws:iam::111122223333:role/flotilla-deployer".into(),
                 external_id: "0123456789abcdef".into(),
@@ -142,7 +142,7 @@ impl Bench for SimBench {
         if key.starts_with("templates/") {
             state.templates.insert(digest, bytes);
         }
-        state.replicas.insert((self.place.target.clone(), key.to_owned()), digest);
+        state.replicas.insert((self.place.site.clone(), key.to_owned()), digest);
     }
 
     async fn place_unproven(&self, key: &str, bytes: Bytes) {
@@ -159,11 +159,11 @@ impl Bench for SimBench {
             Fate::RollsBack => Behaviour::RollsBack("WaitCondition timed out.".into()),
             Fate::Refuses => Behaviour::Refuses("No transform named NoSuchMacroAnywhere found.".into()),
         };
-        self.shared.lock().stacks.behaviours.insert(self.place.target.clone(), behaviour);
+        self.shared.lock().stacks.behaviours.insert(self.place.site.clone(), behaviour);
     }
 
     async fn make_function(&self, name: &str, zip: Bytes) {
-        let key = (self.place.target.clone(), name.to_owned());
+        let key = (self.place.site.clone(), name.to_owned());
         self.shared.lock().functions.insert(key, Digest::of(&zip));
     }
 

@@ -17,7 +17,7 @@
 use crate::state::State;
 use flotilla_domain::cause::StackEvent;
 use flotilla_domain::package::asset_key;
-use flotilla_domain::{Digest, Target};
+use flotilla_domain::{Digest, Site};
 use serde_json::Value;
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
@@ -121,17 +121,17 @@ pub(crate) struct Stack {
 /// All stacks of the world.
 #[derive(Debug, Default)]
 pub struct Stacks {
-    pub(crate) live: BTreeMap<(Target, String), Stack>,
+    pub(crate) live: BTreeMap<(Site, String), Stack>,
     pub(crate) gone: BTreeMap<String, VecDeque<StackEvent>>,
     pub(crate) nested: BTreeMap<String, Vec<StackEvent>>,
-    pub behaviours: BTreeMap<Target, Behaviour>,
+    pub behaviours: BTreeMap<Site, Behaviour>,
     pub(crate) made: u64,
     /// How many change sets were asked for in EXPRESS mode.
     pub express: u64,
     /// How many calls a second each account and region takes, if there is a limit.
     pub rate_limit_per_s: Option<u32>,
     /// The calls that are left, and when that was counted.
-    pub(crate) tokens: BTreeMap<Target, (f64, i64)>,
+    pub(crate) tokens: BTreeMap<Site, (f64, i64)>,
     /// Calls, and those of them that were throttled.
     pub asked: u64,
     /// Calls that were throttled.
@@ -139,13 +139,13 @@ pub struct Stacks {
     /// How often each change set was executed, for the checker.
     pub executions: BTreeMap<String, u32>,
     /// The true reason of each failed operation, by target and token, for the checker.
-    pub true_reasons: BTreeMap<(Target, String), String>,
+    pub true_reasons: BTreeMap<(Site, String), String>,
     /// The tokens of operations of ours, for the checker.
-    pub(crate) begun: BTreeSet<(Target, String)>,
+    pub(crate) begun: BTreeSet<(Site, String)>,
     /// What was begun although it must not have been, for the checker.
     pub breaches: Vec<String>,
     /// Operations of ours that have ended: by target and stack, for stack-status events.
-    pub(crate) ended: Vec<(Target, String)>,
+    pub(crate) ended: Vec<(Site, String)>,
 }
 
 impl Stacks {
@@ -160,7 +160,7 @@ impl Stacks {
     }
 
     /// A stack's status.
-    pub fn status(&self, target: &Target, stack: &str) -> Option<&'static str> {
+    pub fn status(&self, target: &Site, stack: &str) -> Option<&'static str> {
         self.live.get(&(target.clone(), stack.to_owned())).map(|stack| stack.status)
     }
 
@@ -193,7 +193,7 @@ pub fn settle(state: &mut State) {
 }
 
 /// Moves one stack's operation on by one status.
-fn advance(state: &mut State, key: &(Target, String)) {
+fn advance(state: &mut State, key: &(Site, String)) {
     let Some(stack) = state.stacks.live.get_mut(key) else { return };
     let Some(operation) = stack.operation.as_mut() else { return };
     let Some((at_ms, status)) = operation.phases.pop_front() else { return };
@@ -262,7 +262,7 @@ fn advance(state: &mut State, key: &(Target, String)) {
     }
 }
 
-fn end(state: &mut State, key: &(Target, String), token: &str) {
+fn end(state: &mut State, key: &(Site, String), token: &str) {
     let Some(mut stack) = state.stacks.live.remove(key) else { return };
     let effect = stack.operation.take().map_or(Effect::Nothing, |operation| operation.effect);
     let completed = matches!(stack.status, "CREATE_COMPLETE" | "UPDATE_COMPLETE");
@@ -319,7 +319,7 @@ pub(crate) fn functions(state: &State, template: &Digest) -> Vec<(String, String
 }
 
 /// Gives every function of a template the code that the target's own bucket holds.
-fn give_code(state: &mut State, (target, stack): &(Target, String), template: &Digest) {
+fn give_code(state: &mut State, (target, stack): &(Site, String), template: &Digest) {
     for (id, key) in functions(state, template) {
         let held = state.replicas.get(&(target.clone(), key.clone())).copied();
         if let Some(digest) = held.filter(|digest| asset_key(digest) == key) {
@@ -331,7 +331,7 @@ fn give_code(state: &mut State, (target, stack): &(Target, String), template: &D
 }
 
 /// Begins an operation on a stack on which none runs.
-pub(crate) fn start(state: &mut State, key: &(Target, String), operation: Operation, running: &'static str) {
+pub(crate) fn start(state: &mut State, key: &(Site, String), operation: Operation, running: &'static str) {
     let now_ms = state.now_ms;
     let Some(stack) = state.stacks.live.get_mut(key) else { return };
     if stack.operation.is_some() {

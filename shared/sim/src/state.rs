@@ -5,7 +5,7 @@ use crate::queue::Message;
 use crate::rng::Rng;
 use crate::stack_books::Stacks;
 use bytes::Bytes;
-use flotilla_domain::{Digest, Target, Timestamp};
+use flotilla_domain::{Digest, Site, Timestamp};
 use flotilla_engine::ports::{ErrorKind, Item, Key, PortError};
 use std::collections::{BTreeMap, BTreeSet};
 use std::future::Future;
@@ -30,7 +30,7 @@ pub enum Fate {
 }
 
 /// A service that does not answer for a while: the table, or everything in a region.
-pub type Outage = (Option<Target>, i64);
+pub type Outage = (Option<Site>, i64);
 
 pub struct State {
     pub now_ms: i64,
@@ -57,13 +57,13 @@ pub struct State {
     pub uploads: BTreeMap<(String, String), Object>,
     pub home: BTreeMap<String, Digest>,
     pub templates: BTreeMap<Digest, Bytes>,
-    pub replicas: BTreeMap<(Target, String), Digest>,
-    pub replica_refusals: BTreeMap<Target, PortError>,
+    pub replicas: BTreeMap<(Site, String), Digest>,
+    pub replica_refusals: BTreeMap<Site, PortError>,
     pub copies: u64,
     pub stacks: Stacks,
-    pub functions: BTreeMap<(Target, String), Digest>,
+    pub functions: BTreeMap<(Site, String), Digest>,
     /// Everything a function ever ran, for the checker.
-    pub ran: BTreeSet<(Target, String, Digest)>,
+    pub ran: BTreeSet<(Site, String, Digest)>,
 }
 
 /// A handle that all fakes share.
@@ -125,7 +125,7 @@ impl Shared {
     pub async fn call<T, E: From<PortError>>(
         &self,
         operation: &'static str,
-        region: Option<&Target>,
+        region: Option<&Site>,
         effect: impl FnOnce(&mut State) -> Result<T, E>,
     ) -> Result<T, E> {
         Yield(false).await;
@@ -143,7 +143,7 @@ impl Shared {
     fn attempt<T, E: From<PortError>>(
         &self,
         operation: &'static str,
-        region: Option<&Target>,
+        region: Option<&Site>,
         effect: impl FnOnce(&mut State) -> Result<T, E>,
     ) -> Option<Result<T, E>> {
         let mut state = self.lock();
@@ -216,7 +216,7 @@ impl State {
         stalls
     }
 
-    fn is_down(&mut self, operation: &str, region: Option<&Target>) -> bool {
+    fn is_down(&mut self, operation: &str, region: Option<&Site>) -> bool {
         let now_ms = self.now_ms;
         self.outages.retain(|(_, until_ms)| *until_ms > now_ms);
         self.outages.iter().any(|(which, _)| match which {

@@ -3,6 +3,7 @@
 mod apply;
 mod follow;
 mod install;
+mod pack;
 mod push;
 mod read;
 mod rollouts;
@@ -24,6 +25,7 @@ pub async fn run(cli: Cli) -> Result<Exit, CliError> {
     match cli.command {
         Command::Install(args) => install::run(global, &args).await,
         Command::Apply { files } => apply::run(global, &files).await,
+        Command::Pack(args) => pack::run(global, &args),
         Command::Push(args) => push::run(global, &args).await,
         Command::Status { service } => read::status(global, service.as_deref()).await,
         Command::Releases { service, limit } => read::releases(global, &service, limit).await,

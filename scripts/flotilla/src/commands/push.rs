@@ -1,22 +1,21 @@
-//! `flotilla push`: zip, upload with progress, follow the rollout.
+//! `flotilla push`: pack, upload with progress, follow the rollout.
 
 use super::follow::follow;
 use super::rollouts::finish;
-use super::zips::pack_folder;
 use crate::api::Api;
 use crate::args::{Global, Push};
 use crate::error::{CliError, Exit};
+use crate::packing::Packing;
 use crate::{error_text, home, show};
 use aws_config::SdkConfig;
 use aws_sdk_s3::primitives::{ByteStream, SdkBody};
 use bytes::Bytes;
 use flotilla_contract::{Page, UploadView};
 use flotilla_domain::upload_key::UploadKey;
-use flotilla_domain::{Digest, GitRef, ServiceName};
+use flotilla_domain::{Digest, Digester, GitRef, ServiceName};
 use futures::stream;
 use http_body_util::StreamBody;
 use indicatif::{ProgressBar, ProgressStyle};
-use sha2::Digest as _;
 use std::fs::File;
 use std::io::{Read, Seek};
 use std::path::Path;
@@ -63,30 +62,26 @@ pub async fn run(global: &Global, args: &Push) -> Result<Exit, CliError> {
     finish(global, &rollout)
 }
 
-/// The zip to upload: the given one, or a temporary one of the folder.
+/// The zip to upload: the given one as it is, or the packed folder.
 fn package_file(path: &Path) -> Result<File, CliError> {
     let failed = |e| CliError::failed(format!("reading {}", path.display()), e);
     if path.is_file() {
         return File::open(path).map_err(failed);
     }
-    if !path.is_dir() {
-        return Err(CliError::usage(
-            format!("{} does not exist", path.display()),
-            "give the package folder, such as .serverless, or a zip of it",
-        ));
-    }
-    pack_folder(path, tempfile::tempfile().map_err(failed)?)
+    let mut packing = Packing::open(path)?;
+    packing.finish()?;
+    Ok(packing.write(tempfile::tempfile().map_err(failed)?)?)
 }
 
 fn digest_of(mut file: &File) -> Result<Digest, CliError> {
     let failed = |e| CliError::failed("reading the package", e);
     file.rewind().map_err(failed)?;
-    let mut hash = sha2::Sha256::new();
+    let mut hash = Digester::default();
     let mut buffer = vec![0; 256 * 1024];
     loop {
         let read = file.read(&mut buffer).map_err(failed)?;
         if read == 0 {
-            return Ok(Digest::from_bytes(hash.finalize().into()));
+            return Ok(hash.finish());
         }
         hash.update(&buffer[..read]);
     }

@@ -9,7 +9,7 @@ use bytes::Bytes;
 use flotilla_aws::messages::{TickMessage, decode, decode_intake, decode_tick};
 use flotilla_aws::{Aws, Settings};
 use flotilla_domain::account::artifact_bucket;
-use flotilla_domain::{Digest, Target};
+use flotilla_domain::{Digest, Site};
 use flotilla_engine::ports::{Place, Work};
 use flotilla_lab::emulator::{ACCOUNT, Emulator, program};
 use flotilla_lab::world::{HOME, sdk_config};
@@ -85,7 +85,7 @@ impl AwsBench {
         let space = new_space();
         let service_role = setup::service_role(&home, format!("{space}-service")).await;
         let access = setup::access(&home, &space, service_role).await;
-        let place = Place { target: Target::parse(&format!("{ACCOUNT}/{AWAY}")).unwrap(), access };
+        let place = Place { site: Site::parse(&format!("{ACCOUNT}/{AWAY}")).unwrap(), access };
         let settings = setup::settings(&home, &target, &space, &place).await;
         let aws = Aws::new(process_config(&home, &endpoint).await, settings.clone());
         let quirks = quirks(&endpoint).await;
@@ -101,7 +101,7 @@ impl AwsBench {
     }
 
     fn artifacts(&self) -> String {
-        artifact_bucket(&self.space, &self.place.target.account, &self.place.target.region)
+        artifact_bucket(&self.space, &self.place.site.account, &self.place.site.region)
     }
 
     /// Takes all messages of a queue that can be seen.

@@ -111,7 +111,7 @@ pub async fn settings(home: &SdkConfig, target: &SdkConfig, space: &str, place: 
     table(home, space).await;
     let ingest = format!("{space}-ingest");
     bucket(home, &ingest).await;
-    bucket(target, &artifact_bucket(space, &place.target.account, &place.target.region)).await;
+    bucket(target, &artifact_bucket(space, &place.site.account, &place.site.region)).await;
     let mut values = vec![
         ("FLOTILLA_ACCOUNT", ACCOUNT.to_owned()),
         ("AWS_REGION", HOME.to_owned()),

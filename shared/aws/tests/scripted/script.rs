@@ -12,7 +12,7 @@ use aws_smithy_runtime_api::http::StatusCode;
 use aws_smithy_types::body::SdkBody;
 use aws_smithy_types::retry::RetryConfig;
 use flotilla_aws::{Sessions, Settings};
-use flotilla_domain::Target;
+use flotilla_domain::Site;
 use flotilla_domain::deployment::Access;
 use flotilla_engine::ports::Place;
 use std::collections::{BTreeMap, VecDeque};
@@ -214,7 +214,7 @@ pub fn settings() -> Settings {
 /// A target in this region.
 pub fn place(region: &str) -> Place {
     Place {
-        target: Target::parse(&format!("444455556666/{region}")).unwrap(),
+        site: Site::parse(&format!("444455556666/{region}")).unwrap(),
         access: Access {
             role_arn: "arn:aws:iam::444455556666:role/deployer".into(),
             external_id: "outer".into(),

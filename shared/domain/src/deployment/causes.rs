@@ -19,7 +19,7 @@ pub(super) fn deadline(deployment: &Deployment) -> Cause {
     Cause::new(
         Code::DeadlinePassed,
         format!("the deployment was {} since {}", deployment.state.name(), deployment.entered_at),
-        format!("look at stack {stack} in {}, then retry the rollout", deployment.id.target.region),
+        format!("look at stack {stack} in {}, then retry the rollout", deployment.id.target.site.region),
     )
 }
 

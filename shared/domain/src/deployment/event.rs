@@ -138,6 +138,9 @@ pub struct StackSeen {
     pub reason: Option<String>,
     /// Whose it is, if its tags `flotilla:service` and `flotilla:stage` say so.
     pub owner: Option<StackOwner>,
+    /// Whether it holds the deployment bucket of a packaging tool: see
+    /// [`crate::package::KEEP_BUCKET_PARAMETER`].
+    pub has_deployment_bucket: bool,
 }
 
 /// The service and stage that a stack's tags name.

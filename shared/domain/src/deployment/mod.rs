@@ -54,6 +54,8 @@ pub struct Deployment {
     pub attempt: u32,
     /// Whether the present change set makes the stack.
     pub creates: bool,
+    /// Whether the stack keeps the deployment bucket of the packaging tool that has deployed it before.
+    pub keeps_bucket: bool,
     /// How many operations on the stack have been begun: each has a token of its own.
     pub operations: u32,
     /// The number of its lease: what it saves, it saves only while the lease has this number.
@@ -95,6 +97,7 @@ impl Deployment {
             acted: false,
             attempt: 0,
             creates: false,
+            keeps_bucket: false,
             operations: 0,
             fence: 0,
             stack_id: None,
@@ -111,8 +114,9 @@ impl Deployment {
 
     /// What all its names for CloudFormation begin with: letters, digits and hyphens only.
     fn name(&self) -> String {
+        let part = self.id.target.part.as_ref().map(|part| format!("-{part}")).unwrap_or_default();
         let back = if self.id.turn == Turn::Back { "-back" } else { "" };
-        format!("flotilla-{}{back}", self.id.rollout).replace('_', "-")
+        format!("flotilla-{}{part}{back}", self.id.rollout).replace('_', "-")
     }
 
     /// The name of the change set of the present attempt: derived, so that asking twice makes one.

@@ -2,14 +2,14 @@
 //! configuration that changes meanwhile changes no deployment under way.
 
 use crate::names::{ServiceName, StackName, StageName};
-use crate::release::ReleaseRef;
+use crate::release::StackRelease;
 use std::collections::{BTreeMap, BTreeSet};
 
 /// What kind of work it is.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum DeploymentKind {
-    /// Bring a release to the stack.
-    Deploy(ReleaseRef),
+    /// Bring a release's part to the stack.
+    Deploy(StackRelease),
     /// Delete the stack of a preview, with what its own buckets hold.
     Remove,
 }

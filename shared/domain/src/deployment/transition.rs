@@ -168,12 +168,14 @@ impl Deployment {
         let absent = if self.removes() { State::Removed } else { State::Planning(ChangeSetKind::Create) };
         let Some(seen) = seen.filter(|seen| standing(&seen.status) != Standing::Gone) else {
             self.stack_id = None;
+            self.keeps_bucket = false;
             return absent;
         };
         if let Some(owner) = seen.owner.as_ref().filter(|owner| !self.owns(owner)) {
             return State::Failed(causes::foreign(owner));
         }
         self.stack_id = Some(seen.stack_id.clone());
+        self.keeps_bucket = seen.has_deployment_bucket;
         let policy = &self.spec.policy;
         match standing(&seen.status) {
             // Somebody else's operation: look again later.

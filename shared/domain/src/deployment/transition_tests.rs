@@ -4,7 +4,7 @@ use crate::deployment::event::StackOwner;
 use crate::deployment::{
     Access, ChangeSummary, CodeMismatch, Command, DeploymentKind, DeploymentSpec, Look, StackPolicy,
 };
-use crate::release::ReleaseRef;
+use crate::release::StackRelease;
 use crate::{DeploymentId, Digest, ReleaseId, RolloutId, ServiceName, StackName, StageName, Target, Turn};
 
 #[path = "transition_tests/deletions.rs"]
@@ -23,7 +23,7 @@ fn at(second: i64) -> Timestamp {
 fn deployment(kind: DeploymentKind, policy: StackPolicy) -> Deployment {
     let (service, stage) = (ServiceName::parse("orders").unwrap(), StageName::parse("staging").unwrap());
     let spec = DeploymentSpec {
-        stack: StackName::of(&service, &stage),
+        stack: StackName::parse("orders-staging").unwrap(),
         service,
         stage,
         access: Access { role_arn: "r".into(), external_id: "e".into(), service_role_arn: "s".into() },
@@ -42,12 +42,12 @@ fn deployment(kind: DeploymentKind, policy: StackPolicy) -> Deployment {
 }
 
 fn deploy_by(policy: StackPolicy) -> Deployment {
-    let release = ReleaseRef {
+    let release = StackRelease {
         release: ReleaseId::derive(at(0), &["release"]),
         package: Digest::of(b"package"),
         template: Digest::of(b"template"),
         functions: Vec::new(),
-        parameters: Default::default(),
+        may_keep_bucket: false,
     };
     deployment(DeploymentKind::Deploy(release), policy)
 }
@@ -69,7 +69,13 @@ fn taken() -> Event {
 }
 
 fn stack(id: &str, status: &str) -> StackSeen {
-    StackSeen { stack_id: id.into(), status: status.into(), reason: None, owner: None }
+    StackSeen {
+        stack_id: id.into(),
+        status: status.into(),
+        reason: None,
+        owner: None,
+        has_deployment_bucket: false,
+    }
 }
 
 fn seen(status: &str) -> Event {

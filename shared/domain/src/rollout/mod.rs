@@ -13,9 +13,10 @@ use crate::cause::Cause;
 use crate::deployment::{Access, DeploymentKind, DeploymentSpec, StackPolicy};
 use crate::digest::Digest;
 use crate::ids::{DeploymentId, ReleaseId, RolloutId, Turn};
-use crate::names::{ProfileName, ServiceName, StackName, StageName};
-use crate::release::ReleaseRef;
-use crate::target::Target;
+use crate::names::{ProfileName, ServiceName, StackName, StackPart, StageName};
+use crate::package::{KEEP_BUCKET_PARAMETER, STAGE_MARK, STAGE_PARAMETER, stack_parameter};
+use crate::release::{ReleaseRef, StackRelease};
+use crate::target::{Site, Target};
 use jiff::{SignedDuration, Timestamp};
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -39,12 +40,14 @@ pub struct Wave {
     pub tolerate_failures: usize,
     /// How long the wave is left alone after its last deployment, in seconds.
     pub bake_s: u32,
+    /// How many of the package's stacks come before those of this wave, one behind the other.
+    pub level: usize,
 }
 
 impl Wave {
     /// A wave of targets that all go at once, none of which may fail.
     pub fn of(targets: Vec<Target>) -> Self {
-        Self { max_concurrent: targets.len().max(1), targets, tolerate_failures: 0, bake_s: 0 }
+        Self { max_concurrent: targets.len().max(1), targets, tolerate_failures: 0, bake_s: 0, level: 0 }
     }
 }
 
@@ -84,6 +87,8 @@ pub struct Rollout {
     pub waves: Vec<Wave>,
     /// What becomes of the targets it has changed if it fails.
     pub on_failure: OnFailure,
+    /// The name of each stack, the same at every site.
+    pub stacks: BTreeMap<Option<StackPart>, StackName>,
     /// How the targets are reached.
     pub access: Access,
     /// The profile's values for parameters: those that a template declares are passed.
@@ -123,8 +128,8 @@ pub struct Rollout {
 /// What a saved rollout asks to be done.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum RolloutCommand {
-    /// Copy a release's package to these targets' buckets and prove it there. Repeated, it is already there.
-    Replicate(ReleaseId, Vec<Target>),
+    /// Copy a release's package to these buckets and prove it there. Repeated, it is already there.
+    Replicate(ReleaseId, BTreeSet<Site>),
     /// Open the deployments of these targets. Repeated, they are open.
     Open(Turn, Vec<Target>),
     /// Tell the deployments under way to stop their updates. Repeated, they know.
@@ -161,17 +166,17 @@ impl Rollout {
             _ => {}
         }
         match &self.state {
-            RolloutState::Replicating => {
-                Some(RolloutCommand::Replicate(self.release()?, self.targets().cloned().collect()))
-            }
+            RolloutState::Replicating => Some(RolloutCommand::Replicate(self.release()?, self.sites())),
             RolloutState::Rolling { wave, from, opened } if from < opened => {
                 Some(RolloutCommand::Open(Turn::Forward, self.waves[*wave].targets[*from..*opened].to_vec()))
             }
             RolloutState::Reverting(Revert::Copying(targets)) => {
-                Some(RolloutCommand::Replicate(self.revert_to.as_ref()?.release, targets.clone()))
+                let sites = targets.iter().map(|target| target.site.clone()).collect();
+                Some(RolloutCommand::Replicate(self.revert_to.as_ref()?.release, sites))
             }
-            RolloutState::Reverting(Revert::Rolling(targets)) => {
-                Some(RolloutCommand::Open(Turn::Back, targets.clone()))
+            RolloutState::Reverting(Revert::Rolling { targets, level }) => {
+                let targets = targets.iter().filter(|target| self.level(target) == *level);
+                Some(RolloutCommand::Open(Turn::Back, targets.cloned().collect()))
             }
             _ => None,
         }
@@ -184,7 +189,7 @@ impl Rollout {
             RolloutState::Replicating | RolloutState::Reverting(Revert::Copying(_)) => {
                 Some(RolloutLook::Replicas)
             }
-            RolloutState::Rolling { .. } | RolloutState::Reverting(Revert::Rolling(_)) => {
+            RolloutState::Rolling { .. } | RolloutState::Reverting(Revert::Rolling { .. }) => {
                 Some(RolloutLook::Deployments)
             }
             RolloutState::Baking { .. } => Some(RolloutLook::Clock),
@@ -196,6 +201,16 @@ impl Rollout {
     /// All its targets, in the order of the waves.
     pub fn targets(&self) -> impl Iterator<Item = &Target> {
         self.waves.iter().flat_map(|wave| &wave.targets)
+    }
+
+    /// The sites of its targets.
+    pub fn sites(&self) -> BTreeSet<Site> {
+        self.targets().map(|target| target.site.clone()).collect()
+    }
+
+    /// How many stacks come before a target's, one behind the other.
+    pub fn level(&self, target: &Target) -> usize {
+        self.waves.iter().find(|wave| wave.targets.contains(target)).map_or(0, |wave| wave.level)
     }
 
     /// The release it brings, if it brings one.
@@ -227,30 +242,57 @@ impl Rollout {
         DeploymentId { rollout: self.id, target: target.clone(), turn }
     }
 
-    /// What the deployment to any of its targets is to bring about; `None` back to nothing.
-    pub fn deployment_spec(&self, turn: Turn) -> Option<DeploymentSpec> {
-        let kind = match (turn, &self.kind) {
-            (Turn::Forward, RolloutKind::Deploy(release)) => DeploymentKind::Deploy(release.clone()),
-            (Turn::Forward, RolloutKind::Remove) => DeploymentKind::Remove,
-            (Turn::Back, _) => DeploymentKind::Deploy(self.revert_to.clone()?),
+    /// What the deployment to one of its targets is to bring about; `None` back to nothing.
+    pub fn deployment_spec(&self, target: &Target, turn: Turn) -> Option<DeploymentSpec> {
+        let release = match (turn, &self.kind) {
+            (Turn::Forward, RolloutKind::Deploy(release)) => Some(release),
+            (Turn::Forward, RolloutKind::Remove) => None,
+            (Turn::Back, _) => Some(self.revert_to.as_ref()?),
         };
-        let declared = |name: &String| match &kind {
-            DeploymentKind::Deploy(release) => release.parameters.contains(name),
-            DeploymentKind::Remove => false,
+        let (mut parameters, mut tags) = (BTreeMap::new(), self.tags.clone());
+        let kind = match release {
+            None => DeploymentKind::Remove,
+            Some(release) => {
+                let stack = release.stack(target.part.as_ref())?;
+                let values = self.parameters.clone().into_iter().chain(self.given());
+                parameters = values.filter(|(name, _)| stack.parameters.contains(name)).collect();
+                for (key, value) in &stack.tags {
+                    let value = value.replace(STAGE_MARK, self.stage.as_str());
+                    tags.entry(key.clone()).or_insert(value);
+                }
+                DeploymentKind::Deploy(StackRelease {
+                    release: release.release,
+                    package: release.package,
+                    template: stack.template,
+                    functions: stack.functions.clone(),
+                    may_keep_bucket: stack.parameters.contains(KEEP_BUCKET_PARAMETER),
+                })
+            }
         };
-        let parameters = self.parameters.iter().filter(|(name, _)| declared(name));
         Some(DeploymentSpec {
             service: self.service.clone(),
             stage: self.stage.clone(),
-            stack: StackName::of(&self.service, &self.stage),
+            stack: self.stacks.get(&target.part)?.clone(),
             access: self.access.clone(),
-            parameters: parameters.map(|(name, value)| (name.clone(), value.clone())).collect(),
-            tags: self.tags.clone(),
+            parameters,
+            tags,
             capabilities: self.capabilities.clone(),
             policy: self.policy.clone(),
             kind,
         })
     }
+
+    /// The parameters whose values Flotilla gives: the stage, and the names of the package's stacks.
+    fn given(&self) -> impl Iterator<Item = (String, String)> {
+        let stacks = self
+            .stacks
+            .iter()
+            .filter_map(|(part, name)| part.as_ref().map(|part| (stack_parameter(part), name.to_string())));
+        std::iter::once((STAGE_PARAMETER.to_owned(), self.stage.to_string())).chain(stacks)
+    }
+
+    /// Most targets of a rollout: its stage's head, which names each, is one item.
+    pub const TARGETS_MAX: usize = 400;
 
     /// A copy that was asked for this long ago, in seconds, and is not settled is asked for again: its message
     /// may be lost.

@@ -12,8 +12,13 @@ pub enum Revert {
     Finding(Vec<Target>),
     /// That release's package is proven in the targets' buckets.
     Copying(Vec<Target>),
-    /// The targets are deployed, all at once.
-    Rolling(Vec<Target>),
+    /// The targets are deployed: all sites at once, and of several stacks those first that need the others.
+    Rolling {
+        /// All of them.
+        targets: Vec<Target>,
+        /// The level of those that are deployed now: see [`super::Wave::level`].
+        level: usize,
+    },
 }
 
 /// Where a rollout stands.

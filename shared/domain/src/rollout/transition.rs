@@ -7,7 +7,7 @@ use crate::code::Code;
 use crate::ids::{RolloutId, Turn};
 use crate::release::ReleaseRef;
 use crate::stage::Place;
-use crate::target::Target;
+use crate::target::{Site, Target};
 use jiff::Timestamp;
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -19,9 +19,9 @@ pub enum RolloutEvent {
     /// The replicas of the release it waits for: proven ones, and those that failed for good.
     ReplicasSeen {
         /// Where the package is proven.
-        proven: BTreeSet<Target>,
+        proven: BTreeSet<Site>,
         /// Where it cannot be.
-        failed: BTreeMap<Target, Cause>,
+        failed: BTreeMap<Site, Cause>,
     },
     /// Its deployments as far as they are open.
     DeploymentsSeen(Vec<TargetOutcome>),
@@ -108,8 +108,8 @@ impl Rollout {
             (S::Replicating, E::PlaceSeen(Place::Active)) => return Ok(self),
 
             (S::Replicating, E::ReplicasSeen { proven, failed }) => match failed.into_iter().next() {
-                Some((target, cause)) => S::Failed(at_target(&target, cause)),
-                None if self.targets().all(|target| proven.contains(target)) => {
+                Some((site, cause)) => S::Failed(at_target(&site, cause)),
+                None if self.targets().all(|target| proven.contains(&target.site)) => {
                     if self.paused_by.is_some() {
                         return Ok(self);
                     }
@@ -129,16 +129,19 @@ impl Rollout {
             (S::Baking { .. }, E::Baked) if self.paused_by.is_some() => return Ok(self),
             (S::Baking { wave }, E::Baked) => self.after_wave(wave),
 
-            (S::Reverting(Revert::Finding(targets)), E::StableSeen(Some(stable))) => {
+            (S::Reverting(Revert::Finding(mut targets)), E::StableSeen(Some(stable))) => {
+                // A stack that the stable release does not know is left alone.
+                targets.retain(|target| stable.stack(target.part.as_ref()).is_some());
                 self.revert_to = Some(stable);
                 S::Reverting(Revert::Copying(targets))
             }
             (S::Reverting(Revert::Finding(_)), E::StableSeen(None)) => S::Failed(self.nothing_to_revert_to()),
             (S::Reverting(Revert::Copying(targets)), E::ReplicasSeen { proven, failed }) => {
                 match failed.into_iter().next() {
-                    Some((target, cause)) => S::Failed(self.not_reverted(&at_target(&target, cause))),
-                    None if targets.iter().all(|target| proven.contains(target)) => {
-                        S::Reverting(Revert::Rolling(targets))
+                    Some((site, cause)) => S::Failed(self.not_reverted(&at_target(&site, cause))),
+                    None if targets.iter().all(|target| proven.contains(&target.site)) => {
+                        let level = targets.iter().map(|target| self.level(target)).max().unwrap_or(0);
+                        S::Reverting(Revert::Rolling { targets, level })
                     }
                     None => return Ok(self.copies_asked_again(now)),
                 }
@@ -146,8 +149,8 @@ impl Rollout {
             (S::Reverting(Revert::Copying(_)), E::DeadlinePassed) => {
                 S::Failed(self.not_reverted(&copies_late()))
             }
-            (S::Reverting(Revert::Rolling(targets)), E::DeploymentsSeen(outcomes)) => {
-                match self.reverted(&targets, &outcomes) {
+            (S::Reverting(Revert::Rolling { targets, level }), E::DeploymentsSeen(outcomes)) => {
+                match self.reverted(&targets, level, &outcomes) {
                     Some(next) => next,
                     None => return Ok(self),
                 }
@@ -158,7 +161,9 @@ impl Rollout {
                 return Ok(self);
             }
             (
-                S::Replicating | S::Rolling { .. } | S::Reverting(Revert::Copying(_) | Revert::Rolling(_)),
+                S::Replicating
+                | S::Rolling { .. }
+                | S::Reverting(Revert::Copying(_) | Revert::Rolling { .. }),
                 E::Acted,
             ) => {
                 self.acted = true;
@@ -289,9 +294,13 @@ impl Rollout {
     }
 
     /// What follows from the deployments that go back; `None` while some are under way.
-    fn reverted(&self, targets: &[Target], outcomes: &[TargetOutcome]) -> Option<RolloutState> {
+    fn reverted(&self, targets: &[Target], level: usize, outcomes: &[TargetOutcome]) -> Option<RolloutState> {
         let back = |target: &Target| outcomes.iter().find(|o| o.turn == Turn::Back && &o.target == target);
-        let seen: Vec<&TargetOutcome> = targets.iter().map(back).collect::<Option<_>>()?;
+        let (now, later): (Vec<&Target>, Vec<&Target>) = targets
+            .iter()
+            .filter(|target| self.level(target) <= level)
+            .partition(|target| self.level(target) == level);
+        let seen: Vec<&TargetOutcome> = now.into_iter().map(back).collect::<Option<_>>()?;
         if !seen.iter().all(|outcome| outcome.state.is_terminal()) {
             return None;
         }
@@ -300,6 +309,10 @@ impl Rollout {
             (Some(stuck), _) => {
                 let cause = stuck.state.cause().cloned().unwrap_or_else(copies_late);
                 RolloutState::Failed(self.not_reverted(&at_target(&stuck.target, cause)))
+            }
+            (None, _) if !later.is_empty() => {
+                let level = later.iter().map(|target| self.level(target)).max().unwrap_or(0);
+                RolloutState::Reverting(Revert::Rolling { targets: targets.to_vec(), level })
             }
             (None, Some(failure)) => RolloutState::Reverted(failure),
             (None, None) => RolloutState::Cancelled,
@@ -335,7 +348,7 @@ fn copies_late() -> Cause {
 }
 
 /// The cause of a rollout's failure: the first target's, with its region.
-fn at_target(target: &Target, cause: Cause) -> Cause {
+fn at_target(target: &impl std::fmt::Display, cause: Cause) -> Cause {
     Cause { message: crate::code::cut(format!("{target}: {}", cause.message)), ..cause }
 }
 

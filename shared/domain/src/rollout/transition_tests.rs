@@ -1,13 +1,16 @@
 use super::*;
 use crate::deployment::{Access, State};
+use crate::release::StackRef;
 use crate::rollout::{RolloutCommand, RolloutLook, Wave};
-use crate::{Digest, ProfileName, ReleaseId, ServiceName, StageName};
+use crate::{Digest, ProfileName, ReleaseId, ServiceName, StackName, StackPart, StageName};
 use RolloutEvent as E;
 
 #[path = "transition_tests/operators.rs"]
 mod operators;
 #[path = "transition_tests/reverts.rs"]
 mod reverts;
+#[path = "transition_tests/stacks.rs"]
+mod stacks;
 #[path = "transition_tests/waves.rs"]
 mod waves;
 
@@ -17,6 +20,10 @@ fn at(second: i64) -> Timestamp {
 
 fn target(region: &str) -> Target {
     Target::parse(&format!("000000000000/{region}")).unwrap()
+}
+
+fn site(region: &str) -> Site {
+    target(region).site
 }
 
 fn targets(regions: &[&str]) -> Vec<Target> {
@@ -31,9 +38,17 @@ fn release(name: &str) -> ReleaseRef {
     ReleaseRef {
         release: ReleaseId::derive(at(0), &[name]),
         package: Digest::of(name.as_bytes()),
+        stacks: vec![stack(None)],
+    }
+}
+
+fn stack(part: Option<&str>) -> StackRef {
+    StackRef {
+        part: part.map(|part| StackPart::parse(part).unwrap()),
         template: Digest::of(b"t"),
         functions: Vec::new(),
-        parameters: ["Known".to_owned()].into(),
+        parameters: ["Known", "FlotillaStage", "FlotillaStackNameOfNet"].map(str::to_owned).into(),
+        tags: [("STAGE".to_owned(), crate::package::STAGE_MARK.to_owned())].into(),
     }
 }
 
@@ -46,6 +61,7 @@ fn rollout(kind: RolloutKind) -> Rollout {
         kind,
         waves: vec![Wave::of(targets(&["eu-west-1", "eu-west-2"])), Wave::of(targets(&["us-east-1"]))],
         on_failure: OnFailure::Halt,
+        stacks: [(None, StackName::parse("orders-staging").unwrap())].into(),
         access: Access { role_arn: "r".into(), external_id: "e".into(), service_role_arn: "s".into() },
         parameters: [("Known".to_owned(), "1".to_owned()), ("Other".to_owned(), "2".to_owned())].into(),
         tags: Default::default(),
@@ -76,7 +92,7 @@ fn go(rollout: Rollout, events: impl IntoIterator<Item = E>) -> Rollout {
 }
 
 fn all_proven() -> E {
-    E::ReplicasSeen { proven: deploy().targets().cloned().collect(), failed: BTreeMap::new() }
+    E::ReplicasSeen { proven: deploy().sites(), failed: BTreeMap::new() }
 }
 
 fn outcome(region: &str, turn: Turn, state: &State) -> TargetOutcome {

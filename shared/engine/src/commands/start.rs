@@ -171,11 +171,13 @@ impl Commands {
         let head = head.map(read::<StageHead>).transpose()?.map(|head| head.value);
         let route = match (by_rule, config.route(&release.git_ref).ok(), head) {
             (Some(rule), ..) => {
-                Route { stage: stage.clone(), profile: rule.profile.clone(), ttl_h: rule.ttl_h }
+                let (profile, ttl_h) = (rule.profile.clone(), rule.ttl_h);
+                Route { stage: stage.clone(), profile, ttl_h, stack_name: config.stack_name }
             }
             (None, Some(route), _) if route.stage == *stage => route,
             (None, _, Some(head)) if head.expires_at.is_none() => {
-                Route { stage: stage.clone(), profile: head.profile, ttl_h: None }
+                let stack_name = config.stack_name;
+                Route { stage: stage.clone(), profile: head.profile, ttl_h: None, stack_name }
             }
             _ => {
                 return Err(missing(

@@ -53,7 +53,7 @@ pub(super) enum Next {
 
 impl Drive {
     pub(super) async fn deployment(&self, id: &DeploymentId) -> Result<(), EngineError> {
-        let mut found = self.store.get(&[deployment_key(id), budget_key(&id.target)]).await?.into_iter();
+        let mut found = self.store.get(&[deployment_key(id), budget_key(&id.target.site)]).await?.into_iter();
         let Some(item) = found.next().flatten() else {
             tracing::warn!(deployment = %id, "a tick for a deployment that is not saved");
             return Ok(());
@@ -162,7 +162,7 @@ impl Drive {
     async fn lease(&self, hand: &mut InHand) -> Result<Next, EngineError> {
         let now = self.clock.now();
         let waiting = hand.now.clone();
-        let key = lease_key(&waiting.id.target, &waiting.spec.stack);
+        let key = lease_key(&waiting.id.target.site, &waiting.spec.stack);
         let lease = read_lease(self.store.get(&[key]).await?.into_iter().next().flatten().as_ref());
         if lease.is_held_from(&waiting.id) {
             return Ok(Next::Event(Event::LeaseHeld));
@@ -212,7 +212,7 @@ impl Drive {
         self.meter.transitions(hand.story.len());
         for event in hand.story.drain(..) {
             let target = &hand.now.id.target;
-            tracing::info!(rollout.id = %event.rollout, target.account = %target.account, target.region = %target.region, state = event.what, detail = event.detail, "deployment is {}", event.what);
+            tracing::info!(rollout.id = %event.rollout, %target, state = event.what, detail = event.detail, "deployment is {}", event.what);
         }
         hand.saved = Versioned { value: hand.now.clone(), version: hand.saved.version + 1, due_at: due };
         hand.fresh_at = self.clock.now();
@@ -264,7 +264,7 @@ impl Drive {
     /// that one goes on; what was not saved here is forgotten either way.
     async fn lease_lost(&self, hand: &mut InHand) -> Result<Next, EngineError> {
         hand.drop_unsaved();
-        let key = lease_key(&hand.now.id.target, &hand.now.spec.stack);
+        let key = lease_key(&hand.now.id.target.site, &hand.now.spec.stack);
         let lease = read_lease(self.store.get(&[key]).await?.into_iter().next().flatten().as_ref());
         let own = lease.number == hand.now.fence && !lease.is_held_from(&hand.now.id);
         if own {

@@ -19,7 +19,7 @@ pub use meter::{Counts, Meter};
 use crate::EngineError;
 use crate::ports::{Buckets, Clock, Functions, Stacks, StateStore, Subject, WorkQueue};
 use crate::records::{lease_holder, lease_key};
-use flotilla_domain::{DeploymentId, StackName, Target, Timestamp};
+use flotilla_domain::{DeploymentId, Site, StackName, Timestamp};
 use std::sync::Arc;
 use tracing::{Instrument, info_span};
 
@@ -60,8 +60,8 @@ impl Drive {
     ///
     /// # Errors
     /// When the table or a queue fails.
-    pub async fn hint(&self, target: &Target, stack: &StackName) -> Result<(), EngineError> {
-        let found = self.store.get(&[lease_key(target, stack)]).await?.into_iter().next().flatten();
+    pub async fn hint(&self, site: &Site, stack: &StackName) -> Result<(), EngineError> {
+        let found = self.store.get(&[lease_key(site, stack)]).await?.into_iter().next().flatten();
         match found.as_ref().and_then(lease_holder) {
             Some(holder) => self.deployment(&holder).instrument(span_of(&holder)).await,
             None => Ok(()),
@@ -72,8 +72,7 @@ impl Drive {
 /// What every line about a deployment says: with it, one rollout's story can be read by its id.
 fn span_of(id: &DeploymentId) -> tracing::Span {
     let DeploymentId { rollout, target, turn } = id;
-    let Target { account, region } = target;
-    info_span!("step", rollout.id = %rollout, target.account = %account, target.region = %region, ?turn)
+    info_span!("step", rollout.id = %rollout, %target, ?turn)
 }
 
 /// When the sweep looks after an item whose next tick comes in `delay_s`, should that be lost.

@@ -26,7 +26,7 @@ const VALIDATION: [&str; 4] =
     ["EarlyValidation", "early validation", "The following hook(s) failed", "Hook "];
 
 pub(super) fn place(deployment: &Deployment) -> Place {
-    Place { target: deployment.id.target.clone(), access: deployment.spec.access.clone() }
+    Place { site: deployment.id.target.site.clone(), access: deployment.spec.access.clone() }
 }
 
 impl Drive {

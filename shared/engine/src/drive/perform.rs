@@ -5,6 +5,7 @@ use super::causes::refused;
 use super::observe::place;
 use crate::ports::{ChangeSetRequest, ChangeSetStatus, ErrorKind, Executed, Place, PortError};
 use flotilla_domain::deployment::{Command, Deployment, DeploymentKind, Drift, Effort, Event, Unwind};
+use flotilla_domain::package::KEEP_BUCKET_PARAMETER;
 
 impl Drive {
     /// Carries the command out; answers what came of it.
@@ -18,12 +19,16 @@ impl Drive {
             Command::CreateChangeSet { name, kind } => {
                 let DeploymentKind::Deploy(release) = &deployment.spec.kind else { return Ok(Event::Acted) };
                 let spec = &deployment.spec;
+                let mut parameters = spec.parameters.clone();
+                if release.may_keep_bucket {
+                    parameters.insert(KEEP_BUCKET_PARAMETER.into(), deployment.keeps_bucket.to_string());
+                }
                 let request = ChangeSetRequest {
                     stack: spec.stack.clone(),
                     name: name.clone(),
                     kind: *kind,
                     template: release.template,
-                    parameters: spec.parameters.clone(),
+                    parameters,
                     tags: spec.tags.clone(),
                     capabilities: spec.capabilities.clone(),
                     express: spec.policy.express,

@@ -10,7 +10,7 @@ use crate::EngineError;
 use crate::ports::{ErrorKind, PortError, WriteError};
 use crate::records::{BudgetRecord, Versioned, budget_key, read};
 use flotilla_domain::call_budget::{CallBudget, Turn};
-use flotilla_domain::{Target, Timestamp};
+use flotilla_domain::{Site, Timestamp};
 
 /// How often a lost race for a turn is run again.
 const RACES_MAX: usize = 8;
@@ -69,7 +69,7 @@ impl Drive {
             let now = self.clock.now();
             let before = match &hand.budget {
                 Some(known) => known.clone(),
-                None => self.budget(&hand.now.id.target, now).await?,
+                None => self.budget(&hand.now.id.target.site, now).await?,
             };
             let mut after = before.value.clone();
             let answer = change(&mut after.budget, now);
@@ -83,7 +83,7 @@ impl Drive {
                     return Ok(answer);
                 }
                 Err(WriteError::Conflict(_)) => {
-                    hand.budget = Some(self.budget(&hand.now.id.target, now).await?);
+                    hand.budget = Some(self.budget(&hand.now.id.target.site, now).await?);
                 }
                 Err(WriteError::Port(error)) => return Err(error.into()),
             }
@@ -91,13 +91,12 @@ impl Drive {
         Err(EngineError::Contended)
     }
 
-    async fn budget(&self, target: &Target, now: Timestamp) -> Result<Versioned<BudgetRecord>, EngineError> {
-        Ok(match self.store.get(&[budget_key(target)]).await?.into_iter().next().flatten() {
+    async fn budget(&self, site: &Site, now: Timestamp) -> Result<Versioned<BudgetRecord>, EngineError> {
+        Ok(match self.store.get(&[budget_key(site)]).await?.into_iter().next().flatten() {
             Some(item) => read::<BudgetRecord>(item)?,
-            None => Versioned::new(BudgetRecord {
-                target: target.clone(),
-                budget: CallBudget::throttled(None, now),
-            }),
+            None => {
+                Versioned::new(BudgetRecord { site: site.clone(), budget: CallBudget::throttled(None, now) })
+            }
         })
     }
 }

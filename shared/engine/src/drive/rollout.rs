@@ -16,7 +16,7 @@ use flotilla_domain::rollout::{
     Cancellation, Rollout, RolloutCommand, RolloutEvent, RolloutLook, RolloutState, TargetOutcome,
 };
 use flotilla_domain::stage::{Place, StageHead};
-use flotilla_domain::{DeploymentId, RolloutId, SignedDuration, Target, Timestamp, Turn};
+use flotilla_domain::{DeploymentId, RolloutId, SignedDuration, Site, Target, Timestamp, Turn};
 use std::collections::{BTreeMap, BTreeSet};
 
 /// Most transitions of one tick.
@@ -24,7 +24,7 @@ const STEPS_MAX: usize = 16;
 /// How often a lost race is run again: the loser may have seen more than the winner.
 const RACES_MAX: usize = 8;
 /// Most deployments of a rollout: each target forward, and back.
-const DEPLOYMENTS_MAX: usize = 2 * flotilla_domain::profile::Profile::REGIONS_MAX;
+const DEPLOYMENTS_MAX: usize = 2 * Rollout::TARGETS_MAX;
 /// Deployments opened in one transaction, which may have a hundred parts.
 const OPENED_AT_ONCE: usize = 50;
 
@@ -146,14 +146,15 @@ impl Drive {
                 let replica = read::<ReplicaRecord>(item)?.value;
                 // A failure of an earlier rollout is tried again, not believed.
                 match replica.failure {
-                    None => drop(proven.insert(replica.target)),
+                    None => drop(proven.insert(replica.site)),
                     Some(cause) if replica.at >= rollout.entered_at => {
-                        drop(failed.insert(replica.target, cause))
+                        drop(failed.insert(replica.site, cause))
                     }
                     Some(_) => {}
                 }
             }
-            failed.retain(|target, _| rollout.targets().any(|own| own == target));
+            let sites = rollout.sites();
+            failed.retain(|site, _| sites.contains(site));
         }
         Ok(RolloutEvent::ReplicasSeen { proven, failed })
     }
@@ -172,13 +173,13 @@ impl Drive {
     /// Carries out what the saved rollout asks for.
     async fn perform_rollout(&self, hand: &InHand, command: &RolloutCommand) -> Result<(), EngineError> {
         match command {
-            RolloutCommand::Replicate(release, targets) => {
-                let work = |target: &Target| Work::Replicate {
+            RolloutCommand::Replicate(release, sites) => {
+                let work = |site: &Site| Work::Replicate {
                     release: *release,
                     rollout: hand.now.id,
-                    target: target.clone(),
+                    site: site.clone(),
                 };
-                Ok(self.queue.send(targets.iter().map(|target| (work(target), 0)).collect()).await?)
+                Ok(self.queue.send(sites.iter().map(|site| (work(site), 0)).collect()).await?)
             }
             RolloutCommand::Open(turn, targets) => {
                 for targets in targets.chunks(OPENED_AT_ONCE) {
@@ -194,11 +195,13 @@ impl Drive {
     /// the rollout is no longer what it was when this was decided.
     async fn open(&self, hand: &InHand, turn: Turn, targets: &[Target]) -> Result<(), EngineError> {
         let (now, rollout) = (self.clock.now(), &hand.now);
-        let spec = rollout
-            .deployment_spec(turn)
-            .ok_or_else(|| EngineError::Defect(format!("{} goes back to nothing", rollout.id)))?;
-        let open = |target: &Target| Deployment::open(rollout.deployment_id(target, turn), spec.clone(), now);
-        let opened: Vec<Deployment> = targets.iter().map(open).collect();
+        let open = |target: &Target| {
+            let spec = rollout
+                .deployment_spec(target, turn)
+                .ok_or_else(|| EngineError::Defect(format!("{} has nothing for {target}", rollout.id)))?;
+            Ok(Deployment::open(rollout.deployment_id(target, turn), spec, now))
+        };
+        let opened = targets.iter().map(open).collect::<Result<Vec<Deployment>, EngineError>>()?;
         let write = |d: &Deployment| Versioned::new(d.clone()).write(d, Some(due_at(now, 0)));
         let unchanged = || Write::check(rollout_key(&rollout.id), Expect::Version(hand.saved.version));
         let all = opened.iter().map(write).chain([unchanged()]).collect();

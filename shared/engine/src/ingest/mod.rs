@@ -3,6 +3,8 @@
 //! The key says service and ref; the bytes say the package. Whatever is wrong with either ends in a
 //! refusal that can be asked for; only failures that may pass are left to the queue's next delivery.
 
+mod assets;
+mod folder;
 mod read_package;
 mod stream;
 
@@ -35,8 +37,9 @@ pub struct Ingest {
     pub limits: Limits,
 }
 
-/// How many of an upload's last bytes are read at first: a small package comes whole.
-const TAIL_BYTES: u64 = 9 * 1024 * 1024;
+/// How many of an upload's last bytes are read at first: a small package comes whole. What S3 can copy out of the
+/// upload is larger.
+const TAIL_BYTES: u64 = 4 * 1024 * 1024;
 
 impl Ingest {
     /// Takes an upload in. `noticed_at` stands for the time of an upload that is gone before it could be
@@ -111,7 +114,7 @@ impl Ingest {
         })?;
         let route = self.route(key).await?;
         let destination = destination(self.store.as_ref(), &route.profile).await?;
-        let package = read_package(self.packages.as_ref(), object, tail, &self.limits).await?;
+        let package = read_package(&self.packages, object, tail, &self.limits).await?;
         let release = release(key, object, package);
         let now = self.clock.now();
         let id = object.rollout_id();

@@ -4,13 +4,17 @@ use crate::EngineError;
 use crate::ports::{ChunkStream, ErrorKind, ObjectRef, PackageStore, PortError};
 use async_trait::async_trait;
 use bytes::{Bytes, BytesMut};
-use flotilla_domain::Refusal;
+use flotilla_domain::{Refusal, UploadId};
 use flotilla_package::zip_file::{Entry, EntryProof, EntryReader};
+use std::ops::Range;
+use std::sync::Arc;
 
 /// An upload as far as it is at hand.
-pub struct UploadBytes<'a> {
+pub struct UploadBytes {
     /// The ingest bucket.
-    pub packages: &'a dyn PackageStore,
+    pub packages: Arc<dyn PackageStore>,
+    /// The upload's id.
+    pub id: UploadId,
     /// The upload.
     pub object: ObjectRef,
     /// Its last bytes.
@@ -19,7 +23,7 @@ pub struct UploadBytes<'a> {
     pub total_bytes: u64,
 }
 
-impl UploadBytes<'_> {
+impl UploadBytes {
     /// Where the tail begins.
     pub fn tail_start(&self) -> u64 {
         self.total_bytes - self.tail.len() as u64
@@ -51,6 +55,20 @@ impl UploadBytes<'_> {
         }
         Ok(reader.finish()?)
     }
+}
+
+/// Reads a range of an upload whole. The caller has checked that it is small.
+pub async fn read_range(
+    packages: &dyn PackageStore,
+    object: &ObjectRef,
+    range: Range<u64>,
+) -> Result<Bytes, PortError> {
+    let mut all = BytesMut::with_capacity(usize::try_from(range.end - range.start).unwrap_or(0));
+    let mut stream = packages.read(object, range).await?;
+    while let Some(chunk) = stream.next().await? {
+        all.extend_from_slice(&chunk);
+    }
+    Ok(all.freeze())
 }
 
 struct AtHand(Option<Bytes>);

@@ -28,14 +28,14 @@ pub use state_store::{
 };
 pub use work_queue::{Subject, Work, WorkQueue};
 
-use flotilla_domain::Target;
+use flotilla_domain::Site;
 use flotilla_domain::deployment::Access;
 
 /// A target and how it is reached.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Place {
     /// Account and region.
-    pub target: Target,
+    pub site: Site,
     /// The roles to use there.
     pub access: Access,
 }

@@ -2,7 +2,7 @@
 
 use super::PortError;
 use async_trait::async_trait;
-use flotilla_domain::{DeploymentId, ReleaseId, RolloutId, Target, Timestamp};
+use flotilla_domain::{DeploymentId, ReleaseId, RolloutId, Site, Timestamp};
 
 /// What a tick asks for the next step of.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -25,7 +25,7 @@ pub enum Work {
         /// The rollout that waits for it.
         rollout: RolloutId,
         /// Where.
-        target: Target,
+        site: Site,
     },
     /// Look at an upload whose event was lost.
     Intake {

@@ -4,7 +4,7 @@
 use super::Record;
 use super::common::{parsed, time};
 use crate::ports::Key;
-use flotilla_domain::Target;
+use flotilla_domain::Site;
 use flotilla_domain::call_budget::CallBudget;
 use serde::{Deserialize, Serialize};
 
@@ -12,14 +12,14 @@ use serde::{Deserialize, Serialize};
 #[derive(Debug, Clone, PartialEq)]
 pub struct BudgetRecord {
     /// The account and region.
-    pub target: Target,
+    pub site: Site,
     /// The budget.
     pub budget: CallBudget,
 }
 
 /// The key of a target's budget.
-pub fn budget_key(target: &Target) -> Key {
-    Key::new(format!("BUD#{}#{}", target.account, target.region), "CLOUDFORMATION")
+pub fn budget_key(site: &Site) -> Key {
+    Key::new(format!("BUD#{}#{}", site.account, site.region), "CLOUDFORMATION")
 }
 
 #[derive(Serialize, Deserialize)]
@@ -50,14 +50,14 @@ impl Record for BudgetRecord {
     type Stored = StoredBudget;
 
     fn key(&self) -> Key {
-        budget_key(&self.target)
+        budget_key(&self.site)
     }
 
     fn to_stored(&self) -> StoredBudget {
         let CallBudget { ceiling_per_s, throttled_at, calls, counted_at, next_number, served } = self.budget;
         StoredBudget {
             format: 1,
-            target: self.target.to_string(),
+            target: self.site.to_string(),
             ceiling_per_ks: thousandths(ceiling_per_s),
             throttled_at: throttled_at.to_string(),
             calls_thousandths: thousandths(calls),
@@ -69,7 +69,7 @@ impl Record for BudgetRecord {
 
     fn from_stored(stored: StoredBudget) -> Result<Self, String> {
         Ok(Self {
-            target: parsed("target", Target::parse(&stored.target))?,
+            site: parsed("target", Site::parse(&stored.target))?,
             budget: CallBudget {
                 ceiling_per_s: number(stored.ceiling_per_ks),
                 throttled_at: time(&stored.throttled_at)?,

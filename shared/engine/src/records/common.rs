@@ -3,8 +3,8 @@
 use flotilla_domain::deployment::Access;
 use flotilla_domain::deployment::{Drift, StackPolicy};
 use flotilla_domain::package::FunctionCode;
-use flotilla_domain::release::ReleaseRef;
-use flotilla_domain::{Cause, Code, Digest, Refusal, ReleaseId, Timestamp};
+use flotilla_domain::release::{ReleaseRef, StackRef, StackRelease};
+use flotilla_domain::{Cause, Code, Digest, Refusal, ReleaseId, StackName, StackPart, Timestamp};
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -57,6 +57,23 @@ impl StoredCause {
     }
 }
 
+/// How the only stack of a package is called among those that have a name.
+pub const ONLY: &str = "-";
+
+/// A part as the key of a map.
+pub fn part_name(part: &Option<StackPart>) -> String {
+    part.as_ref().map_or_else(|| ONLY.to_owned(), ToString::to_string)
+}
+
+/// Reads a part that [`part_name`] wrote, and the name of its stack.
+pub fn read_stack(part: &str, name: &str) -> Result<(Option<StackPart>, StackName), String> {
+    let part = match part {
+        ONLY => None,
+        part => Some(parsed("part", StackPart::parse(part))?),
+    };
+    Ok((part, parsed("stack", StackName::parse(name))?))
+}
+
 /// The roles of a target.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct StoredAccess {
@@ -95,15 +112,58 @@ pub fn read_functions(functions: Vec<StoredFunction>) -> Result<Vec<FunctionCode
     functions.into_iter().map(|f| Ok(FunctionCode { logical_id: f.id, asset: digest(&f.asset)? })).collect()
 }
 
-/// A release as deployments need it.
+/// One stack of a release as rollouts need it.
+#[derive(Serialize, Deserialize)]
+pub struct StoredStackRef {
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    part: Option<String>,
+    template: String,
+    functions: Vec<StoredFunction>,
+    parameters: BTreeSet<String>,
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    tags: BTreeMap<String, String>,
+}
+
+impl StoredStackRef {
+    fn of(stack: &StackRef) -> Self {
+        Self {
+            part: stack.part.as_ref().map(ToString::to_string),
+            template: stack.template.to_string(),
+            functions: store_functions(&stack.functions),
+            parameters: stack.parameters.clone(),
+            tags: stack.tags.clone(),
+        }
+    }
+
+    fn read(self) -> Result<StackRef, String> {
+        Ok(StackRef {
+            part: self.part.map(|part| parsed("part", StackPart::parse(&part))).transpose()?,
+            template: digest(&self.template)?,
+            functions: read_functions(self.functions)?,
+            parameters: self.parameters,
+            tags: self.tags,
+        })
+    }
+}
+
+/// A release as rollouts need it.
 #[derive(Serialize, Deserialize)]
 pub struct StoredReleaseRef {
     release: String,
     package: String,
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    stacks: Vec<StoredStackRef>,
+    /// Up to format 2 there was one stack only.
+    #[serde(flatten, default, skip_serializing_if = "Option::is_none")]
+    only: Option<StoredOnlyStack>,
+}
+
+#[derive(Serialize, Deserialize)]
+struct StoredOnlyStack {
     template: String,
     functions: Vec<StoredFunction>,
     /// Format 1 did not have it: the values beside it were those of declared parameters only.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(default)]
     parameters: Option<BTreeSet<String>>,
 }
 
@@ -112,19 +172,60 @@ impl StoredReleaseRef {
         Self {
             release: release.release.to_string(),
             package: release.package.to_string(),
-            template: release.template.to_string(),
-            functions: store_functions(&release.functions),
-            parameters: Some(release.parameters.clone()),
+            stacks: release.stacks.iter().map(StoredStackRef::of).collect(),
+            only: None,
         }
     }
 
     pub fn read(self, values: &BTreeMap<String, String>) -> Result<ReleaseRef, String> {
+        let only = self.only.map(|only| StoredStackRef {
+            part: None,
+            template: only.template,
+            functions: only.functions,
+            parameters: only.parameters.unwrap_or_else(|| values.keys().cloned().collect()),
+            tags: BTreeMap::new(),
+        });
         Ok(ReleaseRef {
+            release: parsed("release", ReleaseId::parse(&self.release))?,
+            package: digest(&self.package)?,
+            stacks: only
+                .into_iter()
+                .chain(self.stacks)
+                .map(StoredStackRef::read)
+                .collect::<Result<_, _>>()?,
+        })
+    }
+}
+
+/// A stack's part of a release as deployments need it.
+#[derive(Serialize, Deserialize)]
+pub struct StoredStackRelease {
+    release: String,
+    package: String,
+    template: String,
+    functions: Vec<StoredFunction>,
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    may_keep_bucket: bool,
+}
+
+impl StoredStackRelease {
+    pub fn of(stack: &StackRelease) -> Self {
+        Self {
+            release: stack.release.to_string(),
+            package: stack.package.to_string(),
+            template: stack.template.to_string(),
+            functions: store_functions(&stack.functions),
+            may_keep_bucket: stack.may_keep_bucket,
+        }
+    }
+
+    pub fn read(self) -> Result<StackRelease, String> {
+        Ok(StackRelease {
             release: parsed("release", ReleaseId::parse(&self.release))?,
             package: digest(&self.package)?,
             template: digest(&self.template)?,
             functions: read_functions(self.functions)?,
-            parameters: self.parameters.unwrap_or_else(|| values.keys().cloned().collect()),
+            may_keep_bucket: self.may_keep_bucket,
         })
     }
 }

@@ -1,7 +1,8 @@
-//! A deployment: `RLO#<rollout>` / `DEP#<account>#<region>`, with `#BACK` behind it for one that goes back.
+//! A deployment: `RLO#<rollout>` / `DEP#<account>#<region>`, with `:<part>` behind it for one of several
+//! stacks, and `#BACK` for one that goes back.
 
 use super::Record;
-use super::common::{StoredAccess, StoredPolicy, StoredReleaseRef, parsed, time};
+use super::common::{StoredAccess, StoredPolicy, StoredStackRelease, parsed, time};
 use super::deployment_state::StoredState;
 use crate::ports::{Key, Query};
 use flotilla_domain::deployment::{ChangeSummary, Deployment, DeploymentKind, DeploymentSpec, Stop};
@@ -14,9 +15,9 @@ const BACK: &str = "#BACK";
 
 /// The key of a deployment.
 pub fn deployment_key(id: &DeploymentId) -> Key {
-    let Target { account, region } = &id.target;
+    let target = id.target.to_string().replace('/', "#");
     let back = if id.turn == Turn::Back { BACK } else { "" };
-    Key::new(format!("RLO#{}", id.rollout), format!("{SK}{account}#{region}{back}"))
+    Key::new(format!("RLO#{}", id.rollout), format!("{SK}{target}{back}"))
 }
 
 /// All deployments of a rollout, forward and back.
@@ -48,7 +49,7 @@ pub struct StoredDeployment {
     access: StoredAccess,
     /// What is deployed; absent for a removal.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    deploy: Option<StoredReleaseRef>,
+    deploy: Option<StoredStackRelease>,
     parameters: BTreeMap<String, String>,
     tags: BTreeMap<String, String>,
     capabilities: BTreeSet<String>,
@@ -59,6 +60,8 @@ pub struct StoredDeployment {
     attempt: u32,
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     creates: bool,
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    keeps_bucket: bool,
     #[serde(default)]
     operations: u32,
     /// Format 1 had leases that were always of number 1.
@@ -99,7 +102,7 @@ impl Record for Deployment {
     fn to_stored(&self) -> StoredDeployment {
         let deploy = match &self.spec.kind {
             DeploymentKind::Remove => None,
-            DeploymentKind::Deploy(release) => Some(StoredReleaseRef::of(release)),
+            DeploymentKind::Deploy(release) => Some(StoredStackRelease::of(release)),
         };
         let (stop_asked_by, stop) = match &self.stop {
             Stop::No => (None, None),
@@ -125,6 +128,7 @@ impl Record for Deployment {
             acted: self.acted,
             attempt: self.attempt,
             creates: self.creates,
+            keeps_bucket: self.keeps_bucket,
             operations: self.operations,
             fence: self.fence,
             stack_id: self.stack_id.clone(),
@@ -143,7 +147,7 @@ impl Record for Deployment {
     fn from_stored(stored: StoredDeployment) -> Result<Self, String> {
         let kind = match stored.deploy {
             None => DeploymentKind::Remove,
-            Some(deploy) => DeploymentKind::Deploy(deploy.read(&stored.parameters)?),
+            Some(deploy) => DeploymentKind::Deploy(deploy.read()?),
         };
         Ok(Self {
             id: DeploymentId {
@@ -166,6 +170,7 @@ impl Record for Deployment {
             acted: stored.acted,
             attempt: stored.attempt,
             creates: stored.creates,
+            keeps_bucket: stored.keeps_bucket,
             operations: stored.operations,
             fence: stored.fence,
             stack_id: stored.stack_id,

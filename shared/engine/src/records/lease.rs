@@ -6,7 +6,7 @@
 use crate::ports::{Expect, Item, Key, Write};
 use flotilla_domain::deployment::Deployment;
 use flotilla_domain::stack_lease::StackLease;
-use flotilla_domain::{DeploymentId, StackName, Target, Timestamp};
+use flotilla_domain::{DeploymentId, Site, StackName, Timestamp};
 use serde_json::{Map, json};
 
 /// The field that names the holder.
@@ -17,8 +17,8 @@ const NOBODY: &str = "-";
 const TOOK: &str = "took_s";
 
 /// The key of a stack's lease.
-pub fn lease_key(target: &Target, stack: &StackName) -> Key {
-    Key::new(format!("STK#{}#{}", target.account, target.region), stack.as_str())
+pub fn lease_key(site: &Site, stack: &StackName) -> Key {
+    Key::new(format!("STK#{}#{}", site.account, site.region), stack.as_str())
 }
 
 /// A lease as its item says; a stack that never had one is free and has number 0.
@@ -41,7 +41,7 @@ pub fn take_lease(lease: &StackLease, deployment: &Deployment, now: Timestamp) -
 
 /// Has a transaction happen only while the lease is a deployment's own.
 pub fn keep_lease(deployment: &Deployment) -> Write {
-    let key = lease_key(&deployment.id.target, &deployment.spec.stack);
+    let key = lease_key(&deployment.id.target.site, &deployment.spec.stack);
     Write::check(key, Expect::Version(deployment.fence))
 }
 
@@ -72,7 +72,7 @@ fn lease_item(
         body.insert(TOOK.into(), json!(took_s));
     }
     Item {
-        key: lease_key(&deployment.id.target, &deployment.spec.stack),
+        key: lease_key(&deployment.id.target.site, &deployment.spec.stack),
         version: number,
         due_at: None,
         expires_at: None,

@@ -4,9 +4,9 @@ use super::Record;
 use super::common::{StoredFunction, digest, parsed, read_functions, store_functions, time};
 use super::config::service_pk;
 use crate::ports::{Key, Query};
-use flotilla_domain::package::{Package, PackageFormat, Warning};
+use flotilla_domain::package::{Asset, AssetKind, Package, PackageFormat, PackagedStack, Rewrite, Warning};
 use flotilla_domain::release::{ObjectVersion, Release};
-use flotilla_domain::{GitRef, ReleaseId, ServiceName, StageName};
+use flotilla_domain::{Code, GitRef, ReleaseId, ServiceName, StackPart, StageName};
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -35,20 +35,72 @@ pub struct StoredRelease {
     uploaded_at: String,
     digest: String,
     package_format: String,
-    template: String,
-    /// Sizes in bytes by digest.
+    /// Up to format 1 the release itself was its only stack.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    stacks: Vec<StoredStack>,
+    #[serde(flatten, default, skip_serializing_if = "Option::is_none")]
+    only: Option<StoredStack>,
+    /// Sizes in bytes by key; by the digest of a zip up to format 1.
     assets: BTreeMap<String, u64>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    made_for: Option<String>,
+    /// Path, literal, parameter.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    rewrites: Vec<[String; 3]>,
+    /// Code, path, message; up to format 1 without the code.
+    warnings: Vec<Vec<String>>,
+}
+
+/// One stack of the package.
+#[derive(Serialize, Deserialize)]
+struct StoredStack {
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    part: Option<String>,
+    #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
+    after: BTreeSet<String>,
+    template: String,
     functions: Vec<StoredFunction>,
     capabilities: BTreeSet<String>,
     parameters: BTreeMap<String, bool>,
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    made_for: Option<String>,
-    /// Path and message of each.
-    warnings: Vec<[String; 2]>,
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    tags: BTreeMap<String, String>,
 }
 
-/// Most warnings that are kept with a release.
-const WARNINGS_MAX: usize = 100;
+impl StoredStack {
+    fn of(stack: &PackagedStack) -> Self {
+        Self {
+            part: stack.part.as_ref().map(ToString::to_string),
+            after: stack.after.iter().map(ToString::to_string).collect(),
+            template: stack.template.to_string(),
+            functions: store_functions(&stack.functions),
+            capabilities: stack.capabilities.clone(),
+            parameters: stack.parameters.clone(),
+            tags: stack.tags.clone(),
+        }
+    }
+
+    fn read(self) -> Result<PackagedStack, String> {
+        let part = |part: &String| parsed("part", StackPart::parse(part));
+        Ok(PackagedStack {
+            part: self.part.as_ref().map(part).transpose()?,
+            after: self.after.iter().map(part).collect::<Result<_, _>>()?,
+            template: digest(&self.template)?,
+            functions: read_functions(self.functions)?,
+            capabilities: self.capabilities,
+            parameters: self.parameters,
+            tags: self.tags,
+        })
+    }
+}
+
+/// Most warnings, and most rewrites, that are kept with a release.
+const NOTES_MAX: usize = 100;
+/// Longest text of one, in bytes.
+const NOTE_BYTES_MAX: usize = 400;
+
+fn note(text: &str) -> String {
+    text.char_indices().take_while(|(at, c)| at + c.len_utf8() <= NOTE_BYTES_MAX).map(|(_, c)| c).collect()
+}
 
 impl Record for Release {
     type Stored = StoredRelease;
@@ -59,8 +111,10 @@ impl Record for Release {
 
     fn to_stored(&self) -> StoredRelease {
         let package = &self.package;
+        let rewrites = package.rewrites.iter().take(NOTES_MAX);
+        let warnings = package.warnings.iter().take(NOTES_MAX);
         StoredRelease {
-            format: 1,
+            format: 2,
             id: self.id.to_string(),
             service: self.service.to_string(),
             git_ref: self.git_ref.to_string(),
@@ -70,34 +124,42 @@ impl Record for Release {
             uploaded_at: self.object.uploaded_at.to_string(),
             digest: package.digest.to_string(),
             package_format: package.format.as_str().into(),
-            template: package.template.to_string(),
-            assets: package.assets.iter().map(|(digest, bytes)| (digest.to_string(), *bytes)).collect(),
-            functions: store_functions(&package.functions),
-            capabilities: package.capabilities.clone(),
-            parameters: package.parameters.clone(),
+            stacks: package.stacks.iter().map(StoredStack::of).collect(),
+            only: None,
+            assets: package.assets.iter().map(|(asset, bytes)| (asset.key(), *bytes)).collect(),
             made_for: package.made_for.as_ref().map(ToString::to_string),
-            warnings: package
-                .warnings
-                .iter()
-                .take(WARNINGS_MAX)
-                .map(|w| [w.path.clone(), w.message.clone()])
-                .collect(),
+            rewrites: rewrites.map(|r| [note(&r.path), note(&r.from), note(&r.to)]).collect(),
+            warnings: warnings.map(|w| vec![w.code.to_string(), note(&w.path), note(&w.message)]).collect(),
         }
     }
 
     fn from_stored(stored: StoredRelease) -> Result<Self, String> {
+        let asset = |key: &str| match Asset::parse_key(key) {
+            Some(asset) => Ok(asset),
+            None => Ok::<_, String>(Asset { kind: AssetKind::Zip, digest: digest(key)? }),
+        };
         let assets: Result<_, String> =
-            stored.assets.into_iter().map(|(asset, bytes)| Ok((digest(&asset)?, bytes))).collect();
+            stored.assets.into_iter().map(|(key, bytes)| Ok((asset(&key)?, bytes))).collect();
+        let stacks: Result<_, String> =
+            stored.only.into_iter().chain(stored.stacks).map(StoredStack::read).collect();
+        let rewrites = stored.rewrites.into_iter().map(|[path, from, to]| Rewrite { path, from, to });
+        let warnings: Result<_, String> = stored
+            .warnings
+            .into_iter()
+            .filter_map(|warning| <[String; 3]>::try_from(warning).ok())
+            .map(|[code, path, message]| {
+                let code = Code::parse(&code).ok_or_else(|| format!("the code {code} is not known"))?;
+                Ok(Warning { code, path, message })
+            })
+            .collect();
         let package = Package {
             digest: digest(&stored.digest)?,
             format: PackageFormat::parse(&stored.package_format).ok_or("package_format")?,
-            template: digest(&stored.template)?,
+            stacks: stacks?,
             assets: assets?,
-            functions: read_functions(stored.functions)?,
-            capabilities: stored.capabilities,
-            parameters: stored.parameters,
             made_for: stored.made_for.map(|s| parsed("made_for", StageName::parse(&s))).transpose()?,
-            warnings: stored.warnings.into_iter().map(|[path, message]| Warning { path, message }).collect(),
+            rewrites: rewrites.collect(),
+            warnings: warnings?,
         };
         Ok(Self {
             id: parsed("id", ReleaseId::parse(&stored.id))?,

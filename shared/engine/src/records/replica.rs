@@ -3,7 +3,7 @@
 use super::Record;
 use super::common::{StoredCause, digest, parsed, time};
 use crate::ports::{Key, Query};
-use flotilla_domain::{Cause, Digest, ReleaseId, Target, Timestamp};
+use flotilla_domain::{Cause, Digest, ReleaseId, Site, Timestamp};
 use serde::{Deserialize, Serialize};
 
 const SK: &str = "RPL#";
@@ -14,7 +14,7 @@ pub struct ReplicaRecord {
     /// The release.
     pub release: ReleaseId,
     /// Where.
-    pub target: Target,
+    pub site: Site,
     /// The package that is proven there.
     pub package: Digest,
     /// Why it cannot be proven; `None` when it is.
@@ -24,8 +24,8 @@ pub struct ReplicaRecord {
 }
 
 /// The key of a replica.
-pub fn replica_key(release: &ReleaseId, target: &Target) -> Key {
-    Key::new(format!("REL#{release}"), format!("{SK}{}#{}", target.account, target.region))
+pub fn replica_key(release: &ReleaseId, site: &Site) -> Key {
+    Key::new(format!("REL#{release}"), format!("{SK}{}#{}", site.account, site.region))
 }
 
 /// All replicas of a release.
@@ -48,14 +48,14 @@ impl Record for ReplicaRecord {
     type Stored = StoredReplica;
 
     fn key(&self) -> Key {
-        replica_key(&self.release, &self.target)
+        replica_key(&self.release, &self.site)
     }
 
     fn to_stored(&self) -> StoredReplica {
         StoredReplica {
             format: 1,
             release: self.release.to_string(),
-            target: self.target.to_string(),
+            target: self.site.to_string(),
             package: self.package.to_string(),
             failure: self.failure.as_ref().map(StoredCause::of_cause),
             at: self.at.to_string(),
@@ -65,7 +65,7 @@ impl Record for ReplicaRecord {
     fn from_stored(stored: StoredReplica) -> Result<Self, String> {
         Ok(Self {
             release: parsed("release", ReleaseId::parse(&stored.release))?,
-            target: parsed("target", Target::parse(&stored.target))?,
+            site: parsed("target", Site::parse(&stored.target))?,
             package: digest(&stored.package)?,
             failure: stored.failure.map(|cause| cause.to_cause()).transpose()?,
             at: time(&stored.at)?,

@@ -1,7 +1,9 @@
 //! A rollout: `RLO#<rollout id>` / `META`.
 
 use super::Record;
-use super::common::{StoredAccess, StoredCause, StoredPolicy, StoredReleaseRef, parsed, time};
+use super::common::{
+    ONLY, StoredAccess, StoredCause, StoredPolicy, StoredReleaseRef, parsed, part_name, read_stack, time,
+};
 use crate::ports::Key;
 use flotilla_domain::rollout::{Cancellation, OnFailure, Revert, Rollout, RolloutKind, RolloutState, Wave};
 use flotilla_domain::{ProfileName, RolloutId, ServiceName, StageName, Target};
@@ -31,6 +33,9 @@ pub struct StoredRollout {
     waves: Vec<StoredWave>,
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     reverts: bool,
+    /// Names by part, `-` for the only stack. Up to format 2 it was called `<service>-<stage>`.
+    #[serde(default)]
+    stacks: BTreeMap<String, String>,
     access: StoredAccess,
     parameters: BTreeMap<String, String>,
     tags: BTreeMap<String, String>,
@@ -49,6 +54,8 @@ pub struct StoredRollout {
     /// The step of a way back, and the targets that go.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     back: Option<(String, Vec<String>)>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    back_level: Option<usize>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     cause: Option<StoredCause>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -78,7 +85,14 @@ pub struct StoredRollout {
 #[serde(untagged)]
 enum StoredWave {
     Targets(Vec<String>),
-    Wave { targets: Vec<String>, max_concurrent: usize, tolerate_failures: usize, bake_s: u32 },
+    Wave {
+        targets: Vec<String>,
+        max_concurrent: usize,
+        tolerate_failures: usize,
+        bake_s: u32,
+        #[serde(default)]
+        level: usize,
+    },
 }
 
 fn targets(texts: &[String]) -> Result<Vec<Target>, String> {
@@ -91,18 +105,19 @@ fn texts(targets: &[Target]) -> Vec<String> {
 
 impl StoredWave {
     fn of(wave: &Wave) -> Self {
-        let Wave { targets, max_concurrent, tolerate_failures, bake_s } = wave.clone();
-        Self::Wave { targets: texts(&targets), max_concurrent, tolerate_failures, bake_s }
+        let Wave { targets, max_concurrent, tolerate_failures, bake_s, level } = wave.clone();
+        Self::Wave { targets: texts(&targets), max_concurrent, tolerate_failures, bake_s, level }
     }
 
     fn read(&self) -> Result<Wave, String> {
         Ok(match self {
             Self::Targets(list) => Wave::of(targets(list)?),
-            Self::Wave { targets: list, max_concurrent, tolerate_failures, bake_s } => Wave {
+            Self::Wave { targets: list, max_concurrent, tolerate_failures, bake_s, level } => Wave {
                 targets: targets(list)?,
                 max_concurrent: *max_concurrent,
                 tolerate_failures: *tolerate_failures,
                 bake_s: *bake_s,
+                level: *level,
             },
         })
     }
@@ -120,7 +135,8 @@ impl Record for Rollout {
             RolloutKind::Remove => None,
             RolloutKind::Deploy(release) => Some(StoredReleaseRef::of(release)),
         };
-        let (mut wave, mut from, mut opened, mut back, mut superseded_by) = (None, None, None, None, None);
+        let (mut wave, mut from, mut opened, mut superseded_by) = (None, None, None, None);
+        let (mut back, mut back_level) = (None, None);
         match &self.state {
             RolloutState::Rolling { wave: number, from: first, opened: count } => {
                 (wave, from, opened) = (Some(*number), Some(*first), Some(*count));
@@ -128,7 +144,9 @@ impl Record for Rollout {
             RolloutState::Baking { wave: number } => wave = Some(*number),
             RolloutState::Reverting(Revert::Finding(list)) => back = Some(("finding".into(), texts(list))),
             RolloutState::Reverting(Revert::Copying(list)) => back = Some(("copying".into(), texts(list))),
-            RolloutState::Reverting(Revert::Rolling(list)) => back = Some(("rolling".into(), texts(list))),
+            RolloutState::Reverting(Revert::Rolling { targets, level }) => {
+                (back, back_level) = (Some(("rolling".into(), texts(targets))), Some(*level));
+            }
             RolloutState::Superseded { by } => superseded_by = by.map(|by| by.to_string()),
             RolloutState::Queued
             | RolloutState::Replicating
@@ -138,7 +156,7 @@ impl Record for Rollout {
             | RolloutState::Cancelled => {}
         }
         StoredRollout {
-            format: 2,
+            format: 3,
             id: self.id.to_string(),
             service: self.service.to_string(),
             stage: self.stage.to_string(),
@@ -146,6 +164,7 @@ impl Record for Rollout {
             deploy,
             waves: self.waves.iter().map(StoredWave::of).collect(),
             reverts: self.on_failure == OnFailure::Revert,
+            stacks: self.stacks.iter().map(|(part, name)| (part_name(part), name.to_string())).collect(),
             access: StoredAccess::of(&self.access),
             parameters: self.parameters.clone(),
             tags: self.tags.clone(),
@@ -157,6 +176,7 @@ impl Record for Rollout {
             from,
             opened,
             back,
+            back_level,
             cause: self.state.cause().map(StoredCause::of_cause),
             superseded_by,
             acted: self.acted,
@@ -181,10 +201,21 @@ impl Record for Rollout {
             Some(deploy) => RolloutKind::Deploy(deploy.read(&stored.parameters)?),
         };
         let stop_running = stored.stop_running;
+        let service = parsed("service", ServiceName::parse(&stored.service))?;
+        let stage = parsed("stage", StageName::parse(&stored.stage))?;
+        let mut stacks = stored
+            .stacks
+            .iter()
+            .map(|(part, name)| read_stack(part, name))
+            .collect::<Result<BTreeMap<_, _>, String>>()?;
+        if stacks.is_empty() {
+            stacks.extend([read_stack(ONLY, &format!("{service}-{stage}"))?]);
+        }
         Ok(Self {
             id: parsed("id", RolloutId::parse(&stored.id))?,
-            service: parsed("service", ServiceName::parse(&stored.service))?,
-            stage: parsed("stage", StageName::parse(&stored.stage))?,
+            service,
+            stage,
+            stacks,
             profile: parsed("profile", ProfileName::parse(&stored.profile))?,
             kind,
             waves,
@@ -231,7 +262,7 @@ fn state(stored: &StoredRollout, waves: &[Wave]) -> Result<RolloutState, String>
             RolloutState::Reverting(match step.as_str() {
                 "finding" => Revert::Finding(list),
                 "copying" => Revert::Copying(list),
-                "rolling" => Revert::Rolling(list),
+                "rolling" => Revert::Rolling { targets: list, level: stored.back_level.unwrap_or(0) },
                 other => return Err(format!("the step {other} is not known")),
             })
         }

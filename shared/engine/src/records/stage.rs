@@ -1,9 +1,9 @@
 //! A stage's head: `STG#<service>` / `<stage>`.
 
 use super::Record;
-use super::common::{digest, parsed, time};
+use super::common::{ONLY, digest, parsed, part_name, read_stack, time};
 use crate::ports::{Key, Query};
-use flotilla_domain::stage::{Running, StageHead};
+use flotilla_domain::stage::{KnownStack, Running, StageHead};
 use flotilla_domain::{
     ProfileName, ReleaseId, RolloutId, ServiceName, SignedDuration, StageName, Target, Timestamp,
 };
@@ -37,6 +37,9 @@ pub struct StoredStage {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     stable: Option<String>,
     targets: BTreeMap<String, StoredRunning>,
+    /// Name and level by part, `-` for the only stack. Format 1 knew one of them, `<service>-<stage>`.
+    #[serde(default)]
+    stacks: BTreeMap<String, (String, usize)>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     preview_ends_at: Option<String>,
 }
@@ -73,7 +76,7 @@ impl Record for StageHead {
             at: running.at.to_string(),
         };
         StoredStage {
-            format: 1,
+            format: 2,
             service: self.service.to_string(),
             stage: self.stage.to_string(),
             profile: self.profile.to_string(),
@@ -82,6 +85,11 @@ impl Record for StageHead {
             newest: self.newest.map(|id| id.to_string()),
             stable: self.stable.map(|id| id.to_string()),
             targets: self.targets.iter().map(|(target, r)| (target.to_string(), running(r))).collect(),
+            stacks: self
+                .stacks
+                .iter()
+                .map(|(part, stack)| (part_name(part), (stack.name.to_string(), stack.level)))
+                .collect(),
             preview_ends_at: self.expires_at.map(|at| at.to_string()),
         }
     }
@@ -104,9 +112,21 @@ impl Record for StageHead {
             .into_iter()
             .map(|(target, stored)| Ok((parsed("target", Target::parse(&target))?, running(stored)?)))
             .collect();
+        let service = parsed("service", ServiceName::parse(&stored.service))?;
+        let stage = parsed("stage", StageName::parse(&stored.stage))?;
+        let mut stacks = BTreeMap::new();
+        for (part, (name, level)) in stored.stacks {
+            let (part, name) = read_stack(&part, &name)?;
+            stacks.insert(part, KnownStack { name, level });
+        }
+        if stored.format == 1 {
+            let name = read_stack(ONLY, &format!("{service}-{stage}"))?.1;
+            stacks.insert(None, KnownStack { name, level: 0 });
+        }
         Ok(Self {
-            service: parsed("service", ServiceName::parse(&stored.service))?,
-            stage: parsed("stage", StageName::parse(&stored.stage))?,
+            service,
+            stage,
+            stacks,
             profile: parsed("profile", ProfileName::parse(&stored.profile))?,
             active: rollout(stored.active)?,
             queued: rollout(stored.queued)?,

@@ -5,11 +5,12 @@ use flotilla_domain::deployment::{
     Access, AfterCause, ChangeSetKind, Deployment, DeploymentKind, DeploymentSpec, Drift, Effort,
     StackPolicy, State, Stop, Unwind,
 };
-use flotilla_domain::release::ReleaseRef;
+use flotilla_domain::package::FunctionCode;
+use flotilla_domain::release::{ReleaseRef, StackRef, StackRelease};
 use flotilla_domain::rollout::{Cancellation, OnFailure, Revert, Rollout, RolloutKind, RolloutState, Wave};
 use flotilla_domain::{
-    Cause, Code, DeploymentId, Digest, ProfileName, ReleaseId, RolloutId, ServiceName, StackName, StageName,
-    Target, Turn,
+    Cause, Code, DeploymentId, Digest, ProfileName, ReleaseId, RolloutId, ServiceName, Site, StackName,
+    StackPart, StageName, Target, Turn,
 };
 
 /// The item that a new value would be stored as.
@@ -24,9 +25,27 @@ fn release() -> ReleaseRef {
     ReleaseRef {
         release: ReleaseId::derive(Timestamp::UNIX_EPOCH, &["x"]),
         package: Digest::of(b"p"),
+        stacks: vec![stack(None), stack(Some("Net"))],
+    }
+}
+
+fn stack(part: Option<&str>) -> StackRef {
+    StackRef {
+        part: part.map(|part| StackPart::parse(part).unwrap()),
+        template: Digest::of(b"t"),
+        functions: vec![FunctionCode { logical_id: "Api".into(), asset: Digest::of(b"a") }],
+        parameters: ["A".to_owned()].into(),
+        tags: [("STAGE".to_owned(), "x".to_owned())].into(),
+    }
+}
+
+fn stack_release() -> StackRelease {
+    StackRelease {
+        release: ReleaseId::derive(Timestamp::UNIX_EPOCH, &["x"]),
+        package: Digest::of(b"p"),
         template: Digest::of(b"t"),
         functions: Vec::new(),
-        parameters: ["A".to_owned()].into(),
+        may_keep_bucket: true,
     }
 }
 
@@ -66,6 +85,7 @@ fn deployment(kind: DeploymentKind, state: State) -> Deployment {
         acted: true,
         attempt: 3,
         creates: true,
+        keeps_bucket: true,
         operations: 2,
         fence: 7,
         stack_id: Some("s".into()),
@@ -107,7 +127,7 @@ fn every_state_of_a_deployment_reads_back() {
         State::Failed(cause()),
         State::Cancelled,
     ];
-    let deploy = DeploymentKind::Deploy(release());
+    let deploy = DeploymentKind::Deploy(stack_release());
     for state in states {
         for kind in [deploy.clone(), DeploymentKind::Remove] {
             let value = deployment(kind, state.clone());
@@ -158,13 +178,19 @@ fn the_first_format_of_an_explanation_and_of_a_rollout_are_still_read() {
     let item = Item { key: Key::new("RLO#x", "META"), version: 4, due_at: None, expires_at: None, body };
     let rollout = read::<Rollout>(item).unwrap().value;
     assert_eq!(rollout.state, RolloutState::Rolling { wave: 0, from: 0, opened: 1 });
-    assert_eq!(rollout.deployment_spec(Turn::Forward).unwrap().parameters.len(), 1, "they were all declared");
+    let target = Target::parse("111122223333/eu-west-1").unwrap();
+    let spec = rollout.deployment_spec(&target, Turn::Forward).unwrap();
+    assert_eq!((spec.parameters.len(), spec.stack.as_str()), (1, "orders-staging"), "they were all declared");
+}
+
+fn known(part: Option<&str>, name: &str) -> (Option<StackPart>, StackName) {
+    (part.map(|part| StackPart::parse(part).unwrap()), StackName::parse(name).unwrap())
 }
 
 fn rollout(kind: RolloutKind, state: RolloutState) -> Rollout {
     let target = |region: &str| Target::parse(&format!("111122223333/{region}")).unwrap();
-    let wave =
-        Wave { targets: vec![target("eu-west-1")], max_concurrent: 3, tolerate_failures: 1, bake_s: 60 };
+    let targets = vec![target("eu-west-1"), target("eu-west-1:Net")];
+    let wave = Wave { targets, max_concurrent: 3, tolerate_failures: 1, bake_s: 60, level: 2 };
     Rollout {
         id: RolloutId::derive(Timestamp::UNIX_EPOCH, &["r"]),
         service: ServiceName::parse("orders").unwrap(),
@@ -173,6 +199,7 @@ fn rollout(kind: RolloutKind, state: RolloutState) -> Rollout {
         kind,
         waves: vec![wave, Wave::of(vec![target("us-east-1"), target("us-west-2")])],
         on_failure: OnFailure::Revert,
+        stacks: [None, Some("Net")].map(|part| known(part, "orders-x")).into(),
         access: Access { role_arn: "r".into(), external_id: "e".into(), service_role_arn: "s".into() },
         parameters: [("A".into(), "b".into())].into(),
         tags: [("t".into(), "v".into())].into(),
@@ -203,7 +230,7 @@ fn every_state_of_a_rollout_reads_back() {
         RolloutState::Baking { wave: 1 },
         RolloutState::Reverting(Revert::Finding(targets())),
         RolloutState::Reverting(Revert::Copying(targets())),
-        RolloutState::Reverting(Revert::Rolling(targets())),
+        RolloutState::Reverting(Revert::Rolling { targets: targets(), level: 1 }),
         RolloutState::Succeeded,
         RolloutState::Failed(cause()),
         RolloutState::Reverted(cause()),
@@ -222,7 +249,7 @@ fn every_state_of_a_rollout_reads_back() {
 #[test]
 fn a_budget_reads_back_to_a_thousandth_of_a_call() {
     let at = "2027-01-15T08:00:00.25Z".parse().unwrap();
-    let target = Target::parse("111122223333/eu-west-1").unwrap();
+    let site = Site::parse("111122223333/eu-west-1").unwrap();
     let budget = CallBudget {
         ceiling_per_s: 4.125,
         throttled_at: at,
@@ -231,7 +258,7 @@ fn a_budget_reads_back_to_a_thousandth_of_a_call() {
         next_number: 9,
         served: 7,
     };
-    let value = BudgetRecord { target, budget };
+    let value = BudgetRecord { site, budget };
     assert_eq!(read::<BudgetRecord>(stored(&value)).unwrap().value, value);
 }
 

@@ -1,58 +1,79 @@
 //! What packaging tools write, one file a format, and the one thing all of it becomes.
 
+mod cdk;
+mod cloudformation;
 mod draft;
+mod includes;
+mod local_paths;
 mod native;
+mod nested;
+mod path_table;
 mod serverless;
 
-pub use draft::{Draft, Finished};
+pub use draft::{Draft, DraftStack, Finished, Proof, Source};
+pub use native::manifest_of;
 
-use crate::Limits;
-use crate::zip_file::{Directory, Entry};
+use crate::listing::Listing;
+use crate::template::{self, MadeFor};
+use crate::{Limits, zip_file};
 use flotilla_domain::package::PackageFormat;
 use flotilla_domain::{Code, Refusal};
+use serde_json::Value;
 use std::collections::BTreeMap;
 
 /// A package of a known format whose small files are still to be read.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Recognised {
-    /// The format.
+    /// The format, as far as the names of the files tell: [`Draft::format`] is sure.
     pub format: PackageFormat,
-    /// The folder in the zip that holds the package: empty, or ending with a slash.
+    /// The folder that holds the package: empty, or ending with a slash.
     pub folder: String,
-    /// The files that [`Recognised::draft`] needs, without the folder.
-    pub needs: Vec<String>,
+    /// The manifest's name in that folder.
+    manifest: &'static str,
 }
 
-/// Recognises a package by its manifest, at the top of the zip or in its one folder.
+/// What tells a format: a manifest, and the folder in which a tool writes it. Earlier ones count first: a
+/// project's own `template.yaml` is what SAM has built `.aws-sam/build` from.
+const KNOWN: [(&str, &str, PackageFormat); 9] = [
+    ("", native::MANIFEST, PackageFormat::Native),
+    ("", serverless::MANIFEST, PackageFormat::Serverless),
+    (".serverless/", serverless::MANIFEST, PackageFormat::Serverless),
+    ("", cdk::MANIFEST, PackageFormat::Cdk),
+    ("cdk.out/", cdk::MANIFEST, PackageFormat::Cdk),
+    (".aws-sam/build/", "template.yaml", PackageFormat::Sam),
+    ("", "template.yaml", PackageFormat::Cloudformation),
+    ("", "template.yml", PackageFormat::Cloudformation),
+    ("", "template.json", PackageFormat::Cloudformation),
+];
+
+/// Recognises a package by its manifest: at the top, in the one folder that holds everything, or where a tool
+/// writes it in a project.
 ///
 /// # Errors
 /// [`Code::FormatUnknown`] when there is no known manifest.
-pub fn recognise(directory: &Directory) -> Result<Recognised, Refusal> {
-    let first = directory.entries.first().map(|entry| entry.name.as_str()).unwrap_or_default();
-    let folder = first.split_once('/').map(|(folder, _)| format!("{folder}/")).unwrap_or_default();
-    for folder in [String::new(), folder] {
-        for (manifest, format) in
-            [(serverless::MANIFEST, PackageFormat::Serverless), (native::MANIFEST, PackageFormat::Native)]
-        {
-            if directory.entry(&format!("{folder}{manifest}")).is_some() {
-                let needs = match format {
-                    PackageFormat::Serverless => {
-                        vec![serverless::MANIFEST.into(), serverless::TEMPLATE.into()]
-                    }
-                    PackageFormat::Native => vec![native::MANIFEST.into()],
-                };
-                return Ok(Recognised { format, folder, needs });
+pub fn recognise(listing: &Listing) -> Result<Recognised, Refusal> {
+    let mut tops = listing.files.keys().map(|name| name.split_once('/').map(|(top, _)| top));
+    let first = tops.next().flatten();
+    let only = first.filter(|first| tops.all(|top| top == Some(first)));
+    let bases = std::iter::once(String::new()).chain(only.map(|only| format!("{only}/")));
+    for base in bases {
+        for (below, manifest, format) in KNOWN {
+            let folder = format!("{base}{below}");
+            // Other things have a manifest.json too; beside CDK's lies the file `cdk.out`.
+            let marked = manifest != cdk::MANIFEST || listing.has(&format!("{folder}{}", cdk::MARKER));
+            if marked && listing.has(&format!("{folder}{manifest}")) {
+                return Ok(Recognised { format, folder, manifest });
             }
         }
     }
     Err(Refusal::new(
         Code::FormatUnknown,
-        format!("neither {} nor {} is at the top of the package", serverless::MANIFEST, native::MANIFEST),
-        "zip the folder that `osls package` or `serverless package` writes (.serverless), or a folder with a flotilla.json",
+        "there is no serverless-state.json, manifest.json, template.yaml, template.json or flotilla.json at the top of the package",
+        "zip what the tool writes: .serverless (osls, serverless), cdk.out (cdk synth), the project with .aws-sam/build (sam build), or a folder with a template.yaml",
     ))
 }
 
-/// The small files of a package, by their names without the folder.
+/// The small files of a package, by their names.
 pub type Files = BTreeMap<String, Vec<u8>>;
 
 /// What came of the files at hand.
@@ -64,55 +85,95 @@ pub enum DraftStep {
     Need(String),
 }
 
-impl Recognised {
-    /// The zip's entry of one of the package's files.
-    ///
-    /// # Errors
-    /// [`Code::AssetMissing`], or [`Code::LimitExceeded`] for a small file that is not small.
-    pub fn small_file<'d>(
-        &self,
-        directory: &'d Directory,
-        name: &str,
-        limits: &Limits,
-    ) -> Result<&'d Entry, Refusal> {
-        let entry = find(directory, &self.folder, name)?;
-        if entry.unpacked_bytes > limits.manifest_bytes_max {
-            return Err(crate::zip_file::over(
-                "manifest_bytes_max",
-                limits.manifest_bytes_max,
-                entry.unpacked_bytes,
-            )
-            .at(name));
+/// Why there is no draft yet, or never will be.
+#[derive(Debug)]
+enum Stop {
+    Need(String),
+    Refused(Refusal),
+}
+
+impl From<Refusal> for Stop {
+    fn from(refusal: Refusal) -> Self {
+        Self::Refused(refusal)
+    }
+}
+
+/// What an adapter reads from.
+struct Folder<'a> {
+    listing: &'a Listing,
+    files: &'a Files,
+    limits: &'a Limits,
+}
+
+impl Folder<'_> {
+    /// A small file, by its full name.
+    fn read(&self, name: &str) -> Result<&[u8], Stop> {
+        if let Some(bytes) = self.files.get(name) {
+            return Ok(bytes);
         }
-        Ok(entry)
+        let Some(info) = self.listing.files.get(name) else {
+            let what = format!("{name} is not in the package");
+            return Err(Refusal::new(Code::AssetMissing, what, "zip the whole package folder")
+                .at(name)
+                .into());
+        };
+        if info.bytes > self.limits.manifest_bytes_max {
+            let over = zip_file::over("manifest_bytes_max", self.limits.manifest_bytes_max, info.bytes);
+            return Err(over.at(name).into());
+        }
+        if self.files.len() >= self.limits.manifests_max {
+            let over =
+                zip_file::over("manifests_max", self.limits.manifests_max as u64, self.files.len() as u64);
+            return Err(over.at(name).into());
+        }
+        Err(Stop::Need(name.to_owned()))
     }
 
-    /// Makes the draft from the small files.
+    /// A template, by its file's full name.
+    fn template(&self, name: &str) -> Result<Value, Stop> {
+        Ok(template::read(self.read(name)?, name, self.limits)?)
+    }
+}
+
+impl Recognised {
+    /// Makes the draft from the small files that are at hand, or names the next one that is needed.
     ///
     /// # Errors
     /// A refusal with a code of the 02xx group and the place.
-    pub fn draft(&self, directory: &Directory, files: &Files, limits: &Limits) -> Result<DraftStep, Refusal> {
-        match self.format {
-            PackageFormat::Serverless => serverless::draft(directory, &self.folder, files, limits)
-                .map(|draft| DraftStep::Done(Box::new(draft))),
-            PackageFormat::Native => native::draft(directory, &self.folder, files, limits),
+    pub fn draft(&self, listing: &Listing, files: &Files, limits: &Limits) -> Result<DraftStep, Refusal> {
+        let folder = Folder { listing, files, limits };
+        let manifest = format!("{}{}", self.folder, self.manifest);
+        let draft = match self.format {
+            PackageFormat::Serverless => serverless::draft(&folder, &self.folder),
+            PackageFormat::Cdk => cdk::draft(&folder, &self.folder),
+            PackageFormat::Sam | PackageFormat::Cloudformation => cloudformation::draft(&folder, &manifest),
+            PackageFormat::Native => native::draft(&folder, &self.folder),
+        };
+        match draft.and_then(|draft| draft.check(listing, limits)) {
+            Ok(draft) => Ok(DraftStep::Done(Box::new(draft))),
+            Err(Stop::Need(name)) => Ok(DraftStep::Need(name)),
+            Err(Stop::Refused(refusal)) => Err(refusal),
         }
     }
 }
 
-/// The entry of a file that a manifest or template names.
-fn find<'d>(directory: &'d Directory, folder: &str, name: &str) -> Result<&'d Entry, Refusal> {
-    directory.entry(&format!("{folder}{name}")).ok_or_else(|| {
-        Refusal::new(
-            Code::AssetMissing,
-            format!("{name} is not in the package"),
-            "zip the whole package folder",
-        )
-        .at(name)
-    })
-}
-
-/// A small file that the caller was asked to read.
-fn file<'f>(files: &'f Files, name: &str) -> &'f [u8] {
-    files.get(name).map(Vec::as_slice).unwrap_or_default()
+impl Draft {
+    /// Makes a template of this draft neutral, noting what was changed. `at` is put before every path, for
+    /// packages of several templates.
+    fn neutralise(&mut self, template: &mut Value, made_for: &MadeFor, at: &str) -> Result<(), Refusal> {
+        let placed = |path: String| if at.is_empty() { path } else { format!("{at}: {path}") };
+        let found = template::neutralise(template, made_for).map_err(|refusal| {
+            let path = refusal.path.clone().map(placed);
+            Refusal { path, ..refusal }
+        })?;
+        self.rewrites.extend(found.rewrites.into_iter().map(|mut rewrite| {
+            rewrite.path = placed(rewrite.path);
+            rewrite
+        }));
+        self.warnings.extend(found.warnings.into_iter().map(|mut warning| {
+            warning.path = placed(warning.path);
+            warning
+        }));
+        Ok(())
+    }
 }

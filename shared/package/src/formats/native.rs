@@ -1,68 +1,107 @@
-//! Flotilla's own format: a `flotilla.json` that names a template with local code paths.
+//! Flotilla's own format: a `flotilla.json` that names templates.
+//!
+//! By hand:
 //!
 //! ```json
 //! { "flotilla": 1, "template": "template.json" }
+//! { "flotilla": 1, "stacks": [{ "name": "Network", "template": "network.yaml" },
+//!                             { "name": "Api", "template": "api.yaml", "after": ["Network"] }] }
 //! ```
 //!
-//! In the template a function's `Code` and a layer's `Content` are the path of a zip in the package, as
-//! `aws cloudformation package` reads them too.
+//! The templates name local files as `aws cloudformation package` reads them. `"stage"` says that the package
+//! fits this stage only.
+//!
+//! As `flotilla pack` writes it, with `"packed"`: the templates are neutral already, and every asset lies under
+//! the key that it will have in the artifact buckets.
 
-use super::{Draft, DraftStep, Files, file, find};
-use crate::Limits;
-use crate::json::parse_strict;
-use crate::template;
-use crate::zip_file::Directory;
-use flotilla_domain::package::PackageFormat;
-use flotilla_domain::{Code, Refusal, StageName};
-use serde::Deserialize;
+use super::{Draft, DraftStack, Finished, Folder, Source, Stop, local_paths};
+use crate::json::{canonical, parse_strict};
+use crate::template::asset_tokens;
+use flotilla_domain::package::{
+    ASSETS_BUCKET_PARAMETER, AssetKind, PackageFormat, Rewrite, Warning, template_key,
+};
+use flotilla_domain::{Code, Refusal, StackPart, StageName};
+use serde::{Deserialize, Serialize};
 use serde_json::Value;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 /// The manifest's name.
 pub const MANIFEST: &str = "flotilla.json";
 
-#[derive(Deserialize)]
+#[derive(Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 struct Manifest {
     /// The version of this format: 1.
     flotilla: u32,
-    /// The template's path.
-    template: String,
+    /// The template's path, if there is one stack only.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    template: Option<String>,
+    /// The stacks, if there are several.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    stacks: Vec<Stack>,
     /// The one stage whose names are baked in, if so.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     stage: Option<String>,
+    /// What `flotilla pack` adds.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    packed: Option<Packed>,
 }
 
-/// Makes the draft, once the template is among the files.
-pub fn draft(
-    directory: &Directory,
-    folder: &str,
-    files: &Files,
-    limits: &Limits,
-) -> Result<DraftStep, Refusal> {
-    let manifest = manifest(file(files, MANIFEST))?;
-    let name = manifest.template;
-    find(directory, folder, &name)?;
-    let Some(bytes) = files.get(&name) else { return Ok(DraftStep::Need(name)) };
-    let template = template::read(bytes, &name, limits)?;
-    let uses = template::take_code_locations(&template, code_file)?;
-    let mut entries = BTreeMap::new();
-    for code_use in &uses {
-        entries.insert(code_use.file.clone(), find(directory, folder, &code_use.file)?.name.clone());
-    }
-    if entries.len() > limits.assets_max {
-        return Err(crate::zip_file::over("assets_max", limits.assets_max as u64, entries.len() as u64));
-    }
-    let made_for =
+#[derive(Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Stack {
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    name: Option<String>,
+    template: String,
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    after: Vec<String>,
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    tags: BTreeMap<String, String>,
+}
+
+#[derive(Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Packed {
+    /// What the package was made from.
+    format: String,
+    /// Path, literal, parameter.
+    rewrites: Vec<[String; 3]>,
+    /// Code, path, message.
+    warnings: Vec<[String; 3]>,
+}
+
+/// Makes the draft.
+pub fn draft(folder: &Folder<'_>, base: &str) -> Result<Draft, Stop> {
+    let manifest = manifest(folder.read(&format!("{base}{MANIFEST}"))?)?;
+    let mut draft = Draft::new(PackageFormat::Native);
+    draft.made_for =
         manifest.stage.as_deref().map(StageName::parse).transpose().map_err(|e| invalid(e.to_string()))?;
-    Ok(DraftStep::Done(Box::new(Draft {
-        format: PackageFormat::Native,
+    let packed = manifest.packed.is_some();
+    if let Some(packed) = manifest.packed {
+        note_packed(&mut draft, packed)?;
+    }
+    let one = manifest.template.map(|template| Stack {
+        name: None,
         template,
-        uses,
-        key_literals: BTreeMap::new(),
-        made_for,
-        warnings: Vec::new(),
-        entries,
-    })))
+        after: Vec::new(),
+        tags: BTreeMap::new(),
+    });
+    for stack in one.into_iter().chain(manifest.stacks) {
+        let part = |name: &str| StackPart::parse(name).map_err(|e| invalid(e.to_string()));
+        let name = folder.listing.resolve(base, &stack.template)?;
+        let template = if packed {
+            packed_template(folder, &mut draft, base, &name, 0)?
+        } else {
+            local_paths::take(folder, &mut draft, &name, stack.name.as_deref().unwrap_or_default())?
+        };
+        draft.stacks.push(DraftStack {
+            part: stack.name.as_deref().map(part).transpose()?,
+            after: stack.after.iter().map(|name| part(name)).collect::<Result<BTreeSet<_>, _>>()?,
+            template,
+            tags: stack.tags,
+        });
+    }
+    Ok(draft)
 }
 
 fn manifest(bytes: &[u8]) -> Result<Manifest, Refusal> {
@@ -71,28 +110,101 @@ fn manifest(bytes: &[u8]) -> Result<Manifest, Refusal> {
     if manifest.flotilla != 1 {
         return Err(invalid(format!("version {} of the format is not known", manifest.flotilla)));
     }
+    if manifest.template.is_some() != manifest.stacks.is_empty() {
+        return Err(invalid("give either a template or stacks".into()));
+    }
+    let names: BTreeSet<_> = manifest.stacks.iter().map(|stack| &stack.name).collect();
+    if names.len() < manifest.stacks.len() || (names.len() > 1 && names.contains(&None)) {
+        return Err(invalid("several stacks need a name each".into()));
+    }
     Ok(manifest)
 }
 
 fn invalid(what: String) -> Refusal {
-    let fix = r#"write {"flotilla": 1, "template": "template.json"}; "stage" is the only other field"#;
-    Refusal::new(Code::ManifestInvalid, format!("flotilla.json: {what}"), fix).at(MANIFEST)
+    let fix = r#"write {"flotilla": 1, "template": "template.json"}, or "stacks" as docs/packages.md shows"#;
+    Refusal::new(Code::ManifestInvalid, format!("{MANIFEST}: {what}"), fix).at(MANIFEST)
 }
 
-/// A path is a file of the package; inline code is none; any other place is outside.
-fn code_file(code: &Value) -> Result<Option<String>, Refusal> {
-    match code {
-        Value::String(path) if path.ends_with(".zip") => Ok(Some(path.trim_start_matches("./").to_owned())),
-        Value::String(path) => Err(Refusal::new(
-            Code::TemplateUnsupported,
-            format!("{path:?} is not a zip"),
-            "zip the code into a file of the package and name that",
-        )),
-        code if code.get("ZipFile").is_some() => Ok(None),
-        _ => Err(Refusal::new(
-            Code::CodeOutsidePackage,
-            "the code is taken from a bucket that is not the package's",
-            "put the zip into the package and name its path",
-        )),
+fn note_packed(draft: &mut Draft, packed: Packed) -> Result<(), Refusal> {
+    let unknown = |what: &str| invalid(format!("packed: {what} is not known"));
+    draft.format = PackageFormat::parse(&packed.format).ok_or_else(|| unknown(&packed.format))?;
+    draft.rewrites = packed.rewrites.into_iter().map(|[path, from, to]| Rewrite { path, from, to }).collect();
+    for [code, path, message] in packed.warnings {
+        let code = Code::parse(&code).ok_or_else(|| unknown(&code))?;
+        draft.warnings.push(Warning { code, path, message });
     }
+    Ok(())
+}
+
+/// A template that is neutral already: keys of assets that are in the package become tokens again, so that
+/// what it names in the end is what the bytes are.
+fn packed_template(
+    folder: &Folder<'_>,
+    draft: &mut Draft,
+    base: &str,
+    name: &str,
+    depth: usize,
+) -> Result<Value, Stop> {
+    if depth > local_paths::DEPTH_MAX {
+        return Err(local_paths::too_deep(name).into());
+    }
+    let mut template = crate::template::read_packed(folder.read(name)?, name, folder.limits)?;
+    if let Some(Value::Object(parameters)) = template.get_mut("Parameters").filter(|_| depth == 0) {
+        parameters.remove(ASSETS_BUCKET_PARAMETER);
+        if parameters.is_empty() {
+            template.as_object_mut().map(|template| template.remove("Parameters"));
+        }
+    }
+    let mut named = BTreeSet::new();
+    asset_tokens::keys(&template, &mut named);
+    let mut known = BTreeMap::new();
+    for asset in named {
+        let file = format!("{base}{}", asset.key());
+        if !folder.listing.has(&file) {
+            continue;
+        }
+        let number = match asset.kind {
+            AssetKind::Template => {
+                let nested = packed_template(folder, draft, base, &file, depth + 1)?;
+                draft.nested(nested)
+            }
+            kind => {
+                let source = draft.source(Source::File { name: file, kind });
+                draft.claims(source, asset.digest);
+                source
+            }
+        };
+        known.insert(asset, number);
+    }
+    asset_tokens::put_back(&mut template, &known);
+    Ok(template)
+}
+
+/// The manifest of a finished package, as [`draft`] reads it.
+pub fn manifest_of(finished: &Finished) -> Vec<u8> {
+    let package = &finished.package;
+    let stacks = package.stacks.iter().map(|stack| Stack {
+        name: stack.part.as_ref().map(ToString::to_string),
+        template: template_key(&stack.template),
+        after: stack.after.iter().map(ToString::to_string).collect(),
+        tags: stack.tags.clone(),
+    });
+    let manifest = Manifest {
+        flotilla: 1,
+        template: None,
+        stacks: stacks.collect(),
+        stage: package.made_for.as_ref().map(ToString::to_string),
+        packed: Some(Packed {
+            format: package.format.as_str().into(),
+            rewrites: package.rewrites.iter().cloned().map(|r| [r.path, r.from, r.to]).collect(),
+            warnings: package
+                .warnings
+                .iter()
+                .cloned()
+                .map(|w| [w.code.to_string(), w.path, w.message])
+                .collect(),
+        }),
+    };
+    // Text and lists of it: writing them cannot fail.
+    canonical(&serde_json::to_value(manifest).unwrap_or_default())
 }

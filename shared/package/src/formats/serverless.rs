@@ -1,17 +1,17 @@
 //! The folder that `serverless package` (Serverless Framework 3) and `osls package` (osls 3 and 4) write.
 //!
 //! The template is read from `cloudformation-template-update-stack.json`; its copy inside the state file
-//! uses references between its parts. Of the state file only service, stage and region are read: it also
-//! holds build paths and resolved environment values, which are never shown or kept.
+//! uses references between its parts. Of the state file only what a deployer needs is read: it also holds
+//! build paths and resolved environment values, which are never shown or kept.
 
-use super::{Draft, Files, file, find};
-use crate::Limits;
-use crate::template;
-use crate::zip_file::Directory;
-use flotilla_domain::package::{PackageFormat, Warning};
-use flotilla_domain::{Code, Refusal, Region, StageName};
+use super::{Draft, DraftStack, Folder, Source, Stop};
+use crate::template::{MadeFor, asset_tokens, declare, rest_deployment};
+use flotilla_domain::package::{
+    AssetKind, KEEP_BUCKET_PARAMETER, PackageFormat, STAGE_MARK, STAGE_PLACEHOLDER, Warning,
+};
+use flotilla_domain::{Code, Digest, Refusal, Region, StageName};
 use serde::Deserialize;
-use serde_json::Value;
+use serde_json::{Map, Value, json};
 use std::collections::BTreeMap;
 
 /// The manifest's name.
@@ -20,7 +20,10 @@ pub const MANIFEST: &str = "serverless-state.json";
 pub const TEMPLATE: &str = "cloudformation-template-update-stack.json";
 
 /// The deployment bucket that the tool adds to every stack for itself, and its policy.
-const TOOLS_OWN: [&str; 2] = ["ServerlessDeploymentBucket", "ServerlessDeploymentBucketPolicy"];
+const TOOLS_BUCKET: &str = "ServerlessDeploymentBucket";
+const TOOLS_POLICY: &str = "ServerlessDeploymentBucketPolicy";
+/// The condition that keeps them in stacks that have them.
+const KEEPS_BUCKET: &str = "FlotillaKeepsDeploymentBucket";
 
 #[derive(Deserialize)]
 struct State {
@@ -46,124 +49,217 @@ impl State {
 
 #[derive(Deserialize)]
 struct Service {
+    service: Option<String>,
     provider: Provider,
 }
 
+/// What the tool does beside CloudFormation, as `provider` of `serverless.yml` asks for it.
 #[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
 struct Provider {
     stage: String,
     region: String,
     #[serde(default)]
-    logs: Option<Value>,
+    stack_tags: Option<BTreeMap<String, Value>>,
     #[serde(default)]
-    tracing: Option<Value>,
+    stack_parameters: Option<Vec<StackParameter>>,
+    #[serde(flatten)]
+    rest: Map<String, Value>,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "PascalCase")]
+struct StackParameter {
+    parameter_key: String,
+    parameter_value: Option<String>,
 }
 
 /// Makes the draft.
-pub fn draft(directory: &Directory, folder: &str, files: &Files, limits: &Limits) -> Result<Draft, Refusal> {
+pub fn draft(folder: &Folder<'_>, base: &str) -> Result<Draft, Stop> {
     let invalid = |what: String| {
-        Refusal::new(
-            Code::ManifestInvalid,
-            format!("{MANIFEST}: {what}"),
-            "package with osls 3 or 4, or serverless 3",
-        )
-        .at(MANIFEST)
+        let fix = "package with osls 3 or 4, or serverless 3";
+        Refusal::new(Code::ManifestInvalid, format!("{MANIFEST}: {what}"), fix).at(MANIFEST)
     };
-    let state: State = serde_json::from_slice(file(files, MANIFEST)).map_err(|e| invalid(e.to_string()))?;
+    let state: State = serde_json::from_slice(folder.read(&format!("{base}{MANIFEST}"))?)
+        .map_err(|e| invalid(e.to_string()))?;
     let stage = StageName::parse(state.stage()).map_err(|e| invalid(e.to_string()))?;
     let provider = state.service.provider;
     let region = Region::parse(&provider.region).map_err(|e| invalid(e.to_string()))?;
 
-    let mut template = template::read(file(files, TEMPLATE), TEMPLATE, limits)?;
-    let mut key_literals = BTreeMap::new();
-    let uses = template::take_code_locations(&template, |code| {
-        let found = code_file(code)?;
-        if let (Some(file), Some(key)) = (&found, code.get("S3Key").and_then(Value::as_str)) {
-            key_literals.insert(key.to_owned(), file.clone());
+    let mut template = folder.template(&format!("{base}{TEMPLATE}"))?;
+    let mut draft = Draft::new(PackageFormat::Serverless);
+    draft.made_for = Some(stage).filter(|stage| stage.as_str() != STAGE_PLACEHOLDER);
+    draft.service = state.service.service;
+    take_code(&mut template, &mut draft, base)?;
+    keep_deployment_bucket(&mut template)?;
+    rest_deployment::name_by_content(&mut template);
+    for parameter in provider.stack_parameters.iter().flatten() {
+        let declared = template.pointer_mut(&format!("/Parameters/{}", parameter.parameter_key));
+        if let (Some(Value::Object(declared)), Some(value)) = (declared, &parameter.parameter_value) {
+            declared.insert("Default".into(), json!(value));
         }
-        Ok(found)
-    })?;
-    let mut entries = BTreeMap::new();
-    for code_use in &uses {
-        entries.insert(code_use.file.clone(), find(directory, folder, &code_use.file)?.name.clone());
     }
-    if entries.len() > limits.assets_max {
-        return Err(crate::zip_file::over("assets_max", limits.assets_max as u64, entries.len() as u64));
-    }
-    let mut warnings = remove_deployment_bucket(&mut template, &uses)?;
-    warnings.extend(template::neutralise_region(&mut template, &region));
-    warnings.extend(lost_outside_cloudformation(
-        &template,
-        provider.logs.is_some(),
-        provider.tracing.is_some(),
-    ));
-    Ok(Draft {
-        format: PackageFormat::Serverless,
-        template,
-        uses,
-        key_literals,
-        made_for: Some(stage),
-        warnings,
-        entries,
-    })
+    let made_for = MadeFor { region: Some(region), account: None };
+    draft.neutralise(&mut template, &made_for, "")?;
+    draft.warnings.extend(left_to_the_profile(&provider));
+    draft.warnings.extend(lost_outside_cloudformation(&template, &provider));
+    let tags = stack_tags(state_stage(&draft), &provider);
+    draft.stacks.push(DraftStack { part: None, after: Default::default(), template, tags });
+    Ok(draft)
 }
 
-/// The file that a code location means: the last part of its key. A layer's key may point to an older
-/// folder than its zip; the last part is the zip's name all the same.
-fn code_file(code: &Value) -> Result<Option<String>, Refusal> {
-    if code.get("ZipFile").is_some() {
-        return Ok(None);
+/// The stage as it stands in tags.
+fn state_stage(draft: &Draft) -> String {
+    draft.made_for.as_ref().map_or(STAGE_MARK.into(), ToString::to_string)
+}
+
+/// The tags that the tool gives the stack: `STAGE`, unless the user has one of that name, and the user's.
+fn stack_tags(stage: String, provider: &Provider) -> BTreeMap<String, String> {
+    let own = provider.stack_tags.iter().flatten().filter_map(|(key, value)| {
+        let value = match value {
+            Value::String(text) => text.replace(STAGE_PLACEHOLDER, STAGE_MARK),
+            Value::Null => return None,
+            other => other.to_string(),
+        };
+        Some((key.clone(), value))
+    });
+    let mut tags: BTreeMap<String, String> = own.collect();
+    if !tags.keys().any(|key| key.eq_ignore_ascii_case("stage")) {
+        tags.insert("STAGE".into(), stage);
     }
-    match code.get("S3Key").and_then(Value::as_str) {
-        Some(key) => Ok(Some(key.rsplit('/').next().unwrap_or(key).to_owned())),
-        None => Err(Refusal::new(
-            Code::CodeOutsidePackage,
-            "the code's S3Key is not a literal",
-            "let the framework package the function (remove package.artifact from another bucket)",
-        )),
+    tags
+}
+
+/// Points functions and layers to their zips, and what repeats a zip's key with them.
+fn take_code(template: &mut Value, draft: &mut Draft, base: &str) -> Result<(), Refusal> {
+    let (mut keys, mut functions) = (BTreeMap::new(), BTreeMap::new());
+    let resources = template.get_mut("Resources").and_then(Value::as_object_mut);
+    for (id, resource) in resources.into_iter().flatten() {
+        let property = match resource["Type"].as_str() {
+            Some("AWS::Lambda::Function") => "Code",
+            Some("AWS::Lambda::LayerVersion") => "Content",
+            _ => continue,
+        };
+        let path = format!("Resources.{id}.Properties.{property}");
+        let Some(code) = resource.get_mut("Properties").and_then(|p| p.get_mut(property)) else {
+            let what = format!("{id} has no {property}");
+            return Err(Refusal::new(Code::TemplateInvalid, what, "give the function its code").at(path));
+        };
+        if code.get("ZipFile").is_some() {
+            continue;
+        }
+        if code.get("ImageUri").is_some() {
+            draft.warnings.push(super::local_paths::image(&path));
+            continue;
+        }
+        // The last part of the key is the zip's name. A layer's key may point to an older folder than its
+        // zip; the name is the zip's all the same.
+        let Some(key) = code.get("S3Key").and_then(Value::as_str) else {
+            let fix = "let the framework package the function (remove package.artifact from another bucket)";
+            return Err(
+                Refusal::new(Code::CodeOutsidePackage, "the code's S3Key is not a literal", fix).at(path)
+            );
+        };
+        let name = format!("{base}{}", key.rsplit('/').next().unwrap_or(key));
+        let source = draft.source(Source::File { name, kind: AssetKind::Zip });
+        keys.insert(key.to_owned(), source);
+        functions.insert(id.clone(), source);
+        // What else the location says, such as an S3ObjectVersion, belongs to the tool's bucket.
+        *code = asset_tokens::s3_bucket_and_key(source);
+    }
+    put_tokens(template, &keys);
+    claim_versions(template, draft, &functions);
+    Ok(())
+}
+
+/// A version of a function names the digest of its zip.
+fn claim_versions(template: &Value, draft: &mut Draft, functions: &BTreeMap<String, usize>) {
+    let resources = template.get("Resources").and_then(Value::as_object);
+    for version in
+        resources.into_iter().flat_map(|r| r.values()).filter(|r| r["Type"] == "AWS::Lambda::Version")
+    {
+        let function = version.pointer("/Properties/FunctionName/Ref").and_then(Value::as_str);
+        let digest = version.pointer("/Properties/CodeSha256").and_then(Value::as_str);
+        let digest = digest.and_then(|text| Digest::parse_base64(text).ok());
+        if let (Some(source), Some(digest)) = (function.and_then(|id| functions.get(id)), digest) {
+            draft.claims(*source, digest);
+        }
     }
 }
 
-/// Removes the tool's own bucket: Flotilla's takes its place. Outputs that speak of it go too.
-fn remove_deployment_bucket(
-    template: &mut Value,
-    uses: &[template::CodeUse],
-) -> Result<Vec<Warning>, Refusal> {
-    let Some(resources) = template.get_mut("Resources").and_then(Value::as_object_mut) else {
-        return Ok(Vec::new());
-    };
-    let removed = TOOLS_OWN.iter().filter(|id| resources.remove(**id).is_some()).count();
-    if removed == 0 {
-        return Ok(Vec::new());
+/// Puts tokens where a string is a zip's key, such as an output that repeats it.
+fn put_tokens(value: &mut Value, keys: &BTreeMap<String, usize>) {
+    match value {
+        Value::String(text) => {
+            if let Some(source) = keys.get(text) {
+                *text = asset_tokens::token(*source);
+            }
+        }
+        Value::Array(items) => items.iter_mut().for_each(|item| put_tokens(item, keys)),
+        Value::Object(object) => object.values_mut().for_each(|value| put_tokens(value, keys)),
+        _ => {}
     }
+}
+
+/// Stacks that the tool has deployed before hold its bucket, full of packages; taking it out of the template
+/// would have CloudFormation try to delete it. It stays where it is, and new stacks get none.
+fn keep_deployment_bucket(template: &mut Value) -> Result<(), Refusal> {
+    let condition = || json!(KEEPS_BUCKET);
+    let Some(resources) = template.get_mut("Resources").and_then(Value::as_object_mut) else { return Ok(()) };
+    let mut set_aside = Map::new();
+    for id in [TOOLS_BUCKET, TOOLS_POLICY] {
+        if let Some(Value::Object(mut resource)) = resources.remove(id) {
+            resource.insert("Condition".into(), condition());
+            set_aside.insert(id.into(), resource.into());
+        }
+    }
+    if set_aside.is_empty() {
+        return Ok(());
+    }
+    let mut outputs_aside = Map::new();
     if let Some(outputs) = template.get_mut("Outputs").and_then(Value::as_object_mut) {
-        outputs.retain(|_, output| mention(output, "").is_none());
+        let ours: Vec<String> = outputs
+            .iter()
+            .filter(|(_, output)| mention(output, "").is_some())
+            .map(|(id, _)| id.clone())
+            .collect();
+        for id in ours {
+            if let Some(Value::Object(mut output)) = outputs.remove(&id) {
+                output.insert("Condition".into(), condition());
+                outputs_aside.insert(id, output.into());
+            }
+        }
     }
-    // Code locations still name the bucket; they are rewritten once the digests are known.
-    let mut left = template.clone();
-    template::point_to_assets(
-        &mut left,
-        uses,
-        &uses.iter().map(|u| (u.file.clone(), flotilla_domain::Digest::of(b""))).collect(),
-    );
-    match mention(&left, "") {
-        None => Ok(Vec::new()),
-        Some(path) => Err(Refusal::new(
-            Code::TemplateUnsupported,
-            "the template uses ServerlessDeploymentBucket, the tool's own bucket, which Flotilla replaces",
-            "declare a bucket of your own under resources and use that",
-        )
-        .at(path)),
+    if let Some(path) = mention(template, "") {
+        let what =
+            format!("the template uses {TOOLS_BUCKET}, the tool's own bucket, which Flotilla replaces");
+        let fix = "declare a bucket of your own under resources and use that";
+        return Err(Refusal::new(Code::TemplateUnsupported, what, fix).at(path));
     }
+    for (section, aside) in [("Resources", set_aside), ("Outputs", outputs_aside)] {
+        if let Some(entries) = template.get_mut(section).and_then(Value::as_object_mut) {
+            entries.extend(aside);
+        }
+    }
+    let description =
+        "Whether the stack keeps the bucket that the packaging tool once made in it; given by Flotilla.";
+    let declaration = json!({"Type": "String", "Default": "false", "AllowedValues": ["true", "false"], "Description": description});
+    declare(template, KEEP_BUCKET_PARAMETER, declaration);
+    let conditions = template.as_object_mut().map(|t| t.entry("Conditions").or_insert_with(|| json!({})));
+    if let Some(Value::Object(conditions)) = conditions {
+        conditions
+            .insert(KEEPS_BUCKET.into(), json!({"Fn::Equals": [{"Ref": KEEP_BUCKET_PARAMETER}, "true"]}));
+    }
+    Ok(())
 }
 
 /// The path of the first reference to the tool's bucket.
 fn mention(value: &Value, path: &str) -> Option<String> {
     match value {
         Value::Object(object) => object.iter().find_map(|(key, value)| match (key.as_str(), value) {
-            ("Ref", Value::String(id)) if id == TOOLS_OWN[0] => Some(path.to_owned()),
+            ("Ref", Value::String(id)) if id == TOOLS_BUCKET => Some(path.to_owned()),
             ("Fn::GetAtt", Value::Array(parts))
-                if parts.first().and_then(Value::as_str) == Some(TOOLS_OWN[0]) =>
+                if parts.first().and_then(Value::as_str) == Some(TOOLS_BUCKET) =>
             {
                 Some(path.to_owned())
             }
@@ -180,17 +276,75 @@ fn mention(value: &Value, path: &str) -> Option<String> {
     }
 }
 
+/// What `serverless.yml` asks of the deployment itself, which here the profile says.
+fn left_to_the_profile(provider: &Provider) -> Vec<Warning> {
+    const KEYS: [(&str, &str); 6] = [
+        ("rollbackConfiguration", "name the alarms in the profile"),
+        (
+            "notificationArns",
+            "have the stack's events sent by EventBridge, or use the profile's notifications",
+        ),
+        ("cfnRole", "the target account's CloudFormation role (infra/account.yaml) is used instead"),
+        (
+            "stackPolicy",
+            "Flotilla sets no stack policy: set it once with aws cloudformation set-stack-policy",
+        ),
+        ("disableRollback", "Flotilla always lets CloudFormation roll back"),
+        ("deploymentBucket", "the package goes to Flotilla's own buckets instead"),
+    ];
+    let asked = |key: &str| provider.rest.get(key).is_some_and(|value| !value.is_null());
+    let iam = provider.rest.get("iam").and_then(|iam| iam.get("deploymentRole")).is_some();
+    let role = iam.then_some((
+        "iam.deploymentRole",
+        "the target account's CloudFormation role (infra/account.yaml) is used instead",
+    ));
+    KEYS.into_iter()
+        .filter(|(key, _)| asked(key))
+        .chain(role)
+        .map(|(key, what)| Warning {
+            code: Code::BelongsInProfile,
+            path: format!("provider.{key}"),
+            message: format!("this is not taken from the package: {what}"),
+        })
+        .collect()
+}
+
 /// What the tool does by API calls after CloudFormation, and so is not done here.
-fn lost_outside_cloudformation(template: &Value, logs: bool, tracing: bool) -> Vec<Warning> {
+fn lost_outside_cloudformation(template: &Value, provider: &Provider) -> Vec<Warning> {
     let resources = template.get("Resources").and_then(Value::as_object);
     let has_rest_api =
         resources.into_iter().flat_map(|r| r.values()).any(|r| r["Type"] == "AWS::ApiGateway::RestApi");
+    let part = |pointer: &str| {
+        let value = provider.rest.get(pointer.split('/').next()?)?;
+        let rest = pointer.split_once('/').map_or("", |(_, rest)| rest);
+        let found = if rest.is_empty() { Some(value) } else { value.pointer(&format!("/{rest}")) };
+        found.filter(|value| !matches!(value, Value::Null | Value::Bool(false)))
+    };
     let mut warnings = Vec::new();
-    if has_rest_api && (logs || tracing) {
+    let mut lost = |path: &str, message: &str| {
         warnings.push(Warning {
-            path: "provider.logs, provider.tracing".into(),
-            message: "the framework sets a REST stage's logs and tracing outside of CloudFormation; Flotilla does not: set them by a resource extension of ApiGatewayStage".into(),
+            code: Code::OutsideCloudformation,
+            path: path.into(),
+            message: message.into(),
         });
+    };
+    if has_rest_api && (part("logs/restApi").is_some() || part("tracing/apiGateway").is_some()) {
+        lost(
+            "provider.logs, provider.tracing",
+            "the framework sets a REST stage's logs and tracing outside of CloudFormation; Flotilla does not: declare an AWS::ApiGateway::Stage under resources that has them",
+        );
+    }
+    if has_rest_api && (part("tags").is_some() || part("stackTags").is_some()) {
+        lost(
+            "provider.tags",
+            "the framework tags a REST stage outside of CloudFormation; Flotilla does not: the stack's own tags reach everything else",
+        );
+    }
+    if part("enableTerminationProtection").is_some() || part("stackPolicy").is_some() {
+        lost(
+            "provider.enableTerminationProtection",
+            "the framework protects the stack by a call of its own; Flotilla respects the protection, and leaves it to you to switch it on",
+        );
     }
     warnings
 }

@@ -1,40 +1,90 @@
 //! CloudFormation templates: what they need, and how they become the same for every region and bucket.
 
-mod code_location;
+pub mod asset_tokens;
+mod literals;
 mod needs;
-mod region;
+pub mod rest_deployment;
 
-pub use code_location::{CodeUse, point_to_assets, take_code_locations};
+pub use literals::{MadeFor, Neutralised, neutralise};
 pub use needs::{Needs, needs};
-pub use region::neutralise_region;
 
 use crate::Limits;
 use crate::json::parse_strict;
+use crate::yaml;
 use flotilla_domain::package::ASSETS_BUCKET_PARAMETER;
 use flotilla_domain::{Code, Refusal};
 use serde_json::{Map, Value, json};
 
-/// Reads a template and checks its shape and CloudFormation's quotas.
+/// Reads a template, JSON or YAML, and checks its shape and CloudFormation's quotas.
 ///
 /// # Errors
 /// [`Code::TemplateInvalid`] or [`Code::LimitExceeded`], with the place.
 pub fn read(bytes: &[u8], file: &str, limits: &Limits) -> Result<Value, Refusal> {
-    let invalid = |what: String| Refusal::new(Code::TemplateInvalid, what, "fix the template").at(file);
+    let template = parse(bytes, file, limits)?;
+    check(&template, file, limits)?;
+    Ok(template)
+}
+
+/// The same for a template that is neutral already, and so may declare what Flotilla gives.
+///
+/// # Errors
+/// Those of [`read`].
+pub fn read_packed(bytes: &[u8], file: &str, limits: &Limits) -> Result<Value, Refusal> {
+    let template = parse(bytes, file, limits)?;
+    check_shape(&template, file, limits)?;
+    Ok(template)
+}
+
+/// Reads a template or a part of one, JSON or YAML, whatever its shape.
+///
+/// # Errors
+/// [`Code::TemplateInvalid`] or [`Code::LimitExceeded`], with the place.
+pub fn parse(bytes: &[u8], file: &str, limits: &Limits) -> Result<Value, Refusal> {
     if bytes.len() as u64 > limits.template_bytes_max {
-        return Err(crate::zip_file::over(
-            "template_bytes_max",
-            limits.template_bytes_max,
-            bytes.len() as u64,
-        )
-        .at(file));
+        return Err(over_size(bytes.len(), file, limits));
     }
-    let template = parse_strict(bytes).map_err(|e| invalid(format!("{file} is not valid JSON: {e}")))?;
-    let resources = section(&template, "Resources").map_err(&invalid)?;
+    let is_json = bytes.iter().find(|byte| !byte.is_ascii_whitespace()) == Some(&b'{');
+    let value = if is_json {
+        parse_strict(bytes).map_err(|e| format!("{file} is not valid JSON: {e}"))
+    } else {
+        yaml::parse_strict(bytes).map_err(|e| format!("{file} is not valid YAML: {e}"))
+    };
+    let checked = value.and_then(|value| check_text(&value).map(|()| value));
+    checked.map_err(|what| Refusal::new(Code::TemplateInvalid, what, "fix the template").at(file))
+}
+
+/// The refusal of a template that is too large for CloudFormation.
+pub fn over_size(bytes: usize, file: &str, limits: &Limits) -> Refusal {
+    crate::zip_file::over("template_bytes_max", limits.template_bytes_max, bytes as u64).at(file)
+}
+
+/// Checks a template's shape and CloudFormation's quotas.
+///
+/// # Errors
+/// Those of [`read`].
+pub fn check(template: &Value, file: &str, limits: &Limits) -> Result<(), Refusal> {
+    check_shape(template, file, limits)?;
+    if template.pointer(&format!("/Parameters/{ASSETS_BUCKET_PARAMETER}")).is_some() {
+        let what = format!("the template declares {ASSETS_BUCKET_PARAMETER}, which Flotilla gives itself");
+        return Err(Refusal::new(Code::TemplateInvalid, what, "fix the template").at(file));
+    }
+    Ok(())
+}
+
+fn check_shape(template: &Value, file: &str, limits: &Limits) -> Result<(), Refusal> {
+    let invalid = |what: String| Refusal::new(Code::TemplateInvalid, what, "fix the template").at(file);
+    let resources = section(template, "Resources").map_err(&invalid)?;
     if resources.is_empty() {
         return Err(invalid("the template has no Resources".into()));
     }
+    if let Some(made) = resources.keys().find(|id| id.starts_with("Fn::")) {
+        let what =
+            format!("{made} makes resources that are not in the template: their code cannot be proven");
+        let fix = "write the resources out, or generate the template before it is packaged";
+        return Err(Refusal::new(Code::TemplateUnsupported, what, fix).at(format!("Resources.{made}")));
+    }
     for part in ["Resources", "Parameters"] {
-        let named = section(&template, part).map_err(&invalid)?;
+        let named = section(template, part).map_err(&invalid)?;
         let bad = named
             .keys()
             .find(|id| id.is_empty() || id.len() > 255 || !id.bytes().all(|b| b.is_ascii_alphanumeric()));
@@ -48,11 +98,11 @@ pub fn read(bytes: &[u8], file: &str, limits: &Limits) -> Result<Value, Refusal>
             return Err(invalid(format!("Resources.{id} has no Type")));
         }
     }
-    let parameters = section(&template, "Parameters").map_err(&invalid)?;
+    let parameters = section(template, "Parameters").map_err(&invalid)?;
     let counts = [
         ("resources_max", limits.resources_max, resources.len()),
         ("parameters_max", limits.parameters_max - 1, parameters.len()),
-        ("outputs_max", limits.outputs_max, section(&template, "Outputs").map_err(&invalid)?.len()),
+        ("outputs_max", limits.outputs_max, section(template, "Outputs").map_err(&invalid)?.len()),
         (
             "names_bytes_max",
             limits.names_bytes_max,
@@ -64,12 +114,17 @@ pub fn read(bytes: &[u8], file: &str, limits: &Limits) -> Result<Value, Refusal>
             return Err(crate::zip_file::over(limit, max as u64, found as u64).at(file));
         }
     }
-    if template.pointer(&format!("/Parameters/{ASSETS_BUCKET_PARAMETER}")).is_some() {
-        return Err(invalid(format!(
-            "the template declares {ASSETS_BUCKET_PARAMETER}, which Flotilla gives itself"
-        )));
+    Ok(())
+}
+
+/// No text of a template holds a NUL: [`asset_tokens`] uses it.
+fn check_text(value: &Value) -> Result<(), String> {
+    match value {
+        Value::String(text) if text.contains('\u{0}') => Err("a text contains a NUL character".into()),
+        Value::Array(items) => items.iter().try_for_each(check_text),
+        Value::Object(object) => object.values().try_for_each(check_text),
+        _ => Ok(()),
     }
-    Ok(template)
 }
 
 /// A section of a template, empty if it is left out.
@@ -82,11 +137,16 @@ fn section<'t>(template: &'t Value, name: &str) -> Result<&'t Map<String, Value>
     }
 }
 
-/// Declares the parameter that names the region's artifact bucket.
-pub fn declare_assets_bucket(template: &mut Value) {
+/// Declares a parameter whose value Flotilla gives.
+pub fn declare(template: &mut Value, parameter: &str, declaration: Value) {
     let parameters = template.as_object_mut().map(|t| t.entry("Parameters").or_insert_with(|| json!({})));
     if let Some(Value::Object(parameters)) = parameters {
-        let declaration = json!({"Type": "String", "Description": "The artifact bucket of this region; given by Flotilla."});
-        parameters.insert(ASSETS_BUCKET_PARAMETER.into(), declaration);
+        parameters.insert(parameter.into(), declaration);
     }
+}
+
+/// Declares the parameter that names the region's artifact bucket.
+pub fn declare_assets_bucket(template: &mut Value) {
+    let description = "The artifact bucket of this region; given by Flotilla.";
+    declare(template, ASSETS_BUCKET_PARAMETER, json!({"Type": "String", "Description": description}));
 }

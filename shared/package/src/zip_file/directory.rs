@@ -39,6 +39,8 @@ pub struct Entry {
     pub crc32: u32,
     /// How it is packed.
     pub packing: Packing,
+    /// Whether its owner may execute it.
+    pub executable: bool,
 }
 
 /// A zip's directory: its files. Folders are left out.
@@ -46,12 +48,14 @@ pub struct Entry {
 pub struct Directory {
     /// In the order of their place in the zip.
     pub entries: Vec<Entry>,
+    /// Their places by name.
+    by_name: HashMap<String, usize>,
 }
 
 impl Directory {
     /// The file of this name.
     pub fn entry(&self, name: &str) -> Option<&Entry> {
-        self.entries.iter().find(|entry| entry.name == name)
+        self.by_name.get(name).and_then(|at| self.entries.get(*at))
     }
 }
 
@@ -109,6 +113,7 @@ pub fn read_directory(tail: &[u8], total_bytes: u64, limits: &Limits) -> Result<
                 unpacked_bytes: entry.size(),
                 crc32: entry.crc32(),
                 packing: known,
+                executable: entry.unix_mode().is_some_and(|mode| mode & 0o100 != 0),
             });
         } else if entry.size() != 0 {
             return Err(inconsistent("a folder has content").at(name));
@@ -125,7 +130,8 @@ pub fn read_directory(tail: &[u8], total_bytes: u64, limits: &Limits) -> Result<
         sum => return Err(over("unpacked_bytes_max", limits.unpacked_bytes_max, sum.unwrap_or(u64::MAX))),
     }
     entries.sort_by_key(|entry| entry.header_start);
-    Ok(DirectoryStep::Done(Directory { entries }))
+    let by_name = entries.iter().enumerate().map(|(at, entry)| (entry.name.clone(), at)).collect();
+    Ok(DirectoryStep::Done(Directory { entries, by_name }))
 }
 
 /// A refusal that names the limit.

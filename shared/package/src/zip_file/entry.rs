@@ -86,6 +86,11 @@ impl EntryReader {
         Ok(EntryProof { digest: Digest::from_bytes(self.hash.finalize().into()), bytes: self.unpacked })
     }
 
+    /// Where the packed bytes begin, once the local header has passed.
+    pub fn data_start(&self) -> Option<u64> {
+        self.header_done.then(|| self.entry.header_start + self.header.len() as u64)
+    }
+
     /// Collects the local header, checks it, and answers what follows it.
     fn take_header<'c>(&mut self, chunk: &'c [u8]) -> Result<&'c [u8], Refusal> {
         let wanted = self.header_bytes();

@@ -1,12 +1,17 @@
 //! Runs a whole zip in memory through the crate, as ingest does with ranges.
 #![allow(dead_code, reason = "each test file uses a part")]
 
+pub mod assembly;
+
+use flotilla_domain::package::{Asset, AssetKind};
 use flotilla_domain::{Digest, Refusal};
-use flotilla_package::formats::{DraftStep, Files, Finished, recognise};
+use flotilla_package::folder_zip::FolderZip;
+use flotilla_package::formats::{Draft, DraftStep, Files, Finished, Proof, Source, recognise};
+use flotilla_package::listing::Listing;
 use flotilla_package::zip_file::{Directory, DirectoryStep, Entry, EntryReader, read_directory};
 use flotilla_package::{Limits, write};
 use std::collections::BTreeMap;
-use std::io::Cursor;
+use std::io::{Cursor, Write};
 use std::path::{Path, PathBuf};
 
 pub fn directory(zip: &[u8]) -> Result<Directory, Refusal> {
@@ -32,26 +37,59 @@ pub fn unpack(zip: &[u8], entry: &Entry) -> Result<(Vec<u8>, Digest), Refusal> {
 }
 
 pub fn package(zip: &[u8]) -> Result<Finished, Refusal> {
-    let (directory, limits) = (directory(zip)?, Limits::DEFAULT);
-    let recognised = recognise(&directory)?;
-    let mut files = Files::new();
-    let mut needs = recognised.needs.clone();
-    let draft = loop {
-        for name in needs.drain(..) {
-            let entry = recognised.small_file(&directory, &name, &limits)?;
-            files.insert(name, unpack(zip, entry)?.0);
-        }
-        match recognised.draft(&directory, &files, &limits)? {
-            DraftStep::Done(draft) => break draft,
-            DraftStep::Need(name) => needs.push(name),
-        }
+    let (draft, contents) = read(zip)?;
+    let proof = |bytes: &Vec<u8>| Proof { digest: Digest::of(bytes), bytes: bytes.len() as u64 };
+    let proofs = contents.iter().map(|(source, bytes)| (source.clone(), proof(bytes))).collect();
+    draft.finish(&proofs, &Limits::DEFAULT)
+}
+
+/// The assets of a zip's package by their keys, as `flotilla pack` writes them.
+pub fn assets(zip: &[u8]) -> Vec<(String, Vec<u8>)> {
+    let (_, contents) = read(zip).expect("a package");
+    let key = |source: &Source, bytes: &[u8]| {
+        let kind = match source {
+            Source::File { kind, .. } => *kind,
+            Source::Folder { .. } => AssetKind::Zip,
+        };
+        Asset { kind, digest: Digest::of(bytes) }.key()
     };
-    let mut proofs = BTreeMap::new();
-    for name in draft.assets() {
-        let entry = directory.entry(name).expect("the draft names entries");
-        proofs.insert(name.to_owned(), (unpack(zip, entry)?.1, entry.unpacked_bytes));
+    contents.into_iter().map(|(source, bytes)| (key(&source, &bytes), bytes)).collect()
+}
+
+/// The draft of a package and the bytes of what it names.
+fn read(zip: &[u8]) -> Result<(Draft, BTreeMap<Source, Vec<u8>>), Refusal> {
+    let (directory, limits) = (directory(zip)?, Limits::DEFAULT);
+    let listing = Listing::from(&directory);
+    let recognised = recognise(&listing)?;
+    let mut files = Files::new();
+    let read = |name: &str| unpack(zip, directory.entry(name).expect("it is listed"));
+    let draft = loop {
+        match recognised.draft(&listing, &files, &limits)? {
+            DraftStep::Done(draft) => break draft,
+            DraftStep::Need(name) => files.insert(name.clone(), read(&name)?.0),
+        };
+    };
+    let mut contents = BTreeMap::new();
+    for source in draft.sources() {
+        let bytes = match source {
+            Source::File { name, .. } => read(name)?.0,
+            Source::Folder { folder } => {
+                let mut zipped = FolderZip::default();
+                for (name, info) in listing.folder(folder) {
+                    zipped.begin(&name[folder.len()..], info.executable).expect("a good name");
+                    zipped.push(&read(name)?.0).expect("a file was begun");
+                }
+                zipped.finish().expect("not too many")
+            }
+        };
+        contents.insert(source.clone(), bytes);
     }
-    draft.finish(&proofs)
+    Ok((*draft, contents))
+}
+
+/// The template of a package of one stack.
+pub fn template(finished: &Finished) -> serde_json::Value {
+    serde_json::from_slice(&finished.templates[&finished.package.stacks[0].template]).expect("JSON")
 }
 
 pub fn zip_of(files: &[(&str, &[u8])]) -> Vec<u8> {
@@ -63,16 +101,40 @@ pub fn zip_of(files: &[(&str, &[u8])]) -> Vec<u8> {
     out.expect("writing to memory").into_inner()
 }
 
-pub fn zip_of_folder(folder: &Path) -> Vec<u8> {
+/// A zip whose files stand in this order.
+pub fn zip_in_order(files: &[(String, Vec<u8>)]) -> Vec<u8> {
+    let mut zip = zip::ZipWriter::new(Cursor::new(Vec::new()));
+    for (name, content) in files {
+        zip.start_file(name, zip::write::SimpleFileOptions::default()).expect("a good name");
+        zip.write_all(content).expect("writing to memory");
+    }
+    zip.finish().expect("not too many").into_inner()
+}
+
+/// The files below a folder, by their names.
+pub fn files_of_folder(folder: &Path) -> Vec<(String, Vec<u8>)> {
     let mut files = Vec::new();
+    collect(folder, "", &mut files);
+    files
+}
+
+/// Zips a folder with everything below it.
+pub fn zip_of_folder(folder: &Path) -> Vec<u8> {
+    let files = files_of_folder(folder);
+    zip_of(&files.iter().map(|(name, content)| (name.as_str(), content.as_slice())).collect::<Vec<_>>())
+}
+
+/// The files below a folder, by their names relative to it.
+fn collect(folder: &Path, prefix: &str, files: &mut Vec<(String, Vec<u8>)>) {
     for entry in std::fs::read_dir(folder).expect("the folder") {
         let entry = entry.expect("an entry");
-        files.push((
-            entry.file_name().into_string().expect("UTF-8"),
-            std::fs::read(entry.path()).expect("a file"),
-        ));
+        let name = format!("{prefix}{}", entry.file_name().into_string().expect("UTF-8"));
+        if entry.path().is_dir() {
+            collect(&entry.path(), &format!("{name}/"), files);
+        } else {
+            files.push((name, std::fs::read(entry.path()).expect("a file")));
+        }
     }
-    zip_of(&files.iter().map(|(name, content)| (name.as_str(), content.as_slice())).collect::<Vec<_>>())
 }
 
 pub fn fixture(path: &str) -> PathBuf {

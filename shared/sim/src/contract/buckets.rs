@@ -62,7 +62,7 @@ async fn a_bucket_of_somebody_else_is_left_alone(buckets: &dyn Buckets, bench: &
     bench.make_bucket(&bucket).await;
     bench.put_object(&bucket, "a").await;
     let mut elsewhere = bench.place().clone();
-    elsewhere.target.account = AccountId::parse("999999999999").expect("an account");
+    elsewhere.site.account = AccountId::parse("999999999999").expect("an account");
     let seen = buckets.empty(&elsewhere, &bucket).await;
     let denied = matches!(&seen, Err(PortError { kind: ErrorKind::Denied, .. }));
     let as_on_aws = denied && bench.left_in(&bucket).await == 1;

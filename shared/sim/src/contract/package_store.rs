@@ -18,6 +18,7 @@ pub async fn package_store(store: &dyn PackageStore, bench: &dyn Bench) {
     the_pinned_version_is_read_whatever_comes_after_it(store, bench).await;
     what_is_stored_is_proven_by_its_digest(store, bench).await;
     what_has_another_digest_is_not_stored(store, bench).await;
+    a_range_is_lifted_out_of_an_upload_and_proven(store, bench).await;
     what_has_no_checksum_is_not_held(store, bench).await;
     uploads_are_listed_in_the_order_of_their_keys(store, bench).await;
 }
@@ -125,6 +126,28 @@ async fn what_has_another_digest_is_not_stored(store: &dyn PackageStore, bench: 
     store.put(&key, &Digest::of(&bytes), broken).await.expect_err("it broke off");
     assert_eq!(store.holds(&key, &wanted).await, Ok(false));
     assert_eq!(store.holds(&key, &Digest::of(&bytes)).await, Ok(false));
+}
+
+async fn a_range_is_lifted_out_of_an_upload_and_proven(store: &dyn PackageStore, bench: &dyn Bench) {
+    let bytes: Bytes = (0..100_000_u32).map(|n| (n % 241) as u8).collect();
+    let object = upload(bench, &key(bench, "lifted +ü"), &bytes).await;
+    let digest = Digest::of(&bytes[7..70_007]);
+    let (parked, key) = (format!("parked/{}/7", bench.space()), asset_key(&digest));
+    for _ in 0..2 {
+        assert_eq!(
+            store.lift(&object, 7..70_007, &parked).await,
+            Ok(digest),
+            "S3 computes the range's digest"
+        );
+        assert_eq!(store.settle(&parked, &key, &digest).await, Ok(()));
+        assert_eq!(store.holds(&key, &digest).await, Ok(true), "what was copied whole is proven");
+    }
+    let other = Digest::of(b"other");
+    store.settle(&parked, &asset_key(&other), &other).await.expect_err("it has another digest");
+    store.lift(&object, 99_000..100_001, &parked).await.expect_err("the range is not all there");
+    let kind =
+        store.settle(&format!("{parked}.no"), &key, &digest).await.expect_err("nothing is parked").kind;
+    assert_eq!(kind, ErrorKind::Missing);
 }
 
 async fn what_has_no_checksum_is_not_held(store: &dyn PackageStore, bench: &dyn Bench) {

@@ -182,8 +182,8 @@ impl<'a> Scene<'a> {
 
     /// An id such as AWS gives, of something that never was.
     pub fn unknown_id(&self, kind: &str) -> String {
-        let target = &self.bench.place().target;
-        let (region, account) = (&target.region, &target.account);
+        let site = &self.bench.place().site;
+        let (region, account) = (&site.region, &site.account);
         let stack = &self.stack;
         format!(
             "arn:aws:cloudformation:{region}:{account}:{kind}/{stack}-no/00000000-0000-4000-8000-000000000000"

@@ -18,7 +18,7 @@ impl Messages<'_> {
     }
 
     fn deployment(&self, n: usize) -> Work {
-        let target = self.0.place().target.clone();
+        let target = self.0.place().site.clone().into();
         Work::Tick(Subject::Deployment(DeploymentId {
             rollout: self.rollout(n),
             target,
@@ -28,7 +28,7 @@ impl Messages<'_> {
 
     fn replicate(&self, n: usize) -> Work {
         let release = ReleaseId::derive(Timestamp::UNIX_EPOCH, &[self.0.space(), &n.to_string()]);
-        Work::Replicate { release, rollout: self.rollout(n), target: self.0.place().target.clone() }
+        Work::Replicate { release, rollout: self.rollout(n), site: self.0.place().site.clone() }
     }
 
     fn intake(&self, n: usize) -> Work {

@@ -4,6 +4,7 @@ mod operators;
 mod others;
 mod packed;
 
+use packed::layered;
 pub use packed::package;
 
 use crate::driver::Driver;
@@ -14,7 +15,7 @@ use flotilla_contract::{
     AccountConfig, Page, ProfileConfig, RolloutView, RuleConfig, ServiceConfigDoc, StageView, UploadView,
     WaveConfig,
 };
-use flotilla_domain::{AccountId, ProfileName, RolloutId, ServiceName, StageName, Target};
+use flotilla_domain::{AccountId, ProfileName, RolloutId, ServiceName, Site, StageName};
 use flotilla_engine::EngineError;
 use flotilla_engine::commands::Caller;
 use flotilla_engine::ports::Work;
@@ -31,6 +32,7 @@ pub struct World {
     driver: Driver,
     uploads: u32,
     requests: u32,
+    layered: bool,
 }
 
 impl World {
@@ -48,7 +50,7 @@ impl World {
 
     /// A world with this profile; its account is set.
     pub fn with(seed: u64, profile: ProfileConfig) -> Self {
-        let world = Self { driver: Driver::new(Shared::new(seed)), uploads: 0, requests: 0 };
+        let world = Self { driver: Driver::new(Shared::new(seed)), uploads: 0, requests: 0, layered: false };
         let caller = world.caller("setup");
         let account = AccountId::parse(ACCOUNT).expect("an account");
         let commands = &world.driver.commands;
@@ -73,10 +75,11 @@ impl World {
                 rule("branch:eu", "eu-staging", None),
                 rule("pr:*", "pr-{ref}", Some(24)),
             ],
+            stack_name: None,
         };
         block_on(commands.put_service(&orders(), &service, None, &caller)).expect("the service");
         // Its stack at staging has the name of the other one's at eu-staging.
-        let rival = ServiceConfigDoc { rules: vec![rule("branch:main", "staging", None)] };
+        let rival = ServiceConfigDoc { rules: vec![rule("branch:main", "staging", None)], stack_name: None };
         let name = ServiceName::parse("orders-eu").expect("a name");
         block_on(commands.put_service(&name, &rival, None, &caller)).expect("the service");
         world
@@ -97,7 +100,14 @@ impl World {
 
     /// Uploads a package whose function has this code. Its event is sent like any message.
     pub fn upload(&mut self, git_ref: &str, code: &str) -> String {
-        self.upload_bytes(&format!("incoming/orders/{git_ref}/{{n}}.zip"), package(code), true)
+        let package = if self.layered { layered(code) } else { package(code) };
+        self.upload_bytes(&format!("incoming/orders/{git_ref}/{{n}}.zip"), package, true)
+    }
+
+    /// From now on packages have two stacks: `Net`, and `Api`, which needs it.
+    pub fn layered(&mut self) -> &mut Self {
+        self.layered = true;
+        self
     }
 
     /// Uploads a package for each of so many pull requests at once.
@@ -382,6 +392,6 @@ fn orders() -> ServiceName {
     ServiceName::parse("orders").expect("a service's name")
 }
 
-fn target(region: &str) -> Target {
-    Target::parse(&format!("{ACCOUNT}/{region}")).expect("a target")
+fn target(region: &str) -> Site {
+    Site::parse(&format!("{ACCOUNT}/{region}")).expect("a target")
 }

@@ -61,8 +61,9 @@ impl World {
 
     /// A stack-status event arrives from a region.
     pub fn hint(&mut self, region: &str, stage: &str) -> &mut Self {
-        let stage = StageName::parse(stage).expect("a stage's name");
-        self.driver.hint(&target(region), &flotilla_domain::StackName::of(&orders(), &stage));
+        let stack =
+            flotilla_domain::StackName::parse(&format!("{}-{stage}", orders())).expect("a stack's name");
+        self.driver.hint(&target(region), &stack);
         self.driver.finish_tasks();
         self
     }

@@ -10,16 +10,28 @@ use std::sync::{Mutex, PoisonError};
 pub fn package(code: &str) -> Vec<u8> {
     static PACKED: Mutex<BTreeMap<String, Vec<u8>>> = Mutex::new(BTreeMap::new());
     let mut packed = PACKED.lock().unwrap_or_else(PoisonError::into_inner);
-    packed.entry(code.to_owned()).or_insert_with(|| pack(code)).clone()
+    let manifest = r#"{"flotilla": 1, "template": "template.json"}"#;
+    packed.entry(code.to_owned()).or_insert_with(|| pack(manifest, code)).clone()
 }
 
-fn pack(code: &str) -> Vec<u8> {
+/// A native package of two stacks: `Net`, and `Api`, which needs it.
+pub fn layered(code: &str) -> Vec<u8> {
+    static PACKED: Mutex<BTreeMap<String, Vec<u8>>> = Mutex::new(BTreeMap::new());
+    let mut packed = PACKED.lock().unwrap_or_else(PoisonError::into_inner);
+    let manifest = r#"{"flotilla": 1, "stacks": [{"name": "Api", "template": "template.json", "after": ["Net"]}, {"name": "Net", "template": "net.json"}]}"#;
+    packed.entry(code.to_owned()).or_insert_with(|| pack(manifest, code)).clone()
+}
+
+fn pack(manifest: &str, code: &str) -> Vec<u8> {
     let template = serde_json::json!({
         "Resources": {"App": {"Type": "AWS::Lambda::Function", "Properties": {"Code": "app.zip"}}},
     });
+    let net =
+        serde_json::json!({"Resources": {"Net": {"Type": "AWS::Test::Net", "Properties": {"Of": code}}}});
     let files = [
-        ("flotilla.json", r#"{"flotilla": 1, "template": "template.json"}"#.to_owned()),
+        ("flotilla.json", manifest.to_owned()),
         ("template.json", template.to_string()),
+        ("net.json", net.to_string()),
         ("app.zip", code.to_owned()),
     ];
     let open = |name: &str| {

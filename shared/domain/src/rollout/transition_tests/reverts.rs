@@ -1,6 +1,7 @@
 //! Going back.
 
 use super::*;
+use crate::deployment::DeploymentKind;
 
 fn failed() -> Rollout {
     let rollout = Rollout { on_failure: OnFailure::Revert, ..rolling() };
@@ -14,7 +15,7 @@ fn back(states: &[(&str, State)]) -> E {
 }
 
 fn going_back() -> Rollout {
-    let copied = E::ReplicasSeen { proven: [target("eu-west-1")].into(), failed: BTreeMap::new() };
+    let copied = E::ReplicasSeen { proven: [site("eu-west-1")].into(), failed: BTreeMap::new() };
     go(failed(), [E::StableSeen(Some(release("old"))), E::Acted, copied])
 }
 
@@ -25,13 +26,14 @@ fn what_it_changed_goes_back_to_the_stable_release_as_one_unit() {
     assert_eq!((finding.look(), finding.due()), (Some(RolloutLook::Stable), None));
     let copying = go(finding, [E::StableSeen(Some(release("old")))]);
     let old = release("old").release;
-    assert_eq!(copying.due(), Some(RolloutCommand::Replicate(old, targets(&["eu-west-1"]))));
+    assert_eq!(copying.due(), Some(RolloutCommand::Replicate(old, [site("eu-west-1")].into())));
     assert_eq!(copying.awaited_release(), Some(old));
     assert!(copying.deadline().is_some());
     let rolling = going_back();
     assert_eq!(rolling.due(), Some(RolloutCommand::Open(Turn::Back, targets(&["eu-west-1"]))));
-    let spec = rolling.deployment_spec(Turn::Back).unwrap();
-    assert_eq!(spec.kind, crate::deployment::DeploymentKind::Deploy(release("old")));
+    let spec = rolling.deployment_spec(&target("eu-west-1"), Turn::Back).unwrap();
+    let DeploymentKind::Deploy(brought) = spec.kind else { panic!("it brings nothing") };
+    assert_eq!((brought.release, brought.package), (old, release("old").package));
     let waiting = go(rolling, [E::Acted, back(&[]), back(&[("eu-west-1", State::Executing)])]);
     assert_eq!(waiting.state.name(), "reverting");
     let end = go(waiting, [back(&[("eu-west-1", ok())])]);
@@ -88,7 +90,7 @@ fn without_a_stable_release_it_fails_and_says_so() {
 fn a_way_back_that_is_blocked_says_both_causes() {
     let copying = go(failed(), [E::StableSeen(Some(release("old")))]);
     let denied = Cause::new(Code::AccessDenied, "kms", "mend");
-    let refused = E::ReplicasSeen { proven: BTreeSet::new(), failed: [(target("eu-west-1"), denied)].into() };
+    let refused = E::ReplicasSeen { proven: BTreeSet::new(), failed: [(site("eu-west-1"), denied)].into() };
     for end in [
         go(copying.clone(), [refused]),
         go(copying, [E::DeadlinePassed]),

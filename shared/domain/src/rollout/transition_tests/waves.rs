@@ -9,7 +9,7 @@ fn nothing_is_deployed_before_the_package_is_proven_everywhere() {
     let Some(RolloutCommand::Replicate(which, at)) = replicating.due() else { panic!("it copies") };
     assert_eq!((which, at.len()), (release("new").release, 3));
     let some = E::ReplicasSeen {
-        proven: targets(&["eu-west-1", "eu-west-2"]).into_iter().collect(),
+        proven: targets(&["eu-west-1", "eu-west-2"]).into_iter().map(|t| t.site).collect(),
         failed: BTreeMap::new(),
     };
     assert_eq!(go(replicating.clone(), [some]).state, RolloutState::Replicating);
@@ -53,7 +53,7 @@ fn a_wave_keeps_to_its_concurrency_and_opens_the_next_as_one_ends() {
         max_concurrent: 2,
         ..Wave::of(targets(&["eu-west-1", "eu-west-2", "eu-west-3", "eu-west-4"]))
     }];
-    let proven = rollout.targets().cloned().collect();
+    let proven = rollout.sites();
     let first = go(
         rollout,
         [E::PlaceSeen(Place::Active), E::ReplicasSeen { proven, failed: BTreeMap::new() }, E::Acted],
@@ -128,16 +128,25 @@ fn a_tolerated_failure_survives_the_bake() {
 
 #[test]
 fn s11_a_region_that_cannot_get_the_package_fails_the_rollout_before_anything_is_deployed() {
-    let failed = [(target("us-east-1"), Cause::new(Code::AccessDenied, "kms", "mend"))].into();
-    let event = E::ReplicasSeen { proven: [target("eu-west-1")].into(), failed };
+    let failed = [(site("us-east-1"), Cause::new(Code::AccessDenied, "kms", "mend"))].into();
+    let event = E::ReplicasSeen { proven: [site("eu-west-1")].into(), failed };
     let end = go(deploy(), [E::PlaceSeen(Place::Active), event]);
     assert_eq!(end.state.cause().unwrap().message, "000000000000/us-east-1: kms");
 }
 
 #[test]
 fn only_the_parameters_that_the_template_declares_are_passed() {
-    let spec = deploy().deployment_spec(Turn::Forward).unwrap();
-    assert_eq!(spec.parameters.keys().collect::<Vec<_>>(), ["Known"]);
-    assert!(rollout(RolloutKind::Remove).deployment_spec(Turn::Forward).unwrap().parameters.is_empty());
-    assert!(deploy().deployment_spec(Turn::Back).is_none(), "nothing to go back to is known");
+    let spec = deploy().deployment_spec(&target("eu-west-1"), Turn::Forward).unwrap();
+    assert_eq!(spec.parameters.keys().collect::<Vec<_>>(), ["FlotillaStage", "Known"]);
+    assert!(
+        rollout(RolloutKind::Remove)
+            .deployment_spec(&target("eu-west-1"), Turn::Forward)
+            .unwrap()
+            .parameters
+            .is_empty()
+    );
+    assert!(
+        deploy().deployment_spec(&target("eu-west-1"), Turn::Back).is_none(),
+        "nothing to go back to is known"
+    );
 }

@@ -1,0 +1,293 @@
+//! A package folder, or a zip of one, becomes a packed package on this machine, as ingest would make it.
+
+use crate::error::CliError;
+use flotilla_domain::package::template_key;
+use flotilla_domain::{Digest, Digester, Refusal};
+use flotilla_package::Limits;
+use flotilla_package::folder_zip::FolderZip;
+use flotilla_package::formats::{Draft, DraftStep, Files, Finished, Proof, Source, manifest_of, recognise};
+use flotilla_package::listing::{FileInfo, Listing};
+use flotilla_package::write::{SourceFile, write_zip};
+use flotilla_package::zip_file::{Directory, DirectoryStep, EntryReader, read_directory};
+use std::collections::BTreeMap;
+use std::fs::File;
+use std::io::{self, Cursor, Read, Seek, SeekFrom, Write};
+use std::path::{Path, PathBuf};
+use walkdir::WalkDir;
+
+/// Bytes read at a time.
+const CHUNK_BYTES: usize = 256 * 1024;
+
+/// Why nothing came of it.
+#[derive(Debug, thiserror::Error)]
+pub enum PackError {
+    /// The package cannot be deployed.
+    #[error("{0}")]
+    Refused(Box<Refusal>),
+    /// A file could not be read.
+    #[error(transparent)]
+    Failed(#[from] CliError),
+}
+
+impl From<PackError> for CliError {
+    fn from(error: PackError) -> Self {
+        match error {
+            PackError::Refused(refusal) => Self::Package(refusal),
+            PackError::Failed(error) => error,
+        }
+    }
+}
+
+impl From<Refusal> for PackError {
+    fn from(refusal: Refusal) -> Self {
+        Self::Refused(Box::new(refusal))
+    }
+}
+
+/// A package as far as it has been read.
+pub struct Packing {
+    root: Root,
+    /// Its files.
+    pub listing: Listing,
+    /// What was found, if it is a package.
+    pub draft: Option<Draft>,
+    /// The assets.
+    pub proofs: BTreeMap<Source, Proof>,
+    /// What came of it, if it can be deployed.
+    pub finished: Option<Finished>,
+}
+
+/// Where the files are.
+enum Root {
+    Folder(PathBuf),
+    Zip(File, Directory),
+}
+
+impl Packing {
+    /// Opens a package folder or a zip of one.
+    ///
+    /// # Errors
+    /// When there is none, or it is no zip.
+    pub fn open(path: &Path) -> Result<Self, PackError> {
+        let failed = |e: io::Error| CliError::failed(format!("reading {}", path.display()), e);
+        let (root, listing) = if path.is_dir() {
+            let base = project_of(path);
+            let listing = list(&base)?;
+            (Root::Folder(base), listing)
+        } else if path.is_file() {
+            let mut file = File::open(path).map_err(failed)?;
+            let directory = directory(&mut file).map_err(failed)??;
+            let listing = Listing::from(&directory);
+            (Root::Zip(file, directory), listing)
+        } else {
+            let fix =
+                "give the package folder, such as .serverless, cdk.out or .aws-sam/build, or a zip of it";
+            return Err(CliError::usage(format!("{} does not exist", path.display()), fix).into());
+        };
+        Ok(Self { root, listing, draft: None, proofs: BTreeMap::new(), finished: None })
+    }
+
+    /// Reads it to its end, or to where it is refused: what was found until then stays.
+    ///
+    /// # Errors
+    /// Why it cannot be deployed, or read.
+    pub fn finish(&mut self) -> Result<&Finished, PackError> {
+        let limits = Limits::DEFAULT;
+        let recognised = recognise(&self.listing)?;
+        let mut files = Files::new();
+        let draft = loop {
+            match recognised.draft(&self.listing, &files, &limits)? {
+                DraftStep::Done(draft) => break *draft,
+                DraftStep::Need(name) => {
+                    let mut bytes = Vec::new();
+                    self.root.read(&name, |chunk| bytes.write_all(chunk))?;
+                    files.insert(name, bytes);
+                }
+            }
+        };
+        self.draft = Some(draft.clone());
+        for source in draft.sources() {
+            let (mut digest, mut bytes) = (Digester::default(), 0);
+            self.root.asset(&self.listing, source, |chunk| {
+                digest.update(chunk);
+                bytes += chunk.len() as u64;
+                Ok(())
+            })?;
+            self.proofs.insert(source.clone(), Proof { digest: digest.finish(), bytes });
+        }
+        let finished = draft.finish(&self.proofs, &limits)?;
+        Ok(self.finished.insert(finished))
+    }
+
+    /// Writes the packed package: a zip with a manifest, neutral templates, and the assets by their digests.
+    ///
+    /// # Errors
+    /// When it is not finished, or a file cannot be read or written.
+    pub fn write<W: Write + Seek>(&self, out: W) -> Result<W, PackError> {
+        let finished = self
+            .finished
+            .as_ref()
+            .ok_or_else(|| CliError::usage("the package is not finished", "pack it"))?;
+        let mut small: BTreeMap<String, Vec<u8>> = finished
+            .templates
+            .iter()
+            .map(|(digest, template)| (template_key(digest), template.clone()))
+            .collect();
+        small.insert("flotilla.json".into(), manifest_of(finished));
+        let assets: BTreeMap<String, &Source> =
+            self.proofs.iter().map(|(source, proof)| (source.asset(proof.digest).key(), source)).collect();
+        let names: Vec<String> = small.keys().chain(assets.keys()).cloned().collect();
+        let failed = |e: io::Error| CliError::failed("writing the package", e);
+        let open = |name: &str| -> io::Result<SourceFile<'_>> {
+            let content: Box<dyn Read> = match (small.get(name), assets.get(name)) {
+                (Some(bytes), _) => Box::new(Cursor::new(bytes.clone())),
+                (None, Some(source)) => {
+                    let mut file = tempfile::tempfile()?;
+                    self.root
+                        .asset(&self.listing, source, |chunk| file.write_all(chunk))
+                        .map_err(io::Error::other)?;
+                    file.rewind()?;
+                    Box::new(file)
+                }
+                (None, None) => return Err(io::ErrorKind::NotFound.into()),
+            };
+            Ok(SourceFile { name: name.to_owned(), executable: false, content })
+        };
+        Ok(write_zip(out, names, open).map_err(failed)?)
+    }
+
+    /// The digest of the packed package's content; `None` before it is finished.
+    pub fn digest(&self) -> Option<Digest> {
+        self.finished.as_ref().map(|finished| finished.package.digest)
+    }
+}
+
+impl Root {
+    /// Hands a file's bytes to `sink`.
+    fn read(&self, name: &str, mut sink: impl FnMut(&[u8]) -> io::Result<()>) -> Result<(), PackError> {
+        let failed = |e: io::Error| CliError::failed(format!("reading {name}"), e);
+        match self {
+            Self::Folder(base) => {
+                let mut file = File::open(base.join(name)).map_err(failed)?;
+                Ok(chunks(&mut file, &mut sink).map_err(failed)?)
+            }
+            Self::Zip(file, directory) => {
+                let entry = directory.entry(name).ok_or_else(|| failed(io::ErrorKind::NotFound.into()))?;
+                let mut reader = EntryReader::new(entry.clone());
+                let mut file = file.try_clone().map_err(failed)?;
+                file.seek(SeekFrom::Start(entry.header_start)).map_err(failed)?;
+                let mut packed = file.take(entry.end - entry.header_start);
+                let (mut refused, mut sunk) = (None, Ok(()));
+                chunks(&mut packed, &mut |chunk| {
+                    let pushed = reader.push(chunk, |bytes| {
+                        if sunk.is_ok() {
+                            sunk = sink(bytes);
+                        }
+                    });
+                    refused = pushed.err();
+                    if refused.is_some() { Err(io::ErrorKind::InvalidData.into()) } else { Ok(()) }
+                })
+                .map_err(|e| refused.take().map_or_else(|| failed(e).into(), PackError::from))?;
+                sunk.map_err(failed)?;
+                reader.finish()?;
+                Ok(())
+            }
+        }
+    }
+
+    /// Hands the bytes of an asset to `sink`: of a file as it is, of a folder as the zip it makes.
+    fn asset(
+        &self,
+        listing: &Listing,
+        source: &Source,
+        mut sink: impl FnMut(&[u8]) -> io::Result<()>,
+    ) -> Result<(), PackError> {
+        let folder = match source {
+            Source::File { name, .. } => return self.read(name, sink),
+            Source::Folder { folder } => folder,
+        };
+        let failed = |e: io::Error| CliError::failed(format!("zipping {folder}"), e);
+        let mut zip = FolderZip::default();
+        for (name, info) in listing.folder(folder) {
+            zip.begin(&name[folder.len()..], info.executable).map_err(failed)?;
+            self.read(name, |chunk| {
+                zip.push(chunk)?;
+                sink(&zip.fetch())
+            })?;
+        }
+        Ok(zip.finish().and_then(|rest| sink(&rest)).map_err(failed)?)
+    }
+}
+
+fn chunks(from: &mut impl Read, sink: &mut impl FnMut(&[u8]) -> io::Result<()>) -> io::Result<()> {
+    let mut buffer = vec![0; CHUNK_BYTES];
+    loop {
+        match from.read(&mut buffer)? {
+            0 => return Ok(()),
+            read => sink(&buffer[..read])?,
+        }
+    }
+}
+
+/// The folder whose files a package may use: SAM's build folder points out of itself, into its project.
+fn project_of(path: &Path) -> PathBuf {
+    let path = path.canonicalize().unwrap_or_else(|_| path.to_owned());
+    match path.ancestors().nth(2) {
+        Some(project) if path.ends_with(".aws-sam/build") => project.to_owned(),
+        _ => path,
+    }
+}
+
+/// Lists a folder's files. Links count as what they lead to; those that lead in a circle are left out.
+fn list(base: &Path) -> Result<Listing, CliError> {
+    let mut listing = Listing::default();
+    let walk = WalkDir::new(base).follow_links(true).into_iter();
+    for entry in walk.filter_entry(|entry| entry.file_name() != ".git") {
+        let entry = match entry {
+            Ok(entry) => entry,
+            Err(error) if error.loop_ancestor().is_some() => continue,
+            // A link that leads nowhere: whoever needs the file is told that it is missing.
+            Err(error) if error.io_error().is_some_and(|e| e.kind() == io::ErrorKind::NotFound) => continue,
+            Err(error) => return Err(CliError::failed(format!("listing {}", base.display()), error)),
+        };
+        if !entry.file_type().is_file() {
+            continue;
+        }
+        let path = entry.path().strip_prefix(base).unwrap_or(entry.path());
+        let Some(name) = path.to_str().map(|name| name.replace('\\', "/")) else {
+            let what = format!("{} has a name that is not UTF-8", entry.path().display());
+            return Err(CliError::usage(what, "rename or remove the file"));
+        };
+        let metadata = entry.metadata().map_err(|e| CliError::failed(format!("reading {name}"), e))?;
+        let executable = is_executable(&metadata);
+        listing.files.insert(name, FileInfo { bytes: metadata.len(), executable });
+    }
+    Ok(listing)
+}
+
+#[cfg(unix)]
+fn is_executable(metadata: &std::fs::Metadata) -> bool {
+    use std::os::unix::fs::PermissionsExt;
+    metadata.permissions().mode() & 0o100 != 0
+}
+
+#[cfg(not(unix))]
+fn is_executable(_: &std::fs::Metadata) -> bool {
+    false
+}
+
+/// Reads a zip's directory.
+fn directory(file: &mut File) -> io::Result<Result<Directory, Refusal>> {
+    let total = file.metadata()?.len();
+    let mut from = total.saturating_sub(CHUNK_BYTES as u64);
+    loop {
+        file.seek(SeekFrom::Start(from))?;
+        let mut tail = Vec::new();
+        file.read_to_end(&mut tail)?;
+        match read_directory(&tail, total, &Limits::DEFAULT) {
+            Ok(DirectoryStep::Done(directory)) => return Ok(Ok(directory)),
+            Ok(DirectoryStep::NeedFrom(earlier)) => from = earlier,
+            Err(refusal) => return Ok(Err(refusal)),
+        }
+    }
+}

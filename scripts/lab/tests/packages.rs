@@ -1,0 +1,51 @@
+//! What real tools have written, brought to two stages and three regions.
+
+#![allow(clippy::unwrap_used, reason = "a test ends where something is not as it should be")]
+#![allow(clippy::disallowed_methods, reason = "a laboratory reads its environment")]
+
+use flotilla_lab::World;
+use flotilla_lab::emulator::ACCOUNT;
+use flotilla_lab::everywhere::{Everywhere, deploy, package_folders};
+use flotilla_lab::samples::fixture;
+use std::path::PathBuf;
+
+const REGIONS: [&str; 3] = ["eu-central-1", "us-east-1", "ap-southeast-2"];
+
+/// Brings every package below these folders everywhere; prints a line for each.
+async fn deploy_all(below: &[PathBuf], regions: &[&str]) {
+    let world =
+        World::start(regions, &["--step-timeout-s", "20", "--ingest-timeout-s", "20"], true).await.unwrap();
+    let mut wrong = Vec::new();
+    let folders = below.iter().flat_map(|below| package_folders(below).unwrap());
+    for (n, folder) in folders.enumerate() {
+        let shown = folder.iter().rev().take(2).collect::<Vec<_>>();
+        let shown = shown.iter().rev().map(|part| part.to_string_lossy()).collect::<Vec<_>>().join("/");
+        match deploy(&world, ACCOUNT, regions, &format!("app-{n}"), &folder).await {
+            Ok(Everywhere::Deployed { digest, stages, targets }) => {
+                println!("{shown}: {} to {}, {targets} targets", &digest[..12], stages.join(" and "));
+            }
+            Ok(Everywhere::Refused(refusal)) => {
+                println!("{shown}: refused {refusal}, fix: {}", refusal.fix);
+                wrong.extend((refusal.fix.is_empty()).then(|| format!("{shown}: refused without a fix")));
+            }
+            Err(error) => wrong.push(format!("{shown}: {error}")),
+        }
+    }
+    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+}
+
+#[tokio::test]
+async fn every_sample_runs_everywhere_with_the_same_bytes() {
+    // `broken`, beside them, fails in CloudFormation, as it should.
+    let samples = ["cdk", "cloudformation", "hello", "native", "sam"].map(fixture);
+    deploy_all(&samples, &REGIONS).await;
+}
+
+/// Packages that were made just now, or that somebody else has made: `FLOTILLA_PACKAGES` names their folder.
+#[tokio::test]
+async fn packages_of_real_tools_run_everywhere() {
+    match std::env::var_os("FLOTILLA_PACKAGES") {
+        Some(below) => deploy_all(&[PathBuf::from(below)], &REGIONS[..2]).await,
+        None => println!("skipped: FLOTILLA_PACKAGES names no folder (scripts/real-tools makes one)"),
+    }
+}

@@ -1,0 +1,84 @@
+//! Packages of several stacks.
+
+use super::*;
+use crate::deployment::DeploymentKind;
+
+fn part(region: &str, part: &str) -> Target {
+    Target::parse(&format!("000000000000/{region}:{part}")).unwrap()
+}
+
+fn several(name: &str, parts: &[&str]) -> ReleaseRef {
+    ReleaseRef { stacks: parts.iter().map(|part| stack(Some(part))).collect(), ..release(name) }
+}
+
+/// `Net` first, then `Api` and `Web`, in one region.
+fn layered() -> Rollout {
+    let kind = RolloutKind::Deploy(several("new", &["Net", "Api", "Web"]));
+    let upper = vec![part("eu-west-1", "Api"), part("eu-west-1", "Web")];
+    let name = |part: &str| {
+        let name = StackName::parse(&format!("orders-staging-{part}")).unwrap();
+        (Some(StackPart::parse(part).unwrap()), name)
+    };
+    Rollout {
+        waves: vec![Wave::of(vec![part("eu-west-1", "Net")]), Wave { level: 1, ..Wave::of(upper) }],
+        stacks: ["Net", "Api", "Web"].map(name).into(),
+        on_failure: OnFailure::Revert,
+        state: RolloutState::Rolling { wave: 1, from: 2, opened: 2 },
+        acted: true,
+        ..rollout(kind)
+    }
+}
+
+fn seen_of(turn: Turn, states: &[(&str, State)]) -> Vec<TargetOutcome> {
+    let outcome = |(name, state): &(&str, State)| TargetOutcome {
+        target: part("eu-west-1", name),
+        turn,
+        state: state.clone(),
+        touched: true,
+    };
+    states.iter().map(outcome).collect()
+}
+
+#[test]
+fn a_package_is_copied_once_for_all_stacks_of_a_site() {
+    assert_eq!(layered().sites(), [site("eu-west-1")].into());
+}
+
+#[test]
+fn each_stack_gets_its_template_its_name_and_the_names_of_the_others() {
+    let spec = layered().deployment_spec(&part("eu-west-1", "Api"), Turn::Forward).unwrap();
+    assert_eq!(spec.stack.as_str(), "orders-staging-Api");
+    assert_eq!(spec.parameters["FlotillaStage"], "staging");
+    assert_eq!(spec.parameters["FlotillaStackNameOfNet"], "orders-staging-Net");
+    assert_eq!(spec.parameters.get("Other"), None, "the template does not declare it");
+    assert_eq!(spec.tags["STAGE"], "staging");
+    assert!(matches!(spec.kind, DeploymentKind::Deploy(_)));
+    assert_eq!(layered().deployment_spec(&part("eu-west-1", "Gone"), Turn::Forward), None);
+}
+
+#[test]
+fn those_that_need_the_others_go_back_first() {
+    let forward = seen_of(Turn::Forward, &[("Net", ok()), ("Api", ok()), ("Web", broken())]);
+    let finding = go(layered(), [E::DeploymentsSeen(forward.clone())]);
+    assert_eq!(finding.state.name(), "reverting");
+    // The stable release does not know `Web` yet: it stays as it is.
+    let copied = E::ReplicasSeen { proven: [site("eu-west-1")].into(), failed: BTreeMap::new() };
+    let rolling = go(finding, [E::StableSeen(Some(several("old", &["Net", "Api"]))), E::Acted, copied]);
+    let open = |name: &str| Some(RolloutCommand::Open(Turn::Back, vec![part("eu-west-1", name)]));
+    assert_eq!(rolling.due(), open("Api"));
+    let upper = [forward.clone(), seen_of(Turn::Back, &[("Api", ok())])].concat();
+    let lower = go(rolling, [E::Acted, E::DeploymentsSeen(upper)]);
+    assert_eq!(lower.due(), open("Net"), "they are deployed one behind the other");
+    let all = [forward, seen_of(Turn::Back, &[("Api", ok()), ("Net", ok())])].concat();
+    assert_eq!(go(lower, [E::Acted, E::DeploymentsSeen(all)]).state.name(), "reverted");
+}
+
+#[test]
+fn one_that_cannot_go_back_keeps_those_below_it() {
+    let forward = seen_of(Turn::Forward, &[("Net", ok()), ("Api", ok()), ("Web", broken())]);
+    let copied = E::ReplicasSeen { proven: [site("eu-west-1")].into(), failed: BTreeMap::new() };
+    let stable = E::StableSeen(Some(several("old", &["Net", "Api"])));
+    let rolling = go(layered(), [E::DeploymentsSeen(forward.clone()), stable, E::Acted, copied, E::Acted]);
+    let stuck = [forward, seen_of(Turn::Back, &[("Api", broken())])].concat();
+    assert_eq!(go(rolling, [E::DeploymentsSeen(stuck)]).state.name(), "failed");
+}

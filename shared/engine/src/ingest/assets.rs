@@ -1,0 +1,170 @@
+//! Assets are hashed and stored under their digests. Memory is bounded by the tail that is at hand and a few
+//! chunks; what S3 can copy out of the upload itself does not pass through here.
+
+use super::folder::ZippedFolder;
+use super::stream::{Unpacked, UploadBytes};
+use crate::EngineError;
+use crate::ports::{Body, ChunkStream, PackageStore};
+use bytes::BytesMut;
+use flotilla_domain::package::{Asset, AssetKind};
+use flotilla_domain::{Code, Digest, Digester, Refusal};
+use flotilla_package::formats::{Draft, Proof, Source};
+use flotilla_package::listing::Listing;
+use flotilla_package::zip_file::{Directory, Entry, EntryReader, Packing};
+use futures::stream::{self, StreamExt, TryStreamExt};
+use std::collections::BTreeMap;
+
+/// Assets stored at a time.
+const ASSETS_AT_ONCE: usize = 4;
+/// An asset up to this size is held whole while it is stored; a larger one passes twice: to be hashed, and, if
+/// nobody has brought it before, to be stored.
+const HELD_BYTES_MAX: u64 = 2 * 1024 * 1024;
+/// A file of the upload that is not packed and at least this large is copied out by S3.
+const LIFTED_BYTES_MIN: u64 = 5_000_000;
+/// The longest local header: 30 bytes, a name and an extra field of 65,535 bytes each.
+const HEADER_BYTES_MAX: u64 = 30 + 2 * 65_535;
+
+/// Hashes and stores what the templates name.
+pub async fn store_assets(
+    upload: &UploadBytes,
+    directory: &Directory,
+    listing: &Listing,
+    draft: &Draft,
+) -> Result<BTreeMap<Source, Proof>, EngineError> {
+    // Collected first: a lazy stream that borrows from the draft would tie the future to its lifetime.
+    let mut work = Vec::new();
+    for source in draft.sources() {
+        let claim = draft.claim(source);
+        work.push(async move {
+            let proof = match source {
+                Source::File { name, kind } => {
+                    store_file(upload, entry(directory, name)?, *kind, claim).await?
+                }
+                Source::Folder { folder } => store_folder(upload, directory, listing, folder).await?,
+            };
+            Ok::<_, EngineError>((source.clone(), proof))
+        });
+    }
+    stream::iter(work).buffer_unordered(ASSETS_AT_ONCE).try_collect().await
+}
+
+fn entry<'d>(directory: &'d Directory, name: &str) -> Result<&'d Entry, EngineError> {
+    directory.entry(name).ok_or_else(|| EngineError::Defect(format!("{name} is not in the directory")))
+}
+
+/// Stores one file of the upload as it is.
+async fn store_file(
+    upload: &UploadBytes,
+    entry: &Entry,
+    kind: AssetKind,
+    claim: Option<Digest>,
+) -> Result<Proof, EngineError> {
+    let packages = upload.packages.as_ref();
+    let bytes = entry.unpacked_bytes;
+    let key = |digest: Digest| Asset { kind, digest }.key();
+    if bytes <= HELD_BYTES_MAX {
+        let (content, proof) = upload.unpack(entry).await?;
+        store(packages, &key(proof.digest), &proof.digest, Body::Bytes(content)).await?;
+        return Ok(Proof { digest: proof.digest, bytes });
+    }
+    // The package names the asset by its content, and that content is here, proven when it came: whatever lies
+    // in this upload under its name is not needed.
+    if let Some(digest) = claim
+        && packages.holds(&key(digest), &digest).await?
+    {
+        return Ok(Proof { digest, bytes });
+    }
+    let digest = if entry.packing == Packing::Stored && bytes >= LIFTED_BYTES_MIN {
+        lift(upload, entry, key).await?
+    } else {
+        let proof = upload.pass(entry, |_| {}).await?;
+        if !packages.holds(&key(proof.digest), &proof.digest).await? {
+            let unpacked = Unpacked::new(upload.packed(entry).await?, entry);
+            packages.put(&key(proof.digest), &proof.digest, Body::Stream(bytes, Box::new(unpacked))).await?;
+        }
+        proof.digest
+    };
+    Ok(Proof { digest, bytes })
+}
+
+/// Has S3 copy a file out of the upload: only its local header is read here.
+async fn lift(
+    upload: &UploadBytes,
+    entry: &Entry,
+    key: impl Fn(Digest) -> String,
+) -> Result<Digest, EngineError> {
+    let packages = upload.packages.as_ref();
+    let header_end = entry.end.min(entry.header_start + HEADER_BYTES_MAX);
+    let mut header = packages.read(&upload.object, entry.header_start..header_end).await?;
+    let mut reader = EntryReader::new(entry.clone());
+    let start = loop {
+        if let Some(start) = reader.data_start() {
+            break start;
+        }
+        match header.next().await? {
+            Some(chunk) => reader.push(&chunk, |_| {})?,
+            None => {
+                let what = format!("{}: it is cut off", entry.name);
+                return Err(Refusal::new(Code::ZipDamaged, what, "zip the package again")
+                    .at(&entry.name)
+                    .into());
+            }
+        }
+    };
+    if entry.packed_bytes != entry.unpacked_bytes {
+        let what = format!("{}: it is not packed and has two lengths", entry.name);
+        return Err(Refusal::new(Code::EntryCorrupt, what, "zip the package again").at(&entry.name).into());
+    }
+    let parked = format!("parked/{}/{}", upload.id, entry.header_start);
+    let digest = packages.lift(&upload.object, start..start + entry.packed_bytes, &parked).await?;
+    if !packages.holds(&key(digest), &digest).await? {
+        packages.settle(&parked, &key(digest), &digest).await?;
+    }
+    Ok(digest)
+}
+
+/// Stores a folder of the upload as the zip that it makes.
+async fn store_folder(
+    upload: &UploadBytes,
+    directory: &Directory,
+    listing: &Listing,
+    folder: &str,
+) -> Result<Proof, EngineError> {
+    let entries: Vec<Entry> =
+        listing.folder(folder).map(|(name, _)| entry(directory, name).cloned()).collect::<Result<_, _>>()?;
+    let small = entries.iter().map(|entry| entry.unpacked_bytes).sum::<u64>() <= HELD_BYTES_MAX;
+    let mut zipped = ZippedFolder::new(upload, folder, entries.clone());
+    let (mut hash, mut bytes) = (Digester::default(), 0_u64);
+    let mut held = BytesMut::new();
+    while let Some(chunk) = zipped.next_chunk().await? {
+        hash.update(&chunk);
+        bytes += chunk.len() as u64;
+        if small {
+            held.extend_from_slice(&chunk);
+        }
+    }
+    let digest = hash.finish();
+    let key = Asset { kind: AssetKind::Zip, digest }.key();
+    if !upload.packages.holds(&key, &digest).await? {
+        let body = if small {
+            Body::Bytes(held.freeze())
+        } else {
+            Body::Stream(bytes, Box::new(ZippedFolder::new(upload, folder, entries)) as Box<dyn ChunkStream>)
+        };
+        upload.packages.put(&key, &digest, body).await?;
+    }
+    Ok(Proof { digest, bytes })
+}
+
+/// Stores an object under its digest; what is there already is not sent again.
+pub async fn store(
+    packages: &dyn PackageStore,
+    key: &str,
+    digest: &Digest,
+    body: Body,
+) -> Result<(), EngineError> {
+    if packages.holds(key, digest).await? {
+        return Ok(());
+    }
+    Ok(packages.put(key, digest, body).await?)
+}

@@ -1,0 +1,269 @@
+//! The asset manifests of a stack: which files its templates name, and by which bucket and key.
+
+use super::super::{Draft, Folder, Stop};
+use super::invalid;
+use crate::json::parse_strict;
+use crate::template::asset_tokens;
+use crate::zip_file;
+use flotilla_domain::package::ASSETS_BUCKET_PARAMETER;
+use flotilla_domain::{Code, Refusal};
+use serde::Deserialize;
+use serde_json::{Value, json};
+use std::collections::{BTreeMap, BTreeSet};
+
+/// Shorter keys could stand for something else. CDK's begin with a hash of 64 characters.
+const KEY_BYTES_MIN: usize = 32;
+
+/// S3's own bound.
+const BUCKET_BYTES_MIN: usize = 3;
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct Manifest {
+    #[serde(default)]
+    files: BTreeMap<String, FileAsset>,
+    #[serde(default)]
+    docker_images: BTreeMap<String, ImageAsset>,
+}
+
+#[derive(Deserialize)]
+struct FileAsset {
+    source: FileSource,
+    destinations: BTreeMap<String, FileDestination>,
+}
+
+#[derive(Deserialize)]
+struct FileSource {
+    /// None if a command makes the file when it is published.
+    path: Option<String>,
+    #[serde(default)]
+    packaging: Packaging,
+}
+
+#[derive(Deserialize, Default, Clone, Copy, PartialEq, Eq)]
+#[serde(rename_all = "lowercase")]
+enum Packaging {
+    #[default]
+    File,
+    Zip,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct FileDestination {
+    bucket_name: String,
+    object_key: String,
+}
+
+#[derive(Deserialize)]
+struct ImageAsset {
+    destinations: BTreeMap<String, ImageDestination>,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct ImageDestination {
+    repository_name: String,
+    image_tag: String,
+}
+
+/// A file that a template may name.
+#[derive(Clone)]
+struct Known {
+    /// The asset manifest that says so.
+    manifest: String,
+    /// The name of the file or folder.
+    path: Result<String, String>,
+}
+
+/// What the templates of a stack may name.
+#[derive(Default)]
+pub struct Assets {
+    /// By their keys.
+    files: BTreeMap<String, Known>,
+    /// The buckets, as the asset manifest writes them: with `${AWS::Region}` in them, or literal.
+    buckets: BTreeSet<String>,
+    /// The tags of container images.
+    images: BTreeSet<String>,
+}
+
+/// Reads the asset manifests of a stack, whose paths start from `base`.
+pub fn read(folder: &Folder<'_>, base: &str, manifests: &[String]) -> Result<Assets, Stop> {
+    let mut assets = Assets::default();
+    for file in manifests {
+        let value = parse_strict(folder.read(file)?).map_err(|e| invalid(file, e.to_string()))?;
+        let manifest: Manifest = serde_json::from_value(value).map_err(|e| invalid(file, e.to_string()))?;
+        let count = manifest.files.len() + manifest.docker_images.len();
+        if count > folder.limits.assets_max {
+            return Err(zip_file::over("assets_max", folder.limits.assets_max as u64, count as u64)
+                .at(file)
+                .into());
+        }
+        for (id, asset) in manifest.files {
+            let path = known_path(folder, base, &asset.source);
+            for to in asset.destinations.into_values() {
+                if to.object_key.len() < KEY_BYTES_MIN || to.bucket_name.len() < BUCKET_BYTES_MIN {
+                    return Err(invalid(file, format!("files.{id}: its bucket or key is too short")).into());
+                }
+                assets.files.insert(to.object_key, Known { manifest: file.clone(), path: path.clone() });
+                assets.buckets.insert(to.bucket_name);
+            }
+        }
+        for to in manifest.docker_images.into_values().flat_map(|image| image.destinations.into_values()) {
+            if to.image_tag.len() >= KEY_BYTES_MIN && !to.repository_name.is_empty() {
+                assets.images.insert(to.image_tag);
+            }
+        }
+    }
+    Ok(assets)
+}
+
+/// Where an asset lies; why not, is told only if a template names it.
+fn known_path(folder: &Folder<'_>, base: &str, source: &FileSource) -> Result<String, String> {
+    let Some(path) = &source.path else {
+        return Err("a command makes it when it is published".into());
+    };
+    let name = folder.listing.resolve(base, path).map_err(|refusal| refusal.message)?;
+    let is_folder = name.ends_with('/') || name.is_empty();
+    let is_zip = name.ends_with(".zip") || name.ends_with(".jar");
+    match source.packaging {
+        Packaging::Zip if !is_folder && !is_zip => Err(format!("{path} is neither a folder nor a zip")),
+        Packaging::File if is_folder => Err(format!("{path} is a folder, and is not to be zipped")),
+        _ => Ok(name),
+    }
+}
+
+impl Assets {
+    /// The key that a text contains.
+    fn key_in(&self, value: &Value) -> Option<&str> {
+        match value {
+            Value::String(text) => self.files.keys().find(|key| text.contains(*key)).map(String::as_str),
+            Value::Array(items) => items.iter().find_map(|item| self.key_in(item)),
+            Value::Object(object) => object.values().find_map(|value| self.key_in(value)),
+            _ => None,
+        }
+    }
+
+    /// The file of the template that a nested stack's URL means.
+    pub fn template(&self, url: &Value, path: &str) -> Result<String, Refusal> {
+        let Some(key) = self.key_in(url) else {
+            let what = "the nested stack's template is not in the package";
+            let fix = "use a NestedStack of the app, or a CfnStack whose templateUrl is an Asset's httpUrl";
+            return Err(Refusal::new(Code::CodeOutsidePackage, what, fix).at(path));
+        };
+        self.path(key, path)
+    }
+
+    fn path(&self, key: &str, path: &str) -> Result<String, Refusal> {
+        match self.files.get(key).map(|known| (&known.path, &known.manifest)) {
+            Some((Ok(name), _)) => Ok(name.clone()),
+            Some((Err(why), manifest)) => {
+                let what = format!("the asset {key} of {manifest} is not in the package: {why}");
+                let fix = "upload the whole folder that cdk synth writes (cdk.out), with the files in it";
+                Err(Refusal::new(Code::AssetMissing, what, fix).at(path))
+            }
+            None => Err(invalid(key, "it is not in the asset manifest".into()).at(path)),
+        }
+    }
+
+    /// Whether a template names a container image of the assembly.
+    pub fn image_in(&self, value: &Value) -> bool {
+        match value {
+            Value::String(text) => self.images.iter().any(|tag| text.contains(tag)),
+            Value::Array(items) => items.iter().any(|item| self.image_in(item)),
+            Value::Object(object) => object.values().any(|value| self.image_in(value)),
+            _ => false,
+        }
+    }
+
+    /// Puts the artifact bucket and tokens in place of CDK's bucket and keys, in a value of a template.
+    pub fn take(
+        &self,
+        folder: &Folder<'_>,
+        draft: &mut Draft,
+        value: &mut Value,
+        path: &str,
+    ) -> Result<(), Refusal> {
+        let reference = || json!({"Ref": ASSETS_BUCKET_PARAMETER});
+        match value {
+            Value::String(text) => {
+                self.keys(folder, draft, text, path)?;
+                if self.buckets.contains(text.as_str()) {
+                    *value = reference();
+                } else if self.literal_buckets().any(|bucket| text.contains(bucket)) {
+                    let escaped = text.replace("${", "${!");
+                    *value = json!({"Fn::Sub": self.buckets(&escaped)});
+                }
+            }
+            Value::Array(items) => {
+                for (index, item) in items.iter_mut().enumerate() {
+                    self.take(folder, draft, item, &format!("{path}.{index}"))?;
+                }
+            }
+            Value::Object(object) => match object.get_mut("Fn::Sub") {
+                Some(Value::String(text)) if self.buckets.contains(text.as_str()) => *value = reference(),
+                Some(Value::String(text)) => self.sub(folder, draft, text, path)?,
+                Some(Value::Array(parts)) => {
+                    let mut parts = parts.iter_mut();
+                    if let Some(Value::String(text)) = parts.next() {
+                        self.sub(folder, draft, text, path)?;
+                    }
+                    for part in parts {
+                        self.take(folder, draft, part, &format!("{path}.Fn::Sub"))?;
+                    }
+                }
+                _ => {
+                    for (key, value) in object.iter_mut() {
+                        // These name things of the template.
+                        if !matches!(key.as_str(), "Ref" | "Fn::GetAtt" | "Condition") {
+                            self.take(folder, draft, value, &format!("{path}.{key}"))?;
+                        }
+                    }
+                }
+            },
+            _ => {}
+        }
+        Ok(())
+    }
+
+    fn literal_buckets(&self) -> impl Iterator<Item = &str> {
+        self.buckets.iter().map(String::as_str).filter(|bucket| !bucket.contains("${"))
+    }
+
+    fn sub(
+        &self,
+        folder: &Folder<'_>,
+        draft: &mut Draft,
+        text: &mut String,
+        path: &str,
+    ) -> Result<(), Refusal> {
+        self.keys(folder, draft, text, path)?;
+        *text = self.buckets(text);
+        Ok(())
+    }
+
+    /// The text of a substitution with the artifact bucket in place of CDK's.
+    fn buckets(&self, text: &str) -> String {
+        let to = format!("${{{ASSETS_BUCKET_PARAMETER}}}");
+        self.buckets.iter().rev().fold(text.to_owned(), |text, bucket| text.replace(bucket.as_str(), &to))
+    }
+
+    fn keys(
+        &self,
+        folder: &Folder<'_>,
+        draft: &mut Draft,
+        text: &mut String,
+        path: &str,
+    ) -> Result<(), Refusal> {
+        // Longer ones first: one may begin with another.
+        for key in self.files.keys().rev() {
+            if text.len() >= KEY_BYTES_MIN && text.contains(key.as_str()) {
+                let name = self.path(key, path)?;
+                // The name is one that `resolve` gave, so that it starts from the top.
+                let source = draft.path(folder.listing, "", &name).map_err(|refusal| refusal.at(path))?;
+                *text = text.replace(key.as_str(), &asset_tokens::token(source));
+            }
+        }
+        Ok(())
+    }
+}

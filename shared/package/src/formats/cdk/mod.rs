@@ -1,0 +1,258 @@
+//! AWS CDK's cloud assembly: the folder that `cdk synth` writes (`cdk.out/`).
+//!
+//! Each `aws:cloudformation:stack` of its manifest becomes a stack of the package; its part is its path in the
+//! app. CDK's own bucket and its keys become Flotilla's; the check of the bootstrap stack is left out, since
+//! nothing of that stack is used. Names of other stacks become parameters, and literals of an explicit
+//! environment pseudo parameters: see [`references`] and [`MadeFor`].
+//!
+//! Of a CDK app with stages one is taken. Metadata and the tree are not read: they hold paths of the machine.
+
+mod assets;
+mod manifest;
+mod references;
+mod synthesised;
+
+use super::draft::hand_down;
+use super::{Draft, DraftStack, Folder, Stop, local_paths};
+use crate::template::{MadeFor, asset_tokens, declare};
+use crate::zip_file;
+use flotilla_domain::package::{
+    ASSETS_BUCKET_PARAMETER, GIVEN_PREFIX, PackageFormat, STAGE_MARK, STAGE_PLACEHOLDER, Warning,
+};
+use flotilla_domain::{Code, Refusal, StackPart};
+use references::References;
+use serde_json::{Value, json};
+use std::collections::{BTreeMap, BTreeSet};
+
+/// The manifest's name.
+pub const MANIFEST: &str = "manifest.json";
+/// The file that marks a cloud assembly: it holds the version.
+pub const MARKER: &str = "cdk.out";
+
+/// A manifest of the assembly that is not what CDK writes.
+fn invalid(file: &str, what: String) -> Refusal {
+    let fix = "upload the whole folder that cdk synth of CDK 2 writes (cdk.out), as it is";
+    Refusal::new(Code::ManifestInvalid, format!("{file}: {what}"), fix).at(file)
+}
+
+/// Makes the draft.
+pub fn draft(folder: &Folder<'_>, base: &str) -> Result<Draft, Stop> {
+    let assembly = manifest::read(folder, base)?;
+    let mut draft = Draft::new(PackageFormat::Cdk);
+    let mut names = BTreeMap::new();
+    for stack in &assembly.stacks {
+        if names.insert(stack.name.clone(), stack.part.clone()).is_some() {
+            let what = format!("two stacks are called {}", stack.name);
+            return Err(invalid(&format!("{}{MANIFEST}", assembly.base), what).into());
+        }
+    }
+    let mut nested_left = folder.limits.manifests_max;
+    for stack in assembly.stacks {
+        let mut template = folder.template(&stack.template)?;
+        default_parameters(&mut template, &stack.parameters);
+        let mut reader = Reader {
+            folder,
+            draft: &mut draft,
+            assets: assets::read(folder, &assembly.base, &stack.asset_manifests)?,
+            part: &stack.part,
+            names: &names,
+            made_for: &assembly.made_for,
+            used: BTreeSet::new(),
+            nested_left: &mut nested_left,
+        };
+        reader.template(&mut template, &stack.part.to_string(), 0)?;
+        // An import has to wait for the export, whatever the manifest says.
+        let after = stack.after.union(&reader.used).filter(|part| **part != stack.part).cloned().collect();
+        warn(&mut draft, &stack);
+        draft.stacks.push(DraftStack { after, template, tags: tags(&stack)?, part: Some(stack.part) });
+    }
+    Ok(draft)
+}
+
+/// The values that CDK would give a stack's parameters become their defaults.
+fn default_parameters(template: &mut Value, values: &BTreeMap<String, String>) {
+    for (name, value) in values {
+        let declared = template.get_mut("Parameters").and_then(|parameters| parameters.get_mut(name));
+        if let Some(Value::Object(declared)) = declared {
+            declared.insert("Default".into(), json!(value));
+        }
+    }
+}
+
+fn tags(stack: &manifest::Stack) -> Result<BTreeMap<String, String>, Refusal> {
+    let neutral = |(key, value): (&String, &String)| {
+        if key.contains(STAGE_PLACEHOLDER) {
+            let what = format!("{STAGE_PLACEHOLDER} stands in the name of the tag {key}");
+            let fix = "leave the stage out of the names of tags; their values may hold it";
+            return Err(Refusal::new(Code::PlaceholderMisplaced, what, fix).at(format!("{}: tags", stack.id)));
+        }
+        Ok((key.clone(), value.replace(STAGE_PLACEHOLDER, STAGE_MARK)))
+    };
+    stack.tags.iter().map(neutral).collect()
+}
+
+/// What CDK does for a stack that does not stand in its template.
+fn warn(draft: &mut Draft, stack: &manifest::Stack) {
+    let mut warn = |code, what: &str, message: &str| {
+        let path = format!("{}: {what}", stack.part);
+        draft.warnings.push(Warning { code, path, message: message.into() });
+    };
+    if stack.is_protected {
+        warn(
+            Code::OutsideCloudformation,
+            "terminationProtection",
+            "CDK protects the stack by a call of its own; Flotilla respects the protection, and leaves it to you to switch it on",
+        );
+    }
+    if stack.has_topics {
+        warn(
+            Code::BelongsInProfile,
+            "notificationArns",
+            "this is not taken from the package: have the stack's events sent by EventBridge, or use the profile's notifications",
+        );
+    }
+}
+
+/// Reads the templates of one stack.
+struct Reader<'a, 'f> {
+    folder: &'a Folder<'f>,
+    draft: &'a mut Draft,
+    assets: assets::Assets,
+    part: &'a StackPart,
+    names: &'a BTreeMap<String, StackPart>,
+    made_for: &'a MadeFor,
+    /// The stacks whose names the templates need.
+    used: BTreeSet<StackPart>,
+    /// How many nested stacks there may still be, of all stacks together.
+    nested_left: &'a mut usize,
+}
+
+impl Reader<'_, '_> {
+    /// Makes a template neutral, with those nested in it. `at` stands before its paths.
+    fn template(&mut self, template: &mut Value, at: &str, depth: usize) -> Result<(), Stop> {
+        let placed = |refusal: Refusal| {
+            let path = refusal.path.clone().map(|path| format!("{at}: {path}"));
+            Refusal { path, ..refusal }
+        };
+        synthesised::clean(template);
+        self.nested(template, at, depth)?;
+        for section in ["Resources", "Outputs"] {
+            for (id, entry) in template.get_mut(section).and_then(Value::as_object_mut).into_iter().flatten()
+            {
+                for attribute in ["Properties", "Value"] {
+                    let path = format!("{section}.{id}.{attribute}");
+                    if let Some(value) = entry.get_mut(attribute) {
+                        self.assets.take(self.folder, self.draft, value, &path).map_err(placed)?;
+                    }
+                }
+            }
+        }
+        self.check_code(template, at)?;
+        let mut references = References {
+            own: self.part,
+            names: self.names,
+            made_for: self.made_for,
+            at,
+            used: BTreeSet::new(),
+        };
+        references.take(self.draft, template)?;
+        self.used.append(&mut references.used);
+        Ok(self.draft.neutralise(template, self.made_for, at)?)
+    }
+
+    /// Makes the templates of nested stacks neutral, and points to them.
+    fn nested(&mut self, outer: &mut Value, at: &str, depth: usize) -> Result<(), Stop> {
+        let mut declared = BTreeMap::new();
+        let resources = outer.get_mut("Resources").and_then(Value::as_object_mut);
+        for (id, resource) in resources.into_iter().flatten() {
+            if resource["Type"] != "AWS::CloudFormation::Stack" {
+                continue;
+            }
+            let path = format!("{at}: Resources.{id}.Properties.TemplateURL");
+            let url = resource.pointer("/Properties/TemplateURL").unwrap_or(&Value::Null);
+            let name = self.assets.template(url, &path)?;
+            if depth >= local_paths::DEPTH_MAX {
+                return Err(local_paths::too_deep(&name).into());
+            }
+            let max = self.folder.limits.manifests_max as u64;
+            *self.nested_left = self
+                .nested_left
+                .checked_sub(1)
+                .ok_or_else(|| zip_file::over("manifests_max", max, max + 1).at(&path))?;
+            let mut template = self.folder.template(&name)?;
+            let own: BTreeSet<String> = parameters(&template).cloned().collect();
+            self.template(&mut template, &format!("{at}/{id}"), depth + 1)?;
+            self.warn_unproven(&template, &path);
+            let Some(properties) = resource.get_mut("Properties") else { continue };
+            hand_down(&mut template, properties);
+            let given =
+                properties.as_object_mut().map(|p| p.entry("Parameters").or_insert_with(|| json!({})));
+            let Some(Value::Object(given)) = given else {
+                let fix = "give the nested stack's parameters as an object";
+                let what = "Parameters is not an object";
+                return Err(Refusal::new(Code::TemplateInvalid, what, fix).at(path).into());
+            };
+            // What the template has come to need by being made neutral, the outer one is to be given as well.
+            let is_needed = |name: &&String| name.starts_with(GIVEN_PREFIX) || !own.contains(*name);
+            for name in parameters(&template).filter(is_needed) {
+                given.insert(name.clone(), json!({"Ref": name}));
+                if name != ASSETS_BUCKET_PARAMETER {
+                    declared.insert(name.clone(), template["Parameters"][name].clone());
+                }
+            }
+            if given.is_empty() {
+                properties.as_object_mut().map(|p| p.remove("Parameters"));
+            }
+            properties["TemplateURL"] = asset_tokens::url(self.draft.nested(template));
+        }
+        for (name, declaration) in declared {
+            if !parameters(outer).any(|known| *known == name) {
+                declare(outer, &name, declaration);
+            }
+        }
+        Ok(())
+    }
+
+    /// Code has to come from the package; container images cannot.
+    fn check_code(&mut self, template: &Value, at: &str) -> Result<(), Refusal> {
+        for (id, resource) in template["Resources"].as_object().into_iter().flatten() {
+            if self.assets.image_in(resource) {
+                self.draft.warnings.push(Warning {
+                    code: Code::ImageOutsidePackage,
+                    path: format!("{at}: Resources.{id}"),
+                    message: "a container image is not in the package, so what it runs is not proven: publish it with cdk-assets to each account and region before the rollout".into(),
+                });
+            }
+            let property = match resource["Type"].as_str() {
+                Some("AWS::Lambda::Function") => "Code",
+                Some("AWS::Lambda::LayerVersion") => "Content",
+                _ => continue,
+            };
+            let code = &resource["Properties"][property];
+            let is_ours = code["S3Bucket"]["Ref"] == ASSETS_BUCKET_PARAMETER
+                && code["S3Key"].as_str().is_some_and(asset_tokens::is_token);
+            if code.get("S3Key").is_some() && !is_ours {
+                let what = "the code is taken from a bucket, and is not in the package";
+                let fix = "use lambda.Code.fromAsset in place of fromBucket";
+                return Err(Refusal::new(Code::CodeOutsidePackage, what, fix)
+                    .at(format!("{at}: Resources.{id}.Properties.{property}")));
+            }
+        }
+        Ok(())
+    }
+
+    fn warn_unproven(&mut self, template: &Value, path: &str) {
+        let mut resources = template["Resources"].as_object().into_iter().flat_map(|r| r.values());
+        if resources.any(|resource| resource["Type"] == "AWS::Lambda::Function") {
+            self.draft.warnings.push(Warning {
+                code: Code::NestedUnproven,
+                path: path.into(),
+                message: "the template and its code are proven in every region's bucket; what the nested stack's functions run is not read back: keep them in the outer stack if that matters".into(),
+            });
+        }
+    }
+}
+
+fn parameters(template: &Value) -> impl Iterator<Item = &String> {
+    template.get("Parameters").and_then(Value::as_object).into_iter().flat_map(|declared| declared.keys())
+}

@@ -1,0 +1,38 @@
+//! Templates with local paths: SAM's build folder (`.aws-sam/build/`), and plain CloudFormation.
+
+use super::{Draft, DraftStack, Folder, Stop, local_paths};
+use flotilla_domain::package::PackageFormat;
+use serde_json::Value;
+
+/// What every template of SAM asks for; newer versions would have another date.
+const SERVERLESS: &str = "AWS::Serverless-";
+
+/// Makes the draft of the template in the file `manifest`.
+///
+/// SAM's template stays one: CloudFormation expands it in every region. The ids that SAM makes up for versions
+/// and layers follow from where their code lies, which here follows from its content: they change when it
+/// does, and never else.
+pub fn draft(folder: &Folder<'_>, manifest: &str) -> Result<Draft, Stop> {
+    let mut draft = Draft::new(PackageFormat::Cloudformation);
+    let template = local_paths::take(folder, &mut draft, manifest, "")?;
+    if is_sam(&template) {
+        draft.format = PackageFormat::Sam;
+    }
+    draft.stacks.push(DraftStack {
+        part: None,
+        after: Default::default(),
+        template,
+        tags: Default::default(),
+    });
+    Ok(draft)
+}
+
+/// Whether a template has SAM's transform: alone, or in a list.
+fn is_sam(template: &Value) -> bool {
+    let is = |transform: &Value| transform.as_str().is_some_and(|name| name.starts_with(SERVERLESS));
+    match template.get("Transform") {
+        Some(Value::Array(transforms)) => transforms.iter().any(is),
+        Some(transform) => is(transform),
+        None => false,
+    }
+}

@@ -1,0 +1,321 @@
+//! Templates with local paths: what `aws cloudformation package` and `sam package` do before they upload.
+//!
+//! The paths become tokens, text that is included is put in place, and nested templates are read with what
+//! they name. Nothing may come from elsewhere: its bytes could not be proven.
+
+use super::nested::Nested;
+use super::path_table::{Becomes, Row, TABLE, Takes};
+use super::{Draft, Folder, Source, Stop, includes};
+use crate::json::canonical;
+use crate::template::{self, MadeFor, asset_tokens};
+use flotilla_domain::package::{AssetKind, GIVEN_PREFIX, Warning};
+use flotilla_domain::{Code, Refusal};
+use serde_json::{Map, Value};
+use std::collections::{BTreeMap, BTreeSet};
+
+/// How deep templates may be nested: our own bound.
+pub(super) const DEPTH_MAX: usize = 8;
+
+pub(super) fn too_deep(name: &str) -> Refusal {
+    let what = format!("stacks are nested more than {DEPTH_MAX} deep, or contain themselves");
+    Refusal::new(Code::TemplateUnsupported, what, "nest fewer stacks").at(name)
+}
+
+/// Reads the template of the file `name`, with tokens in place of every local path, and makes it neutral. `at`
+/// is put before the paths of what is noted, for packages of several templates.
+pub(super) fn take(folder: &Folder<'_>, draft: &mut Draft, name: &str, at: &str) -> Result<Value, Stop> {
+    let root = name.rsplit_once('/').map_or(String::new(), |(root, _)| format!("{root}/"));
+    let mut taker = Taker { folder, draft, root, nested: BTreeMap::new(), open: Vec::new() };
+    let (template, _) = taker.template(name, at)?;
+    // The order of an object's keys depends on how it was read.
+    draft.rewrites.sort();
+    draft.warnings.sort_by(|a, b| (&a.path, a.code).cmp(&(&b.path, b.code)));
+    Ok(template)
+}
+
+/// One template and those that are nested in it.
+pub(super) struct Taker<'a, 'f> {
+    pub folder: &'a Folder<'f>,
+    pub draft: &'a mut Draft,
+    /// The folder of the outermost template: names are shown from there.
+    pub root: String,
+    /// The nested templates by their files: each is read once, however often it is nested.
+    pub nested: BTreeMap<String, Nested>,
+    /// The files of the templates that are being read, each nested in the one before.
+    pub open: Vec<String>,
+}
+
+/// Where a property stands.
+pub(super) struct Place<'p> {
+    /// The file of the template.
+    pub file: &'p str,
+    /// As in [`take`].
+    pub at: &'p str,
+    /// The path in the template.
+    pub path: String,
+}
+
+impl Place<'_> {
+    /// As it is shown.
+    pub fn shown(&self) -> String {
+        placed(self.at, &self.path)
+    }
+
+    /// The folder from which the template's paths start.
+    pub fn base(&self) -> &str {
+        self.file.rsplit_once('/').map_or("", |(base, _)| base)
+    }
+
+    fn below(&self, key: &str) -> Self {
+        Place { path: format!("{}.{key}", self.path), ..*self }
+    }
+}
+
+/// A path of the template `at`.
+pub(super) fn placed(at: &str, path: &str) -> String {
+    if at.is_empty() { path.to_owned() } else { format!("{at}: {path}") }
+}
+
+impl Taker<'_, '_> {
+    /// Reads a template with everything that it names. Beside it, the parameters that it has only because of
+    /// placeholders, those apart that Flotilla gives.
+    pub fn template(&mut self, name: &str, at: &str) -> Result<(Value, BTreeSet<String>), Stop> {
+        let limits = self.folder.limits;
+        if self.open.len() > DEPTH_MAX || self.open.iter().any(|open| open == name) {
+            return Err(too_deep(name).into());
+        }
+        let mut template = template::parse(self.folder.read(name)?, name, limits)?;
+        includes::put_in(self.folder, &mut template, name, at)?;
+        template::check(&template, name, limits)?;
+        // A file may say little and mean much: aliases of YAML, and what is included.
+        let bytes = canonical(&template).len();
+        if bytes as u64 > limits.template_bytes_max {
+            return Err(template::over_size(bytes, name, limits).into());
+        }
+        let declared = parameters(&template);
+        self.open.push(name.to_owned());
+        spread_globals(&mut template);
+        let mut declarations = BTreeMap::new();
+        let resources = template.get_mut("Resources").and_then(Value::as_object_mut);
+        for (id, resource) in resources.into_iter().flatten() {
+            let Value::Object(resource) = resource else { continue };
+            let place = Place { file: name, at, path: format!("Resources.{id}") };
+            declarations.extend(self.resource(resource, &place)?);
+        }
+        self.open.pop();
+        for (parameter, declaration) in declarations {
+            if template.pointer(&format!("/Parameters/{parameter}")).is_none() {
+                template::declare(&mut template, &parameter, declaration);
+            }
+        }
+        self.draft.neutralise(&mut template, &MadeFor::default(), at)?;
+        let mut asked = parameters(&template);
+        asked.retain(|name| !declared.contains(name) && !name.starts_with(GIVEN_PREFIX));
+        Ok((template, asked))
+    }
+
+    /// Takes the paths of one resource; answers the parameters that its template has to declare.
+    fn resource(
+        &mut self,
+        resource: &mut Map<String, Value>,
+        place: &Place<'_>,
+    ) -> Result<BTreeMap<String, Value>, Stop> {
+        let kind = resource.get("Type").and_then(Value::as_str).unwrap_or_default().to_owned();
+        let mut declarations = BTreeMap::new();
+        for row in TABLE.iter().filter(|row| row.kind == kind) {
+            let here = place.below("Properties");
+            if row.becomes == Becomes::Template {
+                declarations.extend(self.nesting(resource, row, &here)?);
+                continue;
+            }
+            match resource.get_mut("Properties") {
+                Some(Value::Object(properties)) => self.property(properties, row, row.property, &here)?,
+                None if row.takes == Takes::Code => return Err(without_code(row, &here).into()),
+                _ => {}
+            }
+        }
+        Ok(declarations)
+    }
+
+    /// Goes the way to a property and takes its path.
+    fn property(
+        &mut self,
+        owner: &mut Map<String, Value>,
+        row: &Row,
+        way: &[&str],
+        place: &Place<'_>,
+    ) -> Result<(), Stop> {
+        let Some((name, rest)) = way.split_first() else { return Ok(()) };
+        if !rest.is_empty() {
+            // At most as deep as the table says.
+            for (key, value) in owner.iter_mut().filter(|(key, _)| *name == "*" || key == name) {
+                if let Value::Object(inner) = value {
+                    self.property(inner, row, rest, &place.below(key))?;
+                }
+            }
+            return Ok(());
+        }
+        let place = place.below(name);
+        if row.takes == Takes::Code && self.is_without_path(owner, name, &place) {
+            return Ok(());
+        }
+        let Some(value) = owner.get(*name) else {
+            return if row.takes == Takes::Code { Err(without_code(row, &place).into()) } else { Ok(()) };
+        };
+        let local = local_path(value, &place)?.to_owned();
+        if let Becomes::Inline(property) = row.becomes {
+            let text = self.text(&local, &place)?;
+            owner.remove(*name);
+            owner.insert(property.into(), text.into());
+            return Ok(());
+        }
+        let source = self.source(&local, row, &place)?;
+        let located = match row.becomes {
+            Becomes::S3BucketAndKey => asset_tokens::s3_bucket_and_key(source),
+            Becomes::BucketAndKey => asset_tokens::bucket_and_key(source),
+            Becomes::S3Uri | Becomes::Inline(_) | Becomes::Template => asset_tokens::s3_uri(source),
+        };
+        owner.insert((*name).into(), located);
+        Ok(())
+    }
+
+    /// Whether a function's code stands in the template, or is an image.
+    fn is_without_path(&mut self, owner: &Map<String, Value>, name: &str, place: &Place<'_>) -> bool {
+        let code = owner.get(name);
+        let inside = |property: &str| code.is_some_and(|code| code.get(property).is_some());
+        if inside("ImageUri") || (code.is_none() && is_image(owner)) {
+            self.warn(image(&place.shown()));
+            return true;
+        }
+        inside("ZipFile") || (code.is_none() && owner.contains_key("InlineCode"))
+    }
+
+    /// The number of the file or folder that a path means.
+    fn source(&mut self, local: &str, row: &Row, place: &Place<'_>) -> Result<usize, Refusal> {
+        let name = self.resolve(local, place)?;
+        let is_folder = name.is_empty() || name.ends_with('/');
+        let is_packed = name.ends_with(".zip") || name.ends_with(".jar");
+        let misfit = |what: &str, fix: &str| {
+            let shown: String = local.chars().take(200).collect();
+            Err(Refusal::new(Code::TemplateInvalid, format!("{shown} {what}"), fix).at(place.shown()))
+        };
+        match row.takes {
+            // `aws cloudformation package` zips a single file by itself; a folder says the same.
+            Takes::Code if !is_folder && !is_packed => misfit(
+                "is a single file, and Lambda takes a .zip or .jar",
+                "put the file into a folder of its own and name the folder, which is zipped then",
+            ),
+            Takes::File if is_folder => misfit("is a folder, and a file is needed", "name the file"),
+            _ if is_folder => Ok(self.draft.source(Source::Folder { folder: name })),
+            _ => {
+                let kind = if is_packed { AssetKind::Zip } else { AssetKind::File };
+                Ok(self.draft.source(Source::File { name, kind }))
+            }
+        }
+    }
+
+    /// The text of a small file.
+    fn text(&mut self, local: &str, place: &Place<'_>) -> Result<String, Stop> {
+        let name = self.resolve(local, place)?;
+        let bytes = self.folder.read(&name)?;
+        if bytes.len() as u64 > self.folder.limits.template_bytes_max {
+            return Err(template::over_size(bytes.len(), &name, self.folder.limits).into());
+        }
+        let text = std::str::from_utf8(bytes).ok().filter(|text| !text.contains('\u{0}'));
+        Ok(text.map(ToOwned::to_owned).ok_or_else(|| {
+            let what = format!("{name} is no text, and stands in the template");
+            Refusal::new(Code::TemplateInvalid, what, "save the file as UTF-8").at(place.shown())
+        })?)
+    }
+
+    /// The name of the file or folder that a path means.
+    pub fn resolve(&self, local: &str, place: &Place<'_>) -> Result<String, Refusal> {
+        resolve(self.folder, local, place)
+    }
+
+    /// Notes a warning, once.
+    pub fn warn(&mut self, warning: Warning) {
+        if !self.draft.warnings.contains(&warning) {
+            self.draft.warnings.push(warning);
+        }
+    }
+}
+
+fn parameters(template: &Value) -> BTreeSet<String> {
+    let declared = template.get("Parameters").and_then(Value::as_object);
+    declared.into_iter().flat_map(Map::keys).cloned().collect()
+}
+
+/// The name of the file or folder that a path in a template means.
+pub(super) fn resolve(folder: &Folder<'_>, local: &str, place: &Place<'_>) -> Result<String, Refusal> {
+    folder.listing.resolve(place.base(), local).map_err(|mut refusal| {
+        // `sam build` copies functions, but not all layers and definitions.
+        if local.starts_with("../") || format!("/{}", place.file).contains("/.aws-sam/build/") {
+            refusal.fix = "zip the whole project folder, so that .aws-sam/build and the files that its template names by ../../ are in the package".into();
+        }
+        refusal.at(place.shown())
+    })
+}
+
+/// The path of a location that is one.
+pub(super) fn local_path<'v>(value: &'v Value, place: &Place<'_>) -> Result<&'v str, Refusal> {
+    const FIX: &str = "upload what the template names by local paths: the build folder of sam build, or the template with its folders, not what sam package or aws cloudformation package wrote";
+    let outside = |what: &str| {
+        Refusal::new(Code::CodeOutsidePackage, format!("{} {what}", place.path), FIX).at(place.shown())
+    };
+    match value {
+        Value::String(path) if path.starts_with("s3://") => {
+            Err(outside("is in S3 already, and not in the package"))
+        }
+        Value::String(path) if path.starts_with("http://") || path.starts_with("https://") => {
+            Err(outside("is at an address, and not in the package"))
+        }
+        Value::String(path) => Ok(path),
+        Value::Object(object) if object.keys().any(|key| key == "Ref" || key.starts_with("Fn::")) => {
+            Err(outside("is known at deployment only, so its bytes cannot be proven"))
+        }
+        Value::Object(object) if ["S3Bucket", "Bucket"].iter().any(|key| object.contains_key(*key)) => {
+            Err(outside("is in S3 already, and not in the package"))
+        }
+        _ => Err(outside("is not a path")),
+    }
+}
+
+/// A function or layer that says nothing of its code. The tools would take everything beside the template,
+/// which nobody means who packages for others.
+fn without_code(row: &Row, place: &Place<'_>) -> Refusal {
+    let property = row.property.join(".");
+    let what = format!("there is no {property}");
+    let fix = format!("name the folder with the code as {property}");
+    Refusal::new(Code::TemplateInvalid, what, fix).at(place.shown())
+}
+
+/// What `Globals` says of all functions' code goes to the functions, where it is read back after the
+/// deployment (AWS SAM Developer Guide, "Globals section": a function's own property counts more).
+fn spread_globals(template: &mut Value) {
+    let globals = template.pointer_mut("/Globals/Function").and_then(Value::as_object_mut);
+    let Some(code) = globals.and_then(|globals| globals.remove("CodeUri")) else { return };
+    let resources = template.get_mut("Resources").and_then(Value::as_object_mut);
+    for resource in resources.into_iter().flat_map(|resources| resources.values_mut()) {
+        if resource["Type"] != "AWS::Serverless::Function" {
+            continue;
+        }
+        let Some(Value::Object(properties)) = resource.get_mut("Properties") else { continue };
+        if !is_image(properties) && !properties.contains_key("InlineCode") {
+            properties.entry("CodeUri").or_insert_with(|| code.clone());
+        }
+    }
+}
+
+fn is_image(function: &Map<String, Value>) -> bool {
+    function.contains_key("ImageUri") || function.get("PackageType").is_some_and(|kind| kind == "Image")
+}
+
+/// A function that runs a container image.
+pub(super) fn image(path: &str) -> Warning {
+    Warning {
+        code: Code::ImageOutsidePackage,
+        path: path.to_owned(),
+        message: "a container image is not in the package, so what it runs is not proven: push it to each region's registry before the rollout, and name it by digest (@sha256:…)".into(),
+    }
+}

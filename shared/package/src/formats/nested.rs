@@ -1,0 +1,178 @@
+//! Templates of nested stacks: read with their own paths, handed what the outer stack is given.
+
+use super::Stop;
+use super::draft::{hand_down, mentions};
+use super::local_paths::{Place, Taker, local_path};
+use super::path_table::Row;
+use crate::template::asset_tokens;
+use flotilla_domain::package::{ASSETS_BUCKET_PARAMETER, Warning};
+use flotilla_domain::{Code, Refusal};
+use serde_json::{Map, Value, json};
+use std::collections::{BTreeMap, BTreeSet};
+
+const STACK: &str = "AWS::CloudFormation::Stack";
+const STACK_SET: &str = "AWS::CloudFormation::StackSet";
+
+/// A nested template that was read.
+pub(super) struct Nested {
+    /// As it is after it was made ready for what it is handed.
+    template: Value,
+    /// Its number in the draft.
+    number: usize,
+    /// Parameters that placeholders in it have become.
+    asked: BTreeSet<String>,
+}
+
+impl Taker<'_, '_> {
+    /// Takes the template of a resource that nests one; answers the parameters that the outer template has to
+    /// declare.
+    pub fn nesting(
+        &mut self,
+        resource: &mut Map<String, Value>,
+        row: &Row,
+        place: &Place<'_>,
+    ) -> Result<BTreeMap<String, Value>, Stop> {
+        let none = BTreeMap::new();
+        let name = row.property.first().copied().unwrap_or_default();
+        let Some(Value::Object(properties)) = resource.get_mut("Properties") else { return Ok(none) };
+        let Some(location) = properties.get(name) else { return Ok(none) };
+        let here = Place { path: format!("{}.{name}", place.path), ..*place };
+        if let Some(warning) = of_repository(location, &here) {
+            self.warn(warning);
+            return Ok(none);
+        }
+        let file = self.resolve(local_path(location, &here)?, &here)?;
+        self.read_nested(&file)?;
+        let Some(nested) = self.nested.get_mut(&file) else { return Ok(none) };
+        let mut properties = Value::Object(std::mem::take(properties));
+        let declared = if row.kind == STACK_SET {
+            give_stack_set(nested, &mut properties, &here)
+        } else {
+            give(nested, &mut properties, &here)
+        }?;
+        properties[if row.kind == STACK_SET { name } else { "TemplateURL" }] =
+            asset_tokens::url(nested.number);
+        if row.kind != STACK && row.kind != STACK_SET {
+            into_stack(resource, &mut properties);
+        }
+        resource.insert("Properties".into(), properties);
+        Ok(declared)
+    }
+
+    /// Reads a nested template, unless that was done.
+    fn read_nested(&mut self, file: &str) -> Result<(), Stop> {
+        if self.nested.contains_key(file) {
+            return Ok(());
+        }
+        let at = file.strip_prefix(&self.root).unwrap_or(file).to_owned();
+        let (mut template, asked) = self.template(file, &at)?;
+        if has_functions(&template) {
+            self.warn(Warning {
+                code: Code::NestedUnproven,
+                path: at,
+                message: "the functions of this nested stack get the package's bytes, but are not read back after the deployment as those of the outer stack are".into(),
+            });
+        }
+        // What it is handed is the same at every place that nests it.
+        hand_down(&mut template, &mut json!({}));
+        let number = self.draft.nested(template.clone());
+        self.nested.insert(file.to_owned(), Nested { template, number, asked });
+        Ok(())
+    }
+}
+
+/// Has a nested stack given what its template needs.
+fn give(
+    nested: &mut Nested,
+    properties: &mut Value,
+    place: &Place<'_>,
+) -> Result<BTreeMap<String, Value>, Refusal> {
+    let mut declared = hand_down(&mut nested.template, &mut json!({}));
+    let computed = properties.get("Parameters").and_then(Value::as_object);
+    let is_computed = computed.is_some_and(|given| given.keys().any(|key| key.starts_with("Fn::")));
+    let needs_some = !declared.is_empty()
+        || !nested.asked.is_empty()
+        || mentions(&nested.template, ASSETS_BUCKET_PARAMETER);
+    if needs_some && (is_computed || properties.get("Parameters").is_some_and(|given| !given.is_object())) {
+        return Err(computed_parameters(place));
+    }
+    hand_down(&mut nested.template, properties);
+    for parameter in &nested.asked {
+        let given = &mut properties["Parameters"];
+        if given.get(parameter).is_none() {
+            given[parameter] = json!({"Ref": parameter});
+            declared.insert(parameter.clone(), json!({"Type": "String"}));
+        }
+    }
+    Ok(declared)
+}
+
+/// The same for a stack set. Its instances lie in other regions and accounts, where this region's artifact
+/// bucket is of no use.
+fn give_stack_set(
+    nested: &mut Nested,
+    properties: &mut Value,
+    place: &Place<'_>,
+) -> Result<BTreeMap<String, Value>, Refusal> {
+    if mentions(&nested.template, ASSETS_BUCKET_PARAMETER) {
+        let what = "the stack set's template names files of the package, which its instances cannot reach";
+        let fix =
+            "deploy what needs code by a rollout of its own, with the regions and accounts in the profile";
+        return Err(Refusal::new(Code::TemplateUnsupported, what, fix).at(place.shown()));
+    }
+    let mut declared = hand_down(&mut nested.template, &mut json!({}));
+    declared.extend(nested.asked.iter().map(|name| (name.clone(), json!({"Type": "String"}))));
+    if declared.is_empty() {
+        return Ok(declared);
+    }
+    let own = properties.as_object_mut().map(|own| own.entry("Parameters").or_insert_with(|| json!([])));
+    let Some(Value::Array(given)) = own else { return Err(computed_parameters(place)) };
+    for name in declared.keys() {
+        if !given.iter().any(|one| one["ParameterKey"] == name.as_str()) {
+            given.push(json!({"ParameterKey": name, "ParameterValue": {"Ref": name}}));
+        }
+    }
+    Ok(declared)
+}
+
+fn computed_parameters(place: &Place<'_>) -> Refusal {
+    let what = "the nested stack's Parameters are computed, so Flotilla cannot add its own";
+    let fix = "write the parameters out, each with its value";
+    Refusal::new(Code::TemplateUnsupported, what, fix).at(place.shown())
+}
+
+/// An application of the Serverless Application Repository: a published version never changes, but what it
+/// is is not in the package.
+fn of_repository(location: &Value, place: &Place<'_>) -> Option<Warning> {
+    let object = location.as_object()?;
+    let pinned = object.get("SemanticVersion").is_some_and(Value::is_string);
+    (pinned && object.contains_key("ApplicationId")).then(|| Warning {
+        code: Code::NestedUnproven,
+        path: place.shown(),
+        message: "the application comes from the Serverless Application Repository and not from the package: its bytes are not proven".into(),
+    })
+}
+
+/// Makes the nested stack that SAM would make of its application. SAM itself takes a literal location only,
+/// which would be the same bucket in every region (`SamApplication.to_cloudformation` of samtranslator).
+fn into_stack(resource: &mut Map<String, Value>, properties: &mut Value) {
+    resource.insert("Type".into(), STACK.into());
+    let Some(properties) = properties.as_object_mut() else { return };
+    properties.remove("Location");
+    let own: BTreeMap<String, Value> = match properties.remove("Tags") {
+        Some(Value::Object(tags)) => tags.into_iter().collect(),
+        _ => BTreeMap::new(),
+    };
+    let tag = |key: &str, value: Value| json!({"Key": key, "Value": value});
+    let tags = std::iter::once(tag("lambda:createdBy", "SAM".into()))
+        .chain(own.into_iter().map(|(key, value)| tag(&key, value)));
+    properties.insert("Tags".into(), tags.collect());
+}
+
+fn has_functions(template: &Value) -> bool {
+    let resources = template.get("Resources").and_then(Value::as_object);
+    let kinds = ["AWS::Lambda::Function", "AWS::Serverless::Function"];
+    resources.into_iter().flatten().any(|(_, resource)| {
+        resource.get("Type").and_then(Value::as_str).is_some_and(|kind| kinds.contains(&kind))
+    })
+}

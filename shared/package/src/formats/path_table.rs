@@ -1,0 +1,81 @@
+//! Which properties of which resources name local files: what `aws cloudformation package` and `sam package`
+//! upload (`awscli/customizations/cloudformation/artifact_exporter.py`, `samcli/lib/utils/resources.py`).
+
+/// A property that may hold a local path.
+pub(super) struct Row {
+    /// The resource's type.
+    pub kind: &'static str,
+    /// The way to the property below `Properties`; `*` stands for every name.
+    pub property: &'static [&'static str],
+    /// What the path may mean.
+    pub takes: Takes,
+    /// What it becomes.
+    pub becomes: Becomes,
+}
+
+/// What a path may mean.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Takes {
+    /// A folder or a zip; the property has to be there.
+    Code,
+    /// A folder or any file.
+    Bundle,
+    /// A file.
+    File,
+}
+
+/// The form of a location in S3.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Becomes {
+    /// `{"S3Bucket", "S3Key"}`.
+    S3BucketAndKey,
+    /// `{"Bucket", "Key"}`.
+    BucketAndKey,
+    /// `s3://bucket/key`.
+    S3Uri,
+    /// The file's text, in the property of this name beside it: SAM takes a literal location only there.
+    Inline(&'static str),
+    /// A nested stack's template.
+    Template,
+}
+
+use Becomes::{BucketAndKey, Inline, S3BucketAndKey, S3Uri, Template};
+use Takes::{Bundle, Code, File};
+
+const fn row(kind: &'static str, property: &'static [&'static str], takes: Takes, becomes: Becomes) -> Row {
+    Row { kind, property, takes, becomes }
+}
+
+/// The table. `Fn::Transform` with `AWS::Include` may stand anywhere: see [`super::includes`].
+#[rustfmt::skip]
+pub(super) const TABLE: &[Row] = &[
+    row("AWS::Serverless::Function", &["CodeUri"], Code, BucketAndKey),
+    row("AWS::Serverless::WebFunction", &["CodeUri"], Code, BucketAndKey),
+    row("AWS::Serverless::LayerVersion", &["ContentUri"], Code, BucketAndKey),
+    row("AWS::Serverless::Api", &["DefinitionUri"], File, BucketAndKey),
+    row("AWS::Serverless::HttpApi", &["DefinitionUri"], File, BucketAndKey),
+    row("AWS::Serverless::StateMachine", &["DefinitionUri"], File, BucketAndKey),
+    row("AWS::Serverless::GraphQLApi", &["SchemaUri"], File, Inline("SchemaInline")),
+    row("AWS::Serverless::GraphQLApi", &["Functions", "*", "CodeUri"], File, Inline("InlineCode")),
+    row("AWS::Serverless::GraphQLApi", &["Resolvers", "*", "*", "CodeUri"], File, Inline("InlineCode")),
+    row("AWS::Serverless::Application", &["Location"], File, Template),
+    row("AWS::Lambda::Function", &["Code"], Code, S3BucketAndKey),
+    row("AWS::Lambda::LayerVersion", &["Content"], Code, S3BucketAndKey),
+    row("AWS::ApiGateway::RestApi", &["BodyS3Location"], File, BucketAndKey),
+    row("AWS::ApiGatewayV2::Api", &["BodyS3Location"], File, BucketAndKey),
+    row("AWS::StepFunctions::StateMachine", &["DefinitionS3Location"], File, BucketAndKey),
+    row("AWS::AppSync::GraphQLSchema", &["DefinitionS3Location"], File, S3Uri),
+    row("AWS::AppSync::Resolver", &["RequestMappingTemplateS3Location"], File, S3Uri),
+    row("AWS::AppSync::Resolver", &["ResponseMappingTemplateS3Location"], File, S3Uri),
+    row("AWS::AppSync::Resolver", &["CodeS3Location"], File, S3Uri),
+    row("AWS::AppSync::FunctionConfiguration", &["RequestMappingTemplateS3Location"], File, S3Uri),
+    row("AWS::AppSync::FunctionConfiguration", &["ResponseMappingTemplateS3Location"], File, S3Uri),
+    row("AWS::AppSync::FunctionConfiguration", &["CodeS3Location"], File, S3Uri),
+    row("AWS::CloudFormation::Stack", &["TemplateURL"], File, Template),
+    row("AWS::CloudFormation::StackSet", &["TemplateURL"], File, Template),
+    row("AWS::CloudFormation::ModuleVersion", &["ModulePackage"], Bundle, S3Uri),
+    row("AWS::CloudFormation::ResourceVersion", &["SchemaHandlerPackage"], Bundle, S3Uri),
+    row("AWS::CodeCommit::Repository", &["Code", "S3"], Bundle, BucketAndKey),
+    row("AWS::Glue::Job", &["Command", "ScriptLocation"], File, S3Uri),
+    row("AWS::ElasticBeanstalk::ApplicationVersion", &["SourceBundle"], Bundle, S3BucketAndKey),
+];

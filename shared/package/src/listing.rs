@@ -1,0 +1,102 @@
+//! The files of a package folder, wherever they lie: in a zip, or on a disk.
+
+use crate::zip_file::Directory;
+use flotilla_domain::{Code, Refusal};
+use std::collections::BTreeMap;
+
+/// What is known of a file without reading it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct FileInfo {
+    /// Its length.
+    pub bytes: u64,
+    /// Whether its owner may execute it.
+    pub executable: bool,
+}
+
+/// The files of a package folder by their names: relative, with forward slashes.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Listing {
+    /// The files.
+    pub files: BTreeMap<String, FileInfo>,
+}
+
+impl From<&Directory> for Listing {
+    fn from(directory: &Directory) -> Self {
+        let info =
+            |e: &crate::zip_file::Entry| FileInfo { bytes: e.unpacked_bytes, executable: e.executable };
+        Self { files: directory.entries.iter().map(|entry| (entry.name.clone(), info(entry))).collect() }
+    }
+}
+
+impl Listing {
+    /// Whether there is a file of this name.
+    pub fn has(&self, name: &str) -> bool {
+        self.files.contains_key(name)
+    }
+
+    /// The names of the files in a folder, in order. The folder ends with a slash, or is empty for all.
+    pub fn folder<'a>(&'a self, folder: &'a str) -> impl Iterator<Item = (&'a str, FileInfo)> {
+        let from =
+            self.files.range::<str, _>((std::ops::Bound::Included(folder), std::ops::Bound::Unbounded));
+        from.take_while(move |(name, _)| name.starts_with(folder)).map(|(name, info)| (name.as_str(), *info))
+    }
+
+    /// The name of the file or folder (with its slash) that a path means which stands in a file of `base`.
+    ///
+    /// # Errors
+    /// [`Code::AssetMissing`] when it is not there, or lies outside of what was uploaded.
+    pub fn resolve(&self, base: &str, path: &str) -> Result<String, Refusal> {
+        let missing = |what: String| {
+            let fix = "put it into the package: zip the whole folder that the path starts from";
+            Refusal::new(Code::AssetMissing, what, fix)
+        };
+        let mut segments: Vec<&str> = base.split('/').filter(|segment| !segment.is_empty()).collect();
+        for segment in path.split('/') {
+            match segment {
+                "" | "." => {}
+                ".." => {
+                    if segments.pop().is_none() {
+                        return Err(missing(format!("{path} leads out of the package")));
+                    }
+                }
+                segment => segments.push(segment),
+            }
+        }
+        let name = segments.join("/");
+        let folder = if name.is_empty() { String::new() } else { format!("{name}/") };
+        if !path.starts_with('/') && self.has(&name) {
+            Ok(name)
+        } else if !path.starts_with('/') && self.folder(&folder).next().is_some() {
+            Ok(folder)
+        } else {
+            Err(missing(format!("{path} is not in the package")))
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn listing(names: &[&str]) -> Listing {
+        let info = FileInfo { bytes: 1, executable: false };
+        Listing { files: names.iter().map(|name| ((*name).to_owned(), info)).collect() }
+    }
+
+    #[test]
+    fn paths_are_resolved_from_where_they_stand() {
+        let files = listing(&["app/.aws-sam/build/template.yaml", "app/layer/x.py", "app/layers", "a.zip"]);
+        assert_eq!(files.resolve("app/.aws-sam/build/", "../../layer").unwrap(), "app/layer/");
+        assert_eq!(files.resolve("app/.aws-sam/build/", "../../layer/").unwrap(), "app/layer/");
+        assert_eq!(files.resolve("", "./a.zip").unwrap(), "a.zip");
+        assert_eq!(files.folder("app/layer/").count(), 1, "a longer name is another folder");
+    }
+
+    #[test]
+    fn p02_a_path_that_leads_out_is_refused() {
+        let files = listing(&["a.zip", "etc/passwd"]);
+        for path in ["../a.zip", "/a.zip", "x/../../a.zip", "b.zip", "/etc/passwd"] {
+            assert_eq!(files.resolve("", path).unwrap_err().code, Code::AssetMissing, "{path}");
+        }
+    }
+}

@@ -1,0 +1,179 @@
+//! Where a template names a file of the package, a token stands until the file's digest is known.
+
+use flotilla_domain::package::{ASSETS_BUCKET_PARAMETER, Asset, AssetKind, FunctionCode};
+use serde_json::{Map, Value, json};
+use std::collections::{BTreeMap, BTreeSet};
+
+/// No string of a template that was read contains it: see [`super::read`].
+const MARK: char = '\u{0}';
+
+/// Stands for the key of a source in the artifact bucket, alone or as a part of a string.
+pub fn token(source: usize) -> String {
+    format!("{MARK}{source}{MARK}")
+}
+
+/// Whether a text is a token and nothing else.
+pub fn is_token(text: &str) -> bool {
+    let number = text.strip_prefix(MARK).and_then(|rest| rest.strip_suffix(MARK));
+    number.is_some_and(|number| !number.is_empty() && number.bytes().all(|b| b.is_ascii_digit()))
+}
+
+/// `{"S3Bucket", "S3Key"}`, as `AWS::Lambda::Function` and others take it.
+pub fn s3_bucket_and_key(source: usize) -> Value {
+    json!({"S3Bucket": {"Ref": ASSETS_BUCKET_PARAMETER}, "S3Key": token(source)})
+}
+
+/// `{"Bucket", "Key"}`, as `AWS::Serverless::Function`'s `CodeUri` and others take it.
+pub fn bucket_and_key(source: usize) -> Value {
+    json!({"Bucket": {"Ref": ASSETS_BUCKET_PARAMETER}, "Key": token(source)})
+}
+
+/// `s3://bucket/key`.
+pub fn s3_uri(source: usize) -> Value {
+    json!({"Fn::Sub": format!("s3://${{{ASSETS_BUCKET_PARAMETER}}}/{}", token(source))})
+}
+
+/// The URL of an object, as `AWS::CloudFormation::Stack` takes its template: of the bucket's own region.
+pub fn url(source: usize) -> Value {
+    let key = token(source);
+    json!({"Fn::Sub": format!("https://s3.${{AWS::Region}}.${{AWS::URLSuffix}}/${{{ASSETS_BUCKET_PARAMETER}}}/{key}")})
+}
+
+/// Puts the keys in place of the tokens. `asset` knows the asset of a source.
+///
+/// # Errors
+/// The number of a source that `asset` does not know.
+pub fn replace(value: &mut Value, asset: &impl Fn(usize) -> Option<Asset>) -> Result<(), usize> {
+    match value {
+        Value::String(text) if text.contains(MARK) => {
+            let mut parts = text.split(MARK);
+            let mut out = parts.next().unwrap_or_default().to_owned();
+            while let (Some(number), Some(rest)) = (parts.next(), parts.next()) {
+                let source: usize = number.parse().map_err(|_| usize::MAX)?;
+                out.push_str(&asset(source).ok_or(source)?.key());
+                out.push_str(rest);
+            }
+            *text = out;
+        }
+        Value::Array(items) => items.iter_mut().try_for_each(|item| replace(item, asset))?,
+        Value::Object(object) => object.values_mut().try_for_each(|value| replace(value, asset))?,
+        _ => {}
+    }
+    Ok(())
+}
+
+/// The keys of assets in a text, with their places.
+fn keys_in(text: &str) -> impl Iterator<Item = (usize, usize, Asset)> {
+    const HEX: usize = 64;
+    ["assets/", "templates/"].into_iter().flat_map(move |prefix| {
+        text.match_indices(prefix).filter_map(move |(at, _)| {
+            let end = at + prefix.len() + HEX;
+            let digest = text.get(at + prefix.len()..end)?;
+            let rest = text.get(end..)?;
+            let suffix = match prefix {
+                "templates/" => ".json",
+                _ if rest.starts_with(".zip") => ".zip",
+                _ => "",
+            };
+            let asset = Asset::parse_key(&format!("{prefix}{digest}{suffix}"))?;
+            rest.starts_with(suffix).then_some((at, end + suffix.len(), asset))
+        })
+    })
+}
+
+/// Collects the assets that a finished template names.
+pub fn keys(value: &Value, named: &mut BTreeSet<Asset>) {
+    match value {
+        Value::String(text) => named.extend(keys_in(text).map(|(_, _, asset)| asset)),
+        Value::Array(items) => items.iter().for_each(|item| keys(item, named)),
+        Value::Object(object) => object.values().for_each(|value| keys(value, named)),
+        _ => {}
+    }
+}
+
+/// Puts tokens in place of the keys of assets whose sources are known: what [`replace`] does, backwards.
+pub fn put_back(value: &mut Value, known: &BTreeMap<Asset, usize>) {
+    match value {
+        Value::String(text) => {
+            let mut found: Vec<_> = keys_in(text).collect();
+            found.sort_by_key(|(at, ..)| *at);
+            let (mut out, mut copied) = (String::new(), 0);
+            for (at, end, asset) in found {
+                if let Some(source) = known.get(&asset) {
+                    out.push_str(&text[copied..at]);
+                    out.push_str(&token(*source));
+                    copied = end;
+                }
+            }
+            if copied > 0 {
+                out.push_str(&text[copied..]);
+                *text = out;
+            }
+        }
+        Value::Array(items) => items.iter_mut().for_each(|item| put_back(item, known)),
+        Value::Object(object) => object.values_mut().for_each(|value| put_back(value, known)),
+        _ => {}
+    }
+}
+
+/// The Lambda functions of a finished template whose code is in the package. SAM's function becomes a
+/// Lambda function of the same logical id.
+pub fn functions(template: &Value) -> Vec<FunctionCode> {
+    let resources = template.get("Resources").and_then(Value::as_object);
+    let code = |resource: &Map<String, Value>| {
+        let properties = resource.get("Properties")?;
+        let key = match resource.get("Type")?.as_str()? {
+            "AWS::Lambda::Function" => properties.pointer("/Code/S3Key")?,
+            "AWS::Serverless::Function" | "AWS::Serverless::WebFunction" => {
+                properties.pointer("/CodeUri/Key")?
+            }
+            _ => return None,
+        };
+        Asset::parse_key(key.as_str()?).filter(|asset| asset.kind == AssetKind::Zip)
+    };
+    let mut functions: Vec<FunctionCode> = resources
+        .into_iter()
+        .flatten()
+        .filter_map(|(id, resource)| {
+            let asset = code(resource.as_object()?)?.digest;
+            Some(FunctionCode { logical_id: id.clone(), asset })
+        })
+        .collect();
+    functions.sort();
+    functions
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use flotilla_domain::Digest;
+
+    #[test]
+    fn tokens_become_keys_wherever_they_stand() {
+        let asset = Asset { kind: AssetKind::File, digest: Digest::of(b"x") };
+        let mut value = json!([token(0), format!("a{}b{}", token(0), token(0)), "plain"]);
+        replace(&mut value, &|source| (source == 0).then_some(asset)).unwrap();
+        let key = asset.key();
+        assert_eq!(value, json!([key, format!("a{key}b{key}"), "plain"]));
+        assert_eq!(replace(&mut json!(token(7)), &|_| None), Err(7));
+    }
+
+    #[test]
+    fn keys_become_tokens_again() {
+        let asset = |kind| Asset { kind, digest: Digest::of(b"x") };
+        let all = [AssetKind::File, AssetKind::Zip, AssetKind::Template].map(asset);
+        let finished = json!({"a": format!("s3://b/{}", all[0].key()), "b": [all[1].key(), format!("{}{}", all[2].key(), all[1].key())]});
+        let mut named = BTreeSet::new();
+        keys(&finished, &mut named);
+        assert_eq!(named, BTreeSet::from(all));
+        let known = all.into_iter().enumerate().map(|(n, asset)| (asset, n)).collect();
+        let mut value = finished.clone();
+        put_back(&mut value, &known);
+        assert_eq!(
+            value,
+            json!({"a": format!("s3://b/{}", token(0)), "b": [token(1), format!("{}{}", token(2), token(1))]})
+        );
+        replace(&mut value, &|source| all.get(source).copied()).unwrap();
+        assert_eq!(value, finished);
+    }
+}

@@ -1,0 +1,383 @@
+//! Literals of the place and the stage that a package was made for become parameters.
+//!
+//! One walk over the template does all of it: the packaging region becomes `AWS::Region`, the packaging
+//! account `AWS::AccountId`, the placeholder stage `FlotillaStage`, and `flotillaparam-<name>` a parameter of
+//! that name. Whatever is replaced is listed; a placeholder that stands where CloudFormation takes no
+//! parameter is refused.
+
+use flotilla_domain::package::{
+    GIVEN_PREFIX, PARAMETER_PLACEHOLDER, Rewrite, STAGE_PARAMETER, STAGE_PLACEHOLDER, Warning,
+};
+use flotilla_domain::{AccountId, Code, Refusal, Region};
+use serde_json::{Map, Value, json};
+use std::collections::BTreeSet;
+
+/// What a package was made for.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct MadeFor {
+    /// The region, if the tool baked one in.
+    pub region: Option<Region>,
+    /// The account, if the tool baked one in.
+    pub account: Option<AccountId>,
+}
+
+/// What came of it.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Neutralised {
+    /// What was replaced.
+    pub rewrites: Vec<Rewrite>,
+    /// What could not be.
+    pub warnings: Vec<Warning>,
+    /// The parameters that the template has to declare now.
+    pub parameters: BTreeSet<String>,
+}
+
+/// Replaces the literals in a template and declares the parameters they became.
+///
+/// Region and account are replaced in the properties of resources and the values of outputs, where they
+/// stand as a word; names of properties, inline code and everything else keep them, the former with a
+/// warning. `Metadata.Flotilla.KeepRegion` of the template is `true`, or a list of paths whose literals
+/// stay.
+///
+/// # Errors
+/// [`Code::PlaceholderMisplaced`] with the path; [`Code::TemplateInvalid`] for `Metadata.Flotilla`.
+pub fn neutralise(template: &mut Value, made_for: &MadeFor) -> Result<Neutralised, Refusal> {
+    let keep = take_keep(template)?;
+    let mut walk = Walk { made_for, keep, out: Neutralised::default() };
+    let Value::Object(sections) = template else { return Ok(walk.out) };
+    for (section, entries) in sections.iter_mut() {
+        match section.as_str() {
+            "Resources" | "Outputs" => walk.entries(section, entries)?,
+            "Conditions" => walk.value(entries, section, Allowed::PlaceholdersOnly)?,
+            _ => walk.nowhere(entries, section)?,
+        }
+    }
+    declare(sections, &walk.out.parameters)?;
+    let out = walk.out;
+    refuse_other_spellings(template, "")?;
+    Ok(out)
+}
+
+/// Which literals may be replaced at a place.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Allowed {
+    All,
+    PlaceholdersOnly,
+    /// Inline code, where a region may be part of the program.
+    Code,
+}
+
+/// Whose literals stay.
+enum Keep {
+    All,
+    Paths(Vec<String>),
+}
+
+struct Walk<'a> {
+    made_for: &'a MadeFor,
+    keep: Keep,
+    out: Neutralised,
+}
+
+/// A part of a string.
+enum Piece<'t> {
+    Text(&'t str),
+    Parameter { literal: &'t str, name: String },
+}
+
+impl Walk<'_> {
+    /// Resources or outputs: what their attributes may contain differs.
+    fn entries(&mut self, section: &str, entries: &mut Value) -> Result<(), Refusal> {
+        let Value::Object(entries) = entries else { return Ok(()) };
+        for (id, entry) in entries.iter_mut() {
+            refuse_placeholder(id, section)?;
+            let Value::Object(attributes) = entry else { continue };
+            for (attribute, value) in attributes.iter_mut() {
+                let path = format!("{section}.{id}.{attribute}");
+                match attribute.as_str() {
+                    "Properties" | "Value" => self.value(value, &path, Allowed::All)?,
+                    "Export" | "Metadata" => self.value(value, &path, Allowed::PlaceholdersOnly)?,
+                    _ => self.nowhere(value, &path)?,
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// A place where CloudFormation takes no function.
+    fn nowhere(&mut self, value: &Value, path: &str) -> Result<(), Refusal> {
+        match value {
+            Value::String(text) => refuse_placeholder(text, path),
+            Value::Array(items) => items
+                .iter()
+                .enumerate()
+                .try_for_each(|(index, item)| self.nowhere(item, &format!("{path}.{index}"))),
+            Value::Object(object) => object.iter().try_for_each(|(key, value)| {
+                refuse_placeholder(key, path)?;
+                self.nowhere(value, &format!("{path}.{key}"))
+            }),
+            _ => Ok(()),
+        }
+    }
+
+    fn value(&mut self, value: &mut Value, path: &str, allowed: Allowed) -> Result<(), Refusal> {
+        match value {
+            Value::String(text) => {
+                if let Some(rewritten) = self.literal(text, path, allowed) {
+                    *value = rewritten;
+                }
+                Ok(())
+            }
+            Value::Array(items) => items
+                .iter_mut()
+                .enumerate()
+                .try_for_each(|(index, item)| self.value(item, &format!("{path}.{index}"), allowed)),
+            Value::Object(object) => {
+                object.iter_mut().try_for_each(|(key, value)| self.member(key, value, path, allowed))
+            }
+            _ => Ok(()),
+        }
+    }
+
+    /// A member of an object, which may be a function of CloudFormation.
+    fn member(&mut self, key: &str, value: &mut Value, path: &str, allowed: Allowed) -> Result<(), Refusal> {
+        refuse_placeholder(key, path)?;
+        let path = format!("{path}.{key}");
+        match (key, value) {
+            // These name things of the template.
+            ("Ref" | "Fn::GetAtt" | "Condition" | "Fn::Transform", value) => self.nowhere(value, &path),
+            ("Fn::Join" | "Fn::Split", Value::Array(parts)) => {
+                let mut parts = parts.iter_mut();
+                parts.next().map_or(Ok(()), |delimiter| self.nowhere(delimiter, &path))?;
+                parts.try_for_each(|part| self.value(part, &format!("{path}.1"), allowed))
+            }
+            ("Fn::Sub", Value::String(text)) => {
+                self.sub(text, &path, allowed);
+                Ok(())
+            }
+            ("Fn::Sub", Value::Array(parts)) => {
+                let mut parts = parts.iter_mut();
+                if let Some(Value::String(text)) = parts.next() {
+                    self.sub(text, &path, allowed);
+                }
+                parts.try_for_each(|part| self.value(part, &format!("{path}.1"), allowed))
+            }
+            ("ZipFile", value) => self.value(value, &path, Allowed::Code),
+            (_, value) => self.value(value, &path, allowed),
+        }
+    }
+
+    /// What a literal becomes: a reference if it is nothing else, a substitution if it contains one.
+    fn literal(&mut self, text: &str, path: &str, allowed: Allowed) -> Option<Value> {
+        let pieces = self.pieces(text, path, allowed)?;
+        if let [Piece::Parameter { name, .. }] = pieces.as_slice() {
+            return Some(json!({"Ref": name}));
+        }
+        let text: String = pieces
+            .iter()
+            .map(|piece| match piece {
+                Piece::Text(text) => text.replace("${", "${!"),
+                Piece::Parameter { name, .. } => format!("${{{name}}}"),
+            })
+            .collect();
+        Some(json!({"Fn::Sub": text}))
+    }
+
+    /// The text of a substitution stays one.
+    fn sub(&mut self, text: &mut String, path: &str, allowed: Allowed) {
+        let Some(pieces) = self.pieces(text, path, allowed) else { return };
+        let rewritten = pieces
+            .iter()
+            .map(|piece| match piece {
+                Piece::Text(text) => (*text).to_owned(),
+                Piece::Parameter { name, .. } => format!("${{{name}}}"),
+            })
+            .collect();
+        *text = rewritten;
+    }
+
+    /// Takes a string apart where a parameter is to stand and lists it; `None` if nothing is to be replaced.
+    fn pieces<'t>(&mut self, text: &'t str, path: &str, allowed: Allowed) -> Option<Vec<Piece<'t>>> {
+        let mut pieces = Vec::new();
+        let (mut copied, mut at) = (0, 0);
+        while at < text.len() {
+            let found = self.match_at(text, at, path, allowed);
+            let Some((bytes, name)) = found else {
+                at += text[at..].chars().next().map_or(1, char::len_utf8);
+                continue;
+            };
+            if copied < at {
+                pieces.push(Piece::Text(&text[copied..at]));
+            }
+            pieces.push(Piece::Parameter { literal: &text[at..at + bytes], name });
+            at += bytes;
+            copied = at;
+        }
+        if pieces.is_empty() {
+            return None;
+        }
+        if copied < text.len() {
+            pieces.push(Piece::Text(&text[copied..]));
+        }
+        for piece in &pieces {
+            if let Piece::Parameter { literal, name } = piece {
+                let rewrite =
+                    Rewrite { path: path.to_owned(), from: (*literal).to_owned(), to: name.clone() };
+                if !self.out.rewrites.contains(&rewrite) {
+                    self.out.rewrites.push(rewrite);
+                }
+                if !name.starts_with("AWS::") {
+                    self.out.parameters.insert(name.clone());
+                }
+            }
+        }
+        Some(pieces)
+    }
+
+    /// The parameter that a literal beginning here becomes, and the literal's length.
+    fn match_at(&mut self, text: &str, at: usize, path: &str, allowed: Allowed) -> Option<(usize, String)> {
+        let rest = &text[at..];
+        if rest.starts_with(STAGE_PLACEHOLDER) {
+            return Some((STAGE_PLACEHOLDER.len(), STAGE_PARAMETER.into()));
+        }
+        if let Some(name) = rest.strip_prefix(PARAMETER_PLACEHOLDER) {
+            let end = name.find(|c: char| !c.is_ascii_alphanumeric()).unwrap_or(name.len());
+            if end > 0 {
+                return Some((PARAMETER_PLACEHOLDER.len() + end, name[..end].to_owned()));
+            }
+        }
+        if allowed == Allowed::PlaceholdersOnly || self.keep.covers(path) {
+            return None;
+        }
+        let region = self.made_for.region.as_ref().map(|r| (r.as_str(), "AWS::Region", Code::RegionStays));
+        let account =
+            self.made_for.account.as_ref().map(|a| (a.as_str(), "AWS::AccountId", Code::AccountStays));
+        for (literal, name, stays) in [region, account].into_iter().flatten() {
+            if !rest.starts_with(literal) {
+                continue;
+            }
+            let in_word = |c: char| c.is_ascii_alphanumeric() || c == '-' || c == '_';
+            let before = text[..at].chars().next_back().is_some_and(in_word);
+            let after = rest[literal.len()..].chars().next().is_some_and(in_word);
+            if allowed == Allowed::Code {
+                self.stays(stays, path, format!("inline code names {literal}, and will do so everywhere"));
+            } else if before || after {
+                let what = format!("a longer word contains {literal}, and will do so everywhere");
+                self.stays(stays, path, what);
+            } else {
+                return Some((literal.len(), name.into()));
+            }
+        }
+        None
+    }
+
+    fn stays(&mut self, code: Code, path: &str, message: String) {
+        let warning = Warning { code, path: path.to_owned(), message };
+        if !self.out.warnings.contains(&warning) {
+            self.out.warnings.push(warning);
+        }
+    }
+}
+
+impl Keep {
+    fn covers(&self, path: &str) -> bool {
+        let below = |kept: &String| {
+            path.strip_prefix(kept.as_str()).is_some_and(|rest| rest.is_empty() || rest.starts_with('.'))
+        };
+        match self {
+            Self::All => true,
+            Self::Paths(paths) => paths.iter().any(below),
+        }
+    }
+}
+
+/// Takes `Metadata.Flotilla` out of the template: it is for us.
+fn take_keep(template: &mut Value) -> Result<Keep, Refusal> {
+    let Some(metadata) = template.get_mut("Metadata").and_then(Value::as_object_mut) else {
+        return Ok(Keep::Paths(Vec::new()));
+    };
+    let Some(own) = metadata.remove("Flotilla") else { return Ok(Keep::Paths(Vec::new())) };
+    if metadata.is_empty() {
+        template.as_object_mut().map(|template| template.remove("Metadata"));
+    }
+    let invalid = || {
+        let fix = r#"write {"KeepRegion": true}, or {"KeepRegion": ["Resources.Name.Properties.Property"]}"#;
+        Refusal::new(Code::TemplateInvalid, "Metadata.Flotilla is not understood", fix)
+            .at("Metadata.Flotilla")
+    };
+    let Value::Object(mut own) = own else { return Err(invalid()) };
+    let keep = match own.remove("KeepRegion") {
+        None | Some(Value::Bool(false)) => Keep::Paths(Vec::new()),
+        Some(Value::Bool(true)) => Keep::All,
+        Some(Value::Array(paths)) => {
+            let paths = paths.into_iter().map(|path| match path {
+                Value::String(path) => Ok(path),
+                _ => Err(invalid()),
+            });
+            Keep::Paths(paths.collect::<Result<_, _>>()?)
+        }
+        Some(_) => return Err(invalid()),
+    };
+    if own.is_empty() { Ok(keep) } else { Err(invalid()) }
+}
+
+/// Refuses a placeholder where it cannot become a parameter.
+fn refuse_placeholder(text: &str, path: &str) -> Result<(), Refusal> {
+    for placeholder in [STAGE_PLACEHOLDER, PARAMETER_PLACEHOLDER] {
+        if text.contains(placeholder) {
+            let what = format!("{placeholder} stands in {path}, where CloudFormation takes no parameter");
+            let fix = "leave the stage out of this name in your source, or package with the real --stage: the package then fits that stage only";
+            return Err(Refusal::new(Code::PlaceholderMisplaced, what, fix).at(path));
+        }
+    }
+    Ok(())
+}
+
+/// Refuses the stage's placeholder in capitals and the like: some plug-in has changed it, and the stage cannot
+/// be put there.
+fn refuse_other_spellings(value: &Value, path: &str) -> Result<(), Refusal> {
+    let below = |key: &str| if path.is_empty() { key.to_owned() } else { format!("{path}.{key}") };
+    match value {
+        Value::String(text) if text.to_ascii_lowercase().contains(STAGE_PLACEHOLDER) => {
+            let left = text.replace(STAGE_PARAMETER, "").to_ascii_lowercase();
+            if !left.contains(STAGE_PLACEHOLDER) {
+                return Ok(());
+            }
+            let what =
+                format!("{path} has {STAGE_PLACEHOLDER} in another spelling, which no parameter gives");
+            let fix = "leave the stage out of this value in your source, or package with the real --stage: the package then fits that stage only";
+            Err(Refusal::new(Code::PlaceholderMisplaced, what, fix).at(path))
+        }
+        Value::Array(items) => items
+            .iter()
+            .enumerate()
+            .try_for_each(|(index, item)| refuse_other_spellings(item, &below(&index.to_string()))),
+        Value::Object(object) => {
+            object.iter().try_for_each(|(key, value)| refuse_other_spellings(value, &below(key)))
+        }
+        _ => Ok(()),
+    }
+}
+
+/// Declares parameters; one that the template declares itself stays as it is.
+fn declare(sections: &mut Map<String, Value>, names: &BTreeSet<String>) -> Result<(), Refusal> {
+    if names.is_empty() {
+        return Ok(());
+    }
+    let declared = sections.entry("Parameters").or_insert_with(|| json!({}));
+    let Value::Object(declared) = declared else { return Ok(()) };
+    for name in names {
+        if name.starts_with(GIVEN_PREFIX) && name != STAGE_PARAMETER {
+            let what =
+                format!("{PARAMETER_PLACEHOLDER}{name}: names that begin with {GIVEN_PREFIX} are taken");
+            let fix = "call the parameter otherwise";
+            return Err(Refusal::new(Code::TemplateInvalid, what, fix).at(format!("Parameters.{name}")));
+        }
+        declared.entry(name).or_insert_with(|| json!({"Type": "String"}));
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+#[path = "literals_tests.rs"]
+mod tests;

@@ -1,0 +1,164 @@
+//! What literals become.
+
+use super::*;
+
+fn made_for() -> MadeFor {
+    MadeFor {
+        region: Some(Region::parse("us-east-1").unwrap()),
+        account: Some(AccountId::parse("123456789012").unwrap()),
+    }
+}
+
+#[track_caller]
+fn check(before: Value, after: Value) {
+    let mut template = json!({"Resources": {"R": {"Type": "T", "Properties": before}}});
+    neutralise(&mut template, &made_for()).unwrap();
+    assert_eq!(template["Resources"]["R"]["Properties"], after);
+}
+
+#[test]
+fn regions_and_accounts_become_references_and_substitutions() {
+    check(json!({"R": "us-east-1"}), json!({"R": {"Ref": "AWS::Region"}}));
+    check(
+        json!({"A": "arn:aws:sns:us-east-1:123456789012:t"}),
+        json!({"A": {"Fn::Sub": "arn:aws:sns:${AWS::Region}:${AWS::AccountId}:t"}}),
+    );
+    check(json!({"A": {"Fn::Sub": "x.us-east-1.${Y}"}}), json!({"A": {"Fn::Sub": "x.${AWS::Region}.${Y}"}}));
+    check(
+        json!({"A": {"Fn::Sub": ["us-east-1 ${Y}", {"Y": "us-east-1"}]}}),
+        json!({"A": {"Fn::Sub": ["${AWS::Region} ${Y}", {"Y": {"Ref": "AWS::Region"}}]}}),
+    );
+    check(
+        json!({"A": {"Fn::Join": [".", ["a", "us-east-1"]]}}),
+        json!({"A": {"Fn::Join": [".", ["a", {"Ref": "AWS::Region"}]]}}),
+    );
+}
+
+#[test]
+fn a_dollar_brace_in_a_literal_stays_a_literal() {
+    check(json!({"A": "${x} us-east-1"}), json!({"A": {"Fn::Sub": "${!x} ${AWS::Region}"}}));
+}
+
+#[test]
+fn what_is_no_region_stays() {
+    for same in [
+        json!({"A": "us-east-10"}),
+        json!({"A": "xus-east-1"}),
+        json!({"A": "us-east-1a"}),
+        json!({"A": "1234567890123"}),
+        json!({"A": {"Ref": "us-east-1"}}),
+        json!({"Code": {"ZipFile": "r='us-east-1'"}}),
+    ] {
+        check(same.clone(), same);
+    }
+}
+
+#[test]
+fn every_rewrite_and_every_doubt_is_listed_with_its_path() {
+    let mut template = json!({"Outputs": {"O": {"Value": "us-east-1"}}, "Resources": {"R": {"Properties": {"AZ": "us-east-1a"}}}});
+    let found = neutralise(&mut template, &made_for()).unwrap();
+    let rewrite =
+        Rewrite { path: "Outputs.O.Value".into(), from: "us-east-1".into(), to: "AWS::Region".into() };
+    assert_eq!(found.rewrites, [rewrite]);
+    assert_eq!(found.warnings.len(), 1);
+    assert_eq!(
+        (found.warnings[0].code, found.warnings[0].path.as_str()),
+        (Code::RegionStays, "Resources.R.Properties.AZ")
+    );
+    assert!(found.parameters.is_empty());
+}
+
+#[test]
+fn the_user_says_which_regions_stay() {
+    let template = |keep: Value| {
+        json!({
+            "Metadata": {"Flotilla": {"KeepRegion": keep}},
+            "Resources": {"R": {"Type": "T", "Properties": {"A": "us-east-1", "AB": "us-east-1"}}},
+        })
+    };
+    let mut some = template(json!(["Resources.R.Properties.A"]));
+    neutralise(&mut some, &made_for()).unwrap();
+    assert_eq!(some["Resources"]["R"]["Properties"], json!({"A": "us-east-1", "AB": {"Ref": "AWS::Region"}}));
+    assert_eq!(some.get("Metadata"), None, "what is for us goes");
+    let mut all = template(json!(true));
+    assert_eq!(neutralise(&mut all, &made_for()).unwrap(), Neutralised::default());
+    for bad in [json!(1), json!([1]), json!("x")] {
+        assert_eq!(neutralise(&mut template(bad), &made_for()).unwrap_err().code, Code::TemplateInvalid);
+    }
+}
+
+#[test]
+fn the_placeholder_stage_becomes_a_parameter_in_every_form() {
+    let mut template = json!({
+        "Resources": {"R": {"Type": "T", "Metadata": {"m": "flotillastage"}, "Properties": {
+            "Name": "app-flotillastage-api",
+            "Stage": "flotillastage",
+            "Join": {"Fn::Join": ["-", ["x", "flotillastage", "y-flotillastage"]]},
+            "Sub": {"Fn::Sub": "${AWS::Region}/flotillastage*"},
+            "Import": {"Fn::ImportValue": "sls-flotillastage-X"},
+            "Endpoint": "https://flotillaparam-endpoint/flotillastage",
+            "Code": {"ZipFile": "const s = `${flotillastage}`"},
+        }}},
+        "Outputs": {"O": {"Value": 1, "Export": {"Name": "sls-flotillastage-O"}}},
+        "Conditions": {"C": {"Fn::Equals": ["flotillastage", "production"]}},
+    });
+    let found = neutralise(&mut template, &MadeFor::default()).unwrap();
+    let properties = &template["Resources"]["R"]["Properties"];
+    assert_eq!(properties["Name"], json!({"Fn::Sub": "app-${FlotillaStage}-api"}));
+    assert_eq!(properties["Stage"], json!({"Ref": "FlotillaStage"}));
+    assert_eq!(
+        properties["Join"],
+        json!({"Fn::Join": ["-", ["x", {"Ref": "FlotillaStage"}, {"Fn::Sub": "y-${FlotillaStage}"}]]})
+    );
+    assert_eq!(properties["Sub"], json!({"Fn::Sub": "${AWS::Region}/${FlotillaStage}*"}));
+    assert_eq!(properties["Import"], json!({"Fn::ImportValue": {"Fn::Sub": "sls-${FlotillaStage}-X"}}));
+    assert_eq!(properties["Endpoint"], json!({"Fn::Sub": "https://${endpoint}/${FlotillaStage}"}));
+    assert_eq!(properties["Code"]["ZipFile"], json!({"Fn::Sub": "const s = `${!${FlotillaStage}}`"}));
+    assert_eq!(template["Outputs"]["O"]["Export"], json!({"Name": {"Fn::Sub": "sls-${FlotillaStage}-O"}}));
+    assert_eq!(template["Conditions"]["C"], json!({"Fn::Equals": [{"Ref": "FlotillaStage"}, "production"]}));
+    assert_eq!(found.parameters.iter().collect::<Vec<_>>(), ["FlotillaStage", "endpoint"]);
+    assert_eq!(
+        template["Parameters"],
+        json!({"FlotillaStage": {"Type": "String"}, "endpoint": {"Type": "String"}})
+    );
+}
+
+#[test]
+fn a_placeholder_where_no_parameter_may_stand_is_refused_with_its_path() {
+    let resource = |resource: Value| json!({"Resources": {"R": resource}});
+    for (template, path) in [
+        (json!({"Resources": {"Xflotillastage": {"Type": "T"}}}), "Resources"),
+        (resource(json!({"Type": "flotillastage"})), "Resources.R.Type"),
+        (resource(json!({"DependsOn": ["flotillastage"]})), "Resources.R.DependsOn.0"),
+        (resource(json!({"Properties": {"flotillastage": 1}})), "Resources.R.Properties"),
+        (resource(json!({"Properties": {"A": {"Ref": "flotillastage"}}})), "Resources.R.Properties.A.Ref"),
+        (
+            resource(json!({"Properties": {"A": {"Fn::Join": ["flotillastage", []]}}})),
+            "Resources.R.Properties.A.Fn::Join",
+        ),
+        (json!({"Mappings": {"M": {"flotillastage": {}}}}), "Mappings.M"),
+        (json!({"Parameters": {"P": {"Default": "flotillaparam-x"}}}), "Parameters.P.Default"),
+        (json!({"Description": "app flotillastage"}), "Description"),
+        (resource(json!({"Properties": {"A": "FLOTILLASTAGE"}})), "Resources.R.Properties.A"),
+        (resource(json!({"Properties": {"A": "FlotillaStage-Flotillastage"}})), "Resources.R.Properties.A"),
+    ] {
+        let refusal = neutralise(&mut template.clone(), &MadeFor::default()).unwrap_err();
+        assert_eq!(
+            (refusal.code, refusal.path.as_deref()),
+            (Code::PlaceholderMisplaced, Some(path)),
+            "{template}"
+        );
+    }
+    let taken = resource(json!({"Properties": {"A": "flotillaparam-FlotillaX"}}));
+    assert_eq!(neutralise(&mut taken.clone(), &MadeFor::default()).unwrap_err().code, Code::TemplateInvalid);
+}
+
+#[test]
+fn a_parameter_that_the_template_declares_stays_as_it_is() {
+    let mut template = json!({
+        "Parameters": {"size": {"Type": "Number", "Default": 1}},
+        "Resources": {"R": {"Properties": {"A": "flotillaparam-size"}}},
+    });
+    neutralise(&mut template, &MadeFor::default()).unwrap();
+    assert_eq!(template["Parameters"]["size"], json!({"Type": "Number", "Default": 1}));
+}

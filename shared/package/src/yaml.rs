@@ -1,0 +1,153 @@
+//! CloudFormation's YAML, with its short tags (`!Ref`, `!Sub`, …), as the JSON that it means.
+//!
+//! Values are read as the packaging tools read them (`awscli/customizations/cloudformation/yamlhelper.py`, the
+//! same in SAM's `samcli/yamlhelper.py`): booleans are YAML 1.1's, dates are text, and what follows a short
+//! tag is text. A number is one only if JSON would write it the same way: an account id with leading zeros, a
+//! version such as `5.10` and a size such as `1_000` stay text, which CloudFormation converts where it wants a
+//! number.
+//!
+//! Nothing is built deeper than JSON may be, and what aliases and merge keys copy is counted.
+
+mod build;
+mod scalars;
+
+use saphyr_parser::{Event, Marker, Parser, ScalarStyle, Tag};
+use serde_json::Value;
+use std::fmt;
+
+/// What is wrong with a document, and where.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct YamlError {
+    what: String,
+    line: usize,
+    column: usize,
+}
+
+impl YamlError {
+    fn new(what: impl Into<String>, at: Marker) -> Self {
+        // The parser counts lines from one and columns from zero.
+        Self { what: what.into(), line: at.line(), column: at.col() + 1 }
+    }
+}
+
+impl fmt::Display for YamlError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} at line {} column {}", self.what, self.line, self.column)
+    }
+}
+
+impl std::error::Error for YamlError {}
+
+/// Reads a document, such as a template.
+///
+/// # Errors
+/// What is wrong and where, by line and column; also for what readers of YAML understand differently, such as
+/// a key that occurs twice, and for what would grow without bounds.
+pub fn parse_strict(bytes: &[u8]) -> Result<Value, YamlError> {
+    let text = std::str::from_utf8(bytes).map_err(|e| {
+        let before = &bytes[..e.valid_up_to()];
+        let line = before.iter().filter(|byte| **byte == b'\n').count() + 1;
+        let column = before.iter().rev().take_while(|byte| **byte != b'\n').count();
+        YamlError::new("the text is not UTF-8", Marker::new(e.valid_up_to(), line, column))
+    })?;
+    let mut builder = build::Builder::default();
+    let mut documents = 0;
+    for event in Parser::new_from_str(text.trim_start_matches('\u{feff}')) {
+        let (event, span) = event.map_err(|e| YamlError::new(e.info(), *e.marker()))?;
+        let at = span.start;
+        match event {
+            Event::DocumentStart(_) => {
+                documents += 1;
+                if documents > 1 {
+                    return Err(YamlError::new("a second document begins", at));
+                }
+            }
+            Event::Alias(anchor) => builder.alias(anchor, at)?,
+            Event::Scalar(text, style, anchor, tag) => {
+                builder.scalar(&text, style == ScalarStyle::Plain, anchor, tag.as_deref(), at)?;
+            }
+            Event::SequenceStart(anchor, tag) => builder.open(Vec::new(), anchor, tag.as_deref(), at)?,
+            Event::MappingStart(anchor, tag) => {
+                builder.open(build::Mapping::default(), anchor, tag.as_deref(), at)?;
+            }
+            Event::SequenceEnd | Event::MappingEnd => builder.close(at)?,
+            Event::Nothing | Event::StreamStart | Event::StreamEnd | Event::DocumentEnd => {}
+        }
+    }
+    builder.finish().ok_or_else(|| YamlError::new("there is no document", Marker::new(0, 1, 0)))
+}
+
+/// What a tag says of a value.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Meaning {
+    /// Nothing.
+    None,
+    /// A function of CloudFormation.
+    Function(&'static str),
+    /// `!!str`, or `!` alone.
+    Text,
+    /// `!!null`, `!!bool`, `!!int`, `!!float`.
+    Resolved(&'static str),
+    /// `!!map` and `!!seq`.
+    Collection(&'static str),
+}
+
+/// CloudFormation's functions that have a short form, by their full names
+/// (AWS CloudFormation Template Reference, "Intrinsic functions", "Condition functions", "Rule functions").
+const FUNCTIONS: [&str; 27] = [
+    "Ref",
+    "Condition",
+    "Fn::And",
+    "Fn::Base64",
+    "Fn::Cidr",
+    "Fn::Contains",
+    "Fn::EachMemberEquals",
+    "Fn::EachMemberIn",
+    "Fn::Equals",
+    "Fn::FindInMap",
+    "Fn::GetAtt",
+    "Fn::GetAZs",
+    "Fn::GetStackOutput",
+    "Fn::If",
+    "Fn::ImportValue",
+    "Fn::Join",
+    "Fn::Length",
+    "Fn::Not",
+    "Fn::Or",
+    "Fn::RefAll",
+    "Fn::Select",
+    "Fn::Split",
+    "Fn::Sub",
+    "Fn::ToJsonString",
+    "Fn::Transform",
+    "Fn::ValueOf",
+    "Fn::ValueOfAll",
+];
+
+fn meaning(tag: Option<&Tag>, at: Marker) -> Result<Meaning, YamlError> {
+    let Some(tag) = tag else { return Ok(Meaning::None) };
+    let (handle, suffix) = (tag.handle.as_str(), tag.suffix.as_str());
+    let known = match (handle, suffix) {
+        ("" | "!", "" | "!") => Some(Meaning::Text),
+        ("!", name) => FUNCTIONS
+            .into_iter()
+            .find(|function| function.strip_prefix("Fn::").unwrap_or(function) == name)
+            .map(Meaning::Function),
+        ("tag:yaml.org,2002:", "str") => Some(Meaning::Text),
+        ("tag:yaml.org,2002:", name) => ["null", "bool", "int", "float"]
+            .into_iter()
+            .find(|known| *known == name)
+            .map(Meaning::Resolved)
+            .or_else(|| ["map", "seq"].into_iter().find(|known| *known == name).map(Meaning::Collection)),
+        _ => None,
+    };
+    known.ok_or_else(|| {
+        let shown: String = format!("{handle}{suffix}").chars().take(64).collect();
+        let shown = shown.replace("tag:yaml.org,2002:", "!!");
+        YamlError::new(format!("the tag {shown} is none that CloudFormation knows"), at)
+    })
+}
+
+#[cfg(test)]
+#[path = "yaml_tests.rs"]
+mod tests;
