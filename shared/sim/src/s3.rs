@@ -107,7 +107,12 @@ impl PackageStore for SimPackages {
             .await
     }
 
-    async fn lift(&self, object: &ObjectRef, range: Range<u64>, parked: &str) -> Result<Digest, PortError> {
+    async fn lift(
+        &self,
+        object: &ObjectRef,
+        range: Range<u64>,
+        parked: &str,
+    ) -> Result<Option<Digest>, PortError> {
         self.0
             .call("s3:UploadPartCopy", None, |state| {
                 let found = state
@@ -120,7 +125,7 @@ impl PackageStore for SimPackages {
                 }
                 let digest = Digest::of(&found.bytes[at(range.start)..at(range.end)]);
                 state.home.insert(parked.to_owned(), digest);
-                Ok(digest)
+                Ok(Some(digest))
             })
             .await
     }

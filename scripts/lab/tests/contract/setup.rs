@@ -13,8 +13,9 @@ use flotilla_sim::contract::Quirk;
 use serde_json::json;
 
 /// How MiniStack differs from AWS; docs/emulator.md has them too.
-pub const MINISTACK: [Quirk; 7] = [
+pub const MINISTACK: [Quirk; 8] = [
     Quirk::CopiesStayUnproven,
+    Quirk::PartsHaveNoDigest,
     Quirk::BucketOwnersAreNotChecked,
     Quirk::PlansDoNotFail,
     Quirk::ReviewedStackIsReplaced,

@@ -183,3 +183,62 @@ fn s07_an_object_over_5_gb_is_refused_by_its_size_before_it_is_read() {
     // What a package may hold at most can be copied in one call, so that no copy is made in ranges.
     const { assert!(Limits::DEFAULT.unpacked_bytes_max < 5 * 1024 * 1024 * 1024) };
 }
+
+fn upload() -> ObjectRef {
+    ObjectRef { key: "incoming/orders/branch/main/a b.zip".into(), version_id: "v1".into() }
+}
+
+fn begun() -> Reply {
+    reply(200, "<InitiateMultipartUploadResult><UploadId>u-1</UploadId></InitiateMultipartUploadResult>")
+}
+
+async fn lift(part: &str) -> (Result<Option<Digest>, PortError>, Script) {
+    let part = reply(200, format!("<CopyPartResult><ETag>\"e\"</ETag>{part}</CopyPartResult>"));
+    let done = reply(200, "<CompleteMultipartUploadResult><ETag>e</ETag></CompleteMultipartUploadResult>");
+    let script = Script::new([begun(), part, done]);
+    let store = S3PackageStore::new(Client::new(&script.config()), &settings());
+    let lifted = store.lift(&upload(), 31..6_000_031, "parked/upl_1/0").await;
+    (lifted, script)
+}
+
+#[tokio::test]
+async fn a_file_is_lifted_by_one_part_whose_digest_s3_computes() {
+    let sum = digest().to_base64();
+    let (lifted, script) = lift(&format!("<ChecksumSHA256>{sum}</ChecksumSHA256>")).await;
+    assert_eq!(lifted, Ok(Some(digest())));
+    let calls = script.calls();
+    assert_eq!(calls[0].header("x-amz-checksum-algorithm"), Some("SHA256"));
+    for (name, value) in [
+        ("x-amz-copy-source", "ingest/incoming/orders/branch/main/a%20b.zip?versionId=v1"),
+        ("x-amz-copy-source-range", "bytes=31-6000030"),
+        ("x-amz-expected-bucket-owner", "111122223333"),
+    ] {
+        assert_eq!(calls[1].header(name), Some(value), "{name}");
+    }
+    assert!(calls[2].uri.contains("uploadId=u-1"), "{}", calls[2].uri);
+}
+
+#[tokio::test]
+async fn s08_a_part_that_answers_200_with_an_error_inside_is_tried_again() {
+    let (lifted, _) = lift("").await;
+    assert_eq!(lifted, Ok(None), "S3 does not say what it copied");
+    let failed = reply(200, "<Error><Code>InternalError</Code><Message>m</Message></Error>");
+    let script = Script::new([begun(), failed]);
+    let store = S3PackageStore::new(Client::new(&script.config()), &settings());
+    let lifted = store.lift(&upload(), 31..6_000_031, "parked/upl_1/0").await;
+    assert!(lifted.is_err(), "{lifted:?}");
+}
+
+#[tokio::test]
+async fn what_was_parked_is_settled_only_with_its_proof() {
+    let settle = async |reply: Reply| {
+        let script = Script::new([copied(""), reply]);
+        let store = S3PackageStore::new(Client::new(&script.config()), &settings());
+        (store.settle("parked/upl_1/0", "assets/x.zip", &digest()).await, script)
+    };
+    let (settled, script) = settle(found(Some(digest().to_base64()), "FULL_OBJECT")).await;
+    assert_eq!(settled, Ok(()));
+    assert_eq!(script.calls()[0].header("x-amz-copy-source"), Some("ingest/parked/upl_1/0"));
+    let (settled, _) = settle(found(Some(format!("{}-1", digest().to_base64())), "COMPOSITE")).await;
+    assert!(settled.unwrap_err().may_pass(), "s10: a composite checksum is no proof");
+}

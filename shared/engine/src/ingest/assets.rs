@@ -74,25 +74,27 @@ async fn store_file(
     {
         return Ok(Proof { digest, bytes });
     }
-    let digest = if entry.packing == Packing::Stored && bytes >= LIFTED_BYTES_MIN {
-        lift(upload, entry, key).await?
-    } else {
-        let proof = upload.pass(entry, |_| {}).await?;
-        if !packages.holds(&key(proof.digest), &proof.digest).await? {
-            let unpacked = Unpacked::new(upload.packed(entry).await?, entry);
-            packages.put(&key(proof.digest), &proof.digest, Body::Stream(bytes, Box::new(unpacked))).await?;
-        }
-        proof.digest
-    };
+    if entry.packing == Packing::Stored
+        && bytes >= LIFTED_BYTES_MIN
+        && let Some(digest) = lift(upload, entry, key).await?
+    {
+        return Ok(Proof { digest, bytes });
+    }
+    let digest = upload.pass(entry, |_| {}).await?.digest;
+    if !packages.holds(&key(digest), &digest).await? {
+        let unpacked = Unpacked::new(upload.packed(entry).await?, entry);
+        packages.put(&key(digest), &digest, Body::Stream(bytes, Box::new(unpacked))).await?;
+    }
     Ok(Proof { digest, bytes })
 }
 
-/// Has S3 copy a file out of the upload: only its local header is read here.
+/// Has S3 copy a file out of the upload: only its local header is read here. Answers `None` if S3 does not say
+/// what it copied.
 async fn lift(
     upload: &UploadBytes,
     entry: &Entry,
     key: impl Fn(Digest) -> String,
-) -> Result<Digest, EngineError> {
+) -> Result<Option<Digest>, EngineError> {
     let packages = upload.packages.as_ref();
     let header_end = entry.end.min(entry.header_start + HEADER_BYTES_MAX);
     let mut header = packages.read(&upload.object, entry.header_start..header_end).await?;
@@ -116,11 +118,12 @@ async fn lift(
         return Err(Refusal::new(Code::EntryCorrupt, what, "zip the package again").at(&entry.name).into());
     }
     let parked = format!("parked/{}/{}", upload.id, entry.header_start);
-    let digest = packages.lift(&upload.object, start..start + entry.packed_bytes, &parked).await?;
+    let range = start..start + entry.packed_bytes;
+    let Some(digest) = packages.lift(&upload.object, range, &parked).await? else { return Ok(None) };
     if !packages.holds(&key(digest), &digest).await? {
         packages.settle(&parked, &key(digest), &digest).await?;
     }
-    Ok(digest)
+    Ok(Some(digest))
 }
 
 /// Stores a folder of the upload as the zip that it makes.

@@ -67,8 +67,13 @@ pub trait PackageStore: Send + Sync {
     async fn put(&self, key: &str, digest: &Digest, body: Body) -> Result<(), PortError>;
 
     /// Has S3 copy a range of an upload to a place where it is kept for a day, and answers the digest that S3
-    /// computed of it. No byte of it passes through here.
-    async fn lift(&self, object: &ObjectRef, range: Range<u64>, parked: &str) -> Result<Digest, PortError>;
+    /// computed of it; `None` if it does not say. No byte of it passes through here.
+    async fn lift(
+        &self,
+        object: &ObjectRef,
+        range: Range<u64>,
+        parked: &str,
+    ) -> Result<Option<Digest>, PortError>;
 
     /// Has S3 copy what was parked to its key; fails if it has another digest.
     async fn settle(&self, parked: &str, key: &str, digest: &Digest) -> Result<(), PortError>;

@@ -134,11 +134,15 @@ async fn a_range_is_lifted_out_of_an_upload_and_proven(store: &dyn PackageStore,
     let digest = Digest::of(&bytes[7..70_007]);
     let (parked, key) = (format!("parked/{}/7", bench.space()), asset_key(&digest));
     for _ in 0..2 {
-        assert_eq!(
-            store.lift(&object, 7..70_007, &parked).await,
-            Ok(digest),
-            "S3 computes the range's digest"
+        let lifted = store.lift(&object, 7..70_007, &parked).await.expect("a copy");
+        bench.quirks().check(
+            Quirk::PartsHaveNoDigest,
+            lifted == Some(digest),
+            "S3 computes the range's digest",
         );
+        if lifted.is_none() {
+            return;
+        }
         assert_eq!(store.settle(&parked, &key, &digest).await, Ok(()));
         assert_eq!(store.holds(&key, &digest).await, Ok(true), "what was copied whole is proven");
     }

@@ -11,6 +11,8 @@ pub enum Quirk {
     EveryObjectIsProven,
     /// `CopyObject` computes no checksum: the copy of an object without a SHA-256 has none either.
     CopiesStayUnproven,
+    /// `UploadPartCopy` computes no checksum.
+    PartsHaveNoDigest,
     /// What buckets of previews hold is not kept: emptying them means nothing.
     BucketsAreNotKept,
     /// `ExpectedBucketOwner` is ignored.
