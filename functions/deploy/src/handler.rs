@@ -56,3 +56,42 @@ async fn step(drive: &Drive, tick: &TickMessage) -> Result<(), EngineError> {
         TickMessage::StackChanged(target, stack) => drive.hint(target, stack).await,
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use aws_lambda_events::sqs::SqsMessage;
+    use flotilla_sim::World;
+
+    fn batch(bodies: &[(&str, String)]) -> SqsEvent {
+        let message = |(id, body): &(&str, String)| {
+            let mut message = SqsMessage::default();
+            message.message_id = Some((*id).to_owned());
+            message.body = Some(body.clone());
+            message
+        };
+        let mut event = SqsEvent::default();
+        event.records = bodies.iter().map(message).collect();
+        event
+    }
+
+    fn failed(reply: &SqsBatchResponse) -> Vec<&str> {
+        reply.batch_item_failures.iter().map(|failure| failure.item_identifier.as_str()).collect()
+    }
+
+    #[test]
+    fn q04_what_nobody_understands_is_left_to_the_queue_and_its_neighbours_are_done() {
+        let mut world = World::new(1, &[&["eu-west-1"]]);
+        let version = world.upload("branch/main", "one");
+        world.until("a rollout", |w| w.rollout(&version).is_some());
+        let rollout = world.rollout(&version).expect("it was just seen").id;
+        world.drop_messages();
+        let tick = format!(r#"{{"tick":{{"rollout":"{rollout}"}}}}"#);
+        let bodies =
+            [("good", tick.clone()), ("bad", "poison".into()), ("twice", tick), ("empty", String::new())];
+        let drive = world.drive();
+        let reply = futures::executor::block_on(handle(&drive, batch(&bodies)));
+        assert_eq!(failed(&reply), ["bad", "empty"]);
+        assert_eq!(world.end_of(&version).status, "succeeded", "the tick was enough");
+    }
+}

@@ -51,6 +51,19 @@ struct UseCases {
     sweep: Sweep,
 }
 
+/// The engine on a world.
+pub fn drive(shared: &Shared) -> Drive {
+    Drive {
+        clock: Arc::new(SimClock(shared.clone())),
+        store: Arc::new(SimTable(shared.clone())),
+        queue: Arc::new(SimQueue(shared.clone())),
+        stacks: Arc::new(SimStacks(shared.clone())),
+        functions: Arc::new(SimFunctions(shared.clone())),
+        buckets: Arc::new(SimBuckets(shared.clone())),
+        meter: Arc::new(Meter::default()),
+    }
+}
+
 /// The functions, and the clockwork that calls them.
 pub struct Driver {
     pub shared: Shared,
@@ -84,15 +97,7 @@ impl Driver {
                 queue: queue(),
                 replicas: Arc::new(SimReplicas(shared.clone())),
             },
-            drive: Drive {
-                clock: clock(),
-                store: store(),
-                queue: queue(),
-                stacks: Arc::new(SimStacks(shared.clone())),
-                functions: Arc::new(SimFunctions(shared.clone())),
-                buckets: Arc::new(SimBuckets(shared.clone())),
-                meter: Arc::new(Meter::default()),
-            },
+            drive: drive(&shared),
             sweep: Sweep { clock: clock(), store: store(), queue: queue(), packages: packages() },
         };
         Self {

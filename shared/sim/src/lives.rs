@@ -108,6 +108,16 @@ fn live(world: &mut World, seed: u64) {
     }
 }
 
+/// A short life of the world: one rollout of three regions, through a storm and then to its end.
+fn live_shortly(world: &mut World, seed: u64) {
+    world.faults(storm(seed));
+    let version = world.upload("branch/main", "one");
+    world.steps(150);
+    world.faults(Faults::NONE);
+    world.until_at_last("a verdict", |w| w.verdict(&version).is_some());
+    world.until_at_last("the rollout's end", |w| w.rollout(&version).is_some_and(|rollout| rollout.ended));
+}
+
 /// What operators do meanwhile.
 fn operate(world: &mut World, seed: u64, version: &str) {
     let Some(rollout) = world.rollout(version) else { return };
@@ -136,16 +146,29 @@ fn resume(world: &mut World, version: &str) {
     }
 }
 
+/// How much happens in a life.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Length {
+    /// One to four rollouts, operators, neighbours, previews.
+    #[default]
+    Whole,
+    /// One rollout of three regions.
+    Short,
+}
+
 /// Lives one seed; `traced` writes down what happens.
 ///
 /// # Errors
 /// The promise that was broken.
-pub fn run(seed: u64, traced: bool) -> Result<(), Failure> {
+pub fn run(seed: u64, length: Length, traced: bool) -> Result<(), Failure> {
     let mut world = World::with(seed, profile(seed));
     if traced {
         world.traced();
     }
-    let lived = catch_unwind(AssertUnwindSafe(|| live(&mut world, seed)));
+    let lived = catch_unwind(AssertUnwindSafe(|| match length {
+        Length::Whole => live(&mut world, seed),
+        Length::Short => live_shortly(&mut world, seed),
+    }));
     lived.map_err(|panic| {
         let text = panic.downcast_ref::<String>().cloned();
         let why = text.or_else(|| panic.downcast_ref::<&str>().map(|text| (*text).to_owned()));

@@ -124,6 +124,21 @@ fn c17_a_refused_change_set_keeps_cloudformations_words() {
 }
 
 #[test]
+fn c24_a_capability_comes_from_the_profile_and_never_from_the_upload() {
+    let mut world = World::new(28, THREE);
+    let template = r#"{"Resources": {"R": {"Type": "AWS::IAM::Role", "Properties": {"RoleName": "r"}}},
+        "Metadata": {"Capabilities": ["CAPABILITY_NAMED_IAM"]}}"#;
+    let manifest = br#"{"flotilla": 1, "template": "template.json"}"#;
+    let files = [("flotilla.json", manifest.as_slice()), ("template.json", template.as_bytes())];
+    let version =
+        world.upload_bytes("incoming/orders/branch/main/{n}.zip", flotilla_sim::zip_of(&files), true);
+    world.until("a verdict", |w| w.verdict(&version).is_some());
+    let refusal = world.verdict(&version).unwrap().refusal.unwrap();
+    assert_eq!(refusal.code, "FL0228", "{refusal:?}");
+    assert_eq!(world.stack("eu-west-1", "staging"), None);
+}
+
+#[test]
 fn s11_nothing_is_deployed_anywhere_when_one_region_cannot_get_the_package() {
     let mut world = World::new(8, THREE);
     let denied = PortError::new(ErrorKind::Denied, "s3:CopyObject", "AccessDenied: kms:GenerateDataKey");

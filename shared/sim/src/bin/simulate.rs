@@ -1,14 +1,14 @@
-//! `scripts/simulate --seeds N [--from S] [--trace]`: many lives of the world.
+//! `scripts/simulate --seeds N [--from S] [--short] [--trace]`: many lives of the world.
 
 #![allow(clippy::disallowed_methods, reason = "a command reads its arguments and the time it takes")]
 
-use flotilla_sim::lives;
+use flotilla_sim::lives::{self, Length};
 use std::process::ExitCode;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Mutex, PoisonError};
 use std::time::Instant;
 
-const USAGE: &str = "usage: scripts/simulate --seeds N [--from S] [--jobs J] [--trace] [--first]";
+const USAGE: &str = "usage: scripts/simulate --seeds N [--from S] [--jobs J] [--short] [--trace] [--first]";
 /// Failures that are shown in full.
 const SHOWN_MAX: usize = 5;
 
@@ -16,6 +16,8 @@ struct Arguments {
     seeds: u64,
     from: u64,
     jobs: usize,
+    /// One rollout of three regions in each life.
+    length: Length,
     trace: bool,
     /// End with the first failure.
     first: bool,
@@ -23,13 +25,15 @@ struct Arguments {
 
 fn arguments() -> Option<Arguments> {
     let cores = std::thread::available_parallelism().map_or(1, usize::from);
-    let mut read = Arguments { seeds: 1_000, from: 0, jobs: cores, trace: false, first: false };
+    let mut read =
+        Arguments { seeds: 1_000, from: 0, jobs: cores, length: Length::Whole, trace: false, first: false };
     let mut given = std::env::args().skip(1);
     while let Some(name) = given.next() {
         match name.as_str() {
             "--seeds" => read.seeds = given.next()?.parse().ok()?,
             "--from" => read.from = given.next()?.parse().ok()?,
             "--jobs" => read.jobs = given.next()?.parse().ok()?,
+            "--short" => read.length = Length::Short,
             "--trace" => read.trace = true,
             "--first" => read.first = true,
             _ => return None,
@@ -57,7 +61,7 @@ fn main() -> ExitCode {
                     if seed >= end {
                         return;
                     }
-                    if let Err(failure) = lives::run(seed, arguments.trace) {
+                    if let Err(failure) = lives::run(seed, arguments.length, arguments.trace) {
                         if arguments.first {
                             next.store(end, Ordering::Relaxed);
                         }
@@ -74,7 +78,8 @@ fn main() -> ExitCode {
             println!("{}", failure.trace);
         }
         println!("seed {seed}: {}", failure.why);
-        println!("  replay it with: scripts/simulate --seeds 1 --from {seed} --trace");
+        let short = if arguments.length == Length::Short { "--short " } else { "" };
+        println!("  replay it with: scripts/simulate --seeds 1 --from {seed} {short}--trace");
     }
     if failures.len() > SHOWN_MAX {
         println!("and {} more", failures.len() - SHOWN_MAX);

@@ -1,11 +1,12 @@
 //! A fluent world for scenarios.
 
+mod doors;
 mod operators;
 mod others;
 mod packed;
 
 use packed::layered;
-pub use packed::package;
+pub use packed::{package, zip_of};
 
 use crate::driver::Driver;
 use crate::faults::Faults;
@@ -364,12 +365,6 @@ impl World {
     /// The status of a stack, by region and stage.
     pub fn stack(&self, region: &str, stage: &str) -> Option<&'static str> {
         self.driver.shared.lock().stacks.status(&target(region), &format!("orders-{stage}"))
-    }
-
-    /// The use cases that the API needs, on this world.
-    pub fn api(&self) -> (flotilla_engine::commands::Commands, flotilla_engine::status::Status) {
-        let driver = Driver::new(self.driver.shared.clone());
-        (driver.commands, driver.status)
     }
 
     /// Copies that S3 has made.

@@ -34,9 +34,13 @@ fn pack(manifest: &str, code: &str) -> Vec<u8> {
         ("net.json", net.to_string()),
         ("app.zip", code.to_owned()),
     ];
+    zip_of(&files.each_ref().map(|(name, content)| (*name, content.as_bytes())))
+}
+
+/// A zip of these files.
+pub fn zip_of(files: &[(&str, &[u8])]) -> Vec<u8> {
     let open = |name: &str| {
-        let content =
-            files.iter().find(|(file, _)| *file == name).map(|(_, content)| content.clone().into_bytes());
+        let content = files.iter().find(|(file, _)| *file == name).map(|(_, content)| content.to_vec());
         let content = Box::new(Cursor::new(content.unwrap_or_default()));
         Ok(SourceFile { name: name.to_owned(), executable: false, content })
     };
