@@ -73,8 +73,12 @@ async fn every_route_refuses_whoever_is_not_known() {
       "GET /v1/services/{service}",
       "GET /v1/services/{service}/config",
       "PUT /v1/services/{service}/config",
+      "POST /v1/services/{service}/promote",
       "GET /v1/services/{service}/releases",
+      "POST /v1/services/{service}/rollback",
       "GET /v1/services/{service}/stages/{stage}",
+      "POST /v1/services/{service}/stages/{stage}/hold",
+      "POST /v1/services/{service}/stages/{stage}/unhold",
       "GET /v1/services/{service}/uploads",
       "GET /v1/uploads",
       "GET /openapi.json"
@@ -205,4 +209,29 @@ async fn a_release_is_rolled_out_again_on_request() {
     let unknown =
         json!({"service": "orders", "release": "rel_01M7XTZV48A89K02Q5A1SXQG45", "stage": "staging"});
     assert_eq!(ask(&world, "POST", "/v1/rollouts", Some(unknown), true).await.0, StatusCode::NOT_FOUND);
+}
+
+#[tokio::test]
+async fn a_release_is_promoted_rolled_back_and_held() {
+    let mut world = World::new(4, &[&["eu-west-1"]]);
+    for code in ["one", "two"] {
+        let version = world.upload("branch/main", code);
+        world.end_of(&version);
+    }
+    let post = async |path: &str, body: Value| ask(&world, "POST", path, Some(body), true).await;
+    let (status, promoted) =
+        post("/v1/services/orders/promote", json!({"from":"staging","to":"eu-staging"})).await;
+    assert_eq!((status.as_u16(), promoted["because"].as_str()), (202, Some("promoted from staging")));
+    let (status, back) = post("/v1/services/orders/rollback", json!({"stage":"staging"})).await;
+    assert_eq!((status.as_u16(), back["stage"].as_str()), (202, Some("staging")), "{back}");
+    let (_, stage) = get(&world, "/v1/services/orders/stages/staging").await;
+    assert_eq!(stage["holds"][0]["because"], "rolled back");
+    let (status, lifted) = post("/v1/services/orders/stages/staging/unhold", json!({})).await;
+    assert_eq!((status.as_u16(), lifted.get("holds")), (200, None));
+    let hold = json!({"release": promoted["release"], "because": "it is slow"});
+    let (status, held) = post("/v1/services/orders/stages/eu-staging/hold", hold).await;
+    assert_eq!((status.as_u16(), held["holds"][0]["because"].as_str()), (200, Some("it is slow")), "{held}");
+    let (status, refused) =
+        post("/v1/services/orders/promote", json!({"from":"nowhere","to":"eu-staging"})).await;
+    assert_eq!((status.as_u16(), refused["code"].as_str()), (404, Some("FL0404")));
 }

@@ -88,6 +88,33 @@ pub enum Command {
         #[arg(long)]
         no_follow: bool,
     },
+    /// Bring the release that runs everywhere at one stage to another: the same bytes.
+    Promote(Promote),
+    /// Bring a stage back to an earlier release, everywhere at once, and hold what runs there now.
+    Rollback(Rollback),
+    /// Hold a release's package at a stage: nothing brings it there until the hold is lifted.
+    Hold {
+        /// The service.
+        service: String,
+        /// The release's id.
+        release: String,
+        /// The stage.
+        #[arg(long)]
+        stage: String,
+        /// Why.
+        #[arg(long, value_name = "REASON")]
+        because: String,
+    },
+    /// Lift holds of a stage.
+    Unhold {
+        /// The service.
+        service: String,
+        /// The release's id; every hold of the stage if it is left out.
+        release: Option<String>,
+        /// The stage.
+        #[arg(long)]
+        stage: String,
+    },
     /// Call a rollout off: what has begun is finished, nothing more is begun.
     Cancel {
         /// The rollout's id.
@@ -166,6 +193,50 @@ pub struct Pack {
     /// Only show what was found, all of it.
     #[arg(long)]
     pub explain: bool,
+}
+
+/// What goes where.
+#[derive(Debug, Args)]
+pub struct Promote {
+    /// The service.
+    pub service: String,
+    /// The stage where it runs.
+    #[arg(long)]
+    pub from: String,
+    /// The stage where it is to run.
+    #[arg(long)]
+    pub to: String,
+    /// Another release than the one that runs everywhere at the first stage: needs --because.
+    #[arg(long)]
+    pub release: Option<String>,
+    /// Why.
+    #[arg(long, value_name = "REASON")]
+    pub because: Option<String>,
+    /// Return at once.
+    #[arg(long)]
+    pub no_follow: bool,
+}
+
+/// What goes back, and to what.
+#[derive(Debug, Args)]
+pub struct Rollback {
+    /// The service.
+    pub service: String,
+    /// The stage.
+    #[arg(long)]
+    pub stage: String,
+    /// The release; the one that ran everywhere before the present one if it is left out.
+    #[arg(long, value_name = "RELEASE")]
+    pub to: Option<String>,
+    /// In the profile's waves, instead of everywhere at once.
+    #[arg(long)]
+    pub by_waves: bool,
+    /// Why.
+    #[arg(long, value_name = "REASON")]
+    pub because: Option<String>,
+    /// Return at once.
+    #[arg(long)]
+    pub no_follow: bool,
 }
 
 /// What to upload, and as what.

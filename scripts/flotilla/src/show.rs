@@ -1,7 +1,7 @@
 //! What people see: plain lines, colour only on a terminal, JSON when asked for.
 
 use console::style;
-use flotilla_contract::{CauseView, DeploymentView, EventView, RolloutView};
+use flotilla_contract::{CauseView, DeploymentView, EventView, HoldView, RolloutView};
 use serde::Serialize;
 
 /// Writes a value as JSON.
@@ -87,6 +87,9 @@ pub fn rollout(rollout: &RolloutView) {
         println!("release  {release}  sha256:{}", short(digest));
     }
     println!("by       {}", rollout.requested_by);
+    if let Some(because) = &rollout.because {
+        println!("because  {because}");
+    }
     if let Some(by) = &rollout.cancelled_by {
         println!("called off by {by}");
     }
@@ -135,6 +138,15 @@ pub fn rollout(rollout: &RolloutView) {
     {
         cause("  ", found);
     }
+}
+
+/// Packages that are held.
+pub fn holds(holds: &[HoldView]) {
+    let row = |hold: &HoldView| {
+        let package = format!("  held sha256:{}", short(&hold.digest));
+        vec![package, hold.because.clone(), format!("by {}", hold.by), time(&hold.at)]
+    };
+    table(&holds.iter().map(row).collect::<Vec<_>>());
 }
 
 /// A timeline.

@@ -6,8 +6,10 @@
 
 pub mod config;
 pub mod problem;
+pub mod requests;
 pub mod views;
 
 pub use config::{AccountConfig, ProfileConfig, RuleConfig, ServiceConfigDoc, WaveConfig, WaveTable};
 pub use problem::Problem;
+pub use requests::*;
 pub use views::*;

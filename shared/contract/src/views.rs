@@ -2,7 +2,7 @@
 
 use crate::config::{ProfileConfig, ServiceConfigDoc};
 use serde::{Deserialize, Serialize};
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use utoipa::ToSchema;
 
 /// One page of a list.
@@ -49,11 +49,30 @@ pub struct StageView {
     /// The release that last succeeded everywhere.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub stable: Option<String>,
+    /// The releases that were stable before it, the latest first.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub past: Vec<String>,
+    /// Packages that nothing brings here until their hold is lifted.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub holds: Vec<HoldView>,
     /// A preview's end.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub expires_at: Option<String>,
     /// Per target what the last rollout left there.
     pub targets: Vec<RunningView>,
+}
+
+/// A package that is held.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct HoldView {
+    /// The package's digest.
+    pub digest: String,
+    /// Who holds it.
+    pub by: String,
+    /// Why.
+    pub because: String,
+    /// Since when.
+    pub at: String,
 }
 
 /// What runs at one target.
@@ -197,6 +216,9 @@ pub struct RolloutView {
     pub ended: bool,
     /// Who or what started it.
     pub requested_by: String,
+    /// Why, if they said so.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub because: Option<String>,
     /// Who called it off.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub cancelled_by: Option<String>,
@@ -318,49 +340,4 @@ pub struct VersionedProfileConfig {
     pub changed_at: String,
     /// The configuration.
     pub config: ProfileConfig,
-}
-
-/// Starts a rollout.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
-#[serde(deny_unknown_fields)]
-pub struct StartRollout {
-    /// The service.
-    pub service: String,
-    /// The release: it must be one of the service.
-    pub release: String,
-    /// The stage; one that a rule names, or that exists.
-    pub stage: String,
-}
-
-/// How a rollout is called off.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, ToSchema)]
-#[serde(deny_unknown_fields)]
-pub struct CancelRollout {
-    /// Stop updates that run, so that CloudFormation rolls them back; else they are finished.
-    #[serde(default)]
-    pub stop_running: bool,
-}
-
-/// What an operator allows for one retry, beyond what the profile does.
-#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize, ToSchema)]
-#[serde(deny_unknown_fields)]
-pub struct RetryRollout {
-    /// Resources that a stuck rollback may leave as they are, by logical id.
-    #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
-    pub skip: BTreeSet<String>,
-    /// What was changed outside of CloudFormation may be changed back.
-    #[serde(default)]
-    pub accept_drift: bool,
-    /// A stack that resists its deletion may be deleted by force.
-    #[serde(default)]
-    pub force: bool,
-}
-
-/// Whether the API works.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
-pub struct HealthView {
-    /// `ok` when the table answers.
-    pub status: String,
-    /// Flotilla's version.
-    pub version: String,
 }

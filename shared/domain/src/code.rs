@@ -147,6 +147,8 @@ codes! {
     ValidationWarned = 528, "CloudFormation's validation warns";
     /// The stage has no stable release to go back to.
     NothingToRevertTo = 529, "there is no release to go back to";
+    /// An operator holds the package: nothing brings it to the stage.
+    PackageHeld = 530, "the package is held";
 
     /// The packaging tool does this by calls of its own, outside of CloudFormation.
     OutsideCloudformation = 601, "the tool does this outside of CloudFormation";

@@ -8,7 +8,7 @@ use crate::ids::{ReleaseId, RolloutId};
 use crate::names::{ProfileName, ServiceName, StackName, StackPart, StageName};
 use crate::target::Target;
 use jiff::{SignedDuration, Timestamp};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 /// What runs at one target, and how the last rollout that touched it ended there.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -32,6 +32,17 @@ pub struct KnownStack {
     pub level: usize,
 }
 
+/// Why a package is kept from a stage.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Hold {
+    /// Who holds it.
+    pub by: String,
+    /// Why.
+    pub because: String,
+    /// Since when.
+    pub at: Timestamp,
+}
+
 /// The head of a stage.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct StageHead {
@@ -49,6 +60,10 @@ pub struct StageHead {
     pub newest: Option<RolloutId>,
     /// The release of the last rollout that succeeded everywhere.
     pub stable: Option<ReleaseId>,
+    /// Those that were stable before it, the latest first, each once.
+    pub past: Vec<ReleaseId>,
+    /// Packages that nothing brings here until their hold is lifted.
+    pub holds: BTreeMap<Digest, Hold>,
     /// What runs where.
     pub targets: BTreeMap<Target, Running>,
     /// The stacks that a rollout has ever begun to bring here: to remove them, their names have to be known.
@@ -101,6 +116,8 @@ impl StageHead {
             queued: None,
             newest: None,
             stable: None,
+            past: Vec::new(),
+            holds: BTreeMap::new(),
             targets: BTreeMap::new(),
             stacks: BTreeMap::new(),
             expires_at: None,
@@ -156,6 +173,25 @@ impl StageHead {
             return self.active;
         }
         None
+    }
+
+    /// Most releases that are remembered as having been stable.
+    pub const PAST_MAX: usize = 20;
+    /// Most packages held at a time.
+    pub const HOLDS_MAX: usize = 50;
+
+    /// A release runs everywhere.
+    pub fn settle(&mut self, release: ReleaseId) {
+        if let Some(before) = self.stable.replace(release).filter(|before| *before != release) {
+            self.past.insert(0, before);
+        }
+        self.past.retain(|past| *past != release);
+        self.past.truncate(Self::PAST_MAX);
+    }
+
+    /// The packages that run at any of its targets.
+    pub fn running(&self) -> BTreeSet<Digest> {
+        self.targets.values().filter_map(|running| running.proven.map(|(_, package)| package)).collect()
     }
 
     /// Whether the preview's life is over and something is left to remove.
@@ -233,6 +269,20 @@ mod tests {
         head.leave(id(1));
         assert_eq!(head.leave(id(1)), None);
         assert_eq!(head.active, Some(id(2)));
+    }
+
+    #[test]
+    fn what_was_stable_before_is_remembered_once_and_in_order() {
+        let release = |n: &str| ReleaseId::derive(Timestamp::UNIX_EPOCH, &[n]);
+        let mut head = head();
+        for n in ["a", "b", "b", "c", "a"] {
+            head.settle(release(n));
+        }
+        assert_eq!((head.stable, head.past.clone()), (Some(release("a")), vec![release("c"), release("b")]));
+        for n in 0..30 {
+            head.settle(release(&n.to_string()));
+        }
+        assert_eq!(head.past.len(), StageHead::PAST_MAX);
     }
 
     #[test]

@@ -16,7 +16,7 @@ use flotilla_domain::profile::{Profile, ProfileWave};
 use flotilla_domain::release::Release;
 use flotilla_domain::rollout::{OnFailure, Rollout, RolloutKind, RolloutState, Wave};
 use flotilla_domain::rules::Route;
-use flotilla_domain::stage::{Admission, KnownStack, StageHead};
+use flotilla_domain::stage::{Admission, Hold, KnownStack, StageHead};
 use flotilla_domain::{
     Code, ProfileName, Refusal, RolloutId, ServiceName, Site, StackName, StackPart, StageName, Target,
     TargetAccount, Timestamp,
@@ -145,6 +145,7 @@ fn blank(
         failure: None,
         revert_to: None,
         requested_by: String::new(),
+        because: None,
         created_at: now,
         entered_at: now,
     }
@@ -274,18 +275,35 @@ fn tags(profile: &Profile, service: &ServiceName, stage: &StageName) -> BTreeMap
     profile.tags.clone().into_iter().chain(own).collect()
 }
 
-/// Lets a rollout in at its stage's head and saves it together with `beside`. Wakes it, and whom it puts
-/// out. The same rollout again only wakes it.
+/// A rollout that is to be let in, and what comes with it.
+#[derive(Debug, Clone, Copy)]
+pub struct Arrival<'a> {
+    /// The rollout.
+    pub rollout: &'a Rollout,
+    /// A preview's life in hours.
+    pub ttl_h: Option<u32>,
+    /// Holds what runs at the stage now and is not the rollout's package, for this reason.
+    pub hold: Option<&'a str>,
+    /// What is saved with it.
+    pub beside: &'a [Write],
+}
+
+impl<'a> Arrival<'a> {
+    /// A rollout alone.
+    pub fn of(rollout: &'a Rollout, ttl_h: Option<u32>) -> Self {
+        Self { rollout, ttl_h, hold: None, beside: &[] }
+    }
+}
+
+/// Lets a rollout in at its stage's head. Wakes it, and whom it puts out. The same rollout again only wakes it.
 ///
 /// # Errors
-/// Ports' errors; [`EngineError::Contended`] when the head kept changing.
+/// [`Code::PackageHeld`] as a refusal; ports' errors; [`EngineError::Contended`] when the head kept changing.
 pub async fn accept(
     store: &dyn StateStore,
     queue: &dyn WorkQueue,
     clock: &dyn Clock,
-    rollout: &Rollout,
-    ttl_h: Option<u32>,
-    beside: &[Write],
+    Arrival { rollout, ttl_h, hold, beside }: Arrival<'_>,
 ) -> Result<Rollout, EngineError> {
     for _ in 0..RACES_MAX {
         let now = clock.now();
@@ -307,6 +325,12 @@ pub async fn accept(
         };
         let mut head = before.value.clone();
         let mut accepted = rollout.clone();
+        if let Some(held) = rollout.package().and_then(|package| head.holds.get(&package)) {
+            return Err(held_back(rollout, held).into());
+        }
+        if let Some(because) = hold {
+            hold_others(&mut head, rollout, because, now);
+        }
         match head.admit(rollout.id) {
             Admission::OutOfDate { by } => accepted.state = RolloutState::Superseded { by: Some(by) },
             Admission::Active | Admission::Queued => match &rollout.kind {
@@ -326,7 +350,10 @@ pub async fn accept(
             at: now,
             actor: rollout.requested_by.clone(),
             what: accepted.state.name().into(),
-            detail: rollout.release().map(|release| release.to_string()),
+            detail: rollout.release().map(|release| match &rollout.because {
+                Some(because) => format!("{release}: {because}"),
+                None => release.to_string(),
+            }),
         };
         let mut writes = vec![
             before.write(&head, head.expires_at),
@@ -346,6 +373,23 @@ pub async fn accept(
         }
     }
     Err(EngineError::Contended)
+}
+
+fn held_back(rollout: &Rollout, held: &Hold) -> Refusal {
+    let Hold { by, because, at } = held;
+    let what = format!("{by} holds the package at {} since {at}: {because}", rollout.stage);
+    let fix = format!("lift the hold first: flotilla unhold {} --stage {}", rollout.service, rollout.stage);
+    Refusal::new(Code::PackageHeld, what, fix)
+}
+
+/// Holds every package that runs at the stage and is not the one that comes.
+fn hold_others(head: &mut StageHead, rollout: &Rollout, because: &str, now: Timestamp) {
+    for package in head.running().into_iter().filter(|running| Some(*running) != rollout.package()) {
+        let hold = Hold { by: rollout.requested_by.clone(), because: because.to_owned(), at: now };
+        if head.holds.len() < StageHead::HOLDS_MAX {
+            head.holds.entry(package).or_insert(hold);
+        }
+    }
 }
 
 /// The stacks that a rollout brings.

@@ -212,12 +212,20 @@ fn stage_view(head: StageHead) -> view::StageView {
         rollout: running.rollout.to_string(),
         at: running.at.to_string(),
     });
+    let holds = head.holds.into_iter().map(|(package, hold)| view::HoldView {
+        digest: package.to_string(),
+        by: hold.by,
+        because: hold.because,
+        at: hold.at.to_string(),
+    });
     view::StageView {
         stage: head.stage.to_string(),
         profile: head.profile.to_string(),
         active: head.active.map(|id| id.to_string()),
         queued: head.queued.map(|id| id.to_string()),
         stable: head.stable.map(|id| id.to_string()),
+        past: head.past.iter().map(ToString::to_string).collect(),
+        holds: holds.collect(),
         expires_at: head.expires_at.map(|at| at.to_string()),
         targets: targets.collect(),
     }
@@ -321,6 +329,7 @@ fn rollout_view(rollout: &Rollout, deployments: &[Deployment]) -> view::RolloutV
         status: rollout.state.name().into(),
         ended: rollout.state.is_terminal(),
         requested_by: rollout.requested_by.clone(),
+        because: rollout.because.clone(),
         cancelled_by: rollout.cancelled.as_ref().map(|off| off.by.clone()),
         paused_by: rollout.paused_by.clone().filter(|_| !rollout.state.is_terminal()),
         retry_of: rollout.retry_of.map(|id| id.to_string()),

@@ -2,7 +2,7 @@
 //! whose event was lost are found. It finds; the ordinary steps do the work.
 
 use crate::EngineError;
-use crate::accept::{accept, destination, plan_removal};
+use crate::accept::{Arrival, accept, destination, plan_removal};
 use crate::ports::{Clock, DUE_SHARDS, DueKey, Key, PackageStore, StateStore, Work, WorkQueue};
 use crate::records::{DueItem, IntakeCursor, Versioned, due_item, read, upload_key};
 use flotilla_domain::release::ObjectVersion;
@@ -146,7 +146,8 @@ impl Sweep {
             }
             Err(error) => return Err(error),
         };
-        accept(self.store.as_ref(), self.queue.as_ref(), self.clock.as_ref(), &removal, None, &[]).await?;
+        let arrival = Arrival::of(&removal, None);
+        accept(self.store.as_ref(), self.queue.as_ref(), self.clock.as_ref(), arrival).await?;
         report.removals.push(name);
         Ok(())
     }

@@ -2,6 +2,7 @@
 
 pub mod configs;
 pub mod health;
+pub mod moves;
 pub mod params;
 pub mod rollouts;
 pub mod services;

@@ -3,6 +3,7 @@
 mod apply;
 mod follow;
 mod install;
+mod moves;
 mod pack;
 mod push;
 mod read;
@@ -35,6 +36,12 @@ pub async fn run(cli: Cli) -> Result<Exit, CliError> {
         Command::Start { service, release, stage, no_follow } => {
             rollouts::start(global, &service, &release, &stage, no_follow).await
         }
+        Command::Promote(args) => moves::promote(global, args).await,
+        Command::Rollback(args) => moves::roll_back(global, args).await,
+        Command::Hold { service, release, stage, because } => {
+            moves::hold(global, &service, &stage, &release, &because).await
+        }
+        Command::Unhold { service, release, stage } => moves::unhold(global, &service, &stage, release).await,
         Command::Cancel { rollout, stop_running } => rollouts::cancel(global, &rollout, stop_running).await,
         Command::Pause { rollout } => rollouts::ask(global, &rollout, "pause").await,
         Command::Resume { rollout } => rollouts::ask(global, &rollout, "resume").await,

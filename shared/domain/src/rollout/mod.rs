@@ -119,6 +119,8 @@ pub struct Rollout {
     pub revert_to: Option<ReleaseRef>,
     /// Who or what started it.
     pub requested_by: String,
+    /// Why, if they said so.
+    pub because: Option<String>,
     /// When it was accepted.
     pub created_at: Timestamp,
     /// When the state was entered.

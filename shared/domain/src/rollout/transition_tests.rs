@@ -76,6 +76,7 @@ fn rollout(kind: RolloutKind) -> Rollout {
         paused_by: None,
         failure: None,
         revert_to: None,
+        because: None,
         requested_by: "upload".into(),
         created_at: at(0),
         entered_at: at(0),

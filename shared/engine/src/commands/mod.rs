@@ -1,12 +1,15 @@
 //! What operators ask for. Who asks is written down in the same transaction as what changes.
 //!
-//! [`config`] services, profiles and accounts; [`start`] new rollouts; [`control`] those under way.
+//! [`config`] services, profiles and accounts; [`start`] new rollouts; [`moves`] from stage to stage and back;
+//! [`control`] those under way.
 
 mod config;
 mod control;
+mod moves;
 mod start;
 
 pub use control::Control;
+pub use moves::{Promotion, Rollback};
 pub use start::OperatorsWord;
 
 use crate::ports::{Clock, StateStore, WorkQueue};

@@ -2,7 +2,7 @@
 
 use super::{Caller, Commands, conflict, missing};
 use crate::EngineError;
-use crate::accept::{accept, destination, document, plan_removal, plan_rollout};
+use crate::accept::{Arrival, destination, document, plan_removal, plan_rollout};
 use crate::configure;
 use crate::records::{
     ConfigRecord, deployments_query, read, release_key, rollout_key, service_key, stage_key,
@@ -45,7 +45,7 @@ impl Commands {
         let now = self.clock.now();
         let id = RolloutId::derive(now, &[&caller.request_id]);
         let rollout = plan_rollout(id, &release, &route, &destination, &caller.principal, now)?;
-        self.accept(&rollout, route.ttl_h).await
+        self.let_in(Arrival::of(&rollout, route.ttl_h)).await
     }
 
     /// Does again what a rollout did not bring about, at the targets where it did not, as the profile is now.
@@ -107,11 +107,7 @@ impl Commands {
         if word.accept_drift && rollout.policy.drift == Drift::Refuse {
             rollout.policy.drift = Drift::Revert;
         }
-        self.accept(&rollout, ttl_h).await
-    }
-
-    async fn accept(&self, rollout: &Rollout, ttl_h: Option<u32>) -> Result<Rollout, EngineError> {
-        accept(self.store.as_ref(), self.queue.as_ref(), self.clock.as_ref(), rollout, ttl_h, &[]).await
+        self.let_in(Arrival::of(&rollout, ttl_h)).await
     }
 
     /// A rollout, or that there is none.
@@ -143,7 +139,7 @@ impl Commands {
     }
 
     /// A release and the way to a stage of its service: by a rule, or as the stage went before.
-    async fn route(
+    pub(super) async fn route(
         &self,
         service: &ServiceName,
         id: &ReleaseId,

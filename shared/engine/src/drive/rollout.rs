@@ -127,15 +127,17 @@ impl Drive {
         }
     }
 
-    /// The stage's last stable release, unless it is the one that is being rolled out.
+    /// The stage's last stable release, unless it is the one that is being rolled out, or is held.
     async fn stable(&self, rollout: &Rollout) -> Result<Option<ReleaseRef>, EngineError> {
-        let Some(stable) = self.head(rollout).await?.value.stable else { return Ok(None) };
+        let head = self.head(rollout).await?.value;
+        let Some(stable) = head.stable else { return Ok(None) };
         if Some(stable) == rollout.release() {
             return Ok(None);
         }
         let found =
             self.store.get(&[release_key(&rollout.service, &stable)]).await?.into_iter().next().flatten();
-        Ok(found.map(read::<Release>).transpose()?.map(|release| release.value.to_ref()))
+        let release = found.map(read::<Release>).transpose()?.map(|release| release.value.to_ref());
+        Ok(release.filter(|release| !head.holds.contains_key(&release.package)))
     }
 
     async fn replicas(&self, rollout: &Rollout) -> Result<RolloutEvent, EngineError> {

@@ -38,10 +38,12 @@ pub(super) fn note_end(head: &mut StageHead, rollout: &Rollout, now: Timestamp) 
         (RolloutKind::Deploy(release), RolloutState::Succeeded)
             if rollout.retry_of.is_none() || runs_everywhere(head, rollout, release.release) =>
         {
-            head.stable = Some(release.release);
+            head.settle(release.release);
         }
         (RolloutKind::Remove, RolloutState::Succeeded) => {
             head.stable = None;
+            head.past.clear();
+            head.holds.clear();
             // An upload that waits has set an end of its own.
             head.expires_at = head.expires_at.filter(|_| head.queued.is_some());
         }

@@ -9,7 +9,7 @@ mod read_package;
 mod stream;
 
 use crate::EngineError;
-use crate::accept::{accept, destination, document, keep, plan_rollout, wake};
+use crate::accept::{Arrival, accept, destination, document, keep, plan_rollout, wake};
 use crate::configure;
 use crate::ports::{Clock, ErrorKind, ObjectRef, PackageStore, StateStore, Tail, WorkQueue, WriteError};
 use crate::records::{ConfigRecord, create, read, service_key, upload_key};
@@ -128,8 +128,8 @@ impl Ingest {
             decided_at: now,
         };
         let beside = [keep(&release), create(&upload)];
-        accept(self.store.as_ref(), self.queue.as_ref(), self.clock.as_ref(), &rollout, route.ttl_h, &beside)
-            .await?;
+        let arrival = Arrival { beside: &beside, ..Arrival::of(&rollout, route.ttl_h) };
+        accept(self.store.as_ref(), self.queue.as_ref(), self.clock.as_ref(), arrival).await?;
         Ok(verdict)
     }
 

@@ -76,6 +76,8 @@ pub struct StoredRollout {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     revert_to: Option<StoredReleaseRef>,
     requested_by: String,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    because: Option<String>,
     created_at: String,
     entered_at: String,
 }
@@ -188,6 +190,7 @@ impl Record for Rollout {
             failure: self.failure.as_ref().map(StoredCause::of_cause),
             revert_to: self.revert_to.as_ref().map(StoredReleaseRef::of),
             requested_by: self.requested_by.clone(),
+            because: self.because.clone(),
             created_at: self.created_at.to_string(),
             entered_at: self.entered_at.to_string(),
         }
@@ -235,6 +238,7 @@ impl Record for Rollout {
             paused_by: stored.paused_by,
             failure: stored.failure.map(|cause| cause.to_cause()).transpose()?,
             requested_by: stored.requested_by,
+            because: stored.because,
             created_at: time(&stored.created_at)?,
             entered_at: time(&stored.entered_at)?,
         })

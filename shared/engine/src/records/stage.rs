@@ -3,7 +3,7 @@
 use super::Record;
 use super::common::{ONLY, digest, parsed, part_name, read_stack, time};
 use crate::ports::{Key, Query};
-use flotilla_domain::stage::{KnownStack, Running, StageHead};
+use flotilla_domain::stage::{Hold, KnownStack, Running, StageHead};
 use flotilla_domain::{
     ProfileName, ReleaseId, RolloutId, ServiceName, SignedDuration, StageName, Target, Timestamp,
 };
@@ -36,6 +36,11 @@ pub struct StoredStage {
     newest: Option<String>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     stable: Option<String>,
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    past: Vec<String>,
+    /// Who, why and since when, by package.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    holds: BTreeMap<String, [String; 3]>,
     targets: BTreeMap<String, StoredRunning>,
     /// Name and level by part, `-` for the only stack. Format 1 knew one of them, `<service>-<stage>`.
     #[serde(default)]
@@ -84,6 +89,14 @@ impl Record for StageHead {
             queued: self.queued.map(|id| id.to_string()),
             newest: self.newest.map(|id| id.to_string()),
             stable: self.stable.map(|id| id.to_string()),
+            past: self.past.iter().map(ToString::to_string).collect(),
+            holds: self
+                .holds
+                .iter()
+                .map(|(package, hold)| {
+                    (package.to_string(), [hold.by.clone(), hold.because.clone(), hold.at.to_string()])
+                })
+                .collect(),
             targets: self.targets.iter().map(|(target, r)| (target.to_string(), running(r))).collect(),
             stacks: self
                 .stacks
@@ -132,6 +145,18 @@ impl Record for StageHead {
             queued: rollout(stored.queued)?,
             newest: rollout(stored.newest)?,
             stable: stored.stable.map(|id| parsed("stable", ReleaseId::parse(&id))).transpose()?,
+            past: stored
+                .past
+                .iter()
+                .map(|id| parsed("past", ReleaseId::parse(id)))
+                .collect::<Result<_, _>>()?,
+            holds: stored
+                .holds
+                .into_iter()
+                .map(|(package, [by, because, at])| {
+                    Ok((digest(&package)?, Hold { by, because, at: time(&at)? }))
+                })
+                .collect::<Result<_, String>>()?,
             targets: targets?,
             expires_at: stored.preview_ends_at.map(|at| time(&at)).transpose()?,
         })

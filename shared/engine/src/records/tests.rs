@@ -215,6 +215,7 @@ fn rollout(kind: RolloutKind, state: RolloutState) -> Rollout {
         failure: Some(cause()),
         revert_to: Some(release()),
         requested_by: "upload".into(),
+        because: Some("the old one is slow".into()),
         created_at: Timestamp::UNIX_EPOCH,
         entered_at: Timestamp::UNIX_EPOCH,
     }

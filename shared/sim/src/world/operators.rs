@@ -4,7 +4,7 @@ use super::{World, orders, target};
 use flotilla_contract::RolloutView;
 use flotilla_domain::{ReleaseId, RolloutId, StageName};
 use flotilla_engine::EngineError;
-use flotilla_engine::commands::{Control, OperatorsWord};
+use flotilla_engine::commands::{Control, OperatorsWord, Promotion, Rollback};
 use futures::executor::block_on;
 
 impl World {
@@ -20,6 +20,37 @@ impl World {
         let started =
             block_on(self.driver.commands.start(&orders(), &release, &stage, &self.caller("start")))?;
         Ok(started.id.to_string())
+    }
+
+    /// Promotes a release.
+    ///
+    /// # Errors
+    /// As the command has them.
+    pub fn promote(&mut self, promotion: &Promotion) -> Result<String, EngineError> {
+        self.requests += 1;
+        self.driver.shared.lock().now_ms += 1_000;
+        let caller = self.caller("promote");
+        block_on(self.driver.commands.promote(&orders(), promotion, &caller)).map(|r| r.id.to_string())
+    }
+
+    /// Rolls a stage back.
+    ///
+    /// # Errors
+    /// As the command has them.
+    pub fn roll_back(&mut self, rollback: &Rollback) -> Result<String, EngineError> {
+        self.requests += 1;
+        self.driver.shared.lock().now_ms += 1_000;
+        let caller = self.caller("rollback");
+        block_on(self.driver.commands.roll_back(&orders(), rollback, &caller)).map(|r| r.id.to_string())
+    }
+
+    /// Lifts every hold of a stage.
+    ///
+    /// # Errors
+    /// As the command has them.
+    pub fn lift_holds(&mut self, stage: &str) -> Result<(), EngineError> {
+        let stage = StageName::parse(stage).expect("a stage's name");
+        block_on(self.driver.commands.lift_hold(&orders(), &stage, None))
     }
 
     /// Asks something of a rollout under way.

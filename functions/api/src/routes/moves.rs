@@ -1,0 +1,89 @@
+//! Releases brought on and back: promotion, rollback, holds.
+
+use super::params::{body, name};
+use crate::caller::Principal;
+use crate::handler::Shared;
+use crate::problem::ApiError;
+use axum::Json;
+use axum::body::Bytes;
+use axum::extract::Path;
+use axum::extract::rejection::BytesRejection;
+use axum::http::StatusCode;
+use flotilla_contract::{Hold, LiftHold, Problem, Promote, RollBack, RolloutView, StageView};
+use flotilla_domain::{ReleaseId, ServiceName, StageName};
+use flotilla_engine::commands::{Promotion, Rollback};
+
+fn release(text: Option<&String>) -> Result<Option<ReleaseId>, ApiError> {
+    text.map(|text| name(ReleaseId::parse(text))).transpose()
+}
+
+/// Brings the release that runs everywhere at one stage to another: the same bytes.
+#[utoipa::path(post, path = "/v1/services/{service}/promote", tag = "rollouts", request_body = Promote,
+    responses((status = 202, body = RolloutView), (status = 404, body = Problem), (status = 409, body = Problem), (status = 422, body = Problem)))]
+pub async fn promote(
+    api: Shared,
+    Principal(caller): Principal,
+    Path(service): Path<String>,
+    bytes: Result<Bytes, BytesRejection>,
+) -> Result<(StatusCode, Json<RolloutView>), ApiError> {
+    let request = body::<Promote>(bytes)?;
+    let promotion = Promotion {
+        from: name(StageName::parse(&request.from))?,
+        to: name(StageName::parse(&request.to))?,
+        release: release(request.release.as_ref())?,
+        because: request.because,
+    };
+    let rollout = api.commands.promote(&name(ServiceName::parse(&service))?, &promotion, &caller).await?;
+    Ok((StatusCode::ACCEPTED, Json(api.status.rollout(&rollout.id).await?)))
+}
+
+/// Brings a stage back to an earlier release, everywhere at once, and holds what runs there now.
+#[utoipa::path(post, path = "/v1/services/{service}/rollback", tag = "rollouts", request_body = RollBack,
+    responses((status = 202, body = RolloutView), (status = 404, body = Problem), (status = 409, body = Problem), (status = 422, body = Problem)))]
+pub async fn roll_back(
+    api: Shared,
+    Principal(caller): Principal,
+    Path(service): Path<String>,
+    bytes: Result<Bytes, BytesRejection>,
+) -> Result<(StatusCode, Json<RolloutView>), ApiError> {
+    let request = body::<RollBack>(bytes)?;
+    let rollback = Rollback {
+        stage: name(StageName::parse(&request.stage))?,
+        to: release(request.to.as_ref())?,
+        by_waves: request.by_waves,
+        because: request.because,
+    };
+    let rollout = api.commands.roll_back(&name(ServiceName::parse(&service))?, &rollback, &caller).await?;
+    Ok((StatusCode::ACCEPTED, Json(api.status.rollout(&rollout.id).await?)))
+}
+
+/// Holds a release's package at a stage: nothing brings it there until the hold is lifted.
+#[utoipa::path(post, path = "/v1/services/{service}/stages/{stage}/hold", tag = "services", request_body = Hold,
+    responses((status = 200, body = StageView), (status = 404, body = Problem), (status = 409, body = Problem)))]
+pub async fn hold(
+    api: Shared,
+    Principal(caller): Principal,
+    Path((service, stage)): Path<(String, String)>,
+    bytes: Result<Bytes, BytesRejection>,
+) -> Result<Json<StageView>, ApiError> {
+    let request = body::<Hold>(bytes)?;
+    let (service, stage) = (name(ServiceName::parse(&service))?, name(StageName::parse(&stage))?);
+    let release = name(ReleaseId::parse(&request.release))?;
+    api.commands.hold(&service, &stage, &release, &request.because, &caller).await?;
+    Ok(Json(api.status.stage(&service, &stage).await?))
+}
+
+/// Lifts the hold of a release's package, or every hold of the stage.
+#[utoipa::path(post, path = "/v1/services/{service}/stages/{stage}/unhold", tag = "services", request_body = LiftHold,
+    responses((status = 200, body = StageView), (status = 404, body = Problem)))]
+pub async fn unhold(
+    api: Shared,
+    Path((service, stage)): Path<(String, String)>,
+    bytes: Result<Bytes, BytesRejection>,
+) -> Result<Json<StageView>, ApiError> {
+    let request = body::<LiftHold>(bytes)?;
+    let (service, stage) = (name(ServiceName::parse(&service))?, name(StageName::parse(&stage))?);
+    let release = release(request.release.as_ref())?;
+    api.commands.lift_hold(&service, &stage, release.as_ref()).await?;
+    Ok(Json(api.status.stage(&service, &stage).await?))
+}
