@@ -60,7 +60,8 @@ async fn directory(upload: &mut UploadBytes, limits: &Limits) -> Result<Director
         DirectoryStep::NeedFrom(from) => from,
     };
     let mut stream = upload.packages.read(&upload.object, from..upload.total_bytes).await?;
-    let mut tail = BytesMut::new();
+    let bytes = usize::try_from(upload.total_bytes - from).unwrap_or(0);
+    let mut tail = BytesMut::with_capacity(bytes);
     while let Some(chunk) = stream.next().await? {
         tail.extend_from_slice(&chunk);
     }
@@ -89,7 +90,7 @@ async fn draft(
                     .entry(&name)
                     .ok_or_else(|| EngineError::Defect(format!("{name} is not in the directory")))?;
                 let (bytes, _) = upload.unpack(entry).await?;
-                files.insert(name, bytes.to_vec());
+                files.insert(name, bytes.into());
             }
             DraftStep::Need(name) => return Err(EngineError::Defect(format!("{name} was asked for twice"))),
         }

@@ -85,16 +85,23 @@ impl ChunkStream for AtHand {
     }
 }
 
+/// Packed bytes that are unpacked at a time: a thousand times as many may come of them.
+const PACKED_STEP_BYTES: usize = 1024;
+/// Unpacked bytes are handed on in pieces of about this size.
+const UNPACKED_BYTES: usize = 256 * 1024;
+
 /// An entry's unpacked bytes as they come.
 pub struct Unpacked {
     packed: Box<dyn ChunkStream>,
+    /// What has come and is not yet unpacked.
+    at_hand: Bytes,
     reader: Option<EntryReader>,
 }
 
 impl Unpacked {
     /// Unpacks a stream of an entry's packed bytes.
     pub fn new(packed: Box<dyn ChunkStream>, entry: &Entry) -> Self {
-        Self { packed, reader: Some(EntryReader::new(entry.clone())) }
+        Self { packed, at_hand: Bytes::new(), reader: Some(EntryReader::new(entry.clone())) }
     }
 }
 
@@ -103,18 +110,24 @@ impl ChunkStream for Unpacked {
     async fn next(&mut self) -> Result<Option<Bytes>, PortError> {
         let changed =
             |refusal: Refusal| PortError::new(ErrorKind::Permanent, "s3:GetObject", refusal.to_string());
-        loop {
-            let Some(mut reader) = self.reader.take() else { return Ok(None) };
-            let Some(chunk) = self.packed.next().await? else {
-                reader.finish().map_err(changed)?;
-                return Ok(None);
-            };
-            let mut out = BytesMut::new();
-            reader.push(&chunk, |bytes| out.extend_from_slice(bytes)).map_err(changed)?;
-            self.reader = Some(reader);
-            if !out.is_empty() {
-                return Ok(Some(out.freeze()));
+        let mut out = BytesMut::new();
+        while out.len() < UNPACKED_BYTES {
+            if self.at_hand.is_empty() {
+                match self.packed.next().await? {
+                    Some(chunk) => self.at_hand = chunk,
+                    None => {
+                        self.reader
+                            .take()
+                            .map_or(Ok(()), |reader| reader.finish().map(drop))
+                            .map_err(changed)?;
+                        break;
+                    }
+                }
             }
+            let Some(reader) = &mut self.reader else { break };
+            let step = self.at_hand.split_to(self.at_hand.len().min(PACKED_STEP_BYTES));
+            reader.push(&step, |bytes| out.extend_from_slice(bytes)).map_err(changed)?;
         }
+        Ok(Some(out.freeze()).filter(|bytes| !bytes.is_empty()))
     }
 }
