@@ -223,7 +223,9 @@ impl Walk<'_> {
             if let Piece::Parameter { literal, name } = piece {
                 let rewrite =
                     Rewrite { path: path.to_owned(), from: (*literal).to_owned(), to: name.clone() };
-                if !self.out.rewrites.contains(&rewrite) {
+                // What was noted since the same path lies below it.
+                let mut here = self.out.rewrites.iter().rev().take_while(|r| r.path.starts_with(path));
+                if !here.any(|known| *known == rewrite) {
                     self.out.rewrites.push(rewrite);
                 }
                 if !name.starts_with("AWS::") {
