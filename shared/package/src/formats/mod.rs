@@ -129,6 +129,16 @@ impl Folder<'_> {
         Err(Stop::Need(name.to_owned()))
     }
 
+    /// Asks for a file that will be needed. What is missing is best asked for before anything is made of the
+    /// files at hand: all of it is made again when one more has come. What else is wrong with the file is told
+    /// where it is used.
+    fn ask_for(&self, name: &str) -> Result<(), Stop> {
+        match self.read(name) {
+            Err(Stop::Need(name)) => Err(Stop::Need(name)),
+            Ok(_) | Err(Stop::Refused(_)) => Ok(()),
+        }
+    }
+
     /// A template, by its file's full name.
     fn template(&self, name: &str) -> Result<Value, Stop> {
         Ok(template::read(self.read(name)?, name, self.limits)?)

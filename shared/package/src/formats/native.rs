@@ -86,7 +86,13 @@ pub fn draft(folder: &Folder<'_>, base: &str) -> Result<Draft, Stop> {
         after: Vec::new(),
         tags: BTreeMap::new(),
     });
-    for stack in one.into_iter().chain(manifest.stacks) {
+    let stacks: Vec<Stack> = one.into_iter().chain(manifest.stacks).collect();
+    for stack in &stacks {
+        if let Ok(name) = folder.listing.resolve(base, &stack.template) {
+            folder.ask_for(&name)?;
+        }
+    }
+    for stack in stacks {
         let part = |name: &str| StackPart::parse(name).map_err(|e| invalid(e.to_string()));
         let name = folder.listing.resolve(base, &stack.template)?;
         let template = if packed {

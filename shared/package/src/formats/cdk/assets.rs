@@ -9,10 +9,13 @@ use flotilla_domain::package::ASSETS_BUCKET_PARAMETER;
 use flotilla_domain::{Code, Refusal};
 use serde::Deserialize;
 use serde_json::{Value, json};
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, HashSet};
 
 /// Shorter keys could stand for something else. CDK's begin with a hash of 64 characters.
 const KEY_BYTES_MIN: usize = 32;
+
+/// So much of a key tells that a text may contain it.
+const BEGIN_BYTES: usize = 8;
 
 /// S3's own bound.
 const BUCKET_BYTES_MIN: usize = 3;
@@ -85,6 +88,8 @@ pub struct Assets {
     buckets: BTreeSet<String>,
     /// The tags of container images.
     images: BTreeSet<String>,
+    /// How the keys begin.
+    begin: HashSet<[u8; BEGIN_BYTES]>,
 }
 
 /// Reads the asset manifests of a stack, whose paths start from `base`.
@@ -105,6 +110,7 @@ pub fn read(folder: &Folder<'_>, base: &str, manifests: &[String]) -> Result<Ass
                 if to.object_key.len() < KEY_BYTES_MIN || to.bucket_name.len() < BUCKET_BYTES_MIN {
                     return Err(invalid(file, format!("files.{id}: its bucket or key is too short")).into());
                 }
+                assets.begin.extend(to.object_key.as_bytes().first_chunk::<BEGIN_BYTES>());
                 assets.files.insert(to.object_key, Known { manifest: file.clone(), path: path.clone() });
                 assets.buckets.insert(to.bucket_name);
             }
@@ -134,6 +140,19 @@ fn known_path(folder: &Folder<'_>, base: &str, source: &FileSource) -> Result<St
 }
 
 impl Assets {
+    /// The files that are templates of nested stacks, by the names that CDK gives them.
+    pub fn nested_templates(&self) -> impl Iterator<Item = &str> {
+        let names = self.files.values().filter_map(|known| known.path.as_deref().ok());
+        names.filter(|name| name.ends_with(".nested.template.json"))
+    }
+
+    /// Whether a text may contain a key: few do, and there may be many keys.
+    fn may_have_key(&self, text: &str) -> bool {
+        let mut windows = text.as_bytes().windows(BEGIN_BYTES);
+        text.len() >= KEY_BYTES_MIN
+            && windows.any(|window| window.first_chunk().is_some_and(|begin| self.begin.contains(begin)))
+    }
+
     /// The key that a text contains.
     fn key_in(&self, value: &Value) -> Option<&str> {
         match value {
@@ -255,9 +274,12 @@ impl Assets {
         text: &mut String,
         path: &str,
     ) -> Result<(), Refusal> {
+        if !self.may_have_key(text) {
+            return Ok(());
+        }
         // Longer ones first: one may begin with another.
         for key in self.files.keys().rev() {
-            if text.len() >= KEY_BYTES_MIN && text.contains(key.as_str()) {
+            if text.contains(key.as_str()) {
                 let name = self.path(key, path)?;
                 // The name is one that `resolve` gave, so that it starts from the top.
                 let source = draft.path(folder.listing, "", &name).map_err(|refusal| refusal.at(path))?;

@@ -16,6 +16,7 @@ use super::draft::hand_down;
 use super::{Draft, DraftStack, Folder, Stop, local_paths};
 use crate::template::{MadeFor, asset_tokens, declare};
 use crate::zip_file;
+use assets::Assets;
 use flotilla_domain::package::{
     ASSETS_BUCKET_PARAMETER, GIVEN_PREFIX, PackageFormat, STAGE_MARK, STAGE_PLACEHOLDER, Warning,
 };
@@ -46,14 +47,23 @@ pub fn draft(folder: &Folder<'_>, base: &str) -> Result<Draft, Stop> {
             return Err(invalid(&format!("{}{MANIFEST}", assembly.base), what).into());
         }
     }
-    let mut nested_left = folder.limits.manifests_max;
+    for stack in &assembly.stacks {
+        stack.asset_manifests.iter().chain([&stack.template]).try_for_each(|name| folder.ask_for(name))?;
+    }
+    let mut stacks = Vec::new();
     for stack in assembly.stacks {
+        let assets = assets::read(folder, &assembly.base, &stack.asset_manifests);
+        assets.iter().flat_map(Assets::nested_templates).try_for_each(|name| folder.ask_for(name))?;
+        stacks.push((stack, assets));
+    }
+    let mut nested_left = folder.limits.manifests_max;
+    for (stack, assets) in stacks {
         let mut template = folder.template(&stack.template)?;
         default_parameters(&mut template, &stack.parameters);
         let mut reader = Reader {
             folder,
             draft: &mut draft,
-            assets: assets::read(folder, &assembly.base, &stack.asset_manifests)?,
+            assets: assets?,
             part: &stack.part,
             names: &names,
             made_for: &assembly.made_for,
@@ -117,7 +127,7 @@ fn warn(draft: &mut Draft, stack: &manifest::Stack) {
 struct Reader<'a, 'f> {
     folder: &'a Folder<'f>,
     draft: &'a mut Draft,
-    assets: assets::Assets,
+    assets: Assets,
     part: &'a StackPart,
     names: &'a BTreeMap<String, StackPart>,
     made_for: &'a MadeFor,
