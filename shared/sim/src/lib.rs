@@ -14,6 +14,7 @@ mod driver;
 mod faults;
 mod lambda;
 pub mod lives;
+pub mod load;
 mod operations;
 mod queue;
 mod rng;

@@ -71,7 +71,7 @@ pub struct State {
 pub struct Shared(Arc<Mutex<State>>);
 
 /// Gives way to whatever else can happen.
-struct Yield(bool);
+pub struct Yield(pub bool);
 
 impl Future for Yield {
     type Output = ();

@@ -1,0 +1,50 @@
+//! Large packages, and what taking them in costs: for benchmarks and for the test of how much memory it needs.
+//!
+//! The packages are made by code, the same bytes every time, and cannot be packed smaller. The bucket they lie in
+//! gives ranges of them in chunks, as a network would, and keeps nothing of what is put.
+
+mod bucket;
+mod shape;
+
+pub use bucket::{LoadBucket, Traffic, Upload};
+pub use shape::{Load, Shape};
+
+use crate::World;
+use flotilla_domain::release::Verdict;
+use flotilla_engine::ingest::Ingest;
+use flotilla_engine::ports::{Clock, ObjectRef};
+use flotilla_package::Limits;
+use futures::executor::block_on;
+use std::sync::Arc;
+
+/// An intake that is ready to begin.
+pub struct Intake {
+    ingest: Ingest,
+    clock: Arc<dyn Clock>,
+}
+
+impl Intake {
+    /// An intake of what lies in a bucket, in a world that has not seen it.
+    pub fn of(bucket: &LoadBucket) -> Self {
+        let (commands, _) = World::new(1, &[&["eu-west-1"]]).api();
+        let ingest = Ingest {
+            clock: commands.clock.clone(),
+            store: commands.store,
+            queue: commands.queue,
+            packages: Arc::new(bucket.clone()),
+            limits: Limits::DEFAULT,
+        };
+        Self { ingest, clock: commands.clock }
+    }
+
+    /// Takes the upload in.
+    ///
+    /// # Panics
+    /// When it is not accepted.
+    pub fn run(&self) {
+        let key = "incoming/orders/branch/main/1.zip".into();
+        let object = ObjectRef { key, version_id: "v1".into() };
+        let verdict = block_on(self.ingest.intake(&object, self.clock.now()));
+        assert!(matches!(verdict, Ok(Verdict::Accepted { .. })), "{verdict:?}");
+    }
+}
