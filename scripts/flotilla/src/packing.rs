@@ -242,7 +242,19 @@ fn project_of(path: &Path) -> PathBuf {
 fn list(base: &Path) -> Result<Listing, CliError> {
     let mut listing = Listing::default();
     let walk = WalkDir::new(base).follow_links(true).into_iter();
-    for entry in walk.filter_entry(|entry| entry.file_name() != ".git") {
+    // A link that leads out of the folder is left out: whoever needs the file is told that it is missing.
+    let inside = |path: &Path| path.canonicalize().is_ok_and(|path| path.starts_with(base));
+    let wanted = |entry: &walkdir::DirEntry| {
+        entry.file_name() != ".git" && (!entry.path_is_symlink() || inside(entry.path()))
+    };
+    for entry in walk.filter_entry(wanted) {
+        if listing.files.len() > Limits::DEFAULT.entries_max {
+            let what = format!("{} has more than {} files", base.display(), Limits::DEFAULT.entries_max);
+            return Err(CliError::usage(
+                what,
+                "give the folder that the tool wrote, without what is not deployed",
+            ));
+        }
         let entry = match entry {
             Ok(entry) => entry,
             Err(error) if error.loop_ancestor().is_some() => continue,

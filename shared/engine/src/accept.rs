@@ -26,6 +26,8 @@ use std::collections::{BTreeMap, BTreeSet};
 
 /// How often a lost race for a stage's head is run again.
 const RACES_MAX: usize = 8;
+/// CloudFormation's quota of tags on a stack.
+const STACK_TAGS_MAX: usize = 50;
 
 /// A profile and the account it deploys to.
 #[derive(Debug, Clone)]
@@ -197,6 +199,13 @@ fn check_fits(
             format!("add \"{missing}\" to the profile's capabilities"),
         ));
     }
+    let tags =
+        stack.tags.keys().filter(|key| !profile.tags.contains_key(*key)).count() + profile.tags.len() + 2;
+    if tags > STACK_TAGS_MAX {
+        let what = format!("{tags} tags: the package's, the profile's and Flotilla's two");
+        let fix = format!("CloudFormation takes {STACK_TAGS_MAX} for a stack: leave some out");
+        return Err(Refusal::new(Code::LimitExceeded, what, fix));
+    }
     let given = |name: &String| {
         let of_stack =
             |part: &Option<StackPart>| part.as_ref().is_some_and(|part| *name == stack_parameter(part));
@@ -336,7 +345,11 @@ pub async fn accept(
             Admission::Active | Admission::Queued => match &rollout.kind {
                 RolloutKind::Deploy(_) => {
                     head.profile = rollout.profile.clone();
-                    head.stacks.extend(known_stacks(rollout));
+                    know_stacks(&mut head, rollout);
+                    // Other stacks of the stage may be named as well, on the way back.
+                    for (part, known) in &head.stacks {
+                        accepted.stacks.entry(part.clone()).or_insert_with(|| known.name.clone());
+                    }
                     head.renew(now, ttl_h);
                 }
                 // Whether it succeeds decides what becomes of the preview.
@@ -392,12 +405,18 @@ fn hold_others(head: &mut StageHead, rollout: &Rollout, because: &str, now: Time
     }
 }
 
-/// The stacks that a rollout brings.
-fn known_stacks(rollout: &Rollout) -> impl Iterator<Item = (Option<StackPart>, KnownStack)> {
-    rollout.stacks.iter().map(|(part, name)| {
+/// Notes the stacks that a rollout brings. One that it does not touch, as in a retry, keeps its level.
+fn know_stacks(head: &mut StageHead, rollout: &Rollout) {
+    for (part, name) in &rollout.stacks {
         let wave = rollout.waves.iter().find(|wave| wave.targets.iter().any(|target| target.part == *part));
-        (part.clone(), KnownStack { name: name.clone(), level: wave.map_or(0, |wave| wave.level) })
-    })
+        let level = wave.map(|wave| wave.level);
+        let known = head
+            .stacks
+            .entry(part.clone())
+            .or_insert_with(|| KnownStack { name: name.clone(), level: level.unwrap_or(0) });
+        known.name = name.clone();
+        known.level = level.unwrap_or(known.level);
+    }
 }
 
 /// Asks for the next step of rollouts.

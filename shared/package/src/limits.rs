@@ -25,10 +25,13 @@ pub struct Limits {
     pub parameters_max: usize,
     /// Outputs of a template: CloudFormation's quota.
     pub outputs_max: usize,
-    /// The names of the resources and parameters of a template, and of the functions and parameters of all
-    /// templates, together. They stand in a rollout's item, those of the release it may go back to as well, and
-    /// DynamoDB takes 400 KB for an item.
+    /// The names of a template's resources and parameters together.
     pub names_bytes_max: usize,
+    /// What a rollout keeps of all stacks: names of functions and parameters, digests, tags. It stands in the
+    /// rollout's item, that of the release it may go back to as well, and DynamoDB takes 400 KB for an item.
+    pub described_bytes_max: usize,
+    /// All manifests, templates and other small files together.
+    pub manifests_bytes_max: u64,
     /// Stacks of a package.
     pub stacks_max: usize,
     /// Different files that a template takes code from.
@@ -50,6 +53,8 @@ impl Limits {
         parameters_max: 200,
         outputs_max: 200,
         names_bytes_max: 64_000,
+        described_bytes_max: 100_000,
+        manifests_bytes_max: 32_000_000,
         stacks_max: 30,
         assets_max: 250,
     };

@@ -8,7 +8,7 @@ use flotilla_package::formats::{Finished, manifest_of};
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
 use support::assembly::{artifact, assembly, changed, files, refused, resource, template, zip, zip_below};
-use support::{package, zip_of};
+use support::{assets, package, zip_of};
 
 #[test]
 fn an_apps_stacks_come_in_order_with_their_tags() {
@@ -203,9 +203,11 @@ fn an_assembly_that_was_packed_is_the_same_package() {
     let raw = assembly();
     let mut packed = vec![("flotilla.json".to_owned(), manifest_of(&raw))];
     packed.extend(raw.templates.iter().map(|(digest, bytes)| (template_key(digest), bytes.clone())));
-    // The zips of folders are made by the same rule wherever they are made.
     let without_code: Vec<_> = packed.iter().map(|(n, c)| (n.as_str(), c.as_slice())).collect();
-    let again = package(&zip_of(&without_code)).unwrap();
+    assert_eq!(package(&zip_of(&without_code)).unwrap_err().code, Code::AssetMissing);
+    packed.extend(assets(&zip(&files())));
+    let all: Vec<_> = packed.iter().map(|(n, c)| (n.as_str(), c.as_slice())).collect();
+    let again = package(&zip_of(&all)).unwrap();
     let parts = |finished: &Finished| {
         finished
             .package

@@ -219,3 +219,43 @@ fn a_serverless_zip_that_was_zipped_anew_is_refused_before_it_fails_everywhere()
     let zip = zip_of(&files.iter().map(|(n, c)| (n.as_str(), c.as_slice())).collect::<Vec<_>>());
     refused(&zip, Code::ManifestInvalid);
 }
+
+fn packed(template: &Value, others: &[(&str, &[u8])]) -> Vec<u8> {
+    let template = template.to_string();
+    let manifest =
+        br#"{"flotilla":1,"template":"t.json","packed":{"format":"sam","rewrites":[],"warnings":[]}}"#;
+    let mut files = vec![("flotilla.json", manifest.as_slice()), ("t.json", template.as_bytes())];
+    files.extend(others);
+    zip_of(&files)
+}
+
+#[test]
+fn promise_3_being_packed_is_no_way_around_the_package() {
+    refused(&packed(&function(json!({"S3Bucket": "any", "S3Key": "x.zip"})), &[]), Code::CodeOutsidePackage);
+    let nested = json!({"Resources": {"N": {"Type": "AWS::CloudFormation::Stack", "Properties": {"TemplateURL": "https://elsewhere/t.json"}}}});
+    refused(&packed(&nested, &[]), Code::CodeOutsidePackage);
+    let key = format!("assets/{}.zip", Digest::of(b"of another service"));
+    let code = json!({"S3Bucket": {"Ref": "FlotillaAssetsBucket"}, "S3Key": key});
+    refused(&packed(&function(code), &[]), Code::AssetMissing);
+}
+
+#[test]
+fn p04_packed_templates_that_nest_each_other_are_read_once_each() {
+    // Eight layers of ten templates, each of which names all of the next layer.
+    let name =
+        |layer: usize, n: usize| format!("templates/{}.json", Digest::of(format!("{layer} {n}").as_bytes()));
+    let layer = |layer: usize| -> Value {
+        let names: serde_json::Map<_, _> = (0..10)
+            .map(|n| (format!("N{n}"), json!({"Type": "X", "Properties": {"U": name(layer, n)}})))
+            .collect();
+        json!({"Resources": names})
+    };
+    let leaf = json!({"Resources": {"L": {"Type": "X"}}});
+    let mut files: Vec<(String, Vec<u8>)> = Vec::new();
+    for depth in 0..7 {
+        let content = if depth == 6 { leaf.clone() } else { layer(depth + 1) };
+        files.extend((0..10).map(|n| (name(depth, n), content.to_string().into_bytes())));
+    }
+    let others: Vec<(&str, &[u8])> = files.iter().map(|(n, c)| (n.as_str(), c.as_slice())).collect();
+    package(&packed(&layer(0), &others)).unwrap();
+}

@@ -314,9 +314,24 @@ impl Rollout {
                 let level = later.iter().map(|target| self.level(target)).max().unwrap_or(0);
                 RolloutState::Reverting(Revert::Rolling { targets: targets.to_vec(), level })
             }
-            (None, Some(failure)) => RolloutState::Reverted(failure),
+            (None, Some(failure)) => match self.left_behind(outcomes) {
+                Some(why) => RolloutState::Failed(self.not_reverted(&why)),
+                None => RolloutState::Reverted(failure),
+            },
             (None, None) => RolloutState::Cancelled,
         })
+    }
+
+    /// A target that was changed and that the stable release does not know.
+    fn left_behind(&self, outcomes: &[TargetOutcome]) -> Option<Cause> {
+        let stable = self.revert_to.as_ref()?;
+        let unknown = |o: &&TargetOutcome| {
+            o.turn == Turn::Forward && o.changed() && stable.stack(o.target.part.as_ref()).is_none()
+        };
+        let left = outcomes.iter().find(unknown)?;
+        let text = format!("{} stays as it is: the stable release has no such stack", left.target);
+        let fix = "delete the stack yourself, or mend what failed and upload again";
+        Some(Cause::new(Code::NothingToRevertTo, text, fix))
     }
 
     fn nothing_to_revert_to(&self) -> Cause {

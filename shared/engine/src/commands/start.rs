@@ -9,7 +9,6 @@ use crate::records::{
 };
 use flotilla_contract::ServiceConfigDoc;
 use flotilla_domain::deployment::{Deployment, Drift};
-use flotilla_domain::profile::Profile;
 use flotilla_domain::release::Release;
 use flotilla_domain::rollout::{Rollout, RolloutKind, RolloutState};
 use flotilla_domain::rules::{Route, ServiceConfig};
@@ -122,7 +121,7 @@ impl Commands {
     /// called off, where it never came to, and where it went back.
     async fn left_to_do(&self, rollout: &Rollout) -> Result<BTreeSet<Target>, EngineError> {
         let mut left: BTreeSet<Target> = rollout.targets().cloned().collect();
-        let page = self.store.query(deployments_query(&rollout.id, 2 * Profile::REGIONS_MAX)).await?;
+        let page = self.store.query(deployments_query(&rollout.id, 2 * Rollout::TARGETS_MAX)).await?;
         let deployments = page.items.into_iter().map(|item| Ok(read::<Deployment>(item)?.value));
         let deployments = deployments.collect::<Result<Vec<Deployment>, EngineError>>()?;
         for deployment in deployments.iter().filter(|d| d.id.turn == Turn::Forward && d.state.is_success()) {

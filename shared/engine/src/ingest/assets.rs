@@ -4,7 +4,7 @@
 use super::folder::ZippedFolder;
 use super::stream::{Unpacked, UploadBytes};
 use crate::EngineError;
-use crate::ports::{Body, ChunkStream, PackageStore};
+use crate::ports::{Body, ChunkStream, ErrorKind, PackageStore};
 use bytes::BytesMut;
 use flotilla_domain::package::{Asset, AssetKind};
 use flotilla_domain::{Code, Digest, Digester, Refusal};
@@ -20,7 +20,8 @@ const ASSETS_AT_ONCE: usize = 4;
 /// nobody has brought it before, to be stored.
 const HELD_BYTES_MAX: u64 = 2 * 1024 * 1024;
 /// A file of the upload that is not packed and at least this large is copied out by S3.
-const LIFTED_BYTES_MIN: u64 = 5_000_000;
+/// Parts of an upload can be copied only if it is larger than 5 MiB (`UploadPartCopy`).
+const LIFTED_BYTES_MIN: u64 = 5 * 1024 * 1024;
 /// The longest local header: 30 bytes, a name and an extra field of 65,535 bytes each.
 const HEADER_BYTES_MAX: u64 = 30 + 2 * 65_535;
 
@@ -67,9 +68,9 @@ async fn store_file(
         store(packages, &key(proof.digest), &proof.digest, Body::Bytes(content)).await?;
         return Ok(Proof { digest: proof.digest, bytes });
     }
-    // The package names the asset by its content, and that content is here, proven when it came: whatever lies
-    // in this upload under its name is not needed.
-    if let Some(digest) = claim
+    // The package names the asset by its content, and an earlier release of the service brought that content, proven
+    // when it came: whatever lies in this upload under its name is not needed.
+    if let Some(digest) = claim.filter(|digest| upload.known.contains(digest))
         && packages.holds(&key(digest), &digest).await?
     {
         return Ok(Proof { digest, bytes });
@@ -119,7 +120,13 @@ async fn lift(
     }
     let parked = format!("parked/{}/{}", upload.id, entry.header_start);
     let range = start..start + entry.packed_bytes;
-    let Some(digest) = packages.lift(&upload.object, range, &parked).await? else { return Ok(None) };
+    let digest = match packages.lift(&upload.object, range, &parked).await {
+        Ok(Some(digest)) => digest,
+        Ok(None) => return Ok(None),
+        // What S3 does not copy by parts is read.
+        Err(error) if error.kind == ErrorKind::Permanent => return Ok(None),
+        Err(error) => return Err(error.into()),
+    };
     if !packages.holds(&key(digest), &digest).await? {
         packages.settle(&parked, &key(digest), &digest).await?;
     }

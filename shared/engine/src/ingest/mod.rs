@@ -12,15 +12,16 @@ use crate::EngineError;
 use crate::accept::{Arrival, accept, destination, document, keep, plan_rollout, wake};
 use crate::configure;
 use crate::ports::{Clock, ErrorKind, ObjectRef, PackageStore, StateStore, Tail, WorkQueue, WriteError};
-use crate::records::{ConfigRecord, create, read, service_key, upload_key};
+use crate::records::{ConfigRecord, create, read, releases_query, service_key, upload_key};
 use flotilla_contract::ServiceConfigDoc;
 use flotilla_domain::package::Package;
 use flotilla_domain::release::{ObjectVersion, Release, Upload, Verdict};
 use flotilla_domain::rules::Route;
 use flotilla_domain::upload_key::UploadKey;
-use flotilla_domain::{Code, Refusal, Timestamp};
+use flotilla_domain::{Code, Digest, Refusal, ServiceName, Timestamp};
 use flotilla_package::Limits;
 use read_package::read_package;
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 /// The use case and what it needs.
@@ -40,6 +41,9 @@ pub struct Ingest {
 /// How many of an upload's last bytes are read at first: a small package comes whole. What S3 can copy out of the
 /// upload is larger.
 const TAIL_BYTES: u64 = 4 * 1024 * 1024;
+
+/// Of how many releases it is known what they have brought.
+const RELEASES_KNOWN: usize = 10;
 
 impl Ingest {
     /// Takes an upload in. `noticed_at` stands for the time of an upload that is gone before it could be
@@ -114,7 +118,8 @@ impl Ingest {
         })?;
         let route = self.route(key).await?;
         let destination = destination(self.store.as_ref(), &route.profile).await?;
-        let package = read_package(&self.packages, object, tail, &self.limits).await?;
+        let known = self.known(&key.service).await?;
+        let package = read_package(&self.packages, object, tail, known, &self.limits).await?;
         let release = release(key, object, package);
         let now = self.clock.now();
         let id = object.rollout_id();
@@ -131,6 +136,15 @@ impl Ingest {
         let arrival = Arrival { beside: &beside, ..Arrival::of(&rollout, route.ttl_h) };
         accept(self.store.as_ref(), self.queue.as_ref(), self.clock.as_ref(), arrival).await?;
         Ok(verdict)
+    }
+
+    /// The contents that the service's latest releases have brought.
+    async fn known(&self, service: &ServiceName) -> Result<BTreeSet<Digest>, EngineError> {
+        let mut known = BTreeSet::new();
+        for item in self.store.query(releases_query(service, None, RELEASES_KNOWN)).await?.items {
+            known.extend(read::<Release>(item)?.value.package.assets.keys().map(|asset| asset.digest));
+        }
+        Ok(known)
     }
 
     /// Where the service's rules send the ref.

@@ -7,18 +7,20 @@ use crate::ports::{Body, ObjectRef, PackageStore, Tail};
 use bytes::BytesMut;
 use flotilla_domain::package::{Package, template_key};
 use flotilla_domain::release::ObjectVersion;
-use flotilla_domain::{Code, Refusal};
+use flotilla_domain::{Code, Digest, Refusal};
 use flotilla_package::Limits;
 use flotilla_package::formats::{Draft, DraftStep, Files, recognise};
 use flotilla_package::listing::Listing;
 use flotilla_package::zip_file::{Directory, DirectoryStep, read_directory};
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
-/// Reads and stores a package.
+/// Reads and stores a package. `known` are the contents that earlier releases of the service have brought.
 pub async fn read_package(
     packages: &Arc<dyn PackageStore>,
     object: &ObjectVersion,
     tail: Tail,
+    known: BTreeSet<Digest>,
     limits: &Limits,
 ) -> Result<Package, EngineError> {
     if tail.total_bytes > limits.upload_bytes_max {
@@ -38,6 +40,7 @@ pub async fn read_package(
     let mut upload = UploadBytes {
         packages: packages.clone(),
         id: upload,
+        known,
         object,
         tail: tail.bytes,
         total_bytes: tail.total_bytes,

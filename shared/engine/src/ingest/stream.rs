@@ -4,8 +4,9 @@ use crate::EngineError;
 use crate::ports::{ChunkStream, ErrorKind, ObjectRef, PackageStore, PortError};
 use async_trait::async_trait;
 use bytes::{Bytes, BytesMut};
-use flotilla_domain::{Refusal, UploadId};
+use flotilla_domain::{Digest, Refusal, UploadId};
 use flotilla_package::zip_file::{Entry, EntryProof, EntryReader};
+use std::collections::BTreeSet;
 use std::ops::Range;
 use std::sync::Arc;
 
@@ -15,6 +16,8 @@ pub struct UploadBytes {
     pub packages: Arc<dyn PackageStore>,
     /// The upload's id.
     pub id: UploadId,
+    /// The contents that earlier releases of the service have brought.
+    pub known: BTreeSet<Digest>,
     /// The upload.
     pub object: ObjectRef,
     /// Its last bytes.

@@ -184,12 +184,20 @@ impl Draft {
         if sources > limits.assets_max {
             return Err(zip_file::over("assets_max", limits.assets_max as u64, sources as u64).into());
         }
+        let mut zipped_bytes = 0_u64;
         for source in self.sources() {
-            if let Source::File { name, .. } = source
-                && !listing.has(name)
-            {
-                return Err(missing(name).into());
+            match source {
+                Source::File { name, .. } if !listing.has(name) => return Err(missing(name).into()),
+                Source::File { .. } => {}
+                // The same file may be in many folders that are zipped.
+                Source::Folder { folder } => {
+                    let files = listing.folder(folder).map(|(_, info)| info.bytes);
+                    zipped_bytes = files.fold(zipped_bytes, u64::saturating_add);
+                }
             }
+        }
+        if zipped_bytes > limits.unpacked_bytes_max {
+            return Err(zip_file::over("unpacked_bytes_max", limits.unpacked_bytes_max, zipped_bytes).into());
         }
         Ok(self)
     }
@@ -269,14 +277,26 @@ fn check_sizes(
     templates: &BTreeMap<Digest, Vec<u8>>,
     limits: &Limits,
 ) -> Result<(), Refusal> {
-    let names = |stack: &PackagedStack| -> usize {
-        let functions = stack.functions.iter().map(|function| function.logical_id.len());
-        functions.chain(stack.parameters.keys().map(String::len)).sum()
+    // What a rollout's item keeps of a stack: names, a digest for each function, tags.
+    const FUNCTION_BYTES: usize = 110;
+    const ENTRY_BYTES: usize = 8;
+    let described = |stack: &PackagedStack| -> usize {
+        let functions = stack.functions.iter().map(|function| function.logical_id.len() + FUNCTION_BYTES);
+        let parameters = stack.parameters.keys().map(|name| name.len() + ENTRY_BYTES);
+        let tags = stack.tags.iter().map(|(key, value)| key.len() + value.len() + ENTRY_BYTES);
+        functions.chain(parameters).chain(tags).sum::<usize>() + FUNCTION_BYTES
     };
     let largest = templates.values().map(Vec::len).max().unwrap_or(0);
+    // The artifact bucket is one more.
+    let parameters = stacks.iter().map(|stack| stack.parameters.len() + 1).max().unwrap_or(0);
     let found = [
         ("stacks_max", limits.stacks_max as u64, stacks.len() as u64),
-        ("names_bytes_max", limits.names_bytes_max as u64, stacks.iter().map(names).sum::<usize>() as u64),
+        ("parameters_max", limits.parameters_max as u64, parameters as u64),
+        (
+            "described_bytes_max",
+            limits.described_bytes_max as u64,
+            stacks.iter().map(described).sum::<usize>() as u64,
+        ),
         ("template_bytes_max", limits.template_bytes_max, largest as u64),
     ];
     match found.into_iter().find(|(_, max, found)| found > max) {

@@ -121,6 +121,12 @@ impl Folder<'_> {
             let over = zip_file::over("manifest_bytes_max", self.limits.manifest_bytes_max, info.bytes);
             return Err(over.at(name).into());
         }
+        let read = self.files.values().map(|bytes| bytes.len() as u64).sum::<u64>() + info.bytes;
+        if read > self.limits.manifests_bytes_max {
+            return Err(zip_file::over("manifests_bytes_max", self.limits.manifests_bytes_max, read)
+                .at(name)
+                .into());
+        }
         if self.files.len() >= self.limits.manifests_max {
             let over =
                 zip_file::over("manifests_max", self.limits.manifests_max as u64, self.files.len() as u64);

@@ -14,7 +14,7 @@
 //! As `flotilla pack` writes it, with `"packed"`: the templates are neutral already, and every asset lies under
 //! the key that it will have in the artifact buckets.
 
-use super::{Draft, DraftStack, Finished, Folder, Source, Stop, local_paths};
+use super::{Draft, DraftStack, Finished, Folder, Source, Stop, local_paths, path_table};
 use crate::json::{canonical, parse_strict};
 use crate::template::asset_tokens;
 use flotilla_domain::package::{
@@ -92,11 +92,12 @@ pub fn draft(folder: &Folder<'_>, base: &str) -> Result<Draft, Stop> {
             folder.ask_for(&name)?;
         }
     }
+    let mut unpacking = Unpacking { folder, base, nested: BTreeMap::new() };
     for stack in stacks {
         let part = |name: &str| StackPart::parse(name).map_err(|e| invalid(e.to_string()));
         let name = folder.listing.resolve(base, &stack.template)?;
         let template = if packed {
-            packed_template(folder, &mut draft, base, &name, 0)?
+            unpacking.template(&mut draft, &name, 0)?
         } else {
             local_paths::take(folder, &mut draft, &name, stack.name.as_deref().unwrap_or_default())?
         };
@@ -142,48 +143,66 @@ fn note_packed(draft: &mut Draft, packed: Packed) -> Result<(), Refusal> {
     Ok(())
 }
 
-/// A template that is neutral already: keys of assets that are in the package become tokens again, so that
-/// what it names in the end is what the bytes are.
-fn packed_template(
-    folder: &Folder<'_>,
-    draft: &mut Draft,
-    base: &str,
-    name: &str,
-    depth: usize,
-) -> Result<Value, Stop> {
-    if depth > local_paths::DEPTH_MAX {
-        return Err(local_paths::too_deep(name).into());
-    }
-    let mut template = crate::template::read_packed(folder.read(name)?, name, folder.limits)?;
-    if let Some(Value::Object(parameters)) = template.get_mut("Parameters").filter(|_| depth == 0) {
-        parameters.remove(ASSETS_BUCKET_PARAMETER);
-        if parameters.is_empty() {
-            template.as_object_mut().map(|template| template.remove("Parameters"));
+/// Reads templates that are neutral already: keys of assets become tokens again, so that what they name in the end
+/// is what the bytes are.
+struct Unpacking<'a, 'f> {
+    folder: &'a Folder<'f>,
+    base: &'a str,
+    /// Nested templates by their files; `None` while one is being read.
+    nested: BTreeMap<String, Option<usize>>,
+}
+
+impl Unpacking<'_, '_> {
+    fn template(&mut self, draft: &mut Draft, name: &str, depth: usize) -> Result<Value, Stop> {
+        if depth > local_paths::DEPTH_MAX {
+            return Err(local_paths::too_deep(name).into());
         }
-    }
-    let mut named = BTreeSet::new();
-    asset_tokens::keys(&template, &mut named);
-    let mut known = BTreeMap::new();
-    for asset in named {
-        let file = format!("{base}{}", asset.key());
-        if !folder.listing.has(&file) {
-            continue;
+        let mut template = crate::template::read_packed(self.folder.read(name)?, name, self.folder.limits)?;
+        if let Some(Value::Object(parameters)) = template.get_mut("Parameters").filter(|_| depth == 0) {
+            parameters.remove(ASSETS_BUCKET_PARAMETER);
+            if parameters.is_empty() {
+                template.as_object_mut().map(|template| template.remove("Parameters"));
+            }
         }
-        let number = match asset.kind {
-            AssetKind::Template => {
-                let nested = packed_template(folder, draft, base, &file, depth + 1)?;
-                draft.nested(nested)
+        let mut named = BTreeSet::new();
+        asset_tokens::keys(&template, &mut named);
+        let mut known = BTreeMap::new();
+        for asset in named {
+            let file = format!("{}{}", self.base, asset.key());
+            if !self.folder.listing.has(&file) {
+                let what = format!("{name} names {}, which is not in the package", asset.key());
+                return Err(Refusal::new(Code::AssetMissing, what, "pack the package again").at(name).into());
             }
-            kind => {
-                let source = draft.source(Source::File { name: file, kind });
-                draft.claims(source, asset.digest);
-                source
-            }
+            let number = match asset.kind {
+                AssetKind::Template => self.nested(draft, &file, depth + 1)?,
+                kind => {
+                    let source = draft.source(Source::File { name: file, kind });
+                    draft.claims(source, asset.digest);
+                    source
+                }
+            };
+            known.insert(asset, number);
+        }
+        asset_tokens::put_back(&mut template, &known);
+        path_table::check_located(&template).map_err(|refusal| {
+            let path = refusal.path.clone().unwrap_or_default();
+            refusal.at(format!("{name}: {path}"))
+        })?;
+        Ok(template)
+    }
+
+    /// Reads a nested template, each once.
+    fn nested(&mut self, draft: &mut Draft, file: &str, depth: usize) -> Result<usize, Stop> {
+        match self.nested.get(file) {
+            Some(Some(number)) => return Ok(*number),
+            Some(None) => return Err(local_paths::too_deep(file).into()),
+            None => self.nested.insert(file.to_owned(), None),
         };
-        known.insert(asset, number);
+        let template = self.template(draft, file, depth)?;
+        let number = draft.nested(template);
+        self.nested.insert(file.to_owned(), Some(number));
+        Ok(number)
     }
-    asset_tokens::put_back(&mut template, &known);
-    Ok(template)
 }
 
 /// The manifest of a finished package, as [`draft`] reads it.

@@ -1,6 +1,10 @@
 //! Which properties of which resources name local files: what `aws cloudformation package` and `sam package`
 //! upload (`awscli/customizations/cloudformation/artifact_exporter.py`, `samcli/lib/utils/resources.py`).
 
+use crate::template::asset_tokens;
+use flotilla_domain::Refusal;
+use serde_json::Value;
+
 /// A property that may hold a local path.
 pub(super) struct Row {
     /// The resource's type.
@@ -79,3 +83,43 @@ pub(super) const TABLE: &[Row] = &[
     row("AWS::Glue::Job", &["Command", "ScriptLocation"], File, S3Uri),
     row("AWS::ElasticBeanstalk::ApplicationVersion", &["SourceBundle"], Bundle, S3BucketAndKey),
 ];
+
+/// Holds a template in which tokens stand already to the table: what it says must lie in the package does.
+///
+/// # Errors
+/// [`flotilla_domain::Code::CodeOutsidePackage`] with the place.
+pub(super) fn check_located(template: &Value) -> Result<(), Refusal> {
+    for (id, resource) in template.get("Resources").and_then(Value::as_object).into_iter().flatten() {
+        let rows = TABLE.iter().filter(|row| Some(row.kind) == resource["Type"].as_str());
+        for row in rows.filter(|row| !matches!(row.becomes, Inline(_))) {
+            check_below(&resource["Properties"], row.property, &format!("Resources.{id}.Properties"))?;
+        }
+    }
+    Ok(())
+}
+
+fn check_below(value: &Value, property: &[&str], path: &str) -> Result<(), Refusal> {
+    match property {
+        [] if value.is_null() || is_inline(value) || asset_tokens::has_token(value) => Ok(()),
+        [] => {
+            let what = "it is taken from a place that is not in the package";
+            Err(Refusal::new(
+                flotilla_domain::Code::CodeOutsidePackage,
+                what,
+                "pack the package again, with flotilla pack",
+            )
+            .at(path))
+        }
+        ["*", rest @ ..] => value
+            .as_object()
+            .into_iter()
+            .flatten()
+            .try_for_each(|(name, value)| check_below(value, rest, &format!("{path}.{name}"))),
+        [name, rest @ ..] => check_below(&value[*name], rest, &format!("{path}.{name}")),
+    }
+}
+
+/// Code in the template itself, a container image, an application of the repository.
+fn is_inline(value: &Value) -> bool {
+    ["ZipFile", "ImageUri", "ApplicationId"].iter().any(|key| value.get(key).is_some())
+}

@@ -253,6 +253,11 @@ fn keep_deployment_bucket(template: &mut Value) -> Result<(), Refusal> {
     Ok(())
 }
 
+/// Whether a substitution names the tool's bucket, or an attribute of it.
+fn substitutes_bucket(text: &str) -> bool {
+    ["}", "."].iter().any(|end| text.contains(&format!("${{{TOOLS_BUCKET}{end}")))
+}
+
 /// The path of the first reference to the tool's bucket.
 fn mention(value: &Value, path: &str) -> Option<String> {
     match value {
@@ -263,7 +268,10 @@ fn mention(value: &Value, path: &str) -> Option<String> {
             {
                 Some(path.to_owned())
             }
-            ("Fn::Sub", Value::String(text)) if text.contains("${ServerlessDeploymentBucket") => {
+            ("Fn::Sub", Value::String(text)) if substitutes_bucket(text) => Some(path.to_owned()),
+            ("Fn::Sub", Value::Array(parts))
+                if parts.first().and_then(Value::as_str).is_some_and(substitutes_bucket) =>
+            {
                 Some(path.to_owned())
             }
             (key, value) if path.is_empty() => mention(value, key),
@@ -278,7 +286,8 @@ fn mention(value: &Value, path: &str) -> Option<String> {
 
 /// What `serverless.yml` asks of the deployment itself, which here the profile says.
 fn left_to_the_profile(provider: &Provider) -> Vec<Warning> {
-    const KEYS: [(&str, &str); 6] = [
+    const KEYS: [(&str, &str); 7] = [
+        ("stackName", "give this name to the service in the configuration, as its stack_name"),
         ("rollbackConfiguration", "name the alarms in the profile"),
         (
             "notificationArns",

@@ -18,6 +18,16 @@ pub fn is_token(text: &str) -> bool {
     number.is_some_and(|number| !number.is_empty() && number.bytes().all(|b| b.is_ascii_digit()))
 }
 
+/// Whether a token stands anywhere in a value.
+pub fn has_token(value: &Value) -> bool {
+    match value {
+        Value::String(text) => text.contains(MARK),
+        Value::Array(items) => items.iter().any(has_token),
+        Value::Object(object) => object.values().any(has_token),
+        _ => false,
+    }
+}
+
 /// `{"S3Bucket", "S3Key"}`, as `AWS::Lambda::Function` and others take it.
 pub fn s3_bucket_and_key(source: usize) -> Value {
     json!({"S3Bucket": {"Ref": ASSETS_BUCKET_PARAMETER}, "S3Key": token(source)})
@@ -129,7 +139,10 @@ pub fn functions(template: &Value) -> Vec<FunctionCode> {
             }
             _ => return None,
         };
-        Asset::parse_key(key.as_str()?).filter(|asset| asset.kind == AssetKind::Zip)
+        let bucket =
+            properties.pointer("/Code/S3Bucket/Ref").or_else(|| properties.pointer("/CodeUri/Bucket/Ref"));
+        let ours = bucket.and_then(Value::as_str) == Some(ASSETS_BUCKET_PARAMETER);
+        Asset::parse_key(key.as_str()?).filter(|asset| ours && asset.kind == AssetKind::Zip)
     };
     let mut functions: Vec<FunctionCode> = resources
         .into_iter()

@@ -95,8 +95,8 @@ impl Walk<'_> {
             for (attribute, value) in attributes.iter_mut() {
                 let path = format!("{section}.{id}.{attribute}");
                 match attribute.as_str() {
-                    "Properties" | "Value" => self.value(value, &path, Allowed::All)?,
-                    "Export" | "Metadata" => self.value(value, &path, Allowed::PlaceholdersOnly)?,
+                    "Properties" | "Value" | "Export" => self.value(value, &path, Allowed::All)?,
+                    "Metadata" => self.value(value, &path, Allowed::PlaceholdersOnly)?,
                     _ => self.nowhere(value, &path)?,
                 }
             }
@@ -142,10 +142,15 @@ impl Walk<'_> {
     /// A member of an object, which may be a function of CloudFormation.
     fn member(&mut self, key: &str, value: &mut Value, path: &str, allowed: Allowed) -> Result<(), Refusal> {
         refuse_placeholder(key, path)?;
+        if allowed == Allowed::All {
+            self.key(key, path);
+        }
         let path = format!("{path}.{key}");
         match (key, value) {
             // These name things of the template.
-            ("Ref" | "Fn::GetAtt" | "Condition" | "Fn::Transform", value) => self.nowhere(value, &path),
+            ("Ref" | "Fn::GetAtt" | "Fn::Transform", value) => self.nowhere(value, &path),
+            // A condition of the template; a policy's is an object of values.
+            ("Condition", value @ Value::String(_)) => self.nowhere(value, &path),
             ("Fn::Join" | "Fn::Split", Value::Array(parts)) => {
                 let mut parts = parts.iter_mut();
                 parts.next().map_or(Ok(()), |delimiter| self.nowhere(delimiter, &path))?;
@@ -164,6 +169,21 @@ impl Walk<'_> {
             }
             ("ZipFile", value) => self.value(value, &path, Allowed::Code),
             (_, value) => self.value(value, &path, allowed),
+        }
+    }
+
+    /// A name of a property cannot be replaced: a region or account in it is told.
+    fn key(&mut self, key: &str, path: &str) {
+        let region = self.made_for.region.as_ref().map(|region| (region.as_str(), Code::RegionStays));
+        let account = self.made_for.account.as_ref().map(|account| (account.as_str(), Code::AccountStays));
+        for (literal, code) in [region, account].into_iter().flatten() {
+            if key.contains(literal) && !self.keep.covers(path) {
+                self.stays(
+                    code,
+                    path,
+                    format!("the name {key} contains {literal}, and will do so everywhere"),
+                );
+            }
         }
     }
 

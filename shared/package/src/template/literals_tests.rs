@@ -162,3 +162,35 @@ fn a_parameter_that_the_template_declares_stays_as_it_is() {
     neutralise(&mut template, &MadeFor::default()).unwrap();
     assert_eq!(template["Parameters"]["size"], json!({"Type": "Number", "Default": 1}));
 }
+
+#[test]
+fn a_policys_condition_is_a_value_and_a_resources_condition_a_name() {
+    let policy =
+        json!({"Statement": [{"Condition": {"StringEquals": {"aws:RequestedRegion": "us-east-1"}}}]});
+    let mut template = json!({"Resources": {"R": {
+        "Type": "T", "Condition": "Owned", "Properties": {"PolicyDocument": policy, "Flag": {"Condition": "Owned"}},
+    }}});
+    neutralise(&mut template, &made_for()).unwrap();
+    let statement = &template["Resources"]["R"]["Properties"]["PolicyDocument"]["Statement"][0];
+    assert_eq!(statement["Condition"]["StringEquals"]["aws:RequestedRegion"], json!({"Ref": "AWS::Region"}));
+}
+
+#[test]
+fn a_region_in_the_name_of_a_property_is_told() {
+    let condition = json!({"StringEquals": {"cognito-idp.us-east-1.amazonaws.com/x:aud": "a"}});
+    let mut template = json!({"Resources": {"R": {"Type": "T", "Properties": {"Condition": condition}}}});
+    let found = neutralise(&mut template, &made_for()).unwrap();
+    assert_eq!(found.warnings.iter().map(|w| w.code).collect::<Vec<_>>(), [Code::RegionStays]);
+}
+
+#[test]
+fn an_export_and_its_import_stay_the_same_name() {
+    let mut template = json!({
+        "Resources": {"R": {"Type": "T", "Properties": {"V": {"Fn::ImportValue": "net:us-east-1:vpc"}}}},
+        "Outputs": {"O": {"Value": 1, "Export": {"Name": "net:us-east-1:vpc"}}},
+    });
+    neutralise(&mut template, &made_for()).unwrap();
+    let name = json!({"Fn::Sub": "net:${AWS::Region}:vpc"});
+    assert_eq!(template["Resources"]["R"]["Properties"]["V"]["Fn::ImportValue"], name);
+    assert_eq!(template["Outputs"]["O"]["Export"]["Name"], name);
+}

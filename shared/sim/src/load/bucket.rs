@@ -161,7 +161,12 @@ impl PackageStore for LoadBucket {
         Ok(())
     }
 
-    async fn lift(&self, _: &ObjectRef, range: Range<u64>, parked: &str) -> Result<Digest, PortError> {
+    async fn lift(
+        &self,
+        _: &ObjectRef,
+        range: Range<u64>,
+        parked: &str,
+    ) -> Result<Option<Digest>, PortError> {
         Yield(false).await;
         let mut inside = self.lock();
         let known = inside.lifted.get(&(range.start, range.end)).copied();
@@ -181,7 +186,7 @@ impl PackageStore for LoadBucket {
         };
         inside.lifted.insert((range.start, range.end), digest);
         inside.home.insert(parked.to_owned(), digest);
-        Ok(digest)
+        Ok(Some(digest))
     }
 
     async fn settle(&self, parked: &str, key: &str, digest: &Digest) -> Result<(), PortError> {

@@ -58,10 +58,9 @@ fn each_stack_gets_its_template_its_name_and_the_names_of_the_others() {
 
 #[test]
 fn those_that_need_the_others_go_back_first() {
-    let forward = seen_of(Turn::Forward, &[("Net", ok()), ("Api", ok()), ("Web", broken())]);
+    let forward = seen_of(Turn::Forward, &[("Net", ok()), ("Api", ok()), ("Web", bad())]);
     let finding = go(layered(), [E::DeploymentsSeen(forward.clone())]);
     assert_eq!(finding.state.name(), "reverting");
-    // The stable release does not know `Web` yet: it stays as it is.
     let copied = E::ReplicasSeen { proven: [site("eu-west-1")].into(), failed: BTreeMap::new() };
     let rolling = go(finding, [E::StableSeen(Some(several("old", &["Net", "Api"]))), E::Acted, copied]);
     let open = |name: &str| Some(RolloutCommand::Open(Turn::Back, vec![part("eu-west-1", name)]));
@@ -71,6 +70,21 @@ fn those_that_need_the_others_go_back_first() {
     assert_eq!(lower.due(), open("Net"), "they are deployed one behind the other");
     let all = [forward, seen_of(Turn::Back, &[("Api", ok()), ("Net", ok())])].concat();
     assert_eq!(go(lower, [E::Acted, E::DeploymentsSeen(all)]).state.name(), "reverted");
+}
+
+#[test]
+fn a_stack_that_the_stable_release_does_not_know_stays_and_the_end_says_so() {
+    let forward = seen_of(Turn::Forward, &[("Net", ok()), ("Api", ok()), ("Web", broken())]);
+    let copied = E::ReplicasSeen { proven: [site("eu-west-1")].into(), failed: BTreeMap::new() };
+    let stable = E::StableSeen(Some(several("old", &["Net", "Api"])));
+    let upper = [forward.clone(), seen_of(Turn::Back, &[("Api", ok())])].concat();
+    let all = [forward.clone(), seen_of(Turn::Back, &[("Api", ok()), ("Net", ok())])].concat();
+    let events = [E::DeploymentsSeen(forward), stable, E::Acted, copied, E::Acted, E::DeploymentsSeen(upper)];
+    let lower = go(layered(), events);
+    let end = go(lower, [E::Acted, E::DeploymentsSeen(all)]);
+    assert_eq!(end.state.name(), "failed");
+    let message = &end.state.cause().unwrap().message;
+    assert!(message.contains("eu-west-1:Web stays as it is"), "{message}");
 }
 
 #[test]

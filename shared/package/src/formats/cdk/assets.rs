@@ -92,13 +92,18 @@ pub struct Assets {
     begin: HashSet<[u8; BEGIN_BYTES]>,
 }
 
+/// Places that one asset may go to, on average: CDK writes one.
+const DESTINATIONS_MAX: usize = 4;
+
 /// Reads the asset manifests of a stack, whose paths start from `base`.
 pub fn read(folder: &Folder<'_>, base: &str, manifests: &[String]) -> Result<Assets, Stop> {
     let mut assets = Assets::default();
     for file in manifests {
         let value = parse_strict(folder.read(file)?).map_err(|e| invalid(file, e.to_string()))?;
         let manifest: Manifest = serde_json::from_value(value).map_err(|e| invalid(file, e.to_string()))?;
-        let count = manifest.files.len() + manifest.docker_images.len();
+        let destinations = manifest.files.values().map(|asset| asset.destinations.len()).sum::<usize>();
+        let count =
+            (manifest.files.len() + manifest.docker_images.len()).max(destinations / DESTINATIONS_MAX);
         if count > folder.limits.assets_max {
             return Err(zip_file::over("assets_max", folder.limits.assets_max as u64, count as u64)
                 .at(file)
@@ -234,7 +239,12 @@ impl Assets {
                 _ => {
                     for (key, value) in object.iter_mut() {
                         // These name things of the template.
-                        if !matches!(key.as_str(), "Ref" | "Fn::GetAtt" | "Condition") {
+                        let names = match key.as_str() {
+                            "Ref" | "Fn::GetAtt" => true,
+                            "Condition" => value.is_string(),
+                            _ => false,
+                        };
+                        if !names {
                             self.take(folder, draft, value, &format!("{path}.{key}"))?;
                         }
                     }
