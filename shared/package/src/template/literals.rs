@@ -5,12 +5,13 @@
 //! that name. Whatever is replaced is listed; a placeholder that stands where CloudFormation takes no
 //! parameter is refused.
 
+use super::keep::Keep;
 use flotilla_domain::package::{
     GIVEN_PREFIX, PARAMETER_PLACEHOLDER, Rewrite, STAGE_PARAMETER, STAGE_PLACEHOLDER, Warning,
 };
 use flotilla_domain::{AccountId, Code, Refusal, Region};
 use serde_json::{Map, Value, json};
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, HashSet};
 
 /// What a package was made for.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
@@ -42,8 +43,14 @@ pub struct Neutralised {
 /// # Errors
 /// [`Code::PlaceholderMisplaced`] with the path; [`Code::TemplateInvalid`] for `Metadata.Flotilla`.
 pub fn neutralise(template: &mut Value, made_for: &MadeFor) -> Result<Neutralised, Refusal> {
-    let keep = take_keep(template)?;
-    let mut walk = Walk { made_for, keep, out: Neutralised::default() };
+    let keep = Keep::take_from(template)?;
+    let mut walk = Walk {
+        made_for,
+        keep,
+        rewrites: BTreeSet::new(),
+        doubts: HashSet::new(),
+        out: Neutralised::default(),
+    };
     let Value::Object(sections) = template else { return Ok(walk.out) };
     for (section, entries) in sections.iter_mut() {
         match section.as_str() {
@@ -53,7 +60,7 @@ pub fn neutralise(template: &mut Value, made_for: &MadeFor) -> Result<Neutralise
         }
     }
     declare(sections, &walk.out.parameters)?;
-    let out = walk.out;
+    let out = Neutralised { rewrites: walk.rewrites.into_iter().collect(), ..walk.out };
     refuse_other_spellings(template, "")?;
     Ok(out)
 }
@@ -67,15 +74,13 @@ enum Allowed {
     Code,
 }
 
-/// Whose literals stay.
-enum Keep {
-    All,
-    Paths(Vec<String>),
-}
-
 struct Walk<'a> {
     made_for: &'a MadeFor,
     keep: Keep,
+    /// What was replaced, each once.
+    rewrites: BTreeSet<Rewrite>,
+    /// The paths and messages of the warnings.
+    doubts: HashSet<(String, String)>,
     out: Neutralised,
 }
 
@@ -243,11 +248,7 @@ impl Walk<'_> {
             if let Piece::Parameter { literal, name } = piece {
                 let rewrite =
                     Rewrite { path: path.to_owned(), from: (*literal).to_owned(), to: name.clone() };
-                // What was noted since the same path lies below it.
-                let mut here = self.out.rewrites.iter().rev().take_while(|r| r.path.starts_with(path));
-                if !here.any(|known| *known == rewrite) {
-                    self.out.rewrites.push(rewrite);
-                }
+                self.rewrites.insert(rewrite);
                 if !name.starts_with("AWS::") {
                     self.out.parameters.insert(name.clone());
                 }
@@ -268,7 +269,7 @@ impl Walk<'_> {
                 return Some((PARAMETER_PLACEHOLDER.len() + end, name[..end].to_owned()));
             }
         }
-        if allowed == Allowed::PlaceholdersOnly || self.keep.covers(path) {
+        if allowed == Allowed::PlaceholdersOnly {
             return None;
         }
         let region = self.made_for.region.as_ref().map(|r| (r.as_str(), "AWS::Region", Code::RegionStays));
@@ -277,6 +278,9 @@ impl Walk<'_> {
         for (literal, name, stays) in [region, account].into_iter().flatten() {
             if !rest.starts_with(literal) {
                 continue;
+            }
+            if self.keep.covers(path) {
+                return None;
             }
             let in_word = |c: char| c.is_ascii_alphanumeric() || c == '-' || c == '_';
             let before = text[..at].chars().next_back().is_some_and(in_word);
@@ -294,53 +298,10 @@ impl Walk<'_> {
     }
 
     fn stays(&mut self, code: Code, path: &str, message: String) {
-        let warning = Warning { code, path: path.to_owned(), message };
-        if !self.out.warnings.contains(&warning) {
-            self.out.warnings.push(warning);
+        if self.doubts.insert((path.to_owned(), message.clone())) {
+            self.out.warnings.push(Warning { code, path: path.to_owned(), message });
         }
     }
-}
-
-impl Keep {
-    fn covers(&self, path: &str) -> bool {
-        let below = |kept: &String| {
-            path.strip_prefix(kept.as_str()).is_some_and(|rest| rest.is_empty() || rest.starts_with('.'))
-        };
-        match self {
-            Self::All => true,
-            Self::Paths(paths) => paths.iter().any(below),
-        }
-    }
-}
-
-/// Takes `Metadata.Flotilla` out of the template: it is for us.
-fn take_keep(template: &mut Value) -> Result<Keep, Refusal> {
-    let Some(metadata) = template.get_mut("Metadata").and_then(Value::as_object_mut) else {
-        return Ok(Keep::Paths(Vec::new()));
-    };
-    let Some(own) = metadata.remove("Flotilla") else { return Ok(Keep::Paths(Vec::new())) };
-    if metadata.is_empty() {
-        template.as_object_mut().map(|template| template.remove("Metadata"));
-    }
-    let invalid = || {
-        let fix = r#"write {"KeepRegion": true}, or {"KeepRegion": ["Resources.Name.Properties.Property"]}"#;
-        Refusal::new(Code::TemplateInvalid, "Metadata.Flotilla is not understood", fix)
-            .at("Metadata.Flotilla")
-    };
-    let Value::Object(mut own) = own else { return Err(invalid()) };
-    let keep = match own.remove("KeepRegion") {
-        None | Some(Value::Bool(false)) => Keep::Paths(Vec::new()),
-        Some(Value::Bool(true)) => Keep::All,
-        Some(Value::Array(paths)) => {
-            let paths = paths.into_iter().map(|path| match path {
-                Value::String(path) => Ok(path),
-                _ => Err(invalid()),
-            });
-            Keep::Paths(paths.collect::<Result<_, _>>()?)
-        }
-        Some(_) => return Err(invalid()),
-    };
-    if own.is_empty() { Ok(keep) } else { Err(invalid()) }
 }
 
 /// Refuses a placeholder where it cannot become a parameter.

@@ -194,3 +194,20 @@ fn an_export_and_its_import_stay_the_same_name() {
     assert_eq!(template["Resources"]["R"]["Properties"]["V"]["Fn::ImportValue"], name);
     assert_eq!(template["Outputs"]["O"]["Export"]["Name"], name);
 }
+
+/// Each of them once took as long as the square of its length: minutes, for the largest template.
+#[test]
+fn p04_large_templates_are_made_neutral_in_a_moment() {
+    const BYTES: usize = 200_000;
+    let template = |properties: Value| json!({"Resources": {"R": {"Type": "T", "Properties": properties}}});
+    let mut keep = template(json!("us-east-1 ".repeat(BYTES / 20)));
+    let paths: Vec<String> = (0..BYTES / 20).map(|n| format!("R{n}")).collect();
+    keep["Metadata"] = json!({"Flotilla": {"KeepRegion": paths}});
+    for mut template in [
+        template(vec!["us-east-1"; BYTES / 12].into()),
+        template(vec!["xus-east-1"; BYTES / 13].into()),
+        keep,
+    ] {
+        neutralise(&mut template, &made_for()).unwrap();
+    }
+}

@@ -1,6 +1,7 @@
 //! CloudFormation templates: what they need, and how they become the same for every region and bucket.
 
 pub mod asset_tokens;
+mod keep;
 mod literals;
 mod needs;
 pub mod rest_deployment;
