@@ -197,6 +197,14 @@ fn what_cannot_be_made_neutral_is_refused_with_its_place() {
 }
 
 #[test]
+fn p04_names_that_are_too_long_together_are_refused() {
+    let deep = |bytes: usize| json!({"Resources": {"A": {"Type": "X", "Properties": {"k".repeat(bytes): [{"k".repeat(900): 1}]}}}});
+    assert!(package(&native(&deep(1_000))).is_ok());
+    let refusal = refused(&native(&deep(1_100)), Code::TemplateInvalid);
+    assert!(refusal.path.unwrap().starts_with("Resources.A.Properties.kkk"));
+}
+
+#[test]
 fn c25_a_template_over_cloudformations_limit_is_refused() {
     let resources: serde_json::Map<_, _> =
         (0..501).map(|n| (format!("R{n}"), json!({"Type": "X"}))).collect();

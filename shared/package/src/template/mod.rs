@@ -12,6 +12,7 @@ pub use needs::{Needs, needs};
 use crate::Limits;
 use crate::json::parse_strict;
 use crate::yaml;
+use flotilla_domain::code::TEXT_BYTES_MAX;
 use flotilla_domain::package::ASSETS_BUCKET_PARAMETER;
 use flotilla_domain::{Code, Refusal};
 use serde_json::{Map, Value, json};
@@ -94,6 +95,10 @@ fn check_shape(template: &Value, file: &str, limits: &Limits) -> Result<(), Refu
             return Err(invalid(format!("{part}: {shown:?} is no logical id (1 to 255 letters and digits)")));
         }
     }
+    if let Some(way) = too_long(template, &mut Vec::new(), 0) {
+        let what = "the names on the way to a value are too long to be shown (2,000 bytes together)";
+        return Err(Refusal::new(Code::TemplateInvalid, what, "use shorter names").at(way));
+    }
     for (id, resource) in resources {
         if !resource.get("Type").is_some_and(Value::is_string) {
             return Err(invalid(format!("Resources.{id} has no Type")));
@@ -125,6 +130,24 @@ fn check_text(value: &Value) -> Result<(), String> {
         Value::Array(items) => items.iter().try_for_each(check_text),
         Value::Object(object) => object.values().try_for_each(check_text),
         _ => Ok(()),
+    }
+}
+
+/// The way to the first value whose path has more bytes than a refusal shows. Every walk over a template writes
+/// such paths, so that they must not be longer than what they lead to.
+fn too_long<'t>(value: &'t Value, way: &mut Vec<&'t str>, bytes: usize) -> Option<String> {
+    if bytes > TEXT_BYTES_MAX {
+        return Some(way.join("."));
+    }
+    match value {
+        Value::Array(items) => items.iter().find_map(|item| too_long(item, way, bytes)),
+        Value::Object(object) => object.iter().find_map(|(key, value)| {
+            way.push(key);
+            let found = too_long(value, way, bytes + key.len() + 1);
+            way.pop();
+            found
+        }),
+        _ => None,
     }
 }
 
