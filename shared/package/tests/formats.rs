@@ -205,6 +205,13 @@ fn p04_names_that_are_too_long_together_are_refused() {
 }
 
 #[test]
+fn a_template_that_is_missing_is_refused_where_it_is_named() {
+    let manifest: &[u8] = br#"{"flotilla": 1, "template": "other.json"}"#;
+    let refusal = refused(&zip_of(&[("flotilla.json", manifest)]), Code::AssetMissing);
+    assert_eq!(refusal.path.as_deref(), Some("flotilla.json"));
+}
+
+#[test]
 fn c25_a_template_over_cloudformations_limit_is_refused() {
     let resources: serde_json::Map<_, _> =
         (0..501).map(|n| (format!("R{n}"), json!({"Type": "X"}))).collect();

@@ -95,7 +95,7 @@ pub fn draft(folder: &Folder<'_>, base: &str) -> Result<Draft, Stop> {
     let mut unpacking = Unpacking { folder, base, nested: BTreeMap::new() };
     for stack in stacks {
         let part = |name: &str| StackPart::parse(name).map_err(|e| invalid(e.to_string()));
-        let name = folder.listing.resolve(base, &stack.template)?;
+        let name = folder.listing.resolve(base, &stack.template).map_err(|refusal| refusal.at(MANIFEST))?;
         let template = if packed {
             unpacking.template(&mut draft, &name, 0)?
         } else {
