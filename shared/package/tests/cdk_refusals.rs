@@ -14,6 +14,9 @@ fn what_cannot_be_made_the_same_everywhere_is_refused_with_its_place() {
     });
     refused(Code::ManifestInvalid, |files| artifact(files, "Api")["displayName"] = json!("9_api"));
     refused(Code::ManifestInvalid, |files| artifact(files, "Api")["displayName"] = json!("Da-ta"));
+    refused(Code::ManifestInvalid, |files| {
+        artifact(files, "Api")["properties"]["parameters"] = json!({"P": "\u{0}9\u{0}"})
+    });
     refused(Code::PlaceholderMisplaced, |files| {
         artifact(files, "Api")["properties"]["tags"] = json!({"flotillastage": "x"})
     });

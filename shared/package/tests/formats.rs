@@ -212,6 +212,17 @@ fn a_template_that_is_missing_is_refused_where_it_is_named() {
 }
 
 #[test]
+fn p04_a_nul_beside_the_template_is_refused_where_it_stands() {
+    let state = br#"{"service": {"provider": {"stage": "dev", "region": "us-east-1", "stackParameters": [
+        {"ParameterKey": "P", "ParameterValue": "\u00009\u0000"}]}}}"#;
+    let template = br#"{"Parameters": {"P": {"Type": "String"}}, "Resources": {"A": {"Type": "X"}}}"#;
+    let files: [(&str, &[u8]); 2] =
+        [("serverless-state.json", state), ("cloudformation-template-update-stack.json", template)];
+    let refusal = refused(&zip_of(&files), Code::ManifestInvalid);
+    assert_eq!(refusal.path.as_deref(), Some("serverless-state.json"));
+}
+
+#[test]
 fn c25_a_template_over_cloudformations_limit_is_refused() {
     let resources: serde_json::Map<_, _> =
         (0..501).map(|n| (format!("R{n}"), json!({"Type": "X"}))).collect();

@@ -96,6 +96,9 @@ pub fn draft(folder: &Folder<'_>, base: &str) -> Result<Draft, Stop> {
     for parameter in provider.stack_parameters.iter().flatten() {
         let declared = template.pointer_mut(&format!("/Parameters/{}", parameter.parameter_key));
         if let (Some(Value::Object(declared)), Some(value)) = (declared, &parameter.parameter_value) {
+            if value.contains('\u{0}') {
+                return Err(invalid("a stack parameter contains a NUL character".into()).into());
+            }
             declared.insert("Default".into(), json!(value));
         }
     }

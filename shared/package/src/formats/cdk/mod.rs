@@ -59,7 +59,8 @@ pub fn draft(folder: &Folder<'_>, base: &str) -> Result<Draft, Stop> {
     let mut nested_left = folder.limits.manifests_max;
     for (stack, assets) in stacks {
         let mut template = folder.template(&stack.template)?;
-        default_parameters(&mut template, &stack.parameters);
+        default_parameters(&mut template, &stack.parameters)
+            .map_err(|what| invalid(&format!("{}{MANIFEST}", assembly.base), what))?;
         let mut reader = Reader {
             folder,
             draft: &mut draft,
@@ -80,13 +81,17 @@ pub fn draft(folder: &Folder<'_>, base: &str) -> Result<Draft, Stop> {
 }
 
 /// The values that CDK would give a stack's parameters become their defaults.
-fn default_parameters(template: &mut Value, values: &BTreeMap<String, String>) {
+fn default_parameters(template: &mut Value, values: &BTreeMap<String, String>) -> Result<(), String> {
     for (name, value) in values {
+        if value.contains('\u{0}') {
+            return Err(format!("the parameter {name} contains a NUL character"));
+        }
         let declared = template.get_mut("Parameters").and_then(|parameters| parameters.get_mut(name));
         if let Some(Value::Object(declared)) = declared {
             declared.insert("Default".into(), json!(value));
         }
     }
+    Ok(())
 }
 
 fn tags(stack: &manifest::Stack) -> Result<BTreeMap<String, String>, Refusal> {
