@@ -1,6 +1,7 @@
 //! What packaging tools write, one file a format, and the one thing all of it becomes.
 
 mod cdk;
+mod checks;
 mod cloudformation;
 mod draft;
 mod includes;

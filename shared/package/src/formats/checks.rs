@@ -1,0 +1,66 @@
+//! What a finished package is held to.
+
+use crate::template::asset_tokens;
+use crate::{Limits, zip_file};
+use flotilla_domain::package::PackagedStack;
+use flotilla_domain::{Code, Digest, Refusal};
+use serde_json::Value;
+use std::collections::BTreeMap;
+
+/// Checks what only all stacks together have.
+pub(super) fn check_sizes(
+    stacks: &[PackagedStack],
+    templates: &BTreeMap<Digest, Vec<u8>>,
+    limits: &Limits,
+) -> Result<(), Refusal> {
+    // What a rollout's item keeps of a stack: names, a digest for each function, tags.
+    const FUNCTION_BYTES: usize = 110;
+    const ENTRY_BYTES: usize = 8;
+    let described = |stack: &PackagedStack| -> usize {
+        let functions = stack.functions.iter().map(|function| function.logical_id.len() + FUNCTION_BYTES);
+        let parameters = stack.parameters.keys().map(|name| name.len() + ENTRY_BYTES);
+        let tags = stack.tags.iter().map(|(key, value)| key.len() + value.len() + ENTRY_BYTES);
+        functions.chain(parameters).chain(tags).sum::<usize>() + FUNCTION_BYTES
+    };
+    let largest = templates.values().map(Vec::len).max().unwrap_or(0);
+    // The artifact bucket is one more.
+    let parameters = stacks.iter().map(|stack| stack.parameters.len() + 1).max().unwrap_or(0);
+    let found = [
+        ("stacks_max", limits.stacks_max as u64, stacks.len() as u64),
+        ("parameters_max", limits.parameters_max as u64, parameters as u64),
+        (
+            "described_bytes_max",
+            limits.described_bytes_max as u64,
+            stacks.iter().map(described).sum::<usize>() as u64,
+        ),
+        ("template_bytes_max", limits.template_bytes_max, largest as u64),
+    ];
+    match found.into_iter().find(|(_, max, found)| found > max) {
+        Some((limit, max, found)) => Err(zip_file::over(limit, max, found)),
+        None => Ok(()),
+    }
+}
+
+/// A Lambda version that expects other code than its function gets would fail in every region
+/// (`AWS::Lambda::Version`, `CodeSha256`): say so before anything is deployed.
+pub(super) fn check_versions(template: &Value) -> Result<(), Refusal> {
+    let functions = asset_tokens::functions(template);
+    let resources = template.get("Resources").and_then(Value::as_object);
+    for (id, resource) in resources.into_iter().flatten() {
+        let properties = &resource["Properties"];
+        let (Some(expected), Some(function)) = (
+            properties["CodeSha256"].as_str(),
+            properties.pointer("/FunctionName/Ref").and_then(Value::as_str),
+        ) else {
+            continue;
+        };
+        let Some(function) = functions.iter().find(|known| known.logical_id == function) else { continue };
+        if function.asset.to_base64() != expected {
+            let what = format!("{id} expects other bytes than the zip of {} has", function.logical_id);
+            let fix = "package again and upload the folder as it was written; never zip its zips anew";
+            return Err(Refusal::new(Code::ManifestInvalid, what, fix)
+                .at(format!("Resources.{id}.Properties.CodeSha256")));
+        }
+    }
+    Ok(())
+}
