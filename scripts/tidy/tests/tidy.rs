@@ -16,7 +16,8 @@ fn read(path: impl AsRef<Path>) -> String {
 /// All Rust files of the project.
 fn rust_files() -> Vec<PathBuf> {
     let mut files = Vec::new();
-    let mut folders = vec![root().join("functions"), root().join("shared"), root().join("scripts")];
+    let mut folders: Vec<PathBuf> =
+        ["functions", "shared", "scripts", "fuzz"].iter().map(|folder| root().join(folder)).collect();
     while let Some(folder) = folders.pop() {
         for entry in std::fs::read_dir(folder).expect("a folder").flatten() {
             let path = entry.path();
@@ -118,6 +119,7 @@ fn nothing_else_stands_at_the_top() {
         "shared",
         "infra",
         "scripts",
+        "fuzz",
         "docs",
         "README.md",
         "LICENSE",

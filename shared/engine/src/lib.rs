@@ -4,7 +4,7 @@
 //! domain decide, saves, acts. It knows the world only by its [`ports`]; AWS and the simulation implement
 //! them. [`records`] fixes how values are stored.
 //!
-//! The use cases in the order of a package's way: [`ingest`] → [`accept`] → [`replicate`] → [`drive`];
+//! The use cases in the order of a package's way: [`ingest`] → [`plan`] → [`accept`] → [`replicate`] → [`drive`];
 //! beside it [`commands`] and [`status`] for operators and [`sweep`] for the schedule.
 
 pub mod accept;
@@ -13,6 +13,7 @@ pub mod configure;
 pub mod drive;
 pub mod error;
 pub mod ingest;
+pub mod plan;
 pub mod ports;
 pub mod records;
 pub mod replicate;

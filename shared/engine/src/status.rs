@@ -1,7 +1,7 @@
 //! What runs where, and why: every view is one or two queries, however long the history.
 
 use crate::EngineError;
-use crate::accept::document;
+use crate::plan::document;
 use crate::ports::{Key, Query, StateStore};
 use crate::records::{
     ConfigRecord, EventRecord, deployments_query, events_query, index_pk, profile_key, read, releases_query,

@@ -2,7 +2,8 @@
 //! whose event was lost are found. It finds; the ordinary steps do the work.
 
 use crate::EngineError;
-use crate::accept::{Arrival, accept, destination, plan_removal};
+use crate::accept::{Arrival, accept};
+use crate::plan::{destination, plan_removal};
 use crate::ports::{Clock, DUE_SHARDS, DueKey, Key, PackageStore, StateStore, Work, WorkQueue};
 use crate::records::{DueItem, IntakeCursor, Versioned, due_item, read, upload_key};
 use flotilla_domain::release::ObjectVersion;

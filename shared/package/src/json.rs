@@ -143,7 +143,23 @@ mod tests {
         assert_eq!(String::from_utf8(canonical(&one)).unwrap(), r#"{"a":1.5,"b":[1,{"c":"ü","d":null}]}"#);
     }
 
+    #[test]
+    fn a_number_with_a_fraction_or_an_exponent_stays_the_number_it_is() {
+        for number in
+            ["1.8446744770309554e19", "0.1", "5e-324", "1.7976931348623157e308", "123456789.12345679"]
+        {
+            let once = canonical(&parse_strict(number.as_bytes()).unwrap());
+            assert_eq!(once, canonical(&parse_strict(&once).unwrap()), "{number}");
+        }
+    }
+
     proptest! {
+        #[test]
+        fn every_number_reads_back_as_it_was_written(number in proptest::num::f64::NORMAL) {
+            let value = Value::from(number);
+            prop_assert_eq!(parse_strict(&canonical(&value)).unwrap(), value);
+        }
+
         #[test]
         fn canonical_json_reads_back_as_the_same_value(text in "[\\[\\]{}:,\"0-9a-c \\\\]{0,80}") {
             if let Ok(value) = parse_strict(text.as_bytes()) {

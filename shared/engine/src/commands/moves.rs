@@ -2,7 +2,8 @@
 
 use super::{Caller, Commands, conflict, missing};
 use crate::EngineError;
-use crate::accept::{Arrival, accept, destination, plan_rollout};
+use crate::accept::{Arrival, accept};
+use crate::plan::{destination, plan_rollout};
 use crate::ports::WriteError;
 use crate::records::{Versioned, read, release_key, stage_key};
 use flotilla_domain::release::Release;

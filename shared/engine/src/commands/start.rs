@@ -2,8 +2,9 @@
 
 use super::{Caller, Commands, conflict, missing};
 use crate::EngineError;
-use crate::accept::{Arrival, destination, document, plan_removal, plan_rollout};
+use crate::accept::Arrival;
 use crate::configure;
+use crate::plan::{destination, document, plan_removal, plan_rollout};
 use crate::records::{
     ConfigRecord, deployments_query, read, release_key, rollout_key, service_key, stage_key,
 };

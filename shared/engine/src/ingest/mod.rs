@@ -9,8 +9,9 @@ mod read_package;
 mod stream;
 
 use crate::EngineError;
-use crate::accept::{Arrival, accept, destination, document, keep, plan_rollout, wake};
+use crate::accept::{Arrival, accept, keep, wake};
 use crate::configure;
+use crate::plan::{destination, document, plan_rollout};
 use crate::ports::{Clock, ErrorKind, ObjectRef, PackageStore, StateStore, Tail, WorkQueue, WriteError};
 use crate::records::{ConfigRecord, create, read, releases_query, service_key, upload_key};
 use flotilla_contract::ServiceConfigDoc;

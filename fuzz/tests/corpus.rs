@@ -1,0 +1,23 @@
+//! Every input that is checked in, without a fuzzer.
+
+use std::path::Path;
+
+#[test]
+fn the_inputs_that_are_checked_in_break_no_promise() {
+    let targets: [(&str, fn(&[u8])); 4] = [
+        ("manifest", flotilla_fuzz::manifest::run),
+        ("template", flotilla_fuzz::template::run),
+        ("upload_key", flotilla_fuzz::upload_key::run),
+        ("zip_directory", flotilla_fuzz::zip_directory::run),
+    ];
+    for (target, run) in targets {
+        let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("corpus").join(target);
+        let mut files = 0;
+        for entry in std::fs::read_dir(folder).expect("a corpus").flatten() {
+            println!("{}", entry.path().display());
+            run(&std::fs::read(entry.path()).expect("an input"));
+            files += 1;
+        }
+        assert!((1..=40).contains(&files), "{target} has {files} inputs");
+    }
+}
