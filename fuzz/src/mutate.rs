@@ -135,7 +135,8 @@ fn alter(value: &mut Value, gift: Value, random: &mut Random) {
             }
         }
         (_, Value::Object(object)) => {
-            let name = if object.is_empty() || random.below(2) == 0 { word.to_owned() } else { format!("{word}2") };
+            let name =
+                if object.is_empty() || random.below(2) == 0 { word.to_owned() } else { format!("{word}2") };
             object.insert(name.replace(':', if random.below(2) == 0 { "" } else { ":" }), gift);
         }
         (4, Value::Array(items)) if !items.is_empty() => drop(items.remove(random.below(items.len()))),

@@ -11,7 +11,8 @@ use std::collections::BTreeMap;
 /// Reads the input as a template.
 pub fn run(data: &[u8]) {
     // What no template may look like is still to be read without harm.
-    let _ = (parse_strict(data).map_err(|e| e.to_string()), yaml::parse_strict(data).map_err(|e| e.to_string()));
+    let _ =
+        (parse_strict(data).map_err(|e| e.to_string()), yaml::parse_strict(data).map_err(|e| e.to_string()));
     let mut template = match template::read(data, "template", &Limits::DEFAULT) {
         Ok(template) => template,
         Err(refusal) => return check(&refusal),
