@@ -102,6 +102,8 @@ fn live(world: &mut World, seed: u64) {
     if let Some(end) = end {
         assert_eq!(end.status, "succeeded", "in calm: {:?}", end.cause);
     }
+    // An operator's retry has no upload of its own.
+    world.until_at_last("the end of everything", |w| w.open_rollouts() == 0);
     if seed.is_multiple_of(2) {
         let left = world.leftovers();
         assert_eq!(left, Vec::<String>::new(), "change sets and stacks nobody needs stay behind");
