@@ -44,7 +44,7 @@ async fn deploy_all(below: &[PathBuf], regions: &[&str]) {
 #[tokio::test]
 async fn every_sample_runs_everywhere_with_the_same_bytes() {
     // `broken`, beside them, fails in CloudFormation, as it should.
-    let samples = ["cdk", "cloudformation", "hello", "native", "sam"].map(fixture);
+    let samples = ["cdk", "cloudformation", "hello", "pair", "sam"].map(fixture);
     deploy_all(&samples, &REGIONS).await;
 }
 
