@@ -2,7 +2,7 @@
 
 use crate::error::CliError;
 use flotilla_domain::package::template_key;
-use flotilla_domain::{Digest, Digester, Refusal};
+use flotilla_domain::{Digester, Refusal};
 use flotilla_package::Limits;
 use flotilla_package::folder_zip::FolderZip;
 use flotilla_package::formats::{Draft, DraftStep, Files, Finished, Proof, Source, manifest_of, recognise};
@@ -154,11 +154,6 @@ impl Packing {
             Ok(SourceFile { name: name.to_owned(), executable: false, content })
         };
         Ok(write_zip(out, names, open).map_err(failed)?)
-    }
-
-    /// The digest of the packed package's content; `None` before it is finished.
-    pub fn digest(&self) -> Option<Digest> {
-        self.finished.as_ref().map(|finished| finished.package.digest)
     }
 }
 

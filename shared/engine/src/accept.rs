@@ -158,3 +158,34 @@ pub(crate) async fn wake(
 pub(crate) fn keep<T: Record>(value: &T) -> Write {
     Write { expect: Expect::Anything, ..create(value) }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::plan::blank_for_tests;
+    use flotilla_domain::rollout::Wave;
+    use flotilla_domain::{StackName, StackPart, Target};
+
+    fn part(name: &str) -> Option<StackPart> {
+        Some(StackPart::parse(name).unwrap())
+    }
+
+    #[test]
+    fn a_retry_of_one_stack_keeps_the_levels_of_the_others() {
+        let wave = |name: &str, level: usize| {
+            let target = Target::parse(&format!("111122223333/eu-west-1:{name}")).unwrap();
+            Wave { level, ..Wave::of(vec![target]) }
+        };
+        let stacks = ["A", "M", "B"].map(|name| (part(name), StackName::parse(name).unwrap()));
+        let whole = Rollout {
+            stacks: stacks.into(),
+            waves: vec![wave("A", 0), wave("M", 1), wave("B", 2)],
+            ..blank_for_tests()
+        };
+        let mut head = StageHead::new(whole.service.clone(), whole.stage.clone(), whole.profile.clone());
+        know_stacks(&mut head, &whole);
+        know_stacks(&mut head, &Rollout { waves: vec![wave("B", 2)], ..whole });
+        let levels: Vec<usize> = ["A", "M", "B"].map(|name| head.stacks[&part(name)].level).into();
+        assert_eq!(levels, [0, 1, 2]);
+    }
+}

@@ -278,3 +278,17 @@ fn tags(profile: &Profile, service: &ServiceName, stage: &StageName) -> BTreeMap
     ];
     profile.tags.clone().into_iter().chain(own).collect()
 }
+
+/// A rollout of nothing to a stage of no service, for the tests of this crate to fill.
+#[cfg(test)]
+pub(crate) fn blank_for_tests() -> Rollout {
+    let whose = (
+        &ServiceName::parse("orders").expect("a name"),
+        &StageName::parse("production").expect("a name"),
+        &ProfileName::parse("standard").expect("a name"),
+    );
+    let id = RolloutId::parse("rlo_00000000000000000000000000").expect("an id");
+    let access =
+        Access { role_arn: String::new(), external_id: String::new(), service_role_arn: String::new() };
+    blank(id, whose, access, StackPolicy::default(), Timestamp::UNIX_EPOCH)
+}

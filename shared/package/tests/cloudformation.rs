@@ -3,9 +3,9 @@
 mod support;
 
 use flotilla_domain::package::PackageFormat;
-use flotilla_domain::{Code, Digest, Refusal};
+use flotilla_domain::{Code, Digest};
 use serde_json::{Value, json};
-use support::{files_of_folder, fixture, package, template, zip_in_order, zip_of, zip_of_folder};
+use support::{files_of_folder, fixture, package, refused_at, template, zip_in_order, zip_of, zip_of_folder};
 
 #[test]
 fn a_template_with_short_tags_and_folders_becomes_neutral() {
@@ -165,14 +165,6 @@ fn with(resources: Value, files: &[(&str, &[u8])]) -> Vec<u8> {
     zip_of(&all)
 }
 
-#[track_caller]
-fn refused(zip: &[u8], code: Code, path: &str) -> Refusal {
-    let refusal = package(zip).expect_err("a refusal");
-    assert_eq!((refusal.code, refusal.path.as_deref()), (code, Some(path)), "{refusal}");
-    assert!(!refusal.fix.is_empty());
-    refusal
-}
-
 #[test]
 fn every_property_with_a_path_gets_its_form_of_a_location() {
     let file = ("file.txt", &b"text"[..]);
@@ -197,8 +189,8 @@ fn every_property_with_a_path_gets_its_form_of_a_location() {
         let finished = package(&with(resource(json!("./file.txt")), &[file])).unwrap();
         assert_eq!(&template(&finished)["Resources"]["A"]["Properties"][property], expected, "{kind}");
         let path = format!("Resources.A.Properties.{property}");
-        refused(&with(resource(json!("s3://b/k")), &[file]), Code::CodeOutsidePackage, &path);
-        refused(&with(resource(json!("other.txt")), &[file]), Code::AssetMissing, &path);
+        refused_at(&with(resource(json!("s3://b/k")), &[file]), Code::CodeOutsidePackage, &path);
+        refused_at(&with(resource(json!("other.txt")), &[file]), Code::AssetMissing, &path);
     }
     let job =
         json!({"A": {"Type": "AWS::Glue::Job", "Properties": {"Command": {"ScriptLocation": "file.txt"}}}});
@@ -223,11 +215,11 @@ fn nesting(url: &str) -> Value {
 #[test]
 fn nested_templates_may_not_be_elsewhere_or_contain_themselves() {
     let path = "Resources.N.Properties.TemplateURL";
-    refused(&with(nesting("https://s3.amazonaws.com/b/k"), &[]), Code::CodeOutsidePackage, path);
-    refused(&with(nesting("none.yaml"), &[]), Code::AssetMissing, path);
-    refused(&with(nesting("template.json"), &[]), Code::TemplateUnsupported, "template.json");
+    refused_at(&with(nesting("https://s3.amazonaws.com/b/k"), &[]), Code::CodeOutsidePackage, path);
+    refused_at(&with(nesting("none.yaml"), &[]), Code::AssetMissing, path);
+    refused_at(&with(nesting("template.json"), &[]), Code::TemplateUnsupported, "template.json");
     let bad = json!({"Resources": {"F": {"Type": "AWS::Lambda::Function", "Properties": {"Code": "x"}}}});
-    let refusal = refused(
+    let refusal = refused_at(
         &with(nesting("n/t.json"), &[("n/t.json", bad.to_string().as_bytes())]),
         Code::AssetMissing,
         "n/t.json: Resources.F.Properties.Code",
@@ -277,7 +269,7 @@ fn a_stack_set_cannot_reach_the_package() {
     let code = json!({"Resources": {"F": {"Type": "AWS::Lambda::Function", "Properties": {"Code": "c"}}}})
         .to_string();
     let zip = with(set("t.json"), &[("t.json", code.as_bytes()), ("c/a.py", b"")]);
-    refused(&zip, Code::TemplateUnsupported, "Resources.S.Properties.TemplateURL");
+    refused_at(&zip, Code::TemplateUnsupported, "Resources.S.Properties.TemplateURL");
 }
 
 fn include(location: &str) -> Value {
@@ -321,17 +313,17 @@ fn p04_includes_are_bounded_and_local() {
     let topic =
         |include: Value| json!({"A": {"Type": "T", "Properties": {"Fn::Transform": include, "X": 1}}});
     let path = "Resources.A.Properties.Fn::Transform";
-    refused(&with(topic(include("s3://b/k")), &[]), Code::CodeOutsidePackage, path);
-    refused(&with(topic(json!({"Name": "AWS::Include"})), &[]), Code::CodeOutsidePackage, path);
-    refused(&with(topic(include("a")), &[("a", b"X: 2")]), Code::TemplateInvalid, path);
-    refused(&with(topic(include("a")), &[("a", b"[1]")]), Code::TemplateInvalid, path);
+    refused_at(&with(topic(include("s3://b/k")), &[]), Code::CodeOutsidePackage, path);
+    refused_at(&with(topic(json!({"Name": "AWS::Include"})), &[]), Code::CodeOutsidePackage, path);
+    refused_at(&with(topic(include("a")), &[("a", b"X: 2")]), Code::TemplateInvalid, path);
+    refused_at(&with(topic(include("a")), &[("a", b"[1]")]), Code::TemplateInvalid, path);
     let own = include("a").to_string();
     let itself = format!("{{\"B\": {{\"Fn::Transform\": {own}}}}}");
     let refusal = package(&with(topic(include("a")), &[("a", itself.as_bytes())])).unwrap_err();
     assert!(refusal.message.contains("include each other"), "{refusal}");
     let big = format!("B: {}", "x".repeat(600_000));
     let two = json!({"A": {"Type": "T", "Properties": [{"Fn::Transform": include("a")}, {"Fn::Transform": include("a")}]}});
-    let refusal = refused(&with(two, &[("a", big.as_bytes())]), Code::LimitExceeded, "template.json");
+    let refusal = refused_at(&with(two, &[("a", big.as_bytes())]), Code::LimitExceeded, "template.json");
     assert!(refusal.message.contains("template_bytes_max"));
 }
 
@@ -341,18 +333,18 @@ fn p04_a_small_file_that_means_a_large_template_is_refused() {
         "Resources:\n  A:\n    Type: T\n    Properties:\n      a: &a {}\n      b: [*a, *a, *a]\n",
         "x".repeat(300_000)
     );
-    refused(&zip_of(&[("template.yaml", yaml.as_bytes())]), Code::LimitExceeded, "template.yaml");
+    refused_at(&zip_of(&[("template.yaml", yaml.as_bytes())]), Code::LimitExceeded, "template.yaml");
 }
 
 #[test]
 fn a_mistake_in_yaml_is_named_with_its_line() {
     let zip = zip_of(&[("template.yaml", b"Resources:\n  A:\n    Type: T\n    Type: U\n")]);
-    let refusal = refused(&zip, Code::TemplateInvalid, "template.yaml");
+    let refusal = refused_at(&zip, Code::TemplateInvalid, "template.yaml");
     assert!(refusal.message.ends_with("the key \"Type\" occurs twice at line 4 column 5"), "{refusal}");
 }
 
 #[test]
 fn resources_that_are_made_in_a_loop_are_refused() {
     let zip = with(json!({"Fn::ForEach::Topics": ["N", ["a"], {"T${N}": {"Type": "T"}}]}), &[]);
-    refused(&zip, Code::TemplateUnsupported, "Resources.Fn::ForEach::Topics");
+    refused_at(&zip, Code::TemplateUnsupported, "Resources.Fn::ForEach::Topics");
 }

@@ -2,11 +2,10 @@
 
 mod support;
 
-use flotilla_domain::package::{Asset, AssetKind, PackageFormat, template_key};
+use flotilla_domain::package::{Asset, AssetKind, PackageFormat};
 use flotilla_domain::{Code, Digest};
-use flotilla_package::formats::manifest_of;
 use serde_json::{Value, json};
-use support::{fixture, package, template, zip_of, zip_of_folder};
+use support::{fixture, package, template, zip_of, zip_of_all, zip_of_folder};
 
 fn native(template: &Value) -> Vec<u8> {
     let template = template.to_string();
@@ -90,13 +89,8 @@ fn the_tools_own_bucket_stays_only_where_it_is() {
 #[test]
 fn a_package_that_was_packed_is_the_same_package() {
     for folder in ["hello/package-staging", "hello/package-pr-42"] {
-        let raw = package(&zip_of_folder(&fixture(folder))).unwrap();
-        let mut files = vec![("flotilla.json".to_owned(), manifest_of(&raw))];
-        files.extend(raw.templates.iter().map(|(digest, bytes)| (template_key(digest), bytes.clone())));
-        let zip = std::fs::read(fixture(folder).join("hello.zip")).unwrap();
-        files.push((raw.package.assets.keys().next().unwrap().key(), zip));
-        let packed = zip_of(&files.iter().map(|(n, c)| (n.as_str(), c.as_slice())).collect::<Vec<_>>());
-        assert_eq!(package(&packed).unwrap(), raw);
+        let zip = zip_of_folder(&fixture(folder));
+        assert_eq!(package(&zip_of_all(&support::packed(&zip))).unwrap(), package(&zip).unwrap());
     }
 }
 

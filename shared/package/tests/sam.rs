@@ -2,11 +2,11 @@
 
 mod support;
 
+use flotilla_domain::Code;
 use flotilla_domain::package::{AssetKind, PackageFormat, template_key};
-use flotilla_domain::{Code, Refusal};
-use flotilla_package::formats::{Finished, manifest_of};
+use flotilla_package::formats::Finished;
 use serde_json::{Value, json};
-use support::{files_of_folder, fixture, package, template, zip_in_order, zip_of};
+use support::{files_of_folder, fixture, package, packed, refused_at, template, zip_in_order, zip_of};
 
 const TRANSFORM: &str = "AWS::Serverless-2016-10-31";
 
@@ -224,18 +224,7 @@ fn the_build_folder_alone_is_the_same_package_if_it_holds_everything() {
 fn a_package_that_was_packed_is_the_same_package() {
     let files = project();
     let raw = package(&zip(&files)).unwrap();
-    let mut packed = vec![("flotilla.json".to_owned(), manifest_of(&raw))];
-    packed.extend(raw.templates.iter().map(|(digest, bytes)| (template_key(digest), bytes.clone())));
-    packed.extend(support::assets(&zip(&files)));
-    assert_eq!(package(&zip(&packed)).unwrap(), raw);
-}
-
-#[track_caller]
-fn refused(zip: &[u8], code: Code, path: &str) -> Refusal {
-    let refusal = package(zip).expect_err("a refusal");
-    assert_eq!((refusal.code, refusal.path.as_deref()), (code, Some(path)), "{refusal}");
-    assert!(!refusal.fix.is_empty());
-    refusal
+    assert_eq!(package(&zip(&packed(&zip(&files)))).unwrap(), raw);
 }
 
 #[test]
@@ -273,16 +262,20 @@ fn code_that_is_elsewhere_is_refused() {
         json!(["code"]),
     ] {
         let zip = function(json!({"CodeUri": code}));
-        let refusal = refused(&zip, Code::CodeOutsidePackage, "Resources.A.Properties.CodeUri");
+        let refusal = refused_at(&zip, Code::CodeOutsidePackage, "Resources.A.Properties.CodeUri");
         assert!(refusal.fix.contains("not what sam package"), "{refusal}");
     }
-    refused(&function(json!({"CodeUri": "nowhere/"})), Code::AssetMissing, "Resources.A.Properties.CodeUri");
-    refused(
+    refused_at(
+        &function(json!({"CodeUri": "nowhere/"})),
+        Code::AssetMissing,
+        "Resources.A.Properties.CodeUri",
+    );
+    refused_at(
         &function(json!({"CodeUri": "code/app.py"})),
         Code::TemplateInvalid,
         "Resources.A.Properties.CodeUri",
     );
-    refused(&function(json!({"Handler": "a"})), Code::TemplateInvalid, "Resources.A.Properties.CodeUri");
+    refused_at(&function(json!({"Handler": "a"})), Code::TemplateInvalid, "Resources.A.Properties.CodeUri");
 }
 
 #[test]
@@ -330,5 +323,5 @@ fn an_application_of_the_repository_is_pinned_but_not_proven() {
     assert_eq!(finished.package.warnings[0].code, Code::NestedUnproven);
     assert!(finished.package.stacks[0].capabilities.contains("CAPABILITY_AUTO_EXPAND"));
     let loose = application(json!({"ApplicationId": "a", "SemanticVersion": {"Ref": "V"}}));
-    refused(&loose, Code::CodeOutsidePackage, "Resources.A.Properties.Location");
+    refused_at(&loose, Code::CodeOutsidePackage, "Resources.A.Properties.Location");
 }

@@ -1,6 +1,6 @@
 //! S3: the ingest bucket, the artifact buckets, and the buckets of previews.
 
-use crate::state::Shared;
+use crate::state::{Object, Shared, State};
 use async_trait::async_trait;
 use bytes::Bytes;
 use flotilla_domain::Digest;
@@ -49,15 +49,17 @@ async fn collect(body: Body) -> Result<Bytes, PortError> {
     }
 }
 
+/// An upload's pinned version.
+fn uploaded<'s>(state: &'s State, object: &ObjectRef) -> Result<&'s Object, PortError> {
+    state.uploads.get(&(object.key.clone(), object.version_id.clone())).ok_or_else(missing)
+}
+
 #[async_trait]
 impl PackageStore for SimPackages {
     async fn read_tail(&self, object: &ObjectRef, bytes: u64) -> Result<Tail, PortError> {
         self.0
             .call("s3:GetObject", None, |state| {
-                let found = state
-                    .uploads
-                    .get(&(object.key.clone(), object.version_id.clone()))
-                    .ok_or_else(missing)?;
+                let found = uploaded(state, object)?;
                 let start = found.bytes.len().saturating_sub(usize::try_from(bytes).unwrap_or(usize::MAX));
                 Ok(Tail {
                     bytes: found.bytes.slice(start..),
@@ -71,10 +73,7 @@ impl PackageStore for SimPackages {
     async fn read(&self, object: &ObjectRef, range: Range<u64>) -> Result<Box<dyn ChunkStream>, PortError> {
         self.0
             .call("s3:GetObject", None, |state| {
-                let found = state
-                    .uploads
-                    .get(&(object.key.clone(), object.version_id.clone()))
-                    .ok_or_else(missing)?;
+                let found = uploaded(state, object)?;
                 let at = |n: u64| usize::try_from(n).unwrap_or(usize::MAX).min(found.bytes.len());
                 let chunk = Some(found.bytes.slice(at(range.start)..at(range.end)));
                 let is_short = range.end > found.bytes.len() as u64;
@@ -115,10 +114,7 @@ impl PackageStore for SimPackages {
     ) -> Result<Option<Digest>, PortError> {
         self.0
             .call("s3:UploadPartCopy", None, |state| {
-                let found = state
-                    .uploads
-                    .get(&(object.key.clone(), object.version_id.clone()))
-                    .ok_or_else(missing)?;
+                let found = uploaded(state, object)?;
                 let at = |n: u64| usize::try_from(n).unwrap_or(usize::MAX);
                 if range.start >= range.end || range.end > found.bytes.len() as u64 {
                     return Err(PortError::new(ErrorKind::Permanent, "s3:UploadPartCopy", "InvalidArgument"));

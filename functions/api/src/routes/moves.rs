@@ -78,12 +78,13 @@ pub async fn hold(
     responses((status = 200, body = StageView), (status = 404, body = Problem)))]
 pub async fn unhold(
     api: Shared,
+    Principal(caller): Principal,
     Path((service, stage)): Path<(String, String)>,
     bytes: Result<Bytes, BytesRejection>,
 ) -> Result<Json<StageView>, ApiError> {
     let request = body::<LiftHold>(bytes)?;
     let (service, stage) = (name(ServiceName::parse(&service))?, name(StageName::parse(&stage))?);
     let release = release(request.release.as_ref())?;
-    api.commands.lift_hold(&service, &stage, release.as_ref()).await?;
+    api.commands.lift_hold(&service, &stage, release.as_ref(), &caller).await?;
     Ok(Json(api.status.stage(&service, &stage).await?))
 }

@@ -121,6 +121,7 @@ impl Commands {
         let package = self.release(service, release).await?.package.digest;
         let because = reason(Some(because))?.unwrap_or_default();
         let hold = Hold { by: caller.principal.clone(), because, at: self.clock.now() };
+        tracing::info!(%service, %stage, by = hold.by, %package, because = hold.because, "a package is held");
         self.change_holds(service, stage, |holds| {
             if holds.len() >= StageHead::HOLDS_MAX && !holds.contains_key(&package) {
                 return Err(conflict(format!("{} packages are held already", StageHead::HOLDS_MAX)));
@@ -140,11 +141,13 @@ impl Commands {
         service: &ServiceName,
         stage: &StageName,
         release: Option<&ReleaseId>,
+        caller: &Caller,
     ) -> Result<(), EngineError> {
         let package = match release {
             Some(release) => Some(self.release(service, release).await?.package.digest),
             None => None,
         };
+        tracing::info!(%service, %stage, by = caller.principal, package = ?package, "a hold is lifted");
         self.change_holds(service, stage, |holds| {
             holds.retain(|held, _| package.is_some_and(|package| package != *held));
             Ok(())

@@ -3,10 +3,10 @@
 
 pub mod assembly;
 
-use flotilla_domain::package::{Asset, AssetKind};
-use flotilla_domain::{Digest, Refusal};
+use flotilla_domain::package::{Asset, AssetKind, template_key};
+use flotilla_domain::{Code, Digest, Refusal};
 use flotilla_package::folder_zip::FolderZip;
-use flotilla_package::formats::{Draft, DraftStep, Files, Finished, Proof, Source, recognise};
+use flotilla_package::formats::{Draft, DraftStep, Files, Finished, Proof, Source, manifest_of, recognise};
 use flotilla_package::listing::Listing;
 use flotilla_package::zip_file::{Directory, DirectoryStep, Entry, EntryReader, read_directory};
 use flotilla_package::{Limits, write};
@@ -54,6 +54,28 @@ pub fn assets(zip: &[u8]) -> Vec<(String, Vec<u8>)> {
         Asset { kind, digest: Digest::of(bytes) }.key()
     };
     contents.into_iter().map(|(source, bytes)| (key(&source, &bytes), bytes)).collect()
+}
+
+/// What `flotilla pack` writes for a zip's package, by name.
+pub fn packed(zip: &[u8]) -> Vec<(String, Vec<u8>)> {
+    let raw = package(zip).expect("a package");
+    let templates = raw.templates.iter().map(|(digest, bytes)| (template_key(digest), bytes.clone()));
+    let manifest = ("flotilla.json".to_owned(), manifest_of(&raw));
+    std::iter::once(manifest).chain(templates).chain(assets(zip)).collect()
+}
+
+/// A zip of files whose names are made.
+pub fn zip_of_all(files: &[(String, Vec<u8>)]) -> Vec<u8> {
+    zip_of(&files.iter().map(|(name, content)| (name.as_str(), content.as_slice())).collect::<Vec<_>>())
+}
+
+/// Holds a package to being refused by this code at this place.
+#[track_caller]
+pub fn refused_at(zip: &[u8], code: Code, path: &str) -> Refusal {
+    let refusal = package(zip).expect_err("a refusal");
+    assert_eq!((refusal.code, refusal.path.as_deref()), (code, Some(path)), "{refusal}");
+    assert!(!refusal.fix.is_empty());
+    refusal
 }
 
 /// The draft of a package and the bytes of what it names.

@@ -50,7 +50,7 @@ impl World {
     /// As the command has them.
     pub fn lift_holds(&mut self, stage: &str) -> Result<(), EngineError> {
         let stage = StageName::parse(stage).expect("a stage's name");
-        block_on(self.driver.commands.lift_hold(&orders(), &stage, None))
+        block_on(self.driver.commands.lift_hold(&orders(), &stage, None, &self.caller("unhold")))
     }
 
     /// Asks something of a rollout under way.
