@@ -1,64 +1,12 @@
-//! Configuration documents become values of the domain, or are refused with the field that is wrong.
+//! Profiles: where and how a kind of stage is deployed.
 
-use flotilla_contract::{AccountConfig, ProfileConfig, RuleConfig, ServiceConfigDoc, WaveConfig, WaveTable};
+use super::{invalid, named, no_such};
+use flotilla_contract::{ProfileConfig, WaveConfig, WaveTable};
 use flotilla_domain::deployment::{Drift, StackPolicy};
-use flotilla_domain::names::InvalidName;
 use flotilla_domain::profile::{Profile, ProfileWave};
 use flotilla_domain::rollout::OnFailure;
-use flotilla_domain::rules::{RefPattern, Rule, ServiceConfig, StageTemplate};
-use flotilla_domain::{
-    AccountId, Code, ProfileName, Refusal, Region, ServiceName, SignedDuration, StackPattern, TargetAccount,
-};
+use flotilla_domain::{AccountId, Code, ProfileName, Refusal, Region, SignedDuration};
 use std::collections::BTreeSet;
-
-fn invalid(path: impl Into<String>, what: impl Into<String>, fix: &str) -> Refusal {
-    Refusal::new(Code::ConfigInvalid, what, fix).at(path)
-}
-
-fn named(path: &str, error: &InvalidName) -> Refusal {
-    invalid(path, error.to_string(), "correct the name")
-}
-
-/// Reads a service's rules.
-///
-/// # Errors
-/// [`Code::ConfigInvalid`] with the rule's place.
-pub fn service_config(service: ServiceName, doc: &ServiceConfigDoc) -> Result<ServiceConfig, Refusal> {
-    let max = ServiceConfig::RULES_MAX;
-    if doc.rules.is_empty() || doc.rules.len() > max {
-        return Err(invalid(
-            "rules",
-            format!("{} rules", doc.rules.len()),
-            &format!("give 1 to {max} rules"),
-        ));
-    }
-    let rules = doc.rules.iter().enumerate();
-    let rules = rules.map(|(n, doc)| rule(doc).map_err(|refusal| refusal.at(format!("rules.{n}"))));
-    let stack_name = doc.stack_name.as_deref().map(StackPattern::parse).transpose();
-    Ok(ServiceConfig {
-        service,
-        rules: rules.collect::<Result<_, _>>()?,
-        stack_name: stack_name.map_err(|e| named("stack_name", &e))?.unwrap_or_default(),
-    })
-}
-
-fn rule(doc: &RuleConfig) -> Result<Rule, Refusal> {
-    let stage = StageTemplate::parse(&doc.stage)?;
-    let ttl_ok = doc.ttl_h.is_none_or(|ttl_h| (1..=ServiceConfig::TTL_H_MAX).contains(&ttl_h));
-    if !ttl_ok {
-        return Err(invalid("ttl_h", "ttl_h is out of range", "give 1 to 2160 hours"));
-    }
-    if stage.is_per_ref() && doc.ttl_h.is_none() {
-        let what = format!("{} makes a stage for every ref and none of them would ever end", doc.stage);
-        return Err(invalid("ttl_h", what, "give the rule a ttl_h, such as 72"));
-    }
-    Ok(Rule {
-        pattern: RefPattern::parse(&doc.git_ref)?,
-        stage,
-        profile: ProfileName::parse(&doc.profile).map_err(|e| named("profile", &e))?,
-        ttl_h: doc.ttl_h,
-    })
-}
 
 /// Reads a profile.
 ///
@@ -97,10 +45,6 @@ pub fn profile(name: ProfileName, doc: &ProfileConfig) -> Result<Profile, Refusa
         parameters: doc.parameters.clone(),
         tags: doc.tags.clone(),
     })
-}
-
-fn no_such(path: &str, given: &str, known: &str) -> Refusal {
-    invalid(path, format!("{given:?} is not known"), &format!("use {known}"))
 }
 
 /// Reads a wave; what it does not say, the profile does.
@@ -231,37 +175,6 @@ fn check_parameters(doc: &ProfileConfig) -> Result<(), Refusal> {
     }
 }
 
-/// Reads an account.
-///
-/// # Errors
-/// [`Code::ConfigInvalid`] when a role is not one of this account, or the external id is too weak.
-pub fn account(account: AccountId, doc: &AccountConfig) -> Result<TargetAccount, Refusal> {
-    for (path, arn) in [("role_arn", &doc.role_arn), ("service_role_arn", &doc.service_role_arn)] {
-        let parts: Vec<&str> = arn.splitn(6, ':').collect();
-        let ok = matches!(parts[..], ["arn", partition, "iam", "", id, role]
-            if partition.starts_with("aws") && id == account.as_str() && role.starts_with("role/") && role.len() > 5);
-        if !ok || arn.len() > 512 {
-            return Err(invalid(
-                path,
-                format!("this is no role of account {account}"),
-                "take it from the outputs of infra/account.yaml's stack",
-            ));
-        }
-    }
-    let id = &doc.external_id;
-    if !(16..=128).contains(&id.len())
-        || !id.bytes().all(|b| b.is_ascii_alphanumeric() || b"-_=,.@:/".contains(&b))
-    {
-        return Err(invalid(
-            "external_id",
-            "an external id has 16 to 128 letters, digits or -_=,.@:/",
-            "let flotilla install make it",
-        ));
-    }
-    let AccountConfig { role_arn, external_id, service_role_arn } = doc.clone();
-    Ok(TargetAccount { account, role_arn, external_id, service_role_arn })
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -354,38 +267,5 @@ mod tests {
         assert_eq!((preview.express, preview.force_delete), (true, true));
         assert_eq!((stays.express, stays.force_delete), (false, false));
         assert_eq!((stays.drift, stays.recreate_failed, stays.refuse_warnings), (Drift::Refuse, true, false));
-    }
-
-    #[test]
-    fn a_stage_for_every_ref_must_end() {
-        let rule = |stage: &str, ttl_h| ServiceConfigDoc {
-            rules: vec![RuleConfig {
-                git_ref: "pr:*".into(),
-                stage: stage.into(),
-                profile: "p".into(),
-                ttl_h,
-            }],
-            stack_name: None,
-        };
-        let check = |doc| service_config(ServiceName::parse("s").unwrap(), &doc);
-        assert!(check(rule("pr-{ref}", Some(72))).is_ok());
-        assert_eq!(check(rule("pr-{ref}", None)).unwrap_err().path.as_deref(), Some("rules.0"));
-        assert!(check(rule("pr-{ref}", Some(0))).is_err());
-        assert!(check(ServiceConfigDoc { rules: vec![], stack_name: None }).is_err());
-    }
-
-    #[test]
-    fn an_accounts_roles_must_be_its_own() {
-        let doc = |id: &str| AccountConfig {
-            role_arn: format!("arn:aws:iam::{id}:role/flotilla-deployer"),
-            external_id: "0123456789abcdef".into(),
-            service_role_arn: format!("arn:aws:iam::{id}:role/flotilla-cloudformation"),
-        };
-        let id = || AccountId::parse("111122223333").unwrap();
-        assert!(account(id(), &doc("111122223333")).is_ok());
-        assert!(account(id(), &doc("999999999999")).is_err());
-        assert!(
-            account(id(), &AccountConfig { external_id: "short".into(), ..doc("111122223333") }).is_err()
-        );
     }
 }

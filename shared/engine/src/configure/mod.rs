@@ -1,0 +1,25 @@
+//! Configuration documents become values of the domain, or are refused with the field that is wrong.
+//! One file a document.
+
+mod account;
+mod profile;
+mod service;
+
+pub use account::account;
+pub use profile::profile;
+pub use service::service_config;
+
+use flotilla_domain::names::InvalidName;
+use flotilla_domain::{Code, Refusal};
+
+fn invalid(path: impl Into<String>, what: impl Into<String>, fix: &str) -> Refusal {
+    Refusal::new(Code::ConfigInvalid, what, fix).at(path)
+}
+
+fn named(path: &str, error: &InvalidName) -> Refusal {
+    invalid(path, error.to_string(), "correct the name")
+}
+
+fn no_such(path: &str, given: &str, known: &str) -> Refusal {
+    invalid(path, format!("{given:?} is not known"), &format!("use {known}"))
+}
