@@ -1,5 +1,6 @@
 //! The configuration, as people write it in TOML and as `PUT` takes it in JSON.
 
+use crate::gates::{FreezeConfig, WindowConfig};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use utoipa::ToSchema;
@@ -75,6 +76,9 @@ pub struct WaveTable {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schema(example = "10m")]
     pub bake: Option<String>,
+    /// How many different people have to approve it before it begins.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub approvals: Option<usize>,
 }
 
 /// A profile: where and how a kind of stage is deployed.
@@ -105,6 +109,23 @@ pub struct ProfileConfig {
     /// `revert` brings them back to the stage's last stable release.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub on_failure: Option<String>,
+    /// Whether every change set is made and shown before the first one is executed; true where approvals are
+    /// asked for, false else if it is left out.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub plan_first: Option<bool>,
+    /// How many different people have to approve a rollout before its first wave.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub approvals: Option<usize>,
+    /// Whose clock the windows and freezes go by, such as `Europe/Berlin`; UTC if it is left out.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schema(example = "Europe/Berlin")]
+    pub timezone: Option<String>,
+    /// When waves may begin; at any time if there are none.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub windows: Vec<WindowConfig>,
+    /// When no wave begins.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub freezes: Vec<FreezeConfig>,
     /// Whether a stack whose first creation failed is deleted and made anew; true if it is left out.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub recreate_failed: Option<bool>,

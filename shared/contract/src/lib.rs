@@ -5,11 +5,13 @@
 //! at any time; one is never renamed or given another meaning under `/v1`.
 
 pub mod config;
+pub mod gates;
 pub mod problem;
 pub mod requests;
 pub mod views;
 
 pub use config::{AccountConfig, ProfileConfig, RuleConfig, ServiceConfigDoc, WaveConfig, WaveTable};
+pub use gates::*;
 pub use problem::Problem;
 pub use requests::*;
 pub use views::*;

@@ -1,6 +1,7 @@
 //! What the API shows.
 
 use crate::config::{ProfileConfig, ServiceConfigDoc};
+use crate::gates::GatesView;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use utoipa::ToSchema;
@@ -237,6 +238,12 @@ pub struct RolloutView {
     /// Why it failed.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub cause: Option<CauseView>,
+    /// The digest of its plan, if one was made before its first wave: an approval is bound to it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub plan: Option<String>,
+    /// Its gates, if it has any.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub gates: Option<GatesView>,
     /// When it was accepted.
     pub created_at: String,
     /// When it entered its state.

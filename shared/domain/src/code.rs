@@ -149,6 +149,12 @@ codes! {
     NothingToRevertTo = 529, "there is no release to go back to";
     /// An operator holds the package: nothing brings it to the stage.
     PackageHeld = 530, "the package is held";
+    /// An alarm of the profile was raised while a wave baked.
+    AlarmRaised = 550, "an alarm was raised";
+    /// A wave did not pass its verification.
+    CheckFailed = 551, "a verification failed";
+    /// The plan that would be executed is not the one that was approved.
+    PlanChanged = 552, "the plan is not the one that was approved";
 
     /// The packaging tool does this by calls of its own, outside of CloudFormation.
     OutsideCloudformation = 601, "the tool does this outside of CloudFormation";

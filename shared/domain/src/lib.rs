@@ -14,6 +14,7 @@ pub mod cause;
 pub mod code;
 pub mod deployment;
 pub mod digest;
+pub mod gates;
 pub mod git_ref;
 pub mod ids;
 pub mod names;

@@ -1,6 +1,7 @@
 //! Where and how a kind of stage is deployed.
 
 use crate::deployment::StackPolicy;
+use crate::gates::{Gates, Windows};
 use crate::names::{AccountId, ProfileName, Region};
 use crate::rollout::OnFailure;
 use std::collections::{BTreeMap, BTreeSet};
@@ -16,6 +17,8 @@ pub struct ProfileWave {
     pub tolerate_failures: usize,
     /// How long the wave is left alone before the next one begins, in seconds.
     pub bake_s: u32,
+    /// How many people have to approve it before it begins.
+    pub approvals: usize,
 }
 
 /// A profile: account, regions in waves, and what every stack gets.
@@ -30,6 +33,10 @@ pub struct Profile {
     pub waves: Vec<ProfileWave>,
     /// What becomes of the targets that a failed rollout has changed.
     pub on_failure: OnFailure,
+    /// What has to hold before a wave begins.
+    pub gates: Gates,
+    /// When waves may begin.
+    pub windows: Windows,
     /// What may be done to a stack beyond updating it. What only previews may have done to them is left out
     /// for stages that stay, see [`Profile::policy`].
     pub policy: StackPolicy,
@@ -44,6 +51,9 @@ pub struct Profile {
 impl Profile {
     /// Longest bake of a wave, in seconds: a week.
     pub const BAKE_S_MAX: u32 = 7 * 24 * 3_600;
+
+    /// Most approvals that a wave asks for.
+    pub const APPROVALS_MAX: usize = 10;
 
     /// What may be done to a stack of a stage. Force and haste are for previews, which nobody misses.
     pub fn policy(&self, preview: bool) -> StackPolicy {

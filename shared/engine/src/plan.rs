@@ -6,6 +6,7 @@ use crate::ports::StateStore;
 use crate::records::{ConfigRecord, account_key, profile_key, read};
 use flotilla_contract::{AccountConfig, ProfileConfig};
 use flotilla_domain::deployment::{Access, StackPolicy};
+use flotilla_domain::gates::Gates;
 use flotilla_domain::package::{
     Package, PackagedStack, STAGE_PARAMETER, STAGE_PLACEHOLDER, levels, stack_parameter,
 };
@@ -99,6 +100,7 @@ pub fn plan_rollout(
         parameters: profile.parameters.iter().map(|(name, text)| (name.clone(), value(text))).collect(),
         tags: tags(profile, &release.service, &route.stage),
         capabilities: profile.capabilities.clone(),
+        gates: profile.gates.clone(),
         requested_by: requested_by.to_owned(),
         ..blank(
             id,
@@ -132,6 +134,12 @@ fn blank(
         tags: BTreeMap::new(),
         capabilities: Default::default(),
         policy,
+        gates: Gates::default(),
+        plan_only: false,
+        plans: BTreeMap::new(),
+        approvals: Vec::new(),
+        break_glass: None,
+        closed: Vec::new(),
         retry_of: None,
         state: RolloutState::Queued,
         acted: false,
@@ -237,6 +245,7 @@ fn planned_waves(stacks: &[PackagedStack], profile: &Profile, account: &TargetAc
             tolerate_failures: if last == 0 { wave.tolerate_failures } else { 0 },
             bake_s: if level == last { wave.bake_s } else { 0 },
             level,
+            approvals: if level == 0 { wave.approvals } else { 0 },
         }
     };
     profile.waves.iter().flat_map(|planned| (0..=last).map(move |level| wave(planned, level))).collect()

@@ -25,6 +25,7 @@ fn profile(seed: u64) -> ProfileConfig {
             max_concurrent: None,
             tolerate_failures: Some(tolerate),
             bake: bake.map(str::to_owned),
+            approvals: None,
         })
     };
     let waves = match seed % 4 {

@@ -112,6 +112,7 @@ fn q08_a_bake_longer_than_a_delay_of_sqs_is_slept_through_in_parts() {
             max_concurrent: None,
             tolerate_failures: None,
             bake: bake.map(str::to_owned),
+            approvals: None,
         })
     };
     let waves = vec![wave(REGION, Some("40m")), wave("us-east-1", None)];

@@ -122,3 +122,12 @@ pub(super) fn code_differs(functions: &[CodeMismatch]) -> Cause {
         None => cause,
     }
 }
+
+/// The change set was made anew after somebody had approved it, and changes something else now.
+pub(super) fn not_approved() -> Cause {
+    Cause::new(
+        Code::PlanChanged,
+        "the stack has changed since its plan was approved, and the new plan is another one",
+        "retry the rollout and look at the new plan (flotilla plan), then approve that",
+    )
+}

@@ -29,6 +29,8 @@ pub struct Plan {
     pub reverted: Vec<String>,
     /// What CloudFormation's validation warns of.
     pub warnings: Vec<String>,
+    /// What tells it from every plan that changes something else.
+    pub digest: Digest,
 }
 
 /// A function that does not run what it should.
@@ -98,6 +100,8 @@ pub enum Event {
     Held,
     /// The rollout was called off.
     Declined,
+    /// The plan is not the one that was approved.
+    NotApproved,
     /// An operator wants the running update stopped.
     StopAsked {
         /// Who.

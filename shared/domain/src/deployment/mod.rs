@@ -22,6 +22,7 @@ pub use spec::{Access, DeploymentKind, DeploymentSpec, Drift, StackPolicy};
 pub use state::{AfterCause, ChangeSetKind, Effort, State, Unwind};
 pub use transition::IllegalTransition;
 
+use crate::digest::Digest;
 use crate::ids::{DeploymentId, Turn};
 use jiff::Timestamp;
 
@@ -66,6 +67,8 @@ pub struct Deployment {
     pub change_set_id: Option<String>,
     /// What the change set changes, once it is known.
     pub changes: Option<ChangeSummary>,
+    /// The digest of the plan, once it is known.
+    pub plan_digest: Option<Digest>,
     /// What an operator should know although it is no failure: orphans, drift, warnings.
     pub notes: Vec<String>,
     /// Whether the running update is to be stopped.
@@ -103,6 +106,7 @@ impl Deployment {
             stack_id: None,
             change_set_id: None,
             changes: None,
+            plan_digest: None,
             notes: Vec::new(),
             stop: Stop::No,
             expected_s: None,

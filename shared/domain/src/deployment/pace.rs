@@ -7,6 +7,8 @@ use jiff::{SignedDuration, Timestamp};
 pub const DELAY_S_MAX: u32 = 900;
 /// Longest time between two looks, in seconds.
 const POLL_S_MAX: u32 = 60;
+/// Longest time between two looks of one that waits for its rollout's gates, in seconds.
+const GATE_POLL_S_MAX: u32 = 300;
 
 impl Deployment {
     /// How long to wait before the next look, in seconds.
@@ -21,6 +23,8 @@ impl Deployment {
                 (expected_s - expected_s / 10).saturating_sub(age_s).clamp(1, DELAY_S_MAX)
             }
             Some(expected_s) if age_s < expected_s + expected_s / 2 => (expected_s / 20).clamp(1, POLL_S_MAX),
+            // The rollout wakes it when its turn comes.
+            _ if self.state == State::Planned => (age_s / 10).clamp(1, GATE_POLL_S_MAX),
             _ => (age_s / 10).clamp(1, POLL_S_MAX),
         }
     }

@@ -74,6 +74,7 @@ impl Deployment {
             (S::Waiting, E::LeaseHeld) => return Ok(self),
             (S::Planned, E::Declined) if !self.removes() => S::Discarding(Box::new(S::Cancelled)),
             (S::Waiting | S::Inspecting | S::Planned, E::Declined) => S::Cancelled,
+            (S::Planned, E::NotApproved) => S::Discarding(Box::new(S::Failed(causes::not_approved()))),
 
             (S::Inspecting, E::StackSeen(seen)) => self.inspected(seen),
 
@@ -204,6 +205,7 @@ impl Deployment {
         self.stack_id = Some(plan.stack_id);
         self.change_set_id = Some(plan.change_set_id);
         self.changes = Some(plan.changes);
+        self.plan_digest = Some(plan.digest);
         for warning in &plan.warnings {
             self.note(format!("CloudFormation warns: {warning}"));
         }

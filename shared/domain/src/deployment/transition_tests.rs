@@ -111,6 +111,7 @@ fn plan() -> Plan {
         changes: ChangeSummary { modify: 1, ..ChangeSummary::default() },
         reverted: Vec::new(),
         warnings: Vec::new(),
+        digest: crate::Digest::of(b"plan"),
     }
 }
 

@@ -3,15 +3,20 @@
 //! Like a deployment, a rollout is saved before it acts: [`Rollout::apply`] says what an event makes of
 //! it, [`Rollout::due`] what the saved state asks for, [`Rollout::look`] what it has to see.
 
+mod gate;
+mod reverts;
 mod state;
 mod transition;
+mod waves;
 
+pub use gate::Answer;
 pub use state::{Revert, RolloutState, TargetOutcome};
 pub use transition::{IllegalRolloutTransition, RolloutEvent};
 
 use crate::cause::Cause;
 use crate::deployment::{Access, DeploymentKind, DeploymentSpec, StackPolicy};
 use crate::digest::Digest;
+use crate::gates::{Approval, BreakGlass, Closed, Gates};
 use crate::ids::{DeploymentId, ReleaseId, RolloutId, Turn};
 use crate::names::{ProfileName, ServiceName, StackName, StackPart, StageName};
 use crate::package::{KEEP_BUCKET_PARAMETER, STAGE_MARK, STAGE_PARAMETER, stack_parameter};
@@ -42,12 +47,21 @@ pub struct Wave {
     pub bake_s: u32,
     /// How many of the package's stacks come before those of this wave, one behind the other.
     pub level: usize,
+    /// How many people have to approve it before it begins.
+    pub approvals: usize,
 }
 
 impl Wave {
     /// A wave of targets that all go at once, none of which may fail.
     pub fn of(targets: Vec<Target>) -> Self {
-        Self { max_concurrent: targets.len().max(1), targets, tolerate_failures: 0, bake_s: 0, level: 0 }
+        Self {
+            max_concurrent: targets.len().max(1),
+            targets,
+            tolerate_failures: 0,
+            bake_s: 0,
+            level: 0,
+            approvals: 0,
+        }
     }
 }
 
@@ -99,6 +113,18 @@ pub struct Rollout {
     pub capabilities: BTreeSet<String>,
     /// What may be done to the stacks.
     pub policy: StackPolicy,
+    /// What has to hold before its waves begin.
+    pub gates: Gates,
+    /// Whether it only shows what it would change.
+    pub plan_only: bool,
+    /// The plan of each target, as far as they were made before the first wave.
+    pub plans: BTreeMap<Target, Digest>,
+    /// Who has approved it.
+    pub approvals: Vec<Approval>,
+    /// Whose word opens all its gates, if there is one.
+    pub break_glass: Option<BreakGlass>,
+    /// The gates that were closed when they were looked at last.
+    pub closed: Vec<Closed>,
     /// The rollout whose failed targets this one does again.
     pub retry_of: Option<RolloutId>,
     /// Where it stands.
@@ -134,6 +160,8 @@ pub enum RolloutCommand {
     Replicate(ReleaseId, BTreeSet<Site>),
     /// Open the deployments of these targets. Repeated, they are open.
     Open(Turn, Vec<Target>),
+    /// Tell the deployments of these targets, which are open, to look where the rollout stands.
+    Wake(Vec<Target>),
     /// Tell the deployments under way to stop their updates. Repeated, they know.
     Stop {
         /// Who wants it.
@@ -150,7 +178,11 @@ pub enum RolloutLook {
     Replicas,
     /// Its deployments.
     Deployments,
-    /// The clock: has it baked long enough?
+    /// The gates of its next wave, and its place if nothing has begun.
+    Gates,
+    /// The verification of a wave.
+    Checks,
+    /// The clock and the alarms: has it baked long enough, and well?
     Clock,
     /// The stage's last stable release.
     Stable,
@@ -169,8 +201,14 @@ impl Rollout {
         }
         match &self.state {
             RolloutState::Replicating => Some(RolloutCommand::Replicate(self.release()?, self.sites())),
+            RolloutState::Planning => Some(RolloutCommand::Open(Turn::Forward, self.planned_ahead())),
+            RolloutState::Withdrawing(_) => Some(RolloutCommand::Wake(self.planned_ahead())),
             RolloutState::Rolling { wave, from, opened } if from < opened => {
-                Some(RolloutCommand::Open(Turn::Forward, self.waves[*wave].targets[*from..*opened].to_vec()))
+                let targets = self.waves[*wave].targets[*from..*opened].to_vec();
+                Some(match self.is_ahead(*wave) {
+                    true => RolloutCommand::Wake(targets),
+                    false => RolloutCommand::Open(Turn::Forward, targets),
+                })
             }
             RolloutState::Reverting(Revert::Copying(targets)) => {
                 let sites = targets.iter().map(|target| target.site.clone()).collect();
@@ -191,9 +229,12 @@ impl Rollout {
             RolloutState::Replicating | RolloutState::Reverting(Revert::Copying(_)) => {
                 Some(RolloutLook::Replicas)
             }
-            RolloutState::Rolling { .. } | RolloutState::Reverting(Revert::Rolling { .. }) => {
-                Some(RolloutLook::Deployments)
-            }
+            RolloutState::Planning
+            | RolloutState::Rolling { .. }
+            | RolloutState::Reverting(Revert::Rolling { .. })
+            | RolloutState::Withdrawing(_) => Some(RolloutLook::Deployments),
+            RolloutState::Gated { .. } => Some(RolloutLook::Gates),
+            RolloutState::Checking { .. } => Some(RolloutLook::Checks),
             RolloutState::Baking { .. } => Some(RolloutLook::Clock),
             RolloutState::Reverting(Revert::Finding(_)) => Some(RolloutLook::Stable),
             _ => None,
@@ -316,8 +357,11 @@ impl Rollout {
     pub fn deadline(&self) -> Option<Timestamp> {
         let copies =
             matches!(self.state, RolloutState::Replicating | RolloutState::Reverting(Revert::Copying(_)));
-        let copies = copies && self.paused_by.is_none();
-        copies
-            .then(|| self.entered_at.saturating_add(SignedDuration::from_hours(2)).unwrap_or(Timestamp::MAX))
+        let hours = match self.state {
+            _ if copies && self.paused_by.is_none() => 2,
+            RolloutState::Gated { .. } => Self::GATED_H_MAX,
+            _ => return None,
+        };
+        Some(self.entered_at.saturating_add(SignedDuration::from_hours(hours)).unwrap_or(Timestamp::MAX))
     }
 }

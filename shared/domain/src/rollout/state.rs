@@ -2,6 +2,7 @@
 
 use crate::cause::Cause;
 use crate::deployment::State;
+use crate::digest::Digest;
 use crate::ids::{RolloutId, Turn};
 use crate::target::Target;
 
@@ -29,6 +30,13 @@ pub enum RolloutState {
     /// The package is copied to every target's bucket. Nothing is deployed anywhere before it is proven
     /// everywhere.
     Replicating,
+    /// The change sets of all targets are made before any of them is executed.
+    Planning,
+    /// A wave waits for its gates.
+    Gated {
+        /// Counted from 0.
+        wave: usize,
+    },
     /// The targets of a wave are deployed.
     Rolling {
         /// Counted from 0.
@@ -38,6 +46,11 @@ pub enum RolloutState {
         /// The targets of the wave before this one, by their place, are open or are to be opened.
         opened: usize,
     },
+    /// A wave is done and is verified.
+    Checking {
+        /// Counted from 0.
+        wave: usize,
+    },
     /// A wave is done and is left alone for a time before the next one begins.
     Baking {
         /// Counted from 0.
@@ -45,6 +58,8 @@ pub enum RolloutState {
     },
     /// It failed, and what it has changed goes back to the stage's last stable release.
     Reverting(Revert),
+    /// It is over but for change sets that were made and are not executed: they are removed, then this.
+    Withdrawing(Box<RolloutState>),
 
     /// Terminal: every target succeeded.
     Succeeded,
@@ -54,6 +69,8 @@ pub enum RolloutState {
     Reverted(Cause),
     /// Terminal: it was called off; what had begun was finished, or stopped and rolled back.
     Cancelled,
+    /// Terminal: it has shown what it would change, and changed nothing.
+    Planned,
     /// Terminal: a newer rollout took its place before it changed anything.
     Superseded {
         /// The newer one, if it is known.
@@ -66,7 +83,12 @@ impl RolloutState {
     pub fn is_terminal(&self) -> bool {
         matches!(
             self,
-            Self::Succeeded | Self::Failed(_) | Self::Reverted(_) | Self::Cancelled | Self::Superseded { .. }
+            Self::Succeeded
+                | Self::Failed(_)
+                | Self::Reverted(_)
+                | Self::Cancelled
+                | Self::Planned
+                | Self::Superseded { .. }
         )
     }
 
@@ -75,9 +97,14 @@ impl RolloutState {
         match self {
             Self::Queued => "queued",
             Self::Replicating => "replicating",
+            Self::Planning => "planning",
+            Self::Gated { .. } => "gated",
             Self::Rolling { .. } => "rolling",
+            Self::Checking { .. } => "checking",
             Self::Baking { .. } => "baking",
             Self::Reverting(_) => "reverting",
+            Self::Withdrawing(_) => "withdrawing",
+            Self::Planned => "planned",
             Self::Succeeded => "succeeded",
             Self::Failed(_) => "failed",
             Self::Reverted(_) => "reverted",
@@ -90,6 +117,7 @@ impl RolloutState {
     pub fn cause(&self) -> Option<&Cause> {
         match self {
             Self::Failed(cause) | Self::Reverted(cause) => Some(cause),
+            Self::Withdrawing(end) => end.cause(),
             _ => None,
         }
     }
@@ -106,6 +134,8 @@ pub struct TargetOutcome {
     pub state: State,
     /// Whether the deployment has begun an operation on the stack.
     pub touched: bool,
+    /// The digest of its plan, once it has one.
+    pub plan: Option<Digest>,
 }
 
 impl TargetOutcome {

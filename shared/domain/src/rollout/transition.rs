@@ -1,10 +1,11 @@
 //! The table: which event makes which state of which.
 
 use super::state::{Revert, RolloutState, TargetOutcome};
-use super::{Cancellation, OnFailure, Rollout, RolloutKind};
+use super::{Cancellation, Rollout};
 use crate::cause::Cause;
 use crate::code::Code;
-use crate::ids::{RolloutId, Turn};
+use crate::gates::{AlarmSeen, Approval, BreakGlass, Facts};
+use crate::ids::RolloutId;
 use crate::release::ReleaseRef;
 use crate::stage::Place;
 use crate::target::{Site, Target};
@@ -27,10 +28,22 @@ pub enum RolloutEvent {
     DeploymentsSeen(Vec<TargetOutcome>),
     /// The stage's last stable release, if there is one.
     StableSeen(Option<ReleaseRef>),
-    /// Its wave has baked long enough.
-    Baked,
-    /// What it waits for has not come yet.
-    Waited,
+    /// The gates of the wave that waits for them.
+    GatesSeen(Facts),
+    /// The verification of a wave.
+    ChecksSeen {
+        /// The targets that do not pass it, each with the reason.
+        failures: Vec<(Target, String)>,
+        /// Its deployments.
+        outcomes: Vec<TargetOutcome>,
+    },
+    /// The alarms while a wave bakes.
+    AlarmsSeen {
+        /// Those of the profile, at every site it has come to.
+        alarms: Vec<AlarmSeen>,
+        /// Its deployments.
+        outcomes: Vec<TargetOutcome>,
+    },
     /// Its command was carried out.
     Acted,
     /// An operator called it off.
@@ -42,6 +55,10 @@ pub enum RolloutEvent {
     },
     /// An operator wants it to go on.
     ResumeRequested,
+    /// Somebody approves a wave.
+    ApproveRequested(Approval),
+    /// Somebody opens all its gates.
+    BreakGlassRequested(BreakGlass),
     /// The state's deadline has passed.
     DeadlinePassed,
 }
@@ -75,7 +92,15 @@ impl Rollout {
                 self.cancelled = Some(off);
                 self.after_wave(wave)
             }
-            (S::Queued | S::Replicating | S::Baking { .. }, E::CancelRequested(off)) => {
+            (
+                S::Queued
+                | S::Replicating
+                | S::Planning
+                | S::Gated { .. }
+                | S::Checking { .. }
+                | S::Baking { .. },
+                E::CancelRequested(off),
+            ) => {
                 self.cancelled = Some(off);
                 S::Cancelled
             }
@@ -87,8 +112,30 @@ impl Rollout {
                 self.cancelled = Some(Cancellation { by, stop_running });
                 return Ok(self);
             }
-            (S::Queued | S::Replicating | S::Rolling { .. } | S::Baking { .. }, E::PauseRequested { by }) => {
+            (
+                S::Queued
+                | S::Replicating
+                | S::Planning
+                | S::Gated { .. }
+                | S::Rolling { .. }
+                | S::Checking { .. }
+                | S::Baking { .. },
+                E::PauseRequested { by },
+            ) => {
                 self.paused_by.get_or_insert(by);
+                return Ok(self);
+            }
+            (_, E::ApproveRequested(approval)) => {
+                let known = |a: &Approval| {
+                    Approval { at: a.at, because: a.because.clone(), ..approval.clone() } == *a
+                };
+                if !self.approvals.iter().any(known) {
+                    self.approvals.push(approval);
+                }
+                return Ok(self);
+            }
+            (_, E::BreakGlassRequested(word)) => {
+                self.break_glass.get_or_insert(word);
                 return Ok(self);
             }
             (_, E::ResumeRequested) => {
@@ -101,10 +148,14 @@ impl Rollout {
 
             (S::Queued, E::PlaceSeen(Place::Active)) => self.begin(),
             (S::Queued, E::PlaceSeen(Place::Queued)) => return Ok(self),
-            (S::Queued | S::Replicating, E::PlaceSeen(Place::ActiveWithSuccessor(by))) => {
-                superseded(Some(by))
-            }
-            (S::Queued | S::Replicating, E::PlaceSeen(Place::Replaced(by))) => superseded(by),
+            (
+                S::Queued | S::Replicating | S::Planning | S::Gated { wave: 0 },
+                E::PlaceSeen(Place::ActiveWithSuccessor(by)),
+            ) => superseded(Some(by)),
+            (
+                S::Queued | S::Replicating | S::Planning | S::Gated { wave: 0 },
+                E::PlaceSeen(Place::Replaced(by)),
+            ) => superseded(by),
             (S::Replicating, E::PlaceSeen(Place::Active)) => return Ok(self),
 
             (S::Replicating, E::ReplicasSeen { proven, failed }) => match failed.into_iter().next() {
@@ -113,11 +164,30 @@ impl Rollout {
                     if self.paused_by.is_some() {
                         return Ok(self);
                     }
-                    self.wave(0)
+                    self.after_copies()
                 }
                 None => return Ok(self.copies_asked_again(now)),
             },
             (S::Replicating, E::DeadlinePassed) => S::Failed(copies_late()),
+
+            (S::Planning, E::DeploymentsSeen(outcomes)) => match self.planned(&outcomes) {
+                Some(next) => next,
+                None => return Ok(self),
+            },
+            (S::Gated { wave }, E::GatesSeen(facts)) => {
+                self.closed = self.closed(wave, &facts);
+                if !self.closed.is_empty() || self.paused_by.is_some() {
+                    return Ok(self);
+                }
+                self.wave(wave)
+            }
+            (S::Gated { .. }, E::DeadlinePassed) => S::Failed(gates_late(&self)),
+            (S::Withdrawing(end), E::DeploymentsSeen(outcomes)) => {
+                if outcomes.iter().any(|outcome| !outcome.state.is_terminal()) {
+                    return Ok(self);
+                }
+                *end
+            }
 
             (S::Rolling { wave, opened, .. }, E::DeploymentsSeen(outcomes)) => {
                 match self.rolled(wave, opened, &outcomes) {
@@ -125,9 +195,18 @@ impl Rollout {
                     None => return Ok(self),
                 }
             }
-            (S::Baking { .. }, E::Waited) => return Ok(self),
-            (S::Baking { .. }, E::Baked) if self.paused_by.is_some() => return Ok(self),
-            (S::Baking { wave }, E::Baked) => self.after_wave(wave),
+            (S::Checking { wave }, E::ChecksSeen { failures, outcomes }) => {
+                match self.checked(wave, &failures, &outcomes, now) {
+                    Some(next) => next,
+                    None => return Ok(self),
+                }
+            }
+            (S::Baking { wave }, E::AlarmsSeen { alarms, outcomes }) => {
+                match self.watched(wave, &alarms, &outcomes, now) {
+                    Some(next) => next,
+                    None => return Ok(self),
+                }
+            }
 
             (S::Reverting(Revert::Finding(mut targets)), E::StableSeen(Some(stable))) => {
                 // A stack that the stable release does not know is left alone.
@@ -162,7 +241,9 @@ impl Rollout {
             }
             (
                 S::Replicating
+                | S::Planning
                 | S::Rolling { .. }
+                | S::Withdrawing(_)
                 | S::Reverting(Revert::Copying(_) | Revert::Rolling { .. }),
                 E::Acted,
             ) => {
@@ -174,26 +255,14 @@ impl Rollout {
                 return Err(IllegalRolloutTransition { state: state.name(), event: Box::new(event) });
             }
         };
+        let next = if matches!(self.state, S::Withdrawing(_)) { next } else { self.withdrawn(next) };
         if next != self.state {
+            self.closed.clear();
             self.state = next;
             self.entered_at = now;
             self.acted = false;
         }
         Ok(self)
-    }
-
-    /// The first state of a rollout that may act.
-    fn begin(&self) -> RolloutState {
-        match self.kind {
-            RolloutKind::Deploy(_) => RolloutState::Replicating,
-            RolloutKind::Remove => self.wave(0),
-        }
-    }
-
-    /// A wave's beginning.
-    fn wave(&self, wave: usize) -> RolloutState {
-        let opened = self.waves.get(wave).map_or(0, |w| w.max_concurrent.min(w.targets.len()));
-        RolloutState::Rolling { wave, from: 0, opened }
     }
 
     /// Has copies asked for again whose message may be lost.
@@ -202,159 +271,13 @@ impl Rollout {
         self.acted &= asked_s < Self::COPY_PATIENCE_S;
         self
     }
-
-    /// What follows from the deployments of a wave; `None` while there is nothing to do but wait.
-    fn rolled(&mut self, wave: usize, opened: usize, outcomes: &[TargetOutcome]) -> Option<RolloutState> {
-        let plan = self.waves[wave].clone();
-        let outcome =
-            |target: &Target| outcomes.iter().find(|o| o.turn == Turn::Forward && &o.target == target);
-        let seen: Vec<Option<&TargetOutcome>> = plan.targets[..opened].iter().map(outcome).collect();
-        let called_off = self.cancelled.is_some();
-        let running = seen
-            .iter()
-            .filter(|outcome| match outcome {
-                Some(outcome) => !outcome.state.is_terminal(),
-                // A target that was called off before it was opened stays as it is.
-                None => !called_off,
-            })
-            .count();
-        // An update that was stopped because it was called off is no failure of the rollout's.
-        let cause = |outcome: &'_ TargetOutcome| {
-            outcome.state.cause().filter(|cause| cause.code != Code::Stopped).cloned()
-        };
-        let failures: Vec<(&Target, Cause)> =
-            seen.iter().flatten().filter_map(|outcome| Some((&outcome.target, cause(outcome)?))).collect();
-        let stops = called_off || failures.len() > plan.tolerate_failures;
-        if !stops && self.paused_by.is_none() && opened < plan.targets.len() {
-            let free = plan.max_concurrent.saturating_sub(running);
-            let next = (opened + free).min(plan.targets.len());
-            return (next > opened).then_some(RolloutState::Rolling { wave, from: opened, opened: next });
-        }
-        if running > 0 || (!stops && opened < plan.targets.len()) {
-            return None;
-        }
-        if let Some((target, cause)) = failures.first().filter(|_| failures.len() > plan.tolerate_failures) {
-            return Some(self.failed(at_target(target, cause.clone()), outcomes));
-        }
-        if called_off {
-            let all = outcomes.iter().filter(|o| o.turn == Turn::Forward && o.state.is_success()).count();
-            let complete = all == self.targets().count();
-            return Some(if complete { RolloutState::Succeeded } else { RolloutState::Cancelled });
-        }
-        // Called off before it could begin: the gates were told, the rollout was not yet.
-        if seen.iter().flatten().any(|outcome| outcome.state == crate::deployment::State::Cancelled) {
-            return Some(RolloutState::Cancelled);
-        }
-        if self.paused_by.is_some() && plan.bake_s == 0 && wave + 1 < self.waves.len() {
-            return None;
-        }
-        self.failure = self.tolerated(outcomes);
-        Some(if plan.bake_s > 0 { RolloutState::Baking { wave } } else { self.after_wave(wave) })
-    }
-
-    /// What follows a wave that is done.
-    fn after_wave(&self, wave: usize) -> RolloutState {
-        match &self.failure {
-            _ if wave + 1 < self.waves.len() => self.wave(wave + 1),
-            Some(tolerated) => RolloutState::Failed(tolerated.clone()),
-            None => RolloutState::Succeeded,
-        }
-    }
-
-    /// The end of a rollout that has some failures, all tolerated: it did not bring what it should
-    /// everywhere, and says so.
-    fn tolerated(&self, outcomes: &[TargetOutcome]) -> Option<Cause> {
-        let failed: Vec<&TargetOutcome> =
-            outcomes.iter().filter(|o| o.turn == Turn::Forward && o.state.cause().is_some()).collect();
-        let (first, cause) = failed.first().and_then(|first| Some((first, first.state.cause()?)))?;
-        let text = format!(
-            "{} of {} targets failed, which the profile tolerates; the first: {}: {}",
-            failed.len(),
-            self.targets().count(),
-            first.target,
-            cause.message
-        );
-        let fix = "mend it, then retry the rollout: only what failed is done again";
-        Some(Cause { resource: cause.resource.clone(), ..Cause::new(cause.code, text, fix) })
-    }
-
-    /// What follows from a failure, when everything that was under way has ended.
-    fn failed(&mut self, cause: Cause, outcomes: &[TargetOutcome]) -> RolloutState {
-        let changed: Vec<Target> = outcomes
-            .iter()
-            .filter(|o| o.turn == Turn::Forward && o.changed())
-            .map(|o| o.target.clone())
-            .collect();
-        let reverts = self.on_failure == OnFailure::Revert && matches!(self.kind, RolloutKind::Deploy(_));
-        if !reverts || changed.is_empty() || self.cancelled.is_some() {
-            return RolloutState::Failed(cause);
-        }
-        self.failure = Some(cause);
-        RolloutState::Reverting(Revert::Finding(changed))
-    }
-
-    /// What follows from the deployments that go back; `None` while some are under way.
-    fn reverted(&self, targets: &[Target], level: usize, outcomes: &[TargetOutcome]) -> Option<RolloutState> {
-        let back = |target: &Target| outcomes.iter().find(|o| o.turn == Turn::Back && &o.target == target);
-        let (now, later): (Vec<&Target>, Vec<&Target>) = targets
-            .iter()
-            .filter(|target| self.level(target) <= level)
-            .partition(|target| self.level(target) == level);
-        let seen: Vec<&TargetOutcome> = now.into_iter().map(back).collect::<Option<_>>()?;
-        if !seen.iter().all(|outcome| outcome.state.is_terminal()) {
-            return None;
-        }
-        let stuck = seen.iter().find(|outcome| !outcome.state.is_success());
-        Some(match (stuck, self.failure.clone()) {
-            (Some(stuck), _) => {
-                let cause = stuck.state.cause().cloned().unwrap_or_else(copies_late);
-                RolloutState::Failed(self.not_reverted(&at_target(&stuck.target, cause)))
-            }
-            (None, _) if !later.is_empty() => {
-                let level = later.iter().map(|target| self.level(target)).max().unwrap_or(0);
-                RolloutState::Reverting(Revert::Rolling { targets: targets.to_vec(), level })
-            }
-            (None, Some(failure)) => match self.left_behind(outcomes) {
-                Some(why) => RolloutState::Failed(self.not_reverted(&why)),
-                None => RolloutState::Reverted(failure),
-            },
-            (None, None) => RolloutState::Cancelled,
-        })
-    }
-
-    /// A target that was changed and that the stable release does not know.
-    fn left_behind(&self, outcomes: &[TargetOutcome]) -> Option<Cause> {
-        let stable = self.revert_to.as_ref()?;
-        let unknown = |o: &&TargetOutcome| {
-            o.turn == Turn::Forward && o.changed() && stable.stack(o.target.part.as_ref()).is_none()
-        };
-        let left = outcomes.iter().find(unknown)?;
-        let text = format!("{} stays as it is: the stable release has no such stack", left.target);
-        let fix = "delete the stack yourself, or mend what failed and upload again";
-        Some(Cause::new(Code::NothingToRevertTo, text, fix))
-    }
-
-    fn nothing_to_revert_to(&self) -> Cause {
-        let failure = self.failure.as_ref().map_or("", |failure| failure.message.as_str());
-        Cause::new(
-            Code::NothingToRevertTo,
-            format!("{failure}; the stage has no stable release to go back to"),
-            "mend what failed and upload again; what runs where is in flotilla status",
-        )
-    }
-
-    fn not_reverted(&self, why: &Cause) -> Cause {
-        let failure = self.failure.as_ref().map_or("", |failure| failure.message.as_str());
-        let text = format!("{failure}; going back failed too: {}", why.message);
-        Cause { resource: why.resource.clone(), ..Cause::new(why.code, text, why.fix.clone()) }
-    }
 }
 
 fn superseded(by: Option<RolloutId>) -> RolloutState {
     RolloutState::Superseded { by }
 }
 
-fn copies_late() -> Cause {
+pub(super) fn copies_late() -> Cause {
     Cause::new(
         Code::DeadlinePassed,
         "the package could not be copied to every region in time",
@@ -362,8 +285,17 @@ fn copies_late() -> Cause {
     )
 }
 
+fn gates_late(rollout: &Rollout) -> Cause {
+    let closed: Vec<&str> = rollout.closed.iter().map(|closed| closed.why.as_str()).collect();
+    Cause::new(
+        Code::DeadlinePassed,
+        format!("it waited {} hours for its gates: {}", Rollout::GATED_H_MAX, closed.join("; ")),
+        "open the gates, then retry the rollout",
+    )
+}
+
 /// The cause of a rollout's failure: the first target's, with its region.
-fn at_target(target: &impl std::fmt::Display, cause: Cause) -> Cause {
+pub(super) fn at_target(target: &impl std::fmt::Display, cause: Cause) -> Cause {
     Cause { message: crate::code::cut(format!("{target}: {}", cause.message)), ..cause }
 }
 

@@ -1,10 +1,14 @@
 use super::*;
 use crate::deployment::{Access, State};
+use crate::gates::{Gates, LineStop, Stops};
+use crate::ids::Turn;
 use crate::release::StackRef;
-use crate::rollout::{RolloutCommand, RolloutLook, Wave};
+use crate::rollout::{OnFailure, RolloutCommand, RolloutKind, RolloutLook, Wave};
 use crate::{Digest, ProfileName, ReleaseId, ServiceName, StackName, StackPart, StageName};
 use RolloutEvent as E;
 
+#[path = "transition_tests/gates.rs"]
+mod gates;
 #[path = "transition_tests/operators.rs"]
 mod operators;
 #[path = "transition_tests/reverts.rs"]
@@ -67,6 +71,12 @@ fn rollout(kind: RolloutKind) -> Rollout {
         tags: Default::default(),
         capabilities: Default::default(),
         policy: Default::default(),
+        gates: Gates::default(),
+        plan_only: false,
+        plans: BTreeMap::new(),
+        approvals: Vec::new(),
+        break_glass: None,
+        closed: Vec::new(),
         retry_of: None,
         state: RolloutState::Queued,
         acted: false,
@@ -97,7 +107,7 @@ fn all_proven() -> E {
 }
 
 fn outcome(region: &str, turn: Turn, state: &State) -> TargetOutcome {
-    TargetOutcome { target: target(region), turn, state: state.clone(), touched: true }
+    TargetOutcome { target: target(region), turn, state: state.clone(), touched: true, plan: None }
 }
 
 fn seen(states: &[(&str, State)]) -> E {
@@ -117,7 +127,23 @@ fn broken() -> State {
 }
 
 fn rolling() -> Rollout {
-    go(deploy(), [E::PlaceSeen(Place::Active), all_proven(), E::Acted])
+    go(deploy(), [E::PlaceSeen(Place::Active), all_proven(), open(), E::Acted])
+}
+
+/// No gate is closed.
+fn open() -> E {
+    E::GatesSeen(Facts {
+        now: at(5),
+        stops: Stops::default(),
+        windows: Default::default(),
+        alarms: Vec::new(),
+    })
+}
+
+/// Its wave has baked, and no alarm was raised.
+fn baked(rollout: Rollout) -> Rollout {
+    let calm = E::AlarmsSeen { alarms: Vec::new(), outcomes: Vec::new() };
+    rollout.apply(calm, at(100_000)).expect("a legal way")
 }
 
 fn off(by: &str, stop_running: bool) -> E {

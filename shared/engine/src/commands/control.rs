@@ -5,8 +5,8 @@ use crate::EngineError;
 use crate::accept::{keep, wake};
 use crate::ports::WriteError;
 use crate::records::{EventRecord, read, rollout_key};
-use flotilla_domain::RolloutId;
 use flotilla_domain::rollout::{Cancellation, Rollout, RolloutEvent, RolloutState};
+use flotilla_domain::{RolloutId, Timestamp};
 
 /// How often a lost race is run again.
 const RACES_MAX: usize = 8;
@@ -23,6 +23,12 @@ pub enum Control {
     Pause,
     /// Go on.
     Resume,
+}
+
+/// What the timeline says of a wish.
+pub(super) struct Told {
+    pub what: &'static str,
+    pub detail: Option<String>,
 }
 
 impl Control {
@@ -49,6 +55,18 @@ impl Commands {
         control: Control,
         caller: &Caller,
     ) -> Result<Rollout, EngineError> {
+        let told = Told { what: control.told(), detail: None };
+        self.change_rollout(id, caller, &told, |rollout, now| wish(rollout, control, caller, now)).await
+    }
+
+    /// Saves what somebody wants of a rollout under way, with who wants it, and wakes it.
+    pub(super) async fn change_rollout(
+        &self,
+        id: &RolloutId,
+        caller: &Caller,
+        told: &Told,
+        wish: impl Fn(&Rollout, Timestamp) -> Result<Rollout, EngineError>,
+    ) -> Result<Rollout, EngineError> {
         for _ in 0..RACES_MAX {
             let found = self.store.get(&[rollout_key(id)]).await?.into_iter().next().flatten();
             let found = found.ok_or_else(|| {
@@ -56,7 +74,10 @@ impl Commands {
             })?;
             let saved = read::<Rollout>(found)?;
             let now = self.clock.now();
-            let wished = wish(&saved.value, control, caller, now)?;
+            if saved.value.state.is_terminal() {
+                return Err(conflict(format!("the rollout is {} already", saved.value.state.name())).into());
+            }
+            let wished = wish(&saved.value, now)?;
             if wished == saved.value {
                 return Ok(wished);
             }
@@ -65,8 +86,8 @@ impl Commands {
                 target: None,
                 at: now,
                 actor: caller.principal.clone(),
-                what: control.told().into(),
-                detail: None,
+                what: told.what.into(),
+                detail: told.detail.clone(),
             };
             let writes = vec![saved.write(&wished, Some(crate::drive::due_at(now, 0))), keep(&event)];
             match self.store.write(writes).await {
@@ -87,16 +108,13 @@ fn wish(
     rollout: &Rollout,
     control: Control,
     caller: &Caller,
-    now: flotilla_domain::Timestamp,
+    now: Timestamp,
 ) -> Result<Rollout, EngineError> {
     let state = rollout.state.name();
-    if rollout.state.is_terminal() {
-        return Err(conflict(format!("the rollout is {state} already")).into());
-    }
     let event = match control {
         Control::Cancel { stop_running } => {
-            if matches!(rollout.state, RolloutState::Reverting(_)) {
-                return Err(conflict("the rollout is on its way back, which is finished".into()).into());
+            if matches!(rollout.state, RolloutState::Reverting(_) | RolloutState::Withdrawing(_)) {
+                return Err(conflict(format!("the rollout is {state}, which is finished")).into());
             }
             let mut wished = rollout.clone();
             let off = wished

@@ -1,14 +1,16 @@
 //! What operators ask for. Who asks is written down in the same transaction as what changes.
 //!
 //! [`config`] services, profiles and accounts; [`start`] new rollouts; [`moves`] from stage to stage and back;
-//! [`control`] those under way.
+//! [`control`] those under way; [`gates`] what keeps them waiting.
 
 mod config;
 mod control;
+mod gates;
 mod moves;
 mod start;
 
 pub use control::Control;
+pub use gates::Agreement;
 pub use moves::{Promotion, Rollback};
 pub use start::OperatorsWord;
 

@@ -6,6 +6,7 @@ use crate::accept::{Arrival, accept};
 use crate::plan::{destination, plan_rollout};
 use crate::ports::WriteError;
 use crate::records::{Versioned, read, release_key, stage_key};
+use flotilla_domain::gates::Gates;
 use flotilla_domain::release::Release;
 use flotilla_domain::rollout::{Rollout, Wave};
 use flotilla_domain::stage::{Hold, StageHead};
@@ -99,6 +100,8 @@ impl Commands {
         let now = self.clock.now();
         let id = RolloutId::derive(now, &[&caller.request_id]);
         let mut rollout = plan_rollout(id, &release, &route, &destination, &caller.principal, now)?;
+        // Nobody waits for an approval to get out of trouble, and everybody knows what comes back.
+        rollout.gates = Gates { hurry: true, plan_first: false, ..rollout.gates };
         if !rollback.by_waves {
             rollout.waves = at_once(&rollout.waves);
         }
@@ -217,7 +220,7 @@ impl Commands {
 }
 
 /// A reason as it is kept: bounded, `None` if there is none.
-fn reason(text: Option<&str>) -> Result<Option<String>, Refusal> {
+pub(super) fn reason(text: Option<&str>) -> Result<Option<String>, Refusal> {
     let text = text.map(str::trim).filter(|text| !text.is_empty());
     if text.is_some_and(|text| text.len() > REASON_BYTES_MAX || text.chars().any(char::is_control)) {
         let what = format!("the reason is over {REASON_BYTES_MAX} bytes, or has control characters");

@@ -2,6 +2,7 @@
 //! One file a document.
 
 mod account;
+mod gates;
 mod profile;
 mod service;
 

@@ -21,7 +21,11 @@ pub fn profile(name: ProfileName, doc: &ProfileConfig) -> Result<Profile, Refusa
         _ => return Err(invalid("regions", "give either regions or waves", "list the regions")),
     };
     let mut seen = BTreeSet::new();
-    let waves = docs.iter().map(|wave_doc| wave(doc, wave_doc, &mut seen)).collect::<Result<Vec<_>, _>>()?;
+    let waves = docs.iter().map(|wave_doc| wave(doc, wave_doc, &mut seen));
+    let mut waves = waves.collect::<Result<Vec<_>, _>>()?;
+    if let Some(first) = waves.first_mut() {
+        first.approvals = first.approvals.max(approvals("approvals", doc.approvals)?);
+    }
     if seen.len() > Profile::REGIONS_MAX {
         return Err(invalid(
             "regions",
@@ -34,16 +38,18 @@ pub fn profile(name: ProfileName, doc: &ProfileConfig) -> Result<Profile, Refusa
     Ok(Profile {
         name,
         account,
-        waves,
         on_failure: match doc.on_failure.as_deref() {
             None | Some("halt") => OnFailure::Halt,
             Some("revert") => OnFailure::Revert,
             Some(other) => return Err(no_such("on_failure", other, "halt or revert")),
         },
+        gates: super::gates::gates(doc, &waves)?,
+        windows: super::gates::windows(doc)?,
         policy: policy(doc)?,
         capabilities: doc.capabilities.iter().cloned().collect(),
         parameters: doc.parameters.clone(),
         tags: doc.tags.clone(),
+        waves,
     })
 }
 
@@ -62,6 +68,7 @@ fn wave(
                 max_concurrent: None,
                 tolerate_failures: None,
                 bake: None,
+                approvals: None,
             };
             &bare
         }
@@ -75,6 +82,7 @@ fn wave(
         return Err(invalid("max_concurrent", "0 regions at a time", "give at least 1"));
     }
     Ok(ProfileWave {
+        approvals: approvals("waves", doc.approvals)?,
         max_concurrent,
         tolerate_failures: doc.tolerate_failures.or(profile.tolerate_failures).unwrap_or(0),
         bake_s: match doc.bake.as_ref().or(profile.bake.as_ref()) {
@@ -83,6 +91,16 @@ fn wave(
         },
         regions,
     })
+}
+
+/// How many people approve a wave.
+fn approvals(path: &str, count: Option<usize>) -> Result<usize, Refusal> {
+    let count = count.unwrap_or(0);
+    if count > Profile::APPROVALS_MAX {
+        let fix = format!("ask for {} at most", Profile::APPROVALS_MAX);
+        return Err(invalid(path, format!("{count} approvals"), &fix));
+    }
+    Ok(count)
 }
 
 /// Reads how long a wave bakes: `90s`, `10m`, `1h 30m`.
@@ -227,6 +245,7 @@ mod tests {
             max_concurrent: Some(3),
             tolerate_failures: Some(1),
             bake: Some("1h 30m".into()),
+            approvals: None,
         });
         let doc = ProfileConfig {
             regions: Vec::new(),

@@ -5,12 +5,14 @@
 
 mod causes;
 mod deployment;
+mod gates;
 mod in_hand;
 mod meter;
 mod observe;
 mod perform;
 mod ration;
 mod rollout;
+mod rollout_acts;
 mod rollout_end;
 
 pub(crate) use causes::cause_of;

@@ -2,18 +2,15 @@
 
 use super::Drive;
 use super::causes::refused_for;
-use crate::EngineError;
 use crate::ports::{ChangeSetSeen, ChangeSetStatus, Place, PortError};
-use crate::records::{read, rollout_key};
 use flotilla_domain::cause::outcome;
 use flotilla_domain::deployment::event::StackSeen;
 use flotilla_domain::deployment::{
     CodeMismatch, Deployment, DeploymentKind, Event, Look, Outcome, Plan, State,
 };
 use flotilla_domain::package::FunctionCode;
-use flotilla_domain::rollout::{Rollout, RolloutState};
 use flotilla_domain::stack_status::{Standing, standing};
-use flotilla_domain::{Cause, Code, Turn};
+use flotilla_domain::{Cause, Code, Digest};
 use futures::stream::{self, StreamExt, TryStreamExt};
 use std::collections::BTreeMap;
 
@@ -47,23 +44,6 @@ impl Drive {
             // Both are looked at in the table, by the step itself.
             Look::Lease | Look::Gates => Ok(Event::Held),
         }
-    }
-
-    /// Whether the rollout still wants this.
-    pub(super) async fn gates(&self, deployment: &Deployment) -> Result<Event, EngineError> {
-        let found =
-            self.store.get(&[rollout_key(&deployment.id.rollout)]).await?.into_iter().next().flatten();
-        let Some(rollout) = found.map(read::<Rollout>).transpose()? else { return Ok(Event::Held) };
-        let rollout = rollout.value;
-        let forward = deployment.id.turn == Turn::Forward;
-        Ok(match rollout.state {
-            RolloutState::Reverting(_) if !forward => Event::Allowed,
-            RolloutState::Rolling { .. } if forward && rollout.cancelled.is_none() => {
-                if rollout.paused_by.is_some() { Event::Held } else { Event::Allowed }
-            }
-            // Called off, or ended without it.
-            _ => Event::Declined,
-        })
     }
 
     /// The stack, and what became of our operation on it. A status that has settled may be older than our
@@ -249,7 +229,9 @@ fn is_settled(stack: &StackSeen) -> bool {
 }
 
 fn plan(seen: ChangeSetSeen, warnings: Vec<String>) -> Plan {
+    let said = format!("{:?} {:?}", seen.changes, seen.reverted);
     Plan {
+        digest: Digest::of(said.as_bytes()),
         stack_id: seen.stack_id,
         change_set_id: seen.id,
         changes: seen.changes,

@@ -4,34 +4,32 @@ use super::rollout_end::{note_end, note_targets};
 use super::{Drive, due_at};
 use crate::EngineError;
 use crate::accept::{keep, wake};
-use crate::ports::{Expect, Subject, Work, Write, WriteError};
+use crate::ports::{Subject, Work};
 use crate::records::{
-    EventRecord, ReplicaRecord, Versioned, deployment_key, deployments_query, nth_moment, read, release_key,
-    replicas_query, rollout_key, stage_key,
+    EventRecord, ReplicaRecord, Versioned, deployments_query, nth_moment, read, release_key, replicas_query,
+    rollout_key, stage_key,
 };
+use flotilla_domain::deployment::Deployment;
 use flotilla_domain::deployment::pace::DELAY_S_MAX;
-use flotilla_domain::deployment::{Deployment, Event};
 use flotilla_domain::release::{Release, ReleaseRef};
 use flotilla_domain::rollout::{
-    Cancellation, Rollout, RolloutCommand, RolloutEvent, RolloutLook, RolloutState, TargetOutcome,
+    Cancellation, Rollout, RolloutEvent, RolloutLook, RolloutState, TargetOutcome,
 };
 use flotilla_domain::stage::{Place, StageHead};
-use flotilla_domain::{DeploymentId, RolloutId, SignedDuration, Site, Target, Timestamp, Turn};
+use flotilla_domain::{RolloutId, SignedDuration, Timestamp};
 use std::collections::{BTreeMap, BTreeSet};
 
 /// Most transitions of one tick.
 const STEPS_MAX: usize = 16;
 /// How often a lost race is run again: the loser may have seen more than the winner.
-const RACES_MAX: usize = 8;
+pub(super) const RACES_MAX: usize = 8;
 /// Most deployments of a rollout: each target forward, and back.
-const DEPLOYMENTS_MAX: usize = 2 * Rollout::TARGETS_MAX;
-/// Deployments opened in one transaction, which may have a hundred parts.
-const OPENED_AT_ONCE: usize = 50;
+pub(super) const DEPLOYMENTS_MAX: usize = 2 * Rollout::TARGETS_MAX;
 
 /// A rollout between two saves.
-struct InHand {
-    saved: Versioned<Rollout>,
-    now: Rollout,
+pub(super) struct InHand {
+    pub(super) saved: Versioned<Rollout>,
+    pub(super) now: Rollout,
     story: Vec<EventRecord>,
     /// How many were told in this tick: entries of one moment keep their order.
     told: usize,
@@ -99,32 +97,47 @@ impl Drive {
                 // Superseded or not: that decides before anything is deployed.
                 let place = self.head(rollout).await?.value.place(rollout.id);
                 let begun = matches!(rollout.state, RolloutState::Reverting(_));
-                if place != Place::Active && !begun {
+                if place != Place::Active && !begun && !rollout.plan_only {
                     return Ok(RolloutEvent::PlaceSeen(place));
                 }
                 self.replicas(rollout).await
             }
             Some(RolloutLook::Deployments) => {
-                let page = self.store.query(deployments_query(&rollout.id, DEPLOYMENTS_MAX)).await?;
-                let deployments = page.items.into_iter().map(|item| Ok(read::<Deployment>(item)?.value));
-                let deployments: Vec<Deployment> = deployments.collect::<Result<_, EngineError>>()?;
-                let outcomes = deployments.iter().map(|d| TargetOutcome {
-                    target: d.id.target.clone(),
-                    turn: d.id.turn,
-                    state: d.state.clone(),
-                    touched: d.operations > 0,
-                });
-                let event = RolloutEvent::DeploymentsSeen(outcomes.collect());
-                hand.ended = deployments.into_iter().filter(|d| d.state.is_terminal()).collect();
-                Ok(event)
+                if rollout.state == RolloutState::Planning && !rollout.plan_only {
+                    let place = self.head(rollout).await?.value.place(rollout.id);
+                    if place != Place::Active {
+                        return Ok(RolloutEvent::PlaceSeen(place));
+                    }
+                }
+                Ok(RolloutEvent::DeploymentsSeen(self.outcomes(hand).await?))
+            }
+            Some(RolloutLook::Gates) => self.gates_of_wave(rollout, rollout.next_wave().unwrap_or(0)).await,
+            Some(RolloutLook::Checks) => {
+                Ok(RolloutEvent::ChecksSeen { failures: Vec::new(), outcomes: self.outcomes(hand).await? })
             }
             Some(RolloutLook::Clock) => {
-                let baked = rollout.baked_at().is_some_and(|at| at <= self.clock.now());
-                Ok(if baked { RolloutEvent::Baked } else { RolloutEvent::Waited })
+                Ok(RolloutEvent::AlarmsSeen { alarms: Vec::new(), outcomes: Vec::new() })
             }
             Some(RolloutLook::Stable) => Ok(RolloutEvent::StableSeen(self.stable(rollout).await?)),
             None => Err(EngineError::Defect("a terminal rollout was stepped".into())),
         }
+    }
+
+    /// How its deployments stand.
+    async fn outcomes(&self, hand: &mut InHand) -> Result<Vec<TargetOutcome>, EngineError> {
+        let page = self.store.query(deployments_query(&hand.now.id, DEPLOYMENTS_MAX)).await?;
+        let deployments = page.items.into_iter().map(|item| Ok(read::<Deployment>(item)?.value));
+        let deployments: Vec<Deployment> = deployments.collect::<Result<_, EngineError>>()?;
+        let outcomes = deployments.iter().map(|d| TargetOutcome {
+            target: d.id.target.clone(),
+            turn: d.id.turn,
+            state: d.state.clone(),
+            touched: d.operations > 0,
+            plan: d.plan_digest,
+        });
+        let outcomes = outcomes.collect();
+        hand.ended = deployments.into_iter().filter(|d| d.state.is_terminal()).collect();
+        Ok(outcomes)
     }
 
     /// The stage's last stable release, unless it is the one that is being rolled out, or is held.
@@ -172,102 +185,6 @@ impl Drive {
         }
     }
 
-    /// Carries out what the saved rollout asks for.
-    async fn perform_rollout(&self, hand: &InHand, command: &RolloutCommand) -> Result<(), EngineError> {
-        match command {
-            RolloutCommand::Replicate(release, sites) => {
-                let work = |site: &Site| Work::Replicate {
-                    release: *release,
-                    rollout: hand.now.id,
-                    site: site.clone(),
-                };
-                Ok(self.queue.send(sites.iter().map(|site| (work(site), 0)).collect()).await?)
-            }
-            RolloutCommand::Open(turn, targets) => {
-                for targets in targets.chunks(OPENED_AT_ONCE) {
-                    self.open(hand, *turn, targets).await?;
-                }
-                Ok(())
-            }
-            RolloutCommand::Stop { by } => self.stop(&hand.now, by).await,
-        }
-    }
-
-    /// Opens deployments and wakes them; those that are open already are only woken. None is opened once
-    /// the rollout is no longer what it was when this was decided.
-    async fn open(&self, hand: &InHand, turn: Turn, targets: &[Target]) -> Result<(), EngineError> {
-        let (now, rollout) = (self.clock.now(), &hand.now);
-        let open = |target: &Target| {
-            let spec = rollout
-                .deployment_spec(target, turn)
-                .ok_or_else(|| EngineError::Defect(format!("{} has nothing for {target}", rollout.id)))?;
-            Ok(Deployment::open(rollout.deployment_id(target, turn), spec, now))
-        };
-        let opened = targets.iter().map(open).collect::<Result<Vec<Deployment>, EngineError>>()?;
-        let write = |d: &Deployment| Versioned::new(d.clone()).write(d, Some(due_at(now, 0)));
-        let unchanged = || Write::check(rollout_key(&rollout.id), Expect::Version(hand.saved.version));
-        let all = opened.iter().map(write).chain([unchanged()]).collect();
-        match self.store.write(all).await {
-            Ok(()) => {}
-            Err(WriteError::Conflict(places)) if !places.contains(&opened.len()) => {
-                for deployment in &opened {
-                    self.open_one(write(deployment), unchanged()).await?;
-                }
-            }
-            Err(error) => return Err(error.into()),
-        }
-        let ticks = opened.into_iter().map(|d| (Work::Tick(Subject::Deployment(d.id)), 0));
-        Ok(self.queue.send(ticks.collect()).await?)
-    }
-
-    /// Opens one deployment, unless it is open.
-    async fn open_one(&self, write: Write, unchanged: Write) -> Result<(), EngineError> {
-        let key = write.key().clone();
-        match self.store.write(vec![write, unchanged]).await {
-            Ok(()) => Ok(()),
-            // A conflict may be no more than another transaction at the same item: only a look tells.
-            Err(WriteError::Conflict(places)) if places == [0] => {
-                let there = self.store.get(&[key]).await?.into_iter().next().flatten().is_some();
-                if there { Ok(()) } else { Err(EngineError::Contended) }
-            }
-            Err(error) => Err(error.into()),
-        }
-    }
-
-    /// Tells the deployments under way to stop their updates.
-    async fn stop(&self, rollout: &Rollout, by: &str) -> Result<(), EngineError> {
-        let page = self.store.query(deployments_query(&rollout.id, DEPLOYMENTS_MAX)).await?;
-        let mut ticks = Vec::new();
-        for item in page.items {
-            let saved = read::<Deployment>(item)?;
-            if !saved.value.state.is_terminal() && self.stop_one(&saved.value.id, by).await? {
-                ticks.push((Work::Tick(Subject::Deployment(saved.value.id)), 0));
-            }
-        }
-        Ok(self.queue.send(ticks).await?)
-    }
-
-    /// Saves the wish at one deployment; answers whether it is still under way.
-    async fn stop_one(&self, id: &DeploymentId, by: &str) -> Result<bool, EngineError> {
-        for _ in 0..RACES_MAX {
-            let found = self.store.get(&[deployment_key(id)]).await?.into_iter().next().flatten();
-            let Some(saved) = found.map(read::<Deployment>).transpose()? else { return Ok(false) };
-            let now = self.clock.now();
-            let Ok(asked) = saved.value.clone().apply(Event::StopAsked { by: by.to_owned() }, now) else {
-                return Ok(false);
-            };
-            if asked == saved.value {
-                return Ok(true);
-            }
-            match self.store.write(vec![saved.write(&asked, Some(due_at(now, 0)))]).await {
-                Ok(()) => return Ok(true),
-                Err(WriteError::Conflict(_)) => {}
-                Err(error) => return Err(error.into()),
-            }
-        }
-        Err(EngineError::Contended)
-    }
-
     /// Saves what has changed of the rollout and of its stage's head, in one transaction.
     async fn save_rollout(&self, hand: &mut InHand) -> Result<(), EngineError> {
         let now = self.clock.now();
@@ -276,7 +193,7 @@ impl Drive {
             return Ok(());
         }
         // Until what time it sleeps, if it does: nothing else wakes it then.
-        let sleeps_until = hand.now.baked_at().filter(|at| *at > now && !ended);
+        let sleeps_until = hand.now.looks_at(now).filter(|_| !ended);
         let sleeps_s = sleeps_until.map(|at| {
             let left_s = at.duration_since(now).as_secs().saturating_add(1).clamp(1, DELAY_S_MAX.into());
             u32::try_from(left_s).unwrap_or(DELAY_S_MAX)
@@ -285,14 +202,14 @@ impl Drive {
         let soon_s = if sleeps_s.is_some() { 61 } else { 20 };
         let overdue_soon = hand.saved.due_at.is_none_or(|due| due <= later(now, soon_s));
         let dirty = hand.now != hand.saved.value || overdue_soon;
-        let due = (!ended).then(|| due_at(now, sleeps_s.unwrap_or(Rollout::PATIENCE_S)));
+        let due = (!ended).then(|| due_at(now, sleeps_s.unwrap_or(hand.now.patience_s())));
         let mut writes = Vec::new();
         if dirty {
             writes.push(hand.saved.write(&hand.now, due));
             writes.extend(hand.story.iter().map(keep));
         }
         let mut next = None;
-        if ended || !hand.ended.is_empty() {
+        if (ended || !hand.ended.is_empty()) && !hand.now.plan_only {
             let before = self.head(&hand.now).await?;
             let mut head = before.value.clone();
             note_targets(&mut head, &hand.now, &hand.ended);
@@ -327,7 +244,12 @@ impl Drive {
 fn called_off(rollout: &Rollout) -> Option<Cancellation> {
     let unbegun = matches!(
         rollout.state,
-        RolloutState::Queued | RolloutState::Replicating | RolloutState::Baking { .. }
+        RolloutState::Queued
+            | RolloutState::Replicating
+            | RolloutState::Planning
+            | RolloutState::Gated { .. }
+            | RolloutState::Checking { .. }
+            | RolloutState::Baking { .. }
     );
     rollout.cancelled.clone().filter(|_| unbegun)
 }
@@ -339,12 +261,20 @@ fn later(now: Timestamp, seconds: i64) -> Timestamp {
 impl InHand {
     fn enter(&mut self, after: Rollout, now: Timestamp) {
         // The steps within a wave, and of a way back, are one entry.
-        let told = |rollout: &Rollout| (rollout.state.name(), wave_of(rollout));
+        let told = |rollout: &Rollout| (rollout.state.name(), wave_of(rollout), held_by(rollout));
+        // Gates that are open are passed without a word.
+        if matches!(after.state, RolloutState::Gated { .. }) && after.closed.is_empty() {
+            self.now = after;
+            return;
+        }
         if told(&after) != told(&self.now) {
             let detail = match &after.state {
-                RolloutState::Rolling { wave, .. } | RolloutState::Baking { wave } => {
+                RolloutState::Rolling { wave, .. }
+                | RolloutState::Checking { wave }
+                | RolloutState::Baking { wave } => {
                     Some(format!("wave {} of {}", wave + 1, after.waves.len()))
                 }
+                RolloutState::Gated { .. } => Some(held_by(&after)),
                 RolloutState::Reverting(_) => after.failure.as_ref().map(|cause| cause.message.clone()),
                 RolloutState::Superseded { by } => by.map(|by| format!("by {by}")),
                 state => state.cause().map(|cause| format!("{}: {}", cause.code, cause.message)),
@@ -365,7 +295,15 @@ impl InHand {
 
 fn wave_of(rollout: &Rollout) -> Option<usize> {
     match rollout.state {
-        RolloutState::Rolling { wave, .. } | RolloutState::Baking { wave } => Some(wave),
+        RolloutState::Rolling { wave, .. }
+        | RolloutState::Gated { wave }
+        | RolloutState::Checking { wave }
+        | RolloutState::Baking { wave } => Some(wave),
         _ => None,
     }
+}
+
+/// What keeps its next wave from beginning.
+fn held_by(rollout: &Rollout) -> String {
+    rollout.closed.iter().map(|closed| closed.why.as_str()).collect::<Vec<_>>().join("; ")
 }

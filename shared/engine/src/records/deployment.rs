@@ -2,7 +2,7 @@
 //! stacks, and `#BACK` for one that goes back.
 
 use super::Record;
-use super::common::{StoredAccess, StoredPolicy, StoredStackRelease, parsed, time};
+use super::common::{StoredAccess, StoredPolicy, StoredStackRelease, digest, parsed, time};
 use super::deployment_state::StoredState;
 use crate::ports::{Key, Query};
 use flotilla_domain::deployment::{ChangeSummary, Deployment, DeploymentKind, DeploymentSpec, Stop};
@@ -74,6 +74,8 @@ pub struct StoredDeployment {
     /// Add, modify, replace, remove.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     changes: Option<[u32; 4]>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    plan: Option<String>,
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     notes: Vec<String>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -134,6 +136,7 @@ impl Record for Deployment {
             stack_id: self.stack_id.clone(),
             change_set_id: self.change_set_id.clone(),
             changes: self.changes.map(|c| [c.add, c.modify, c.replace, c.remove]),
+            plan: self.plan_digest.map(|plan| plan.to_string()),
             notes: self.notes.clone(),
             stop_asked_by,
             stop,
@@ -181,6 +184,7 @@ impl Record for Deployment {
                 replace,
                 remove,
             }),
+            plan_digest: stored.plan.as_deref().map(digest).transpose()?,
             notes: stored.notes,
             stop: match (stored.stop_asked_by, stored.stop.as_deref()) {
                 (None, _) => Stop::No,

@@ -2,10 +2,13 @@
 
 use super::Record;
 use super::common::{
-    ONLY, StoredAccess, StoredCause, StoredPolicy, StoredReleaseRef, parsed, part_name, read_stack, time,
+    ONLY, StoredAccess, StoredCause, StoredPolicy, StoredReleaseRef, digest, parsed, part_name, read_stack,
+    time,
 };
+use super::gates::{StoredApproval, StoredBreakGlass, StoredClosed, StoredGates};
+use super::rollout_state::StoredState;
 use crate::ports::Key;
-use flotilla_domain::rollout::{Cancellation, OnFailure, Revert, Rollout, RolloutKind, RolloutState, Wave};
+use flotilla_domain::rollout::{Cancellation, OnFailure, Rollout, RolloutKind, Wave};
 use flotilla_domain::{ProfileName, RolloutId, ServiceName, StageName, Target};
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet};
@@ -44,22 +47,21 @@ pub struct StoredRollout {
     policy: StoredPolicy,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     retry_of: Option<String>,
-    state: String,
+    #[serde(flatten)]
+    state: StoredState,
+    #[serde(default, skip_serializing_if = "StoredGates::is_none")]
+    gates: StoredGates,
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    plan_only: bool,
+    /// Digests by target.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    plans: BTreeMap<String, String>,
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    approvals: Vec<StoredApproval>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    wave: Option<usize>,
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    from: Option<usize>,
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    opened: Option<usize>,
-    /// The step of a way back, and the targets that go.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    back: Option<(String, Vec<String>)>,
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    back_level: Option<usize>,
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    cause: Option<StoredCause>,
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    superseded_by: Option<String>,
+    break_glass: Option<StoredBreakGlass>,
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    closed: Vec<StoredClosed>,
     acted: bool,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     acted_at: Option<String>,
@@ -94,33 +96,38 @@ enum StoredWave {
         bake_s: u32,
         #[serde(default)]
         level: usize,
+        #[serde(default)]
+        approvals: usize,
     },
 }
 
-fn targets(texts: &[String]) -> Result<Vec<Target>, String> {
+pub(super) fn targets(texts: &[String]) -> Result<Vec<Target>, String> {
     texts.iter().map(|text| parsed("target", Target::parse(text))).collect()
 }
 
-fn texts(targets: &[Target]) -> Vec<String> {
+pub(super) fn texts(targets: &[Target]) -> Vec<String> {
     targets.iter().map(ToString::to_string).collect()
 }
 
 impl StoredWave {
     fn of(wave: &Wave) -> Self {
-        let Wave { targets, max_concurrent, tolerate_failures, bake_s, level } = wave.clone();
-        Self::Wave { targets: texts(&targets), max_concurrent, tolerate_failures, bake_s, level }
+        let Wave { targets, max_concurrent, tolerate_failures, bake_s, level, approvals } = wave.clone();
+        Self::Wave { targets: texts(&targets), max_concurrent, tolerate_failures, bake_s, level, approvals }
     }
 
     fn read(&self) -> Result<Wave, String> {
         Ok(match self {
             Self::Targets(list) => Wave::of(targets(list)?),
-            Self::Wave { targets: list, max_concurrent, tolerate_failures, bake_s, level } => Wave {
-                targets: targets(list)?,
-                max_concurrent: *max_concurrent,
-                tolerate_failures: *tolerate_failures,
-                bake_s: *bake_s,
-                level: *level,
-            },
+            Self::Wave { targets: list, max_concurrent, tolerate_failures, bake_s, level, approvals } => {
+                Wave {
+                    targets: targets(list)?,
+                    max_concurrent: *max_concurrent,
+                    tolerate_failures: *tolerate_failures,
+                    bake_s: *bake_s,
+                    level: *level,
+                    approvals: *approvals,
+                }
+            }
         })
     }
 }
@@ -137,26 +144,6 @@ impl Record for Rollout {
             RolloutKind::Remove => None,
             RolloutKind::Deploy(release) => Some(StoredReleaseRef::of(release)),
         };
-        let (mut wave, mut from, mut opened, mut superseded_by) = (None, None, None, None);
-        let (mut back, mut back_level) = (None, None);
-        match &self.state {
-            RolloutState::Rolling { wave: number, from: first, opened: count } => {
-                (wave, from, opened) = (Some(*number), Some(*first), Some(*count));
-            }
-            RolloutState::Baking { wave: number } => wave = Some(*number),
-            RolloutState::Reverting(Revert::Finding(list)) => back = Some(("finding".into(), texts(list))),
-            RolloutState::Reverting(Revert::Copying(list)) => back = Some(("copying".into(), texts(list))),
-            RolloutState::Reverting(Revert::Rolling { targets, level }) => {
-                (back, back_level) = (Some(("rolling".into(), texts(targets))), Some(*level));
-            }
-            RolloutState::Superseded { by } => superseded_by = by.map(|by| by.to_string()),
-            RolloutState::Queued
-            | RolloutState::Replicating
-            | RolloutState::Succeeded
-            | RolloutState::Failed(_)
-            | RolloutState::Reverted(_)
-            | RolloutState::Cancelled => {}
-        }
         StoredRollout {
             format: 3,
             id: self.id.to_string(),
@@ -173,14 +160,13 @@ impl Record for Rollout {
             capabilities: self.capabilities.clone(),
             policy: StoredPolicy::of(&self.policy),
             retry_of: self.retry_of.map(|id| id.to_string()),
-            state: self.state.name().into(),
-            wave,
-            from,
-            opened,
-            back,
-            back_level,
-            cause: self.state.cause().map(StoredCause::of_cause),
-            superseded_by,
+            state: StoredState::of(&self.state),
+            gates: StoredGates::of(&self.gates),
+            plan_only: self.plan_only,
+            plans: self.plans.iter().map(|(target, plan)| (target.to_string(), plan.to_string())).collect(),
+            approvals: self.approvals.iter().map(StoredApproval::of).collect(),
+            break_glass: self.break_glass.as_ref().map(StoredBreakGlass::of),
+            closed: self.closed.iter().map(StoredClosed::of).collect(),
             acted: self.acted,
             acted_at: self.acted_at.map(|at| at.to_string()),
             cancelled_by: self.cancelled.as_ref().map(|off| off.by.clone()),
@@ -198,7 +184,11 @@ impl Record for Rollout {
 
     fn from_stored(stored: StoredRollout) -> Result<Self, String> {
         let waves = stored.waves.iter().map(StoredWave::read).collect::<Result<Vec<Wave>, String>>()?;
-        let state = state(&stored, &waves)?;
+        let state = stored.state.read(&waves)?;
+        let plan = |(target, plan): (&String, &String)| {
+            Ok((parsed("target", Target::parse(target))?, digest(plan)?))
+        };
+        let plans = stored.plans.iter().map(plan).collect::<Result<_, String>>()?;
         let kind = match stored.deploy {
             None => RolloutKind::Remove,
             Some(deploy) => RolloutKind::Deploy(deploy.read(&stored.parameters)?),
@@ -229,6 +219,12 @@ impl Record for Rollout {
             tags: stored.tags,
             capabilities: stored.capabilities,
             policy: stored.policy.read()?,
+            gates: stored.gates.read(),
+            plan_only: stored.plan_only,
+            plans,
+            approvals: stored.approvals.into_iter().map(StoredApproval::read).collect::<Result<_, _>>()?,
+            break_glass: stored.break_glass.map(StoredBreakGlass::read).transpose()?,
+            closed: stored.closed.into_iter().map(StoredClosed::read).collect::<Result<_, _>>()?,
             retry_of: stored.retry_of.map(|id| parsed("retry_of", RolloutId::parse(&id))).transpose()?,
             state,
             acted: stored.acted,
@@ -243,44 +239,4 @@ impl Record for Rollout {
             entered_at: time(&stored.entered_at)?,
         })
     }
-}
-
-fn state(stored: &StoredRollout, waves: &[Wave]) -> Result<RolloutState, String> {
-    let lacks = |what: &str| format!("the state {} lacks its {what}", stored.state);
-    let wave = || stored.wave.filter(|wave| *wave < waves.len()).ok_or_else(|| lacks("wave"));
-    let cause = || stored.cause.as_ref().ok_or_else(|| lacks("cause"))?.to_cause();
-    Ok(match stored.state.as_str() {
-        "queued" => RolloutState::Queued,
-        "replicating" => RolloutState::Replicating,
-        "rolling" => {
-            let wave = wave()?;
-            let count = waves[wave].targets.len();
-            // Format 1 opened a wave as a whole.
-            let opened = stored.opened.unwrap_or(count).min(count);
-            RolloutState::Rolling { wave, from: stored.from.unwrap_or(0).min(opened), opened }
-        }
-        "baking" => RolloutState::Baking { wave: wave()? },
-        "reverting" => {
-            let (step, list) = stored.back.as_ref().ok_or_else(|| lacks("step"))?;
-            let list = targets(list)?;
-            RolloutState::Reverting(match step.as_str() {
-                "finding" => Revert::Finding(list),
-                "copying" => Revert::Copying(list),
-                "rolling" => Revert::Rolling { targets: list, level: stored.back_level.unwrap_or(0) },
-                other => return Err(format!("the step {other} is not known")),
-            })
-        }
-        "succeeded" => RolloutState::Succeeded,
-        "failed" => RolloutState::Failed(cause()?),
-        "reverted" => RolloutState::Reverted(cause()?),
-        "cancelled" => RolloutState::Cancelled,
-        "superseded" => RolloutState::Superseded {
-            by: stored
-                .superseded_by
-                .as_ref()
-                .map(|by| parsed("superseded_by", RolloutId::parse(by)))
-                .transpose()?,
-        },
-        other => return Err(format!("the state {other} is not known")),
-    })
 }

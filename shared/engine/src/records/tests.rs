@@ -183,70 +183,6 @@ fn the_first_format_of_an_explanation_and_of_a_rollout_are_still_read() {
     assert_eq!((spec.parameters.len(), spec.stack.as_str()), (1, "orders-staging"), "they were all declared");
 }
 
-fn known(part: Option<&str>, name: &str) -> (Option<StackPart>, StackName) {
-    (part.map(|part| StackPart::parse(part).unwrap()), StackName::parse(name).unwrap())
-}
-
-fn rollout(kind: RolloutKind, state: RolloutState) -> Rollout {
-    let target = |region: &str| Target::parse(&format!("111122223333/{region}")).unwrap();
-    let targets = vec![target("eu-west-1"), target("eu-west-1:Net")];
-    let wave = Wave { targets, max_concurrent: 3, tolerate_failures: 1, bake_s: 60, level: 2 };
-    Rollout {
-        id: RolloutId::derive(Timestamp::UNIX_EPOCH, &["r"]),
-        service: ServiceName::parse("orders").unwrap(),
-        stage: StageName::parse("staging").unwrap(),
-        profile: ProfileName::parse("p").unwrap(),
-        kind,
-        waves: vec![wave, Wave::of(vec![target("us-east-1"), target("us-west-2")])],
-        on_failure: OnFailure::Revert,
-        stacks: [None, Some("Net")].map(|part| known(part, "orders-x")).into(),
-        access: Access { role_arn: "r".into(), external_id: "e".into(), service_role_arn: "s".into() },
-        parameters: [("A".into(), "b".into())].into(),
-        tags: [("t".into(), "v".into())].into(),
-        capabilities: ["CAPABILITY_IAM".into()].into(),
-        policy: policy(),
-        retry_of: Some(RolloutId::derive(Timestamp::UNIX_EPOCH, &["before"])),
-        state,
-        acted: true,
-        acted_at: Some(Timestamp::UNIX_EPOCH),
-        cancelled: Some(Cancellation { by: "ann".into(), stop_running: true }),
-        stop_sent: true,
-        paused_by: Some("bob".into()),
-        failure: Some(cause()),
-        revert_to: Some(release()),
-        requested_by: "upload".into(),
-        because: Some("the old one is slow".into()),
-        created_at: Timestamp::UNIX_EPOCH,
-        entered_at: Timestamp::UNIX_EPOCH,
-    }
-}
-
-#[test]
-fn every_state_of_a_rollout_reads_back() {
-    let targets = || vec![Target::parse("111122223333/eu-west-1").unwrap()];
-    let states = [
-        RolloutState::Queued,
-        RolloutState::Replicating,
-        RolloutState::Rolling { wave: 1, from: 1, opened: 2 },
-        RolloutState::Baking { wave: 1 },
-        RolloutState::Reverting(Revert::Finding(targets())),
-        RolloutState::Reverting(Revert::Copying(targets())),
-        RolloutState::Reverting(Revert::Rolling { targets: targets(), level: 1 }),
-        RolloutState::Succeeded,
-        RolloutState::Failed(cause()),
-        RolloutState::Reverted(cause()),
-        RolloutState::Cancelled,
-        RolloutState::Superseded { by: None },
-        RolloutState::Superseded { by: Some(RolloutId::derive(Timestamp::UNIX_EPOCH, &["n"])) },
-    ];
-    for state in states {
-        for kind in [RolloutKind::Deploy(release()), RolloutKind::Remove] {
-            let value = rollout(kind, state.clone());
-            assert_eq!(read::<Rollout>(stored(&value)).unwrap().value, value);
-        }
-    }
-}
-
 #[test]
 fn a_budget_reads_back_to_a_thousandth_of_a_call() {
     let at = "2027-01-15T08:00:00.25Z".parse().unwrap();
@@ -301,3 +237,6 @@ fn due_items_are_told_by_their_keys() {
     assert_eq!(due_item(&stage), DueItem::Stage(stage));
     assert_eq!(due_item(&Key::new("SVC#orders", "CONFIG")), DueItem::Unknown);
 }
+
+#[path = "rollout_tests.rs"]
+mod rollouts;

@@ -3,7 +3,7 @@
 /// The states in which a deployment has ended.
 pub const DEPLOYMENT_ENDS: [&str; 5] = ["succeeded", "removed", "rolled_back", "failed", "cancelled"];
 /// The states in which a rollout has ended.
-pub const ROLLOUT_ENDS: [&str; 5] = ["succeeded", "failed", "reverted", "cancelled", "superseded"];
+pub const ROLLOUT_ENDS: [&str; 6] = ["succeeded", "failed", "reverted", "cancelled", "superseded", "planned"];
 /// The state of what has not been seen before.
 pub const NOTHING: &str = "";
 
@@ -30,12 +30,18 @@ fn next_of_deployment(state: &str) -> &'static [&'static str] {
 
 fn next_of_rollout(state: &str) -> &'static [&'static str] {
     match state {
-        NOTHING => &["queued", "superseded"],
-        "queued" => &["replicating", "rolling", "cancelled", "superseded"],
-        "replicating" => &["rolling", "failed", "cancelled", "superseded"],
-        "rolling" => &["baking", "reverting", "succeeded", "failed", "cancelled"],
-        "baking" => &["rolling", "succeeded", "failed", "cancelled"],
-        "reverting" => &["reverted", "failed", "cancelled"],
+        NOTHING => &["queued", "replicating", "superseded"],
+        "queued" => &["replicating", "gated", "cancelled", "superseded"],
+        "replicating" => &["planning", "gated", "failed", "cancelled", "superseded"],
+        "planning" => &["gated", "withdrawing"],
+        "gated" => &["rolling", "withdrawing", "failed", "cancelled", "superseded"],
+        "rolling" => {
+            &["checking", "baking", "gated", "reverting", "withdrawing", "succeeded", "failed", "cancelled"]
+        }
+        "checking" => &["baking", "gated", "reverting", "withdrawing", "succeeded", "failed", "cancelled"],
+        "baking" => &["gated", "reverting", "withdrawing", "succeeded", "failed", "cancelled"],
+        "reverting" => &["reverted", "withdrawing", "failed", "cancelled"],
+        "withdrawing" => &["planned", "reverted", "failed", "cancelled", "superseded"],
         _ => &[],
     }
 }
@@ -62,7 +68,7 @@ pub fn deployment(from: &str, to: &str) -> bool {
 
 /// Whether a rollout may be saved in one state after the other.
 pub fn rollout(from: &str, to: &str) -> bool {
-    reaches(from, to, next_of_rollout, &["replicating", "rolling"], 2)
+    reaches(from, to, next_of_rollout, &["replicating", "planning", "rolling", "withdrawing"], 3)
 }
 
 #[cfg(test)]

@@ -45,7 +45,7 @@ fn a_failure_is_told_although_it_was_cancelled() {
 #[test]
 fn a_rollout_cancelled_after_its_last_target_succeeded_has_succeeded() {
     let removal = Rollout { waves: vec![Wave::of(targets(&["eu-west-1"]))], ..rollout(RolloutKind::Remove) };
-    let removal = go(removal, [E::PlaceSeen(Place::Active), off("ann", false)]);
+    let removal = go(removal, [E::PlaceSeen(Place::Active), open(), off("ann", false)]);
     assert_eq!(go(removal, [seen(&[("eu-west-1", State::Removed)])]).state, RolloutState::Succeeded);
 }
 
@@ -60,14 +60,15 @@ fn a_paused_rollout_begins_nothing_and_goes_on_when_it_may() {
     let pause = || E::PauseRequested { by: "ann".into() };
     let copied = go(deploy(), [E::PlaceSeen(Place::Active), pause(), all_proven()]);
     assert_eq!(copied.state, RolloutState::Replicating);
-    assert_eq!(wave_of(&go(copied, [E::ResumeRequested, all_proven()])), (0, 2));
+    assert_eq!(wave_of(&go(copied, [E::ResumeRequested, all_proven(), open()])), (0, 2));
 
     let done = [("eu-west-1", ok()), ("eu-west-2", ok())];
     let held = go(rolling(), [pause(), seen(&done)]);
-    assert_eq!(wave_of(&held), (0, 2), "the next wave is not begun");
+    let held = go(held, [open()]);
+    assert_eq!(held.state, RolloutState::Gated { wave: 1 }, "the next wave is not begun");
     assert_eq!(held.paused_by.as_deref(), Some("ann"));
-    assert_eq!(wave_of(&go(held.clone(), [E::ResumeRequested, seen(&done)])), (1, 1));
-    assert_eq!(go(held, [off("bob", false), seen(&done)]).state, RolloutState::Cancelled);
+    assert_eq!(wave_of(&go(held.clone(), [E::ResumeRequested, open()])), (1, 1));
+    assert_eq!(go(held, [off("bob", false)]).state, RolloutState::Cancelled);
 
     let mut narrow = rolling();
     narrow.waves[0].max_concurrent = 1;
@@ -77,10 +78,10 @@ fn a_paused_rollout_begins_nothing_and_goes_on_when_it_may() {
 
     let mut baking = rolling();
     baking.waves[0].bake_s = 1;
-    let baking = go(baking, [seen(&done), pause(), E::Baked]);
+    let baking = baked(go(baking, [seen(&done), pause()]));
     assert_eq!(baking.state, RolloutState::Baking { wave: 0 });
     assert_eq!(go(baking.clone(), [off("ann", false)]).state, RolloutState::Cancelled);
-    assert_eq!(wave_of(&go(baking, [E::ResumeRequested, E::Baked])), (1, 1));
+    assert_eq!(wave_of(&go(baked(go(baking, [E::ResumeRequested])), [open()])), (1, 1));
 }
 
 #[test]

@@ -71,6 +71,7 @@ fn a_rollout_that_was_called_off_or_removes_does_not_go_back() {
         removal,
         [
             E::PlaceSeen(Place::Active),
+            open(),
             E::Acted,
             seen(&[("eu-west-1", State::Removed), ("eu-west-2", broken())]),
         ],

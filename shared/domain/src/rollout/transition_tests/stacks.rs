@@ -35,6 +35,7 @@ fn seen_of(turn: Turn, states: &[(&str, State)]) -> Vec<TargetOutcome> {
         turn,
         state: state.clone(),
         touched: true,
+        plan: None,
     };
     states.iter().map(outcome).collect()
 }

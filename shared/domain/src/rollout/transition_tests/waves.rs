@@ -13,7 +13,7 @@ fn nothing_is_deployed_before_the_package_is_proven_everywhere() {
         failed: BTreeMap::new(),
     };
     assert_eq!(go(replicating.clone(), [some]).state, RolloutState::Replicating);
-    assert_eq!(wave_of(&go(replicating, [all_proven()])), (0, 2));
+    assert_eq!(wave_of(&go(replicating, [all_proven(), open()])), (0, 2));
 }
 
 #[test]
@@ -35,11 +35,11 @@ fn copies_that_never_come_end_it() {
 
 #[test]
 fn waves_follow_each_other_and_the_last_one_ends_it() {
-    let first = go(deploy(), [E::PlaceSeen(Place::Active), all_proven()]);
+    let first = go(deploy(), [E::PlaceSeen(Place::Active), all_proven(), open()]);
     assert_eq!(first.due(), Some(RolloutCommand::Open(Turn::Forward, targets(&["eu-west-1", "eu-west-2"]))));
     let first = go(first, [E::Acted, seen(&[("eu-west-1", ok())])]);
     assert_eq!(wave_of(&first), (0, 2));
-    let second = go(first, [seen(&[("eu-west-1", ok()), ("eu-west-2", ok())])]);
+    let second = go(first, [seen(&[("eu-west-1", ok()), ("eu-west-2", ok())]), open()]);
     assert_eq!(wave_of(&second), (1, 1));
     assert_eq!(second.due(), Some(RolloutCommand::Open(Turn::Forward, targets(&["us-east-1"]))));
     let end = go(second, [seen(&[("eu-west-1", ok()), ("eu-west-2", ok()), ("us-east-1", ok())])]);
@@ -56,7 +56,7 @@ fn a_wave_keeps_to_its_concurrency_and_opens_the_next_as_one_ends() {
     let proven = rollout.sites();
     let first = go(
         rollout,
-        [E::PlaceSeen(Place::Active), E::ReplicasSeen { proven, failed: BTreeMap::new() }, E::Acted],
+        [E::PlaceSeen(Place::Active), E::ReplicasSeen { proven, failed: BTreeMap::new() }, open(), E::Acted],
     );
     assert_eq!(wave_of(&first), (0, 2));
     let both = go(first, [seen(&[("eu-west-1", State::Executing), ("eu-west-2", State::Executing)])]);
@@ -89,7 +89,7 @@ fn tolerated_failures_do_not_stop_it_and_are_not_hidden_in_the_end() {
     let mut rollout = rolling();
     rollout.waves[0].tolerate_failures = 1;
     let one = [("eu-west-1", bad()), ("eu-west-2", ok())];
-    let second = go(rollout.clone(), [seen(&one)]);
+    let second = go(rollout.clone(), [seen(&one), open()]);
     assert_eq!(wave_of(&second), (1, 1));
     let end = go(second, [seen(&[&one[..], &[("us-east-1", ok())]].concat())]);
     let cause = end.state.cause().unwrap();
@@ -109,12 +109,13 @@ fn a_wave_bakes_before_the_next_and_before_the_end() {
     assert_eq!(baking.state, RolloutState::Baking { wave: 0 });
     assert_eq!((baking.look(), baking.baked_at()), (Some(RolloutLook::Clock), Some(at(605))));
     assert!(baking.due().is_none());
-    assert_eq!(go(baking.clone(), [E::Waited]).state, RolloutState::Baking { wave: 0 });
-    let second = go(baking, [E::Baked, E::Acted]);
+    let early = E::AlarmsSeen { alarms: Vec::new(), outcomes: Vec::new() };
+    assert_eq!(go(baking.clone(), [early]).state, RolloutState::Baking { wave: 0 });
+    let second = go(baked(baking), [open(), E::Acted]);
     assert_eq!(wave_of(&second), (1, 1));
     let last = go(second, [seen(&[&done[..], &[("us-east-1", ok())]].concat())]);
     assert_eq!(last.state, RolloutState::Baking { wave: 1 });
-    assert_eq!(go(last, [E::Baked]).state, RolloutState::Succeeded);
+    assert_eq!(baked(last).state, RolloutState::Succeeded);
 }
 
 #[test]
@@ -122,7 +123,7 @@ fn a_tolerated_failure_survives_the_bake() {
     let mut rollout = rolling();
     rollout.waves.truncate(1);
     (rollout.waves[0].tolerate_failures, rollout.waves[0].bake_s) = (1, 60);
-    let end = go(rollout, [seen(&[("eu-west-1", bad()), ("eu-west-2", ok())]), E::Baked]);
+    let end = baked(go(rollout, [seen(&[("eu-west-1", bad()), ("eu-west-2", ok())])]));
     assert_eq!(end.state.name(), "failed");
 }
 

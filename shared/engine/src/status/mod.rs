@@ -1,18 +1,22 @@
 //! What runs where, and why: every view is one or two queries, however long the history.
 
+mod rollout;
+
 use crate::EngineError;
 use crate::plan::document;
 use crate::ports::{Key, Query, StateStore};
 use crate::records::{
     ConfigRecord, EventRecord, deployments_query, events_query, index_pk, profile_key, read, releases_query,
-    rollout_key, service_key, service_pk, stages_query, uploads_query,
+    rollout_key, service_key, service_pk, stages_query, stops_key, uploads_query,
 };
 use flotilla_contract as view;
-use flotilla_domain::deployment::{Deployment, DeploymentKind, State};
+use flotilla_domain::deployment::Deployment;
+use flotilla_domain::gates::{Line, LineStop, Stops};
 use flotilla_domain::release::{Release, Upload, Verdict};
-use flotilla_domain::rollout::{Rollout, RolloutKind, RolloutState};
+use flotilla_domain::rollout::Rollout;
 use flotilla_domain::stage::StageHead;
-use flotilla_domain::{Cause, Code, ProfileName, Refusal, RolloutId, ServiceName, StageName, Turn};
+use flotilla_domain::{Cause, Code, ProfileName, Refusal, RolloutId, ServiceName, StageName};
+use rollout::rollout_view;
 use std::sync::Arc;
 
 /// The use case and what it needs.
@@ -146,6 +150,25 @@ impl Status {
         let next = next_cursor(&found);
         let items = found.items.into_iter().map(|item| Ok(event_view(read::<EventRecord>(item)?.value)));
         Ok(view::Page { items: items.collect::<Result<_, EngineError>>()?, next })
+    }
+
+    /// The lines that are stopped.
+    ///
+    /// # Errors
+    /// The table's.
+    pub async fn lines(&self) -> Result<Vec<view::LineView>, EngineError> {
+        let found = self.store.get(&[stops_key()]).await?.into_iter().next().flatten();
+        let stops = found.map(read::<Stops>).transpose()?.map(|stops| stops.value).unwrap_or_default();
+        let line = |(line, stop): (Line, LineStop)| view::LineView {
+            profile: match line {
+                Line::Everything => None,
+                Line::Profile(profile) => Some(profile.to_string()),
+            },
+            by: stop.by,
+            because: stop.because,
+            at: stop.at.to_string(),
+        };
+        Ok(stops.0.into_iter().map(line).collect())
     }
 
     /// A service's configuration.
@@ -282,92 +305,6 @@ fn upload_view(upload: Upload) -> view::UploadView {
 fn cause_view(cause: &Cause) -> view::CauseView {
     let Cause { code, message, fix, resource } = cause.clone();
     view::CauseView { code: code.to_string(), message, fix, path: resource }
-}
-
-fn rollout_view(rollout: &Rollout, deployments: &[Deployment]) -> view::RolloutView {
-    let of_target = |target, turn| deployments.iter().find(|d| &d.id.target == target && d.id.turn == turn);
-    let waves = rollout.waves.iter().zip(1..);
-    let views = waves.flat_map(|(wave, number)| {
-        wave.targets.iter().map(move |target| {
-            let pending = view::DeploymentView {
-                account: target.site.account.to_string(),
-                region: target.site.region.to_string(),
-                part: target.part.as_ref().map(ToString::to_string),
-                wave: number,
-                stack: rollout.stacks.get(&target.part).map(ToString::to_string).unwrap_or_default(),
-                status: if rollout.state.is_terminal() { "skipped" } else { "pending" }.into(),
-                changed: None,
-                changes: None,
-                cause: None,
-                notes: Vec::new(),
-                code_sha256: Default::default(),
-                entered_at: None,
-                back: None,
-            };
-            let back = of_target(target, Turn::Back)
-                .map(|deployment| Box::new(deployment_view(deployment, pending.clone())));
-            let forward = of_target(target, Turn::Forward)
-                .map_or(pending.clone(), |deployment| deployment_view(deployment, pending));
-            view::DeploymentView { back, ..forward }
-        })
-    });
-    let superseded_by = match &rollout.state {
-        RolloutState::Superseded { by } => by.map(|by| by.to_string()),
-        _ => None,
-    };
-    view::RolloutView {
-        id: rollout.id.to_string(),
-        service: rollout.service.to_string(),
-        stage: rollout.stage.to_string(),
-        kind: match rollout.kind {
-            RolloutKind::Deploy(_) => "deploy",
-            RolloutKind::Remove => "remove",
-        }
-        .into(),
-        release: rollout.release().map(|id| id.to_string()),
-        digest: rollout.package().map(|digest| digest.to_string()),
-        status: rollout.state.name().into(),
-        ended: rollout.state.is_terminal(),
-        requested_by: rollout.requested_by.clone(),
-        because: rollout.because.clone(),
-        cancelled_by: rollout.cancelled.as_ref().map(|off| off.by.clone()),
-        paused_by: rollout.paused_by.clone().filter(|_| !rollout.state.is_terminal()),
-        retry_of: rollout.retry_of.map(|id| id.to_string()),
-        reverts_to: rollout.revert_to.as_ref().map(|release| release.release.to_string()),
-        superseded_by,
-        cause: rollout.state.cause().map(cause_view),
-        created_at: rollout.created_at.to_string(),
-        entered_at: rollout.entered_at.to_string(),
-        deployments: views.collect(),
-    }
-}
-
-fn deployment_view(deployment: &Deployment, pending: view::DeploymentView) -> view::DeploymentView {
-    let code_sha256 = match &deployment.spec.kind {
-        DeploymentKind::Deploy(release) => {
-            release.functions.iter().map(|f| (f.logical_id.clone(), f.asset.to_string())).collect()
-        }
-        DeploymentKind::Remove => Default::default(),
-    };
-    view::DeploymentView {
-        stack: deployment.spec.stack.to_string(),
-        status: deployment.state.name().into(),
-        changed: match deployment.state {
-            State::Succeeded { changed } | State::Verifying { changed } => Some(changed),
-            _ => None,
-        },
-        changes: deployment.changes.map(|c| view::ChangesView {
-            add: c.add,
-            modify: c.modify,
-            replace: c.replace,
-            remove: c.remove,
-        }),
-        cause: deployment.state.cause().map(cause_view),
-        notes: deployment.notes.clone(),
-        code_sha256,
-        entered_at: Some(deployment.entered_at.to_string()),
-        ..pending
-    }
 }
 
 fn event_view(event: EventRecord) -> view::EventView {

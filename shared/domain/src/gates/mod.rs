@@ -1,0 +1,218 @@
+//! What must hold before a wave begins, and who has said what about it.
+//!
+//! The engine gathers [`Facts`]; [`crate::rollout::Rollout::closed`] says which gates they keep closed.
+
+mod approval;
+mod windows;
+
+pub use approval::Approval;
+pub use jiff::civil::{DateTime, Time};
+pub use jiff::tz::TimeZone;
+pub use windows::{Freeze, Shut, Window, Windows};
+
+use crate::names::ProfileName;
+use crate::target::Site;
+use jiff::Timestamp;
+use std::collections::{BTreeMap, BTreeSet};
+use std::fmt;
+
+/// The gates of a profile, as they were when a rollout was planned.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Gates {
+    /// Whether every change set is made before the first one is executed.
+    pub plan_first: bool,
+    /// Whether nobody approves what they have started themselves.
+    pub four_eyes: bool,
+    /// Whether it is a way back: approvals, windows and alarms do not hold it up, only a stopped line does.
+    pub hurry: bool,
+    /// CloudWatch alarms, by name, that have to be OK before a wave begins and while it bakes, in each of the
+    /// regions it has come to.
+    pub alarms: BTreeSet<String>,
+    /// What is looked at when the targets of a wave are done.
+    pub checks: Vec<Check>,
+}
+
+/// A verification of one target.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Check {
+    /// What is asked.
+    pub probe: Probe,
+    /// How long it may take until it succeeds, in seconds: it is tried again until then.
+    pub within_s: u32,
+}
+
+/// What a verification asks.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Probe {
+    /// A `GET` of the URL that is an output of the stack, with this path behind it, is answered by this status.
+    Http {
+        /// The stack's output.
+        output: String,
+        /// What is added to it, such as `/health`; may be empty.
+        path: String,
+        /// The status it must answer.
+        status: u16,
+    },
+    /// A Lambda function of the target succeeds.
+    Function {
+        /// Its name.
+        name: String,
+    },
+}
+
+impl fmt::Display for Probe {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Http { output, path, status } => write!(f, "GET {{{output}}}{path} = {status}"),
+            Self::Function { name } => write!(f, "function {name}"),
+        }
+    }
+}
+
+/// The state of a CloudWatch alarm.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum AlarmState {
+    /// `OK`
+    Ok,
+    /// `ALARM`
+    Alarm,
+    /// `INSUFFICIENT_DATA`
+    InsufficientData,
+}
+
+/// An alarm that was looked at.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct AlarmSeen {
+    /// Where.
+    pub site: Site,
+    /// Its name.
+    pub name: String,
+    /// Its state; `None` if there is no such alarm.
+    pub state: Option<AlarmState>,
+}
+
+impl AlarmSeen {
+    /// Whether it is OK.
+    pub fn is_ok(&self) -> bool {
+        self.state == Some(AlarmState::Ok)
+    }
+}
+
+impl fmt::Display for AlarmSeen {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let state = match self.state {
+            Some(AlarmState::Ok) => "is OK",
+            Some(AlarmState::Alarm) => "is in ALARM",
+            Some(AlarmState::InsufficientData) => "has insufficient data",
+            None => "does not exist",
+        };
+        write!(f, "the alarm {} in {} {state}", self.name, self.site)
+    }
+}
+
+/// What a stop of the line is about.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Line {
+    /// Every rollout.
+    Everything,
+    /// The rollouts of a profile.
+    Profile(ProfileName),
+}
+
+impl fmt::Display for Line {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Everything => f.write_str("everything"),
+            Self::Profile(profile) => write!(f, "the profile {profile}"),
+        }
+    }
+}
+
+/// Why a line is stopped: nothing is begun that it is about.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct LineStop {
+    /// Who stopped it.
+    pub by: String,
+    /// Why.
+    pub because: String,
+    /// Since when.
+    pub at: Timestamp,
+}
+
+/// The lines that are stopped.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Stops(pub BTreeMap<Line, LineStop>);
+
+impl Stops {
+    /// Most lines stopped at a time.
+    pub const MAX: usize = 100;
+
+    /// Those that are about the rollouts of a profile.
+    pub fn about(&self, profile: &ProfileName) -> Self {
+        let about = |line: &Line| matches!(line, Line::Everything) || *line == Line::Profile(profile.clone());
+        Self(self.0.iter().filter(|(line, _)| about(line)).map(|(l, s)| (l.clone(), s.clone())).collect())
+    }
+}
+
+/// A word of somebody who may give it that opens every gate of one rollout.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct BreakGlass {
+    /// Who.
+    pub by: String,
+    /// Why.
+    pub because: String,
+    /// When.
+    pub at: Timestamp,
+}
+
+/// What is known of the world when a wave's gates are looked at.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Facts {
+    /// The time.
+    pub now: Timestamp,
+    /// The lines that are stopped and are about the rollout.
+    pub stops: Stops,
+    /// When its profile lets waves begin, as it says now.
+    pub windows: Windows,
+    /// The alarms of its profile, in the regions it has come to and those of the wave.
+    pub alarms: Vec<AlarmSeen>,
+}
+
+/// Which gate.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Gate {
+    /// The line is stopped.
+    Line,
+    /// A freeze, or outside of the allowed windows.
+    Window,
+    /// An alarm is not OK.
+    Alarm,
+    /// Approvals are missing.
+    Approval,
+}
+
+impl Gate {
+    /// Every gate.
+    pub const ALL: [Self; 4] = [Self::Line, Self::Window, Self::Alarm, Self::Approval];
+
+    /// Its name in table and API.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Line => "line",
+            Self::Window => "window",
+            Self::Alarm => "alarm",
+            Self::Approval => "approval",
+        }
+    }
+}
+
+/// A gate that is closed.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Closed {
+    /// Which.
+    pub gate: Gate,
+    /// Why, and what opens it.
+    pub why: String,
+    /// When it opens by itself, if that is known.
+    pub until: Option<Timestamp>,
+}

@@ -1,0 +1,213 @@
+//! When a profile lets waves begin: allowed windows and freezes, in a time zone's own clock.
+//!
+//! Times are civil times of the zone, so that nine o'clock stays nine o'clock through daylight saving: an
+//! hour that the clock skips does not exist, and one that it repeats counts both times.
+
+use jiff::civil::{DateTime, Time, Weekday};
+use jiff::tz::TimeZone;
+use jiff::{Timestamp, ToSpan, Zoned};
+use std::collections::BTreeSet;
+
+/// Hours of some days of every week in which waves may begin.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Window {
+    /// The days on which it begins, counted from Monday, 1, to Sunday, 7; all if there are none.
+    pub days: BTreeSet<i8>,
+    /// Its first moment.
+    pub from: Time,
+    /// Its end, which is not part of it; one that is not after `from` is on the next day.
+    pub to: Time,
+}
+
+/// A time in which no wave begins.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Freeze {
+    /// Its first moment.
+    pub from: DateTime,
+    /// Its end, which is not part of it.
+    pub to: DateTime,
+    /// Why.
+    pub because: String,
+}
+
+/// Windows and freezes of a profile.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Windows {
+    /// Whose clock counts.
+    pub zone: TimeZone,
+    /// Waves begin in one of these; at any time if there are none.
+    pub allowed: Vec<Window>,
+    /// And in none of these.
+    pub freezes: Vec<Freeze>,
+}
+
+impl Default for Windows {
+    fn default() -> Self {
+        Self { zone: TimeZone::UTC, allowed: Vec::new(), freezes: Vec::new() }
+    }
+}
+
+/// Why no wave begins now.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Shut {
+    /// Why, in words.
+    pub why: String,
+    /// When waves may begin again, if that is within a year.
+    pub until: Option<Timestamp>,
+}
+
+impl Window {
+    fn holds(&self, at: &Zoned) -> bool {
+        let (time, today) = (at.time(), self.is_of(at.weekday()));
+        if self.from < self.to {
+            return today && self.from <= time && time < self.to;
+        }
+        // Over midnight: it belongs to the day on which it began.
+        (today && self.from <= time) || (self.is_of(at.weekday().previous()) && time < self.to)
+    }
+
+    fn is_of(&self, day: Weekday) -> bool {
+        self.days.is_empty() || self.days.contains(&day.to_monday_one_offset())
+    }
+}
+
+impl Windows {
+    /// Most windows, and most freezes, of a profile.
+    pub const MAX: usize = 50;
+    /// How far the next opening is looked for, in days.
+    const DAYS_AHEAD: i64 = 370;
+
+    /// Whether it never keeps a wave from beginning.
+    pub fn is_always_open(&self) -> bool {
+        self.allowed.is_empty() && self.freezes.is_empty()
+    }
+
+    /// Why no wave may begin now; `None` if one may.
+    pub fn shut(&self, now: Timestamp) -> Option<Shut> {
+        let why = self.why_shut(now)?;
+        Some(Shut { why, until: self.opens_after(now) })
+    }
+
+    fn why_shut(&self, now: Timestamp) -> Option<String> {
+        let at = now.to_zoned(self.zone.clone());
+        let local = at.datetime();
+        let zone = self.zone.iana_name().unwrap_or("UTC");
+        if let Some(freeze) = self.freezes.iter().find(|f| f.from <= local && local < f.to) {
+            return Some(format!("frozen until {} ({zone}): {}", freeze.to, freeze.because));
+        }
+        let outside = !self.allowed.is_empty() && !self.allowed.iter().any(|window| window.holds(&at));
+        outside.then(|| format!("outside of the allowed windows ({zone})"))
+    }
+
+    /// The first moment after `now` at which a wave may begin: the end of a freeze, or a window's beginning.
+    fn opens_after(&self, now: Timestamp) -> Option<Timestamp> {
+        let today = now.to_zoned(self.zone.clone()).date();
+        let instant = |local: DateTime| Some(local.to_zoned(self.zone.clone()).ok()?.timestamp());
+        let days = (0..Self::DAYS_AHEAD).filter_map(|day| today.checked_add(day.days()).ok());
+        let begins = days.flat_map(|day| {
+            // What begins at midnight may have begun in a window that came over it.
+            self.allowed.iter().map(move |window| day.to_datetime(window.from))
+        });
+        let ends = self.freezes.iter().map(|freeze| freeze.to);
+        let moments: BTreeSet<Timestamp> = begins.chain(ends).filter_map(instant).collect();
+        moments.into_iter().find(|at| *at > now && self.why_shut(*at).is_none())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn window(days: &[i8], from: &str, to: &str) -> Window {
+        Window { days: days.iter().copied().collect(), from: from.parse().unwrap(), to: to.parse().unwrap() }
+    }
+
+    fn berlin(allowed: Vec<Window>, freezes: &[(&str, &str)]) -> Windows {
+        let freeze = |(from, to): &(&str, &str)| Freeze {
+            from: from.parse().unwrap(),
+            to: to.parse().unwrap(),
+            because: "holidays".into(),
+        };
+        Windows {
+            zone: TimeZone::get("Europe/Berlin").unwrap(),
+            allowed,
+            freezes: freezes.iter().map(freeze).collect(),
+        }
+    }
+
+    fn at(text: &str) -> Timestamp {
+        text.parse().unwrap()
+    }
+
+    #[test]
+    fn without_windows_and_freezes_it_is_always_open() {
+        assert_eq!(Windows::default().shut(at("2026-11-21T03:00:00Z")), None);
+        assert!(Windows::default().is_always_open());
+    }
+
+    #[test]
+    fn a_window_is_the_zones_own_clock_through_daylight_saving() {
+        let office = berlin(vec![window(&[1, 2, 3, 4], "09:00", "16:00")], &[]);
+        // A Monday in winter (+01) and one in summer (+02).
+        for (open, early, late) in [
+            ("2026-11-23T08:00:00Z", "2026-11-23T07:59:59Z", "2026-11-23T15:00:00Z"),
+            ("2026-07-06T07:00:00Z", "2026-07-06T06:59:59Z", "2026-07-06T14:00:00Z"),
+        ] {
+            assert_eq!(office.shut(at(open)), None, "{open}");
+            assert_eq!(office.shut(at(early)).unwrap().until, Some(at(open)), "{early}");
+            assert!(office.shut(at(late)).is_some(), "{late}");
+        }
+        // Friday afternoon: Monday it is, in which the clock was changed on Sunday.
+        let friday = office.shut(at("2026-10-23T12:00:00Z")).unwrap();
+        assert_eq!(friday.until, Some(at("2026-10-26T08:00:00Z")));
+        assert_eq!(friday.why, "outside of the allowed windows (Europe/Berlin)");
+    }
+
+    #[test]
+    fn an_hour_that_the_clock_skips_does_not_exist_and_one_that_it_repeats_counts_twice() {
+        let night = berlin(vec![window(&[], "02:00", "03:00")], &[]);
+        // 2026-03-29: from 02:00 the clock goes to 03:00. 2026-10-25: 03:00 goes back to 02:00.
+        assert!(night.shut(at("2026-03-29T01:00:00Z")).is_some());
+        assert_eq!(night.shut(at("2026-03-29T01:00:00Z")).unwrap().until, Some(at("2026-03-30T00:00:00Z")));
+        for open in ["2026-10-25T00:30:00Z", "2026-10-25T01:30:00Z"] {
+            assert_eq!(night.shut(at(open)), None, "{open}");
+        }
+        assert!(night.shut(at("2026-10-25T02:00:00Z")).is_some());
+    }
+
+    #[test]
+    fn a_window_over_midnight_belongs_to_the_day_on_which_it_begins() {
+        let night = berlin(vec![window(&[5], "22:00", "02:00")], &[]);
+        for (when, open) in [
+            ("2026-11-20T21:00:00Z", true),
+            ("2026-11-21T00:59:59Z", true),
+            ("2026-11-21T01:00:00Z", false),
+            ("2026-11-19T21:30:00Z", false),
+            ("2026-11-20T00:30:00Z", false),
+        ] {
+            assert_eq!(night.shut(at(when)).is_none(), open, "{when}");
+        }
+        let whole_days = berlin(vec![window(&[6], "00:00", "00:00")], &[]);
+        assert_eq!(whole_days.shut(at("2026-11-21T22:59:59Z")), None);
+        assert!(whole_days.shut(at("2026-11-21T23:00:00Z")).is_some());
+    }
+
+    #[test]
+    fn a_freeze_ends_to_the_second_and_behind_it_the_windows_count() {
+        let frozen = [("2026-12-20T00:00", "2027-01-04T08:00")];
+        let always = berlin(Vec::new(), &frozen);
+        let shut = always.shut(at("2026-12-24T12:00:00Z")).unwrap();
+        assert_eq!(shut.until, Some(at("2027-01-04T07:00:00Z")));
+        assert_eq!(shut.why, "frozen until 2027-01-04T08:00:00 (Europe/Berlin): holidays");
+        assert_eq!(always.shut(at("2027-01-04T07:00:00Z")), None);
+        assert_eq!(always.shut(at("2026-12-19T22:59:59Z")), None);
+        let office = berlin(vec![window(&[1], "09:00", "16:00")], &frozen);
+        let shut = office.shut(at("2026-12-21T09:00:00Z")).unwrap();
+        assert_eq!(shut.until, Some(at("2027-01-04T08:00:00Z")));
+        let never = berlin(
+            Vec::new(),
+            &[("2026-01-01T00:00", "2026-12-31T00:00"), ("2026-12-31T00:00", "9999-01-01T00:00")],
+        );
+        assert!(never.shut(at("2026-12-30T00:00:00Z")).is_some());
+    }
+}

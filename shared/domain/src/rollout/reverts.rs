@@ -1,0 +1,72 @@
+//! What follows from the deployments that go back.
+
+use super::Rollout;
+use super::state::{Revert, RolloutState, TargetOutcome};
+use super::transition::{at_target, copies_late};
+use crate::cause::Cause;
+use crate::code::Code;
+use crate::ids::Turn;
+use crate::target::Target;
+
+impl Rollout {
+    /// What follows from the deployments that go back; `None` while some are under way.
+    pub(super) fn reverted(
+        &self,
+        targets: &[Target],
+        level: usize,
+        outcomes: &[TargetOutcome],
+    ) -> Option<RolloutState> {
+        let back = |target: &Target| outcomes.iter().find(|o| o.turn == Turn::Back && &o.target == target);
+        let (now, later): (Vec<&Target>, Vec<&Target>) = targets
+            .iter()
+            .filter(|target| self.level(target) <= level)
+            .partition(|target| self.level(target) == level);
+        let seen: Vec<&TargetOutcome> = now.into_iter().map(back).collect::<Option<_>>()?;
+        if !seen.iter().all(|outcome| outcome.state.is_terminal()) {
+            return None;
+        }
+        let stuck = seen.iter().find(|outcome| !outcome.state.is_success());
+        Some(match (stuck, self.failure.clone()) {
+            (Some(stuck), _) => {
+                let cause = stuck.state.cause().cloned().unwrap_or_else(copies_late);
+                RolloutState::Failed(self.not_reverted(&at_target(&stuck.target, cause)))
+            }
+            (None, _) if !later.is_empty() => {
+                let level = later.iter().map(|target| self.level(target)).max().unwrap_or(0);
+                RolloutState::Reverting(Revert::Rolling { targets: targets.to_vec(), level })
+            }
+            (None, Some(failure)) => match self.left_behind(outcomes) {
+                Some(why) => RolloutState::Failed(self.not_reverted(&why)),
+                None => RolloutState::Reverted(failure),
+            },
+            (None, None) => RolloutState::Cancelled,
+        })
+    }
+
+    /// A target that was changed and that the stable release does not know.
+    pub(super) fn left_behind(&self, outcomes: &[TargetOutcome]) -> Option<Cause> {
+        let stable = self.revert_to.as_ref()?;
+        let unknown = |o: &&TargetOutcome| {
+            o.turn == Turn::Forward && o.changed() && stable.stack(o.target.part.as_ref()).is_none()
+        };
+        let left = outcomes.iter().find(unknown)?;
+        let text = format!("{} stays as it is: the stable release has no such stack", left.target);
+        let fix = "delete the stack yourself, or mend what failed and upload again";
+        Some(Cause::new(Code::NothingToRevertTo, text, fix))
+    }
+
+    pub(super) fn nothing_to_revert_to(&self) -> Cause {
+        let failure = self.failure.as_ref().map_or("", |failure| failure.message.as_str());
+        Cause::new(
+            Code::NothingToRevertTo,
+            format!("{failure}; the stage has no stable release to go back to"),
+            "mend what failed and upload again; what runs where is in flotilla status",
+        )
+    }
+
+    pub(super) fn not_reverted(&self, why: &Cause) -> Cause {
+        let failure = self.failure.as_ref().map_or("", |failure| failure.message.as_str());
+        let text = format!("{failure}; going back failed too: {}", why.message);
+        Cause { resource: why.resource.clone(), ..Cause::new(why.code, text, why.fix.clone()) }
+    }
+}

@@ -1,0 +1,131 @@
+//! What follows from the deployments of a wave.
+
+use super::state::{Revert, RolloutState, TargetOutcome};
+use super::transition::at_target;
+use super::{OnFailure, Rollout, RolloutKind};
+use crate::cause::Cause;
+use crate::code::Code;
+use crate::ids::Turn;
+use crate::target::Target;
+
+impl Rollout {
+    /// The first state of a rollout that may act.
+    pub(super) fn begin(&self) -> RolloutState {
+        match self.kind {
+            RolloutKind::Deploy(_) => RolloutState::Replicating,
+            RolloutKind::Remove => RolloutState::Gated { wave: 0 },
+        }
+    }
+
+    /// What follows when the package is everywhere.
+    pub(super) fn after_copies(&self) -> RolloutState {
+        if self.is_ahead(0) { RolloutState::Planning } else { RolloutState::Gated { wave: 0 } }
+    }
+
+    /// A wave's beginning.
+    pub(super) fn wave(&self, wave: usize) -> RolloutState {
+        let opened = self.waves.get(wave).map_or(0, |w| w.max_concurrent.min(w.targets.len()));
+        RolloutState::Rolling { wave, from: 0, opened }
+    }
+
+    /// What follows from the deployments of a wave; `None` while there is nothing to do but wait.
+    pub(super) fn rolled(
+        &mut self,
+        wave: usize,
+        opened: usize,
+        outcomes: &[TargetOutcome],
+    ) -> Option<RolloutState> {
+        let plan = self.waves[wave].clone();
+        let outcome =
+            |target: &Target| outcomes.iter().find(|o| o.turn == Turn::Forward && &o.target == target);
+        let seen: Vec<Option<&TargetOutcome>> = plan.targets[..opened].iter().map(outcome).collect();
+        let called_off = self.cancelled.is_some();
+        let running = seen
+            .iter()
+            .filter(|outcome| match outcome {
+                Some(outcome) => !outcome.state.is_terminal(),
+                // A target that was called off before it was opened stays as it is.
+                None => !called_off,
+            })
+            .count();
+        // An update that was stopped because it was called off is no failure of the rollout's.
+        let cause = |outcome: &'_ TargetOutcome| {
+            outcome.state.cause().filter(|cause| cause.code != Code::Stopped).cloned()
+        };
+        let failures: Vec<(&Target, Cause)> =
+            seen.iter().flatten().filter_map(|outcome| Some((&outcome.target, cause(outcome)?))).collect();
+        let stops = called_off || failures.len() > plan.tolerate_failures;
+        if !stops && self.paused_by.is_none() && opened < plan.targets.len() {
+            let free = plan.max_concurrent.saturating_sub(running);
+            let next = (opened + free).min(plan.targets.len());
+            return (next > opened).then_some(RolloutState::Rolling { wave, from: opened, opened: next });
+        }
+        if running > 0 || (!stops && opened < plan.targets.len()) {
+            return None;
+        }
+        if let Some((target, cause)) = failures.first().filter(|_| failures.len() > plan.tolerate_failures) {
+            return Some(self.failed(at_target(target, cause.clone()), outcomes));
+        }
+        if called_off {
+            let all = outcomes.iter().filter(|o| o.turn == Turn::Forward && o.state.is_success()).count();
+            let complete = all == self.targets().count();
+            return Some(if complete { RolloutState::Succeeded } else { RolloutState::Cancelled });
+        }
+        // Called off before it could begin: the gates were told, the rollout was not yet.
+        if seen.iter().flatten().any(|outcome| outcome.state == crate::deployment::State::Cancelled) {
+            return Some(RolloutState::Cancelled);
+        }
+        self.failure = self.tolerated(outcomes);
+        Some(if self.gates.checks.is_empty() {
+            self.after_checks(wave)
+        } else {
+            RolloutState::Checking { wave }
+        })
+    }
+
+    /// What follows a wave that is done and verified.
+    pub(super) fn after_checks(&self, wave: usize) -> RolloutState {
+        if self.waves[wave].bake_s > 0 { RolloutState::Baking { wave } } else { self.after_wave(wave) }
+    }
+
+    /// What follows a wave that is done.
+    pub(super) fn after_wave(&self, wave: usize) -> RolloutState {
+        match &self.failure {
+            _ if wave + 1 < self.waves.len() => RolloutState::Gated { wave: wave + 1 },
+            Some(tolerated) => RolloutState::Failed(tolerated.clone()),
+            None => RolloutState::Succeeded,
+        }
+    }
+
+    /// The end of a rollout that has some failures, all tolerated: it did not bring what it should
+    /// everywhere, and says so.
+    pub(super) fn tolerated(&self, outcomes: &[TargetOutcome]) -> Option<Cause> {
+        let failed: Vec<&TargetOutcome> =
+            outcomes.iter().filter(|o| o.turn == Turn::Forward && o.state.cause().is_some()).collect();
+        let (first, cause) = failed.first().and_then(|first| Some((first, first.state.cause()?)))?;
+        let text = format!(
+            "{} of {} targets failed, which the profile tolerates; the first: {}: {}",
+            failed.len(),
+            self.targets().count(),
+            first.target,
+            cause.message
+        );
+        let fix = "mend it, then retry the rollout: only what failed is done again";
+        Some(Cause { resource: cause.resource.clone(), ..Cause::new(cause.code, text, fix) })
+    }
+
+    /// What follows from a failure, when everything that was under way has ended.
+    pub(super) fn failed(&mut self, cause: Cause, outcomes: &[TargetOutcome]) -> RolloutState {
+        let changed: Vec<Target> = outcomes
+            .iter()
+            .filter(|o| o.turn == Turn::Forward && o.changed())
+            .map(|o| o.target.clone())
+            .collect();
+        let reverts = self.on_failure == OnFailure::Revert && matches!(self.kind, RolloutKind::Deploy(_));
+        if !reverts || changed.is_empty() || self.cancelled.is_some() {
+            return RolloutState::Failed(cause);
+        }
+        self.failure = Some(cause);
+        RolloutState::Reverting(Revert::Finding(changed))
+    }
+}

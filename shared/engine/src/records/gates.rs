@@ -1,0 +1,139 @@
+//! Parts of a rollout that are about its gates.
+
+use super::common::{digest, parsed, time};
+use flotilla_domain::gates::{Approval, BreakGlass, Check, Closed, Gate, Gates, Probe};
+use serde::{Deserialize, Serialize};
+use std::collections::BTreeSet;
+
+/// The gates of the profile, as they were when the rollout was planned.
+#[derive(Default, PartialEq, Serialize, Deserialize)]
+pub struct StoredGates {
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    plan_first: bool,
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    four_eyes: bool,
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    hurry: bool,
+    #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
+    alarms: BTreeSet<String>,
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    checks: Vec<StoredCheck>,
+}
+
+#[derive(PartialEq, Serialize, Deserialize)]
+struct StoredCheck {
+    probe: StoredProbe,
+    within_s: u32,
+}
+
+#[derive(PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+enum StoredProbe {
+    Http { output: String, path: String, status: u16 },
+    Function { name: String },
+}
+
+impl StoredGates {
+    pub fn of(gates: &Gates) -> Self {
+        let Gates { plan_first, four_eyes, hurry, alarms, checks } = gates.clone();
+        let check = |Check { probe, within_s }| StoredCheck {
+            probe: match probe {
+                Probe::Http { output, path, status } => StoredProbe::Http { output, path, status },
+                Probe::Function { name } => StoredProbe::Function { name },
+            },
+            within_s,
+        };
+        Self { plan_first, four_eyes, hurry, alarms, checks: checks.into_iter().map(check).collect() }
+    }
+
+    pub fn is_none(&self) -> bool {
+        *self == Self::default()
+    }
+
+    pub fn read(self) -> Gates {
+        let Self { plan_first, four_eyes, hurry, alarms, checks } = self;
+        let check = |StoredCheck { probe, within_s }| Check {
+            probe: match probe {
+                StoredProbe::Http { output, path, status } => Probe::Http { output, path, status },
+                StoredProbe::Function { name } => Probe::Function { name },
+            },
+            within_s,
+        };
+        Gates { plan_first, four_eyes, hurry, alarms, checks: checks.into_iter().map(check).collect() }
+    }
+}
+
+#[derive(Serialize, Deserialize)]
+pub struct StoredApproval {
+    by: String,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    because: Option<String>,
+    at: String,
+    wave: usize,
+    package: String,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    plan: Option<String>,
+}
+
+impl StoredApproval {
+    pub fn of(approval: &Approval) -> Self {
+        let Approval { by, because, at, wave, package, plan } = approval.clone();
+        Self {
+            by,
+            because,
+            at: at.to_string(),
+            wave,
+            package: package.to_string(),
+            plan: plan.map(|plan| plan.to_string()),
+        }
+    }
+
+    pub fn read(self) -> Result<Approval, String> {
+        Ok(Approval {
+            by: self.by,
+            because: self.because,
+            at: time(&self.at)?,
+            wave: self.wave,
+            package: digest(&self.package)?,
+            plan: self.plan.as_deref().map(digest).transpose()?,
+        })
+    }
+}
+
+#[derive(Serialize, Deserialize)]
+pub struct StoredBreakGlass {
+    by: String,
+    because: String,
+    at: String,
+}
+
+impl StoredBreakGlass {
+    pub fn of(word: &BreakGlass) -> Self {
+        Self { by: word.by.clone(), because: word.because.clone(), at: word.at.to_string() }
+    }
+
+    pub fn read(self) -> Result<BreakGlass, String> {
+        Ok(BreakGlass { by: self.by, because: self.because, at: time(&self.at)? })
+    }
+}
+
+#[derive(Serialize, Deserialize)]
+pub struct StoredClosed {
+    gate: String,
+    why: String,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    until: Option<String>,
+}
+
+impl StoredClosed {
+    pub fn of(closed: &Closed) -> Self {
+        let until = closed.until.map(|at| at.to_string());
+        Self { gate: closed.gate.name().into(), why: closed.why.clone(), until }
+    }
+
+    pub fn read(self) -> Result<Closed, String> {
+        let gate = Gate::ALL.into_iter().find(|gate| gate.name() == self.gate);
+        let until = self.until.as_deref().map(|at| parsed("until", at.parse())).transpose()?;
+        Ok(Closed { gate: gate.ok_or_else(|| format!("gate: {}", self.gate))?, why: self.why, until })
+    }
+}

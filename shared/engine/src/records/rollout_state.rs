@@ -1,0 +1,127 @@
+//! Where a stored rollout stands.
+
+use super::common::{StoredCause, parsed};
+use super::rollout::{targets, texts};
+use flotilla_domain::RolloutId;
+use flotilla_domain::rollout::{Revert, RolloutState, Wave};
+use serde::{Deserialize, Serialize};
+
+/// The state's name, and what it has besides; of one that is withdrawing, what its end will have.
+#[derive(Default, Serialize, Deserialize)]
+pub struct StoredState {
+    state: String,
+    /// The end of one that is withdrawing.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    end: Option<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    wave: Option<usize>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    from: Option<usize>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    opened: Option<usize>,
+    /// The step of a way back, and the targets that go.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    back: Option<(String, Vec<String>)>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    back_level: Option<usize>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    cause: Option<StoredCause>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    superseded_by: Option<String>,
+}
+
+const WITHDRAWING: &str = "withdrawing";
+
+impl StoredState {
+    pub fn of(state: &RolloutState) -> Self {
+        let mut stored = Self {
+            state: state.name().into(),
+            cause: state.cause().map(StoredCause::of_cause),
+            ..Self::default()
+        };
+        match state {
+            RolloutState::Rolling { wave, from, opened } => {
+                (stored.wave, stored.from, stored.opened) = (Some(*wave), Some(*from), Some(*opened));
+            }
+            RolloutState::Gated { wave }
+            | RolloutState::Checking { wave }
+            | RolloutState::Baking { wave } => stored.wave = Some(*wave),
+            RolloutState::Reverting(Revert::Finding(list)) => {
+                stored.back = Some(("finding".into(), texts(list)));
+            }
+            RolloutState::Reverting(Revert::Copying(list)) => {
+                stored.back = Some(("copying".into(), texts(list)));
+            }
+            RolloutState::Reverting(Revert::Rolling { targets, level }) => {
+                stored.back = Some(("rolling".into(), texts(targets)));
+                stored.back_level = Some(*level);
+            }
+            RolloutState::Withdrawing(end) => {
+                let end = Self::of(end);
+                return Self { state: WITHDRAWING.into(), end: Some(end.state), ..end };
+            }
+            RolloutState::Superseded { by } => stored.superseded_by = by.map(|by| by.to_string()),
+            RolloutState::Queued
+            | RolloutState::Replicating
+            | RolloutState::Planning
+            | RolloutState::Succeeded
+            | RolloutState::Failed(_)
+            | RolloutState::Reverted(_)
+            | RolloutState::Cancelled
+            | RolloutState::Planned => {}
+        }
+        stored
+    }
+
+    /// Reads it, of a rollout with these waves.
+    pub fn read(&self, waves: &[Wave]) -> Result<RolloutState, String> {
+        let lacks = |what: &str| format!("the state {} lacks its {what}", self.state);
+        if self.state == WITHDRAWING {
+            let end = self.end.as_deref().filter(|end| *end != WITHDRAWING).ok_or_else(|| lacks("end"))?;
+            return Ok(RolloutState::Withdrawing(Box::new(self.named(end, waves)?)));
+        }
+        self.named(&self.state, waves)
+    }
+
+    fn named(&self, name: &str, waves: &[Wave]) -> Result<RolloutState, String> {
+        let lacks = |what: &str| format!("the state {name} lacks its {what}");
+        let wave = || self.wave.filter(|wave| *wave < waves.len()).ok_or_else(|| lacks("wave"));
+        let cause = || self.cause.as_ref().ok_or_else(|| lacks("cause"))?.to_cause();
+        Ok(match name {
+            "queued" => RolloutState::Queued,
+            "replicating" => RolloutState::Replicating,
+            "planning" => RolloutState::Planning,
+            "gated" => RolloutState::Gated { wave: wave()? },
+            "rolling" => {
+                let wave = wave()?;
+                let count = waves[wave].targets.len();
+                // Format 1 opened a wave as a whole.
+                let opened = self.opened.unwrap_or(count).min(count);
+                RolloutState::Rolling { wave, from: self.from.unwrap_or(0).min(opened), opened }
+            }
+            "checking" => RolloutState::Checking { wave: wave()? },
+            "baking" => RolloutState::Baking { wave: wave()? },
+            "reverting" => {
+                let (step, list) = self.back.as_ref().ok_or_else(|| lacks("step"))?;
+                let list = targets(list)?;
+                RolloutState::Reverting(match step.as_str() {
+                    "finding" => Revert::Finding(list),
+                    "copying" => Revert::Copying(list),
+                    "rolling" => Revert::Rolling { targets: list, level: self.back_level.unwrap_or(0) },
+                    other => return Err(format!("the step {other} is not known")),
+                })
+            }
+            "succeeded" => RolloutState::Succeeded,
+            "failed" => RolloutState::Failed(cause()?),
+            "reverted" => RolloutState::Reverted(cause()?),
+            "cancelled" => RolloutState::Cancelled,
+            "planned" => RolloutState::Planned,
+            "superseded" => {
+                let by = self.superseded_by.as_ref();
+                let by = by.map(|by| parsed("superseded_by", RolloutId::parse(by)));
+                RolloutState::Superseded { by: by.transpose()? }
+            }
+            other => return Err(format!("the state {other} is not known")),
+        })
+    }
+}

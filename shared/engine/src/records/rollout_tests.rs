@@ -1,0 +1,114 @@
+//! Rollouts, the stops of lines.
+
+use super::*;
+use flotilla_domain::gates::{
+    Approval, BreakGlass, Check, Closed, Gate, Gates, Line, LineStop, Probe, Stops,
+};
+
+fn known(part: Option<&str>, name: &str) -> (Option<StackPart>, StackName) {
+    (part.map(|part| StackPart::parse(part).unwrap()), StackName::parse(name).unwrap())
+}
+
+fn rollout(kind: RolloutKind, state: RolloutState) -> Rollout {
+    let target = |region: &str| Target::parse(&format!("111122223333/{region}")).unwrap();
+    let targets = vec![target("eu-west-1"), target("eu-west-1:Net")];
+    let wave = Wave { targets, max_concurrent: 3, tolerate_failures: 1, bake_s: 60, level: 2, approvals: 2 };
+    let (digest, at) = (flotilla_domain::Digest::of, Timestamp::UNIX_EPOCH);
+    let approval = |plan| Approval {
+        by: "ann".into(),
+        because: Some("fine".into()),
+        at,
+        wave: 1,
+        package: digest(b"package"),
+        plan,
+    };
+    Rollout {
+        id: RolloutId::derive(Timestamp::UNIX_EPOCH, &["r"]),
+        service: ServiceName::parse("orders").unwrap(),
+        stage: StageName::parse("staging").unwrap(),
+        profile: ProfileName::parse("p").unwrap(),
+        kind,
+        waves: vec![wave, Wave::of(vec![target("us-east-1"), target("us-west-2")])],
+        on_failure: OnFailure::Revert,
+        stacks: [None, Some("Net")].map(|part| known(part, "orders-x")).into(),
+        access: Access { role_arn: "r".into(), external_id: "e".into(), service_role_arn: "s".into() },
+        parameters: [("A".into(), "b".into())].into(),
+        tags: [("t".into(), "v".into())].into(),
+        capabilities: ["CAPABILITY_IAM".into()].into(),
+        policy: policy(),
+        gates: Gates {
+            plan_first: true,
+            four_eyes: true,
+            hurry: true,
+            alarms: ["errors".into()].into(),
+            checks: vec![
+                Check { probe: Probe::Function { name: "smoke".into() }, within_s: 5 },
+                Check {
+                    probe: Probe::Http { output: "Url".into(), path: "/".into(), status: 200 },
+                    within_s: 60,
+                },
+            ],
+        },
+        plan_only: true,
+        plans: [(target("eu-west-1"), digest(b"plan"))].into(),
+        approvals: [Some(digest(b"plan")), None].map(approval).into(),
+        break_glass: Some(BreakGlass { by: "root".into(), because: "outage".into(), at }),
+        closed: Gate::ALL.map(|gate| Closed { gate, why: "why".into(), until: Some(at) }).into(),
+        retry_of: Some(RolloutId::derive(Timestamp::UNIX_EPOCH, &["before"])),
+        state,
+        acted: true,
+        acted_at: Some(Timestamp::UNIX_EPOCH),
+        cancelled: Some(Cancellation { by: "ann".into(), stop_running: true }),
+        stop_sent: true,
+        paused_by: Some("bob".into()),
+        failure: Some(cause()),
+        revert_to: Some(release()),
+        requested_by: "upload".into(),
+        because: Some("the old one is slow".into()),
+        created_at: Timestamp::UNIX_EPOCH,
+        entered_at: Timestamp::UNIX_EPOCH,
+    }
+}
+
+#[test]
+fn every_state_of_a_rollout_reads_back() {
+    let targets = || vec![Target::parse("111122223333/eu-west-1").unwrap()];
+    let states = [
+        RolloutState::Queued,
+        RolloutState::Replicating,
+        RolloutState::Planning,
+        RolloutState::Gated { wave: 1 },
+        RolloutState::Rolling { wave: 1, from: 1, opened: 2 },
+        RolloutState::Checking { wave: 0 },
+        RolloutState::Baking { wave: 1 },
+        RolloutState::Reverting(Revert::Finding(targets())),
+        RolloutState::Reverting(Revert::Copying(targets())),
+        RolloutState::Reverting(Revert::Rolling { targets: targets(), level: 1 }),
+        RolloutState::Withdrawing(Box::new(RolloutState::Planned)),
+        RolloutState::Withdrawing(Box::new(RolloutState::Failed(cause()))),
+        RolloutState::Withdrawing(Box::new(RolloutState::Superseded { by: None })),
+        RolloutState::Planned,
+        RolloutState::Succeeded,
+        RolloutState::Failed(cause()),
+        RolloutState::Reverted(cause()),
+        RolloutState::Cancelled,
+        RolloutState::Superseded { by: None },
+        RolloutState::Superseded { by: Some(RolloutId::derive(Timestamp::UNIX_EPOCH, &["n"])) },
+    ];
+    for state in states {
+        for kind in [RolloutKind::Deploy(release()), RolloutKind::Remove] {
+            let value = rollout(kind, state.clone());
+            assert_eq!(read::<Rollout>(stored(&value)).unwrap().value, value);
+        }
+    }
+}
+
+#[test]
+fn stops_of_lines_read_back() {
+    let stop = LineStop { by: "ann".into(), because: "smoke".into(), at: Timestamp::UNIX_EPOCH };
+    let profile = Line::Profile(ProfileName::parse("p").unwrap());
+    for lines in [vec![], vec![Line::Everything], vec![Line::Everything, profile]] {
+        let stops = Stops(lines.into_iter().map(|line| (line, stop.clone())).collect());
+        assert_eq!(read::<Stops>(stored(&stops)).unwrap().value, stops);
+    }
+}
