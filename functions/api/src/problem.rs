@@ -39,7 +39,7 @@ fn status(code: Code) -> StatusCode {
     match code {
         Code::NotAuthenticated => StatusCode::FORBIDDEN,
         Code::NotFound => StatusCode::NOT_FOUND,
-        Code::Conflict => StatusCode::CONFLICT,
+        Code::Conflict | Code::PlanChanged => StatusCode::CONFLICT,
         Code::Unavailable => StatusCode::SERVICE_UNAVAILABLE,
         Code::RequestInvalid | Code::ConfigInvalid | Code::RegionUnknown => StatusCode::BAD_REQUEST,
         _ => StatusCode::UNPROCESSABLE_ENTITY,

@@ -115,6 +115,25 @@ pub enum Command {
         #[arg(long)]
         stage: String,
     },
+    /// Approve the wave that a rollout waits with, for the package and plan that it shows now.
+    Approve {
+        /// The rollout's id.
+        rollout: String,
+        /// Why.
+        #[arg(long, value_name = "REASON")]
+        because: Option<String>,
+    },
+    /// Open every gate of one rollout: approvals, windows, alarms and stopped lines.
+    BreakGlass {
+        /// The rollout's id.
+        rollout: String,
+        /// Why.
+        #[arg(long, value_name = "REASON")]
+        because: String,
+    },
+    /// Stop everything or a profile, and let it go on.
+    #[command(subcommand)]
+    Line(Line),
     /// Call a rollout off: what has begun is finished, nothing more is begun.
     Cancel {
         /// The rollout's id.
@@ -161,6 +180,28 @@ pub struct Install {
     /// A run of ingest may take this long, in seconds.
     #[arg(long, hide = true)]
     pub ingest_timeout_s: Option<u16>,
+}
+
+/// What is done with a line.
+#[derive(Debug, Subcommand)]
+pub enum Line {
+    /// Show what is stopped.
+    Show,
+    /// Begin nothing more, whatever was approved, until it is lifted.
+    Stop {
+        /// Only the rollouts of this profile.
+        #[arg(long)]
+        profile: Option<String>,
+        /// Why.
+        #[arg(long, value_name = "REASON")]
+        because: String,
+    },
+    /// Let it go on.
+    Lift {
+        /// Only the stop of this profile.
+        #[arg(long)]
+        profile: Option<String>,
+    },
 }
 
 /// What an operator allows for one retry.

@@ -1,7 +1,7 @@
 //! What people see: plain lines, colour only on a terminal, JSON when asked for.
 
 use console::style;
-use flotilla_contract::{CauseView, DeploymentView, EventView, HoldView, RolloutView};
+use flotilla_contract::{CauseView, DeploymentView, EventView, GatesView, HoldView, RolloutView};
 use serde::Serialize;
 
 /// Writes a value as JSON.
@@ -15,7 +15,7 @@ pub fn json<T: Serialize>(value: &T) {
 /// A status in its colour.
 pub fn status(status: &str) -> console::StyledObject<&str> {
     match status {
-        "succeeded" | "removed" | "accepted" => style(status).green(),
+        "succeeded" | "removed" | "accepted" | "planned" => style(status).green(),
         "failed" | "rolled_back" | "refused" => style(status).red(),
         "cancelled" | "superseded" | "skipped" | "reverted" => style(status).yellow(),
         _ => style(status).cyan(),
@@ -73,6 +73,17 @@ pub fn deployment_line(deployment: &DeploymentView) -> String {
     line
 }
 
+/// How a rollout stands, in one line, with what it waits for.
+pub fn rollout_line(rollout: &RolloutView) -> String {
+    let mut line = status(&rollout.status).to_string();
+    let closed = rollout.gates.iter().flat_map(|gates| &gates.closed);
+    let closed: Vec<&str> = closed.map(|closed| closed.why.as_str()).collect();
+    if !closed.is_empty() {
+        line.push_str(&format!(" ({}; flotilla rollout {} says more)", closed.join("; "), rollout.id));
+    }
+    line
+}
+
 /// A rollout with its deployments.
 pub fn rollout(rollout: &RolloutView) {
     println!(
@@ -95,6 +106,9 @@ pub fn rollout(rollout: &RolloutView) {
     }
     if let Some(by) = &rollout.paused_by {
         println!("paused by {by}; go on with: flotilla resume {}", rollout.id);
+    }
+    if let Some(gates) = &rollout.gates {
+        show_gates(rollout, gates);
     }
     if let Some(by) = &rollout.superseded_by {
         println!("superseded by {by}");
@@ -137,6 +151,27 @@ pub fn rollout(rollout: &RolloutView) {
         rollout.cause.as_ref().filter(|_| rollout.deployments.iter().all(|d| d.cause.is_none()))
     {
         cause("  ", found);
+    }
+}
+
+/// What keeps a rollout's next wave from beginning, and who has let it through what.
+fn show_gates(rollout: &RolloutView, gates: &GatesView) {
+    for closed in &gates.closed {
+        let until = closed.until.as_deref().map(|at| format!(", until {}", time(at))).unwrap_or_default();
+        println!("{} {}: {}{until}", style("waits for").yellow(), closed.gate, closed.why);
+    }
+    for approval in &gates.approvals {
+        let because = approval.because.as_deref().map(|text| format!(": {text}")).unwrap_or_default();
+        println!("approved wave {} by {} at {}{because}", approval.wave, approval.by, time(&approval.at));
+    }
+    if let Some(word) = &gates.broken_open {
+        println!("{} by {word}", style("all gates broken open").red());
+    }
+    if gates.closed.iter().any(|closed| closed.gate == "approval") {
+        println!(
+            "look at it with: flotilla plan {id}; approve it with: flotilla approve {id}",
+            id = rollout.id
+        );
     }
 }
 

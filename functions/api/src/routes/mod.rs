@@ -1,6 +1,7 @@
 //! The routes, one file a kind of thing.
 
 pub mod configs;
+pub mod gates;
 pub mod health;
 pub mod moves;
 pub mod params;

@@ -11,7 +11,7 @@ use std::time::Duration;
 /// How a rollout's end ends the command.
 pub fn exit_of(rollout: &RolloutView) -> Exit {
     match rollout.status.as_str() {
-        "succeeded" => Exit::Success,
+        "succeeded" | "planned" => Exit::Success,
         "cancelled" | "superseded" => Exit::RolloutStopped,
         _ => Exit::RolloutFailed,
     }
@@ -54,18 +54,16 @@ impl Screen {
 
     fn show(&mut self, rollout: &RolloutView) {
         let targets = rollout.deployments.iter().map(|d| {
-            let name = format!("{} {}", d.account, d.region);
+            let part = d.part.as_deref().map(|part| format!(" {part}")).unwrap_or_default();
+            let name = format!("{} {}{part}", d.account, d.region);
             let ended = matches!(
                 d.status.as_str(),
                 "succeeded" | "removed" | "failed" | "rolled_back" | "cancelled" | "skipped"
             );
             (name, show::deployment_line(d), ended)
         });
-        let head = (
-            format!("{}/{}", rollout.service, rollout.stage),
-            show::status(&rollout.status).to_string(),
-            rollout.ended,
-        );
+        let head =
+            (format!("{}/{}", rollout.service, rollout.stage), show::rollout_line(rollout), rollout.ended);
         for (name, state, ended) in std::iter::once(head).chain(targets) {
             match self {
                 Self::Quiet => {}

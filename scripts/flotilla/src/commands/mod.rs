@@ -2,6 +2,7 @@
 
 mod apply;
 mod follow;
+mod gates;
 mod install;
 mod moves;
 mod pack;
@@ -42,6 +43,9 @@ pub async fn run(cli: Cli) -> Result<Exit, CliError> {
             moves::hold(global, &service, &stage, &release, &because).await
         }
         Command::Unhold { service, release, stage } => moves::unhold(global, &service, &stage, release).await,
+        Command::Approve { rollout, because } => gates::approve(global, &rollout, because).await,
+        Command::BreakGlass { rollout, because } => gates::break_glass(global, &rollout, because).await,
+        Command::Line(line) => gates::line(global, line).await,
         Command::Cancel { rollout, stop_running } => rollouts::cancel(global, &rollout, stop_running).await,
         Command::Pause { rollout } => rollouts::ask(global, &rollout, "pause").await,
         Command::Resume { rollout } => rollouts::ask(global, &rollout, "resume").await,

@@ -7,11 +7,13 @@ mod config;
 mod control;
 mod gates;
 mod moves;
+mod plans;
 mod start;
 
 pub use control::Control;
 pub use gates::Agreement;
 pub use moves::{Promotion, Rollback};
+pub use plans::PlanOf;
 pub use start::OperatorsWord;
 
 use crate::ports::{Clock, StateStore, WorkQueue};

@@ -1,0 +1,48 @@
+//! `flotilla approve`, `break-glass` and `line`.
+
+use super::rollouts::finish;
+use crate::api::Api;
+use crate::args::{Global, Line};
+use crate::error::{CliError, Exit};
+use crate::show;
+use console::style;
+use flotilla_contract::{Approve, Because, LiftLine, LineView, RolloutView, StopLine};
+
+/// Approves what the rollout shows now: should it have another plan by the time this arrives, it is refused.
+pub async fn approve(global: &Global, id: &str, because: Option<String>) -> Result<Exit, CliError> {
+    let api = Api::connect(global).await?;
+    let seen: RolloutView = api.get(&format!("/v1/rollouts/{id}")).await?;
+    let request = Approve { package: seen.digest, plan: seen.plan, because };
+    let rollout: RolloutView = api.post(&format!("/v1/rollouts/{id}/approve"), &request).await?;
+    finish(global, &rollout).map(|_| Exit::Success)
+}
+
+pub async fn break_glass(global: &Global, id: &str, because: String) -> Result<Exit, CliError> {
+    let api = Api::connect(global).await?;
+    let path = format!("/v1/rollouts/{id}/break-glass");
+    let rollout: RolloutView = api.post(&path, &Because { because }).await?;
+    finish(global, &rollout).map(|_| Exit::Success)
+}
+
+pub async fn line(global: &Global, line: Line) -> Result<Exit, CliError> {
+    let api = Api::connect(global).await?;
+    let stopped: Vec<LineView> = match line {
+        Line::Show => api.get("/v1/lines").await?,
+        Line::Stop { profile, because } => api.post("/v1/lines/stop", &StopLine { profile, because }).await?,
+        Line::Lift { profile } => api.post("/v1/lines/lift", &LiftLine { profile }).await?,
+    };
+    if global.json {
+        show::json(&stopped);
+        return Ok(Exit::Success);
+    }
+    if stopped.is_empty() {
+        println!("no line is stopped");
+    }
+    let row = |line: &LineView| {
+        let what = line.profile.as_ref().map_or("everything".to_owned(), |name| format!("profile {name}"));
+        let by = format!("by {}", line.by);
+        vec![style("stopped").red().to_string(), what, line.because.clone(), by, show::time(&line.at)]
+    };
+    show::table(&stopped.iter().map(row).collect::<Vec<_>>());
+    Ok(Exit::Success)
+}
