@@ -1,6 +1,7 @@
 //! A fluent world for scenarios.
 
 mod doors;
+mod gates;
 mod operators;
 mod others;
 mod packed;

@@ -1,0 +1,63 @@
+//! What is said to gates.
+
+use super::{World, orders};
+use flotilla_domain::gates::Line;
+use flotilla_domain::{RolloutId, StageName};
+use flotilla_engine::EngineError;
+use flotilla_engine::commands::{Agreement, Caller, PlanOf};
+use futures::executor::block_on;
+
+impl World {
+    /// Somebody approves a rollout.
+    ///
+    /// # Errors
+    /// As the command has them.
+    pub fn approve(&mut self, id: &str, by: &str, agreement: &Agreement) -> Result<(), EngineError> {
+        self.requests += 1;
+        let id = RolloutId::parse(id).expect("a rollout's id");
+        let principal = format!("arn:aws:iam::111122223333:user/{by}");
+        let caller = Caller { principal, ..self.caller("approve") };
+        block_on(self.driver.commands.approve(&id, agreement, &caller)).map(drop)
+    }
+
+    /// Somebody opens all gates of a rollout.
+    ///
+    /// # Errors
+    /// As the command has them.
+    pub fn break_glass(&mut self, id: &str, because: &str) -> Result<(), EngineError> {
+        self.requests += 1;
+        let id = RolloutId::parse(id).expect("a rollout's id");
+        block_on(self.driver.commands.break_glass(&id, because, &self.caller("break"))).map(drop)
+    }
+
+    /// Somebody stops everything, or the profile `p`.
+    ///
+    /// # Errors
+    /// As the command has them.
+    pub fn stop_line(&mut self, line: &Line) -> Result<(), EngineError> {
+        self.requests += 1;
+        block_on(self.driver.commands.stop_line(line, "smoke", &self.caller("stop")))
+    }
+
+    /// Somebody lets it go on.
+    ///
+    /// # Errors
+    /// As the command has them.
+    pub fn lift_line(&mut self, line: &Line) -> Result<(), EngineError> {
+        self.requests += 1;
+        block_on(self.driver.commands.lift_line(line, &self.caller("lift")))
+    }
+
+    /// Asks for the plan of a rollout of the newest release to a stage.
+    ///
+    /// # Errors
+    /// As the command has them.
+    pub fn plan(&mut self, stage: &str) -> Result<String, EngineError> {
+        self.requests += 1;
+        self.driver.shared.lock().now_ms += 1_000;
+        let stage = StageName::parse(stage).expect("a stage's name");
+        let wanted = PlanOf { stage, release: None, from: None };
+        block_on(self.driver.commands.plan(&orders(), &wanted, &self.caller("plan")))
+            .map(|rollout| rollout.id.to_string())
+    }
+}

@@ -1,0 +1,209 @@
+//! What keeps a wave from beginning, in the whole engine.
+
+#![allow(clippy::unwrap_used, reason = "a test ends where something is not as it should be")]
+
+use flotilla_contract::{FreezeConfig, ProfileConfig, WaveConfig};
+use flotilla_domain::gates::Line;
+use flotilla_domain::{Code, Digest};
+use flotilla_engine::EngineError;
+use flotilla_engine::commands::{Agreement, Control};
+use flotilla_sim::{Behaviour, World};
+
+const REGIONS: [&str; 3] = ["eu-west-1", "us-east-1", "ap-south-1"];
+
+/// Two waves, of two regions and one.
+fn profile() -> ProfileConfig {
+    let regions = |list: &[&str]| list.iter().map(|region| (*region).to_owned()).collect::<Vec<_>>();
+    ProfileConfig {
+        waves: vec![WaveConfig::Regions(regions(&REGIONS[..2])), WaveConfig::Regions(regions(&REGIONS[2..]))],
+        ..ProfileConfig::default()
+    }
+}
+
+fn approved_by(count: usize) -> ProfileConfig {
+    ProfileConfig { approvals: Some(count), ..profile() }
+}
+
+/// Runs until the rollout of an upload waits for a gate; answers its id.
+#[track_caller]
+fn gated(world: &mut World, version: &str) -> String {
+    world.until("it waits", |w| {
+        w.rollout(version).is_some_and(|r| r.gates.is_some_and(|gates| !gates.closed.is_empty()))
+    });
+    world.rollout(version).unwrap().id
+}
+
+fn refusal(result: Result<(), EngineError>) -> Code {
+    match result {
+        Err(EngineError::Refused(refusal)) => refusal.code,
+        other => panic!("{other:?}"),
+    }
+}
+
+#[test]
+fn promise_10_all_plans_are_made_and_nothing_is_executed_before_two_people_have_approved() {
+    let mut world = World::with(1, approved_by(2));
+    let version = world.upload("branch/main", "one");
+    let id = gated(&mut world, &version);
+    let waiting = world.rollout_by_id(&id);
+    assert_eq!(waiting.status, "gated");
+    assert!(waiting.deployments.iter().all(|d| d.status == "planned"), "{waiting:#?}");
+    world.approve(&id, "bob", &Agreement::default()).unwrap();
+    world.approve(&id, "bob", &Agreement::default()).unwrap();
+    world.pass(24);
+    assert_eq!(world.rollout_by_id(&id).gates.unwrap().closed[0].why, "1 of 2 approvals of wave 1");
+    assert_eq!(world.calls("cloudformation:ExecuteChangeSet"), 0);
+    world.approve(&id, "eve", &Agreement::default()).unwrap();
+    let end = world.end_of(&version);
+    assert_eq!(end.status, "succeeded");
+    assert_eq!(end.gates.unwrap().approvals.len(), 2);
+    let timeline = world.timeline(&id);
+    let place = |what: &str| timeline.iter().position(|line| line == what);
+    assert!(place("approved") < place("rolling"), "{timeline:?}");
+}
+
+#[test]
+fn a_rollout_that_waits_costs_little() {
+    let mut world = World::with(2, approved_by(1));
+    let version = world.upload("branch/main", "one");
+    let id = gated(&mut world, &version);
+    world.pass(1);
+    let a_day = |world: &mut World| {
+        let before = world.calls("dynamodb:TransactWriteItems");
+        world.pass(24);
+        world.calls("dynamodb:TransactWriteItems") - before
+    };
+    let waiting = a_day(&mut world);
+    world.approve(&id, "bob", &Agreement::default()).unwrap();
+    assert_eq!(world.end_of(&version).status, "succeeded");
+    // The sweep remembers each minute how far it has come, whoever waits.
+    let idle = a_day(&mut world);
+    assert!(waiting < idle + 1_000, "{waiting} writes in a day that waits, {idle} in an idle one");
+}
+
+#[test]
+fn w05_an_approval_of_another_package_or_plan_is_refused() {
+    let mut world = World::with(3, approved_by(1));
+    let version = world.upload("branch/main", "one");
+    let id = gated(&mut world, &version);
+    let other = Some(Digest::of(b"another"));
+    for agreement in [
+        Agreement { plan: other, ..Agreement::default() },
+        Agreement { package: other, ..Agreement::default() },
+    ] {
+        assert_eq!(refusal(world.approve(&id, "bob", &agreement)), Code::PlanChanged);
+    }
+    let seen = world.rollout_by_id(&id);
+    let digest = |text: Option<String>| Digest::parse_hex(&text.unwrap()).ok();
+    let agreement = Agreement { package: digest(seen.digest), plan: digest(seen.plan), because: None };
+    world.approve(&id, "bob", &agreement).unwrap();
+    let end = world.end_of(&version);
+    assert_eq!(end.status, "succeeded");
+    assert_eq!(refusal(world.approve(&id, "bob", &agreement)), Code::Conflict, "it has ended");
+}
+
+#[test]
+fn a_newer_upload_takes_the_place_of_one_that_waits_for_its_approval() {
+    let mut world = World::with(5, approved_by(1));
+    let first = world.upload("branch/main", "one");
+    gated(&mut world, &first);
+    let second = world.upload("branch/main", "two");
+    world.until("the first one's end", |w| w.rollout(&first).unwrap().ended);
+    assert_eq!(world.rollout(&first).unwrap().status, "superseded");
+    let id = gated(&mut world, &second);
+    assert_eq!(
+        refusal(world.approve(&world.rollout(&first).unwrap().id, "bob", &Agreement::default())),
+        Code::Conflict
+    );
+    world.approve(&id, "bob", &Agreement::default()).unwrap();
+    assert_eq!(world.end_of(&second).status, "succeeded");
+    assert_eq!(world.leftovers(), Vec::<String>::new());
+}
+
+#[test]
+fn one_that_is_called_off_while_it_waits_takes_its_change_sets_with_it() {
+    let mut world = World::with(6, approved_by(1));
+    let version = world.upload("branch/main", "one");
+    let id = gated(&mut world, &version);
+    world.control(&id, Control::Cancel { stop_running: false }).unwrap();
+    assert_eq!(world.end_of(&version).status, "cancelled");
+    assert_eq!(world.leftovers(), Vec::<String>::new());
+    assert_eq!(world.calls("cloudformation:ExecuteChangeSet"), 0);
+}
+
+#[test]
+fn a_plan_that_fails_in_one_region_changes_none() {
+    let mut world = World::with(7, ProfileConfig { plan_first: Some(true), ..profile() });
+    world.behaves("ap-south-1", Behaviour::Refuses("Template error".into()));
+    let version = world.upload("branch/main", "one");
+    let end = world.end_of(&version);
+    assert_eq!(end.status, "failed");
+    assert_eq!(world.calls("cloudformation:ExecuteChangeSet"), 0);
+    assert_eq!(world.leftovers(), Vec::<String>::new());
+}
+
+#[test]
+fn a_stopped_line_holds_what_comes_and_the_glass_can_be_broken() {
+    let mut world = World::with(8, profile());
+    world.stop_line(&Line::Everything).unwrap();
+    let version = world.upload("branch/main", "one");
+    let id = gated(&mut world, &version);
+    world.pass(3);
+    assert_eq!(world.rollout_by_id(&id).gates.unwrap().closed[0].gate, "line");
+    assert_eq!(world.calls("cloudformation:ExecuteChangeSet"), 0);
+    assert_eq!(refusal(world.break_glass(&id, " ")), Code::RequestInvalid);
+    world.break_glass(&id, "the site is down").unwrap();
+    let end = world.end_of(&version);
+    assert_eq!(end.status, "succeeded");
+    assert!(end.gates.unwrap().broken_open.unwrap().ends_with("the site is down"));
+    let second = world.upload("branch/main", "two");
+    gated(&mut world, &second);
+    world.lift_line(&Line::Everything).unwrap();
+    assert_eq!(world.end_of(&second).status, "succeeded");
+}
+
+#[test]
+fn the_line_of_another_profile_holds_nothing() {
+    let mut world = World::with(9, profile());
+    let other = |name: &str| Line::Profile(flotilla_domain::ProfileName::parse(name).unwrap());
+    world.stop_line(&other("q")).unwrap();
+    let version = world.upload("branch/main", "one");
+    assert_eq!(world.end_of(&version).status, "succeeded");
+    world.stop_line(&other("p")).unwrap();
+    let second = world.upload("branch/main", "two");
+    let id = gated(&mut world, &second);
+    assert!(world.rollout_by_id(&id).gates.unwrap().closed[0].why.contains("the profile p"));
+}
+
+#[test]
+fn a_freeze_holds_a_rollout_until_its_last_second() {
+    // The world begins at 2027-01-15T08:00:00Z.
+    let freeze = FreezeConfig {
+        from: "2027-01-15T00:00".into(),
+        to: "2027-01-15T12:00".into(),
+        because: "the sale".into(),
+    };
+    let mut world = World::with(10, ProfileConfig { freezes: vec![freeze], ..profile() });
+    let version = world.upload("branch/main", "one");
+    let id = gated(&mut world, &version);
+    let closed = world.rollout_by_id(&id).gates.unwrap().closed;
+    assert_eq!(closed[0].until.as_deref(), Some("2027-01-15T12:00:00Z"));
+    let end = world.end_of_within_hours(&version, 5);
+    assert_eq!(end.status, "succeeded");
+    assert!(end.entered_at.starts_with("2027-01-15T12:00:"), "{}", end.entered_at);
+}
+
+#[test]
+fn a_plan_alone_changes_nothing_and_stands_in_nobodys_way() {
+    let mut world = World::with(11, profile());
+    let version = world.upload("branch/main", "one");
+    assert_eq!(world.end_of(&version).status, "succeeded");
+    let executed = world.calls("cloudformation:ExecuteChangeSet");
+    let head = world.stage("staging");
+    let plan = world.plan("staging").unwrap();
+    let end = world.end_of_rollout(&plan);
+    assert!(matches!(end.status.as_str(), "planned"), "{end:#?}");
+    assert_eq!(world.calls("cloudformation:ExecuteChangeSet"), executed);
+    assert_eq!(world.stage("staging"), head);
+    assert_eq!(world.leftovers(), Vec::<String>::new());
+}
