@@ -2,6 +2,7 @@
 
 use crate::change_sets;
 use crate::operations::{begin_deletion, begin_execution, begin_rollback, fate_of, ours};
+use crate::outputs::outputs;
 use crate::stack_books::{Behaviour, ChangeSetState, Stacks as Books, functions, settle};
 use crate::state::{Shared, State};
 use async_trait::async_trait;
@@ -100,6 +101,7 @@ impl StacksPort for SimStacks {
                     reason: None,
                     owner: None,
                     has_deployment_bucket: false,
+                    outputs: [].into(),
                 }));
             }
             let Some(key) = find(&state.stacks, &place.site, stack) else { return Ok(None) };
@@ -114,6 +116,7 @@ impl StacksPort for SimStacks {
                 reason: live.reason.clone(),
                 owner: live.owner.as_ref().map(owned),
                 has_deployment_bucket: false,
+                outputs: outputs(state, &key, live.template.as_ref()),
             }))
         })
         .await

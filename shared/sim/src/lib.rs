@@ -16,6 +16,7 @@ mod lambda;
 pub mod lives;
 pub mod load;
 mod operations;
+mod outputs;
 mod queue;
 mod rng;
 mod s3;

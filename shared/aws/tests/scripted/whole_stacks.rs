@@ -194,3 +194,18 @@ async fn c32_an_object_that_may_not_be_deleted_is_an_error_and_a_missing_bucket_
     let gone = buckets.empty(&place("eu-west-1"), "files").await.unwrap();
     assert_eq!((gone.removed, gone.done), (0, true));
 }
+
+#[tokio::test]
+async fn a_stacks_outputs_come_with_the_look_at_it_and_none_comes_in_part() {
+    let output = |key: &str, value: &str| {
+        format!("<member><OutputKey>{key}</OutputKey><OutputValue>{value}</OutputValue></member>")
+    };
+    let empty = "<member><OutputKey>Empty</OutputKey></member>";
+    let rows = [output("Url", "https://x.example/"), output("Long", &"y".repeat(1_025)), empty.to_owned()];
+    let outputs = format!("<Outputs>{}</Outputs>", rows.concat());
+    let stack = format!("<member><StackId>{STACK}</StackId>{outputs}</member>");
+    let script = Script::new([answer("DescribeStacks", &format!("<Stacks>{stack}</Stacks>"))]);
+    let seen = stacks(&script).describe(&place("eu-west-1"), STACK).await.unwrap().unwrap();
+    assert_eq!(seen.outputs, [("Url".to_owned(), "https://x.example/".to_owned())].into());
+    script.only_call();
+}

@@ -2,6 +2,7 @@
 
 use crate::cause::Cause;
 use crate::digest::Digest;
+use std::collections::BTreeMap;
 
 /// What a change set does, in numbers.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -145,6 +146,8 @@ pub struct StackSeen {
     /// Whether it holds the deployment bucket of a packaging tool: see
     /// [`crate::package::KEEP_BUCKET_PARAMETER`].
     pub has_deployment_bucket: bool,
+    /// Its outputs, as its last complete operation left them.
+    pub outputs: BTreeMap<String, String>,
 }
 
 /// The service and stage that a stack's tags name.

@@ -75,6 +75,7 @@ fn stack(id: &str, status: &str) -> StackSeen {
         reason: None,
         owner: None,
         has_deployment_bucket: false,
+        outputs: [].into(),
     }
 }
 

@@ -49,6 +49,7 @@ impl<'a> Scene<'a> {
                 "Runtime": "python3.12", "Handler": "app.handler", "Role": self.bench.function_role(),
                 "Code": {"S3Bucket": {"Ref": ASSETS_BUCKET_PARAMETER}, "S3Key": asset_key(&asset)},
             }}},
+            "Outputs": {"Code": {"Value": code}, "AppName": {"Value": {"Ref": "App"}}},
         });
         match fate {
             Fate::Works => {}

@@ -64,9 +64,14 @@ async fn a_stack_lives_and_goes(scene: &Scene<'_>) {
     let [app] = resources.as_slice() else { panic!("there is one resource: {resources:?}") };
     assert_eq!((app.logical_id.as_str(), app.resource_type.as_str()), ("App", "AWS::Lambda::Function"));
     assert!(!app.physical_id.is_empty());
+    let outputs = |code: &str| {
+        [("Code".to_owned(), code.to_owned()), ("AppName".to_owned(), app.physical_id.clone())].into()
+    };
+    assert_eq!(made.outputs, outputs("life one"));
 
     let updated = scene.deploy(Update, "update", two, "UPDATE_COMPLETE").await;
     assert_eq!(updated.stack_id, made.stack_id, "an update keeps the id");
+    assert_eq!(updated.outputs, outputs("life two"), "outputs follow the template");
     let events = scene.events(&made.stack_id).await.expect("events");
     of_operation(&events, "update");
     assert!(events.iter().any(|event| event.begins(Some("create"))), "older events stay");

@@ -25,6 +25,7 @@ pub fn layered(code: &str) -> Vec<u8> {
 fn pack(manifest: &str, code: &str) -> Vec<u8> {
     let template = serde_json::json!({
         "Resources": {"App": {"Type": "AWS::Lambda::Function", "Properties": {"Code": "app.zip"}}},
+        "Outputs": {"Url": {"Value": {"Fn::Sub": "https://${App}.${AWS::Region}.example/"}}},
     });
     let net =
         serde_json::json!({"Resources": {"Net": {"Type": "AWS::Test::Net", "Properties": {"Of": code}}}});
