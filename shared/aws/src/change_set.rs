@@ -2,7 +2,7 @@
 
 use aws_sdk_cloudformation::types as cfn;
 use flotilla_domain::deployment::ChangeSummary;
-use flotilla_engine::ports::{ChangeSetStatus, Validation};
+use flotilla_engine::ports::{ChangeSetStatus, RollbackTriggers, Validation};
 
 /// How a change set stands, from its two statuses and its reason.
 pub fn status(
@@ -29,6 +29,20 @@ pub fn status(
         (Some(S::CreateComplete), Some(E::ExecuteFailed)) => ChangeSetStatus::ExecutionFailed,
         _ => ChangeSetStatus::Obsolete,
     }
+}
+
+/// Rollback triggers as CloudFormation wants them. An empty list is sent as well: CloudFormation keeps what
+/// a stack had when nothing is said (API reference, `RollbackConfiguration`).
+pub fn rollback(triggers: Option<&RollbackTriggers>) -> cfn::RollbackConfiguration {
+    let triggers = triggers.cloned().unwrap_or_default();
+    let trigger = |arn: &String, kind| cfn::RollbackTrigger::builder().arn(arn).r#type(kind).build();
+    let metric = triggers.alarm_arns.iter().map(|arn| trigger(arn, "AWS::CloudWatch::Alarm"));
+    let composite = triggers.composite_alarm_arns.iter();
+    let composite = composite.map(|arn| trigger(arn, "AWS::CloudWatch::CompositeAlarm"));
+    cfn::RollbackConfiguration::builder()
+        .set_rollback_triggers(Some(metric.chain(composite).collect()))
+        .monitoring_time_in_minutes(i32::try_from(triggers.monitoring_min).unwrap_or(i32::MAX))
+        .build()
 }
 
 /// Adds changes to a summary.

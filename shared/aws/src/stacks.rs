@@ -1,6 +1,6 @@
 //! CloudFormation.
 
-use crate::change_set::{count, reverted, said, status};
+use crate::change_set::{count, reverted, rollback, said, status};
 use crate::classify::{classify, says_begun, says_no_stack};
 use crate::stack_seen::stack_seen;
 use crate::{Sessions, Settings};
@@ -131,6 +131,7 @@ impl Stacks for CloudFormationStacks {
             .include_nested_stacks(false)
             .set_deployment_mode(request.revert_drift.then_some(cfn::DeploymentMode::RevertDrift))
             .set_deployment_config(request.express.then(express))
+            .rollback_configuration(rollback(request.rollback.as_ref()))
             .send()
             .await;
         match sent.map_err(|e| classify("cloudformation:CreateChangeSet", e)) {

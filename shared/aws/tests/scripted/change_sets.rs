@@ -5,7 +5,7 @@ use flotilla_aws::CloudFormationStacks;
 use flotilla_domain::deployment::ChangeSetKind;
 use flotilla_domain::{Digest, StackName};
 use flotilla_engine::ports::{
-    ChangeSetRequest, ChangeSetSeen, ChangeSetStatus, ErrorKind, PortError, Stacks,
+    ChangeSetRequest, ChangeSetSeen, ChangeSetStatus, ErrorKind, PortError, RollbackTriggers, Stacks,
 };
 
 fn request() -> ChangeSetRequest {
@@ -19,6 +19,7 @@ fn request() -> ChangeSetRequest {
         capabilities: ["CAPABILITY_IAM".to_owned()].into(),
         express: false,
         revert_drift: false,
+        rollback: None,
     }
 }
 
@@ -106,6 +107,27 @@ async fn c33_drift_is_reverted_only_when_it_is_asked_for() {
     let reverting = ChangeSetRequest { revert_drift: true, ..request() };
     let (_, call) = create("eu-west-1", &reverting, created()).await;
     assert_eq!(call.parameter("DeploymentMode").as_deref(), Some("REVERT_DRIFT"));
+}
+
+#[tokio::test]
+async fn a_stack_is_watched_by_the_alarms_of_the_request_and_by_none_that_it_had_before() {
+    const TRIGGERS: &str = "RollbackConfiguration.RollbackTriggers";
+    let (_, call) = create("eu-west-1", &request(), created()).await;
+    assert_eq!(call.parameter(TRIGGERS).as_deref(), Some(""), "an empty list is not nothing");
+    assert_eq!(call.parameter("RollbackConfiguration.MonitoringTimeInMinutes").as_deref(), Some("0"));
+    let triggers = RollbackTriggers {
+        alarm_arns: vec!["arn:aws:cloudwatch:eu-west-1:444455556666:alarm:errors".into()],
+        composite_alarm_arns: vec!["arn:aws:cloudwatch:eu-west-1:444455556666:alarm:all".into()],
+        monitoring_min: 5,
+    };
+    let watched = ChangeSetRequest { rollback: Some(triggers.clone()), ..request() };
+    let (_, call) = create("eu-west-1", &watched, created()).await;
+    let trigger = |n: u32, field: &str| call.parameter(&format!("{TRIGGERS}.member.{n}.{field}"));
+    assert_eq!(trigger(1, "Arn").as_ref(), triggers.alarm_arns.first());
+    assert_eq!(trigger(1, "Type").as_deref(), Some("AWS::CloudWatch::Alarm"));
+    assert_eq!(trigger(2, "Arn").as_ref(), triggers.composite_alarm_arns.first());
+    assert_eq!(trigger(2, "Type").as_deref(), Some("AWS::CloudWatch::CompositeAlarm"));
+    assert_eq!(call.parameter("RollbackConfiguration.MonitoringTimeInMinutes").as_deref(), Some("5"));
 }
 
 #[tokio::test]

@@ -34,6 +34,7 @@ impl Drive {
                     express: spec.policy.express,
                     // Drift-aware change sets compare with what runs: there must be something.
                     revert_drift: spec.policy.drift != Drift::Ignore && !deployment.creates,
+                    rollback: None,
                 };
                 match self.stacks.create_change_set(&place, &request).await {
                     // Somebody made the stack since we looked.

@@ -20,8 +20,8 @@ pub use functions::{FunctionCodeSeen, Functions};
 pub use package_store::{Body, ChunkStream, IncomingPage, ObjectRef, PackageStore, Tail};
 pub use replica_store::{CopySource, Presence, ReplicaStore};
 pub use stacks::{
-    ChangeSetRequest, ChangeSetSeen, ChangeSetStatus, Executed, StackEventPage, StackResource, Stacks,
-    Validation,
+    ChangeSetRequest, ChangeSetSeen, ChangeSetStatus, Executed, RollbackTriggers, StackEventPage,
+    StackResource, Stacks, Validation,
 };
 pub use state_store::{
     Change, DUE_SHARDS, DueKey, Expect, Item, ItemPage, Key, Query, StateStore, Write, WriteError, due_shard,

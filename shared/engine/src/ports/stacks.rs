@@ -8,6 +8,19 @@ use flotilla_domain::deployment::{ChangeSetKind, ChangeSummary, Effort};
 use flotilla_domain::{Digest, StackName};
 use std::collections::{BTreeMap, BTreeSet};
 
+/// Alarms that CloudFormation itself watches while it carries a change set out: if one goes off, it rolls
+/// the operation back. All of them have to be in the stack's account and region; one that does not exist
+/// fails the operation.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct RollbackTriggers {
+    /// ARNs of metric alarms. CloudFormation takes five triggers, with the composite ones.
+    pub alarm_arns: Vec<String>,
+    /// ARNs of composite alarms, of which CloudFormation has to be told that they are composite.
+    pub composite_alarm_arns: Vec<String>,
+    /// How long it goes on watching when everything is done, at most 180 minutes.
+    pub monitoring_min: u32,
+}
+
 /// A change set to be made.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ChangeSetRequest {
@@ -29,6 +42,8 @@ pub struct ChangeSetRequest {
     pub express: bool,
     /// What was changed outside of CloudFormation is changed back (`REVERT_DRIFT`).
     pub revert_drift: bool,
+    /// Alarms that roll the operation back. `None` also ends the watch over those that the stack had.
+    pub rollback: Option<RollbackTriggers>,
 }
 
 /// How a change set stands.

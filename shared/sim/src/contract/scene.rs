@@ -75,6 +75,7 @@ impl<'a> Scene<'a> {
         let request = ChangeSetRequest {
             express: false,
             revert_drift: false,
+            rollback: None,
             stack: self.stack.clone(),
             name: name.to_owned(),
             kind,
