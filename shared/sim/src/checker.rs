@@ -4,6 +4,7 @@
 //! engine, and what is legal is written down once more in [`edges`].
 
 mod edges;
+mod gates;
 
 use crate::state::State;
 use flotilla_domain::Site;
@@ -14,6 +15,8 @@ use std::collections::{BTreeMap, BTreeSet};
 #[derive(Debug, Default)]
 pub struct Checker {
     seen: BTreeMap<Key, (String, u64)>,
+    /// The last wave of each rollout that was seen to have begun.
+    waves: BTreeMap<Key, usize>,
 }
 
 fn text<'i>(item: &'i Item, path: &str) -> Option<&'i str> {
@@ -72,15 +75,18 @@ pub(crate) fn begins(
         return Some(format!("promise 11: {token} begins and the timeline does not say so"));
     }
     let change_set_id = change_set_id?;
-    let saved = partition(&state.table, &pk, "DEP#").any(|(_, deployment)| {
+    let saved = partition(&state.table, &pk, "DEP#").map(|(_, item)| item).find(|deployment| {
         text(deployment, "change_set_id") == Some(change_set_id)
             && text(deployment, "state.name") == Some("executing")
     });
-    if !saved {
+    let Some(saved) = saved else {
         return Some(format!("save, then act: {change_set_id} is executed and nothing saved says so"));
-    }
+    };
     let meta = state.table.get(&Key::new(pk.as_str(), "META"))?;
     if !holder.ends_with("/back") {
+        if let Some(passed) = gates::execution_begins(meta, saved, target_of(holder), state) {
+            return Some(passed);
+        }
         return waves_before(state, &pk, meta, target_of(holder));
     }
     (text(meta, "state") != Some("reverting")).then(|| format!("{token} goes back and its rollout does not"))
@@ -266,6 +272,13 @@ impl Checker {
                 "{key:?} is {state} and a deployment is open: {:?}",
                 open.map(|d| &d.key)
             );
+        }
+        let begun = item.body.get("wave").and_then(serde_json::Value::as_u64).filter(|_| state == "rolling");
+        if let Some(wave) = begun.and_then(|wave| usize::try_from(wave).ok())
+            && self.waves.insert(key.clone(), wave) != Some(wave)
+        {
+            let passed = gates::wave_begins(item, wave, world);
+            assert!(passed.is_none(), "{}: {key:?}", passed.unwrap_or_default());
         }
         let waves = item.body["waves"].as_array().expect("a rollout has waves");
         let targets: usize = waves.iter().map(|w| w["targets"].as_array().map_or(0, Vec::len)).sum();

@@ -1,8 +1,10 @@
 //! Whole lives of the world, one a seed: a storm, then calm, in which everything has to end well.
 
 use crate::{Behaviour, Faults, World};
-use flotilla_contract::{ProfileConfig, RolloutView, WaveConfig, WaveTable};
-use flotilla_engine::commands::{Control, OperatorsWord};
+use flotilla_contract::{FreezeConfig, ProfileConfig, RolloutView, WaveConfig, WaveTable};
+use flotilla_domain::Digest;
+use flotilla_domain::gates::Line;
+use flotilla_engine::commands::{Agreement, Control, OperatorsWord};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
 /// A life that did not go well.
@@ -34,8 +36,17 @@ fn profile(seed: u64) -> ProfileConfig {
         2 => vec![table(&REGIONS[..2], None, 1), table(&REGIONS[2..], Some("30s"), 0)],
         _ => vec![table(&REGIONS[..1], None, 0), table(&REGIONS[1..], None, 0)],
     };
+    // The world begins at 08:00 of that day.
+    let freeze = FreezeConfig {
+        from: "2027-01-15T08:00".into(),
+        to: "2027-01-15T08:06".into(),
+        because: "the sale".into(),
+    };
     ProfileConfig {
         waves,
+        plan_first: (seed % 9 == 4).then_some(true),
+        approvals: [None, Some(1), Some(2)][(seed % 6).saturating_sub(3) as usize],
+        freezes: if seed % 8 == 5 { vec![freeze] } else { Vec::new() },
         max_concurrent: seed.is_multiple_of(3).then_some(1),
         on_failure: Some(if (seed / 4).is_multiple_of(2) { "halt" } else { "revert" }.into()),
         ..ProfileConfig::default()
@@ -77,26 +88,30 @@ fn live(world: &mut World, seed: u64) {
     }
     world.steps(150);
     operate(world, seed, &first);
+    people(world, seed, &uploads);
     world.steps(180);
+    people(world, seed / 7, &uploads);
     for region in REGIONS {
         world.behaves(region, Behaviour::Works);
     }
     world.faults(Faults::NONE);
     resume(world, &first);
+    world.lift_line(&Line::Everything).expect("it is lifted");
     for version in &uploads {
         world.until_at_last("a verdict on every upload", |w| w.verdict(version).is_some());
-        let rolls = world.verdict(version).is_some_and(|verdict| verdict.rollout.is_some());
-        world.until_at_last("the end of every rollout", |w| {
-            !rolls || w.rollout(version).is_some_and(|rollout| rollout.ended)
-        });
+        if world.verdict(version).is_some_and(|verdict| verdict.rollout.is_some()) {
+            let id = world.rollout(version).expect("it has one").id;
+            end_of(world, &id, &uploads);
+        }
     }
     world.finish_operations().mend_half_deleted();
-    let end = match try_again(world, &first) {
+    let end = match try_again(world, &first, &uploads) {
         Some(retry) if uploads.len() == 1 => Some(retry),
         _ if (seed / 3).is_multiple_of(2) => {
             let last = world.upload("branch/main", "three");
-            world.until_at_last("the last upload's end", |w| w.rollout(&last).is_some_and(|r| r.ended));
-            world.rollout(&last)
+            world.until_at_last("the last upload's rollout", |w| w.rollout(&last).is_some());
+            let id = world.rollout(&last).expect("it has just been seen").id;
+            Some(end_of(world, &id, &uploads))
         }
         _ => None,
     };
@@ -135,12 +150,62 @@ fn operate(world: &mut World, seed: u64, version: &str) {
     drop(asked);
 }
 
+/// What people say to the gates: some of it wrong, some too early, some too late.
+fn people(world: &mut World, seed: u64, uploads: &[String]) {
+    let said = |result: Result<(), flotilla_engine::EngineError>| drop(result);
+    match seed % 13 {
+        2 => said(world.stop_line(&Line::Everything)),
+        5 => said(world.lift_line(&Line::Everything)),
+        _ => {}
+    }
+    if seed % 17 == 6 {
+        drop(world.plan("staging"));
+    }
+    let ids: Vec<String> = uploads.iter().filter_map(|version| Some(world.rollout(version)?.id)).collect();
+    for (n, id) in (0..).zip(&ids) {
+        match (seed + n) % 5 {
+            0 => said(world.approve(id, "bob", &Agreement::default())),
+            1 => {
+                let seen = world.rollout_by_id(id).plan;
+                let plan = seen.and_then(|plan| Digest::parse_hex(&plan).ok());
+                said(world.approve(id, "eve", &Agreement { plan, ..Agreement::default() }));
+            }
+            2 => {
+                let plan = Some(Digest::of(b"another"));
+                let refused = world.approve(id, "eve", &Agreement { plan, ..Agreement::default() });
+                assert!(refused.is_err(), "an approval of another plan was taken");
+            }
+            3 if seed % 19 == 3 => said(world.break_glass(id, "the site is down")),
+            _ => {}
+        }
+    }
+}
+
+/// Runs until a rollout has ended, with people who approve what waits for them; answers it.
+fn end_of(world: &mut World, id: &str, uploads: &[String]) -> RolloutView {
+    while !world.rollout_by_id(id).ended {
+        // It may wait for nobody, or not yet; or for another one that holds its stack and waits itself.
+        let others = uploads.iter().filter_map(|version| Some(world.rollout(version)?.id));
+        let waiting: Vec<String> = others.chain([id.to_owned()]).collect();
+        for waiting in &waiting {
+            for by in ["bob", "eve"] {
+                drop(world.approve(waiting, by, &Agreement::default()));
+            }
+        }
+        let before_ms = world.now_ms();
+        world.until_at_last("the rollout's end, or the next approval", |w| {
+            w.rollout_by_id(id).ended || w.now_ms() > before_ms + 120_000
+        });
+        assert!(world.now_ms() < 1_800_000_000_000 + 24 * 3_600_000, "{id} does not end");
+    }
+    world.rollout_by_id(id)
+}
+
 /// In calm, what failed is done again; answers how that ended, if it was possible.
-fn try_again(world: &mut World, version: &str) -> Option<RolloutView> {
+fn try_again(world: &mut World, version: &str, uploads: &[String]) -> Option<RolloutView> {
     let failed = world.rollout(version)?;
     let retry = world.retry(&failed.id, &OperatorsWord::default()).ok()?;
-    world.until_at_last("the retry's end", |w| w.rollout_by_id(&retry).ended);
-    Some(world.rollout_by_id(&retry))
+    Some(end_of(world, &retry, uploads))
 }
 
 fn resume(world: &mut World, version: &str) {

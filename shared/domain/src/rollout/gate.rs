@@ -109,6 +109,8 @@ impl Rollout {
         let began = match (&self.state, turn) {
             // What goes back is not held up.
             (RolloutState::Reverting(_), Turn::Back) => return Answer::Begin,
+            // It is shown already. Others may wait for the stack, and have what this one waits for.
+            (RolloutState::Planning, _) if self.plan_only => return Answer::Never,
             (RolloutState::Planning | RolloutState::Gated { .. } | RolloutState::Checking { .. }, _)
             | (RolloutState::Baking { .. }, _) => false,
             (RolloutState::Rolling { wave, opened, .. }, Turn::Forward) => {

@@ -359,6 +359,8 @@ impl Rollout {
             matches!(self.state, RolloutState::Replicating | RolloutState::Reverting(Revert::Copying(_)));
         let hours = match self.state {
             _ if copies && self.paused_by.is_none() => 2,
+            // Two rollouts may each have stacks that the other one waits for.
+            RolloutState::Planning => 2,
             RolloutState::Gated { .. } => Self::GATED_H_MAX,
             _ => return None,
         };

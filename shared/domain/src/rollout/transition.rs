@@ -181,6 +181,7 @@ impl Rollout {
                 }
                 self.wave(wave)
             }
+            (S::Planning, E::DeadlinePassed) => S::Failed(plans_late()),
             (S::Gated { .. }, E::DeadlinePassed) => S::Failed(gates_late(&self)),
             (S::Withdrawing(end), E::DeploymentsSeen(outcomes)) => {
                 if outcomes.iter().any(|outcome| !outcome.state.is_terminal()) {
@@ -282,6 +283,14 @@ pub(super) fn copies_late() -> Cause {
         Code::DeadlinePassed,
         "the package could not be copied to every region in time",
         "look at the replicate function's log and its dead-letter queue, then retry the rollout",
+    )
+}
+
+fn plans_late() -> Cause {
+    Cause::new(
+        Code::DeadlinePassed,
+        "not every change set could be made in time: others may hold the stacks",
+        "look at what its deployments wait for, then retry the rollout",
     )
 }
 

@@ -87,7 +87,10 @@ fn a_plan_that_cannot_be_made_ends_it_before_anything_is_changed() {
 
 #[test]
 fn one_that_only_shows_its_plan_ends_with_it() {
-    let planned = go(Rollout { plan_only: true, ..gated() }, [plans("a")]);
+    let planning = Rollout { plan_only: true, ..gated() };
+    let first = target("eu-west-1");
+    assert_eq!(planning.answer(&first, Turn::Forward, None, false), Answer::Never, "it keeps no stack");
+    let planned = go(planning, [plans("a")]);
     assert_eq!(planned.state, RolloutState::Withdrawing(Box::new(RolloutState::Planned)));
     let gone = ["eu-west-1", "eu-west-2", "us-east-1"]
         .map(|region| outcome(region, Turn::Forward, &State::Cancelled));
@@ -229,6 +232,14 @@ fn a_wave_is_verified_before_it_bakes_and_a_check_has_its_time() {
     let cause = late.state.cause().unwrap();
     assert_eq!(cause.code, Code::CheckFailed);
     assert!(cause.message.contains("eu-west-2 of wave 1 failed its verification: it answered 500"));
+}
+
+#[test]
+fn plans_that_are_never_made_end_it() {
+    assert_eq!(gated().deadline(), Some(at(5 + 2 * 3_600)));
+    let end = go(gated(), [E::DeadlinePassed]);
+    assert_eq!(end.state.cause().unwrap().code, Code::DeadlinePassed);
+    assert_eq!(end.state.name(), "withdrawing");
 }
 
 #[test]

@@ -1,0 +1,96 @@
+//! Promise 10: no gate is passed before it holds. Read from the table alone, by a reading of its own.
+
+use super::text;
+use crate::state::State;
+use flotilla_domain::{Digest, SignedDuration, Timestamp};
+use flotilla_engine::ports::{Item, Key};
+use serde_json::Value;
+use std::collections::BTreeSet;
+
+/// What was looked at may be this old when it is acted upon: longer than a function stands still.
+const STALE: SignedDuration = SignedDuration::from_secs(70);
+
+fn is_overridden(meta: &Item) -> bool {
+    meta.body.get("break_glass").is_some()
+}
+
+fn hurries(meta: &Item) -> bool {
+    meta.body.get("gates").is_some_and(|gates| gates["hurry"] == Value::Bool(true))
+}
+
+/// Looks whether a wave may have begun that has; answers what is wrong.
+pub(super) fn wave_begins(meta: &Item, wave: usize, world: &State) -> Option<String> {
+    if is_overridden(meta) || hurries(meta) {
+        return None;
+    }
+    not_approved(meta, wave).or_else(|| frozen(meta, world))
+}
+
+/// The approvals that a wave lacks: those by different people, of this package and of these plans.
+fn not_approved(meta: &Item, wave: usize) -> Option<String> {
+    let needed = meta.body["waves"][wave]["approvals"].as_u64().unwrap_or(0) as usize;
+    let plans = meta.body.get("plans").and_then(Value::as_object).cloned().unwrap_or_default();
+    let mut lines: Vec<String> = plans
+        .iter()
+        .map(|(target, plan)| format!("{target} {}", plan.as_str().unwrap_or_default()))
+        .collect();
+    lines.sort();
+    let plan = (!lines.is_empty()).then(|| Digest::of(lines.join("\n").as_bytes()).to_string());
+    let package = text(meta, "deploy.package");
+    let given = meta.body.get("approvals").and_then(Value::as_array).cloned().unwrap_or_default();
+    let valid = given.iter().filter(|approval| {
+        approval["wave"].as_u64() == Some(wave as u64)
+            && approval["package"].as_str() == package
+            && approval["plan"].as_str() == plan.as_deref()
+    });
+    let people: BTreeSet<&str> = valid.filter_map(|approval| approval["by"].as_str()).collect();
+    (people.len() < needed)
+        .then(|| format!("promise 10: wave {wave} began with {} of {needed} approvals", people.len()))
+}
+
+/// The freeze in which a wave has begun. The simulated profiles have UTC's clock.
+fn frozen(meta: &Item, world: &State) -> Option<String> {
+    let profile = Key::new(format!("PRF#{}", text(meta, "profile")?), "CONFIG");
+    let document: Value = serde_json::from_str(text(world.table.get(&profile)?, "document")?).ok()?;
+    let moment = |value: &Value| -> Option<Timestamp> {
+        let text = format!("{}:00Z", value.as_str()?);
+        text.parse().ok()
+    };
+    let now = world.now();
+    for freeze in document.get("freezes").and_then(Value::as_array)? {
+        let (from, to) = (moment(&freeze["from"])?, moment(&freeze["to"])?);
+        if from.saturating_add(STALE).ok()? < now && now < to {
+            return Some(format!("promise 10: a wave began at {now}, in the freeze until {to}"));
+        }
+    }
+    None
+}
+
+/// Looks whether a deployment may have begun its execution; answers what is wrong.
+pub(super) fn execution_begins(
+    meta: &Item,
+    deployment: &Item,
+    target: &str,
+    world: &State,
+) -> Option<String> {
+    if is_overridden(meta) {
+        return None;
+    }
+    let approved = meta.body["waves"].as_array()?.iter().any(|wave| wave["approvals"].as_u64() > Some(0));
+    let plan = meta.body.get("plans").and_then(|plans| plans[target].as_str());
+    if approved && !hurries(meta) && plan.is_some() && plan != text(deployment, "plan") {
+        return Some(format!("promise 10: {target} executes another plan than the one that was approved"));
+    }
+    let decided: Timestamp = text(deployment, "entered_at")?.parse().ok()?;
+    let stops = world.table.get(&Key::new("LINE", "STOPS"))?;
+    let own = format!("profiles.{}.at", text(meta, "profile")?);
+    for at in ["everything.at", own.as_str()].into_iter().filter_map(|path| text(stops, path)) {
+        let stopped: Timestamp = at.parse().ok()?;
+        if stopped.saturating_add(STALE).ok()? < decided {
+            return Some(format!(
+                "promise 10: {target} began at {decided}, the line is stopped since {stopped}"
+            ));
+        }
+    }
+    None
+}
