@@ -18,6 +18,7 @@ async fn main() -> Result<(), Error> {
         stacks: aws.stacks(),
         functions: aws.functions(),
         buckets: aws.buckets(),
+        alarms: aws.alarms(),
         meter: Arc::default(),
     };
     let drive = &drive;

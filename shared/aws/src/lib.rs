@@ -3,6 +3,7 @@
 //! SDK errors are classified in [`mod@classify`] and nowhere else. Nothing is decided here: an adapter
 //! turns a port's call into AWS's and AWS's answer into the port's.
 
+mod alarms;
 mod buckets;
 mod change_set;
 mod classify;
@@ -19,6 +20,7 @@ mod state_store;
 mod wiring;
 mod work_queue;
 
+pub use alarms::CloudWatchAlarms;
 pub use buckets::S3Buckets;
 pub use clock::SystemClock;
 pub use functions::LambdaFunctions;

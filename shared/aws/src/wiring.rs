@@ -1,12 +1,12 @@
 //! All ports of one process, made from its environment.
 
 use crate::{
-    CloudFormationStacks, DynamoStateStore, LambdaFunctions, MissingSetting, S3Buckets, S3PackageStore,
-    S3ReplicaStore, Sessions, Settings, SqsWorkQueue, SystemClock, load_config,
+    CloudFormationStacks, CloudWatchAlarms, DynamoStateStore, LambdaFunctions, MissingSetting, S3Buckets,
+    S3PackageStore, S3ReplicaStore, Sessions, Settings, SqsWorkQueue, SystemClock, load_config,
 };
 use aws_config::SdkConfig;
 use flotilla_engine::ports::{
-    Buckets, Clock, Functions, PackageStore, ReplicaStore, Stacks, StateStore, WorkQueue,
+    Alarms, Buckets, Clock, Functions, PackageStore, ReplicaStore, Stacks, StateStore, WorkQueue,
 };
 use std::sync::Arc;
 
@@ -76,5 +76,10 @@ impl Aws {
     /// Buckets of previews.
     pub fn buckets(&self) -> Arc<dyn Buckets> {
         Arc::new(S3Buckets::new(self.sessions.clone()))
+    }
+
+    /// CloudWatch.
+    pub fn alarms(&self) -> Arc<dyn Alarms> {
+        Arc::new(CloudWatchAlarms::new(self.sessions.clone()))
     }
 }

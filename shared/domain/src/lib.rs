@@ -9,6 +9,7 @@
 //! [`rollout`] → [`deployment`], with the small words ([`names`], [`ids`], [`digest`]) underneath.
 
 pub mod account;
+pub mod alarm;
 pub mod call_budget;
 pub mod cause;
 pub mod code;
@@ -30,6 +31,7 @@ pub mod target;
 pub mod upload_key;
 
 pub use account::TargetAccount;
+pub use alarm::AlarmState;
 pub use cause::Cause;
 pub use code::{Code, Refusal};
 pub use digest::{Digest, Digester};

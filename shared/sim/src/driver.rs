@@ -2,6 +2,7 @@
 
 use crate::checker::Checker;
 use crate::cloudformation::SimStacks;
+use crate::gates::SimAlarms;
 use crate::lambda::SimFunctions;
 use crate::operations::meddle;
 use crate::queue::{Message, SimQueue};
@@ -60,6 +61,7 @@ pub fn drive(shared: &Shared) -> Drive {
         stacks: Arc::new(SimStacks(shared.clone())),
         functions: Arc::new(SimFunctions(shared.clone())),
         buckets: Arc::new(SimBuckets(shared.clone())),
+        alarms: Arc::new(SimAlarms(shared.clone())),
         meter: Arc::new(Meter::default()),
     }
 }

@@ -12,6 +12,7 @@ mod cloudformation;
 pub mod contract;
 mod driver;
 mod faults;
+mod gates;
 mod lambda;
 pub mod lives;
 pub mod load;

@@ -3,6 +3,7 @@
 use crate::Behaviour;
 use crate::cloudformation::SimStacks;
 use crate::contract::{Bench, Fate, Quirk, Quirks};
+use crate::gates::SimAlarms;
 use crate::lambda::SimFunctions;
 use crate::queue::SimQueue;
 use crate::s3::{SimBuckets, SimPackages, SimReplicas};
@@ -11,9 +12,9 @@ use crate::table::SimTable;
 use async_trait::async_trait;
 use bytes::Bytes;
 use flotilla_domain::deployment::Access;
-use flotilla_domain::{Digest, Site, Timestamp};
+use flotilla_domain::{AlarmState, Digest, Site, Timestamp};
 use flotilla_engine::ports::{
-    Buckets, Clock, Functions, PackageStore, Place, ReplicaStore, Stacks, StateStore, Work, WorkQueue,
+    Alarms, Buckets, Clock, Functions, PackageStore, Place, ReplicaStore, Stacks, StateStore, Work, WorkQueue,
 };
 use std::time::Duration;
 
@@ -75,6 +76,11 @@ impl SimBench {
     /// The fake buckets of previews.
     pub fn buckets(&self) -> impl Buckets + use<> {
         SimBuckets(self.shared.clone())
+    }
+
+    /// The fake CloudWatch.
+    pub fn alarms(&self) -> impl Alarms + use<> {
+        SimAlarms(self.shared.clone())
     }
 
     /// The virtual clock.
@@ -165,6 +171,11 @@ impl Bench for SimBench {
     async fn make_function(&self, name: &str, zip: Bytes) {
         let key = (self.place.site.clone(), name.to_owned());
         self.shared.lock().functions.insert(key, Digest::of(&zip));
+    }
+
+    async fn set_alarm(&self, name: &str, _composite: bool, state: AlarmState) {
+        let key = (self.place.site.clone(), name.to_owned());
+        self.shared.lock().alarms.insert(key, state);
     }
 
     async fn make_bucket(&self, _: &str) {}

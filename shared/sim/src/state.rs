@@ -5,7 +5,7 @@ use crate::queue::Message;
 use crate::rng::Rng;
 use crate::stack_books::Stacks;
 use bytes::Bytes;
-use flotilla_domain::{Digest, Site, Timestamp};
+use flotilla_domain::{AlarmState, Digest, Site, Timestamp};
 use flotilla_engine::ports::{ErrorKind, Item, Key, PortError};
 use std::collections::{BTreeMap, BTreeSet};
 use std::future::Future;
@@ -62,6 +62,7 @@ pub struct State {
     pub copies: u64,
     pub stacks: Stacks,
     pub functions: BTreeMap<(Site, String), Digest>,
+    pub alarms: BTreeMap<(Site, String), AlarmState>,
     /// Everything a function ever ran, for the checker.
     pub ran: BTreeSet<(Site, String, Digest)>,
 }
@@ -112,6 +113,7 @@ impl Shared {
             copies: 0,
             stacks: Stacks::default(),
             functions: BTreeMap::new(),
+            alarms: BTreeMap::new(),
             ran: BTreeSet::new(),
         })))
     }

@@ -52,6 +52,12 @@ fn the_fake_buckets_of_previews_keep_the_contract() {
 }
 
 #[test]
+fn the_fake_alarms_keep_the_contract() {
+    let bench = SimBench::default();
+    block_on(contract::alarms(&bench.alarms(), &bench));
+}
+
+#[test]
 fn the_virtual_clock_keeps_the_contract() {
     contract::clock(&SimBench::default().clock());
 }

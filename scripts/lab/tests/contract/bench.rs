@@ -9,7 +9,7 @@ use bytes::Bytes;
 use flotilla_aws::messages::{TickMessage, decode, decode_intake, decode_tick};
 use flotilla_aws::{Aws, Settings};
 use flotilla_domain::account::artifact_bucket;
-use flotilla_domain::{Digest, Site};
+use flotilla_domain::{AlarmState, Digest, Site};
 use flotilla_engine::ports::{Place, Work};
 use flotilla_lab::emulator::{ACCOUNT, Emulator, program};
 use flotilla_lab::world::{HOME, sdk_config};
@@ -211,6 +211,10 @@ impl Bench for AwsBench {
         let create = create.handler("app.handler").role(self.function_role());
         let code = FunctionCode::builder().zip_file(zip).build();
         create.code(code).send().await.expect("a function");
+    }
+
+    async fn set_alarm(&self, name: &str, composite: bool, state: AlarmState) {
+        setup::alarm(&self.target, name, composite, state).await;
     }
 
     async fn make_bucket(&self, bucket: &str) {

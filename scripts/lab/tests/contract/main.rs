@@ -61,6 +61,12 @@ async fn buckets_of_previews_keep_the_contract() {
     contract::buckets(&*bench.aws.buckets(), &bench).await;
 }
 
+#[tokio::test]
+async fn alarms_keep_the_contract() {
+    let Some(bench) = AwsBench::start().await else { return };
+    contract::alarms(&*bench.aws.alarms(), &bench).await;
+}
+
 #[test]
 fn the_systems_clock_keeps_the_contract() {
     contract::clock(&flotilla_aws::SystemClock);

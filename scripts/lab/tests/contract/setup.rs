@@ -1,9 +1,11 @@
 //! What a run of the suite needs on the emulator: an account's table, queues, buckets and roles.
 
 use aws_config::SdkConfig;
+use aws_sdk_cloudwatch::types::{ComparisonOperator, StateValue, Statistic};
 use aws_sdk_dynamodb::types as ddb;
 use aws_sdk_s3::types as s3;
 use flotilla_aws::Settings;
+use flotilla_domain::AlarmState;
 use flotilla_domain::account::artifact_bucket;
 use flotilla_domain::deployment::Access;
 use flotilla_engine::ports::Place;
@@ -87,6 +89,28 @@ async fn role(home: &SdkConfig, name: String, trust: serde_json::Value) -> Strin
     let policy = iam.put_role_policy().role_name(name).policy_name("all").policy_document(all.to_string());
     policy.send().await.expect("a policy");
     made.expect("a role").role().unwrap().arn().to_owned()
+}
+
+/// An alarm of this state. What it watches never speaks, so that the state stays.
+pub async fn alarm(target: &SdkConfig, name: &str, composite: bool, state: AlarmState) {
+    let client = aws_sdk_cloudwatch::Client::new(target);
+    let known = client.describe_alarms().alarm_names(name).send().await.expect("an answer");
+    if composite {
+        let put = client.put_composite_alarm().alarm_name(name).alarm_rule("FALSE");
+        put.send().await.expect("a composite alarm");
+    } else if known.metric_alarms().is_empty() {
+        let put = client.put_metric_alarm().alarm_name(name).metric_name("Nothing").namespace("Nobody");
+        let put = put.statistic(Statistic::Sum).period(86_400).evaluation_periods(1);
+        let put = put.threshold(1.0).comparison_operator(ComparisonOperator::GreaterThanThreshold);
+        put.send().await.expect("an alarm");
+    }
+    let value = match state {
+        AlarmState::Ok => StateValue::Ok,
+        AlarmState::Alarm => StateValue::Alarm,
+        AlarmState::InsufficientData => StateValue::InsufficientData,
+    };
+    let set = client.set_alarm_state().alarm_name(name).state_value(value).state_reason("the contract");
+    set.send().await.expect("a state");
 }
 
 /// The role of functions and of CloudFormation.

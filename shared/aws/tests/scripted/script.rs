@@ -64,11 +64,11 @@ fn unescaped(text: &str) -> String {
 pub struct Reply {
     status: u16,
     headers: Vec<(&'static str, String)>,
-    body: String,
+    body: Vec<u8>,
 }
 
 /// An answer with this status and body.
-pub fn reply(status: u16, body: impl Into<String>) -> Reply {
+pub fn reply(status: u16, body: impl Into<Vec<u8>>) -> Reply {
     Reply { status, headers: Vec::new(), body: body.into() }
 }
 

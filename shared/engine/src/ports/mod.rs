@@ -3,6 +3,7 @@
 //! `flotilla-aws` implements them on the AWS SDK, `flotilla-sim` on a deterministic world; one suite of
 //! tests holds both to the same behaviour.
 
+mod alarms;
 mod buckets;
 mod clock;
 mod error;
@@ -13,6 +14,7 @@ mod stacks;
 mod state_store;
 mod work_queue;
 
+pub use alarms::Alarms;
 pub use buckets::{Buckets, Emptied};
 pub use clock::Clock;
 pub use error::{ErrorKind, PortError};

@@ -3,6 +3,7 @@
 use super::Quirks;
 use async_trait::async_trait;
 use bytes::Bytes;
+use flotilla_domain::AlarmState;
 use flotilla_engine::ports::{Place, Work};
 use std::time::Duration;
 
@@ -55,6 +56,9 @@ pub trait Bench: Send + Sync {
     async fn fate(&self, fate: Fate);
     /// Makes a function at the target, or gives it other code.
     async fn make_function(&self, name: &str, zip: Bytes);
+
+    /// Makes an alarm at the target, if it is not there yet, and gives it a state.
+    async fn set_alarm(&self, name: &str, composite: bool, state: AlarmState);
 
     /// Makes a bucket with versions at the target.
     async fn make_bucket(&self, bucket: &str);

@@ -6,6 +6,7 @@
 //! done by a [`Bench`]. AWS is right: where an implementation is known to differ, its bench says so by a
 //! [`Quirk`], and the suite then checks that it still differs. Nothing here knows which one it runs on.
 
+mod alarms;
 mod bench;
 mod buckets;
 mod change_sets;
@@ -19,6 +20,7 @@ mod stacks;
 mod state_store;
 mod work_queue;
 
+pub use alarms::alarms;
 pub use bench::{Bench, Fate};
 pub use buckets::buckets;
 pub use change_sets::change_sets;

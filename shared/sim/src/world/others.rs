@@ -2,7 +2,7 @@
 
 use super::{World, target};
 use crate::stack_books::{Behaviour, ChangeSetState};
-use flotilla_domain::Digest;
+use flotilla_domain::{AlarmState, Digest};
 use flotilla_engine::ports::PortError;
 use serde_json::Value;
 
@@ -51,6 +51,12 @@ impl World {
     /// Copies to a region are refused from now on.
     pub fn refuses_copies(&mut self, region: &str, error: PortError) -> &mut Self {
         self.driver.shared.lock().replica_refusals.insert(target(region), error);
+        self
+    }
+
+    /// An alarm has this state from now on.
+    pub fn alarm(&mut self, region: &str, name: &str, state: AlarmState) -> &mut Self {
+        self.driver.shared.lock().alarms.insert((target(region), name.to_owned()), state);
         self
     }
 

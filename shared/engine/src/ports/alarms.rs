@@ -1,0 +1,17 @@
+//! CloudWatch's alarms, in one account and region.
+
+use super::{Place, PortError};
+use async_trait::async_trait;
+use flotilla_domain::AlarmState;
+use std::collections::{BTreeMap, BTreeSet};
+
+/// CloudWatch.
+#[async_trait]
+pub trait Alarms: Send + Sync {
+    /// The states of alarms by name, metric and composite ones. One that does not exist is absent.
+    async fn states(
+        &self,
+        place: &Place,
+        names: &BTreeSet<String>,
+    ) -> Result<BTreeMap<String, AlarmState>, PortError>;
+}
