@@ -69,6 +69,8 @@ fn kind(code: &str, message: &str, status: Option<u16>) -> ErrorKind {
         | "RequestTimeout"
         | "OperationAborted"
         | "ConditionalRequestConflict"
+        // A function that is being made or updated.
+        | "ResourceConflictException"
         | "ServiceException" => ErrorKind::Transient,
         // CloudFormation answers throttling as a validation error of this text too.
         "ValidationError" if message.contains("Rate exceeded") => ErrorKind::Throttled,

@@ -2,11 +2,22 @@
 
 use crate::Sessions;
 use crate::classify::classify;
+use crate::excerpt::excerpt;
 use async_trait::async_trait;
 use aws_sdk_lambda::Client;
-use aws_sdk_lambda::types::{LastUpdateStatus, State};
+use aws_sdk_lambda::primitives::Blob;
+use aws_sdk_lambda::types::{InvocationType, LastUpdateStatus, State};
+use aws_smithy_types::retry::RetryConfig;
+use aws_smithy_types::timeout::TimeoutConfig;
 use flotilla_domain::Digest;
-use flotilla_engine::ports::{ErrorKind, FunctionCodeSeen, Functions, Place, PortError};
+use flotilla_engine::ports::{ErrorKind, FunctionCodeSeen, Functions, Invoked, Place, PortError};
+use serde_json::Value;
+use std::time::Duration;
+
+/// How much of a function's reply is kept.
+const REPLY_BYTES_MAX: usize = 2_048;
+/// Less than a step may take: what comes later is heard by nobody.
+const INVOCATION: Duration = Duration::from_secs(20);
 
 /// Lambda.
 #[derive(Debug, Clone)]
@@ -36,5 +47,25 @@ impl Functions for LambdaFunctions {
                 error => Err(error),
             },
         }
+    }
+
+    async fn invoke(&self, place: &Place, function: &str, payload: &Value) -> Result<Invoked, PortError> {
+        let config = self.sessions.config(place).await;
+        let timeouts = TimeoutConfig::builder()
+            .connect_timeout(Duration::from_secs(3))
+            .operation_timeout(INVOCATION)
+            .build();
+        // The engine comes again by itself, and a function may not like to be invoked twice.
+        let once = aws_sdk_lambda::config::Builder::from(&config)
+            .retry_config(RetryConfig::disabled())
+            .timeout_config(timeouts);
+        let request = Client::from_conf(once.build()).invoke().function_name(function);
+        let request = request.invocation_type(InvocationType::RequestResponse);
+        let sent = request.payload(Blob::new(payload.to_string())).send().await;
+        let said = sent.map_err(|e| classify("lambda:Invoke", e))?;
+        Ok(Invoked {
+            ok: said.function_error().is_none(),
+            reply: excerpt(said.payload().map_or(&[], |payload| payload.as_ref()), REPLY_BYTES_MAX),
+        })
     }
 }

@@ -8,6 +8,7 @@ mod buckets;
 mod change_set;
 mod classify;
 mod clock;
+mod excerpt;
 mod functions;
 pub mod messages;
 mod package_store;

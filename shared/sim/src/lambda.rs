@@ -2,7 +2,8 @@
 
 use crate::state::Shared;
 use async_trait::async_trait;
-use flotilla_engine::ports::{FunctionCodeSeen, Functions, Place, PortError};
+use flotilla_engine::ports::{ErrorKind, FunctionCodeSeen, Functions, Invoked, Place, PortError};
+use serde_json::Value;
 
 /// The fake.
 pub struct SimFunctions(pub Shared);
@@ -14,6 +15,17 @@ impl Functions for SimFunctions {
             .call("lambda:GetFunctionConfiguration", Some(&place.site), |state| {
                 let digest = state.functions.get(&(place.site.clone(), function.to_owned()));
                 Ok(digest.map(|digest| FunctionCodeSeen { code_sha256: Some(*digest), pending: false }))
+            })
+            .await
+    }
+
+    async fn invoke(&self, place: &Place, function: &str, _: &Value) -> Result<Invoked, PortError> {
+        const OPERATION: &str = "lambda:Invoke";
+        self.0
+            .call(OPERATION, Some(&place.site), |state| {
+                let reply = state.replies.get(&(place.site.clone(), function.to_owned()));
+                let missing = || PortError::new(ErrorKind::Missing, OPERATION, "ResourceNotFoundException");
+                reply.cloned().ok_or_else(missing)
             })
             .await
     }

@@ -14,7 +14,8 @@ use bytes::Bytes;
 use flotilla_domain::deployment::Access;
 use flotilla_domain::{AlarmState, Digest, Site, Timestamp};
 use flotilla_engine::ports::{
-    Alarms, Buckets, Clock, Functions, PackageStore, Place, ReplicaStore, Stacks, StateStore, Work, WorkQueue,
+    Alarms, Buckets, Clock, Functions, Invoked, PackageStore, Place, ReplicaStore, Stacks, StateStore, Work,
+    WorkQueue,
 };
 use std::time::Duration;
 
@@ -171,6 +172,11 @@ impl Bench for SimBench {
     async fn make_function(&self, name: &str, zip: Bytes) {
         let key = (self.place.site.clone(), name.to_owned());
         self.shared.lock().functions.insert(key, Digest::of(&zip));
+    }
+
+    async fn make_verifier(&self, name: &str, ok: bool, text: &str) {
+        let reply = Invoked { ok, reply: format!("\"{text}\"") };
+        self.shared.lock().replies.insert((self.place.site.clone(), name.to_owned()), reply);
     }
 
     async fn set_alarm(&self, name: &str, _composite: bool, state: AlarmState) {

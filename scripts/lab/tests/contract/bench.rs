@@ -14,6 +14,7 @@ use flotilla_engine::ports::{Place, Work};
 use flotilla_lab::emulator::{ACCOUNT, Emulator, program};
 use flotilla_lab::world::{HOME, sdk_config};
 use flotilla_sim::contract::{Bench, Fate, Quirks};
+use flotilla_sim::zip_of;
 use std::io::Write;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
@@ -211,6 +212,21 @@ impl Bench for AwsBench {
         let create = create.handler("app.handler").role(self.function_role());
         let code = FunctionCode::builder().zip_file(zip).build();
         create.code(code).send().await.expect("a function");
+    }
+
+    async fn make_verifier(&self, name: &str, ok: bool, text: &str) {
+        let verb = if ok { "return" } else { "raise Exception" };
+        let code = format!("def handler(event, context):\n    {verb}(\"{text}\")\n");
+        self.make_function(name, zip_of(&[("app.py", code.as_bytes())]).into()).await;
+        let client = aws_sdk_lambda::Client::new(&self.target);
+        // AWS refuses to invoke a function that is still being made.
+        let made = async || {
+            let seen = client.get_function_configuration().function_name(name).send().await;
+            seen.expect("the function").state() != Some(&aws_sdk_lambda::types::State::Pending)
+        };
+        while !made().await {
+            tokio::time::sleep(Duration::from_millis(100)).await;
+        }
     }
 
     async fn set_alarm(&self, name: &str, composite: bool, state: AlarmState) {

@@ -6,6 +6,7 @@
 mod alarms;
 mod change_sets;
 mod executions;
+mod invocations;
 mod objects;
 mod script;
 mod validations;

@@ -18,7 +18,7 @@ pub use alarms::Alarms;
 pub use buckets::{Buckets, Emptied};
 pub use clock::Clock;
 pub use error::{ErrorKind, PortError};
-pub use functions::{FunctionCodeSeen, Functions};
+pub use functions::{FunctionCodeSeen, Functions, Invoked};
 pub use package_store::{Body, ChunkStream, IncomingPage, ObjectRef, PackageStore, Tail};
 pub use replica_store::{CopySource, Presence, ReplicaStore};
 pub use stacks::{

@@ -57,6 +57,9 @@ pub trait Bench: Send + Sync {
     /// Makes a function at the target, or gives it other code.
     async fn make_function(&self, name: &str, zip: Bytes);
 
+    /// Makes a function at the target that answers with this text, or fails with it.
+    async fn make_verifier(&self, name: &str, ok: bool, text: &str);
+
     /// Makes an alarm at the target, if it is not there yet, and gives it a state.
     async fn set_alarm(&self, name: &str, composite: bool, state: AlarmState);
 

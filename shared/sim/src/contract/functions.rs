@@ -2,7 +2,8 @@
 
 use super::Bench;
 use flotilla_domain::Digest;
-use flotilla_engine::ports::{FunctionCodeSeen, Functions};
+use flotilla_engine::ports::{ErrorKind, FunctionCodeSeen, Functions, PortError};
+use serde_json::json;
 use std::time::Duration;
 
 /// The functions' contract.
@@ -22,6 +23,20 @@ pub async fn functions(functions: &dyn Functions, bench: &dyn Bench) {
     }
     let other = format!("{}-other", bench.space());
     assert!(functions.code(bench.place(), &other).await.expect("an answer").is_none());
+    what_is_invoked_answers_or_fails(functions, bench).await;
+}
+
+async fn what_is_invoked_answers_or_fails(functions: &dyn Functions, bench: &dyn Bench) {
+    let payload = json!({"service": "orders"});
+    let [good, bad, none] = ["good", "bad", "none"].map(|name| format!("{}-{name}", bench.space()));
+    bench.make_verifier(&good, true, "all is well").await;
+    bench.make_verifier(&bad, false, "it is broken").await;
+    let invoked = functions.invoke(bench.place(), &good, &payload).await.expect("an answer");
+    assert_eq!((invoked.ok, invoked.reply.as_str()), (true, "\"all is well\""));
+    let invoked = functions.invoke(bench.place(), &bad, &payload).await.expect("an answer");
+    assert!(!invoked.ok && invoked.reply.contains("it is broken"), "a failure is an answer: {invoked:?}");
+    let missing = functions.invoke(bench.place(), &none, &payload).await;
+    assert!(matches!(missing, Err(PortError { kind: ErrorKind::Missing, .. })), "{missing:?}");
 }
 
 /// What a function runs, once no update is being applied.

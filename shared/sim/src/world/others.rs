@@ -3,7 +3,7 @@
 use super::{World, target};
 use crate::stack_books::{Behaviour, ChangeSetState};
 use flotilla_domain::{AlarmState, Digest};
-use flotilla_engine::ports::PortError;
+use flotilla_engine::ports::{Invoked, PortError};
 use serde_json::Value;
 
 impl World {
@@ -57,6 +57,13 @@ impl World {
     /// An alarm has this state from now on.
     pub fn alarm(&mut self, region: &str, name: &str, state: AlarmState) -> &mut Self {
         self.driver.shared.lock().alarms.insert((target(region), name.to_owned()), state);
+        self
+    }
+
+    /// A function answers so from now on when it is invoked, by itself or by its failure.
+    pub fn replies(&mut self, region: &str, function: &str, ok: bool, text: &str) -> &mut Self {
+        let reply = Invoked { ok, reply: text.to_owned() };
+        self.driver.shared.lock().replies.insert((target(region), function.to_owned()), reply);
         self
     }
 
