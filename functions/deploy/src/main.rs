@@ -19,6 +19,7 @@ async fn main() -> Result<(), Error> {
         functions: aws.functions(),
         buckets: aws.buckets(),
         alarms: aws.alarms(),
+        probes: aws.probes(),
         meter: Arc::default(),
     };
     let drive = &drive;

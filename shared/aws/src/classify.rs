@@ -99,7 +99,7 @@ pub fn says_begun(error: &PortError) -> bool {
 }
 
 /// An error with its causes in one line.
-fn with_sources(error: &dyn std::error::Error) -> String {
+pub fn with_sources(error: &dyn std::error::Error) -> String {
     let mut text = error.to_string();
     let mut source = error.source();
     while let Some(cause) = source {

@@ -1,12 +1,12 @@
 //! All ports of one process, made from its environment.
 
 use crate::{
-    CloudFormationStacks, CloudWatchAlarms, DynamoStateStore, LambdaFunctions, MissingSetting, S3Buckets,
-    S3PackageStore, S3ReplicaStore, Sessions, Settings, SqsWorkQueue, SystemClock, load_config,
+    CloudFormationStacks, CloudWatchAlarms, DynamoStateStore, HttpsProbes, LambdaFunctions, MissingSetting,
+    S3Buckets, S3PackageStore, S3ReplicaStore, Sessions, Settings, SqsWorkQueue, SystemClock, load_config,
 };
 use aws_config::SdkConfig;
 use flotilla_engine::ports::{
-    Alarms, Buckets, Clock, Functions, PackageStore, ReplicaStore, Stacks, StateStore, WorkQueue,
+    Alarms, Buckets, Clock, Functions, PackageStore, Probes, ReplicaStore, Stacks, StateStore, WorkQueue,
 };
 use std::sync::Arc;
 
@@ -81,5 +81,11 @@ impl Aws {
     /// CloudWatch.
     pub fn alarms(&self) -> Arc<dyn Alarms> {
         Arc::new(CloudWatchAlarms::new(self.sessions.clone()))
+    }
+
+    /// The network; this host too, if AWS itself is an emulator on it.
+    pub fn probes(&self) -> Arc<dyn Probes> {
+        let endpoint = self.config.endpoint_url().unwrap_or_default();
+        Arc::new(HttpsProbes::new(endpoint.starts_with("http://127.0.0.1:")))
     }
 }

@@ -2,7 +2,7 @@
 
 use crate::checker::Checker;
 use crate::cloudformation::SimStacks;
-use crate::gates::SimAlarms;
+use crate::gates::{SimAlarms, SimProbes};
 use crate::lambda::SimFunctions;
 use crate::operations::meddle;
 use crate::queue::{Message, SimQueue};
@@ -62,6 +62,7 @@ pub fn drive(shared: &Shared) -> Drive {
         functions: Arc::new(SimFunctions(shared.clone())),
         buckets: Arc::new(SimBuckets(shared.clone())),
         alarms: Arc::new(SimAlarms(shared.clone())),
+        probes: Arc::new(SimProbes(shared.clone())),
         meter: Arc::new(Meter::default()),
     }
 }

@@ -1,9 +1,9 @@
-//! What gates ask: CloudWatch's alarms. All of it is as somebody has set it.
+//! What gates ask: CloudWatch's alarms, and services by HTTPS. All of it is as somebody has set it.
 
 use crate::state::Shared;
 use async_trait::async_trait;
 use flotilla_domain::AlarmState;
-use flotilla_engine::ports::{Alarms, Place, PortError};
+use flotilla_engine::ports::{Alarms, HttpSeen, Place, PortError, Probes};
 use std::collections::{BTreeMap, BTreeSet};
 
 /// The fake CloudWatch.
@@ -24,6 +24,19 @@ impl Alarms for SimAlarms {
                 });
                 Ok(known.collect())
             })
+            .await
+    }
+}
+
+/// The fake network: who has not been given an answer does not answer.
+pub struct SimProbes(pub Shared);
+
+#[async_trait]
+impl Probes for SimProbes {
+    async fn get(&self, url: &str) -> Result<HttpSeen, PortError> {
+        let nobody = || HttpSeen::Unreachable("nobody is there".into());
+        self.0
+            .call("https:GET", None, |state| Ok(state.answers.get(url).cloned().unwrap_or_else(nobody)))
             .await
     }
 }

@@ -3,7 +3,7 @@
 use crate::Behaviour;
 use crate::cloudformation::SimStacks;
 use crate::contract::{Bench, Fate, Quirk, Quirks};
-use crate::gates::SimAlarms;
+use crate::gates::{SimAlarms, SimProbes};
 use crate::lambda::SimFunctions;
 use crate::queue::SimQueue;
 use crate::s3::{SimBuckets, SimPackages, SimReplicas};
@@ -14,8 +14,8 @@ use bytes::Bytes;
 use flotilla_domain::deployment::Access;
 use flotilla_domain::{AlarmState, Digest, Site, Timestamp};
 use flotilla_engine::ports::{
-    Alarms, Buckets, Clock, Functions, Invoked, PackageStore, Place, ReplicaStore, Stacks, StateStore, Work,
-    WorkQueue,
+    Alarms, Buckets, Clock, Functions, HttpSeen, Invoked, PackageStore, Place, Probes, ReplicaStore, Stacks,
+    StateStore, Work, WorkQueue,
 };
 use std::time::Duration;
 
@@ -82,6 +82,11 @@ impl SimBench {
     /// The fake CloudWatch.
     pub fn alarms(&self) -> impl Alarms + use<> {
         SimAlarms(self.shared.clone())
+    }
+
+    /// The fake network.
+    pub fn probes(&self) -> impl Probes + use<> {
+        SimProbes(self.shared.clone())
     }
 
     /// The virtual clock.
@@ -172,6 +177,14 @@ impl Bench for SimBench {
     async fn make_function(&self, name: &str, zip: Bytes) {
         let key = (self.place.site.clone(), name.to_owned());
         self.shared.lock().functions.insert(key, Digest::of(&zip));
+    }
+
+    async fn serve(&self, status: u16, body: &str) -> String {
+        let mut state = self.shared.lock();
+        let url = format!("https://{}.example/", state.answers.len());
+        let excerpt = body.chars().take(300).map(|c| if c.is_control() { ' ' } else { c }).collect();
+        state.answers.insert(url.clone(), HttpSeen::Answered { status, excerpt });
+        url
     }
 
     async fn make_verifier(&self, name: &str, ok: bool, text: &str) {

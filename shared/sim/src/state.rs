@@ -6,7 +6,7 @@ use crate::rng::Rng;
 use crate::stack_books::Stacks;
 use bytes::Bytes;
 use flotilla_domain::{AlarmState, Digest, Site, Timestamp};
-use flotilla_engine::ports::{ErrorKind, Invoked, Item, Key, PortError};
+use flotilla_engine::ports::{ErrorKind, HttpSeen, Invoked, Item, Key, PortError};
 use std::collections::{BTreeMap, BTreeSet};
 use std::future::Future;
 use std::pin::Pin;
@@ -63,6 +63,8 @@ pub struct State {
     pub stacks: Stacks,
     pub functions: BTreeMap<(Site, String), Digest>,
     pub alarms: BTreeMap<(Site, String), AlarmState>,
+    /// What URLs answer.
+    pub answers: BTreeMap<String, HttpSeen>,
     /// What functions answer when they are invoked.
     pub replies: BTreeMap<(Site, String), Invoked>,
     /// Everything a function ever ran, for the checker.
@@ -116,6 +118,7 @@ impl Shared {
             stacks: Stacks::default(),
             functions: BTreeMap::new(),
             alarms: BTreeMap::new(),
+            answers: BTreeMap::new(),
             replies: BTreeMap::new(),
             ran: BTreeSet::new(),
         })))

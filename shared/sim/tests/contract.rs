@@ -58,6 +58,12 @@ fn the_fake_alarms_keep_the_contract() {
 }
 
 #[test]
+fn the_fake_network_keeps_the_contract() {
+    let bench = SimBench::default();
+    block_on(contract::probes(&bench.probes(), &bench));
+}
+
+#[test]
 fn the_virtual_clock_keeps_the_contract() {
     contract::clock(&SimBench::default().clock());
 }

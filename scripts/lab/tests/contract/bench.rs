@@ -214,6 +214,10 @@ impl Bench for AwsBench {
         create.code(code).send().await.expect("a function");
     }
 
+    async fn serve(&self, status: u16, body: &str) -> String {
+        setup::serve(status, body)
+    }
+
     async fn make_verifier(&self, name: &str, ok: bool, text: &str) {
         let verb = if ok { "return" } else { "raise Exception" };
         let code = format!("def handler(event, context):\n    {verb}(\"{text}\")\n");

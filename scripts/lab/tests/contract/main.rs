@@ -67,6 +67,12 @@ async fn alarms_keep_the_contract() {
     contract::alarms(&*bench.aws.alarms(), &bench).await;
 }
 
+#[tokio::test]
+async fn probes_keep_the_contract() {
+    let Some(bench) = AwsBench::start().await else { return };
+    contract::probes(&*bench.aws.probes(), &bench).await;
+}
+
 #[test]
 fn the_systems_clock_keeps_the_contract() {
     contract::clock(&flotilla_aws::SystemClock);

@@ -13,6 +13,8 @@ use flotilla_lab::emulator::ACCOUNT;
 use flotilla_lab::world::HOME;
 use flotilla_sim::contract::Quirk;
 use serde_json::json;
+use std::io::{Read, Write};
+use std::net::TcpListener;
 
 /// How MiniStack differs from AWS; docs/emulator.md has them too.
 pub const MINISTACK: [Quirk; 8] = [
@@ -111,6 +113,26 @@ pub async fn alarm(target: &SdkConfig, name: &str, composite: bool, state: Alarm
     };
     let set = client.set_alarm_state().alarm_name(name).state_value(value).state_reason("the contract");
     set.send().await.expect("a state");
+}
+
+/// Serves one answer on this host, whoever asks and as often as they do; answers its URL. It ends with the
+/// process.
+pub fn serve(status: u16, body: &str) -> String {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let url = format!("http://{}/", listener.local_addr().unwrap());
+    let reply = format!(
+        "HTTP/1.1 {status} Status\r\nlocation: https://nobody.invalid/\r\ncontent-length: {}\r\n\
+         connection: close\r\n\r\n{body}",
+        body.len()
+    );
+    std::thread::spawn(move || {
+        for stream in listener.incoming().flatten() {
+            let mut stream = stream;
+            // Whoever has read enough hangs up.
+            let _ = stream.read(&mut [0; 4_096]).and_then(|_| stream.write_all(reply.as_bytes()));
+        }
+    });
+    url
 }
 
 /// The role of functions and of CloudFormation.

@@ -8,6 +8,7 @@ mod change_sets;
 mod executions;
 mod invocations;
 mod objects;
+mod probes;
 mod script;
 mod validations;
 mod whole_stacks;

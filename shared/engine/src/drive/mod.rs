@@ -19,7 +19,7 @@ pub(crate) use causes::cause_of;
 pub use meter::{Counts, Meter};
 
 use crate::EngineError;
-use crate::ports::{Alarms, Buckets, Clock, Functions, Stacks, StateStore, Subject, WorkQueue};
+use crate::ports::{Alarms, Buckets, Clock, Functions, Probes, Stacks, StateStore, Subject, WorkQueue};
 use crate::records::{lease_holder, lease_key};
 use flotilla_domain::{DeploymentId, Site, StackName, Timestamp};
 use std::sync::Arc;
@@ -41,6 +41,8 @@ pub struct Drive {
     pub buckets: Arc<dyn Buckets>,
     /// CloudWatch.
     pub alarms: Arc<dyn Alarms>,
+    /// The network.
+    pub probes: Arc<dyn Probes>,
     /// What is counted.
     pub meter: Arc<Meter>,
 }

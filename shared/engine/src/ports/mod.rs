@@ -9,6 +9,7 @@ mod clock;
 mod error;
 mod functions;
 mod package_store;
+mod probes;
 mod replica_store;
 mod stacks;
 mod state_store;
@@ -20,6 +21,7 @@ pub use clock::Clock;
 pub use error::{ErrorKind, PortError};
 pub use functions::{FunctionCodeSeen, Functions, Invoked};
 pub use package_store::{Body, ChunkStream, IncomingPage, ObjectRef, PackageStore, Tail};
+pub use probes::{HttpSeen, Probes};
 pub use replica_store::{CopySource, Presence, ReplicaStore};
 pub use stacks::{
     ChangeSetRequest, ChangeSetSeen, ChangeSetStatus, Executed, RollbackTriggers, StackEventPage,

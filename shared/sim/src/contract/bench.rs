@@ -57,6 +57,9 @@ pub trait Bench: Send + Sync {
     /// Makes a function at the target, or gives it other code.
     async fn make_function(&self, name: &str, zip: Bytes);
 
+    /// Serves this at a URL that has been nobody's before; a redirect leads nowhere.
+    async fn serve(&self, status: u16, body: &str) -> String;
+
     /// Makes a function at the target that answers with this text, or fails with it.
     async fn make_verifier(&self, name: &str, ok: bool, text: &str);
 

@@ -3,7 +3,7 @@
 use super::{World, target};
 use crate::stack_books::{Behaviour, ChangeSetState};
 use flotilla_domain::{AlarmState, Digest};
-use flotilla_engine::ports::{Invoked, PortError};
+use flotilla_engine::ports::{HttpSeen, Invoked, PortError};
 use serde_json::Value;
 
 impl World {
@@ -64,6 +64,13 @@ impl World {
     pub fn replies(&mut self, region: &str, function: &str, ok: bool, text: &str) -> &mut Self {
         let reply = Invoked { ok, reply: text.to_owned() };
         self.driver.shared.lock().replies.insert((target(region), function.to_owned()), reply);
+        self
+    }
+
+    /// A URL answers with this status from now on.
+    pub fn answers(&mut self, url: &str, status: u16) -> &mut Self {
+        let answer = HttpSeen::Answered { status, excerpt: format!("status {status}") };
+        self.driver.shared.lock().answers.insert(url.to_owned(), answer);
         self
     }
 
