@@ -5,7 +5,9 @@ use crate::stack_books::{Behaviour, ChangeSet, ChangeSetState, Stack};
 use crate::state::State;
 use flotilla_domain::StackName;
 use flotilla_domain::deployment::{ChangeSetKind, ChangeSummary};
-use flotilla_engine::ports::{ChangeSetRequest, ChangeSetSeen, ChangeSetStatus, ErrorKind, Place, PortError};
+use flotilla_engine::ports::{
+    ChangeSetRequest, ChangeSetSeen, ChangeSetStatus, ErrorKind, Place, PortError, RollbackTriggers,
+};
 use std::collections::VecDeque;
 
 /// The operation's name.
@@ -65,6 +67,7 @@ pub fn create(state: &mut State, place: &Place, request: &ChangeSetRequest) -> R
                 operation: None,
                 events: VecDeque::new(),
                 deletions: 0,
+                watched: RollbackTriggers::default(),
                 owner: owner("flotilla:service").zip(owner("flotilla:stage")),
             };
             state.stacks.live.insert(key.clone(), stack);
@@ -89,6 +92,7 @@ pub fn create(state: &mut State, place: &Place, request: &ChangeSetRequest) -> R
         template: request.template,
         state: change_state,
         made_at_ms,
+        rollback: request.rollback.clone(),
         token: String::new(),
     });
     Ok(())

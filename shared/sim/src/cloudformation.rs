@@ -161,6 +161,7 @@ impl StacksPort for SimStacks {
             set.state = ChangeSetState::Executing;
             set.token = token.to_owned();
             let template = set.template;
+            stack.watched = set.rollback.clone().unwrap_or_default();
             stack.change_sets.retain(|set| set.id == change_set_id);
             *state.stacks.executions.entry(change_set_id.to_owned()).or_default() += 1;
             ours(state, &key, token, Some(change_set_id));

@@ -64,7 +64,8 @@ pub(crate) fn begin_execution(
     fails: Option<Fails>,
 ) {
     let first = state.stacks.live.get(key).is_none_or(|stack| stack.template.is_none());
-    let ends = state.now_ms + takes_ms(state, &key.0);
+    let watched = state.stacks.live.get(key).map_or(0, |stack| i64::from(stack.watched.monitoring_min));
+    let ends = state.now_ms + takes_ms(state, &key.0) + watched * 60_000;
     let exact = matches!(state.stacks.behaviours.get(&key.0), Some(Behaviour::Takes(_)));
     let orphans = state.stacks.behaviours.get(&key.0) == Some(&Behaviour::Orphans);
     let sticks = fails.as_ref().is_some_and(|fails| fails.sticks);

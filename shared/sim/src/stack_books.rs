@@ -12,12 +12,14 @@
 //! | `ContinueUpdateRollback` works from `UPDATE_ROLLBACK_FAILED` only | API reference |
 //! | `RollbackStack` works from `CREATE_FAILED` and `UPDATE_FAILED`; without a stable state the stack is deleted | API reference |
 //! | `CancelUpdateStack` works from `UPDATE_IN_PROGRESS` only | API reference |
+//! | an alarm that goes off, or is missing, while a stack is created or updated rolls that back; the stack keeps its alarms | API reference, `RollbackConfiguration` |
 //! | every event of an operation carries its `ClientRequestToken` | API reference, `StackEvent` |
 
 use crate::state::State;
 use flotilla_domain::cause::StackEvent;
 use flotilla_domain::package::asset_key;
-use flotilla_domain::{Digest, Site};
+use flotilla_domain::{AlarmState, Digest, Site};
+use flotilla_engine::ports::RollbackTriggers;
 use serde_json::Value;
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
@@ -72,6 +74,7 @@ pub(crate) struct ChangeSet {
     pub state: ChangeSetState,
     /// It is being made until then.
     pub made_at_ms: i64,
+    pub rollback: Option<RollbackTriggers>,
     /// The token of its execution.
     pub token: String,
 }
@@ -116,6 +119,8 @@ pub(crate) struct Stack {
     /// How many deletions have been begun.
     pub deletions: u32,
     pub owner: Option<(String, String)>,
+    /// The alarms that roll its operations back.
+    pub watched: RollbackTriggers,
 }
 
 /// All stacks of the world.
@@ -192,9 +197,31 @@ pub fn settle(state: &mut State) {
     }
 }
 
+/// Turns an operation that would end well into a rollback, if an alarm that is to end it so has gone off.
+fn watch(stack: &mut Stack, site: &Site, alarms: &BTreeMap<(Site, String), AlarmState>) {
+    let arns = stack.watched.alarm_arns.iter().chain(&stack.watched.composite_alarm_arns);
+    let mut names = arns.filter_map(|arn| Some(arn.split_once(":alarm:")?.1.to_owned()));
+    let state = |name: &String| alarms.get(&(site.clone(), name.clone()));
+    let fired = names.find(|name| matches!(state(name), None | Some(AlarmState::Alarm)));
+    let phases = match stack.status {
+        "CREATE_IN_PROGRESS" => ["ROLLBACK_IN_PROGRESS", "ROLLBACK_COMPLETE"],
+        "UPDATE_IN_PROGRESS" => ["UPDATE_ROLLBACK_IN_PROGRESS", "UPDATE_ROLLBACK_COMPLETE"],
+        _ => return,
+    };
+    let Some(operation) = stack.operation.as_mut().filter(|operation| operation.reason.is_none()) else {
+        return;
+    };
+    if let (Some(name), Some((at_ms, _))) = (fired, operation.phases.front().copied()) {
+        operation.reason = Some(format!("the alarm {name} has gone off, or is not there"));
+        operation.effect = Effect::Nothing;
+        operation.phases = VecDeque::from([(at_ms, phases[0]), (at_ms + 4_000, phases[1])]);
+    }
+}
+
 /// Moves one stack's operation on by one status.
 fn advance(state: &mut State, key: &(Site, String)) {
     let Some(stack) = state.stacks.live.get_mut(key) else { return };
+    watch(stack, &key.0, &state.alarms);
     let Some(operation) = stack.operation.as_mut() else { return };
     let Some((at_ms, status)) = operation.phases.pop_front() else { return };
     let (token, ended) = (operation.token.clone(), operation.phases.is_empty());
