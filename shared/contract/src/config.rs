@@ -1,6 +1,6 @@
 //! The configuration, as people write it in TOML and as `PUT` takes it in JSON.
 
-use crate::gates::{FreezeConfig, WindowConfig};
+use crate::gates::{CheckConfig, FreezeConfig, WindowConfig};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use utoipa::ToSchema;
@@ -126,6 +126,18 @@ pub struct ProfileConfig {
     /// When no wave begins.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub freezes: Vec<FreezeConfig>,
+    /// CloudWatch alarms that have to be OK before a wave begins and while it bakes, in every region it has come
+    /// to. `{service}` and `{stage}` stand for the names.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schema(example = json!(["{service}-{stage}-errors"]))]
+    pub alarms: Vec<String>,
+    /// Whether the first five of the alarms are also rollback triggers of the stacks: they must be metric alarms
+    /// then; true if it is left out.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub rollback_triggers: Option<bool>,
+    /// What is asked of every target when its wave is deployed, before it bakes.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub checks: Vec<CheckConfig>,
     /// Whether a stack whose first creation failed is deleted and made anew; true if it is left out.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub recreate_failed: Option<bool>,

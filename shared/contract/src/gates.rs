@@ -33,6 +33,31 @@ pub struct FreezeConfig {
     pub because: String,
 }
 
+/// A verification: an HTTPS request to what an output of the stack names, or a Lambda function.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct CheckConfig {
+    /// The output of the stack that has the URL. Give this or `function`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schema(example = "ServiceEndpoint")]
+    pub output: Option<String>,
+    /// What is added to the URL.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schema(example = "/health")]
+    pub path: Option<String>,
+    /// The status that is wanted; 200 if it is left out.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub status: Option<u16>,
+    /// A function in the target's account and region: it is invoked with the deployment's details, and passes if
+    /// it comes to its end. `{service}` and `{stage}` stand for the names.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schema(example = "{service}-{stage}-verify")]
+    pub function: Option<String>,
+    /// How long it is tried again until it passes, such as `2m`, an hour at most; a minute if it is left out.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub within: Option<String>,
+}
+
 /// Approves the wave that a rollout waits with.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]

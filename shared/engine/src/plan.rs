@@ -6,7 +6,7 @@ use crate::ports::StateStore;
 use crate::records::{ConfigRecord, account_key, profile_key, read};
 use flotilla_contract::{AccountConfig, ProfileConfig};
 use flotilla_domain::deployment::{Access, StackPolicy};
-use flotilla_domain::gates::Gates;
+use flotilla_domain::gates::{Gates, Probe};
 use flotilla_domain::package::{
     Package, PackagedStack, STAGE_PARAMETER, STAGE_PLACEHOLDER, levels, stack_parameter,
 };
@@ -100,7 +100,7 @@ pub fn plan_rollout(
         parameters: profile.parameters.iter().map(|(name, text)| (name.clone(), value(text))).collect(),
         tags: tags(profile, &release.service, &route.stage),
         capabilities: profile.capabilities.clone(),
-        gates: profile.gates.clone(),
+        gates: named_gates(&profile.gates, release, route),
         requested_by: requested_by.to_owned(),
         ..blank(
             id,
@@ -110,6 +110,21 @@ pub fn plan_rollout(
             now,
         )
     })
+}
+
+/// The gates of a profile, whose alarms and functions are called after service and stage.
+fn named_gates(gates: &Gates, release: &Release, route: &Route) -> Gates {
+    let named = |text: &str| {
+        text.replace("{service}", release.service.as_str()).replace("{stage}", route.stage.as_str())
+    };
+    let mut gates = gates.clone();
+    gates.alarms = gates.alarms.iter().map(|name| named(name)).collect();
+    for check in &mut gates.checks {
+        if let Probe::Function { name } = &mut check.probe {
+            *name = named(name);
+        }
+    }
+    gates
 }
 
 /// A rollout of a stage that brings nothing yet.

@@ -2,9 +2,9 @@
 
 #![allow(clippy::unwrap_used, reason = "a test ends where something is not as it should be")]
 
-use flotilla_contract::{FreezeConfig, ProfileConfig, WaveConfig};
+use flotilla_contract::{CheckConfig, FreezeConfig, ProfileConfig, WaveConfig, WaveTable};
 use flotilla_domain::gates::Line;
-use flotilla_domain::{Code, Digest};
+use flotilla_domain::{AlarmState, Code, Digest};
 use flotilla_engine::EngineError;
 use flotilla_engine::commands::{Agreement, Control};
 use flotilla_sim::{Behaviour, World};
@@ -206,4 +206,93 @@ fn a_plan_alone_changes_nothing_and_stands_in_nobodys_way() {
     assert_eq!(world.calls("cloudformation:ExecuteChangeSet"), executed);
     assert_eq!(world.stage("staging"), head);
     assert_eq!(world.leftovers(), Vec::<String>::new());
+}
+
+#[test]
+fn alarms_hold_a_wave_and_one_that_is_raised_in_the_bake_brings_everything_back() {
+    let waves = [&REGIONS[..2], &REGIONS[2..]].map(|regions| {
+        WaveConfig::Wave(WaveTable {
+            regions: regions.iter().map(|region| (*region).to_owned()).collect(),
+            max_concurrent: None,
+            tolerate_failures: None,
+            bake: Some("10m".into()),
+            approvals: None,
+        })
+    });
+    let profile = ProfileConfig {
+        waves: waves.into(),
+        alarms: vec!["{service}-{stage}-errors".into()],
+        on_failure: Some("revert".into()),
+        ..ProfileConfig::default()
+    };
+    let mut world = World::with(12, profile);
+    let alarm = "orders-staging-errors";
+    let first = world.upload("branch/main", "one");
+    let id = gated(&mut world, &first);
+    let why = |world: &World, id: &str| world.rollout_by_id(id).gates.unwrap().closed[0].why.clone();
+    assert!(why(&world, &id).ends_with("does not exist"), "{}", why(&world, &id));
+    for region in REGIONS {
+        world.alarm(region, alarm, AlarmState::Ok);
+    }
+    assert_eq!(world.end_of(&first).status, "succeeded");
+    let second = world.upload("branch/main", "two");
+    world.until("the second wave bakes", |w| {
+        w.rollout(&second).is_some_and(|r| r.status == "baking" && r.deployments[2].status == "succeeded")
+    });
+    world.alarm("eu-west-1", alarm, AlarmState::Alarm);
+    let end = world.end_of(&second);
+    assert_eq!((end.status.as_str(), end.cause.unwrap().code), ("reverted", Code::AlarmRaised.to_string()));
+    for deployment in &end.deployments {
+        assert_eq!(deployment.back.as_ref().unwrap().status, "succeeded");
+    }
+}
+
+#[test]
+fn an_alarm_that_is_raised_while_a_stack_is_updated_rolls_that_update_back() {
+    let profile = ProfileConfig {
+        regions: vec!["eu-west-1".into()],
+        alarms: vec!["errors".into()],
+        ..ProfileConfig::default()
+    };
+    let mut world = World::with(13, profile);
+    world.alarm("eu-west-1", "errors", AlarmState::Ok);
+    let first = world.upload("branch/main", "one");
+    assert_eq!(world.end_of(&first).status, "succeeded");
+    let second = world.upload("branch/main", "two");
+    world.until("it is executed", |w| {
+        w.rollout(&second).is_some_and(|r| r.deployments[0].status == "executing")
+    });
+    world.alarm("eu-west-1", "errors", AlarmState::Alarm);
+    assert_eq!(world.end_of(&second).deployments[0].status, "rolled_back");
+}
+
+#[test]
+fn a_wave_is_verified_by_what_its_stacks_answer_and_the_answers_are_kept() {
+    let check = |output: &str| CheckConfig {
+        output: Some(output.into()),
+        path: Some("/health".into()),
+        within: Some("2m".into()),
+        ..CheckConfig::default()
+    };
+    let function = CheckConfig { function: Some("{service}-verify".into()), ..CheckConfig::default() };
+    let profile = ProfileConfig {
+        regions: vec!["eu-west-1".into()],
+        checks: vec![check("Url"), function],
+        ..ProfileConfig::default()
+    };
+    let mut world = World::with(14, profile);
+    let url = "https://orders-staging/App.eu-west-1.example/health";
+    world.replies("eu-west-1", "orders-verify", true, "all fine");
+    let first = world.upload("branch/main", "one");
+    world.until("it is verified", |w| w.rollout(&first).is_some_and(|r| r.status == "checking"));
+    world.answers(url, 200);
+    let end = world.end_of(&first);
+    assert_eq!(end.status, "succeeded");
+    assert!(world.timeline(&end.id).contains(&"eu-west-1 verified".to_owned()));
+    world.answers(url, 500);
+    let second = world.upload("branch/main", "two");
+    let end = world.end_of(&second);
+    let cause = end.cause.unwrap();
+    assert_eq!((end.status.as_str(), cause.code), ("failed", Code::CheckFailed.to_string()));
+    assert!(cause.message.contains("answers 500"), "{}", cause.message);
 }

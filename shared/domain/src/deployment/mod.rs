@@ -25,6 +25,7 @@ pub use transition::IllegalTransition;
 use crate::digest::Digest;
 use crate::ids::{DeploymentId, Turn};
 use jiff::Timestamp;
+use std::collections::BTreeMap;
 
 /// Whether an operator wants the running update stopped.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
@@ -69,6 +70,8 @@ pub struct Deployment {
     pub changes: Option<ChangeSummary>,
     /// The digest of the plan, once it is known.
     pub plan_digest: Option<Digest>,
+    /// The stack's outputs, as they were seen last.
+    pub outputs: BTreeMap<String, String>,
     /// What an operator should know although it is no failure: orphans, drift, warnings.
     pub notes: Vec<String>,
     /// Whether the running update is to be stopped.
@@ -88,6 +91,8 @@ impl Deployment {
     pub const ATTEMPTS_MAX: u32 = 5;
     /// Most operations on the stack that one deployment begins before it gives up.
     pub const OPERATIONS_MAX: u32 = 10;
+    /// How many bytes of outputs are kept, names and values: the item has to stay far below 400 KB.
+    pub const OUTPUTS_BYTES_MAX: usize = 64 * 1024;
     /// Most notes that are kept.
     pub const NOTES_MAX: usize = 20;
 
@@ -107,6 +112,7 @@ impl Deployment {
             change_set_id: None,
             changes: None,
             plan_digest: None,
+            outputs: BTreeMap::new(),
             notes: Vec::new(),
             stop: Stop::No,
             expected_s: None,

@@ -89,4 +89,6 @@ pub struct DeploymentSpec {
     pub capabilities: BTreeSet<String>,
     /// What may be done to the stack.
     pub policy: StackPolicy,
+    /// The alarms, by name, that roll an update back when they are raised.
+    pub alarms: BTreeSet<String>,
 }

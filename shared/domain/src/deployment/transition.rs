@@ -176,6 +176,7 @@ impl Deployment {
             return State::Failed(causes::foreign(owner));
         }
         self.stack_id = Some(seen.stack_id.clone());
+        self.keep_outputs(&seen);
         self.keeps_bucket = seen.has_deployment_bucket;
         let policy = &self.spec.policy;
         match standing(&seen.status) {
@@ -245,6 +246,7 @@ impl Deployment {
             },
             (_, Outcome::Unseen) if !succeeded => Some(failed()),
             (_, Outcome::Completed | Outcome::Unseen) => {
+                self.keep_outputs(&stack);
                 if let Some(orphans) = stack.reason.as_deref().filter(|r| r.contains("could not be deleted"))
                 {
                     self.note(format!("left behind by CloudFormation: {orphans}"));
@@ -358,6 +360,16 @@ impl Deployment {
         }
         self.note(format!("left behind, delete by hand: {}", names.join(", ")));
         State::Deleting(Effort::Retain(names))
+    }
+
+    /// Keeps the stack's outputs, as many as there is room for.
+    fn keep_outputs(&mut self, seen: &StackSeen) {
+        let mut left = Self::OUTPUTS_BYTES_MAX;
+        let fits = |(name, value): &(&String, &String)| {
+            left.checked_sub(name.len() + value.len()).map(|rest| left = rest).is_some()
+        };
+        let kept = seen.outputs.iter().filter(fits);
+        self.outputs = kept.map(|(name, value)| (name.clone(), value.clone())).collect();
     }
 
     /// Keeps a note, once.

@@ -32,6 +32,7 @@ fn deployment(kind: DeploymentKind, policy: StackPolicy) -> Deployment {
         tags: Default::default(),
         capabilities: Default::default(),
         policy,
+        alarms: Default::default(),
     };
     let id = DeploymentId {
         rollout: RolloutId::derive(at(0), &["rollout"]),

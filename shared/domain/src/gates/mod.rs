@@ -5,6 +5,7 @@
 mod approval;
 mod windows;
 
+pub use crate::alarm::AlarmState;
 pub use approval::Approval;
 pub use jiff::civil::{DateTime, Time};
 pub use jiff::tz::TimeZone;
@@ -28,8 +29,21 @@ pub struct Gates {
     /// CloudWatch alarms, by name, that have to be OK before a wave begins and while it bakes, in each of the
     /// regions it has come to.
     pub alarms: BTreeSet<String>,
+    /// Whether the alarms also roll back the stack that is being updated when they are raised.
+    pub triggers: bool,
     /// What is looked at when the targets of a wave are done.
     pub checks: Vec<Check>,
+}
+
+impl Gates {
+    /// Most alarms of a profile. CloudFormation takes the first five of them as rollback triggers.
+    pub const ALARMS_MAX: usize = 20;
+    /// How many rollback triggers CloudFormation takes.
+    pub const TRIGGERS_MAX: usize = 5;
+    /// Most verifications of a profile.
+    pub const CHECKS_MAX: usize = 10;
+    /// The longest time a verification is given, in seconds: an hour.
+    pub const CHECK_S_MAX: u32 = 3_600;
 }
 
 /// A verification of one target.
@@ -69,17 +83,6 @@ impl fmt::Display for Probe {
     }
 }
 
-/// The state of a CloudWatch alarm.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum AlarmState {
-    /// `OK`
-    Ok,
-    /// `ALARM`
-    Alarm,
-    /// `INSUFFICIENT_DATA`
-    InsufficientData,
-}
-
 /// An alarm that was looked at.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct AlarmSeen {
@@ -89,6 +92,8 @@ pub struct AlarmSeen {
     pub name: String,
     /// Its state; `None` if there is no such alarm.
     pub state: Option<AlarmState>,
+    /// Why its state is not known, if it could not be read.
+    pub unread: Option<String>,
 }
 
 impl AlarmSeen {
@@ -100,6 +105,9 @@ impl AlarmSeen {
 
 impl fmt::Display for AlarmSeen {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if let Some(why) = &self.unread {
+            return write!(f, "the alarm {} in {} cannot be read: {why}", self.name, self.site);
+        }
         let state = match self.state {
             Some(AlarmState::Ok) => "is OK",
             Some(AlarmState::Alarm) => "is in ALARM",

@@ -321,6 +321,12 @@ impl Rollout {
             tags,
             capabilities: self.capabilities.clone(),
             policy: self.policy.clone(),
+            alarms: match (self.gates.triggers && !self.gates.hurry, turn) {
+                (true, Turn::Forward) => {
+                    self.gates.alarms.iter().take(Gates::TRIGGERS_MAX).cloned().collect()
+                }
+                _ => BTreeSet::new(),
+            },
             kind,
         })
     }

@@ -1,10 +1,10 @@
 //! The gates of a profile.
 
 use super::invalid;
-use flotilla_contract::{FreezeConfig, ProfileConfig, WindowConfig};
-use flotilla_domain::Refusal;
-use flotilla_domain::gates::{DateTime, Freeze, Gates, Time, TimeZone, Window, Windows};
+use flotilla_contract::{CheckConfig, FreezeConfig, ProfileConfig, WindowConfig};
+use flotilla_domain::gates::{Check, DateTime, Freeze, Gates, Probe, Time, TimeZone, Window, Windows};
 use flotilla_domain::profile::ProfileWave;
+use flotilla_domain::{Refusal, SignedDuration};
 
 const DAYS: [&str; 7] = ["mon", "tue", "wed", "thu", "fri", "sat", "sun"];
 /// Longest reason of a freeze, in bytes.
@@ -17,7 +17,56 @@ pub fn gates(doc: &ProfileConfig, waves: &[ProfileWave]) -> Result<Gates, Refusa
         let fix = "leave plan_first out: an approval is one of a plan";
         return Err(invalid("plan_first", "approvals without a plan", fix));
     }
-    Ok(Gates { plan_first: doc.plan_first.unwrap_or(approved), ..Gates::default() })
+    if doc.alarms.len() > Gates::ALARMS_MAX {
+        let fix = format!("give {} at most; a composite alarm counts once", Gates::ALARMS_MAX);
+        return Err(invalid("alarms", format!("{} alarms", doc.alarms.len()), &fix));
+    }
+    let bad = |name: &&String| name.is_empty() || name.len() > 255 || name.chars().any(char::is_control);
+    if let Some(name) = doc.alarms.iter().find(bad) {
+        return Err(invalid("alarms", format!("{name:?} is no alarm"), "give names of up to 255 characters"));
+    }
+    if doc.checks.len() > Gates::CHECKS_MAX {
+        let fix = format!("give {} at most", Gates::CHECKS_MAX);
+        return Err(invalid("checks", format!("{} checks", doc.checks.len()), &fix));
+    }
+    let checks = doc.checks.iter().enumerate().map(|(n, doc)| check(&format!("checks.{n}"), doc));
+    Ok(Gates {
+        plan_first: doc.plan_first.unwrap_or(approved),
+        alarms: doc.alarms.iter().cloned().collect(),
+        triggers: doc.rollback_triggers.unwrap_or(true),
+        checks: checks.collect::<Result<_, _>>()?,
+        ..Gates::default()
+    })
+}
+
+fn check(path: &str, doc: &CheckConfig) -> Result<Check, Refusal> {
+    let short = |text: &str| !text.is_empty() && text.len() <= 255 && text.is_ascii();
+    let probe = match (&doc.output, &doc.function) {
+        (Some(output), None) if short(output) => Probe::Http {
+            output: output.clone(),
+            path: match doc.path.as_deref() {
+                None => String::new(),
+                Some(path) if path.starts_with('/') && short(path) => path.to_owned(),
+                Some(_) => {
+                    return Err(invalid(path, "the path begins with no slash", "write it like /health"));
+                }
+            },
+            status: doc.status.filter(|status| (100..600).contains(status)).unwrap_or(200),
+        },
+        (None, Some(name)) if short(name) && doc.path.is_none() && doc.status.is_none() => {
+            Probe::Function { name: name.clone() }
+        }
+        _ => {
+            let fix = "give output (with path and status), or function";
+            return Err(invalid(path, "it is neither a request nor a function", fix));
+        }
+    };
+    let within = doc.within.as_deref().unwrap_or("1m").parse::<SignedDuration>();
+    let within_s = within.ok().and_then(|within| u32::try_from(within.as_secs()).ok());
+    let within_s = within_s
+        .filter(|within_s| *within_s <= Gates::CHECK_S_MAX)
+        .ok_or_else(|| invalid(path, "`within` is no time, or over an hour", "write it like 30s or 5m"))?;
+    Ok(Check { probe, within_s })
 }
 
 /// Reads when waves may begin.
@@ -121,6 +170,47 @@ mod tests {
         ] {
             assert_eq!(read(wrong).unwrap_err().code, Code::ConfigInvalid);
         }
+    }
+
+    #[test]
+    fn alarms_and_checks_are_read_strictly() {
+        let function = CheckConfig { function: Some("{service}-verify".into()), ..CheckConfig::default() };
+        let http = CheckConfig { output: Some("Url".into()), ..CheckConfig::default() };
+        let doc = ProfileConfig {
+            alarms: vec!["{service}-errors".into()],
+            checks: vec![
+                function.clone(),
+                CheckConfig {
+                    path: Some("/up".into()),
+                    status: Some(204),
+                    within: Some("5m".into()),
+                    ..http.clone()
+                },
+            ],
+            ..regions()
+        };
+        let gates = read(doc).unwrap().gates;
+        assert_eq!((gates.triggers, gates.alarms.len()), (true, 1));
+        assert_eq!(gates.checks[0].within_s, 60);
+        let asked = Probe::Http { output: "Url".into(), path: "/up".into(), status: 204 };
+        assert_eq!(gates.checks[1], Check { probe: asked, within_s: 300 });
+        for wrong in [
+            CheckConfig::default(),
+            CheckConfig { output: Some("Url".into()), ..function.clone() },
+            CheckConfig { path: Some("/".into()), ..function.clone() },
+            CheckConfig { path: Some("up".into()), ..http.clone() },
+            CheckConfig { within: Some("2h".into()), ..http.clone() },
+            CheckConfig { within: Some("soon".into()), ..http },
+        ] {
+            let refusal = read(ProfileConfig { checks: vec![wrong], ..regions() }).unwrap_err();
+            assert_eq!(refusal.path.as_deref(), Some("checks.0"));
+        }
+        let many = ProfileConfig { alarms: vec!["a".into(); 21], ..regions() };
+        assert_eq!(read(many).unwrap_err().path.as_deref(), Some("alarms"));
+        let none = ProfileConfig { alarms: vec![String::new()], ..regions() };
+        assert_eq!(read(none).unwrap_err().path.as_deref(), Some("alarms"));
+        let many = ProfileConfig { checks: vec![function; 11], ..regions() };
+        assert_eq!(read(many).unwrap_err().path.as_deref(), Some("checks"));
     }
 
     #[test]

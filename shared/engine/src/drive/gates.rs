@@ -4,14 +4,18 @@ use super::Drive;
 use crate::EngineError;
 use crate::configure;
 use crate::plan::document;
-use crate::ports::Item;
+use crate::ports::{Item, Place, PortError};
 use crate::records::{ConfigRecord, profile_key, read, rollout_key, stage_key, stops_key};
 use flotilla_contract::ProfileConfig;
-use flotilla_domain::ProfileName;
 use flotilla_domain::deployment::{Deployment, Event};
-use flotilla_domain::gates::{Facts, Stops, Windows};
+use flotilla_domain::gates::{AlarmSeen, Facts, Stops, Windows};
 use flotilla_domain::rollout::{Answer, Rollout, RolloutEvent};
-use flotilla_domain::stage::{Place, StageHead};
+use flotilla_domain::stage::{Place as StagePlace, StageHead};
+use flotilla_domain::{ProfileName, Site};
+use futures::stream::{self, StreamExt, TryStreamExt};
+
+/// Sites whose alarms are read at a time.
+const SITES_AT_ONCE: usize = 10;
 
 impl Drive {
     /// Looks at the gates of a wave: the line, the profile's windows as they are now, and, if nothing of the
@@ -27,15 +31,47 @@ impl Drive {
         let (head, stops, profile) = (next(), next(), next());
         let head = head.map(read::<StageHead>).transpose()?;
         let place = head.map(|head| head.value.place(rollout.id)).filter(|_| wave == 0 && !rollout.plan_only);
-        if let Some(place) = place.filter(|place| *place != Place::Active) {
+        if let Some(place) = place.filter(|place| *place != StagePlace::Active) {
             return Ok(RolloutEvent::PlaceSeen(place));
         }
         Ok(RolloutEvent::GatesSeen(Facts {
             now: self.clock.now(),
             stops: stops_about(stops, &rollout.profile)?,
             windows: profile.map(|item| windows(item, &rollout.profile)).transpose()?.unwrap_or_default(),
-            alarms: Vec::new(),
+            alarms: self.alarms_of(rollout, wave).await?,
         }))
+    }
+
+    /// The alarms of the profile, at every site that the rollout has come to with a wave. Of a way back, or one
+    /// whose gates are broken open, none is asked.
+    pub(super) async fn alarms_of(
+        &self,
+        rollout: &Rollout,
+        wave: usize,
+    ) -> Result<Vec<AlarmSeen>, EngineError> {
+        let names = &rollout.gates.alarms;
+        if names.is_empty() || rollout.gates.hurry || rollout.break_glass.is_some() {
+            return Ok(Vec::new());
+        }
+        let look = |site: Site| async move {
+            let place = Place { site: site.clone(), access: rollout.access.clone() };
+            let seen = |name: &String, state, unread: Option<&PortError>| AlarmSeen {
+                site: site.clone(),
+                name: name.clone(),
+                state,
+                unread: unread.map(|error| error.message.clone()),
+            };
+            match self.alarms.states(&place, names).await {
+                Ok(states) => {
+                    Ok(names.iter().map(|name| seen(name, states.get(name).copied(), None)).collect())
+                }
+                Err(error) if error.may_pass() => Err(error),
+                Err(error) => Ok(names.iter().map(|name| seen(name, None, Some(&error))).collect()),
+            }
+        };
+        let looks: Vec<_> = rollout.sites_until(wave).into_iter().map(look).collect();
+        let seen: Vec<Vec<AlarmSeen>> = stream::iter(looks).buffered(SITES_AT_ONCE).try_collect().await?;
+        Ok(seen.concat())
     }
 
     /// Whether the rollout lets this deployment begin.

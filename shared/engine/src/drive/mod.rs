@@ -4,6 +4,7 @@
 //! tick, and a tick that comes twice or late loses on the version of what it would save.
 
 mod causes;
+mod checks;
 mod deployment;
 mod gates;
 mod in_hand;

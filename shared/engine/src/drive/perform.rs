@@ -3,9 +3,21 @@
 use super::Drive;
 use super::causes::refused;
 use super::observe::place;
-use crate::ports::{ChangeSetRequest, ChangeSetStatus, ErrorKind, Executed, Place, PortError};
+use crate::ports::{
+    ChangeSetRequest, ChangeSetStatus, ErrorKind, Executed, Place, PortError, RollbackTriggers,
+};
+use flotilla_domain::Site;
 use flotilla_domain::deployment::{Command, Deployment, DeploymentKind, Drift, Effort, Event, Unwind};
 use flotilla_domain::package::KEEP_BUCKET_PARAMETER;
+
+/// The alarms that roll the operation back. A new stack has none yet: they may be among what it makes.
+fn triggers(deployment: &Deployment) -> Option<RollbackTriggers> {
+    let alarms = Some(&deployment.spec.alarms).filter(|alarms| !alarms.is_empty() && !deployment.creates)?;
+    let Site { account, region } = &deployment.id.target.site;
+    let partition = region.partition();
+    let arn = |name: &String| format!("arn:{partition}:cloudwatch:{region}:{account}:alarm:{name}");
+    Some(RollbackTriggers { alarm_arns: alarms.iter().map(arn).collect(), ..RollbackTriggers::default() })
+}
 
 impl Drive {
     /// Carries the command out; answers what came of it.
@@ -34,7 +46,7 @@ impl Drive {
                     express: spec.policy.express,
                     // Drift-aware change sets compare with what runs: there must be something.
                     revert_drift: spec.policy.drift != Drift::Ignore && !deployment.creates,
-                    rollback: None,
+                    rollback: triggers(deployment),
                 };
                 match self.stacks.create_change_set(&place, &request).await {
                     // Somebody made the stack since we looked.

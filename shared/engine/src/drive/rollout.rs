@@ -11,12 +11,13 @@ use crate::records::{
 };
 use flotilla_domain::deployment::Deployment;
 use flotilla_domain::deployment::pace::DELAY_S_MAX;
+use flotilla_domain::gates::AlarmSeen;
 use flotilla_domain::release::{Release, ReleaseRef};
 use flotilla_domain::rollout::{
     Cancellation, Rollout, RolloutEvent, RolloutLook, RolloutState, TargetOutcome,
 };
 use flotilla_domain::stage::{Place, StageHead};
-use flotilla_domain::{RolloutId, SignedDuration, Timestamp};
+use flotilla_domain::{RolloutId, SignedDuration, Target, Timestamp};
 use std::collections::{BTreeMap, BTreeSet};
 
 /// Most transitions of one tick.
@@ -113,14 +114,40 @@ impl Drive {
             }
             Some(RolloutLook::Gates) => self.gates_of_wave(rollout, rollout.next_wave().unwrap_or(0)).await,
             Some(RolloutLook::Checks) => {
-                Ok(RolloutEvent::ChecksSeen { failures: Vec::new(), outcomes: self.outcomes(hand).await? })
+                let outcomes = self.outcomes(hand).await?;
+                self.checks(hand, outcomes).await
             }
             Some(RolloutLook::Clock) => {
-                Ok(RolloutEvent::AlarmsSeen { alarms: Vec::new(), outcomes: Vec::new() })
+                let wave = wave_of(rollout).unwrap_or(0);
+                let alarms = self.alarms_of(rollout, wave).await?;
+                let outcomes = match alarms.iter().all(AlarmSeen::is_ok) {
+                    true => Vec::new(),
+                    false => self.outcomes(hand).await?,
+                };
+                Ok(RolloutEvent::AlarmsSeen { alarms, outcomes })
             }
             Some(RolloutLook::Stable) => Ok(RolloutEvent::StableSeen(self.stable(rollout).await?)),
             None => Err(EngineError::Defect("a terminal rollout was stepped".into())),
         }
+    }
+
+    /// Verifies a wave. What was answered is kept in the timeline once all of it is as it should be.
+    async fn checks(
+        &self,
+        hand: &mut InHand,
+        outcomes: Vec<TargetOutcome>,
+    ) -> Result<RolloutEvent, EngineError> {
+        let wave = wave_of(&hand.now).unwrap_or(0);
+        let checked = self.checks_of(&hand.now, wave, &hand.ended).await?;
+        let failed = checked.iter().filter(|check| !check.passed);
+        let failures: Vec<_> = failed.map(|check| (check.target.clone(), check.said.clone())).collect();
+        if failures.is_empty() {
+            let now = self.clock.now();
+            for check in checked {
+                hand.tell(now, Some(check.target), "verified", Some(check.said));
+            }
+        }
+        Ok(RolloutEvent::ChecksSeen { failures, outcomes })
     }
 
     /// How its deployments stand.
@@ -279,17 +306,22 @@ impl InHand {
                 RolloutState::Superseded { by } => by.map(|by| format!("by {by}")),
                 state => state.cause().map(|cause| format!("{}: {}", cause.code, cause.message)),
             };
-            self.told += 1;
-            self.story.push(EventRecord {
-                rollout: after.id,
-                target: None,
-                at: nth_moment(now, self.told),
-                actor: "flotilla".into(),
-                what: after.state.name().into(),
-                detail,
-            });
+            self.tell(now, None, after.state.name(), detail);
         }
         self.now = after;
+    }
+
+    /// An entry for the timeline, saved with the next step.
+    fn tell(&mut self, now: Timestamp, target: Option<Target>, what: &str, detail: Option<String>) {
+        self.told += 1;
+        self.story.push(EventRecord {
+            rollout: self.now.id,
+            target,
+            at: nth_moment(now, self.told),
+            actor: "flotilla".into(),
+            what: what.into(),
+            detail,
+        });
     }
 }
 

@@ -55,6 +55,8 @@ pub struct StoredDeployment {
     capabilities: BTreeSet<String>,
     #[serde(default)]
     policy: StoredPolicy,
+    #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
+    alarms: BTreeSet<String>,
     state: StoredState,
     acted: bool,
     attempt: u32,
@@ -76,6 +78,8 @@ pub struct StoredDeployment {
     changes: Option<[u32; 4]>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     plan: Option<String>,
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    outputs: BTreeMap<String, String>,
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     notes: Vec<String>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -126,6 +130,7 @@ impl Record for Deployment {
             tags: self.spec.tags.clone(),
             capabilities: self.spec.capabilities.clone(),
             policy: StoredPolicy::of(&self.spec.policy),
+            alarms: self.spec.alarms.clone(),
             state: StoredState::of(&self.state),
             acted: self.acted,
             attempt: self.attempt,
@@ -137,6 +142,7 @@ impl Record for Deployment {
             change_set_id: self.change_set_id.clone(),
             changes: self.changes.map(|c| [c.add, c.modify, c.replace, c.remove]),
             plan: self.plan_digest.map(|plan| plan.to_string()),
+            outputs: self.outputs.clone(),
             notes: self.notes.clone(),
             stop_asked_by,
             stop,
@@ -168,6 +174,7 @@ impl Record for Deployment {
                 tags: stored.tags,
                 capabilities: stored.capabilities,
                 policy: stored.policy.read()?,
+                alarms: stored.alarms,
             },
             state: stored.state.read()?,
             acted: stored.acted,
@@ -185,6 +192,7 @@ impl Record for Deployment {
                 remove,
             }),
             plan_digest: stored.plan.as_deref().map(digest).transpose()?,
+            outputs: stored.outputs,
             notes: stored.notes,
             stop: match (stored.stop_asked_by, stored.stop.as_deref()) {
                 (None, _) => Stop::No,

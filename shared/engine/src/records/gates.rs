@@ -16,6 +16,8 @@ pub struct StoredGates {
     hurry: bool,
     #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
     alarms: BTreeSet<String>,
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    triggers: bool,
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     checks: Vec<StoredCheck>,
 }
@@ -35,7 +37,7 @@ enum StoredProbe {
 
 impl StoredGates {
     pub fn of(gates: &Gates) -> Self {
-        let Gates { plan_first, four_eyes, hurry, alarms, checks } = gates.clone();
+        let Gates { plan_first, four_eyes, hurry, alarms, triggers, checks } = gates.clone();
         let check = |Check { probe, within_s }| StoredCheck {
             probe: match probe {
                 Probe::Http { output, path, status } => StoredProbe::Http { output, path, status },
@@ -43,7 +45,14 @@ impl StoredGates {
             },
             within_s,
         };
-        Self { plan_first, four_eyes, hurry, alarms, checks: checks.into_iter().map(check).collect() }
+        Self {
+            plan_first,
+            four_eyes,
+            hurry,
+            alarms,
+            triggers,
+            checks: checks.into_iter().map(check).collect(),
+        }
     }
 
     pub fn is_none(&self) -> bool {
@@ -51,7 +60,7 @@ impl StoredGates {
     }
 
     pub fn read(self) -> Gates {
-        let Self { plan_first, four_eyes, hurry, alarms, checks } = self;
+        let Self { plan_first, four_eyes, hurry, alarms, triggers, checks } = self;
         let check = |StoredCheck { probe, within_s }| Check {
             probe: match probe {
                 StoredProbe::Http { output, path, status } => Probe::Http { output, path, status },
@@ -59,7 +68,14 @@ impl StoredGates {
             },
             within_s,
         };
-        Gates { plan_first, four_eyes, hurry, alarms, checks: checks.into_iter().map(check).collect() }
+        Gates {
+            plan_first,
+            four_eyes,
+            hurry,
+            alarms,
+            triggers,
+            checks: checks.into_iter().map(check).collect(),
+        }
     }
 }
 

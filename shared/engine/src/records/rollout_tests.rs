@@ -41,6 +41,7 @@ fn rollout(kind: RolloutKind, state: RolloutState) -> Rollout {
             four_eyes: true,
             hurry: true,
             alarms: ["errors".into()].into(),
+            triggers: true,
             checks: vec![
                 Check { probe: Probe::Function { name: "smoke".into() }, within_s: 5 },
                 Check {

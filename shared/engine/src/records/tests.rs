@@ -78,6 +78,7 @@ fn deployment(kind: DeploymentKind, state: State) -> Deployment {
         tags: [("t".into(), "v".into())].into(),
         capabilities: ["CAPABILITY_IAM".into()].into(),
         policy: policy(),
+        alarms: ["errors".into()].into(),
     };
     let open = Deployment::open(id, spec, Timestamp::UNIX_EPOCH);
     Deployment {
@@ -89,6 +90,8 @@ fn deployment(kind: DeploymentKind, state: State) -> Deployment {
         operations: 2,
         fence: 7,
         stack_id: Some("s".into()),
+        plan_digest: Some(Digest::of(b"plan")),
+        outputs: [("Url".into(), "https://x".into())].into(),
         notes: vec!["a note".into()],
         stop: Stop::Sent("ann".into()),
         expected_s: Some(30),

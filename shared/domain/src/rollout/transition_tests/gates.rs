@@ -42,7 +42,7 @@ fn gates_of(rollout: &Rollout) -> Vec<Gate> {
 }
 
 fn alarm(state: Option<AlarmState>) -> AlarmSeen {
-    AlarmSeen { site: site("eu-west-1"), name: "errors".into(), state }
+    AlarmSeen { site: site("eu-west-1"), name: "errors".into(), state, unread: None }
 }
 
 #[test]
