@@ -215,9 +215,15 @@ impl Refusal {
 }
 
 /// Cuts text to [`TEXT_BYTES_MAX`] at a character's end.
-pub fn cut(mut text: String) -> String {
-    if text.len() > TEXT_BYTES_MAX {
-        let end = (0..=TEXT_BYTES_MAX - 3).rev().find(|at| text.is_char_boundary(*at)).unwrap_or(0);
+pub fn cut(text: String) -> String {
+    cut_to(text, TEXT_BYTES_MAX)
+}
+
+/// Cuts text to so many bytes at a character's end; what was cut ends with `…`.
+pub fn cut_to(mut text: String, bytes_max: usize) -> String {
+    if text.len() > bytes_max {
+        let room = bytes_max.saturating_sub('…'.len_utf8());
+        let end = (0..=room).rev().find(|at| text.is_char_boundary(*at)).unwrap_or(0);
         text.truncate(end);
         text.push('…');
     }

@@ -20,6 +20,7 @@ pub mod git_ref;
 pub mod ids;
 pub mod names;
 pub mod package;
+pub mod plan;
 pub mod profile;
 pub mod release;
 pub mod rollout;

@@ -1,0 +1,145 @@
+//! The plans of all targets in one: what is the same everywhere is said once.
+
+use super::{ResourceChange, TargetPlan};
+use crate::code::cut_to;
+use crate::deployment::ChangeSummary;
+use crate::digest::{Digest, Digester};
+use crate::names::StackPart;
+use crate::target::{Site, Target};
+use std::collections::{BTreeMap, BTreeSet};
+
+/// One change, and where it is made.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct FleetChange {
+    /// In which of the package's stacks.
+    pub part: Option<StackPart>,
+    /// The change, without the resource's id in AWS. Where it is the same but for the names of account and
+    /// region, `${AWS::AccountId}` and `${AWS::Region}` stand for them.
+    pub change: ResourceChange,
+    /// The targets that it is made at.
+    pub targets: BTreeSet<Target>,
+    /// Whether these are all targets of the stack that have a plan.
+    pub everywhere: bool,
+}
+
+/// One target's plan, without its changes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct PlanOutline {
+    /// The plan's digest.
+    pub digest: Digest,
+    /// Its changes in numbers.
+    pub summary: ChangeSummary,
+    /// Whether the changes are all that the change set makes.
+    pub complete: bool,
+}
+
+/// The plans of a rollout's targets in one.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct FleetPlan {
+    /// The digest of all the plans; see [`fleet_digest`].
+    pub digest: Digest,
+    /// Each target that has a plan.
+    pub targets: BTreeMap<Target, PlanOutline>,
+    /// By stack and logical id. A resource is there more than once where targets differ.
+    pub changes: Vec<FleetChange>,
+}
+
+/// The digest of several targets' plans. It follows from theirs, so that it needs none of their changes.
+pub fn fleet_digest<'a>(plans: impl IntoIterator<Item = (&'a Target, &'a Digest)>) -> Digest {
+    let plans: BTreeMap<&Target, &Digest> = plans.into_iter().collect();
+    let mut digester = Digester::default();
+    for (target, plan) in plans {
+        digester.update(format!("{target} {plan}\n").as_bytes());
+    }
+    digester.finish()
+}
+
+/// A change and where it is made.
+type Made<'a> = (&'a Target, &'a ResourceChange);
+
+/// Merges the plans of a rollout's targets.
+pub fn merge(plans: &BTreeMap<Target, TargetPlan>) -> FleetPlan {
+    let mut found: BTreeMap<(&Option<StackPart>, &str), Vec<Made<'_>>> = BTreeMap::new();
+    let mut with_part: BTreeMap<&Option<StackPart>, usize> = BTreeMap::new();
+    for (target, plan) in plans {
+        *with_part.entry(&target.part).or_default() += 1;
+        for change in &plan.resources {
+            found.entry((&target.part, &change.logical_id)).or_default().push((target, change));
+        }
+    }
+    let changes = found.into_iter().flat_map(|((part, _), made)| {
+        let all = with_part.get(part).copied().unwrap_or_default();
+        told(&made).into_iter().map(move |(change, targets)| FleetChange {
+            part: part.clone(),
+            everywhere: targets.len() == all,
+            change,
+            targets,
+        })
+    });
+    let changes = changes.collect();
+    let outline = |plan: &TargetPlan| PlanOutline {
+        digest: plan.digest,
+        summary: plan.summary(),
+        complete: plan.complete,
+    };
+    FleetPlan {
+        digest: fleet_digest(plans.iter().map(|(target, plan)| (target, &plan.digest))),
+        targets: plans.iter().map(|(target, plan)| (target.clone(), outline(plan))).collect(),
+        changes,
+    }
+}
+
+/// The different changes of one resource, each with its targets; the one of most targets first.
+fn told(made: &[Made<'_>]) -> Vec<(ResourceChange, BTreeSet<Target>)> {
+    let plain = |change: &ResourceChange| ResourceChange { physical_id: None, ..change.clone() };
+    let first = made.first().map(|(_, change)| plain(change));
+    // Where no value differs, one that names a region means this region.
+    if let Some(first) = first.filter(|first| made.iter().all(|(_, change)| plain(change) == *first)) {
+        return vec![(first, made.iter().map(|(target, _)| (*target).clone()).collect())];
+    }
+    let mut told: BTreeMap<ResourceChange, (ResourceChange, BTreeSet<Target>)> = BTreeMap::new();
+    for (target, change) in made {
+        let neutral = neutral(plain(change), &target.site);
+        let entry = told.entry(comparable(&neutral)).or_insert_with(|| (neutral, BTreeSet::new()));
+        entry.1.insert((*target).clone());
+    }
+    let mut told: Vec<_> = told.into_values().collect();
+    told.sort_by_key(|(_, targets)| std::cmp::Reverse(targets.len()));
+    // What only one target does is said in its own words.
+    for (change, targets) in &mut told {
+        let own = made.iter().find(|(target, _)| targets.contains(*target));
+        if let (1, Some((_, own))) = (targets.len(), own) {
+            *change = plain(own);
+        }
+    }
+    told
+}
+
+/// A change with the names of account and region taken out of its values.
+fn neutral(mut change: ResourceChange, site: &Site) -> ResourceChange {
+    let replaced = |text: &String| {
+        text.replace(site.region.as_str(), "${AWS::Region}")
+            .replace(site.account.as_str(), "${AWS::AccountId}")
+    };
+    for property in &mut change.properties {
+        property.before = property.before.as_ref().map(replaced);
+        property.after = property.after.as_ref().map(replaced);
+    }
+    change
+}
+
+/// What two changes have to share to be the same. Values that were cut end at different places where the
+/// names of regions are of different length: their last part does not count.
+fn comparable(change: &ResourceChange) -> ResourceChange {
+    let shorter = |text: &String| match text.len() {
+        len if !text.ends_with('…') => cut_to(text.clone(), len),
+        len if len > 400 => cut_to(text.clone(), 400),
+        _ => cut_to(text.clone(), 60),
+    };
+    let mut change = change.clone();
+    for property in &mut change.properties {
+        property.before = property.before.as_ref().map(shorter);
+        property.after = property.after.as_ref().map(shorter);
+    }
+    change
+}
