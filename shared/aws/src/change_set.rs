@@ -1,11 +1,15 @@
 //! What CloudFormation says of a change set, in the engine's words.
 
+use crate::classify::{classify, says_no_stack};
+use aws_sdk_cloudformation::Client;
+use aws_sdk_cloudformation::operation::describe_change_set::DescribeChangeSetOutput;
 use aws_sdk_cloudformation::types as cfn;
-use flotilla_domain::deployment::ChangeSummary;
-use flotilla_engine::ports::{ChangeSetStatus, RollbackTriggers, Validation};
+use flotilla_domain::plan::{ChangeAction, Leaving, PropertyChange, Replacement, ResourceChange};
+use flotilla_engine::change_values::{dotted, property_changes};
+use flotilla_engine::ports::{ChangeSetSeen, ChangeSetStatus, PortError, RollbackTriggers, Validation};
 
 /// How a change set stands, from its two statuses and its reason.
-pub fn status(
+fn status(
     status: Option<&cfn::ChangeSetStatus>,
     execution: Option<&cfn::ExecutionStatus>,
     reason: Option<&str>,
@@ -45,18 +49,99 @@ pub fn rollback(triggers: Option<&RollbackTriggers>) -> cfn::RollbackConfigurati
         .build()
 }
 
-/// Adds changes to a summary.
-pub fn count(changes: &[cfn::Change], summary: &mut ChangeSummary) {
-    for change in changes.iter().filter_map(cfn::Change::resource_change) {
-        let replaced =
-            matches!(change.replacement(), Some(cfn::Replacement::True | cfn::Replacement::Conditional));
-        match change.action() {
-            Some(cfn::ChangeAction::Add | cfn::ChangeAction::Import) => summary.add += 1,
-            Some(cfn::ChangeAction::Remove) => summary.remove += 1,
-            _ if replaced => summary.replace += 1,
-            _ => summary.modify += 1,
-        }
+/// A page of what is told of a change set; `None` when there is no such change set.
+pub async fn change_set_page(
+    client: &Client,
+    stack: &str,
+    name: &str,
+    values: bool,
+    next: Option<String>,
+) -> Result<Option<DescribeChangeSetOutput>, PortError> {
+    let request = client.describe_change_set().stack_name(stack).change_set_name(name);
+    let sent = request.include_property_values(values).set_next_token(next).send().await;
+    match sent.map_err(|e| classify("cloudformation:DescribeChangeSet", e)) {
+        Ok(page) => Ok(Some(page)),
+        Err(error) if error.message.starts_with("ChangeSetNotFound") || says_no_stack(&error) => Ok(None),
+        Err(error) => Err(error),
     }
+}
+
+/// What the first page says of the change set itself.
+pub fn first_page(page: &DescribeChangeSetOutput) -> ChangeSetSeen {
+    ChangeSetSeen {
+        id: page.change_set_id().unwrap_or_default().to_owned(),
+        stack_id: page.stack_id().unwrap_or_default().to_owned(),
+        status: status(page.status(), page.execution_status(), page.status_reason()),
+        changes: Vec::new(),
+        complete: true,
+        reverted: Vec::new(),
+        has_warnings: page.status() == Some(&cfn::ChangeSetStatus::CreateComplete)
+            && page.status_reason().is_some_and(|reason| reason.to_lowercase().contains("warning")),
+    }
+}
+
+/// What happens to a resource.
+pub fn resource_change(change: &cfn::Change) -> Option<ResourceChange> {
+    let change = change.resource_change()?;
+    let action = match change.action() {
+        Some(cfn::ChangeAction::Add) => ChangeAction::Add,
+        Some(cfn::ChangeAction::Remove) => ChangeAction::Remove,
+        Some(cfn::ChangeAction::Import) => ChangeAction::Import,
+        // Of a resource that only CloudFormation's own notes change (SyncWithActual) no property is told.
+        Some(cfn::ChangeAction::Modify | cfn::ChangeAction::SyncWithActual) => ChangeAction::Modify,
+        // Also what AWS has added since: it may be anything.
+        _ => ChangeAction::Dynamic,
+    };
+    let properties = match action {
+        ChangeAction::Add | ChangeAction::Import => added(change.after_context().unwrap_or_default()),
+        _ => {
+            change.details().iter().filter_map(cfn::ResourceChangeDetail::target).flat_map(property).collect()
+        }
+    };
+    Some(ResourceChange {
+        physical_id: change.physical_resource_id().filter(|id| !id.is_empty()).map(str::to_owned),
+        replacement: match change.replacement() {
+            Some(cfn::Replacement::True) => Replacement::Always,
+            None | Some(cfn::Replacement::False) => Replacement::Never,
+            _ => Replacement::Conditional,
+        },
+        leaving: match change.policy_action() {
+            Some(cfn::PolicyAction::Delete | cfn::PolicyAction::ReplaceAndDelete) => Some(Leaving::Deleted),
+            Some(cfn::PolicyAction::Retain | cfn::PolicyAction::ReplaceAndRetain) => Some(Leaving::Retained),
+            Some(cfn::PolicyAction::Snapshot | cfn::PolicyAction::ReplaceAndSnapshot) => {
+                Some(Leaving::Snapshotted)
+            }
+            _ => None,
+        },
+        properties,
+        ..ResourceChange::new(
+            change.logical_resource_id().unwrap_or_default(),
+            change.resource_type().unwrap_or_default(),
+            action,
+        )
+    })
+}
+
+/// The properties of a resource that is made: `{"Properties": {…}}`.
+fn added(context: &str) -> Vec<PropertyChange> {
+    let context: serde_json::Value = serde_json::from_str(context).unwrap_or_default();
+    match context.get("Properties") {
+        Some(properties) => property_changes("", None, Some(&properties.to_string()), Replacement::Never),
+        None => Vec::new(),
+    }
+}
+
+/// What changes in a property, or in an attribute beside the properties such as `DeletionPolicy`.
+fn property(target: &cfn::ResourceTargetDefinition) -> Vec<PropertyChange> {
+    let attribute = target.attribute().map_or("?", cfn::ResourceAttribute::as_str);
+    let path = target.path().map(dotted).or(target.name().map(str::to_owned));
+    let recreation = match target.requires_recreation() {
+        Some(cfn::RequiresRecreation::Always) => Replacement::Always,
+        None | Some(cfn::RequiresRecreation::Never) => Replacement::Never,
+        _ => Replacement::Conditional,
+    };
+    let path = path.filter(|path| !path.is_empty()).unwrap_or_else(|| attribute.to_owned());
+    property_changes(&path, target.before_value(), target.after_value(), recreation)
 }
 
 /// The properties that a drift-aware change set would change back.

@@ -1,18 +1,17 @@
 //! CloudFormation.
 
-use crate::change_set::{count, reverted, rollback, said, status};
+use crate::change_set::{change_set_page, first_page, resource_change, reverted, rollback, said};
 use crate::classify::{classify, says_begun, says_no_stack};
 use crate::stack_seen::stack_seen;
 use crate::{Sessions, Settings};
 use async_trait::async_trait;
 use aws_sdk_cloudformation::Client;
-use aws_sdk_cloudformation::operation::describe_change_set::DescribeChangeSetOutput;
 use aws_sdk_cloudformation::types as cfn;
 use aws_smithy_types::retry::RetryConfig;
 use flotilla_domain::account::artifact_bucket;
 use flotilla_domain::cause::StackEvent;
 use flotilla_domain::deployment::event::StackSeen;
-use flotilla_domain::deployment::{ChangeSetKind, ChangeSummary, Effort};
+use flotilla_domain::deployment::{ChangeSetKind, Effort};
 use flotilla_domain::package::{ASSETS_BUCKET_PARAMETER, template_key};
 use flotilla_domain::{Digest, Site, StackName};
 use flotilla_engine::ports::{
@@ -21,8 +20,8 @@ use flotilla_engine::ports::{
 };
 use std::collections::BTreeSet;
 
-/// Pages of a change set's changes that are counted.
-const CHANGE_PAGES_MAX: usize = 5;
+/// Pages of a change set's changes that are read, of a megabyte each.
+const CHANGE_PAGES_MAX: usize = 10;
 /// Pages of what CloudFormation's validation says.
 const VALIDATION_PAGES_MAX: usize = 5;
 /// Pages of a stack's resources, a hundred each: CloudFormation's quota is 500 resources.
@@ -150,40 +149,31 @@ impl Stacks for CloudFormationStacks {
         name: &str,
     ) -> Result<Option<ChangeSetSeen>, PortError> {
         let client = self.client(place).await;
-        let mut changes = ChangeSummary::default();
-        let mut drifted = Vec::new();
-        let (mut first, mut next): (Option<DescribeChangeSetOutput>, Option<String>) = (None, None);
+        let (mut seen, mut next): (Option<ChangeSetSeen>, Option<String>) = (None, None);
         for _ in 0..CHANGE_PAGES_MAX {
-            let request = client.describe_change_set().stack_name(stack.as_str()).change_set_name(name);
-            let page = match request
-                .set_next_token(next)
-                .send()
-                .await
-                .map_err(|e| classify("cloudformation:DescribeChangeSet", e))
-            {
-                Ok(page) => page,
-                Err(error) if error.message.starts_with("ChangeSetNotFound") || says_no_stack(&error) => {
-                    return Ok(None);
-                }
-                Err(error) => return Err(error),
+            let Some(page) = change_set_page(&client, stack.as_str(), name, true, next).await? else {
+                return Ok(None);
             };
-            count(page.changes(), &mut changes);
-            drifted.extend(reverted(page.changes()));
             next = page.next_token().map(str::to_owned);
-            first.get_or_insert(page);
-            if next.is_none() {
+            let so_far = seen.get_or_insert_with(|| first_page(&page));
+            so_far.changes.extend(page.changes().iter().filter_map(resource_change));
+            so_far.reverted.extend(reverted(page.changes()));
+            so_far.complete = next.is_none();
+            if so_far.complete {
                 break;
             }
         }
-        Ok(first.map(|seen| ChangeSetSeen {
-            id: seen.change_set_id().unwrap_or_default().to_owned(),
-            stack_id: seen.stack_id().unwrap_or_default().to_owned(),
-            status: status(seen.status(), seen.execution_status(), seen.status_reason()),
-            changes,
-            reverted: drifted,
-            has_warnings: seen.status() == Some(&cfn::ChangeSetStatus::CreateComplete)
-                && seen.status_reason().is_some_and(|reason| reason.to_lowercase().contains("warning")),
-        }))
+        Ok(seen)
+    }
+
+    async fn change_set_status(
+        &self,
+        place: &Place,
+        stack: &StackName,
+        name: &str,
+    ) -> Result<Option<ChangeSetStatus>, PortError> {
+        let page = change_set_page(&self.client(place).await, stack.as_str(), name, false, None).await?;
+        Ok(page.map(|page| first_page(&page).status))
     }
 
     async fn execute(
@@ -206,8 +196,7 @@ impl Stacks for CloudFormationStacks {
             Err(error) if says_begun(&error) => Ok(Executed::Started),
             Err(error) if error.message.starts_with("ChangeSetNotFound") => Ok(Executed::Stale),
             Err(error) if error.message.starts_with("InvalidChangeSetStatus") => {
-                let seen = self.describe_change_set(place, stack, change_set_id).await?;
-                Ok(match seen.map(|seen| seen.status) {
+                Ok(match self.change_set_status(place, stack, change_set_id).await? {
                     Some(
                         ChangeSetStatus::Executing
                         | ChangeSetStatus::Executed

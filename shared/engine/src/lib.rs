@@ -8,6 +8,7 @@
 //! beside it [`commands`] and [`status`] for operators and [`sweep`] for the schedule.
 
 pub mod accept;
+pub mod change_values;
 pub mod commands;
 pub mod configure;
 pub mod drive;

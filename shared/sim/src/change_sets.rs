@@ -3,12 +3,15 @@
 use crate::cloudformation::{behaviour, validation};
 use crate::stack_books::{Behaviour, ChangeSet, ChangeSetState, Stack};
 use crate::state::State;
-use flotilla_domain::StackName;
-use flotilla_domain::deployment::{ChangeSetKind, ChangeSummary};
+use flotilla_domain::deployment::ChangeSetKind;
+use flotilla_domain::plan::{ChangeAction, Leaving, PropertyChange, Replacement, ResourceChange};
+use flotilla_domain::{Digest, StackName};
+use flotilla_engine::change_values::property_changes;
 use flotilla_engine::ports::{
     ChangeSetRequest, ChangeSetSeen, ChangeSetStatus, ErrorKind, Place, PortError, RollbackTriggers,
 };
-use std::collections::VecDeque;
+use serde_json::{Map, Value};
+use std::collections::{BTreeSet, VecDeque};
 
 /// The operation's name.
 pub const CREATE: &str = "cloudformation:CreateChangeSet";
@@ -117,15 +120,72 @@ pub fn describe(state: &State, place: &Place, stack: &StackName, name: &str) -> 
             ChangeSetState::Executed => ChangeSetStatus::Executed,
             ChangeSetState::ExecutionFailed => ChangeSetStatus::ExecutionFailed,
         },
-        changes: match stack.template {
-            None => ChangeSummary { add: 1, ..ChangeSummary::default() },
-            Some(_) => ChangeSummary { modify: 1, ..ChangeSummary::default() },
-        },
+        changes: changes(state, stack.template.as_ref(), &set.template),
+        complete: true,
         has_warnings: matches!(how, Behaviour::Warns(_)),
         reverted: match how {
             Behaviour::Drifted(properties) => properties,
             _ => Vec::new(),
         },
+    })
+}
+
+/// What bringing one template in place of another changes.
+fn changes(state: &State, from: Option<&Digest>, to: &Digest) -> Vec<ResourceChange> {
+    let (old, new) = (from.map(|from| resources(state, from)).unwrap_or_default(), resources(state, to));
+    let names: BTreeSet<&String> = old.keys().chain(new.keys()).collect();
+    names.into_iter().filter_map(|name| change(name, old.get(name), new.get(name))).collect()
+}
+
+fn resources(state: &State, template: &Digest) -> Map<String, Value> {
+    let bytes = state.templates.get(template).cloned().unwrap_or_default();
+    let template: Value = serde_json::from_slice(&bytes).unwrap_or_default();
+    template["Resources"].as_object().cloned().unwrap_or_default()
+}
+
+fn change(name: &str, old: Option<&Value>, new: Option<&Value>) -> Option<ResourceChange> {
+    let resource_type = |resource: &Value| resource["Type"].as_str().unwrap_or_default().to_owned();
+    let properties = |resource: Option<&Value>| resource.map(|resource| resource["Properties"].to_string());
+    let (before, after) = (properties(old), properties(new));
+    let physical_id = old.map(|_| format!("{}-id", name.to_lowercase()));
+    let change = match (old, new) {
+        (Some(old), None) => ResourceChange {
+            leaving: leaving(old, "DeletionPolicy"),
+            ..ResourceChange::new(name, resource_type(old), ChangeAction::Remove)
+        },
+        (None, Some(new)) => ResourceChange {
+            properties: property_changes("", None, after.as_deref(), Replacement::Never),
+            ..ResourceChange::new(name, resource_type(new), ChangeAction::Add)
+        },
+        (Some(old), Some(new)) if before != after => {
+            let mut properties =
+                property_changes("", before.as_deref(), after.as_deref(), Replacement::Never);
+            properties.iter_mut().for_each(|property| property.recreation = recreation(property));
+            let replacement = properties.iter().map(|property| property.recreation).max().unwrap_or_default();
+            let replaced = replacement == Replacement::Always;
+            ResourceChange {
+                replacement,
+                leaving: if replaced { leaving(old, "UpdateReplacePolicy") } else { None },
+                properties,
+                ..ResourceChange::new(name, resource_type(new), ChangeAction::Modify)
+            }
+        }
+        _ => return None,
+    };
+    Some(ResourceChange { physical_id, ..change })
+}
+
+/// Here it is the resource's own name that cannot be changed in place, as it is of most types.
+fn recreation(property: &PropertyChange) -> Replacement {
+    let named = !property.path.contains('.') && property.path.ends_with("Name");
+    if named { Replacement::Always } else { Replacement::Never }
+}
+
+fn leaving(resource: &Value, policy: &str) -> Option<Leaving> {
+    Some(match resource[policy].as_str() {
+        Some("Retain") => Leaving::Retained,
+        Some("Snapshot") => Leaving::Snapshotted,
+        _ => Leaving::Deleted,
     })
 }
 

@@ -11,8 +11,8 @@ use flotilla_domain::deployment::Effort;
 use flotilla_domain::deployment::event::{StackOwner, StackSeen};
 use flotilla_domain::{Site, StackName};
 use flotilla_engine::ports::{
-    ChangeSetRequest, ChangeSetSeen, ErrorKind, Executed, Place, PortError, StackEventPage, StackResource,
-    Stacks as StacksPort, Validation,
+    ChangeSetRequest, ChangeSetSeen, ChangeSetStatus, ErrorKind, Executed, Place, PortError, StackEventPage,
+    StackResource, Stacks as StacksPort, Validation,
 };
 use std::collections::{BTreeSet, VecDeque};
 
@@ -136,6 +136,15 @@ impl StacksPort for SimStacks {
             Ok(change_sets::describe(state, place, stack, name))
         })
         .await
+    }
+
+    async fn change_set_status(
+        &self,
+        place: &Place,
+        stack: &StackName,
+        name: &str,
+    ) -> Result<Option<ChangeSetStatus>, PortError> {
+        Ok(self.describe_change_set(place, stack, name).await?.map(|seen| seen.status))
     }
 
     async fn execute(

@@ -17,11 +17,12 @@ use std::io::{Read, Write};
 use std::net::TcpListener;
 
 /// How MiniStack differs from AWS; docs/emulator.md has them too.
-pub const MINISTACK: [Quirk; 8] = [
+pub const MINISTACK: [Quirk; 9] = [
     Quirk::CopiesStayUnproven,
     Quirk::PartsHaveNoDigest,
     Quirk::BucketOwnersAreNotChecked,
     Quirk::PlansDoNotFail,
+    Quirk::PropertyValuesAreNotTold,
     Quirk::ReviewedStackIsReplaced,
     Quirk::CreateOverLivingStackIsTaken,
     Quirk::RolledBackStackIsUpdated,

@@ -3,6 +3,7 @@
 use crate::script::{Call, Reply, Script, answer, place, refusal, settings};
 use flotilla_aws::CloudFormationStacks;
 use flotilla_domain::deployment::ChangeSetKind;
+use flotilla_domain::plan::{ChangeAction, Leaving, Replacement};
 use flotilla_domain::{Digest, StackName};
 use flotilla_engine::ports::{
     ChangeSetRequest, ChangeSetSeen, ChangeSetStatus, ErrorKind, PortError, RollbackTriggers, Stacks,
@@ -235,6 +236,90 @@ async fn c33_what_would_be_changed_back_is_read_from_details_with_drift_on_all_p
     let pages = vec![page("<NextToken>2</NextToken>", &first), page("", &change("Add", "Queue", deleted))];
     let seen = seen(pages).await.unwrap();
     assert_eq!(seen.reverted, ["Function.Timeout", "Queue (it was deleted)"]);
-    let counts = (seen.changes.add, seen.changes.modify, seen.changes.remove, seen.changes.replace);
-    assert_eq!((counts, seen.status), ((2, 1, 1, 1), ChangeSetStatus::Ready));
+    let told: Vec<&str> = seen.changes.iter().map(|change| change.logical_id.as_str()).collect();
+    assert_eq!(told, ["Function", "Topic", "Old", "Table", "Queue"]);
+    assert_eq!((seen.complete, seen.status), (true, ChangeSetStatus::Ready));
+}
+
+fn ready_page(changes: &str, next: &str) -> Reply {
+    let statuses = "<Status>CREATE_COMPLETE</Status><ExecutionStatus>AVAILABLE</ExecutionStatus>";
+    answer("DescribeChangeSet", &format!("{statuses}<Changes>{changes}</Changes>{next}"))
+}
+
+#[tokio::test]
+async fn what_changes_is_told_with_values_before_and_after() {
+    let target = |path: &str, recreation: &str, values: &str| {
+        format!(
+            "<member><Target><Attribute>Properties</Attribute><Path>{path}</Path>\
+             <RequiresRecreation>{recreation}</RequiresRecreation>{values}</Target></member>"
+        )
+    };
+    let timeout =
+        target("/Properties/Timeout", "Never", "<BeforeValue>3</BeforeValue><AfterValue>6</AfterValue>");
+    let variables = target(
+        "/Properties/Environment",
+        "Conditionally",
+        "<BeforeValue>{\"Variables\":{\"LEVEL\":\"info\",\"A\":\"1\"}}</BeforeValue>\
+         <AfterValue>{\"Variables\":{\"LEVEL\":\"debug\",\"A\":\"1\"}}</AfterValue>",
+    );
+    let function = format!(
+        "<PhysicalResourceId>orders-function</PhysicalResourceId><ResourceType>AWS::Lambda::Function</ResourceType>\
+         <Replacement>False</Replacement><Details>{timeout}{variables}</Details>"
+    );
+    let table = "<ResourceType>AWS::DynamoDB::Table</ResourceType><Replacement>True</Replacement>\
+                 <PolicyAction>ReplaceAndDelete</PolicyAction>";
+    let bucket = "<ResourceType>AWS::S3::Bucket</ResourceType><PolicyAction>Retain</PolicyAction>";
+    let topic = "<ResourceType>AWS::SNS::Topic</ResourceType>\
+                 <AfterContext>{\"Properties\":{\"TopicName\":\"orders\"}}</AfterContext>";
+    let changes = change("Modify", "Function", &function)
+        + &change("Modify", "Table", table)
+        + &change("Remove", "Bucket", bucket)
+        + &change("Add", "Topic", topic)
+        + &change("SomethingNew", "Other", "");
+    let script = Script::new([ready_page(&changes, "")]);
+    let stacks = CloudFormationStacks::new(script.sessions(), &settings());
+    let stack = StackName::parse("orders-staging").unwrap();
+    let seen = stacks.describe_change_set(&place("eu-west-1"), &stack, "x").await.unwrap().unwrap();
+    assert_eq!(script.calls()[0].parameter("IncludePropertyValues").as_deref(), Some("true"));
+    let told = seen.changes.iter().map(|c| (c.action, c.replacement, c.leaving)).collect::<Vec<_>>();
+    assert_eq!(
+        told,
+        [
+            (ChangeAction::Modify, Replacement::Never, None),
+            (ChangeAction::Modify, Replacement::Always, Some(Leaving::Deleted)),
+            (ChangeAction::Remove, Replacement::Never, Some(Leaving::Retained)),
+            (ChangeAction::Add, Replacement::Never, None),
+            (ChangeAction::Dynamic, Replacement::Never, None),
+        ]
+    );
+    assert_eq!(seen.changes[0].physical_id.as_deref(), Some("orders-function"));
+    let properties = seen.changes.iter().flat_map(|c| &c.properties);
+    let value = |value: &Option<String>| value.clone().unwrap_or_else(|| "-".into());
+    let properties: Vec<_> = properties
+        .map(|p| format!("{}: {} > {} {:?}", p.path, value(&p.before), value(&p.after), p.recreation))
+        .collect();
+    assert_eq!(
+        properties,
+        [
+            "Timeout: 3 > 6 Never",
+            "Environment.Variables.LEVEL: info > debug Conditional",
+            "TopicName: - > orders Never",
+        ]
+    );
+}
+
+#[tokio::test]
+async fn a_change_set_without_end_is_not_read_for_ever_and_says_so() {
+    let pages = vec![ready_page(&change("Add", "Topic", ""), "<NextToken>more</NextToken>"); 10];
+    let seen = seen(pages).await.unwrap();
+    assert_eq!((seen.changes.len(), seen.complete), (10, false));
+}
+
+#[tokio::test]
+async fn how_a_change_set_stands_is_one_call_however_much_it_changes() {
+    let script = Script::new([ready_page(&change("Add", "Topic", ""), "<NextToken>more</NextToken>")]);
+    let stacks = CloudFormationStacks::new(script.sessions(), &settings());
+    let stack = StackName::parse("orders-staging").unwrap();
+    let status = stacks.change_set_status(&place("eu-west-1"), &stack, "x").await.unwrap();
+    assert_eq!((status, script.calls().len()), (Some(ChangeSetStatus::Ready), 1));
 }

@@ -2,6 +2,7 @@
 
 use crate::cause::Cause;
 use crate::digest::Digest;
+use crate::plan::TargetPlan;
 use std::collections::BTreeMap;
 
 /// What a change set does, in numbers.
@@ -25,13 +26,11 @@ pub struct Plan {
     /// The change set's id.
     pub change_set_id: String,
     /// What it changes.
-    pub changes: ChangeSummary,
+    pub changes: TargetPlan,
     /// What it would change back, because it was changed outside of CloudFormation: `Function.Timeout`.
     pub reverted: Vec<String>,
     /// What CloudFormation's validation warns of.
     pub warnings: Vec<String>,
-    /// What tells it from every plan that changes something else.
-    pub digest: Digest,
 }
 
 /// A function that does not run what it should.

@@ -6,12 +6,14 @@
 //! asks for, so a crash between the two only means that `due` is asked again.
 //!
 //! The files: [`spec`] what is to be deployed, [`state`] the states, [`event`] what can be seen,
-//! [`command`] what can be asked for, `transition` the table, [`pace`] deadlines and delays.
+//! [`command`] what can be asked for, `transition` the table, `planned` what a plan is held to, [`pace`]
+//! deadlines and delays.
 
 mod causes;
 pub mod command;
 pub mod event;
 pub mod pace;
+mod planned;
 pub mod spec;
 pub mod state;
 mod transition;
@@ -68,7 +70,7 @@ pub struct Deployment {
     pub change_set_id: Option<String>,
     /// What the change set changes, once it is known.
     pub changes: Option<ChangeSummary>,
-    /// The digest of the plan, once it is known.
+    /// The digest of all that it changes: what an approval is bound to.
     pub plan_digest: Option<Digest>,
     /// The stack's outputs, as they were seen last.
     pub outputs: BTreeMap<String, String>,

@@ -1,9 +1,10 @@
 //! The table: which event makes which state of which.
 
-use super::event::{Event, Outcome, Plan, StackOwner, StackSeen};
+use super::event::{Event, Outcome, StackOwner, StackSeen};
 use super::state::{AfterCause, ChangeSetKind, Effort, State, Unwind};
-use super::{Deployment, Drift, Stop, causes};
+use super::{Deployment, Stop, causes};
 use crate::cause::Cause;
+use crate::plan::TargetPlan;
 use crate::stack_status::{Standing, standing};
 use jiff::Timestamp;
 
@@ -82,6 +83,7 @@ impl Deployment {
             (S::Planning(_), E::PlanReady(plan)) => self.planned(plan),
             (S::Planning(_), E::PlanEmpty { stack_id }) => {
                 self.stack_id = Some(stack_id);
+                self.plan_digest = Some(TargetPlan::empty().digest);
                 S::Discarding(Box::new(S::Verifying { changed: false }))
             }
             // Another actor's execution deletes the stack's other change sets; look again from the start.
@@ -138,7 +140,7 @@ impl Deployment {
             }
         }
         if matches!(next, State::Inspecting) {
-            self.change_set_id = None;
+            (self.change_set_id, self.plan_digest) = (None, None);
         }
         if let State::Planning(kind) = next {
             self.attempt += 1;
@@ -199,28 +201,6 @@ impl Deployment {
     /// Whether a stack that is tagged with this owner is ours to change.
     fn owns(&self, owner: &StackOwner) -> bool {
         owner.service == self.spec.service.as_str() && owner.stage == self.spec.stage.as_str()
-    }
-
-    /// What follows from a change set that can be executed.
-    fn planned(&mut self, plan: Plan) -> State {
-        self.stack_id = Some(plan.stack_id);
-        self.change_set_id = Some(plan.change_set_id);
-        self.changes = Some(plan.changes);
-        self.plan_digest = Some(plan.digest);
-        for warning in &plan.warnings {
-            self.note(format!("CloudFormation warns: {warning}"));
-        }
-        for property in &plan.reverted {
-            self.note(format!("changed outside of CloudFormation and changed back: {property}"));
-        }
-        let policy = &self.spec.policy;
-        if policy.refuse_warnings && !plan.warnings.is_empty() {
-            return State::Discarding(Box::new(State::Failed(causes::warned(&plan.warnings))));
-        }
-        if policy.drift == Drift::Refuse && !plan.reverted.is_empty() {
-            return State::Discarding(Box::new(State::Failed(causes::drifted(&plan.reverted))));
-        }
-        State::Planned
     }
 
     /// What follows from a look at our execution; `None` to look again.
@@ -370,14 +350,6 @@ impl Deployment {
         };
         let kept = seen.outputs.iter().filter(fits);
         self.outputs = kept.map(|(name, value)| (name.clone(), value.clone())).collect();
-    }
-
-    /// Keeps a note, once.
-    fn note(&mut self, text: String) {
-        let text = crate::code::cut(text);
-        if self.notes.len() < Self::NOTES_MAX && !self.notes.contains(&text) {
-            self.notes.push(text);
-        }
     }
 }
 

@@ -2,8 +2,9 @@ use super::*;
 use crate::code::Code;
 use crate::deployment::event::StackOwner;
 use crate::deployment::{
-    Access, ChangeSummary, CodeMismatch, Command, DeploymentKind, DeploymentSpec, Look, StackPolicy,
+    Access, CodeMismatch, Command, DeploymentKind, DeploymentSpec, Drift, Look, Plan, StackPolicy,
 };
+use crate::plan::{ChangeAction, ResourceChange};
 use crate::release::StackRelease;
 use crate::{DeploymentId, Digest, ReleaseId, RolloutId, ServiceName, StackName, StageName, Target, Turn};
 
@@ -107,13 +108,13 @@ fn op_gone() -> Event {
 }
 
 fn plan() -> Plan {
+    let app = ResourceChange::new("App", "AWS::Lambda::Function", ChangeAction::Modify);
     Plan {
         stack_id: "stack-1".into(),
         change_set_id: "cs-1".into(),
-        changes: ChangeSummary { modify: 1, ..ChangeSummary::default() },
+        changes: TargetPlan::of(vec![app], true),
         reverted: Vec::new(),
         warnings: Vec::new(),
-        digest: crate::Digest::of(b"plan"),
     }
 }
 

@@ -99,6 +99,24 @@ pub enum Loss {
 }
 
 impl ResourceChange {
+    /// A change of which nothing more is known.
+    pub fn new(
+        logical_id: impl Into<String>,
+        resource_type: impl Into<String>,
+        action: ChangeAction,
+    ) -> Self {
+        Self {
+            logical_id: logical_id.into(),
+            resource_type: resource_type.into(),
+            physical_id: None,
+            action,
+            replacement: Replacement::Never,
+            leaving: None,
+            properties: Vec::new(),
+            omitted: 0,
+        }
+    }
+
     /// How the resource that is there now is lost, if it is or may be.
     pub fn loss(&self) -> Option<Loss> {
         match (self.action, self.replacement) {

@@ -3,16 +3,11 @@ use crate::target::Target;
 use proptest::prelude::*;
 use std::collections::BTreeMap;
 
-pub(crate) fn change(id: &str, action: ChangeAction, replacement: Replacement) -> ResourceChange {
+fn change(id: &str, action: ChangeAction, replacement: Replacement) -> ResourceChange {
     ResourceChange {
-        logical_id: id.into(),
-        resource_type: "AWS::DynamoDB::Table".into(),
         physical_id: Some(format!("{id}-1")),
-        action,
         replacement,
-        leaving: None,
-        properties: Vec::new(),
-        omitted: 0,
+        ..ResourceChange::new(id, "AWS::DynamoDB::Table", action)
     }
 }
 

@@ -8,6 +8,7 @@ use crate::deployment::State;
 use crate::digest::Digest;
 use crate::gates::{AlarmSeen, AlarmState, Closed, Facts, Gate};
 use crate::ids::Turn;
+use crate::plan::fleet_digest;
 use crate::target::{Site, Target};
 use jiff::{SignedDuration, Timestamp};
 use std::collections::{BTreeMap, BTreeSet};
@@ -82,11 +83,7 @@ impl Rollout {
     /// The digest of all plans that were made before the first wave; `None` if there are none. What an
     /// approval is bound to.
     pub fn plan(&self) -> Option<Digest> {
-        if self.plans.is_empty() {
-            return None;
-        }
-        let lines: Vec<String> = self.plans.iter().map(|(target, plan)| format!("{target} {plan}")).collect();
-        Some(Digest::of(lines.join("\n").as_bytes()))
+        (!self.plans.is_empty()).then(|| fleet_digest(&self.plans))
     }
 
     /// The targets whose change sets are made before the first wave begins. Those of stacks that need other

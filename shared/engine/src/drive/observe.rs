@@ -9,8 +9,9 @@ use flotilla_domain::deployment::{
     CodeMismatch, Deployment, DeploymentKind, Event, Look, Outcome, Plan, State,
 };
 use flotilla_domain::package::FunctionCode;
+use flotilla_domain::plan::TargetPlan;
 use flotilla_domain::stack_status::{Standing, standing};
-use flotilla_domain::{Cause, Code, Digest};
+use flotilla_domain::{Cause, Code};
 use futures::stream::{self, StreamExt, TryStreamExt};
 use std::collections::BTreeMap;
 
@@ -67,8 +68,7 @@ impl Drive {
         stack_id: &str,
     ) -> Result<Outcome, PortError> {
         if let (State::Executing, Some(id)) = (&deployment.state, &deployment.change_set_id) {
-            let change_set = self.stacks.describe_change_set(place, &deployment.spec.stack, id).await?;
-            match change_set.map(|set| set.status) {
+            match self.stacks.change_set_status(place, &deployment.spec.stack, id).await? {
                 Some(ChangeSetStatus::Executed) => return Ok(Outcome::Completed),
                 Some(ChangeSetStatus::ExecutionFailed) => return Ok(Outcome::Failed),
                 Some(ChangeSetStatus::Pending | ChangeSetStatus::Ready | ChangeSetStatus::Executing) => {
@@ -229,12 +229,10 @@ fn is_settled(stack: &StackSeen) -> bool {
 }
 
 fn plan(seen: ChangeSetSeen, warnings: Vec<String>) -> Plan {
-    let said = format!("{:?} {:?}", seen.changes, seen.reverted);
     Plan {
-        digest: Digest::of(said.as_bytes()),
         stack_id: seen.stack_id,
         change_set_id: seen.id,
-        changes: seen.changes,
+        changes: TargetPlan::of(seen.changes, seen.complete),
         reverted: seen.reverted,
         warnings,
     }

@@ -93,8 +93,8 @@ impl Drive {
     ) -> Result<Event, PortError> {
         let Some(change_set_id) = &deployment.change_set_id else { return Ok(Event::NothingToStop) };
         let stack = &deployment.spec.stack;
-        let change_set = self.stacks.describe_change_set(place, stack, change_set_id).await?;
-        let runs = change_set.is_some_and(|set| set.status == ChangeSetStatus::Executing);
+        let status = self.stacks.change_set_status(place, stack, change_set_id).await?;
+        let runs = status == Some(ChangeSetStatus::Executing);
         let stopped = runs && self.stacks.cancel_update(place, stack_id, token).await?;
         Ok(if stopped { Event::Acted } else { Event::NothingToStop })
     }

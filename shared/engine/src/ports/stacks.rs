@@ -4,7 +4,8 @@ use super::{Place, PortError};
 use async_trait::async_trait;
 use flotilla_domain::cause::StackEvent;
 use flotilla_domain::deployment::event::StackSeen;
-use flotilla_domain::deployment::{ChangeSetKind, ChangeSummary, Effort};
+use flotilla_domain::deployment::{ChangeSetKind, Effort};
+use flotilla_domain::plan::ResourceChange;
 use flotilla_domain::{Digest, StackName};
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -76,8 +77,10 @@ pub struct ChangeSetSeen {
     pub stack_id: String,
     /// How it stands.
     pub status: ChangeSetStatus,
-    /// What it changes.
-    pub changes: ChangeSummary,
+    /// What it changes, as CloudFormation says it: values may be secret.
+    pub changes: Vec<ResourceChange>,
+    /// Whether these are all of its changes.
+    pub complete: bool,
     /// What it would change back, because it was changed outside of CloudFormation: `Function.Timeout`.
     pub reverted: Vec<String>,
     /// Whether CloudFormation hints that its validation has something to say.
@@ -134,13 +137,22 @@ pub trait Stacks: Send + Sync {
     /// refusal word for word.
     async fn create_change_set(&self, place: &Place, request: &ChangeSetRequest) -> Result<(), PortError>;
 
-    /// Looks at a change set by the stack's and its own name; `None` when there is none.
+    /// Looks at a change set, with all that it changes, by the stack's and its own name; `None` when there is
+    /// none.
     async fn describe_change_set(
         &self,
         place: &Place,
         stack: &StackName,
         name: &str,
     ) -> Result<Option<ChangeSetSeen>, PortError>;
+
+    /// Only how a change set stands.
+    async fn change_set_status(
+        &self,
+        place: &Place,
+        stack: &StackName,
+        name: &str,
+    ) -> Result<Option<ChangeSetStatus>, PortError>;
 
     /// Executes a change set.
     async fn execute(

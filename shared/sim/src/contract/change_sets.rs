@@ -3,6 +3,7 @@
 use super::scene::Scene;
 use super::{Bench, Fate, Quirk};
 use flotilla_domain::deployment::state::ChangeSetKind::{Create, Update};
+use flotilla_domain::plan::{ChangeAction, Replacement};
 use flotilla_engine::ports::{ChangeSetSeen, ChangeSetStatus, ErrorKind, Executed, Stacks};
 
 /// The contract of change sets.
@@ -37,8 +38,9 @@ async fn the_first_change_set_makes_a_stack_under_review(scene: &Scene<'_>) {
     let template = scene.template("review").await;
     let plan = scene.plan(Create, "first", template).await;
     assert_eq!(plan.status, ChangeSetStatus::Ready);
-    let counted = (plan.changes.add, plan.changes.modify + plan.changes.replace + plan.changes.remove);
-    scene.bench.quirks().check(Quirk::ChangesAreNotCounted, counted == (1, 0), "one resource is added");
+    let told: Vec<_> =
+        plan.changes.iter().map(|change| (change.logical_id.as_str(), change.action)).collect();
+    assert_eq!((told, plan.complete), (vec![("App", ChangeAction::Add)], true), "one resource is added");
     let stack = scene.look(scene.stack.as_str()).await.expect("the stack");
     // C01
     assert_eq!((stack.status.as_str(), &stack.stack_id), ("REVIEW_IN_PROGRESS", &plan.stack_id));
@@ -78,6 +80,26 @@ async fn begun(scene: &Scene<'_>, stack_id: &str, token: &str) -> usize {
     ours.filter(|event| begins(&event.status)).count()
 }
 
+/// What the plan of an update says: which resource, of what type, and where in it.
+fn changes_are_told(scene: &Scene<'_>, plan: &ChangeSetSeen) {
+    let [change] = &plan.changes[..] else { panic!("one function has another code: {:?}", plan.changes) };
+    assert_eq!((change.logical_id.as_str(), change.action), ("App", ChangeAction::Modify));
+    assert_eq!(
+        (change.resource_type.as_str(), change.replacement),
+        ("AWS::Lambda::Function", Replacement::Never)
+    );
+    assert!(change.physical_id.is_some(), "the function is there");
+    assert!(change.properties.iter().all(|property| property.path.starts_with("Code")), "{change:?}");
+    let key = |value: &Option<String>| value.as_deref().is_some_and(|key| key.starts_with("assets/"));
+    let keys = change.properties.iter().filter(|property| key(&property.before) && key(&property.after));
+    let quirks = scene.bench.quirks();
+    quirks.check(
+        Quirk::PropertyValuesAreNotTold,
+        keys.count() == 1,
+        "its key in the bucket, before and after",
+    );
+}
+
 /// Promise 2.
 async fn executing_one_ends_the_others(scene: &Scene<'_>) {
     let first = scene.template("others one").await;
@@ -86,6 +108,7 @@ async fn executing_one_ends_the_others(scene: &Scene<'_>) {
     let chosen = scene.plan(Update, "chosen", two).await;
     let other = scene.plan(Update, "other", three).await;
     assert_eq!([&chosen.status, &other.status], [&ChangeSetStatus::Ready; 2]);
+    changes_are_told(scene, &chosen);
     assert_eq!(scene.execute(&chosen, "token").await, Executed::Started);
     // C12, C13: asked again, while it runs and after it, it is not executed again.
     scene.execute(&chosen, "token").await;

@@ -19,8 +19,8 @@ pub enum Quirk {
     BucketOwnersAreNotChecked,
     /// There are no change sets that are taken and fail later for another reason than emptiness.
     PlansDoNotFail,
-    /// What a change set changes is not counted.
-    ChangesAreNotCounted,
+    /// `IncludePropertyValues` is ignored: a change set names the properties that change, without values.
+    PropertyValuesAreNotTold,
     /// The tags of a stack do not come back.
     StackTagsAreLost,
     /// A second change set of type CREATE makes another stack of the same name, with another id.

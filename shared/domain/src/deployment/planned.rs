@@ -1,0 +1,37 @@
+//! What follows from a change set that is ready: it waits for the gates, or is refused and removed.
+
+use super::event::Plan;
+use super::state::State;
+use super::{Deployment, Drift, causes};
+
+impl Deployment {
+    /// What follows from a change set that can be executed.
+    pub(super) fn planned(&mut self, plan: Plan) -> State {
+        self.stack_id = Some(plan.stack_id);
+        self.change_set_id = Some(plan.change_set_id);
+        self.changes = Some(plan.changes.summary());
+        self.plan_digest = Some(plan.changes.digest);
+        for warning in &plan.warnings {
+            self.note(format!("CloudFormation warns: {warning}"));
+        }
+        for property in &plan.reverted {
+            self.note(format!("changed outside of CloudFormation and changed back: {property}"));
+        }
+        let policy = &self.spec.policy;
+        if policy.refuse_warnings && !plan.warnings.is_empty() {
+            return State::Discarding(Box::new(State::Failed(causes::warned(&plan.warnings))));
+        }
+        if policy.drift == Drift::Refuse && !plan.reverted.is_empty() {
+            return State::Discarding(Box::new(State::Failed(causes::drifted(&plan.reverted))));
+        }
+        State::Planned
+    }
+
+    /// Keeps a note, once.
+    pub(super) fn note(&mut self, text: String) {
+        let text = crate::code::cut(text);
+        if self.notes.len() < Self::NOTES_MAX && !self.notes.contains(&text) {
+            self.notes.push(text);
+        }
+    }
+}
