@@ -73,6 +73,7 @@ impl Drive {
             let now = self.clock.now();
             let before = hand.now.clone();
             let acted = event == Event::Acted;
+            hand.note_plan(&event);
             let after = applied(&before, event, now)?;
             if after == before {
                 let delay_s = hand.delay_s(now);
@@ -189,6 +190,7 @@ impl Drive {
         let due = (!ended).then(|| due_at(now, delay_s));
         let mut writes = vec![hand.saved.write(&hand.now, due)];
         writes.extend(hand.story.iter().map(keep));
+        writes.extend(hand.plan_record(now).iter().map(keep));
         let had_lease = hand.saved.value.state != State::Waiting;
         let has_lease = !ended && hand.now.state != State::Waiting;
         let lost = hand.now.state.cause().is_some_and(|cause| cause.code == Code::LeaseLost);
@@ -215,6 +217,7 @@ impl Drive {
             tracing::info!(rollout.id = %event.rollout, %target, state = event.what, detail = event.detail, "deployment is {}", event.what);
         }
         hand.saved = Versioned { value: hand.now.clone(), version: hand.saved.version + 1, due_at: due };
+        hand.plan = None;
         hand.fresh_at = self.clock.now();
         Ok(Saved::Yes)
     }

@@ -1,9 +1,10 @@
 //! A deployment between two saves.
 
-use crate::records::{BudgetRecord, EventRecord, Versioned, nth_moment};
-use flotilla_domain::Timestamp;
-use flotilla_domain::deployment::{Deployment, State};
+use crate::records::{BudgetRecord, EventRecord, PlanRecord, Versioned, nth_moment};
+use flotilla_domain::deployment::{Deployment, Event, State};
+use flotilla_domain::plan::TargetPlan;
 use flotilla_domain::stack_lease::StackLease;
+use flotilla_domain::{Timestamp, Turn};
 
 pub(super) struct InHand {
     pub saved: Versioned<Deployment>,
@@ -12,6 +13,8 @@ pub(super) struct InHand {
     pub story: Vec<EventRecord>,
     /// How many were told in this tick: entries of one moment keep their order.
     told: usize,
+    /// What the change set would do, once it is seen and until it is saved.
+    pub plan: Option<TargetPlan>,
     /// The lease as it was read, if it is to be taken.
     pub lease: Option<StackLease>,
     /// How many calls CloudFormation takes there, if they are rationed.
@@ -31,6 +34,7 @@ impl InHand {
             saved,
             story: Vec::new(),
             told: 0,
+            plan: None,
             lease: None,
             budget,
             fresh_at: now,
@@ -61,6 +65,33 @@ impl InHand {
     pub fn drop_unsaved(&mut self) {
         self.now = self.saved.value.clone();
         self.story.clear();
+        self.plan = None;
+    }
+
+    /// Keeps what an event says of the plan.
+    pub fn note_plan(&mut self, event: &Event) {
+        match event {
+            Event::PlanReady(plan) => self.plan = Some(plan.changes.clone()),
+            Event::PlanEmpty { .. } => self.plan = Some(TargetPlan::empty()),
+            _ => {}
+        }
+    }
+
+    /// The plan as it is to be saved. What goes back has none: it undoes a plan that was seen.
+    pub fn plan_record(&self, at: Timestamp) -> Option<PlanRecord> {
+        let plan = self.plan.clone().filter(|_| self.now.id.turn == Turn::Forward)?;
+        let blocked = match &self.now.state {
+            State::Discarding(then) => then.cause().cloned(),
+            _ => None,
+        };
+        Some(PlanRecord {
+            rollout: self.now.id.rollout,
+            target: self.now.id.target.clone(),
+            stack: self.now.spec.stack.clone(),
+            plan,
+            blocked,
+            at,
+        })
     }
 
     pub fn enter(&mut self, after: Deployment, now: Timestamp) {
