@@ -84,6 +84,10 @@ pub enum Command {
         /// The stage.
         #[arg(long)]
         stage: String,
+        /// A resource that may be lost although a safeguard keeps it, by logical id (Orders, or Orders@eu-west-1 for
+        /// one region); may be given several times.
+        #[arg(long, value_name = "LOGICAL_ID")]
+        allow: Vec<String>,
         /// Return at once.
         #[arg(long)]
         no_follow: bool,
@@ -218,6 +222,10 @@ pub struct Retry {
     /// Delete a stack by force if it resists.
     #[arg(long)]
     pub force: bool,
+    /// A resource that may be lost although a safeguard keeps it, by logical id (Orders, or Orders@eu-west-1 for
+    /// one region); may be given several times.
+    #[arg(long, value_name = "LOGICAL_ID")]
+    pub allow: Vec<String>,
     /// Return at once.
     #[arg(long)]
     pub no_follow: bool,
@@ -253,6 +261,10 @@ pub struct Promote {
     /// Why.
     #[arg(long, value_name = "REASON")]
     pub because: Option<String>,
+    /// A resource that may be lost although a safeguard keeps it, by logical id (Orders, or Orders@eu-west-1 for
+    /// one region); may be given several times.
+    #[arg(long, value_name = "LOGICAL_ID")]
+    pub allow: Vec<String>,
     /// Return at once.
     #[arg(long)]
     pub no_follow: bool,
@@ -275,6 +287,10 @@ pub struct Rollback {
     /// Why.
     #[arg(long, value_name = "REASON")]
     pub because: Option<String>,
+    /// A resource that may be lost although a safeguard keeps it, by logical id (Orders, or Orders@eu-west-1 for
+    /// one region); may be given several times.
+    #[arg(long, value_name = "LOGICAL_ID")]
+    pub allow: Vec<String>,
     /// Return at once.
     #[arg(long)]
     pub no_follow: bool,

@@ -1,6 +1,7 @@
 //! The configuration, as people write it in TOML and as `PUT` takes it in JSON.
 
 use crate::gates::{CheckConfig, FreezeConfig, WindowConfig};
+use crate::safeguards::SafeguardsConfig;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use utoipa::ToSchema;
@@ -154,6 +155,9 @@ pub struct ProfileConfig {
     /// What is done about warnings of CloudFormation's validation: `proceed` (the default) or `refuse`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub validation_warnings: Option<String>,
+    /// What no change set may do unless an operator has said so.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub safeguards: Option<SafeguardsConfig>,
     /// The capabilities it grants to templates.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schema(example = json!(["CAPABILITY_NAMED_IAM"]))]

@@ -6,12 +6,16 @@
 
 pub mod config;
 pub mod gates;
+pub mod plan;
 pub mod problem;
 pub mod requests;
+pub mod safeguards;
 pub mod views;
 
 pub use config::{AccountConfig, ProfileConfig, RuleConfig, ServiceConfigDoc, WaveConfig, WaveTable};
 pub use gates::*;
+pub use plan::*;
 pub use problem::Problem;
 pub use requests::*;
+pub use safeguards::SafeguardsConfig;
 pub use views::*;

@@ -14,6 +14,9 @@ pub struct StartRollout {
     pub release: String,
     /// The stage; one that a rule names, or that exists.
     pub stage: String,
+    /// Resources that may be lost although a safeguard keeps them, by logical id: `Orders`, or `Orders@eu-west-1`.
+    #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
+    pub allow: BTreeSet<String>,
 }
 
 /// How a rollout is called off.
@@ -38,6 +41,9 @@ pub struct RetryRollout {
     /// A stack that resists its deletion may be deleted by force.
     #[serde(default)]
     pub force: bool,
+    /// Resources that may be lost although a safeguard keeps them, by logical id: `Orders`, or `Orders@eu-west-1`.
+    #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
+    pub allow: BTreeSet<String>,
 }
 
 /// Whether the API works.
@@ -63,6 +69,9 @@ pub struct Promote {
     /// Why. Another release than the stable one needs a reason.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub because: Option<String>,
+    /// Resources that may be lost although a safeguard keeps them, by logical id: `Orders`, or `Orders@eu-west-1`.
+    #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
+    pub allow: BTreeSet<String>,
 }
 
 /// Brings a stage back to an earlier release.
@@ -80,6 +89,9 @@ pub struct RollBack {
     /// Why.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub because: Option<String>,
+    /// Resources that may be lost although a safeguard keeps them, by logical id: `Orders`, or `Orders@eu-west-1`.
+    #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
+    pub allow: BTreeSet<String>,
 }
 
 /// Holds a release's package at a stage.

@@ -149,6 +149,18 @@ codes! {
     NothingToRevertTo = 529, "there is no release to go back to";
     /// An operator holds the package: nothing brings it to the stage.
     PackageHeld = 530, "the package is held";
+    /// A resource that holds data would be, or may be, replaced by an empty one.
+    StatefulReplaced = 540, "a resource that holds data would be replaced";
+    /// A resource that holds data would be removed.
+    StatefulRemoved = 541, "a resource that holds data would be removed";
+    /// A resource of a type that the profile forbids would be made or changed.
+    TypeForbidden = 542, "a type is forbidden";
+    /// A change set would delete more resources than the profile allows.
+    TooManyDeletions = 543, "too many resources would be deleted";
+    /// A stack would lack a tag that the profile requires.
+    TagMissing = 544, "a required tag is missing";
+    /// A change set is too large to be checked to its end.
+    PlanUnchecked = 545, "the plan cannot be checked";
     /// An alarm of the profile was raised while a wave baked.
     AlarmRaised = 550, "an alarm was raised";
     /// A wave did not pass its verification.

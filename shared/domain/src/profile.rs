@@ -3,6 +3,7 @@
 use crate::deployment::StackPolicy;
 use crate::gates::{Gates, Windows};
 use crate::names::{AccountId, ProfileName, Region};
+use crate::plan::Safeguards;
 use crate::rollout::OnFailure;
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -40,6 +41,8 @@ pub struct Profile {
     /// What may be done to a stack beyond updating it. What only previews may have done to them is left out
     /// for stages that stay, see [`Profile::policy`].
     pub policy: StackPolicy,
+    /// Tags that every stack must have, from the profile or the package.
+    pub required_tags: BTreeSet<String>,
     /// The capabilities it grants to templates, by CloudFormation's names.
     pub capabilities: BTreeSet<String>,
     /// Values for the templates' parameters. A parameter that a template does not declare is not passed.
@@ -55,9 +58,12 @@ impl Profile {
     /// Most approvals that a wave asks for.
     pub const APPROVALS_MAX: usize = 10;
 
-    /// What may be done to a stack of a stage. Force and haste are for previews, which nobody misses.
+    /// What may be done to a stack of a stage. Force and haste are for previews, which nobody misses, nor what
+    /// is in them.
     pub fn policy(&self, preview: bool) -> StackPolicy {
+        let block_stateful = self.policy.safeguards.block_stateful && !preview;
         StackPolicy {
+            safeguards: Safeguards { block_stateful, ..self.policy.safeguards.clone() },
             force_delete: preview && self.policy.force_delete,
             express: preview && self.policy.express,
             ..self.policy.clone()

@@ -3,9 +3,10 @@
 use crate::EngineError;
 use crate::ports::{Clock, Expect, StateStore, Subject, Work, WorkQueue, Write, WriteError};
 use crate::records::{EventRecord, Record, Versioned, create, read, rollout_key, stage_key};
+use flotilla_domain::code::cut;
 use flotilla_domain::rollout::{Rollout, RolloutKind, RolloutState};
 use flotilla_domain::stage::{Admission, Hold, KnownStack, StageHead};
-use flotilla_domain::{Code, Refusal, RolloutId, Timestamp};
+use flotilla_domain::{Code, Refusal, ReleaseId, RolloutId, Timestamp};
 
 /// How often a lost race for a stage's head is run again.
 const RACES_MAX: usize = 8;
@@ -89,10 +90,7 @@ pub async fn accept(
             at: now,
             actor: rollout.requested_by.clone(),
             what: accepted.state.name().into(),
-            detail: rollout.release().map(|release| match &rollout.because {
-                Some(because) => format!("{release}: {because}"),
-                None => release.to_string(),
-            }),
+            detail: rollout.release().map(|release| detail(rollout, release)),
         };
         let mut writes = vec![
             before.write(&head, head.expires_at),
@@ -112,6 +110,20 @@ pub async fn accept(
         }
     }
     Err(EngineError::Contended)
+}
+
+/// What the timeline says of a rollout that brings a release: why, and what may be lost by whose word.
+fn detail(rollout: &Rollout, release: ReleaseId) -> String {
+    let mut detail = release.to_string();
+    if let Some(because) = &rollout.because {
+        detail.push_str(&format!(": {because}"));
+    }
+    let approved = &rollout.policy.safeguards.approved;
+    if !approved.is_empty() {
+        let names: Vec<&str> = approved.iter().map(String::as_str).collect();
+        detail.push_str(&format!("; may be lost: {}", names.join(", ")));
+    }
+    cut(detail)
 }
 
 fn held_back(rollout: &Rollout, held: &Hold) -> Refusal {

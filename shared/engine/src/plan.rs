@@ -217,6 +217,12 @@ fn check_fits(
             format!("add \"{missing}\" to the profile's capabilities"),
         ));
     }
+    let lacks = |tag: &&String| !stack.tags.contains_key(*tag) && !profile.tags.contains_key(*tag);
+    if let Some(tag) = profile.required_tags.iter().find(lacks) {
+        let what = format!("the stack would have no tag {tag}, which the profile {} requires", profile.name);
+        let fix = format!("give {tag} a value in the profile's tags, or in the package");
+        return Err(Refusal::new(Code::TagMissing, what, fix));
+    }
     let tags =
         stack.tags.keys().filter(|key| !profile.tags.contains_key(*key)).count() + profile.tags.len() + 2;
     if tags > STACK_TAGS_MAX {

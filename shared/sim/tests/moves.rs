@@ -3,7 +3,7 @@
 #![allow(clippy::unwrap_used, reason = "a test ends where something is not as it should be")]
 
 use flotilla_engine::EngineError;
-use flotilla_engine::commands::{Promotion, Rollback};
+use flotilla_engine::commands::{Allowed, Promotion, Rollback};
 use flotilla_sim::{Behaviour, World};
 
 const WAVES: &[&[&str]] = &[&["eu-west-1"], &["us-east-1", "ap-south-1"]];
@@ -22,7 +22,7 @@ fn refusal(error: EngineError) -> String {
 fn rollback(to: Option<&str>) -> Rollback {
     let to = to.map(|id| flotilla_domain::ReleaseId::parse(id).unwrap());
     let stage = flotilla_domain::StageName::parse("staging").unwrap();
-    Rollback { stage, to, by_waves: false, because: Some("it is slow".into()) }
+    Rollback { stage, to, by_waves: false, because: Some("it is slow".into()), allow: Allowed::default() }
 }
 
 fn promotion(release: Option<&str>, because: Option<&str>) -> Promotion {
@@ -32,6 +32,7 @@ fn promotion(release: Option<&str>, because: Option<&str>) -> Promotion {
         to: stage("eu-staging"),
         release: release.map(|id| flotilla_domain::ReleaseId::parse(id).unwrap()),
         because: because.map(str::to_owned),
+        allow: Allowed::default(),
     }
 }
 

@@ -11,7 +11,7 @@ use axum::extract::rejection::BytesRejection;
 use axum::http::StatusCode;
 use flotilla_contract::{Hold, LiftHold, Problem, Promote, RollBack, RolloutView, StageView};
 use flotilla_domain::{ReleaseId, ServiceName, StageName};
-use flotilla_engine::commands::{Promotion, Rollback};
+use flotilla_engine::commands::{Allowed, Promotion, Rollback};
 
 fn release(text: Option<&String>) -> Result<Option<ReleaseId>, ApiError> {
     text.map(|text| name(ReleaseId::parse(text))).transpose()
@@ -32,6 +32,7 @@ pub async fn promote(
         to: name(StageName::parse(&request.to))?,
         release: release(request.release.as_ref())?,
         because: request.because,
+        allow: Allowed(request.allow),
     };
     let rollout = api.commands.promote(&name(ServiceName::parse(&service))?, &promotion, &caller).await?;
     Ok((StatusCode::ACCEPTED, Json(api.status.rollout(&rollout.id).await?)))
@@ -52,6 +53,7 @@ pub async fn roll_back(
         to: release(request.to.as_ref())?,
         by_waves: request.by_waves,
         because: request.because,
+        allow: Allowed(request.allow),
     };
     let rollout = api.commands.roll_back(&name(ServiceName::parse(&service))?, &rollback, &caller).await?;
     Ok((StatusCode::ACCEPTED, Json(api.status.rollout(&rollout.id).await?)))

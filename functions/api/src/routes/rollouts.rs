@@ -11,7 +11,7 @@ use axum::extract::{Path, Query};
 use axum::http::StatusCode;
 use flotilla_contract::{CancelRollout, EventView, Page, Problem, RetryRollout, RolloutView, StartRollout};
 use flotilla_domain::{ReleaseId, RolloutId, ServiceName, StageName};
-use flotilla_engine::commands::{Control, OperatorsWord};
+use flotilla_engine::commands::{Allowed, Control, OperatorsWord};
 
 /// Starts a rollout of a release to a stage.
 #[utoipa::path(post, path = "/v1/rollouts", tag = "rollouts", request_body = StartRollout,
@@ -25,7 +25,7 @@ pub async fn start_rollout(
     let service = name(ServiceName::parse(&request.service))?;
     let release = name(ReleaseId::parse(&request.release))?;
     let stage = name(StageName::parse(&request.stage))?;
-    let rollout = api.commands.start(&service, &release, &stage, &caller).await?;
+    let rollout = api.commands.start(&service, &release, &stage, &Allowed(request.allow), &caller).await?;
     Ok((StatusCode::ACCEPTED, Json(api.status.rollout(&rollout.id).await?)))
 }
 
@@ -100,9 +100,9 @@ pub async fn retry_rollout(
     Path(id): Path<String>,
     bytes: Result<Bytes, BytesRejection>,
 ) -> Result<(StatusCode, Json<RolloutView>), ApiError> {
-    let RetryRollout { skip, accept_drift, force } = body_or_default(bytes)?;
+    let RetryRollout { skip, accept_drift, force, allow } = body_or_default(bytes)?;
     let id = name(RolloutId::parse(&id))?;
-    let word = OperatorsWord { skip, accept_drift, force };
+    let word = OperatorsWord { skip, accept_drift, force, allow: Allowed(allow) };
     let rollout = api.commands.retry(&id, &word, &caller).await?;
     Ok((StatusCode::ACCEPTED, Json(api.status.rollout(&rollout.id).await?)))
 }

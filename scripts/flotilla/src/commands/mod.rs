@@ -14,6 +14,7 @@ mod zips;
 
 use crate::args::{Cli, Command};
 use crate::error::{CliError, Exit};
+use flotilla_contract::StartRollout;
 
 pub use install::{InstallReport, install};
 pub use zips::{pack_folder, zip_binary};
@@ -34,8 +35,9 @@ pub async fn run(cli: Cli) -> Result<Exit, CliError> {
         Command::Uploads { service, limit } => read::uploads(global, service.as_deref(), limit).await,
         Command::Watch { rollout } => rollouts::watch(global, &rollout).await,
         Command::Rollout { rollout } => rollouts::show(global, &rollout).await,
-        Command::Start { service, release, stage, no_follow } => {
-            rollouts::start(global, &service, &release, &stage, no_follow).await
+        Command::Start { service, release, stage, allow, no_follow } => {
+            let allow = allow.into_iter().collect();
+            rollouts::start(global, &StartRollout { service, release, stage, allow }, no_follow).await
         }
         Command::Promote(args) => moves::promote(global, args).await,
         Command::Rollback(args) => moves::roll_back(global, args).await,

@@ -26,14 +26,15 @@ async fn start<B: Serialize>(
 }
 
 pub async fn promote(global: &Global, args: Promote) -> Result<Exit, CliError> {
-    let Promote { service, from, to, release, because, no_follow } = args;
-    let request = flotilla_contract::Promote { from, to, release, because };
+    let Promote { service, from, to, release, because, allow, no_follow } = args;
+    let request =
+        flotilla_contract::Promote { from, to, release, because, allow: allow.into_iter().collect() };
     start(global, &format!("/v1/services/{service}/promote"), &request, no_follow).await
 }
 
 pub async fn roll_back(global: &Global, args: Rollback) -> Result<Exit, CliError> {
-    let Rollback { service, stage, to, by_waves, because, no_follow } = args;
-    let request = RollBack { stage, to, by_waves, because };
+    let Rollback { service, stage, to, by_waves, because, allow, no_follow } = args;
+    let request = RollBack { stage, to, by_waves, because, allow: allow.into_iter().collect() };
     start(global, &format!("/v1/services/{service}/rollback"), &request, no_follow).await
 }
 

@@ -48,16 +48,9 @@ pub async fn show(global: &Global, id: &str) -> Result<Exit, CliError> {
     Ok(Exit::Success)
 }
 
-pub async fn start(
-    global: &Global,
-    service: &str,
-    release: &str,
-    stage: &str,
-    no_follow: bool,
-) -> Result<Exit, CliError> {
+pub async fn start(global: &Global, request: &StartRollout, no_follow: bool) -> Result<Exit, CliError> {
     let api = Api::connect(global).await?;
-    let request = StartRollout { service: service.into(), release: release.into(), stage: stage.into() };
-    let started: RolloutView = api.post("/v1/rollouts", &request).await?;
+    let started: RolloutView = api.post("/v1/rollouts", request).await?;
     if no_follow {
         return finish(global, &started).map(|_| Exit::Success);
     }
@@ -81,8 +74,9 @@ pub async fn ask(global: &Global, id: &str, what: &str) -> Result<Exit, CliError
 
 pub async fn retry(global: &Global, retry: Retry) -> Result<Exit, CliError> {
     let api = Api::connect(global).await?;
-    let Retry { rollout, skip, accept_drift, force, no_follow } = retry;
-    let word = RetryRollout { skip: skip.into_iter().collect(), accept_drift, force };
+    let Retry { rollout, skip, accept_drift, force, allow, no_follow } = retry;
+    let (skip, allow) = (skip.into_iter().collect(), allow.into_iter().collect());
+    let word = RetryRollout { skip, accept_drift, force, allow };
     let started: RolloutView = api.post(&format!("/v1/rollouts/{rollout}/retry"), &word).await?;
     if no_follow {
         return finish(global, &started).map(|_| Exit::Success);

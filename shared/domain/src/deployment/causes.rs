@@ -5,6 +5,7 @@ use super::{CodeMismatch, Deployment, DeploymentSpec};
 use crate::cause::Cause;
 use crate::code::{Code, cut};
 use crate::names::StackName;
+use crate::plan::Breach;
 
 pub(super) fn always_stale(attempts: u32) -> Cause {
     Cause::new(
@@ -130,4 +131,36 @@ pub(super) fn not_approved() -> Cause {
         "the stack has changed since its plan was approved, and the new plan is another one",
         "retry the rollout and look at the new plan (flotilla plan), then approve that",
     )
+}
+
+/// What safeguards say of a plan, if they refuse it. Approved is by name, so that nobody agrees to what they
+/// have not read.
+pub(super) fn breached(breaches: &[Breach]) -> Option<Cause> {
+    let first = breaches.first()?;
+    let told: Vec<&str> = breaches.iter().map(|breach| breach.message.as_str()).collect();
+    let mut names: Vec<&str> = breaches.iter().flat_map(|b| &b.names).map(String::as_str).collect();
+    names.sort_unstable();
+    names.dedup();
+    let allow: Vec<String> = names.iter().map(|name| format!("--allow {name}")).collect();
+    let mut fixes = Vec::new();
+    if !names.is_empty() {
+        fixes.push(format!(
+            "keep it in the template, or let it stay outside of the stack (DeletionPolicy and UpdateReplacePolicy: Retain); \
+             if nothing of it is needed, approve it by name when you start or retry: {}",
+            allow.join(" ")
+        ));
+    }
+    if breaches.iter().any(|breach| breach.code == Code::TypeForbidden) {
+        fixes.push(
+            "take what is forbidden out of the template, or out of the profile's forbidden_types".into(),
+        );
+    }
+    if breaches.iter().any(|breach| breach.code == Code::PlanUnchecked) {
+        fixes.push("bring the change in smaller parts".into());
+    }
+    let cause = Cause::new(first.code, told.join("; "), fixes.join("; "));
+    Some(match first.names.first() {
+        Some(name) => cause.of(name.clone()),
+        None => cause,
+    })
 }

@@ -17,7 +17,14 @@ impl Deployment {
         for property in &plan.reverted {
             self.note(format!("changed outside of CloudFormation and changed back: {property}"));
         }
+        for remark in self.spec.policy.safeguards.remarks(&plan.changes) {
+            self.note(remark);
+        }
         let policy = &self.spec.policy;
+        let breaches = policy.safeguards.check(&plan.changes, &self.id.target.site.region);
+        if let Some(cause) = causes::breached(&breaches) {
+            return State::Discarding(Box::new(State::Failed(cause)));
+        }
         if policy.refuse_warnings && !plan.warnings.is_empty() {
             return State::Discarding(Box::new(State::Failed(causes::warned(&plan.warnings))));
         }

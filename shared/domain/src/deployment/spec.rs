@@ -2,6 +2,7 @@
 //! configuration that changes meanwhile changes no deployment under way.
 
 use crate::names::{ServiceName, StackName, StageName};
+use crate::plan::Safeguards;
 use crate::release::StackRelease;
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -53,6 +54,8 @@ pub struct StackPolicy {
     pub refuse_warnings: bool,
     /// Resources that a stuck rollback may skip: an operator's word, by logical id.
     pub skip_resources: BTreeSet<String>,
+    /// What no change set may do, with what of it an operator has approved.
+    pub safeguards: Safeguards,
 }
 
 impl Default for StackPolicy {
@@ -64,6 +67,7 @@ impl Default for StackPolicy {
             drift: Drift::Ignore,
             refuse_warnings: false,
             skip_resources: BTreeSet::new(),
+            safeguards: Safeguards::default(),
         }
     }
 }

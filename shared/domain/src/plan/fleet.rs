@@ -2,7 +2,6 @@
 
 use super::{ResourceChange, TargetPlan};
 use crate::code::cut_to;
-use crate::deployment::ChangeSummary;
 use crate::digest::{Digest, Digester};
 use crate::names::StackPart;
 use crate::target::{Site, Target};
@@ -22,28 +21,6 @@ pub struct FleetChange {
     pub everywhere: bool,
 }
 
-/// One target's plan, without its changes.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct PlanOutline {
-    /// The plan's digest.
-    pub digest: Digest,
-    /// Its changes in numbers.
-    pub summary: ChangeSummary,
-    /// Whether the changes are all that the change set makes.
-    pub complete: bool,
-}
-
-/// The plans of a rollout's targets in one.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct FleetPlan {
-    /// The digest of all the plans; see [`fleet_digest`].
-    pub digest: Digest,
-    /// Each target that has a plan.
-    pub targets: BTreeMap<Target, PlanOutline>,
-    /// By stack and logical id. A resource is there more than once where targets differ.
-    pub changes: Vec<FleetChange>,
-}
-
 /// The digest of several targets' plans. It follows from theirs, so that it needs none of their changes.
 pub fn fleet_digest<'a>(plans: impl IntoIterator<Item = (&'a Target, &'a Digest)>) -> Digest {
     let plans: BTreeMap<&Target, &Digest> = plans.into_iter().collect();
@@ -57,8 +34,9 @@ pub fn fleet_digest<'a>(plans: impl IntoIterator<Item = (&'a Target, &'a Digest)
 /// A change and where it is made.
 type Made<'a> = (&'a Target, &'a ResourceChange);
 
-/// Merges the plans of a rollout's targets.
-pub fn merge(plans: &BTreeMap<Target, TargetPlan>) -> FleetPlan {
+/// Merges the plans of a rollout's targets: the changes by stack and logical id. A resource is there more than
+/// once where targets differ.
+pub fn merge(plans: &BTreeMap<Target, TargetPlan>) -> Vec<FleetChange> {
     let mut found: BTreeMap<(&Option<StackPart>, &str), Vec<Made<'_>>> = BTreeMap::new();
     let mut with_part: BTreeMap<&Option<StackPart>, usize> = BTreeMap::new();
     for (target, plan) in plans {
@@ -76,17 +54,7 @@ pub fn merge(plans: &BTreeMap<Target, TargetPlan>) -> FleetPlan {
             targets,
         })
     });
-    let changes = changes.collect();
-    let outline = |plan: &TargetPlan| PlanOutline {
-        digest: plan.digest,
-        summary: plan.summary(),
-        complete: plan.complete,
-    };
-    FleetPlan {
-        digest: fleet_digest(plans.iter().map(|(target, plan)| (target, &plan.digest))),
-        targets: plans.iter().map(|(target, plan)| (target.clone(), outline(plan))).collect(),
-        changes,
-    }
+    changes.collect()
 }
 
 /// The different changes of one resource, each with its targets; the one of most targets first.

@@ -1,12 +1,15 @@
 //! What the change sets of a rollout would do: each target's plan, and all of them as one.
 //!
-//! The files: this one a target's plan, [`fleet`] the plans of all targets in one, `secrets` which values are
-//! never shown.
+//! The files: this one a target's plan, [`fleet`] the plans of all targets in one, [`safeguards`] what a plan is
+//! held to, [`stateful`] which types hold data, `secrets` which values are never shown.
 
 pub mod fleet;
+pub mod safeguards;
 mod secrets;
+pub mod stateful;
 
-pub use fleet::{FleetChange, FleetPlan, fleet_digest, merge};
+pub use fleet::{FleetChange, fleet_digest, merge};
+pub use safeguards::{Breach, Safeguards};
 
 use crate::code::cut_to;
 use crate::deployment::ChangeSummary;

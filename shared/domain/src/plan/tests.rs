@@ -117,7 +117,7 @@ fn at(region: &str) -> Target {
     Target::parse(&format!("111122223333/{region}")).unwrap()
 }
 
-fn fleet(plans: &[(&str, Vec<ResourceChange>)]) -> FleetPlan {
+fn fleet(plans: &[(&str, Vec<ResourceChange>)]) -> Vec<FleetChange> {
     merge(&plans.iter().map(|(region, changes)| (at(region), plan(changes.clone()))).collect())
 }
 
@@ -131,7 +131,6 @@ fn what_is_the_same_but_for_account_and_region_is_said_once() {
     let plans = ["eu-west-1", "us-east-1"].map(|region| (region, vec![code(region), fixed(region)]));
     let merged = fleet(&plans);
     let told: Vec<_> = merged
-        .changes
         .iter()
         .map(|c| {
             (c.change.logical_id.as_str(), c.everywhere, c.change.properties[0].after.as_deref().unwrap())
@@ -141,7 +140,7 @@ fn what_is_the_same_but_for_account_and_region_is_said_once() {
         told,
         [("Function", true, "artifacts-${AWS::AccountId}-${AWS::Region}/2"), ("Role", true, "us-east-1")]
     );
-    assert!(merged.changes.iter().all(|c| c.change.physical_id.is_none()));
+    assert!(merged.iter().all(|c| c.change.physical_id.is_none()));
 }
 
 #[test]
@@ -157,14 +156,10 @@ fn where_targets_differ_each_way_is_told_with_its_targets() {
         ),
         ("us-east-1", vec![modify("Function", "Timeout", "5", "6")]),
     ]);
-    let told: Vec<(&str, bool, usize)> = merged
-        .changes
-        .iter()
-        .map(|c| (c.change.logical_id.as_str(), c.everywhere, c.targets.len()))
-        .collect();
+    let told: Vec<(&str, bool, usize)> =
+        merged.iter().map(|c| (c.change.logical_id.as_str(), c.everywhere, c.targets.len())).collect();
     assert_eq!(told, [("Function", false, 2), ("Function", false, 1), ("Old", false, 1)]);
-    assert_eq!(merged.changes[1].change.properties[0].before.as_deref(), Some("5"));
-    assert_eq!(merged.targets.len(), 3);
+    assert_eq!(merged[1].change.properties[0].before.as_deref(), Some("5"));
 }
 
 #[test]
@@ -172,8 +167,8 @@ fn long_values_are_the_same_in_regions_with_names_of_different_length() {
     let long = |region: &str| modify("Machine", "Definition", "", &format!("arn:{region}:").repeat(100));
     let merged =
         fleet(&[("sa-east-1", vec![long("sa-east-1")]), ("ap-southeast-2", vec![long("ap-southeast-2")])]);
-    assert_eq!(merged.changes.len(), 1);
-    assert!(merged.changes[0].everywhere);
+    assert_eq!(merged.len(), 1);
+    assert!(merged[0].everywhere);
 }
 
 #[test]
@@ -181,8 +176,8 @@ fn stacks_of_one_package_are_told_apart() {
     let target = |part: &str| Target::parse(&format!("111122223333/eu-west-1:{part}")).unwrap();
     let one = plan(vec![modify("Function", "Timeout", "3", "6")]);
     let merged = merge(&BTreeMap::from([(target("A"), one.clone()), (target("B"), one)]));
-    assert_eq!(merged.changes.len(), 2);
-    assert!(merged.changes.iter().all(|change| change.everywhere));
+    assert_eq!(merged.len(), 2);
+    assert!(merged.iter().all(|change| change.everywhere));
 }
 
 fn any_change() -> impl Strategy<Value = ResourceChange> {
@@ -224,7 +219,7 @@ proptest! {
         }).collect();
         let merged = merge(&plans);
         for (target, plan) in &plans {
-            let of_target: Vec<&str> = merged.changes.iter()
+            let of_target: Vec<&str> = merged.iter()
                 .filter(|c| c.targets.contains(target))
                 .map(|c| c.change.logical_id.as_str())
                 .collect();

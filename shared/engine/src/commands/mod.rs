@@ -1,8 +1,9 @@
 //! What operators ask for. Who asks is written down in the same transaction as what changes.
 //!
 //! [`config`] services, profiles and accounts; [`start`] new rollouts; [`moves`] from stage to stage and back;
-//! [`control`] those under way; [`gates`] what keeps them waiting.
+//! [`control`] those under way; [`gates`] what keeps them waiting; [`allowed`] what may be lost.
 
+mod allowed;
 mod config;
 mod control;
 mod gates;
@@ -10,6 +11,7 @@ mod moves;
 mod plans;
 mod start;
 
+pub use allowed::Allowed;
 pub use control::Control;
 pub use gates::Agreement;
 pub use moves::{Promotion, Rollback};

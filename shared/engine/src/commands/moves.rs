@@ -1,6 +1,6 @@
 //! Releases brought on and back: promotion from one stage to another, rollback, and holds.
 
-use super::{Caller, Commands, conflict, missing};
+use super::{Allowed, Caller, Commands, conflict, missing};
 use crate::EngineError;
 use crate::accept::{Arrival, accept};
 use crate::plan::{destination, plan_rollout};
@@ -29,6 +29,8 @@ pub struct Promotion {
     pub release: Option<ReleaseId>,
     /// Why. Another release than the stable one needs a reason.
     pub because: Option<String>,
+    /// Resources that may be lost although a safeguard keeps them.
+    pub allow: Allowed,
 }
 
 /// Which release a stage goes back to.
@@ -42,6 +44,8 @@ pub struct Rollback {
     pub by_waves: bool,
     /// Why.
     pub because: Option<String>,
+    /// Resources that may be lost although a safeguard keeps them.
+    pub allow: Allowed,
 }
 
 impl Commands {
@@ -74,7 +78,8 @@ impl Commands {
         let now = self.clock.now();
         let id = RolloutId::derive(now, &[&caller.request_id]);
         let plan = plan_rollout(id, &release, &route, &destination, &caller.principal, now)?;
-        let rollout = Rollout { because: Some(because), ..plan };
+        let mut rollout = Rollout { because: Some(because), ..plan };
+        promotion.allow.apply_to(&mut rollout)?;
         self.let_in(Arrival::of(&rollout, route.ttl_h)).await
     }
 
@@ -106,6 +111,7 @@ impl Commands {
             rollout.waves = at_once(&rollout.waves);
         }
         rollout.because = Some(because.clone());
+        rollback.allow.apply_to(&mut rollout)?;
         self.let_in(Arrival { hold: Some(&because), ..Arrival::of(&rollout, route.ttl_h) }).await
     }
 

@@ -1,6 +1,6 @@
 //! New rollouts: of any release, and of what an earlier one did not bring about.
 
-use super::{Caller, Commands, conflict, missing};
+use super::{Allowed, Caller, Commands, conflict, missing};
 use crate::EngineError;
 use crate::accept::Arrival;
 use crate::configure;
@@ -26,6 +26,8 @@ pub struct OperatorsWord {
     pub accept_drift: bool,
     /// A stack that resists its deletion may be deleted by force.
     pub force: bool,
+    /// Resources that may be lost although a safeguard keeps them.
+    pub allow: Allowed,
 }
 
 impl Commands {
@@ -38,13 +40,15 @@ impl Commands {
         service: &ServiceName,
         id: &ReleaseId,
         stage: &StageName,
+        allow: &Allowed,
         caller: &Caller,
     ) -> Result<Rollout, EngineError> {
         let (release, route) = self.route(service, id, stage).await?;
         let destination = destination(self.store.as_ref(), &route.profile).await?;
         let now = self.clock.now();
         let id = RolloutId::derive(now, &[&caller.request_id]);
-        let rollout = plan_rollout(id, &release, &route, &destination, &caller.principal, now)?;
+        let mut rollout = plan_rollout(id, &release, &route, &destination, &caller.principal, now)?;
+        allow.apply_to(&mut rollout)?;
         self.let_in(Arrival::of(&rollout, route.ttl_h)).await
     }
 
@@ -104,6 +108,7 @@ impl Commands {
         rollout.retry_of = Some(failed.retry_of.unwrap_or(failed.id));
         rollout.policy.skip_resources = word.skip.clone();
         rollout.policy.force_delete |= word.force;
+        word.allow.apply_to(&mut rollout)?;
         if word.accept_drift && rollout.policy.drift == Drift::Refuse {
             rollout.policy.drift = Drift::Revert;
         }

@@ -4,6 +4,7 @@
 mod account;
 mod gates;
 mod profile;
+mod safeguards;
 mod service;
 
 pub use account::account;

@@ -46,6 +46,7 @@ pub fn profile(name: ProfileName, doc: &ProfileConfig) -> Result<Profile, Refusa
         gates: super::gates::gates(doc, &waves)?,
         windows: super::gates::windows(doc)?,
         policy: policy(doc)?,
+        required_tags: super::safeguards::required_tags(doc)?,
         capabilities: doc.capabilities.iter().cloned().collect(),
         parameters: doc.parameters.clone(),
         tags: doc.tags.clone(),
@@ -129,6 +130,7 @@ fn policy(doc: &ProfileConfig) -> Result<StackPolicy, Refusal> {
             Some(other) => return Err(no_such("validation_warnings", other, "proceed or refuse")),
         },
         skip_resources: BTreeSet::new(),
+        safeguards: super::safeguards::safeguards(doc)?,
     })
 }
 

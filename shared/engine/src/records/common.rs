@@ -1,5 +1,6 @@
 //! Parts that several items share.
 
+use super::safeguards::StoredSafeguards;
 use flotilla_domain::deployment::Access;
 use flotilla_domain::deployment::{Drift, StackPolicy};
 use flotilla_domain::package::FunctionCode;
@@ -241,6 +242,7 @@ pub struct StoredPolicy {
     refuse_warnings: bool,
     #[serde(skip_serializing_if = "BTreeSet::is_empty")]
     skip_resources: BTreeSet<String>,
+    safeguards: StoredSafeguards,
 }
 
 impl Default for StoredPolicy {
@@ -263,6 +265,7 @@ impl StoredPolicy {
             drift: drift.into(),
             refuse_warnings: policy.refuse_warnings,
             skip_resources: policy.skip_resources.clone(),
+            safeguards: StoredSafeguards::of(&policy.safeguards),
         }
     }
 
@@ -280,6 +283,7 @@ impl StoredPolicy {
             drift,
             refuse_warnings: self.refuse_warnings,
             skip_resources: self.skip_resources,
+            safeguards: self.safeguards.read(),
         })
     }
 }

@@ -18,6 +18,7 @@ mod release;
 mod replica;
 mod rollout;
 mod rollout_state;
+mod safeguards;
 mod stage;
 mod upload;
 

@@ -6,6 +6,7 @@ use flotilla_domain::deployment::{
     StackPolicy, State, Stop, Unwind,
 };
 use flotilla_domain::package::FunctionCode;
+use flotilla_domain::plan::Safeguards;
 use flotilla_domain::release::{ReleaseRef, StackRef, StackRelease};
 use flotilla_domain::rollout::{Cancellation, OnFailure, Revert, Rollout, RolloutKind, RolloutState, Wave};
 use flotilla_domain::{
@@ -57,6 +58,13 @@ fn policy() -> StackPolicy {
         drift: Drift::Refuse,
         refuse_warnings: true,
         skip_resources: ["Queue".to_owned()].into(),
+        safeguards: Safeguards {
+            block_stateful: true,
+            allow_types: ["AWS::Logs::*".to_owned()].into(),
+            forbidden_types: ["AWS::IAM::User".to_owned()].into(),
+            max_deletions: Some(3),
+            approved: ["Orders@eu-west-1".to_owned()].into(),
+        },
     }
 }
 

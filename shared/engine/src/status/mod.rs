@@ -1,5 +1,6 @@
 //! What runs where, and why: every view is one or two queries, however long the history.
 
+mod plan;
 mod rollout;
 
 use crate::EngineError;

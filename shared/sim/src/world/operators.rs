@@ -4,7 +4,7 @@ use super::{World, orders, target};
 use flotilla_contract::RolloutView;
 use flotilla_domain::{ReleaseId, RolloutId, StageName};
 use flotilla_engine::EngineError;
-use flotilla_engine::commands::{Control, OperatorsWord, Promotion, Rollback};
+use flotilla_engine::commands::{Allowed, Control, OperatorsWord, Promotion, Rollback};
 use futures::executor::block_on;
 
 impl World {
@@ -17,8 +17,8 @@ impl World {
         self.driver.shared.lock().now_ms += 1_000;
         let release = ReleaseId::parse(release).expect("a release's id");
         let stage = StageName::parse(stage).expect("a stage's name");
-        let started =
-            block_on(self.driver.commands.start(&orders(), &release, &stage, &self.caller("start")))?;
+        let (allow, caller) = (Allowed::default(), self.caller("start"));
+        let started = block_on(self.driver.commands.start(&orders(), &release, &stage, &allow, &caller))?;
         Ok(started.id.to_string())
     }
 
