@@ -61,6 +61,7 @@ fn routes() -> OpenApiRouter<Arc<Api>> {
         .routes(routes!(routes::rollouts::start_rollout))
         .routes(routes!(routes::rollouts::get_rollout))
         .routes(routes!(routes::rollouts::list_events))
+        .routes(routes!(routes::rollouts::get_plan))
         .routes(routes!(routes::rollouts::cancel_rollout))
         .routes(routes!(routes::rollouts::pause_rollout))
         .routes(routes!(routes::rollouts::resume_rollout))

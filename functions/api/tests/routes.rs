@@ -67,6 +67,7 @@ async fn every_route_refuses_whoever_is_not_known() {
       "POST /v1/rollouts/{id}/cancel",
       "GET /v1/rollouts/{id}/events",
       "POST /v1/rollouts/{id}/pause",
+      "GET /v1/rollouts/{id}/plan",
       "POST /v1/rollouts/{id}/resume",
       "POST /v1/rollouts/{id}/retry",
       "GET /v1/services",
@@ -234,4 +235,17 @@ async fn a_release_is_promoted_rolled_back_and_held() {
     let (status, refused) =
         post("/v1/services/orders/promote", json!({"from":"nowhere","to":"eu-staging"})).await;
     assert_eq!((status.as_u16(), refused["code"].as_str()), (404, Some("FL0404")));
+}
+
+#[tokio::test]
+async fn a_rollouts_plan_is_one_diff_for_all_its_targets() {
+    let (world, rollout) = world();
+    let (status, plan) = get(&world, &format!("/v1/rollouts/{}/plan", rollout.id)).await;
+    assert_eq!(status, StatusCode::OK);
+    let change = &plan["changes"][0];
+    assert_eq!((&change["action"], &change["logical_id"]), (&json!("add"), &json!("App")));
+    assert_eq!((&change["everywhere"], plan["targets"].as_array().unwrap().len()), (&json!(true), 2));
+    assert_eq!(plan["targets"][1]["changes"]["add"], json!(1));
+    let (status, _) = get(&world, "/v1/rollouts/rlo_01ARZ3NDEKTSV4RRFFQ69G5FAV/plan").await;
+    assert_eq!(status, StatusCode::NOT_FOUND);
 }

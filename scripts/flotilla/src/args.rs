@@ -92,6 +92,8 @@ pub enum Command {
         #[arg(long)]
         no_follow: bool,
     },
+    /// Show what a rollout changes, or would change: one diff for all its targets.
+    Plan(Plan),
     /// Bring the release that runs everywhere at one stage to another: the same bytes.
     Promote(Promote),
     /// Bring a stage back to an earlier release, everywhere at once, and hold what runs there now.
@@ -242,6 +244,26 @@ pub struct Pack {
     /// Only show what was found, all of it.
     #[arg(long)]
     pub explain: bool,
+}
+
+/// What is to be shown, or planned and shown.
+#[derive(Debug, Args)]
+pub struct Plan {
+    /// A rollout's id, or with --stage a service: its change sets are made, shown and removed again.
+    #[arg(value_name = "ROLLOUT|SERVICE")]
+    pub what: String,
+    /// The stage to plan for.
+    #[arg(long)]
+    pub stage: Option<String>,
+    /// The release to plan; else the stable one of --from, else the service's newest.
+    #[arg(long, requires = "stage")]
+    pub release: Option<String>,
+    /// The stage whose stable release is to be planned.
+    #[arg(long, requires = "stage", conflicts_with = "release")]
+    pub from: Option<String>,
+    /// Show properties, before and after.
+    #[arg(short, long)]
+    pub verbose: bool,
 }
 
 /// What goes where.

@@ -10,6 +10,7 @@ pub mod error;
 pub mod home;
 pub mod packing;
 pub mod show;
+mod show_plan;
 
 pub use error::{CliError, Exit};
 

@@ -9,7 +9,9 @@ use axum::body::Bytes;
 use axum::extract::rejection::{BytesRejection, QueryRejection};
 use axum::extract::{Path, Query};
 use axum::http::StatusCode;
-use flotilla_contract::{CancelRollout, EventView, Page, Problem, RetryRollout, RolloutView, StartRollout};
+use flotilla_contract::{
+    CancelRollout, EventView, Page, PlanView, Problem, RetryRollout, RolloutView, StartRollout,
+};
 use flotilla_domain::{ReleaseId, RolloutId, ServiceName, StageName};
 use flotilla_engine::commands::{Allowed, Control, OperatorsWord};
 
@@ -33,6 +35,12 @@ pub async fn start_rollout(
 #[utoipa::path(get, path = "/v1/rollouts/{id}", tag = "rollouts", responses((status = 200, body = RolloutView), (status = 404, body = Problem)))]
 pub async fn get_rollout(api: Shared, Path(id): Path<String>) -> Result<Json<RolloutView>, ApiError> {
     Ok(Json(api.status.rollout(&name(RolloutId::parse(&id))?).await?))
+}
+
+/// Shows what a rollout changes: the change sets of all its targets as one.
+#[utoipa::path(get, path = "/v1/rollouts/{id}/plan", tag = "rollouts", responses((status = 200, body = PlanView), (status = 404, body = Problem)))]
+pub async fn get_plan(api: Shared, Path(id): Path<String>) -> Result<Json<PlanView>, ApiError> {
+    Ok(Json(api.status.plan(&name(RolloutId::parse(&id))?).await?))
 }
 
 /// Lists a rollout's timeline, oldest first.

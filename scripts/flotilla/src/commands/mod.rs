@@ -6,6 +6,7 @@ mod gates;
 mod install;
 mod moves;
 mod pack;
+mod plan;
 mod push;
 mod read;
 mod rollouts;
@@ -39,6 +40,7 @@ pub async fn run(cli: Cli) -> Result<Exit, CliError> {
             let allow = allow.into_iter().collect();
             rollouts::start(global, &StartRollout { service, release, stage, allow }, no_follow).await
         }
+        Command::Plan(args) => plan::run(global, args).await,
         Command::Promote(args) => moves::promote(global, args).await,
         Command::Rollback(args) => moves::roll_back(global, args).await,
         Command::Hold { service, release, stage, because } => {
