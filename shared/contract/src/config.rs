@@ -82,6 +82,37 @@ pub struct WaveTable {
     pub approvals: Option<usize>,
 }
 
+/// The value of a parameter.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(untagged)]
+pub enum ParameterConfig {
+    /// A text; `{stage}` stands for the stage. Secrets stay where they are: `{{resolve:secretsmanager:…}}`.
+    Text(String),
+    /// An output of another service's stack.
+    Output(OutputConfig),
+}
+
+impl From<&str> for ParameterConfig {
+    fn from(text: &str) -> Self {
+        Self::Text(text.to_owned())
+    }
+}
+
+/// An output of another service's stack, in the same account.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct OutputConfig {
+    /// Service and output, with the stack behind the service if it has several.
+    #[schema(example = "fullstack-database.TableName")]
+    pub output: String,
+    /// Another stage than the one that is deployed to.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub stage: Option<String>,
+    /// Another region than the target's own.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub region: Option<String>,
+}
+
 /// A profile: where and how a kind of stage is deployed.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
@@ -162,9 +193,9 @@ pub struct ProfileConfig {
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schema(example = json!(["CAPABILITY_NAMED_IAM"]))]
     pub capabilities: Vec<String>,
-    /// Values for the templates' parameters.
+    /// Values for the templates' parameters: texts, or outputs of other services.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
-    pub parameters: BTreeMap<String, String>,
+    pub parameters: BTreeMap<String, ParameterConfig>,
     /// Tags of every stack.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub tags: BTreeMap<String, String>,

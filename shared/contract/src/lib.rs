@@ -12,7 +12,10 @@ pub mod requests;
 pub mod safeguards;
 pub mod views;
 
-pub use config::{AccountConfig, ProfileConfig, RuleConfig, ServiceConfigDoc, WaveConfig, WaveTable};
+pub use config::{
+    AccountConfig, OutputConfig, ParameterConfig, ProfileConfig, RuleConfig, ServiceConfigDoc, WaveConfig,
+    WaveTable,
+};
 pub use gates::*;
 pub use plan::*;
 pub use problem::Problem;

@@ -19,6 +19,7 @@ pub mod gates;
 pub mod git_ref;
 pub mod ids;
 pub mod names;
+pub mod outputs;
 pub mod package;
 pub mod plan;
 pub mod profile;

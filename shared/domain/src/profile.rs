@@ -3,6 +3,7 @@
 use crate::deployment::StackPolicy;
 use crate::gates::{Gates, Windows};
 use crate::names::{AccountId, ProfileName, Region};
+use crate::outputs::OutputRef;
 use crate::plan::Safeguards;
 use crate::rollout::OnFailure;
 use std::collections::{BTreeMap, BTreeSet};
@@ -47,6 +48,8 @@ pub struct Profile {
     pub capabilities: BTreeSet<String>,
     /// Values for the templates' parameters. A parameter that a template does not declare is not passed.
     pub parameters: BTreeMap<String, String>,
+    /// Parameters whose values are outputs of other services.
+    pub outputs: BTreeMap<String, OutputRef>,
     /// Tags of every stack.
     pub tags: BTreeMap<String, String>,
 }

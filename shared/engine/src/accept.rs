@@ -2,11 +2,12 @@
 
 use crate::EngineError;
 use crate::ports::{Clock, Expect, StateStore, Subject, Work, WorkQueue, Write, WriteError};
-use crate::records::{EventRecord, Record, Versioned, create, read, rollout_key, stage_key};
+use crate::records::{ConsumerRecord, EventRecord, Record, Versioned, create, read, rollout_key, stage_key};
 use flotilla_domain::code::cut;
 use flotilla_domain::rollout::{Rollout, RolloutKind, RolloutState};
 use flotilla_domain::stage::{Admission, Hold, KnownStack, StageHead};
 use flotilla_domain::{Code, Refusal, ReleaseId, RolloutId, Timestamp};
+use std::collections::BTreeMap;
 
 /// How often a lost race for a stage's head is run again.
 const RACES_MAX: usize = 8;
@@ -97,6 +98,7 @@ pub async fn accept(
             Versioned::new(accepted.clone()).write(&accepted, (!ended).then(|| crate::drive::due_at(now, 0))),
             keep(&event),
         ];
+        writes.extend(consumers(&accepted).iter().map(keep));
         writes.extend_from_slice(beside);
         match store.write(writes).await {
             Ok(()) => {
@@ -124,6 +126,17 @@ fn detail(rollout: &Rollout, release: ReleaseId) -> String {
         detail.push_str(&format!("; may be lost: {}", names.join(", ")));
     }
     cut(detail)
+}
+
+/// Whose outputs the rollout takes: they can say by whom they are taken.
+fn consumers(rollout: &Rollout) -> Vec<ConsumerRecord> {
+    let mut taken = BTreeMap::<_, Vec<String>>::new();
+    for of in rollout.needs.values() {
+        let from = (of.service.clone(), of.stage_for(&rollout.stage).clone());
+        taken.entry(from).or_default().push(of.to_string());
+    }
+    let by = (rollout.service.clone(), rollout.stage.clone());
+    taken.into_iter().map(|(of, outputs)| ConsumerRecord { of, by: by.clone(), outputs }).collect()
 }
 
 fn held_back(rollout: &Rollout, held: &Hold) -> Refusal {

@@ -7,6 +7,7 @@ use crate::records::{ConfigRecord, account_key, profile_key, read};
 use flotilla_contract::{AccountConfig, ProfileConfig};
 use flotilla_domain::deployment::{Access, StackPolicy};
 use flotilla_domain::gates::{Gates, Probe};
+use flotilla_domain::outputs::OutputRef;
 use flotilla_domain::package::{
     Package, PackagedStack, STAGE_PARAMETER, STAGE_PLACEHOLDER, levels, stack_parameter,
 };
@@ -98,6 +99,7 @@ pub fn plan_rollout(
         stacks,
         on_failure: profile.on_failure,
         parameters: profile.parameters.iter().map(|(name, text)| (name.clone(), value(text))).collect(),
+        needs: needs(package, profile),
         tags: tags(profile, &release.service, &route.stage),
         capabilities: profile.capabilities.clone(),
         gates: named_gates(&profile.gates, release, route),
@@ -110,6 +112,13 @@ pub fn plan_rollout(
             now,
         )
     })
+}
+
+/// The outputs of other services that the package declares parameters for.
+fn needs(package: &Package, profile: &Profile) -> BTreeMap<String, OutputRef> {
+    let declared = |name: &String| package.stacks.iter().any(|stack| stack.parameters.contains_key(name));
+    let needed = profile.outputs.iter().filter(|(name, _)| declared(name));
+    needed.map(|(name, of)| (name.clone(), of.clone())).collect()
 }
 
 /// The gates of a profile, whose alarms and functions are called after service and stage.
@@ -146,6 +155,8 @@ fn blank(
         stacks: BTreeMap::new(),
         access,
         parameters: BTreeMap::new(),
+        needs: BTreeMap::new(),
+        taken: BTreeMap::new(),
         tags: BTreeMap::new(),
         capabilities: Default::default(),
         policy,
@@ -236,7 +247,8 @@ fn check_fits(
         name == STAGE_PARAMETER || stacks.keys().any(of_stack)
     };
     let without = |(name, has_default): &(&String, &bool)| {
-        !**has_default && !profile.parameters.contains_key(*name) && !given(name)
+        let named = profile.parameters.contains_key(*name) || profile.outputs.contains_key(*name);
+        !**has_default && !named && !given(name)
     };
     match stack.parameters.iter().find(without) {
         None => Ok(()),

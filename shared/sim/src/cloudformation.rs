@@ -123,7 +123,12 @@ impl StacksPort for SimStacks {
     }
 
     async fn create_change_set(&self, place: &Place, request: &ChangeSetRequest) -> Result<(), PortError> {
-        self.ask(change_sets::CREATE, place, |state| change_sets::create(state, place, request)).await
+        self.ask(change_sets::CREATE, place, |state| {
+            let key = (place.site.clone(), request.stack.to_string());
+            state.parameters.insert(key, request.parameters.clone());
+            change_sets::create(state, place, request)
+        })
+        .await
     }
 
     async fn describe_change_set(

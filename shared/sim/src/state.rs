@@ -61,6 +61,8 @@ pub struct State {
     pub replica_refusals: BTreeMap<Site, PortError>,
     pub copies: u64,
     pub stacks: Stacks,
+    /// The parameters that each stack's last change set was made with.
+    pub parameters: BTreeMap<(Site, String), BTreeMap<String, String>>,
     pub functions: BTreeMap<(Site, String), Digest>,
     pub alarms: BTreeMap<(Site, String), AlarmState>,
     /// What URLs answer.
@@ -116,6 +118,7 @@ impl Shared {
             replica_refusals: BTreeMap::new(),
             copies: 0,
             stacks: Stacks::default(),
+            parameters: BTreeMap::new(),
             functions: BTreeMap::new(),
             alarms: BTreeMap::new(),
             answers: BTreeMap::new(),

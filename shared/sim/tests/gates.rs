@@ -2,12 +2,15 @@
 
 #![allow(clippy::unwrap_used, reason = "a test ends where something is not as it should be")]
 
-use flotilla_contract::{CheckConfig, FreezeConfig, ProfileConfig, WaveConfig, WaveTable};
+use flotilla_contract::{
+    CheckConfig, FreezeConfig, OutputConfig, ParameterConfig, ProfileConfig, WaveConfig, WaveTable,
+};
 use flotilla_domain::gates::Line;
 use flotilla_domain::{AlarmState, Code, Digest};
 use flotilla_engine::EngineError;
 use flotilla_engine::commands::{Agreement, Control};
-use flotilla_sim::{Behaviour, World};
+use flotilla_sim::{Behaviour, World, zip_of};
+use serde_json::json;
 
 const REGIONS: [&str; 3] = ["eu-west-1", "us-east-1", "ap-south-1"];
 
@@ -295,4 +298,52 @@ fn a_wave_is_verified_by_what_its_stacks_answer_and_the_answers_are_kept() {
     let cause = end.cause.unwrap();
     assert_eq!((end.status.as_str(), cause.code), ("failed", Code::CheckFailed.to_string()));
     assert!(cause.message.contains("answers 500"), "{}", cause.message);
+}
+
+/// A package with a table's name as an output, or one that takes it.
+fn table(takes: bool) -> Vec<u8> {
+    let template = match takes {
+        false => json!({
+            "Resources": {"Table": {"Type": "AWS::DynamoDB::Table"}},
+            "Outputs": {"Name": {"Value": {"Fn::GetAtt": ["Table", "Arn"]}}},
+        }),
+        true => json!({
+            "Parameters": {"TableName": {"Type": "String"}},
+            "Resources": {"App": {"Type": "AWS::Test::Thing", "Properties": {"T": {"Ref": "TableName"}}}},
+        }),
+    };
+    let manifest = br#"{"flotilla": 1, "template": "t.json"}"#;
+    zip_of(&[("flotilla.json", manifest), ("t.json", template.to_string().as_bytes())])
+}
+
+#[test]
+fn a_service_waits_for_what_another_one_gives_and_takes_it_region_by_region() {
+    let output = OutputConfig { output: "orders-eu.Name".into(), stage: None, region: None };
+    let profile = ProfileConfig {
+        regions: vec!["eu-west-1".into(), "us-east-1".into()],
+        parameters: [("TableName".to_owned(), ParameterConfig::Output(output))].into(),
+        ..ProfileConfig::default()
+    };
+    let mut world = World::with(15, profile);
+    let taker = world.upload_bytes("incoming/orders/branch/main/{n}.zip", table(true), true);
+    let id = gated(&mut world, &taker);
+    let waiting = world.rollout_by_id(&id);
+    let closed = waiting.gates.unwrap().closed;
+    assert_eq!((waiting.status.as_str(), closed.len(), closed[0].gate.as_str()), ("awaiting", 2, "output"));
+    let why =
+        "the parameter TableName waits for the output orders-eu.Name at staging in 111122223333/eu-west-1";
+    assert_eq!(closed[0].why, why);
+    let giver = world.upload_bytes("incoming/orders-eu/branch/main/{n}.zip", table(false), true);
+    world.until("the giver's end", |w| w.verdict(&giver).is_some_and(|v| v.rollout.is_some()));
+    let giver = world.verdict(&giver).unwrap().rollout.unwrap();
+    assert_eq!(world.end_of_rollout(&giver).status, "succeeded");
+    assert_eq!(world.end_of(&taker).status, "succeeded");
+    for region in ["eu-west-1", "us-east-1"] {
+        let given = world.parameter(region, "orders-staging", "TableName");
+        assert_eq!(
+            given.unwrap(),
+            format!("arn:{region}:orders-eu-staging/Table/Arn"),
+            "the output of the same region"
+        );
+    }
 }

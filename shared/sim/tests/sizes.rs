@@ -2,6 +2,7 @@
 
 #![allow(clippy::unwrap_used, reason = "a test ends where something is not as it should be")]
 
+use flotilla_contract::ParameterConfig;
 use flotilla_contract::{ProfileConfig, WaveConfig};
 use flotilla_domain::profile::Profile;
 use flotilla_domain::rollout::Rollout;
@@ -50,7 +51,9 @@ fn largest_profile(parameters: usize, length: usize) -> ProfileConfig {
     ProfileConfig {
         waves: ["eu-west-1", "us-east-1"].map(|region| WaveConfig::Regions(vec![region.to_owned()])).into(),
         on_failure: Some("revert".into()),
-        parameters: (0..parameters).map(|n| (name("P", n, length), "v".repeat(value))).collect(),
+        parameters: (0..parameters)
+            .map(|n| (name("P", n, length), ParameterConfig::Text("v".repeat(value))))
+            .collect(),
         tags: (0..Profile::TAGS_MAX).map(|n| (name("t", n, 128), "v".repeat(256))).collect(),
         ..ProfileConfig::default()
     }

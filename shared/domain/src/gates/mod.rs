@@ -197,11 +197,13 @@ pub enum Gate {
     Alarm,
     /// Approvals are missing.
     Approval,
+    /// Another service has no such output yet.
+    Output,
 }
 
 impl Gate {
     /// Every gate.
-    pub const ALL: [Self; 4] = [Self::Line, Self::Window, Self::Alarm, Self::Approval];
+    pub const ALL: [Self; 5] = [Self::Line, Self::Window, Self::Alarm, Self::Approval, Self::Output];
 
     /// Its name in table and API.
     pub fn name(self) -> &'static str {
@@ -210,6 +212,7 @@ impl Gate {
             Self::Window => "window",
             Self::Alarm => "alarm",
             Self::Approval => "approval",
+            Self::Output => "output",
         }
     }
 }

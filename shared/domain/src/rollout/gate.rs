@@ -55,6 +55,21 @@ impl Rollout {
         closed
     }
 
+    /// What follows from a look at the outputs that it needs; `None` to look again.
+    pub(super) fn given_outputs(
+        &mut self,
+        values: BTreeMap<Site, BTreeMap<String, String>>,
+        missing: Vec<String>,
+    ) -> Option<RolloutState> {
+        let closed = |why: String| Closed { gate: Gate::Output, why: crate::code::cut(why), until: None };
+        self.closed = missing.into_iter().take(Self::CLOSED_MAX).map(closed).collect();
+        if !self.closed.is_empty() || self.paused_by.is_some() {
+            return None;
+        }
+        self.taken = values;
+        Some(self.ready())
+    }
+
     /// How many different people have to approve a wave.
     pub fn approvals_of(&self, wave: usize) -> usize {
         self.waves.get(wave).filter(|_| !self.gates.hurry).map_or(0, |wave| wave.approvals)
@@ -71,7 +86,10 @@ impl Rollout {
     /// The wave that waits for its gates, or will be the first to do so.
     pub fn next_wave(&self) -> Option<usize> {
         match self.state {
-            RolloutState::Queued | RolloutState::Replicating | RolloutState::Planning => Some(0),
+            RolloutState::Queued
+            | RolloutState::Replicating
+            | RolloutState::Awaiting
+            | RolloutState::Planning => Some(0),
             RolloutState::Gated { wave } => Some(wave),
             RolloutState::Rolling { wave, .. }
             | RolloutState::Checking { wave }
@@ -108,7 +126,13 @@ impl Rollout {
             (RolloutState::Reverting(_), Turn::Back) => return Answer::Begin,
             // It is shown already. Others may wait for the stack, and have what this one waits for.
             (RolloutState::Planning, _) if self.plan_only => return Answer::Never,
-            (RolloutState::Planning | RolloutState::Gated { .. } | RolloutState::Checking { .. }, _)
+            (
+                RolloutState::Awaiting
+                | RolloutState::Planning
+                | RolloutState::Gated { .. }
+                | RolloutState::Checking { .. },
+                _,
+            )
             | (RolloutState::Baking { .. }, _) => false,
             (RolloutState::Rolling { wave, opened, .. }, Turn::Forward) => {
                 self.has_begun(target, *wave, *opened)
@@ -205,8 +229,9 @@ impl Rollout {
 
     /// Where a rollout ends whose change sets may still be there: they are withdrawn first.
     pub(super) fn withdrawn(&self, end: RolloutState) -> RolloutState {
-        let open = !self.planned_ahead().is_empty()
-            && !matches!(self.state, RolloutState::Queued | RolloutState::Replicating);
+        let begun =
+            !matches!(self.state, RolloutState::Queued | RolloutState::Replicating | RolloutState::Awaiting);
+        let open = begun && !self.planned_ahead().is_empty();
         if open && end.is_terminal() && end != RolloutState::Succeeded {
             RolloutState::Withdrawing(Box::new(end))
         } else {
@@ -242,6 +267,7 @@ impl Rollout {
                 watch.into_iter().chain(baked).min()
             }
             RolloutState::Checking { .. } => in_s(Self::CHECK_S),
+            RolloutState::Awaiting => in_s(Self::GATE_S),
             RolloutState::Gated { .. } => {
                 let unsaid = |closed: &Closed| matches!(closed.gate, Gate::Line | Gate::Alarm);
                 let soon = if self.closed.iter().any(unsaid) { in_s(Self::GATE_S) } else { None };

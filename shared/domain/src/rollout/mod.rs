@@ -19,6 +19,7 @@ use crate::digest::Digest;
 use crate::gates::{Approval, BreakGlass, Closed, Gates};
 use crate::ids::{DeploymentId, ReleaseId, RolloutId, Turn};
 use crate::names::{ProfileName, ServiceName, StackName, StackPart, StageName};
+use crate::outputs::OutputRef;
 use crate::package::{KEEP_BUCKET_PARAMETER, STAGE_MARK, STAGE_PARAMETER, stack_parameter};
 use crate::release::{ReleaseRef, StackRelease};
 use crate::target::{Site, Target};
@@ -107,6 +108,10 @@ pub struct Rollout {
     pub access: Access,
     /// The profile's values for parameters: those that a template declares are passed.
     pub parameters: BTreeMap<String, String>,
+    /// Parameters whose values are outputs of other services, as far as the package declares them.
+    pub needs: BTreeMap<String, OutputRef>,
+    /// Their values, once they are known.
+    pub taken: BTreeMap<Site, BTreeMap<String, String>>,
     /// The stacks' tags.
     pub tags: BTreeMap<String, String>,
     /// The capabilities the profile grants.
@@ -178,6 +183,8 @@ pub enum RolloutLook {
     Replicas,
     /// Its deployments.
     Deployments,
+    /// The outputs of other services that it needs, and its place.
+    Outputs,
     /// The gates of its next wave, and its place if nothing has begun.
     Gates,
     /// The verification of a wave.
@@ -233,6 +240,7 @@ impl Rollout {
             | RolloutState::Rolling { .. }
             | RolloutState::Reverting(Revert::Rolling { .. })
             | RolloutState::Withdrawing(_) => Some(RolloutLook::Deployments),
+            RolloutState::Awaiting => Some(RolloutLook::Outputs),
             RolloutState::Gated { .. } => Some(RolloutLook::Gates),
             RolloutState::Checking { .. } => Some(RolloutLook::Checks),
             RolloutState::Baking { .. } => Some(RolloutLook::Clock),
@@ -297,7 +305,8 @@ impl Rollout {
             None => DeploymentKind::Remove,
             Some(release) => {
                 let stack = release.stack(target.part.as_ref())?;
-                let values = self.parameters.clone().into_iter().chain(self.given());
+                let taken = self.taken.get(&target.site).cloned().unwrap_or_default();
+                let values = self.parameters.clone().into_iter().chain(taken).chain(self.given());
                 parameters = values.filter(|(name, _)| stack.parameters.contains(name)).collect();
                 for (key, value) in &stack.tags {
                     let value = value.replace(STAGE_MARK, self.stage.as_str());
@@ -367,7 +376,7 @@ impl Rollout {
             _ if copies && self.paused_by.is_none() => 2,
             // Two rollouts may each have stacks that the other one waits for.
             RolloutState::Planning => 2,
-            RolloutState::Gated { .. } => Self::GATED_H_MAX,
+            RolloutState::Awaiting | RolloutState::Gated { .. } => Self::GATED_H_MAX,
             _ => return None,
         };
         Some(self.entered_at.saturating_add(SignedDuration::from_hours(hours)).unwrap_or(Timestamp::MAX))

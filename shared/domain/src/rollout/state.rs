@@ -30,6 +30,8 @@ pub enum RolloutState {
     /// The package is copied to every target's bucket. Nothing is deployed anywhere before it is proven
     /// everywhere.
     Replicating,
+    /// It waits for outputs of other services.
+    Awaiting,
     /// The change sets of all targets are made before any of them is executed.
     Planning,
     /// A wave waits for its gates.
@@ -97,6 +99,7 @@ impl RolloutState {
         match self {
             Self::Queued => "queued",
             Self::Replicating => "replicating",
+            Self::Awaiting => "awaiting",
             Self::Planning => "planning",
             Self::Gated { .. } => "gated",
             Self::Rolling { .. } => "rolling",

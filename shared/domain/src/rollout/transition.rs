@@ -28,6 +28,13 @@ pub enum RolloutEvent {
     DeploymentsSeen(Vec<TargetOutcome>),
     /// The stage's last stable release, if there is one.
     StableSeen(Option<ReleaseRef>),
+    /// The outputs of other services that it needs.
+    OutputsSeen {
+        /// Values of parameters.
+        values: BTreeMap<Site, BTreeMap<String, String>>,
+        /// What is missing, in words.
+        missing: Vec<String>,
+    },
     /// The gates of the wave that waits for them.
     GatesSeen(Facts),
     /// The verification of a wave.
@@ -95,6 +102,7 @@ impl Rollout {
             (
                 S::Queued
                 | S::Replicating
+                | S::Awaiting
                 | S::Planning
                 | S::Gated { .. }
                 | S::Checking { .. }
@@ -115,6 +123,7 @@ impl Rollout {
             (
                 S::Queued
                 | S::Replicating
+                | S::Awaiting
                 | S::Planning
                 | S::Gated { .. }
                 | S::Rolling { .. }
@@ -149,11 +158,11 @@ impl Rollout {
             (S::Queued, E::PlaceSeen(Place::Active)) => self.begin(),
             (S::Queued, E::PlaceSeen(Place::Queued)) => return Ok(self),
             (
-                S::Queued | S::Replicating | S::Planning | S::Gated { wave: 0 },
+                S::Queued | S::Replicating | S::Awaiting | S::Planning | S::Gated { wave: 0 },
                 E::PlaceSeen(Place::ActiveWithSuccessor(by)),
             ) => superseded(Some(by)),
             (
-                S::Queued | S::Replicating | S::Planning | S::Gated { wave: 0 },
+                S::Queued | S::Replicating | S::Awaiting | S::Planning | S::Gated { wave: 0 },
                 E::PlaceSeen(Place::Replaced(by)),
             ) => superseded(by),
             (S::Replicating, E::PlaceSeen(Place::Active)) => return Ok(self),
@@ -170,6 +179,10 @@ impl Rollout {
             },
             (S::Replicating, E::DeadlinePassed) => S::Failed(copies_late()),
 
+            (S::Awaiting, E::OutputsSeen { values, missing }) => match self.given_outputs(values, missing) {
+                Some(next) => next,
+                None => return Ok(self),
+            },
             (S::Planning, E::DeploymentsSeen(outcomes)) => match self.planned(&outcomes) {
                 Some(next) => next,
                 None => return Ok(self),
@@ -182,7 +195,7 @@ impl Rollout {
                 self.wave(wave)
             }
             (S::Planning, E::DeadlinePassed) => S::Failed(plans_late()),
-            (S::Gated { .. }, E::DeadlinePassed) => S::Failed(gates_late(&self)),
+            (S::Awaiting | S::Gated { .. }, E::DeadlinePassed) => S::Failed(gates_late(&self)),
             (S::Withdrawing(end), E::DeploymentsSeen(outcomes)) => {
                 if outcomes.iter().any(|outcome| !outcome.state.is_terminal()) {
                     return Ok(self);

@@ -68,6 +68,8 @@ fn rollout(kind: RolloutKind) -> Rollout {
         stacks: [(None, StackName::parse("orders-staging").unwrap())].into(),
         access: Access { role_arn: "r".into(), external_id: "e".into(), service_role_arn: "s".into() },
         parameters: [("Known".to_owned(), "1".to_owned()), ("Other".to_owned(), "2".to_owned())].into(),
+        needs: BTreeMap::new(),
+        taken: BTreeMap::new(),
         tags: Default::default(),
         capabilities: Default::default(),
         policy: Default::default(),

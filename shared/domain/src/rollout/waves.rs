@@ -19,6 +19,11 @@ impl Rollout {
 
     /// What follows when the package is everywhere.
     pub(super) fn after_copies(&self) -> RolloutState {
+        if self.needs.is_empty() { self.ready() } else { RolloutState::Awaiting }
+    }
+
+    /// What follows when everything is known that its stacks are given.
+    pub(super) fn ready(&self) -> RolloutState {
         if self.is_ahead(0) { RolloutState::Planning } else { RolloutState::Gated { wave: 0 } }
     }
 

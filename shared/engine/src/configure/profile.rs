@@ -1,12 +1,13 @@
 //! Profiles: where and how a kind of stage is deployed.
 
 use super::{invalid, named, no_such};
-use flotilla_contract::{ProfileConfig, WaveConfig, WaveTable};
+use flotilla_contract::{ParameterConfig, ProfileConfig, WaveConfig, WaveTable};
 use flotilla_domain::deployment::{Drift, StackPolicy};
+use flotilla_domain::outputs::OutputRef;
 use flotilla_domain::profile::{Profile, ProfileWave};
 use flotilla_domain::rollout::OnFailure;
-use flotilla_domain::{AccountId, Code, ProfileName, Refusal, Region, SignedDuration};
-use std::collections::BTreeSet;
+use flotilla_domain::{AccountId, Code, ProfileName, Refusal, Region, SignedDuration, StageName};
+use std::collections::{BTreeMap, BTreeSet};
 
 /// Reads a profile.
 ///
@@ -48,7 +49,8 @@ pub fn profile(name: ProfileName, doc: &ProfileConfig) -> Result<Profile, Refusa
         policy: policy(doc)?,
         required_tags: super::safeguards::required_tags(doc)?,
         capabilities: doc.capabilities.iter().cloned().collect(),
-        parameters: doc.parameters.clone(),
+        parameters: texts(doc).map(|(name, text)| (name.clone(), text.clone())).collect(),
+        outputs: outputs(doc)?,
         tags: doc.tags.clone(),
         waves,
     })
@@ -160,8 +162,39 @@ fn check_capabilities(capabilities: &[String]) -> Result<(), Refusal> {
     }
 }
 
+/// The parameters with plain values.
+fn texts(doc: &ProfileConfig) -> impl Iterator<Item = (&String, &String)> {
+    doc.parameters.iter().filter_map(|(name, value)| match value {
+        ParameterConfig::Text(text) => Some((name, text)),
+        ParameterConfig::Output(_) => None,
+    })
+}
+
+/// Most parameters whose values are outputs of other services.
+const OUTPUTS_MAX: usize = 20;
+
+/// Reads the parameters whose values are outputs of other services.
+fn outputs(doc: &ProfileConfig) -> Result<BTreeMap<String, OutputRef>, Refusal> {
+    let mut outputs = BTreeMap::new();
+    for (name, value) in &doc.parameters {
+        let ParameterConfig::Output(output) = value else { continue };
+        let path = format!("parameters.{name}");
+        let of = OutputRef {
+            stage: output.stage.as_deref().map(StageName::parse).transpose().map_err(|e| named(&path, &e))?,
+            region: output.region.as_deref().map(|text| region(text, &mut BTreeSet::new())).transpose()?,
+            ..OutputRef::parse(&output.output).map_err(|refusal| refusal.at(&path))?
+        };
+        outputs.insert(name.clone(), of);
+    }
+    if outputs.len() > OUTPUTS_MAX {
+        let fix = format!("take {OUTPUTS_MAX} at most");
+        return Err(invalid("parameters", format!("{} outputs of other services", outputs.len()), &fix));
+    }
+    Ok(outputs)
+}
+
 fn check_parameters(doc: &ProfileConfig) -> Result<(), Refusal> {
-    let too_long = doc.parameters.iter().find(|(_, value)| value.len() > Profile::PARAMETER_BYTES_MAX);
+    let too_long = texts(doc).find(|(_, value)| value.len() > Profile::PARAMETER_BYTES_MAX);
     if let Some((name, _)) = too_long {
         return Err(invalid(
             format!("parameters.{name}"),
@@ -169,7 +202,7 @@ fn check_parameters(doc: &ProfileConfig) -> Result<(), Refusal> {
             "keep it in SSM and refer to it",
         ));
     }
-    let total: usize = doc.parameters.iter().map(|(name, value)| name.len() + value.len()).sum();
+    let total: usize = texts(doc).map(|(name, value)| name.len() + value.len()).sum();
     if doc.parameters.len() > Profile::PARAMETERS_MAX || total > Profile::PARAMETERS_BYTES_MAX {
         return Err(invalid(
             "parameters",
@@ -230,7 +263,10 @@ mod tests {
         assert_eq!(code(ProfileConfig { account: "1".into(), ..doc() }), Code::ConfigInvalid);
         assert_eq!(code(ProfileConfig { capabilities: vec!["ALL".into()], ..doc() }), Code::ConfigInvalid);
         assert_eq!(
-            code(ProfileConfig { parameters: [("P".into(), "x".repeat(5_000))].into(), ..doc() }),
+            code(ProfileConfig {
+                parameters: [("P".into(), ParameterConfig::Text("x".repeat(5_000)))].into(),
+                ..doc()
+            }),
             Code::ConfigInvalid
         );
         assert_eq!(

@@ -191,6 +191,7 @@ impl Drive {
         let mut writes = vec![hand.saved.write(&hand.now, due)];
         writes.extend(hand.story.iter().map(keep));
         writes.extend(hand.plan_record(now).iter().map(keep));
+        writes.extend(super::outputs::outputs_left(&hand.now).iter().map(keep));
         let had_lease = hand.saved.value.state != State::Waiting;
         let has_lease = !ended && hand.now.state != State::Waiting;
         let lost = hand.now.state.cause().is_some_and(|cause| cause.code == Code::LeaseLost);

@@ -10,6 +10,7 @@ mod gates;
 mod in_hand;
 mod meter;
 mod observe;
+mod outputs;
 mod perform;
 mod ration;
 mod rollout;

@@ -112,6 +112,7 @@ impl Drive {
                 }
                 Ok(RolloutEvent::DeploymentsSeen(self.outcomes(hand).await?))
             }
+            Some(RolloutLook::Outputs) => self.outputs_of_others(rollout).await,
             Some(RolloutLook::Gates) => self.gates_of_wave(rollout, rollout.next_wave().unwrap_or(0)).await,
             Some(RolloutLook::Checks) => {
                 let outcomes = self.outcomes(hand).await?;
@@ -273,6 +274,7 @@ fn called_off(rollout: &Rollout) -> Option<Cancellation> {
         rollout.state,
         RolloutState::Queued
             | RolloutState::Replicating
+            | RolloutState::Awaiting
             | RolloutState::Planning
             | RolloutState::Gated { .. }
             | RolloutState::Checking { .. }
@@ -290,7 +292,8 @@ impl InHand {
         // The steps within a wave, and of a way back, are one entry.
         let told = |rollout: &Rollout| (rollout.state.name(), wave_of(rollout), held_by(rollout));
         // Gates that are open are passed without a word.
-        if matches!(after.state, RolloutState::Gated { .. }) && after.closed.is_empty() {
+        let waits = matches!(after.state, RolloutState::Awaiting | RolloutState::Gated { .. });
+        if waits && after.closed.is_empty() {
             self.now = after;
             return;
         }
@@ -301,7 +304,7 @@ impl InHand {
                 | RolloutState::Baking { wave } => {
                     Some(format!("wave {} of {}", wave + 1, after.waves.len()))
                 }
-                RolloutState::Gated { .. } => Some(held_by(&after)),
+                RolloutState::Awaiting | RolloutState::Gated { .. } => Some(held_by(&after)),
                 RolloutState::Reverting(_) => after.failure.as_ref().map(|cause| cause.message.clone()),
                 RolloutState::Superseded { by } => by.map(|by| format!("by {by}")),
                 state => state.cause().map(|cause| format!("{}: {}", cause.code, cause.message)),

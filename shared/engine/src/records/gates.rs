@@ -2,6 +2,8 @@
 
 use super::common::{digest, parsed, time};
 use flotilla_domain::gates::{Approval, BreakGlass, Check, Closed, Gate, Gates, Probe};
+use flotilla_domain::outputs::OutputRef;
+use flotilla_domain::{Region, StageName};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeSet;
 
@@ -112,6 +114,34 @@ impl StoredApproval {
             wave: self.wave,
             package: digest(&self.package)?,
             plan: self.plan.as_deref().map(digest).transpose()?,
+        })
+    }
+}
+
+/// An output of another service.
+#[derive(Serialize, Deserialize)]
+pub struct StoredOutputRef {
+    output: String,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    stage: Option<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    region: Option<String>,
+}
+
+impl StoredOutputRef {
+    pub fn of(of: &OutputRef) -> Self {
+        Self {
+            output: of.to_string(),
+            stage: of.stage.as_ref().map(ToString::to_string),
+            region: of.region.as_ref().map(ToString::to_string),
+        }
+    }
+
+    pub fn read(self) -> Result<OutputRef, String> {
+        Ok(OutputRef {
+            stage: self.stage.map(|stage| parsed("stage", StageName::parse(&stage))).transpose()?,
+            region: self.region.map(|region| parsed("region", Region::parse(&region))).transpose()?,
+            ..OutputRef::parse(&self.output).map_err(|refusal| refusal.message)?
         })
     }
 }

@@ -5,11 +5,11 @@ use super::common::{
     ONLY, StoredAccess, StoredCause, StoredPolicy, StoredReleaseRef, digest, parsed, part_name, read_stack,
     time,
 };
-use super::gates::{StoredApproval, StoredBreakGlass, StoredClosed, StoredGates};
+use super::gates::{StoredApproval, StoredBreakGlass, StoredClosed, StoredGates, StoredOutputRef};
 use super::rollout_state::StoredState;
 use crate::ports::Key;
 use flotilla_domain::rollout::{Cancellation, OnFailure, Rollout, RolloutKind, Wave};
-use flotilla_domain::{ProfileName, RolloutId, ServiceName, StageName, Target};
+use flotilla_domain::{ProfileName, RolloutId, ServiceName, Site, StageName, Target};
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -41,6 +41,11 @@ pub struct StoredRollout {
     stacks: BTreeMap<String, String>,
     access: StoredAccess,
     parameters: BTreeMap<String, String>,
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    needs: BTreeMap<String, StoredOutputRef>,
+    /// Values of parameters by account and region.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    taken: BTreeMap<String, BTreeMap<String, String>>,
     tags: BTreeMap<String, String>,
     capabilities: BTreeSet<String>,
     #[serde(default)]
@@ -156,6 +161,8 @@ impl Record for Rollout {
             stacks: self.stacks.iter().map(|(part, name)| (part_name(part), name.to_string())).collect(),
             access: StoredAccess::of(&self.access),
             parameters: self.parameters.clone(),
+            needs: self.needs.iter().map(|(name, of)| (name.clone(), StoredOutputRef::of(of))).collect(),
+            taken: self.taken.iter().map(|(site, values)| (site.to_string(), values.clone())).collect(),
             tags: self.tags.clone(),
             capabilities: self.capabilities.clone(),
             policy: StoredPolicy::of(&self.policy),
@@ -216,6 +223,16 @@ impl Record for Rollout {
             access: stored.access.read(),
             revert_to: stored.revert_to.map(|release| release.read(&stored.parameters)).transpose()?,
             parameters: stored.parameters,
+            needs: stored
+                .needs
+                .into_iter()
+                .map(|(name, of)| Ok((name, of.read()?)))
+                .collect::<Result<_, String>>()?,
+            taken: stored
+                .taken
+                .into_iter()
+                .map(|(site, values)| Ok((parsed("site", Site::parse(&site))?, values)))
+                .collect::<Result<_, String>>()?,
             tags: stored.tags,
             capabilities: stored.capabilities,
             policy: stored.policy.read()?,

@@ -63,6 +63,7 @@ impl StoredState {
             RolloutState::Superseded { by } => stored.superseded_by = by.map(|by| by.to_string()),
             RolloutState::Queued
             | RolloutState::Replicating
+            | RolloutState::Awaiting
             | RolloutState::Planning
             | RolloutState::Succeeded
             | RolloutState::Failed(_)
@@ -90,6 +91,7 @@ impl StoredState {
         Ok(match name {
             "queued" => RolloutState::Queued,
             "replicating" => RolloutState::Replicating,
+            "awaiting" => RolloutState::Awaiting,
             "planning" => RolloutState::Planning,
             "gated" => RolloutState::Gated { wave: wave()? },
             "rolling" => {

@@ -4,6 +4,7 @@ use super::*;
 use flotilla_domain::gates::{
     Approval, BreakGlass, Check, Closed, Gate, Gates, Line, LineStop, Probe, Stops,
 };
+use flotilla_domain::outputs::OutputRef;
 
 fn known(part: Option<&str>, name: &str) -> (Option<StackPart>, StackName) {
     (part.map(|part| StackPart::parse(part).unwrap()), StackName::parse(name).unwrap())
@@ -33,6 +34,19 @@ fn rollout(kind: RolloutKind, state: RolloutState) -> Rollout {
         stacks: [None, Some("Net")].map(|part| known(part, "orders-x")).into(),
         access: Access { role_arn: "r".into(), external_id: "e".into(), service_role_arn: "s".into() },
         parameters: [("A".into(), "b".into())].into(),
+        needs: [
+            ("B".into(), OutputRef::parse("database.Table").unwrap()),
+            (
+                "C".into(),
+                OutputRef {
+                    stage: StageName::parse("shared").ok(),
+                    region: flotilla_domain::Region::parse("us-east-1").ok(),
+                    ..OutputRef::parse("shop:Net.VpcId").unwrap()
+                },
+            ),
+        ]
+        .into(),
+        taken: [(target("eu-west-1").site, [("B".into(), "v".into())].into())].into(),
         tags: [("t".into(), "v".into())].into(),
         capabilities: ["CAPABILITY_IAM".into()].into(),
         policy: policy(),
@@ -77,6 +91,7 @@ fn every_state_of_a_rollout_reads_back() {
     let states = [
         RolloutState::Queued,
         RolloutState::Replicating,
+        RolloutState::Awaiting,
         RolloutState::Planning,
         RolloutState::Gated { wave: 1 },
         RolloutState::Rolling { wave: 1, from: 1, opened: 2 },

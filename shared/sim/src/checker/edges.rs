@@ -32,7 +32,8 @@ fn next_of_rollout(state: &str) -> &'static [&'static str] {
     match state {
         NOTHING => &["queued", "replicating", "superseded"],
         "queued" => &["replicating", "gated", "cancelled", "superseded"],
-        "replicating" => &["planning", "gated", "failed", "cancelled", "superseded"],
+        "awaiting" => &["planning", "gated", "failed", "cancelled", "superseded"],
+        "replicating" => &["awaiting", "planning", "gated", "failed", "cancelled", "superseded"],
         "planning" => &["gated", "withdrawing"],
         "gated" => &["rolling", "withdrawing", "failed", "cancelled", "superseded"],
         "rolling" => {

@@ -32,10 +32,10 @@ fn not_approved(meta: &Item, wave: usize) -> Option<String> {
     let plans = meta.body.get("plans").and_then(Value::as_object).cloned().unwrap_or_default();
     let mut lines: Vec<String> = plans
         .iter()
-        .map(|(target, plan)| format!("{target} {}", plan.as_str().unwrap_or_default()))
+        .map(|(target, plan)| format!("{target} {}\n", plan.as_str().unwrap_or_default()))
         .collect();
     lines.sort();
-    let plan = (!lines.is_empty()).then(|| Digest::of(lines.join("\n").as_bytes()).to_string());
+    let plan = (!lines.is_empty()).then(|| Digest::of(lines.concat().as_bytes()).to_string());
     let package = text(meta, "deploy.package");
     let given = meta.body.get("approvals").and_then(Value::as_array).cloned().unwrap_or_default();
     let valid = given.iter().filter(|approval| {

@@ -1,6 +1,6 @@
 //! What is said to gates.
 
-use super::{World, orders};
+use super::{World, orders, target};
 use flotilla_domain::gates::Line;
 use flotilla_domain::{RolloutId, StageName};
 use flotilla_engine::EngineError;
@@ -46,6 +46,12 @@ impl World {
     pub fn lift_line(&mut self, line: &Line) -> Result<(), EngineError> {
         self.requests += 1;
         block_on(self.driver.commands.lift_line(line, &self.caller("lift")))
+    }
+
+    /// The value that a stack was given for a parameter.
+    pub fn parameter(&self, region: &str, stack: &str, name: &str) -> Option<String> {
+        let state = self.driver.shared.lock();
+        state.parameters.get(&(target(region), stack.to_owned()))?.get(name).cloned()
     }
 
     /// Asks for the plan of a rollout of the newest release to a stage.

@@ -261,3 +261,26 @@ fn a_newer_rollout_supersedes_one_whose_first_wave_waits_and_its_plans_are_withd
     let second = Rollout { state: RolloutState::Gated { wave: 1 }, ..rolling() };
     assert!(second.apply(newer, at(9)).is_err(), "what has begun is not torn");
 }
+
+#[test]
+fn what_other_services_have_to_give_is_waited_for_by_name_and_given_to_each_region() {
+    let mut rollout = deploy();
+    rollout.needs =
+        [("Known".to_owned(), crate::outputs::OutputRef::parse("database.Table").unwrap())].into();
+    let awaiting = go(rollout, [E::PlaceSeen(Place::Active), all_proven()]);
+    assert_eq!((awaiting.state.name(), awaiting.look()), ("awaiting", Some(RolloutLook::Outputs)));
+    let missing = vec!["database.Table at staging in eu-west-2".to_owned()];
+    let seen = |values, missing| E::OutputsSeen { values, missing };
+    let waiting = go(awaiting, [seen(BTreeMap::new(), missing.clone())]);
+    assert_eq!(
+        (gates_of(&waiting), waiting.closed[0].why.as_str()),
+        (vec![Gate::Output], missing[0].as_str())
+    );
+    let newer = E::PlaceSeen(Place::ActiveWithSuccessor(id(2)));
+    assert_eq!(go(waiting.clone(), [newer]).state.name(), "superseded");
+    let of = |region: &str| (site(region), [("Known".to_owned(), format!("table-{region}"))].into());
+    let given = go(waiting, [seen(["eu-west-1", "eu-west-2"].map(of).into(), Vec::new())]);
+    assert_eq!(given.state, RolloutState::Gated { wave: 0 });
+    let parameters = given.deployment_spec(&target("eu-west-2"), Turn::Forward).unwrap().parameters;
+    assert_eq!(parameters["Known"], "table-eu-west-2", "it goes before the profile's plain value");
+}

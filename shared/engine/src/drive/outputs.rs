@@ -1,0 +1,75 @@
+//! Outputs of other services, as values of parameters.
+
+use super::Drive;
+use crate::EngineError;
+use crate::records::{OutputsRecord, outputs_key, read, stage_key};
+use flotilla_domain::Site;
+use flotilla_domain::deployment::{Deployment, DeploymentKind};
+use flotilla_domain::outputs::OutputRef;
+use flotilla_domain::rollout::{Rollout, RolloutEvent};
+use flotilla_domain::stage::{Place, StageHead};
+use std::collections::BTreeMap;
+
+/// Keys that one read of the table takes.
+const KEYS_MAX: usize = 100;
+
+impl Drive {
+    /// Looks for the outputs that a rollout needs, and for its place: nothing of it has begun yet.
+    pub(super) async fn outputs_of_others(&self, rollout: &Rollout) -> Result<RolloutEvent, EngineError> {
+        let head = self.store.get(&[stage_key(&rollout.service, &rollout.stage)]).await?;
+        let head = head.into_iter().next().flatten().map(read::<StageHead>).transpose()?;
+        let place = head.map(|head| head.value.place(rollout.id)).filter(|_| !rollout.plan_only);
+        if let Some(place) = place.filter(|place| *place != Place::Active) {
+            return Ok(RolloutEvent::PlaceSeen(place));
+        }
+        let sites = rollout.sites();
+        let wanted: Vec<_> = sites
+            .iter()
+            .flat_map(|site| rollout.needs.iter().map(move |(name, of)| (site, name, of)))
+            .collect();
+        let (mut values, mut missing) = (BTreeMap::<Site, BTreeMap<String, String>>::new(), Vec::new());
+        for wanted in wanted.chunks(KEYS_MAX) {
+            let key = |site: &Site, of: &OutputRef| {
+                outputs_key(&of.service, of.stage_for(&rollout.stage), &of.target_for(site))
+            };
+            let mut keys: Vec<_> = wanted.iter().map(|(site, _, of)| key(site, of)).collect();
+            keys.sort();
+            keys.dedup();
+            let found: BTreeMap<_, _> = keys.iter().cloned().zip(self.store.get(&keys).await?).collect();
+            for (site, name, of) in wanted {
+                let item = found.get(&key(site, of)).cloned().flatten();
+                let outputs = item.map(read::<OutputsRecord>).transpose()?;
+                match outputs.and_then(|outputs| outputs.value.outputs.get(&of.output).cloned()) {
+                    Some(value) => {
+                        values.entry((*site).clone()).or_default().insert((*name).clone(), value);
+                    }
+                    None => missing.push(format!(
+                        "the parameter {name} waits for the output {of} at {} in {}",
+                        of.stage_for(&rollout.stage),
+                        of.target_for(site).site
+                    )),
+                }
+            }
+        }
+        Ok(RolloutEvent::OutputsSeen { values, missing })
+    }
+}
+
+/// What a deployment that has succeeded leaves to others.
+pub(super) fn outputs_left(deployment: &Deployment) -> Option<OutputsRecord> {
+    if !deployment.state.is_success() {
+        return None;
+    }
+    let (release, outputs) = match &deployment.spec.kind {
+        DeploymentKind::Deploy(brought) => (Some(brought.release), deployment.outputs.clone()),
+        DeploymentKind::Remove => (None, BTreeMap::new()),
+    };
+    Some(OutputsRecord {
+        service: deployment.spec.service.clone(),
+        stage: deployment.spec.stage.clone(),
+        target: deployment.id.target.clone(),
+        release,
+        outputs,
+        at: deployment.entered_at,
+    })
+}
