@@ -104,6 +104,12 @@ codes! {
     NotFound = 404, "there is no such thing";
     /// The thing has changed meanwhile, or its state does not allow this.
     Conflict = 409, "the current state does not allow this";
+    /// No grant gives the caller the role that this needs.
+    Forbidden = 410, "the caller may not do this";
+    /// With the new grants their author would be no admin any more.
+    AdminMissing = 411, "nobody may lock themselves out";
+    /// Who started a rollout wants to approve it, and the profile asks for four eyes.
+    OwnApproval = 412, "who starts a rollout may not approve it";
     /// Something inside failed; asking again may help.
     Unavailable = 503, "Flotilla could not answer";
 

@@ -10,6 +10,7 @@
 
 pub mod account;
 pub mod alarm;
+pub mod authority;
 pub mod call_budget;
 pub mod cause;
 pub mod code;

@@ -1,0 +1,131 @@
+//! Roles, scopes and four eyes.
+
+use super::*;
+
+fn grant(principal: &str, role: Role, services: &[&str], stages: &[&str]) -> Grant {
+    let patterns = |list: &[&str]| {
+        NamePatterns::parse(&list.iter().map(|text| (*text).to_owned()).collect::<Vec<_>>()).unwrap()
+    };
+    Grant {
+        principal: PrincipalPattern::parse(&arn(principal)).unwrap(),
+        role,
+        services: patterns(services),
+        stages: patterns(stages),
+    }
+}
+
+fn arn(user: &str) -> String {
+    format!("arn:aws:iam::111122223333:user/{user}")
+}
+
+fn authority() -> Authority {
+    Authority::Granted(vec![
+        grant("root", Role::Admin, &[], &[]),
+        grant("stager", Role::Admin, &[], &["staging"]),
+        grant("dave", Role::Deployer, &["orders"], &["staging", "pr-*"]),
+        grant("abby", Role::Approver, &[], &["production"]),
+        grant("vera", Role::Viewer, &["orders", "b*"], &["*"]),
+    ])
+}
+
+/// Whether a user has a role for `service/stage`; `*` asks for all, `-` for any.
+fn may(user: &str, role: Role, service: &str, stage: &str) -> bool {
+    let named = (ServiceName::parse(service).ok(), StageName::parse(stage).ok());
+    let scope = Scope {
+        service: match (&named.0, service) {
+            (Some(name), _) => Of::One(name),
+            (None, "*") => Of::All,
+            _ => Of::Any,
+        },
+        stage: match (&named.1, stage) {
+            (Some(name), _) => Of::One(name),
+            (None, "*") => Of::All,
+            _ => Of::Any,
+        },
+    };
+    authority().allows(&arn(user), role, scope).is_ok()
+}
+
+#[test]
+fn a_role_holds_for_its_services_and_stages_only() {
+    assert!(may("dave", Role::Deployer, "orders", "staging"));
+    assert!(may("dave", Role::Deployer, "orders", "pr-7"));
+    for (service, stage) in
+        [("orders", "production"), ("orders", "xpr-7"), ("billing", "staging"), ("orders", "*")]
+    {
+        assert!(!may("dave", Role::Deployer, service, stage), "{service}/{stage}");
+    }
+    assert!(may("dave", Role::Deployer, "orders", "-"), "at some stage");
+    assert!(!may("dave", Role::Deployer, "*", "-"));
+    assert!(may("abby", Role::Approver, "anything", "production"));
+    assert!(!may("nobody", Role::Viewer, "-", "-"));
+}
+
+#[test]
+fn who_deploys_may_not_approve_and_who_approves_may_not_deploy() {
+    for (user, own) in
+        [("dave", Role::Deployer), ("abby", Role::Approver), ("vera", Role::Viewer), ("root", Role::Admin)]
+    {
+        for role in Role::ALL {
+            let expected = role == own || own == Role::Admin || role == Role::Viewer;
+            assert_eq!(may(user, role, "-", "-"), expected, "{user} as {}", role.name());
+        }
+    }
+}
+
+#[test]
+fn what_concerns_everything_needs_a_grant_without_limits() {
+    assert!(may("root", Role::Admin, "*", "*"));
+    assert!(may("root", Role::Admin, "orders", "*"));
+    assert!(!may("stager", Role::Admin, "*", "*"));
+    assert!(!may("stager", Role::Admin, "orders", "*"), "a service's rules name any stage");
+    assert!(may("vera", Role::Viewer, "billing", "*"), "one star among patterns is all of them");
+}
+
+#[test]
+fn a_refusal_names_who_is_what_and_who_can_grant_it() {
+    let orders = ServiceName::parse("orders").unwrap();
+    let production = StageName::parse("production").unwrap();
+    let refusal =
+        authority().allows(&arn("dave"), Role::Deployer, Scope::stage(&orders, &production)).unwrap_err();
+    assert_eq!(refusal.code, Code::Forbidden);
+    assert_eq!(refusal.message, "arn:aws:iam::111122223333:user/dave is no deployer of orders at production");
+    assert_eq!(refusal.fix, "ask an admin for a grant (arn:aws:iam::111122223333:user/root)");
+}
+
+#[test]
+fn without_a_document_everybody_may_do_everything() {
+    for role in Role::ALL {
+        assert!(Authority::Open.allows("whoever", role, Scope::EVERYTHING).is_ok());
+    }
+}
+
+#[test]
+fn whoever_puts_a_document_stays_an_admin_of_everything() {
+    assert!(authority().keeps_admin(&arn("root")).is_ok());
+    for author in ["stager", "dave", "nobody"] {
+        assert_eq!(authority().keeps_admin(&arn(author)).unwrap_err().code, Code::AdminMissing, "{author}");
+    }
+    assert!(Authority::Granted(Vec::new()).keeps_admin(&arn("root")).is_err());
+}
+
+#[test]
+fn patterns_of_names_are_bounded_and_plain() {
+    let parse = |text: &str| NamePatterns::parse(&[text.to_owned()]);
+    for good in ["production", "pr-*", "*", "s?aging"] {
+        assert!(parse(good).is_ok(), "{good}");
+    }
+    for bad in ["", "Production", "a/b", "{a,b}", "[a-z]", "a b", &"a".repeat(64)] {
+        assert!(parse(bad).is_err(), "{bad}");
+    }
+    assert!(NamePatterns::parse(&vec!["a".to_owned(); 21]).is_err());
+}
+
+#[test]
+fn four_eyes_are_two_persons() {
+    let session = |name: &str| format!("arn:aws:sts::111122223333:assumed-role/ops/{name}");
+    let refused = may_approve(&session("ann"), &session("ann"), true).unwrap_err();
+    assert_eq!(refused.code, Code::OwnApproval);
+    assert!(may_approve(&session("ann"), &session("bob"), true).is_ok());
+    assert!(may_approve(&session("ann"), &session("ann"), false).is_ok());
+}
