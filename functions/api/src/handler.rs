@@ -1,7 +1,7 @@
 //! The router and the OpenAPI document that is made from it.
 
-use crate::caller::Principal;
-use crate::problem::{ApiError, invalid};
+use crate::authority::authorise;
+use crate::problem::ApiError;
 use crate::routes;
 use axum::extract::DefaultBodyLimit;
 use axum::routing::get;
@@ -39,6 +39,8 @@ struct Document;
 fn routes() -> OpenApiRouter<Arc<Api>> {
     OpenApiRouter::with_openapi(Document::openapi())
         .routes(routes!(routes::health::health))
+        .routes(routes!(routes::access::get_access, routes::access::put_access))
+        .routes(routes!(routes::access::list_audit))
         .routes(routes!(routes::services::list_services))
         .routes(routes!(routes::services::get_service))
         .routes(routes!(routes::services::get_stage))
@@ -75,6 +77,7 @@ pub fn openapi() -> utoipa::openapi::OpenApi {
 
 /// The whole API.
 pub fn router(api: Api) -> Router {
+    let api = Arc::new(api);
     let (router, document) = routes().split_for_parts();
     router
         .route("/openapi.json", get(|| async move { Json(document) }))
@@ -85,11 +88,8 @@ pub fn router(api: Api) -> Router {
                 "GET /openapi.json lists them",
             ))
         })
-        .method_not_allowed_fallback(|| async {
-            invalid("the route does not know this method", "GET /openapi.json lists the methods")
-        })
-        // One layer for every route: nobody asks without being known.
-        .layer(axum::middleware::from_extractor::<Principal>())
+        // One layer for every route: nobody asks without being known, and for nothing that they may not.
+        .layer(axum::middleware::from_fn_with_state(Arc::clone(&api), authorise))
         .layer(DefaultBodyLimit::max(BODY_BYTES_MAX))
-        .with_state(Arc::new(api))
+        .with_state(api)
 }

@@ -3,10 +3,12 @@
 //! Who asks is what API Gateway's AWS_IAM authorizer says; a request without it never gets here on AWS and
 //! is refused here too. Errors are problem details (RFC 9457) with a stable code and a fix.
 
+mod authority;
 mod caller;
 mod handler;
 mod problem;
 mod routes;
 
-pub use caller::Principal;
+pub use authority::{Needs, ROUTES};
+pub use caller::Signed;
 pub use handler::{Api, openapi, router};

@@ -11,8 +11,8 @@ async fn main() -> Result<(), Error> {
     flotilla_telemetry::init(None);
     let aws = Aws::from_env().await?;
     let api = Api {
-        commands: Commands { clock: aws.clock(), store: aws.store(), queue: aws.queue() },
-        status: Status { store: aws.store() },
+        commands: Commands::new(aws.clock(), aws.store(), aws.queue()),
+        status: Status { clock: aws.clock(), store: aws.store() },
     };
     lambda_http::run(router(api)).await
 }

@@ -37,7 +37,7 @@ pub fn invalid(what: impl Into<String>, fix: &str) -> ApiError {
 
 fn status(code: Code) -> StatusCode {
     match code {
-        Code::NotAuthenticated => StatusCode::FORBIDDEN,
+        Code::NotAuthenticated | Code::Forbidden | Code::OwnApproval => StatusCode::FORBIDDEN,
         Code::NotFound => StatusCode::NOT_FOUND,
         Code::Conflict | Code::PlanChanged => StatusCode::CONFLICT,
         Code::Unavailable => StatusCode::SERVICE_UNAVAILABLE,

@@ -4,8 +4,7 @@
 
 use axum::body::{Body, to_bytes};
 use axum::http::{Request, StatusCode};
-use flotilla_engine::commands::Caller;
-use flotilla_fn_api::{Api, Principal, openapi, router};
+use flotilla_fn_api::{Api, Signed, openapi, router};
 use flotilla_sim::World;
 use serde_json::{Value, json};
 use tower::ServiceExt;
@@ -29,11 +28,8 @@ async fn ask(
     let body = body.map_or(Body::empty(), |body| Body::from(body.to_string()));
     let mut request = Request::builder().method(method).uri(path).body(body).unwrap();
     if signed {
-        let caller = Caller {
-            principal: "arn:aws:iam::111122223333:user/ann".into(),
-            request_id: format!("{method} {path}"),
-        };
-        request.extensions_mut().insert(Principal(caller));
+        let principal = "arn:aws:iam::111122223333:user/ann".into();
+        request.extensions_mut().insert(Signed { principal, request_id: format!("{method} {path}") });
     }
     let reply = router(Api { commands, status }).oneshot(request).await.unwrap();
     let status = reply.status();
@@ -58,12 +54,20 @@ async fn every_route_refuses_whoever_is_not_known() {
     routes.push("GET /openapi.json".into());
     insta::assert_json_snapshot!(routes, @r#"
     [
+      "GET /v1/access",
+      "PUT /v1/access",
       "PUT /v1/accounts/{account}",
+      "GET /v1/audit",
       "GET /v1/health",
+      "GET /v1/lines",
+      "POST /v1/lines/lift",
+      "POST /v1/lines/stop",
       "GET /v1/profiles/{profile}",
       "PUT /v1/profiles/{profile}",
       "POST /v1/rollouts",
       "GET /v1/rollouts/{id}",
+      "POST /v1/rollouts/{id}/approve",
+      "POST /v1/rollouts/{id}/break-glass",
       "POST /v1/rollouts/{id}/cancel",
       "GET /v1/rollouts/{id}/events",
       "POST /v1/rollouts/{id}/pause",
@@ -74,6 +78,7 @@ async fn every_route_refuses_whoever_is_not_known() {
       "GET /v1/services/{service}",
       "GET /v1/services/{service}/config",
       "PUT /v1/services/{service}/config",
+      "POST /v1/services/{service}/plan",
       "POST /v1/services/{service}/promote",
       "GET /v1/services/{service}/releases",
       "POST /v1/services/{service}/rollback",

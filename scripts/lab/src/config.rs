@@ -25,6 +25,7 @@ pub fn for_service(account: &str, service: &str, stage: &str, regions: &[String]
         stack_name: None,
     };
     ConfigFile {
+        access: Vec::new(),
         profiles: [("demo".to_owned(), profile)].into(),
         services: [(service.to_owned(), service_doc)].into(),
     }

@@ -118,6 +118,7 @@ fn config(
         ttl_h: None,
     });
     ConfigFile {
+        access: Vec::new(),
         profiles: [(service.to_owned(), profile)].into(),
         services: [(service.to_owned(), ServiceConfigDoc { rules: rules.collect(), stack_name: None })]
             .into(),

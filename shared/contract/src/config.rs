@@ -1,15 +1,19 @@
 //! The configuration, as people write it in TOML and as `PUT` takes it in JSON.
 
+use crate::access::GrantConfig;
 use crate::gates::{CheckConfig, FreezeConfig, WindowConfig};
 use crate::safeguards::SafeguardsConfig;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use utoipa::ToSchema;
 
-/// A configuration file: any number of services and profiles.
+/// A configuration file: any number of services and profiles, and who may do what.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct ConfigFile {
+    /// Who may do what: all of it, or nothing of it.
+    #[serde(default)]
+    pub access: Vec<GrantConfig>,
     /// Profiles by name.
     #[serde(default)]
     pub profiles: BTreeMap<String, ProfileConfig>,
@@ -148,6 +152,9 @@ pub struct ProfileConfig {
     /// How many different people have to approve a rollout before its first wave.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub approvals: Option<usize>,
+    /// Whether nobody approves what they have started themselves; false if it is left out.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub four_eyes: Option<bool>,
     /// Whose clock the windows and freezes go by, such as `Europe/Berlin`; UTC if it is left out.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schema(example = "Europe/Berlin")]

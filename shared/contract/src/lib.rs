@@ -4,6 +4,7 @@
 //! These are types of their own: neither the table's items nor the domain's values. A field may be added
 //! at any time; one is never renamed or given another meaning under `/v1`.
 
+pub mod access;
 pub mod config;
 pub mod gates;
 pub mod plan;
@@ -12,6 +13,7 @@ pub mod requests;
 pub mod safeguards;
 pub mod views;
 
+pub use access::*;
 pub use config::{
     AccountConfig, OutputConfig, ParameterConfig, ProfileConfig, RuleConfig, ServiceConfigDoc, WaveConfig,
     WaveTable,

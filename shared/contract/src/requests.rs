@@ -53,6 +53,9 @@ pub struct HealthView {
     pub status: String,
     /// Flotilla's version.
     pub version: String,
+    /// What an operator should know.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub hints: Vec<String>,
 }
 
 /// Brings the release that runs everywhere at one stage to another.

@@ -105,8 +105,8 @@ impl Driver {
         };
         Self {
             cases: Arc::new(cases),
-            commands: Commands { clock: clock(), store: store(), queue: queue() },
-            status: Status { store: store() },
+            commands: Commands::new(clock(), store(), queue()),
+            status: Status { clock: clock(), store: store() },
             checker: Checker::default(),
             tasks: Vec::new(),
             begun: 0,

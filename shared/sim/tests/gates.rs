@@ -66,6 +66,22 @@ fn promise_10_all_plans_are_made_and_nothing_is_executed_before_two_people_have_
 }
 
 #[test]
+fn with_four_eyes_nobody_approves_what_they_have_started_and_trying_is_in_the_audit() {
+    let mut world = World::with(4, ProfileConfig { four_eyes: Some(true), ..approved_by(1) });
+    let version = world.upload("branch/main", "one");
+    gated(&mut world, &version);
+    let release = world.verdict(&version).unwrap().release.unwrap();
+    let id = world.start(&release, "staging").unwrap();
+    world.until("it waits", |w| w.rollout_by_id(&id).status == "gated");
+    let before = world.items();
+    assert_eq!(refusal(world.approve(&id, "ann", &Agreement::default())), Code::OwnApproval);
+    let changed: Vec<_> = world.items().difference(&before).cloned().collect();
+    assert!(changed.len() == 1 && changed[0].0.pk.starts_with("AUD#"), "{changed:?}");
+    world.approve(&id, "bob", &Agreement::default()).unwrap();
+    assert_eq!(world.end_of_rollout(&id).status, "succeeded");
+}
+
+#[test]
 fn a_rollout_that_waits_costs_little() {
     let mut world = World::with(2, approved_by(1));
     let version = world.upload("branch/main", "one");

@@ -1,5 +1,6 @@
 //! The routes, one file a kind of thing.
 
+pub mod access;
 pub mod configs;
 pub mod gates;
 pub mod health;

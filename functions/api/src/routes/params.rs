@@ -3,6 +3,7 @@
 use crate::problem::{ApiError, invalid};
 use axum::body::Bytes;
 use axum::extract::rejection::{BytesRejection, QueryRejection};
+use flotilla_domain::Timestamp;
 use flotilla_domain::names::InvalidName;
 use flotilla_engine::status::PageRequest;
 use serde::Deserialize;
@@ -23,14 +24,28 @@ pub struct PageQuery {
 pub fn page(query: Result<axum::extract::Query<PageQuery>, QueryRejection>) -> Result<PageRequest, ApiError> {
     let axum::extract::Query(query) =
         query.map_err(|e| invalid(e.body_text(), "give cursor and limit only"))?;
-    let limit = query.limit.unwrap_or(50);
-    if !(1..=100).contains(&limit) {
-        return Err(invalid(format!("limit is {limit}"), "give a limit of 1 to 100"));
-    }
+    let limit = limit(query.limit)?;
     if query.cursor.as_ref().is_some_and(|cursor| cursor.is_empty() || cursor.len() > 200) {
         return Err(invalid("the cursor is none of ours", "give `next` of the page before"));
     }
     Ok(PageRequest { cursor: query.cursor, limit })
+}
+
+/// Reads how many items a page may have.
+pub fn limit(given: Option<usize>) -> Result<usize, ApiError> {
+    let limit = given.unwrap_or(50);
+    if !(1..=100).contains(&limit) {
+        return Err(invalid(format!("limit is {limit}"), "give a limit of 1 to 100"));
+    }
+    Ok(limit)
+}
+
+/// Reads a time that may be left out.
+pub fn time(field: &str, given: Option<&str>) -> Result<Option<Timestamp>, ApiError> {
+    let read = |text: &str| {
+        text.parse().map_err(|_| invalid(format!("{field} is no time"), "write it like 2026-11-21T00:00:00Z"))
+    };
+    given.map(read).transpose()
 }
 
 /// The version that a configuration is expected to have.

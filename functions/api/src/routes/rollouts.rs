@@ -2,7 +2,7 @@
 
 use super::params::{PageQuery, body, body_or_default, name, page};
 use crate::caller::Principal;
-use crate::handler::Shared;
+use crate::handler::{Api, Shared};
 use crate::problem::ApiError;
 use axum::Json;
 use axum::body::Bytes;
@@ -12,8 +12,9 @@ use axum::http::StatusCode;
 use flotilla_contract::{
     CancelRollout, EventView, Page, PlanView, Problem, RetryRollout, RolloutView, StartRollout,
 };
+use flotilla_domain::authority::{Of, Role, Scope};
 use flotilla_domain::{ReleaseId, RolloutId, ServiceName, StageName};
-use flotilla_engine::commands::{Allowed, Control, OperatorsWord};
+use flotilla_engine::commands::{Allowed, Caller, Control, OperatorsWord};
 
 /// Starts a rollout of a release to a stage.
 #[utoipa::path(post, path = "/v1/rollouts", tag = "rollouts", request_body = StartRollout,
@@ -33,24 +34,50 @@ pub async fn start_rollout(
 
 /// Shows a rollout with its deployments and their failure causes.
 #[utoipa::path(get, path = "/v1/rollouts/{id}", tag = "rollouts", responses((status = 200, body = RolloutView), (status = 404, body = Problem)))]
-pub async fn get_rollout(api: Shared, Path(id): Path<String>) -> Result<Json<RolloutView>, ApiError> {
-    Ok(Json(api.status.rollout(&name(RolloutId::parse(&id))?).await?))
+pub async fn get_rollout(
+    api: Shared,
+    Principal(caller): Principal,
+    Path(id): Path<String>,
+) -> Result<Json<RolloutView>, ApiError> {
+    let rollout = api.status.rollout(&name(RolloutId::parse(&id))?).await?;
+    let service = name(ServiceName::parse(&rollout.service))?;
+    caller.may(Role::Viewer, Scope::something_of(&service))?;
+    Ok(Json(rollout))
 }
 
 /// Shows what a rollout changes: the change sets of all its targets as one.
 #[utoipa::path(get, path = "/v1/rollouts/{id}/plan", tag = "rollouts", responses((status = 200, body = PlanView), (status = 404, body = Problem)))]
-pub async fn get_plan(api: Shared, Path(id): Path<String>) -> Result<Json<PlanView>, ApiError> {
-    Ok(Json(api.status.plan(&name(RolloutId::parse(&id))?).await?))
+pub async fn get_plan(
+    api: Shared,
+    Principal(caller): Principal,
+    Path(id): Path<String>,
+) -> Result<Json<PlanView>, ApiError> {
+    let id = name(RolloutId::parse(&id))?;
+    may_view(&api, &caller, &id).await?;
+    Ok(Json(api.status.plan(&id).await?))
+}
+
+/// Whether a caller may view a rollout. Whose it is has to be looked up only for whoever may not view all.
+async fn may_view(api: &Api, caller: &Caller, id: &RolloutId) -> Result<(), ApiError> {
+    if caller.may(Role::Viewer, Scope { service: Of::All, stage: Of::Any }).is_err() {
+        let service = api.status.service_of(id).await?;
+        caller.may(Role::Viewer, Scope::something_of(&service))?;
+    }
+    Ok(())
 }
 
 /// Lists a rollout's timeline, oldest first.
 #[utoipa::path(get, path = "/v1/rollouts/{id}/events", tag = "rollouts", params(PageQuery), responses((status = 200, body = Page<EventView>)))]
 pub async fn list_events(
     api: Shared,
+    Principal(caller): Principal,
     Path(id): Path<String>,
     query: Result<Query<PageQuery>, QueryRejection>,
 ) -> Result<Json<Page<EventView>>, ApiError> {
-    Ok(Json(api.status.events(&name(RolloutId::parse(&id))?, page(query)?).await?))
+    let id = name(RolloutId::parse(&id))?;
+    let page = page(query)?;
+    may_view(&api, &caller, &id).await?;
+    Ok(Json(api.status.events(&id, page).await?))
 }
 
 /// Calls a rollout off: nothing more is begun; what runs is finished, or stopped if the body asks for it.

@@ -60,6 +60,8 @@ pub enum Act {
     PutProfile,
     /// Puts a service's configuration.
     PutService,
+    /// Has a rollout planned that is not carried out.
+    Plan,
     /// Starts a rollout.
     Start,
     /// Brings a release from one stage to another.
@@ -78,6 +80,14 @@ pub enum Act {
     Hold,
     /// Lifts holds.
     LiftHold,
+    /// Approves a wave.
+    Approve,
+    /// Opens every gate of a rollout.
+    BreakGlass,
+    /// Stops a line.
+    StopLine,
+    /// Lets a line go on.
+    LiftLine,
 }
 
 impl Act {
@@ -88,6 +98,7 @@ impl Act {
             Self::PutAccount => "put account",
             Self::PutProfile => "put profile",
             Self::PutService => "put service",
+            Self::Plan => "plan",
             Self::Start => "start",
             Self::Promote => "promote",
             Self::RollBack => "rollback",
@@ -97,14 +108,25 @@ impl Act {
             Self::Resume => "resume",
             Self::Hold => "hold",
             Self::LiftHold => "unhold",
+            Self::Approve => "approve",
+            Self::BreakGlass => "break glass",
+            Self::StopLine => "stop the line",
+            Self::LiftLine => "let the line go on",
         }
     }
 
     /// The least role that may ask for it.
     pub fn role(self) -> Role {
         match self {
-            Self::PutAccess | Self::PutAccount | Self::PutProfile | Self::PutService => Role::Admin,
-            Self::Start
+            Self::PutAccess
+            | Self::PutAccount
+            | Self::PutProfile
+            | Self::PutService
+            | Self::BreakGlass
+            | Self::LiftLine => Role::Admin,
+            Self::Approve => Role::Approver,
+            Self::Plan
+            | Self::Start
             | Self::Promote
             | Self::RollBack
             | Self::Retry
@@ -112,7 +134,9 @@ impl Act {
             | Self::Pause
             | Self::Resume
             | Self::Hold
-            | Self::LiftHold => Role::Deployer,
+            | Self::LiftHold
+            // Whoever sees that something goes wrong may stop it.
+            | Self::StopLine => Role::Deployer,
         }
     }
 }

@@ -1,13 +1,15 @@
-//! Services, profiles and accounts.
+//! Services, profiles, accounts and access.
 
+use super::authority::Order;
 use super::{Caller, Commands, conflict};
 use crate::EngineError;
 use crate::configure;
 use crate::ports::{Expect, Item, Key, Write, WriteError};
 use crate::records::{
-    ConfigRecord, Versioned, account_key, create, index_key, profile_key, read, service_key,
+    ConfigRecord, Versioned, access_key, account_key, create, index_key, profile_key, read, service_key,
 };
-use flotilla_contract::{AccountConfig, ProfileConfig, ServiceConfigDoc};
+use flotilla_contract::{AccessConfig, AccountConfig, ProfileConfig, ServiceConfigDoc};
+use flotilla_domain::authority::{Act, Scope};
 use flotilla_domain::{AccountId, Code, ProfileName, Refusal, ServiceName, Timestamp};
 use serde::Serialize;
 
@@ -23,6 +25,7 @@ impl Commands {
         expected: Option<u64>,
         caller: &Caller,
     ) -> Result<ConfigRecord, EngineError> {
+        let order = self.order(caller, Act::PutService, Scope::service(service)).await?;
         let config = configure::service_config(service.clone(), doc)?;
         for (n, rule) in config.rules.iter().enumerate() {
             if self.store.get(&[profile_key(&rule.profile)]).await?.into_iter().next().flatten().is_none() {
@@ -32,7 +35,7 @@ impl Commands {
                 return Err(refusal.at(format!("rules.{n}.profile")).into());
             }
         }
-        self.put(service_key(service), Some(index_key("services", service.as_str())), doc, expected, caller)
+        self.put(order, service_key(service), Some(index_key("services", service.as_str())), doc, expected)
             .await
     }
 
@@ -47,8 +50,9 @@ impl Commands {
         expected: Option<u64>,
         caller: &Caller,
     ) -> Result<ConfigRecord, EngineError> {
+        let order = self.order(caller, Act::PutProfile, Scope::EVERYTHING).await?;
         configure::profile(name.clone(), doc)?;
-        self.put(profile_key(name), Some(index_key("profiles", name.as_str())), doc, expected, caller).await
+        self.put(order, profile_key(name), Some(index_key("profiles", name.as_str())), doc, expected).await
     }
 
     /// Registers an account.
@@ -62,18 +66,34 @@ impl Commands {
         expected: Option<u64>,
         caller: &Caller,
     ) -> Result<ConfigRecord, EngineError> {
+        let order = self.order(caller, Act::PutAccount, Scope::EVERYTHING).await?;
         configure::account(id.clone(), doc)?;
-        self.put(account_key(id), None, doc, expected, caller).await
+        self.put(order, account_key(id), None, doc, expected).await
+    }
+
+    /// Puts who may do what.
+    ///
+    /// # Errors
+    /// Refusals: invalid, without the caller as an admin of everything, or another version.
+    pub async fn put_access(
+        &self,
+        doc: &AccessConfig,
+        expected: Option<u64>,
+        caller: &Caller,
+    ) -> Result<ConfigRecord, EngineError> {
+        let order = self.order(caller, Act::PutAccess, Scope::EVERYTHING).await?;
+        configure::access(doc)?.keeps_admin(&caller.principal)?;
+        self.put(order, access_key(), None, doc, expected).await
     }
 
     /// Saves a document with its history. The same document again changes nothing.
     async fn put<T: Serialize>(
         &self,
+        order: Order,
         key: Key,
         index: Option<Key>,
         doc: &T,
         expected: Option<u64>,
-        caller: &Caller,
     ) -> Result<ConfigRecord, EngineError> {
         let document = serde_json::to_value(doc).map_err(|e| EngineError::Defect(e.to_string()))?;
         let found = self.store.get(std::slice::from_ref(&key)).await?.into_iter().next().flatten();
@@ -88,19 +108,20 @@ impl Commands {
         let record = ConfigRecord {
             key,
             config_version: version + 1,
-            changed_by: caller.principal.clone(),
+            changed_by: order.principal().to_owned(),
             changed_at: self.clock.now(),
             document,
         };
         let saved = before.unwrap_or_else(|| Versioned::new(record.clone()));
         let mut writes = vec![saved.write(&record, None), create(&record.history())];
         writes.extend(index.map(index_entry));
-        match self.store.write(writes).await {
+        let order = order.detail(format!("{} version {}", record.key.pk, record.config_version));
+        match self.save(&order, writes).await {
             Ok(()) => {
                 tracing::info!(
                     key = record.key.pk,
                     version = record.config_version,
-                    actor = caller.principal,
+                    actor = record.changed_by,
                     "configuration changed"
                 );
                 Ok(record)

@@ -5,8 +5,9 @@ use crate::EngineError;
 use crate::accept::{keep, wake};
 use crate::ports::WriteError;
 use crate::records::{EventRecord, read, rollout_key};
+use flotilla_domain::authority::{Act, Scope};
 use flotilla_domain::rollout::{Cancellation, Rollout, RolloutEvent, RolloutState};
-use flotilla_domain::{RolloutId, Timestamp};
+use flotilla_domain::{Code, RolloutId, Timestamp};
 
 /// How often a lost race is run again.
 const RACES_MAX: usize = 8;
@@ -31,7 +32,24 @@ pub(super) struct Told {
     pub detail: Option<String>,
 }
 
+impl Told {
+    fn text(&self) -> String {
+        match &self.detail {
+            Some(detail) => format!("{}: {detail}", self.what),
+            None => self.what.to_owned(),
+        }
+    }
+}
+
 impl Control {
+    fn act(self) -> Act {
+        match self {
+            Self::Cancel { .. } => Act::Cancel,
+            Self::Pause => Act::Pause,
+            Self::Resume => Act::Resume,
+        }
+    }
+
     /// What the timeline says.
     fn told(self) -> &'static str {
         match self {
@@ -56,14 +74,15 @@ impl Commands {
         caller: &Caller,
     ) -> Result<Rollout, EngineError> {
         let told = Told { what: control.told(), detail: None };
-        self.change_rollout(id, caller, &told, |rollout, now| wish(rollout, control, caller, now)).await
+        let wished = |rollout: &Rollout, now| wish(rollout, control, caller, now);
+        self.change_rollout(id, (caller, control.act()), &told, wished).await
     }
 
     /// Saves what somebody wants of a rollout under way, with who wants it, and wakes it.
     pub(super) async fn change_rollout(
         &self,
         id: &RolloutId,
-        caller: &Caller,
+        (caller, act): (&Caller, Act),
         told: &Told,
         wish: impl Fn(&Rollout, Timestamp) -> Result<Rollout, EngineError>,
     ) -> Result<Rollout, EngineError> {
@@ -73,11 +92,18 @@ impl Commands {
                 missing(format!("there is no rollout {id}"), "list them with flotilla status")
             })?;
             let saved = read::<Rollout>(found)?;
+            let scope = Scope::stage(&saved.value.service, &saved.value.stage);
+            let order = self.order(caller, act, scope).await?.rollout(&saved.value);
             let now = self.clock.now();
             if saved.value.state.is_terminal() {
                 return Err(conflict(format!("the rollout is {} already", saved.value.state.name())).into());
             }
-            let wished = wish(&saved.value, now)?;
+            let wished = match wish(&saved.value, now) {
+                Err(EngineError::Refused(own)) if own.code == Code::OwnApproval => {
+                    return Err(self.refuse(order, own).await);
+                }
+                wished => wished?,
+            };
             if wished == saved.value {
                 return Ok(wished);
             }
@@ -90,7 +116,7 @@ impl Commands {
                 detail: told.detail.clone(),
             };
             let writes = vec![saved.write(&wished, Some(crate::drive::due_at(now, 0))), keep(&event)];
-            match self.store.write(writes).await {
+            match self.save(&order.detail(told.text()), writes).await {
                 Ok(()) => {
                     wake(self.queue.as_ref(), [*id]).await?;
                     return Ok(wished);

@@ -1,11 +1,13 @@
 //! What is said to gates: approvals, stops of the line, and the word that opens everything.
 
+use super::authority::Order;
 use super::control::Told;
 use super::moves::reason;
 use super::{Caller, Commands, conflict};
 use crate::EngineError;
 use crate::ports::WriteError;
 use crate::records::{Versioned, read, stops_key};
+use flotilla_domain::authority::{Act, Scope, may_approve};
 use flotilla_domain::gates::{Approval, BreakGlass, Line, LineStop, Stops};
 use flotilla_domain::rollout::{Rollout, RolloutEvent};
 use flotilla_domain::{Code, Digest, Refusal, RolloutId};
@@ -30,7 +32,8 @@ impl Commands {
     ///
     /// # Errors
     /// Refusals: there is no such rollout, it has ended, it asks for no approval, its plan is not made yet,
-    /// or package or plan are not those that were looked at.
+    /// the caller has started it and the profile asks for four eyes, or package or plan are not those that
+    /// were looked at.
     pub async fn approve(
         &self,
         id: &RolloutId,
@@ -39,7 +42,8 @@ impl Commands {
     ) -> Result<Rollout, EngineError> {
         let because = reason(agreement.because.as_deref())?;
         let told = Told { what: "approved", detail: because.clone() };
-        self.change_rollout(id, caller, &told, |rollout, now| {
+        self.change_rollout(id, (caller, Act::Approve), &told, |rollout, now| {
+            may_approve(&rollout.requested_by, &caller.principal, rollout.gates.four_eyes)?;
             let Some((package, wave)) = rollout.package().zip(rollout.next_wave()) else {
                 return Err(conflict(format!("the rollout is {}", rollout.state.name())).into());
             };
@@ -83,7 +87,7 @@ impl Commands {
         let because = needed(because)?;
         tracing::warn!(rollout.id = %id, by = caller.principal, because, "all gates are broken open");
         let told = Told { what: "gates broken open", detail: Some(because.clone()) };
-        self.change_rollout(id, caller, &told, |rollout, now| {
+        self.change_rollout(id, (caller, Act::BreakGlass), &told, |rollout, now| {
             let word = BreakGlass { by: caller.principal.clone(), because: because.clone(), at: now };
             Ok(applied(rollout, RolloutEvent::BreakGlassRequested(word), now)?)
         })
@@ -95,9 +99,10 @@ impl Commands {
     /// # Errors
     /// Refusals: the reason is missing, or too many lines are stopped.
     pub async fn stop_line(&self, line: &Line, because: &str, caller: &Caller) -> Result<(), EngineError> {
+        let order = self.order(caller, Act::StopLine, Scope::ANYTHING).await?;
         let stop = LineStop { by: caller.principal.clone(), because: needed(because)?, at: self.clock.now() };
         tracing::warn!(%line, by = stop.by, because = stop.because, "the line is stopped");
-        self.change_stops(|stops| {
+        self.change_stops(&order.detail(format!("{line}: {}", stop.because)), |stops| {
             if stops.0.len() >= Stops::MAX && !stops.0.contains_key(line) {
                 return Err(conflict(format!("{} lines are stopped already", Stops::MAX)));
             }
@@ -112,8 +117,9 @@ impl Commands {
     /// # Errors
     /// The table's.
     pub async fn lift_line(&self, line: &Line, caller: &Caller) -> Result<(), EngineError> {
+        let order = self.order(caller, Act::LiftLine, Scope::EVERYTHING).await?;
         tracing::warn!(%line, by = caller.principal, "the line goes on");
-        self.change_stops(|stops| {
+        self.change_stops(&order.detail(line.to_string()), |stops| {
             stops.0.remove(line);
             Ok(())
         })
@@ -122,6 +128,7 @@ impl Commands {
 
     async fn change_stops(
         &self,
+        order: &Order,
         change: impl Fn(&mut Stops) -> Result<(), Refusal>,
     ) -> Result<(), EngineError> {
         for _ in 0..RACES_MAX {
@@ -135,7 +142,7 @@ impl Commands {
             if stops == before.value {
                 return Ok(());
             }
-            match self.store.write(vec![before.write(&stops, None)]).await {
+            match self.save(order, vec![before.write(&stops, None)]).await {
                 Ok(()) => return Ok(()),
                 Err(WriteError::Conflict(_)) => {}
                 Err(WriteError::Port(error)) => return Err(error.into()),

@@ -1,9 +1,11 @@
 //! What operators ask for. Who asks is written down in the same transaction as what changes.
 //!
-//! [`config`] services, profiles and accounts; [`start`] new rollouts; [`moves`] from stage to stage and back;
-//! [`control`] those under way; [`gates`] what keeps them waiting; [`allowed`] what may be lost.
+//! [`config`] services, profiles, accounts and access; [`start`] new rollouts; [`moves`] from stage to stage and
+//! back; [`control`] those under way; [`gates`] what keeps them waiting; [`allowed`] what may be lost.
+//! [`authority`] is the door that all of them go through.
 
 mod allowed;
+mod authority;
 mod config;
 mod control;
 mod gates;
@@ -12,6 +14,7 @@ mod plans;
 mod start;
 
 pub use allowed::Allowed;
+pub use authority::{Caller, Ledger};
 pub use control::Control;
 pub use gates::Agreement;
 pub use moves::{Promotion, Rollback};
@@ -24,21 +27,16 @@ use std::sync::Arc;
 
 /// The use case and what it needs.
 pub struct Commands {
-    /// Time.
-    pub clock: Arc<dyn Clock>,
-    /// The table.
-    pub store: Arc<dyn StateStore>,
-    /// The queues.
-    pub queue: Arc<dyn WorkQueue>,
+    clock: Arc<dyn Clock>,
+    store: Ledger,
+    queue: Arc<dyn WorkQueue>,
 }
 
-/// Who asks, and with which request: the same request again is the same command.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Caller {
-    /// The principal's ARN.
-    pub principal: String,
-    /// Unique to the request.
-    pub request_id: String,
+impl Commands {
+    /// The use case on its ports.
+    pub fn new(clock: Arc<dyn Clock>, store: Arc<dyn StateStore>, queue: Arc<dyn WorkQueue>) -> Self {
+        Self { clock, store: Ledger::new(store), queue }
+    }
 }
 
 fn missing(what: String, fix: &str) -> Refusal {

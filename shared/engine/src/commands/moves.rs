@@ -1,11 +1,13 @@
 //! Releases brought on and back: promotion from one stage to another, rollback, and holds.
 
+use super::authority::Order;
 use super::{Allowed, Caller, Commands, conflict, missing};
 use crate::EngineError;
-use crate::accept::{Arrival, accept};
-use crate::plan::{destination, plan_rollout};
+use crate::accept::Arrival;
+use crate::plan::plan_rollout;
 use crate::ports::WriteError;
 use crate::records::{Versioned, read, release_key, stage_key};
+use flotilla_domain::authority::{Act, Scope};
 use flotilla_domain::gates::Gates;
 use flotilla_domain::release::Release;
 use flotilla_domain::rollout::{Rollout, Wave};
@@ -60,6 +62,7 @@ impl Commands {
         promotion: &Promotion,
         caller: &Caller,
     ) -> Result<Rollout, EngineError> {
+        let order = self.order(caller, Act::Promote, Scope::stage(service, &promotion.to)).await?;
         let because = reason(promotion.because.as_deref())?;
         let from = self.head_of(service, &promotion.from).await?.value;
         let stable = from
@@ -74,13 +77,13 @@ impl Commands {
         }
         let because = because.unwrap_or_else(|| format!("promoted from {}", promotion.from));
         let (release, route) = self.route(service, &release, &promotion.to).await?;
-        let destination = destination(self.store.as_ref(), &route.profile).await?;
+        let destination = self.store.destination(&route.profile).await?;
         let now = self.clock.now();
         let id = RolloutId::derive(now, &[&caller.request_id]);
         let plan = plan_rollout(id, &release, &route, &destination, &caller.principal, now)?;
         let mut rollout = Rollout { because: Some(because), ..plan };
         promotion.allow.apply_to(&mut rollout)?;
-        self.let_in(Arrival::of(&rollout, route.ttl_h)).await
+        self.let_in(order, Arrival::of(&rollout, route.ttl_h)).await
     }
 
     /// Brings a stage back to a release that was there before, everywhere at once unless the waves are asked
@@ -94,6 +97,7 @@ impl Commands {
         rollback: &Rollback,
         caller: &Caller,
     ) -> Result<Rollout, EngineError> {
+        let order = self.order(caller, Act::RollBack, Scope::stage(service, &rollback.stage)).await?;
         let because = reason(rollback.because.as_deref())?.unwrap_or_else(|| "rolled back".into());
         let head = self.head_of(service, &rollback.stage).await?.value;
         let to = match rollback.to {
@@ -101,7 +105,7 @@ impl Commands {
             None => self.release_before(&head).await?,
         };
         let (release, route) = self.route(service, &to, &rollback.stage).await?;
-        let destination = destination(self.store.as_ref(), &route.profile).await?;
+        let destination = self.store.destination(&route.profile).await?;
         let now = self.clock.now();
         let id = RolloutId::derive(now, &[&caller.request_id]);
         let mut rollout = plan_rollout(id, &release, &route, &destination, &caller.principal, now)?;
@@ -112,7 +116,8 @@ impl Commands {
         }
         rollout.because = Some(because.clone());
         rollback.allow.apply_to(&mut rollout)?;
-        self.let_in(Arrival { hold: Some(&because), ..Arrival::of(&rollout, route.ttl_h) }).await
+        let arrival = Arrival { hold: Some(&because), ..Arrival::of(&rollout, route.ttl_h) };
+        self.let_in(order, arrival).await
     }
 
     /// Holds the package of a release at a stage: nothing brings it there until the hold is lifted.
@@ -127,11 +132,13 @@ impl Commands {
         because: &str,
         caller: &Caller,
     ) -> Result<(), EngineError> {
+        let order = self.order(caller, Act::Hold, Scope::stage(service, stage)).await?.release(Some(release));
         let package = self.release(service, release).await?.package.digest;
         let because = reason(Some(because))?.unwrap_or_default();
+        let order = order.detail(&because);
         let hold = Hold { by: caller.principal.clone(), because, at: self.clock.now() };
         tracing::info!(%service, %stage, by = hold.by, %package, because = hold.because, "a package is held");
-        self.change_holds(service, stage, |holds| {
+        self.change_holds(&order, service, stage, |holds| {
             if holds.len() >= StageHead::HOLDS_MAX && !holds.contains_key(&package) {
                 return Err(conflict(format!("{} packages are held already", StageHead::HOLDS_MAX)));
             }
@@ -152,12 +159,13 @@ impl Commands {
         release: Option<&ReleaseId>,
         caller: &Caller,
     ) -> Result<(), EngineError> {
+        let order = self.order(caller, Act::LiftHold, Scope::stage(service, stage)).await?.release(release);
         let package = match release {
             Some(release) => Some(self.release(service, release).await?.package.digest),
             None => None,
         };
         tracing::info!(%service, %stage, by = caller.principal, package = ?package, "a hold is lifted");
-        self.change_holds(service, stage, |holds| {
+        self.change_holds(&order, service, stage, |holds| {
             holds.retain(|held, _| package.is_some_and(|package| package != *held));
             Ok(())
         })
@@ -180,6 +188,7 @@ impl Commands {
 
     async fn change_holds(
         &self,
+        order: &Order,
         service: &ServiceName,
         stage: &StageName,
         change: impl Fn(&mut BTreeMap<Digest, Hold>) -> Result<(), Refusal>,
@@ -191,7 +200,7 @@ impl Commands {
             if head == before.value {
                 return Ok(());
             }
-            match self.store.write(vec![before.write(&head, head.expires_at)]).await {
+            match self.save(order, vec![before.write(&head, head.expires_at)]).await {
                 Ok(()) => return Ok(()),
                 Err(WriteError::Conflict(_)) => {}
                 Err(WriteError::Port(error)) => return Err(error.into()),
@@ -218,10 +227,6 @@ impl Commands {
             missing(format!("{service} has no release {id}"), "list them with flotilla releases")
         })?;
         Ok(read::<Release>(found)?.value)
-    }
-
-    pub(super) async fn let_in(&self, arrival: Arrival<'_>) -> Result<Rollout, EngineError> {
-        accept(self.store.as_ref(), self.queue.as_ref(), self.clock.as_ref(), arrival).await
     }
 }
 

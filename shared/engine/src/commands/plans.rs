@@ -3,9 +3,10 @@
 use super::{Caller, Commands, conflict, missing};
 use crate::EngineError;
 use crate::accept::wake;
-use crate::plan::{destination, plan_rollout};
+use crate::plan::plan_rollout;
 use crate::ports::WriteError;
 use crate::records::{EventRecord, Versioned, create, read, releases_query, stage_key};
+use flotilla_domain::authority::{Act, Scope};
 use flotilla_domain::gates::Gates;
 use flotilla_domain::release::Release;
 use flotilla_domain::rollout::{Rollout, RolloutState};
@@ -35,9 +36,10 @@ impl Commands {
         wanted: &PlanOf,
         caller: &Caller,
     ) -> Result<Rollout, EngineError> {
+        let order = self.order(caller, Act::Plan, Scope::stage(service, &wanted.stage)).await?;
         let release = self.release_to_plan(service, wanted).await?;
         let (release, route) = self.route(service, &release, &wanted.stage).await?;
-        let destination = destination(self.store.as_ref(), &route.profile).await?;
+        let destination = self.store.destination(&route.profile).await?;
         let now = self.clock.now();
         let id = RolloutId::derive(now, &[&caller.request_id]);
         let rollout = Rollout {
@@ -56,7 +58,7 @@ impl Commands {
         };
         let due = Some(crate::drive::due_at(now, 0));
         let writes = vec![Versioned::new(rollout.clone()).write(&rollout, due), create(&event)];
-        match self.store.write(writes).await {
+        match self.save(&order.rollout(&rollout), writes).await {
             // The same request again: it is planned already.
             Ok(()) | Err(WriteError::Conflict(_)) => {}
             Err(WriteError::Port(error)) => return Err(error.into()),

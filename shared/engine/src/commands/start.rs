@@ -4,11 +4,12 @@ use super::{Allowed, Caller, Commands, conflict, missing};
 use crate::EngineError;
 use crate::accept::Arrival;
 use crate::configure;
-use crate::plan::{destination, document, plan_removal, plan_rollout};
+use crate::plan::{document, plan_removal, plan_rollout};
 use crate::records::{
     ConfigRecord, deployments_query, read, release_key, rollout_key, service_key, stage_key,
 };
 use flotilla_contract::ServiceConfigDoc;
+use flotilla_domain::authority::{Act, Scope};
 use flotilla_domain::deployment::{Deployment, Drift};
 use flotilla_domain::release::Release;
 use flotilla_domain::rollout::{Rollout, RolloutKind, RolloutState};
@@ -30,6 +31,22 @@ pub struct OperatorsWord {
     pub allow: Allowed,
 }
 
+impl OperatorsWord {
+    /// What the audit says of a retry with it.
+    fn told(&self, id: &RolloutId) -> String {
+        let mut told = format!("of {id}");
+        for resource in &self.skip {
+            told.push_str(&format!(", skip {resource}"));
+        }
+        for (given, name) in [(self.accept_drift, "accept drift"), (self.force, "force")] {
+            if given {
+                told.push_str(&format!(", {name}"));
+            }
+        }
+        told
+    }
+}
+
 impl Commands {
     /// Starts a rollout of a release of the service to one of its stages.
     ///
@@ -43,13 +60,14 @@ impl Commands {
         allow: &Allowed,
         caller: &Caller,
     ) -> Result<Rollout, EngineError> {
+        let order = self.order(caller, Act::Start, Scope::stage(service, stage)).await?;
         let (release, route) = self.route(service, id, stage).await?;
-        let destination = destination(self.store.as_ref(), &route.profile).await?;
+        let destination = self.store.destination(&route.profile).await?;
         let now = self.clock.now();
         let id = RolloutId::derive(now, &[&caller.request_id]);
         let mut rollout = plan_rollout(id, &release, &route, &destination, &caller.principal, now)?;
         allow.apply_to(&mut rollout)?;
-        self.let_in(Arrival::of(&rollout, route.ttl_h)).await
+        self.let_in(order, Arrival::of(&rollout, route.ttl_h)).await
     }
 
     /// Does again what a rollout did not bring about, at the targets where it did not, as the profile is now.
@@ -64,6 +82,8 @@ impl Commands {
         caller: &Caller,
     ) -> Result<Rollout, EngineError> {
         let failed = self.rollout(id).await?;
+        let scope = Scope::stage(&failed.service, &failed.stage);
+        let order = self.order(caller, Act::Retry, scope).await?.detail(word.told(id));
         let head_key = stage_key(&failed.service, &failed.stage);
         let head = self.store.get(&[head_key]).await?.into_iter().next().flatten();
         let head = head.map(read::<StageHead>).transpose()?.map(|head| head.value);
@@ -83,12 +103,12 @@ impl Commands {
         let (mut rollout, ttl_h) = match failed.release() {
             Some(release) => {
                 let (release, route) = self.route(&failed.service, &release, &failed.stage).await?;
-                let destination = destination(self.store.as_ref(), &route.profile).await?;
+                let destination = self.store.destination(&route.profile).await?;
                 let plan = plan_rollout(new, &release, &route, &destination, &caller.principal, now)?;
                 (plan, route.ttl_h)
             }
             None => {
-                let destination = destination(self.store.as_ref(), &failed.profile).await?;
+                let destination = self.store.destination(&failed.profile).await?;
                 (
                     Rollout {
                         requested_by: caller.principal.clone(),
@@ -112,7 +132,7 @@ impl Commands {
         if word.accept_drift && rollout.policy.drift == Drift::Refuse {
             rollout.policy.drift = Drift::Revert;
         }
-        self.let_in(Arrival::of(&rollout, ttl_h)).await
+        self.let_in(order, Arrival::of(&rollout, ttl_h)).await
     }
 
     /// A rollout, or that there is none.

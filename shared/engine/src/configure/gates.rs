@@ -17,6 +17,10 @@ pub fn gates(doc: &ProfileConfig, waves: &[ProfileWave]) -> Result<Gates, Refusa
         let fix = "leave plan_first out: an approval is one of a plan";
         return Err(invalid("plan_first", "approvals without a plan", fix));
     }
+    if doc.four_eyes == Some(true) && !approved {
+        let fix = "say how many approvals a wave needs, such as approvals = 1";
+        return Err(invalid("four_eyes", "four eyes without approvals", fix));
+    }
     if doc.alarms.len() > Gates::ALARMS_MAX {
         let fix = format!("give {} at most; a composite alarm counts once", Gates::ALARMS_MAX);
         return Err(invalid("alarms", format!("{} alarms", doc.alarms.len()), &fix));
@@ -32,6 +36,7 @@ pub fn gates(doc: &ProfileConfig, waves: &[ProfileWave]) -> Result<Gates, Refusa
     let checks = doc.checks.iter().enumerate().map(|(n, doc)| check(&format!("checks.{n}"), doc));
     Ok(Gates {
         plan_first: doc.plan_first.unwrap_or(approved),
+        four_eyes: doc.four_eyes.unwrap_or(false),
         alarms: doc.alarms.iter().cloned().collect(),
         triggers: doc.rollback_triggers.unwrap_or(true),
         checks: checks.collect::<Result<_, _>>()?,

@@ -1,12 +1,14 @@
 //! Configuration documents become values of the domain, or are refused with the field that is wrong.
 //! One file a document.
 
+mod access;
 mod account;
 mod gates;
 mod profile;
 mod safeguards;
 mod service;
 
+pub use access::access;
 pub use account::account;
 pub use profile::profile;
 pub use service::service_config;

@@ -1,7 +1,7 @@
-//! Configuration: of services, profiles and accounts, with their history.
+//! Configuration: of services, profiles, accounts and access, with their history.
 //!
-//! `SVC#<service>` / `CONFIG`, `PRF#<profile>` / `CONFIG`, `ACC#<account>` / `CONFIG`; beside each its
-//! earlier versions as `CFG#<version>`. `IDX#services` and `IDX#profiles` list the names, so that nothing
+//! `SVC#<service>` / `CONFIG`, `PRF#<profile>` / `CONFIG`, `ACC#<account>` / `CONFIG`, `ACCESS` /
+//! `CONFIG`; beside each its earlier versions as `CFG#<version>`. `IDX#services` and `IDX#profiles` list the names, so that nothing
 //! has to be scanned.
 
 use super::Record;
@@ -30,6 +30,11 @@ pub fn profile_key(profile: &ProfileName) -> Key {
 /// The key of an account.
 pub fn account_key(account: &AccountId) -> Key {
     Key::new(format!("ACC#{account}"), "CONFIG")
+}
+
+/// The key of who may do what.
+pub fn access_key() -> Key {
+    Key::new("ACCESS", "CONFIG")
 }
 
 /// The partition that lists names of a kind.

@@ -3,6 +3,7 @@
 //!
 //! Each item carries `format`. A change of one comes with a reader of the old one and a test of it.
 
+mod audit;
 mod budget;
 mod common;
 mod config;
@@ -23,8 +24,11 @@ mod safeguards;
 mod stage;
 mod upload;
 
+pub use audit::{AuditRecord, Outcome, audit_day, audit_query};
 pub use budget::{BudgetRecord, budget_key};
-pub use config::{ConfigRecord, account_key, index_key, index_pk, profile_key, service_key, service_pk};
+pub use config::{
+    ConfigRecord, access_key, account_key, index_key, index_pk, profile_key, service_key, service_pk,
+};
 pub use cursor::IntakeCursor;
 pub use deployment::{deployment_key, deployments_query};
 pub use event::{EventRecord, events_query, nth_moment};

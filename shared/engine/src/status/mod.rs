@@ -1,14 +1,17 @@
 //! What runs where, and why: every view is one or two queries, however long the history.
 
+mod audit;
+mod configs;
 mod plan;
 mod rollout;
 
+pub use audit::AuditRequest;
+
 use crate::EngineError;
-use crate::plan::document;
-use crate::ports::{Key, Query, StateStore};
+use crate::ports::{Clock, Key, Query, StateStore};
 use crate::records::{
-    ConfigRecord, EventRecord, deployments_query, events_query, index_pk, profile_key, read, releases_query,
-    rollout_key, service_key, service_pk, stages_query, stops_key, uploads_query,
+    ConfigRecord, EventRecord, access_key, deployments_query, events_query, index_pk, read, releases_query,
+    rollout_key, stages_query, stops_key, uploads_query,
 };
 use flotilla_contract as view;
 use flotilla_domain::deployment::Deployment;
@@ -16,12 +19,14 @@ use flotilla_domain::gates::{Line, LineStop, Stops};
 use flotilla_domain::release::{Release, Upload, Verdict};
 use flotilla_domain::rollout::Rollout;
 use flotilla_domain::stage::StageHead;
-use flotilla_domain::{Cause, Code, ProfileName, Refusal, RolloutId, ServiceName, StageName};
+use flotilla_domain::{Cause, Code, Refusal, RolloutId, ServiceName, StageName};
 use rollout::rollout_view;
 use std::sync::Arc;
 
 /// The use case and what it needs.
 pub struct Status {
+    /// Time.
+    pub clock: Arc<dyn Clock>,
     /// The table.
     pub store: Arc<dyn StateStore>,
 }
@@ -138,6 +143,16 @@ impl Status {
         Ok(rollout_view(&rollout, &deployments.collect::<Result<Vec<_>, EngineError>>()?))
     }
 
+    /// The service that a rollout is of.
+    ///
+    /// # Errors
+    /// The table's, or that there is no such rollout.
+    pub async fn service_of(&self, id: &RolloutId) -> Result<ServiceName, EngineError> {
+        let found = self.store.get(&[rollout_key(id)]).await?.into_iter().next().flatten();
+        let item = found.ok_or_else(|| missing(format!("there is no rollout {id}")))?;
+        Ok(read::<Rollout>(item)?.value.service)
+    }
+
     /// A rollout's timeline, oldest first.
     ///
     /// # Errors
@@ -172,48 +187,12 @@ impl Status {
         Ok(stops.0.into_iter().map(line).collect())
     }
 
-    /// A service's configuration.
-    ///
-    /// # Errors
-    /// The table's, or that the service is not known.
-    pub async fn service_config(
-        &self,
-        service: &ServiceName,
-    ) -> Result<view::VersionedServiceConfig, EngineError> {
-        let found = self.store.get(&[service_key(service)]).await?.into_iter().next().flatten();
-        let item = found.ok_or_else(|| missing(format!("the service {service} is not configured")))?;
-        let record = read::<ConfigRecord>(item)?.value;
-        Ok(view::VersionedServiceConfig {
-            version: record.config_version,
-            changed_by: record.changed_by.clone(),
-            changed_at: record.changed_at.to_string(),
-            config: document(record)?,
-        })
-    }
-
-    /// A profile.
-    ///
-    /// # Errors
-    /// The table's, or that the profile is not known.
-    pub async fn profile(&self, profile: &ProfileName) -> Result<view::VersionedProfileConfig, EngineError> {
-        let found = self.store.get(&[profile_key(profile)]).await?.into_iter().next().flatten();
-        let item = found.ok_or_else(|| missing(format!("the profile {profile} is not configured")))?;
-        let record = read::<ConfigRecord>(item)?.value;
-        Ok(view::VersionedProfileConfig {
-            version: record.config_version,
-            changed_by: record.changed_by.clone(),
-            changed_at: record.changed_at.to_string(),
-            config: document(record)?,
-        })
-    }
-
-    /// Whether the table answers.
+    /// Whether the table answers, and whether somebody has said who may do what.
     ///
     /// # Errors
     /// The table's.
-    pub async fn health(&self) -> Result<(), EngineError> {
-        self.store.get(&[Key::new(service_pk(None), "CONFIG")]).await?;
-        Ok(())
+    pub async fn health(&self) -> Result<bool, EngineError> {
+        Ok(self.store.get(&[access_key()]).await?.into_iter().flatten().next().is_some())
     }
 }
 

@@ -26,15 +26,15 @@ pub struct Intake {
 impl Intake {
     /// An intake of what lies in a bucket, in a world that has not seen it.
     pub fn of(bucket: &LoadBucket) -> Self {
-        let (commands, _) = World::new(1, &[&["eu-west-1"]]).api();
+        let world = World::new(1, &[&["eu-west-1"]]).drive();
         let ingest = Ingest {
-            clock: commands.clock.clone(),
-            store: commands.store,
-            queue: commands.queue,
+            clock: world.clock.clone(),
+            store: world.store,
+            queue: world.queue,
             packages: Arc::new(bucket.clone()),
             limits: Limits::DEFAULT,
         };
-        Self { ingest, clock: commands.clock }
+        Self { ingest, clock: world.clock }
     }
 
     /// Takes the upload in.

@@ -4,13 +4,46 @@ use super::World;
 use crate::driver::{Driver, drive};
 use flotilla_engine::commands::Commands;
 use flotilla_engine::drive::Drive;
+use flotilla_engine::ports::Key;
 use flotilla_engine::status::Status;
+use std::collections::BTreeSet;
+use std::future::Future;
+use std::pin::pin;
+use std::task::{Context, Poll, Waker};
 
 impl World {
     /// What the API has.
     pub fn api(&self) -> (Commands, Status) {
         let driver = Driver::new(self.driver.shared.clone());
         (driver.commands, driver.status)
+    }
+
+    /// The keys of all items with their versions: what is in the table.
+    pub fn items(&self) -> BTreeSet<(Key, u64)> {
+        let state = self.driver.shared.lock();
+        state.table.values().map(|item| (item.key.clone(), item.version)).collect()
+    }
+
+    /// Lets a function do something and crash right after its `nth` call; answers whether it came to its end
+    /// before that.
+    pub fn crash_after<T>(&mut self, nth: u64, work: impl Future<Output = T>) -> bool {
+        let shared = &self.driver.shared;
+        let mut state = shared.lock();
+        (state.running, state.crash_at) = (Some(0), Some(state.made + nth));
+        drop(state);
+        let mut work = pin!(work);
+        let ended = loop {
+            let polled = work.as_mut().poll(&mut Context::from_waker(Waker::noop()));
+            match (polled, shared.lock().fate.take()) {
+                (_, Some(_)) => break false,
+                (Poll::Ready(_), None) => break true,
+                (Poll::Pending, None) => {}
+            }
+        };
+        let mut state = shared.lock();
+        (state.running, state.crash_at) = (None, None);
+        drop(state);
+        ended
     }
 
     /// What the deploy function has.

@@ -4,7 +4,7 @@ use super::{World, orders, target};
 use flotilla_domain::gates::Line;
 use flotilla_domain::{RolloutId, StageName};
 use flotilla_engine::EngineError;
-use flotilla_engine::commands::{Agreement, Caller, PlanOf};
+use flotilla_engine::commands::{Agreement, PlanOf};
 use futures::executor::block_on;
 
 impl World {
@@ -15,8 +15,7 @@ impl World {
     pub fn approve(&mut self, id: &str, by: &str, agreement: &Agreement) -> Result<(), EngineError> {
         self.requests += 1;
         let id = RolloutId::parse(id).expect("a rollout's id");
-        let principal = format!("arn:aws:iam::111122223333:user/{by}");
-        let caller = Caller { principal, ..self.caller("approve") };
+        let caller = self.caller_named(by, "approve");
         block_on(self.driver.commands.approve(&id, agreement, &caller)).map(drop)
     }
 

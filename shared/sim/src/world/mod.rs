@@ -19,7 +19,6 @@ use flotilla_contract::{
 };
 use flotilla_domain::{AccountId, ProfileName, RolloutId, ServiceName, Site, StageName};
 use flotilla_engine::EngineError;
-use flotilla_engine::commands::Caller;
 use flotilla_engine::ports::Work;
 use flotilla_engine::status::PageRequest;
 use flotilla_engine::sweep::{SweepLimits, SweepReport};
@@ -85,13 +84,6 @@ impl World {
         let name = ServiceName::parse("orders-eu").expect("a name");
         block_on(commands.put_service(&name, &rival, None, &caller)).expect("the service");
         world
-    }
-
-    fn caller(&self, request: &str) -> Caller {
-        Caller {
-            principal: "arn:aws:iam::111122223333:user/ann".into(),
-            request_id: format!("{request}-{}", self.requests),
-        }
     }
 
     /// Lets things go wrong from now on.

@@ -4,10 +4,22 @@ use super::{World, orders, target};
 use flotilla_contract::RolloutView;
 use flotilla_domain::{ReleaseId, RolloutId, StageName};
 use flotilla_engine::EngineError;
-use flotilla_engine::commands::{Allowed, Control, OperatorsWord, Promotion, Rollback};
+use flotilla_engine::commands::{Allowed, Caller, Control, OperatorsWord, Promotion, Rollback};
 use futures::executor::block_on;
 
 impl World {
+    /// Ann, who gives most commands.
+    pub(super) fn caller(&self, request: &str) -> Caller {
+        self.caller_named("ann", request)
+    }
+
+    /// A user, with a request.
+    pub(super) fn caller_named(&self, user: &str, request: &str) -> Caller {
+        let principal = format!("arn:aws:iam::111122223333:user/{user}");
+        let request_id = format!("{request}-{}", self.requests);
+        block_on(self.driver.commands.caller(principal, request_id)).expect("the table answers")
+    }
+
     /// Starts a rollout of a release.
     ///
     /// # Errors

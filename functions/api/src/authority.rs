@@ -1,0 +1,115 @@
+//! What each route asks of its caller: one table, one layer. A route without a line is not reached.
+//!
+//! The layer knows what stands in the path. Where the stage comes to light later, the command itself looks
+//! again: it cannot save anything otherwise.
+
+use crate::caller::{Principal, Signed};
+use crate::handler::Shared;
+use crate::problem::{ApiError, invalid};
+use axum::extract::{MatchedPath, RawPathParams, Request};
+use axum::http::Method;
+use axum::middleware::Next;
+use axum::response::Response;
+use flotilla_domain::authority::{Act, Of, Role, Scope};
+use flotilla_domain::{ServiceName, StageName};
+
+/// What a route asks of its caller.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Needs {
+    /// To be a viewer; of the path's service, if it names one.
+    View,
+    /// What the act needs.
+    Do(Act),
+}
+
+impl Needs {
+    /// The least role.
+    pub fn role(self) -> Role {
+        match self {
+            Self::View => Role::Viewer,
+            Self::Do(act) => act.role(),
+        }
+    }
+}
+
+/// Every route.
+pub const ROUTES: &[(Method, &str, Needs)] = &[
+    (Method::GET, "/openapi.json", Needs::View),
+    (Method::GET, "/v1/health", Needs::View),
+    (Method::GET, "/v1/audit", Needs::View),
+    (Method::GET, "/v1/access", Needs::View),
+    (Method::PUT, "/v1/access", Needs::Do(Act::PutAccess)),
+    (Method::PUT, "/v1/accounts/{account}", Needs::Do(Act::PutAccount)),
+    (Method::GET, "/v1/profiles/{profile}", Needs::View),
+    (Method::PUT, "/v1/profiles/{profile}", Needs::Do(Act::PutProfile)),
+    (Method::GET, "/v1/services", Needs::View),
+    (Method::GET, "/v1/services/{service}", Needs::View),
+    (Method::GET, "/v1/services/{service}/config", Needs::View),
+    (Method::PUT, "/v1/services/{service}/config", Needs::Do(Act::PutService)),
+    (Method::GET, "/v1/services/{service}/releases", Needs::View),
+    (Method::GET, "/v1/services/{service}/uploads", Needs::View),
+    (Method::GET, "/v1/services/{service}/stages/{stage}", Needs::View),
+    (Method::POST, "/v1/services/{service}/stages/{stage}/hold", Needs::Do(Act::Hold)),
+    (Method::POST, "/v1/services/{service}/stages/{stage}/unhold", Needs::Do(Act::LiftHold)),
+    (Method::POST, "/v1/services/{service}/plan", Needs::Do(Act::Plan)),
+    (Method::POST, "/v1/services/{service}/promote", Needs::Do(Act::Promote)),
+    (Method::POST, "/v1/services/{service}/rollback", Needs::Do(Act::RollBack)),
+    (Method::GET, "/v1/uploads", Needs::View),
+    (Method::POST, "/v1/rollouts", Needs::Do(Act::Start)),
+    (Method::GET, "/v1/rollouts/{id}", Needs::View),
+    (Method::GET, "/v1/rollouts/{id}/events", Needs::View),
+    (Method::GET, "/v1/rollouts/{id}/plan", Needs::View),
+    (Method::POST, "/v1/rollouts/{id}/cancel", Needs::Do(Act::Cancel)),
+    (Method::POST, "/v1/rollouts/{id}/pause", Needs::Do(Act::Pause)),
+    (Method::POST, "/v1/rollouts/{id}/resume", Needs::Do(Act::Resume)),
+    (Method::POST, "/v1/rollouts/{id}/retry", Needs::Do(Act::Retry)),
+    (Method::POST, "/v1/rollouts/{id}/approve", Needs::Do(Act::Approve)),
+    (Method::POST, "/v1/rollouts/{id}/break-glass", Needs::Do(Act::BreakGlass)),
+    (Method::GET, "/v1/lines", Needs::View),
+    (Method::POST, "/v1/lines/stop", Needs::Do(Act::StopLine)),
+    (Method::POST, "/v1/lines/lift", Needs::Do(Act::LiftLine)),
+];
+
+fn needs(method: &Method, path: &str) -> Option<Needs> {
+    // Whoever may GET may ask for the head alone.
+    let method = if method == Method::HEAD { &Method::GET } else { method };
+    ROUTES.iter().find(|(known, route, _)| known == method && *route == path).map(|(.., needs)| *needs)
+}
+
+/// Lets a request through to its route, if its caller may do what the route does.
+///
+/// # Errors
+/// Whoever is not known, or may not.
+pub async fn authorise(
+    api: Shared,
+    Signed { principal, request_id }: Signed,
+    params: Result<RawPathParams, axum::extract::rejection::RawPathParamsRejection>,
+    mut request: Request,
+    next: Next,
+) -> Result<Response, ApiError> {
+    let Some(path) = request.extensions().get::<MatchedPath>() else {
+        // There is no such route, and nothing to be allowed.
+        return Ok(next.run(request).await);
+    };
+    let needs = needs(request.method(), path.as_str()).ok_or_else(|| {
+        invalid("the route does not know this method", "GET /openapi.json lists the methods")
+    })?;
+    let named = |wanted: &str| {
+        let params = params.as_ref().ok()?;
+        params.iter().find(|(name, _)| *name == wanted).map(|(_, value)| value)
+    };
+    // What is no name is refused by its route.
+    let service = named("service").and_then(|text| ServiceName::parse(text).ok());
+    let stage = named("stage").and_then(|text| StageName::parse(text).ok());
+    let service = service.as_ref().map_or(Of::Any, Of::One);
+    let caller = api.commands.caller(principal, request_id).await?;
+    match needs {
+        Needs::View => caller.may(Role::Viewer, Scope { service, stage: Of::Any })?,
+        Needs::Do(act) => {
+            let stage = stage.as_ref().map_or(Of::Any, Of::One);
+            api.commands.check(&caller, act, Scope { service, stage }).await?;
+        }
+    }
+    request.extensions_mut().insert(Principal(caller));
+    Ok(next.run(request).await)
+}

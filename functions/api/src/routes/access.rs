@@ -1,0 +1,79 @@
+//! Who may do what, and who did what.
+
+use super::params::{ExpectedVersion, body, expected, limit, name, time};
+use crate::caller::Principal;
+use crate::handler::Shared;
+use crate::problem::{ApiError, invalid};
+use axum::Json;
+use axum::body::Bytes;
+use axum::extract::Query;
+use axum::extract::rejection::{BytesRejection, QueryRejection};
+use flotilla_contract::{AccessConfig, AuditEntry, Page, Problem, VersionedAccessConfig};
+use flotilla_domain::authority::{Of, Role, Scope};
+use flotilla_domain::{ServiceName, StageName};
+use flotilla_engine::status::AuditRequest;
+use serde::Deserialize;
+use utoipa::IntoParams;
+
+/// Shows who may do what.
+#[utoipa::path(get, path = "/v1/access", tag = "configuration", responses((status = 200, body = VersionedAccessConfig), (status = 404, body = Problem)))]
+pub async fn get_access(api: Shared) -> Result<Json<VersionedAccessConfig>, ApiError> {
+    Ok(Json(api.status.access().await?))
+}
+
+/// Puts who may do what. Whoever puts it stays an admin of everything.
+#[utoipa::path(put, path = "/v1/access", tag = "configuration", params(ExpectedVersion), request_body = AccessConfig,
+    responses((status = 200, body = VersionedAccessConfig), (status = 400, body = Problem), (status = 409, body = Problem), (status = 422, body = Problem)))]
+pub async fn put_access(
+    api: Shared,
+    Principal(caller): Principal,
+    query: Result<Query<ExpectedVersion>, QueryRejection>,
+    bytes: Result<Bytes, BytesRejection>,
+) -> Result<Json<VersionedAccessConfig>, ApiError> {
+    api.commands.put_access(&body::<AccessConfig>(bytes)?, expected(query)?, &caller).await?;
+    Ok(Json(api.status.access().await?))
+}
+
+/// Which entries of the audit are wanted.
+#[derive(Debug, Deserialize, IntoParams)]
+#[serde(deny_unknown_fields)]
+pub struct AuditQuery {
+    /// From this time on, such as `2026-11-21T00:00:00Z`; a week before `to` if left out.
+    pub from: Option<String>,
+    /// Until this time; now if left out.
+    pub to: Option<String>,
+    /// Of this service.
+    pub service: Option<String>,
+    /// Of this stage.
+    pub stage: Option<String>,
+    /// By this principal: its ARN, or a part of it.
+    pub principal: Option<String>,
+    /// `next` of the page before.
+    pub cursor: Option<String>,
+    /// Most items: 1 to 100, 50 if left out.
+    pub limit: Option<usize>,
+}
+
+/// Lists who asked for what, newest first. Whoever may view one service only has to name it. A page may be
+/// short, or empty, although more follow: `next` tells.
+#[utoipa::path(get, path = "/v1/audit", tag = "audit", params(AuditQuery), responses((status = 200, body = Page<AuditEntry>)))]
+pub async fn list_audit(
+    api: Shared,
+    Principal(caller): Principal,
+    query: Result<Query<AuditQuery>, QueryRejection>,
+) -> Result<Json<Page<AuditEntry>>, ApiError> {
+    let Query(query) =
+        query.map_err(|e| invalid(e.body_text(), "GET /openapi.json lists what may be given"))?;
+    let request = AuditRequest {
+        from: time("from", query.from.as_deref())?,
+        to: time("to", query.to.as_deref())?,
+        service: query.service.map(|text| name(ServiceName::parse(&text))).transpose()?,
+        stage: query.stage.map(|text| name(StageName::parse(&text))).transpose()?,
+        principal: query.principal,
+        cursor: query.cursor,
+        limit: limit(query.limit)?,
+    };
+    let service = request.service.as_ref().map_or(Of::All, Of::One);
+    caller.may(Role::Viewer, Scope { service, stage: Of::Any })?;
+    Ok(Json(api.status.audit(&request).await?))
+}

@@ -1,0 +1,77 @@
+//! Access: who may do what.
+
+use super::{invalid, no_such};
+use flotilla_contract::{AccessConfig, GrantConfig};
+use flotilla_domain::Refusal;
+use flotilla_domain::authority::{Authority, Grant, NamePatterns, PrincipalPattern, Role};
+
+/// Reads who may do what.
+///
+/// # Errors
+/// [`flotilla_domain::Code::ConfigInvalid`] with the grant's place.
+pub fn access(doc: &AccessConfig) -> Result<Authority, Refusal> {
+    let max = Authority::GRANTS_MAX;
+    if doc.grants.len() > max {
+        let fix = format!("give {max} at most: grant roles instead of single users");
+        return Err(invalid("access", format!("{} grants", doc.grants.len()), &fix));
+    }
+    let grants = doc.grants.iter().enumerate();
+    let grants = grants.map(|(n, doc)| grant(doc).map_err(|refusal| refusal.at(format!("access.{n}"))));
+    Ok(Authority::Granted(grants.collect::<Result<_, _>>()?))
+}
+
+fn grant(doc: &GrantConfig) -> Result<Grant, Refusal> {
+    let role = Role::parse(&doc.role);
+    Ok(Grant {
+        principal: PrincipalPattern::parse(&doc.principal)?,
+        role: role.ok_or_else(|| no_such("role", &doc.role, "viewer, deployer, approver or admin"))?,
+        stages: names("stages", doc.stages.as_deref())?,
+        services: names("services", doc.services.as_deref())?,
+    })
+}
+
+/// Patterns of names; what is left out is for all of them, an empty list would be so by accident.
+fn names(field: &str, patterns: Option<&[String]>) -> Result<NamePatterns, Refusal> {
+    if patterns.is_some_and(<[String]>::is_empty) {
+        let fix = format!("leave {field} out if the grant is for all of them");
+        return Err(invalid(field, format!("{field} is empty"), &fix));
+    }
+    NamePatterns::parse(patterns.unwrap_or_default())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use flotilla_domain::authority::Scope;
+
+    fn doc() -> GrantConfig {
+        GrantConfig {
+            principal: "arn:aws:iam::111122223333:role/ops".into(),
+            role: "admin".into(),
+            stages: None,
+            services: None,
+        }
+    }
+
+    #[test]
+    fn a_grant_without_stages_and_services_is_for_all_of_them() {
+        let authority = access(&AccessConfig { grants: vec![doc()] }).unwrap();
+        let session = "arn:aws:sts::111122223333:assumed-role/ops/ann";
+        assert!(authority.allows(session, Role::Admin, Scope::EVERYTHING).is_ok());
+    }
+
+    #[test]
+    fn a_grant_that_is_not_understood_is_refused_with_its_place() {
+        let place = |doc: GrantConfig| access(&AccessConfig { grants: vec![doc] }).unwrap_err().path;
+        for wrong in [
+            GrantConfig { principal: "ops".into(), ..doc() },
+            GrantConfig { role: "owner".into(), ..doc() },
+            GrantConfig { stages: Some(Vec::new()), ..doc() },
+            GrantConfig { services: Some(vec!["Orders".into()]), ..doc() },
+        ] {
+            assert_eq!(place(wrong).as_deref(), Some("access.0"));
+        }
+        let many = AccessConfig { grants: vec![doc(); Authority::GRANTS_MAX + 1] };
+        assert!(access(&many).is_err());
+    }
+}
