@@ -2,9 +2,9 @@
 
 use axum::http::{StatusCode, header};
 use axum::response::{IntoResponse, Response};
-use flotilla_contract::Problem;
+use flotilla_contract::{CurrentState, Problem};
 use flotilla_domain::{Code, Refusal};
-use flotilla_engine::EngineError;
+use flotilla_engine::{Conflict, Current, EngineError};
 
 /// Why a request was not done.
 #[derive(Debug)]
@@ -46,10 +46,38 @@ fn status(code: Code) -> StatusCode {
     }
 }
 
+fn current_state(current: Current) -> CurrentState {
+    let text = |id: flotilla_domain::RolloutId| id.to_string();
+    match current {
+        Current::Rollout { id, state, package, plan } => CurrentState {
+            rollout: Some(text(id)),
+            status: Some(state.into()),
+            package: package.map(|digest| digest.to_string()),
+            plan: plan.map(|digest| digest.to_string()),
+            ..CurrentState::default()
+        },
+        Current::Stage { newest, active, queued } => CurrentState {
+            rollout: newest.map(text),
+            active: active.map(text),
+            queued: queued.map(text),
+            ..CurrentState::default()
+        },
+        Current::Config { version, changed_by } => {
+            CurrentState { version: Some(version), changed_by, ..CurrentState::default() }
+        }
+    }
+}
+
 impl IntoResponse for ApiError {
     fn into_response(self) -> Response {
+        let mut current = None;
         let refusal = match self {
             Self::Refused(refusal) => refusal,
+            Self::Engine(EngineError::Conflict(conflict)) => {
+                let Conflict { refusal, current: found } = *conflict;
+                current = Some(current_state(found));
+                refusal
+            }
             Self::Engine(EngineError::Contended) => {
                 Refusal::new(Code::Conflict, "others kept changing the same thing", "ask again")
             }
@@ -72,6 +100,7 @@ impl IntoResponse for ApiError {
             code: refusal.code.to_string(),
             fix: refusal.fix,
             path: refusal.path,
+            current,
         };
         let body = serde_json::to_vec(&problem).unwrap_or_default();
         (status, [(header::CONTENT_TYPE, "application/problem+json")], body).into_response()

@@ -20,7 +20,7 @@ pub use config::{
 };
 pub use gates::*;
 pub use plan::*;
-pub use problem::Problem;
+pub use problem::{CurrentState, Problem};
 pub use requests::*;
 pub use safeguards::SafeguardsConfig;
 pub use views::*;

@@ -12,6 +12,15 @@ use std::collections::BTreeMap;
 /// How often a lost race for a stage's head is run again.
 const RACES_MAX: usize = 8;
 
+/// What was known of a stage when a rollout to it was decided.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Upon {
+    /// It does not matter: the newer one counts.
+    Whatever,
+    /// This was its newest rollout. If it is not any more, somebody else was faster.
+    Newest(Option<RolloutId>),
+}
+
 /// A rollout that is to be let in, and what comes with it.
 #[derive(Debug, Clone, Copy)]
 pub struct Arrival<'a> {
@@ -21,6 +30,8 @@ pub struct Arrival<'a> {
     pub ttl_h: Option<u32>,
     /// Holds what runs at the stage now and is not the rollout's package, for this reason.
     pub hold: Option<&'a str>,
+    /// What it was decided upon.
+    pub upon: Upon,
     /// What is saved with it.
     pub beside: &'a [Write],
 }
@@ -28,19 +39,19 @@ pub struct Arrival<'a> {
 impl<'a> Arrival<'a> {
     /// A rollout alone.
     pub fn of(rollout: &'a Rollout, ttl_h: Option<u32>) -> Self {
-        Self { rollout, ttl_h, hold: None, beside: &[] }
+        Self { rollout, ttl_h, hold: None, upon: Upon::Whatever, beside: &[] }
     }
 }
 
 /// Lets a rollout in at its stage's head. Wakes it, and whom it puts out. The same rollout again only wakes it.
 ///
 /// # Errors
-/// [`Code::PackageHeld`] as a refusal; ports' errors; [`EngineError::Contended`] when the head kept changing.
+/// [`Code::PackageHeld`] as a refusal; a conflict when somebody else was faster; ports' errors; [`EngineError::Contended`] when the head kept changing.
 pub async fn accept(
     store: &dyn StateStore,
     queue: &dyn WorkQueue,
     clock: &dyn Clock,
-    Arrival { rollout, ttl_h, hold, beside }: Arrival<'_>,
+    Arrival { rollout, ttl_h, hold, upon, beside }: Arrival<'_>,
 ) -> Result<Rollout, EngineError> {
     for _ in 0..RACES_MAX {
         let now = clock.now();
@@ -62,6 +73,9 @@ pub async fn accept(
         };
         let mut head = before.value.clone();
         let mut accepted = rollout.clone();
+        if matches!(upon, Upon::Newest(known) if known != head.newest) {
+            return Err(EngineError::conflict(overtaken(&head), &head));
+        }
         if let Some(held) = rollout.package().and_then(|package| head.holds.get(&package)) {
             return Err(held_back(rollout, held).into());
         }
@@ -137,6 +151,16 @@ fn consumers(rollout: &Rollout) -> Vec<ConsumerRecord> {
     }
     let by = (rollout.service.clone(), rollout.stage.clone());
     taken.into_iter().map(|(of, outputs)| ConsumerRecord { of, by: by.clone(), outputs }).collect()
+}
+
+fn overtaken(head: &StageHead) -> Refusal {
+    let newest = head.newest.map_or_else(|| "another rollout".into(), |id| id.to_string());
+    let what = format!("{newest} came to {} at the same time and was first", head.stage);
+    Refusal::new(
+        Code::Conflict,
+        what,
+        format!("look at it (flotilla status {}), then decide again", head.service),
+    )
 }
 
 fn held_back(rollout: &Rollout, held: &Hold) -> Refusal {

@@ -2,7 +2,9 @@
 
 use crate::ports::{PortError, WriteError};
 use crate::records::RecordError;
-use flotilla_domain::Refusal;
+use flotilla_domain::rollout::Rollout;
+use flotilla_domain::stage::StageHead;
+use flotilla_domain::{Digest, Refusal, RolloutId};
 
 /// A use case could not be carried through. Whoever called it may call it again: nothing is half done that
 /// the next call would not mend.
@@ -20,9 +22,73 @@ pub enum EngineError {
     /// What was asked for is refused.
     #[error(transparent)]
     Refused(#[from] Refusal),
+    /// The present state does not allow what was asked for.
+    #[error("{}", .0.refusal)]
+    Conflict(Box<Conflict>),
     /// A decision did not fit its state: a defect of Flotilla.
     #[error("defect: {0}")]
     Defect(String),
+}
+
+/// A refusal, with the state that does not allow it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Conflict {
+    /// What is refused.
+    pub refusal: Refusal,
+    /// What there is.
+    pub current: Current,
+}
+
+/// What there is, where something else was expected.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Current {
+    /// A rollout.
+    Rollout {
+        /// Which one.
+        id: RolloutId,
+        /// Its state, by name.
+        state: &'static str,
+        /// Its package.
+        package: Option<Digest>,
+        /// Its plan, once it is made.
+        plan: Option<Digest>,
+    },
+    /// A stage.
+    Stage {
+        /// Its newest rollout.
+        newest: Option<RolloutId>,
+        /// The rollout under way.
+        active: Option<RolloutId>,
+        /// The rollout that comes next.
+        queued: Option<RolloutId>,
+    },
+    /// A configuration document.
+    Config {
+        /// Its version, 0 for none.
+        version: u64,
+        /// Who changed it last.
+        changed_by: Option<String>,
+    },
+}
+
+impl From<&Rollout> for Current {
+    fn from(rollout: &Rollout) -> Self {
+        let (package, plan) = (rollout.package(), rollout.plan());
+        Self::Rollout { id: rollout.id, state: rollout.state.name(), package, plan }
+    }
+}
+
+impl From<&StageHead> for Current {
+    fn from(head: &StageHead) -> Self {
+        Self::Stage { newest: head.newest, active: head.active, queued: head.queued }
+    }
+}
+
+impl EngineError {
+    /// A refusal because of what there is.
+    pub fn conflict(refusal: Refusal, current: impl Into<Current>) -> Self {
+        Self::Conflict(Box::new(Conflict { refusal, current: current.into() }))
+    }
 }
 
 impl From<WriteError> for EngineError {

@@ -21,4 +21,4 @@ pub mod replicate;
 pub mod status;
 pub mod sweep;
 
-pub use error::EngineError;
+pub use error::{Conflict, Current, EngineError};

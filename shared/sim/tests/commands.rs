@@ -1,17 +1,18 @@
-//! Commands: none has an effect without its entry in the audit.
+//! Commands among each other: of two at one moment one wins, and none has an effect without its entry in the audit.
 
 #![allow(clippy::unwrap_used, reason = "a test ends where something is not as it should be")]
 
-use flotilla_contract::{AccessConfig, RuleConfig, ServiceConfigDoc};
+use flotilla_contract::{AccessConfig, ProfileConfig, RuleConfig, ServiceConfigDoc};
 use flotilla_domain::gates::Line;
-use flotilla_domain::{ReleaseId, RolloutId, ServiceName, StageName};
-use flotilla_engine::EngineError;
+use flotilla_domain::{ProfileName, ReleaseId, RolloutId, ServiceName, StageName};
 use flotilla_engine::commands::{
     Allowed, Caller, Commands, Control, OperatorsWord, PlanOf, Promotion, Rollback,
 };
 use flotilla_engine::status::AuditRequest;
+use flotilla_engine::{Current, EngineError};
 use flotilla_sim::World;
 use futures::executor::block_on;
+use futures::join;
 
 fn orders() -> ServiceName {
     ServiceName::parse("orders").unwrap()
@@ -50,6 +51,63 @@ fn world() -> World {
     let promoted = world.promote(&promotion("staging", "eu-staging")).unwrap();
     world.end_of_rollout(&promoted);
     world
+}
+
+#[test]
+fn w04_of_a_promotion_and_a_rollback_at_one_moment_one_wins_and_the_other_is_told_what_there_is() {
+    for rollback_first in [false, true] {
+        let mut world = world();
+        let (commands, _) = world.api();
+        let (orders, promotion, rollback) = (orders(), promotion("eu-staging", "staging"), rollback());
+        let (ann, bob) = block_on(async { (caller(&commands, "ann").await, caller(&commands, "bob").await) });
+        let promote = commands.promote(&orders, &promotion, &ann);
+        let back = commands.roll_back(&orders, &rollback, &bob);
+        let (promoted, back) = match rollback_first {
+            false => block_on(async { join!(promote, back) }),
+            true => block_on(async {
+                let (back, promoted) = join!(back, promote);
+                (promoted, back)
+            }),
+        };
+        let (won, lost) = match (promoted, back) {
+            (Ok(won), Err(lost)) | (Err(lost), Ok(won)) => (won, lost),
+            both => panic!("one wins: {both:?}"),
+        };
+        let EngineError::Conflict(conflict) = lost else { panic!("{lost}") };
+        assert_eq!(conflict.refusal.code.to_string(), "FL0409");
+        let now = Current::Stage { newest: Some(won.id), active: Some(won.id), queued: None };
+        assert_eq!(conflict.current, now);
+        assert_eq!(world.end_of_rollout(&won.id.to_string()).status, "succeeded");
+    }
+}
+
+#[test]
+fn one_command_after_the_other_is_no_conflict_the_newer_one_counts() {
+    let mut world = world();
+    let promoted = world.promote(&promotion("eu-staging", "staging")).unwrap();
+    let back = world.roll_back(&rollback()).unwrap();
+    assert_eq!(world.end_of_rollout(&back).status, "succeeded");
+    assert!(world.rollout_by_id(&promoted).ended);
+}
+
+#[test]
+fn of_two_changes_of_one_document_at_one_moment_one_wins() {
+    let world = world();
+    let (commands, _) = world.api();
+    let name = ProfileName::parse("p").unwrap();
+    let doc = |region: &str| ProfileConfig {
+        account: "111122223333".into(),
+        regions: vec![region.into()],
+        ..ProfileConfig::default()
+    };
+    let (ann, bob) = block_on(async { (caller(&commands, "ann").await, caller(&commands, "bob").await) });
+    let (one, two) = (doc("eu-west-1"), doc("eu-west-2"));
+    let both = block_on(async {
+        join!(commands.put_profile(&name, &one, None, &ann), commands.put_profile(&name, &two, None, &bob))
+    });
+    let (Ok(won), Err(EngineError::Conflict(lost))) = both else { panic!("one wins: {both:?}") };
+    let changed_by = Some("arn:aws:iam::111122223333:user/ann".to_owned());
+    assert_eq!(lost.current, Current::Config { version: won.config_version, changed_by });
 }
 
 #[test]

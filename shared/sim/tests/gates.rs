@@ -39,6 +39,7 @@ fn gated(world: &mut World, version: &str) -> String {
 fn refusal(result: Result<(), EngineError>) -> Code {
     match result {
         Err(EngineError::Refused(refusal)) => refusal.code,
+        Err(EngineError::Conflict(conflict)) => conflict.refusal.code,
         other => panic!("{other:?}"),
     }
 }

@@ -15,6 +15,7 @@ fn release(world: &World, version: &str) -> String {
 fn refusal(error: EngineError) -> String {
     match error {
         EngineError::Refused(refusal) => refusal.code.to_string(),
+        EngineError::Conflict(conflict) => conflict.refusal.code.to_string(),
         other => panic!("{other}"),
     }
 }

@@ -2,12 +2,12 @@
 
 use super::authority::Order;
 use super::{Caller, Commands, conflict};
-use crate::EngineError;
 use crate::configure;
 use crate::ports::{Expect, Item, Key, Write, WriteError};
 use crate::records::{
     ConfigRecord, Versioned, access_key, account_key, create, index_key, profile_key, read, service_key,
 };
+use crate::{Current, EngineError};
 use flotilla_contract::{AccessConfig, AccountConfig, ProfileConfig, ServiceConfigDoc};
 use flotilla_domain::authority::{Act, Scope};
 use flotilla_domain::{AccountId, Code, ProfileName, Refusal, ServiceName, Timestamp};
@@ -100,7 +100,7 @@ impl Commands {
         let before = found.map(read::<ConfigRecord>).transpose()?;
         let version = before.as_ref().map_or(0, |b| b.value.config_version);
         if expected.is_some_and(|expected| expected != version) {
-            return Err(conflict(format!("the configuration has version {version} now")).into());
+            return Err(changed(before.map(|before| before.value)));
         }
         if let Some(same) = before.as_ref().filter(|before| before.value.document == document) {
             return Ok(same.value.clone());
@@ -127,11 +127,19 @@ impl Commands {
                 Ok(record)
             }
             Err(WriteError::Conflict(_)) => {
-                Err(conflict("somebody else changed the configuration meanwhile".into()).into())
+                let found = self.store.get(&[record.key]).await?.into_iter().next().flatten();
+                Err(changed(found.map(read::<ConfigRecord>).transpose()?.map(|now| now.value)))
             }
             Err(WriteError::Port(error)) => Err(error.into()),
         }
     }
+}
+
+/// The configuration is not, or no longer, what the caller has seen.
+fn changed(now: Option<ConfigRecord>) -> EngineError {
+    let (version, changed_by) = now.map_or((0, None), |now| (now.config_version, Some(now.changed_by)));
+    let refusal = conflict(format!("the configuration has version {version} now"));
+    EngineError::conflict(refusal, Current::Config { version, changed_by })
 }
 
 fn index_entry(key: Key) -> Write {

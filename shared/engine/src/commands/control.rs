@@ -96,11 +96,17 @@ impl Commands {
             let order = self.order(caller, act, scope).await?.rollout(&saved.value);
             let now = self.clock.now();
             if saved.value.state.is_terminal() {
-                return Err(conflict(format!("the rollout is {} already", saved.value.state.name())).into());
+                let refusal = conflict(format!("the rollout is {} already", saved.value.state.name()));
+                return Err(EngineError::conflict(refusal, &saved.value));
             }
             let wished = match wish(&saved.value, now) {
                 Err(EngineError::Refused(own)) if own.code == Code::OwnApproval => {
                     return Err(self.refuse(order, own).await);
+                }
+                Err(EngineError::Refused(late))
+                    if matches!(late.code, Code::Conflict | Code::PlanChanged) =>
+                {
+                    return Err(EngineError::conflict(late, &saved.value));
                 }
                 wished => wished?,
             };

@@ -3,7 +3,7 @@
 use super::authority::Order;
 use super::{Allowed, Caller, Commands, conflict, missing};
 use crate::EngineError;
-use crate::accept::Arrival;
+use crate::accept::{Arrival, Upon};
 use crate::plan::plan_rollout;
 use crate::ports::WriteError;
 use crate::records::{Versioned, read, release_key, stage_key};
@@ -76,14 +76,14 @@ impl Commands {
             return Err(Refusal::new(Code::Conflict, what, fix).into());
         }
         let because = because.unwrap_or_else(|| format!("promoted from {}", promotion.from));
-        let (release, route) = self.route(service, &release, &promotion.to).await?;
+        let (release, route, upon) = self.route(service, &release, &promotion.to).await?;
         let destination = self.store.destination(&route.profile).await?;
         let now = self.clock.now();
         let id = RolloutId::derive(now, &[&caller.request_id]);
         let plan = plan_rollout(id, &release, &route, &destination, &caller.principal, now)?;
         let mut rollout = Rollout { because: Some(because), ..plan };
         promotion.allow.apply_to(&mut rollout)?;
-        self.let_in(order, Arrival::of(&rollout, route.ttl_h)).await
+        self.let_in(order, Arrival { upon, ..Arrival::of(&rollout, route.ttl_h) }).await
     }
 
     /// Brings a stage back to a release that was there before, everywhere at once unless the waves are asked
@@ -104,7 +104,7 @@ impl Commands {
             Some(to) => to,
             None => self.release_before(&head).await?,
         };
-        let (release, route) = self.route(service, &to, &rollback.stage).await?;
+        let (release, route, _) = self.route(service, &to, &rollback.stage).await?;
         let destination = self.store.destination(&route.profile).await?;
         let now = self.clock.now();
         let id = RolloutId::derive(now, &[&caller.request_id]);
@@ -116,7 +116,8 @@ impl Commands {
         }
         rollout.because = Some(because.clone());
         rollback.allow.apply_to(&mut rollout)?;
-        let arrival = Arrival { hold: Some(&because), ..Arrival::of(&rollout, route.ttl_h) };
+        let upon = Upon::Newest(head.newest);
+        let arrival = Arrival { hold: Some(&because), upon, ..Arrival::of(&rollout, route.ttl_h) };
         self.let_in(order, arrival).await
     }
 

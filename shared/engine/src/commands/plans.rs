@@ -38,7 +38,7 @@ impl Commands {
     ) -> Result<Rollout, EngineError> {
         let order = self.order(caller, Act::Plan, Scope::stage(service, &wanted.stage)).await?;
         let release = self.release_to_plan(service, wanted).await?;
-        let (release, route) = self.route(service, &release, &wanted.stage).await?;
+        let (release, route, _) = self.route(service, &release, &wanted.stage).await?;
         let destination = self.store.destination(&route.profile).await?;
         let now = self.clock.now();
         let id = RolloutId::derive(now, &[&caller.request_id]);

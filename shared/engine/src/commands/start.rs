@@ -2,7 +2,7 @@
 
 use super::{Allowed, Caller, Commands, conflict, missing};
 use crate::EngineError;
-use crate::accept::Arrival;
+use crate::accept::{Arrival, Upon};
 use crate::configure;
 use crate::plan::{document, plan_removal, plan_rollout};
 use crate::records::{
@@ -61,13 +61,13 @@ impl Commands {
         caller: &Caller,
     ) -> Result<Rollout, EngineError> {
         let order = self.order(caller, Act::Start, Scope::stage(service, stage)).await?;
-        let (release, route) = self.route(service, id, stage).await?;
+        let (release, route, upon) = self.route(service, id, stage).await?;
         let destination = self.store.destination(&route.profile).await?;
         let now = self.clock.now();
         let id = RolloutId::derive(now, &[&caller.request_id]);
         let mut rollout = plan_rollout(id, &release, &route, &destination, &caller.principal, now)?;
         allow.apply_to(&mut rollout)?;
-        self.let_in(order, Arrival::of(&rollout, route.ttl_h)).await
+        self.let_in(order, Arrival { upon, ..Arrival::of(&rollout, route.ttl_h) }).await
     }
 
     /// Does again what a rollout did not bring about, at the targets where it did not, as the profile is now.
@@ -92,17 +92,19 @@ impl Commands {
             RolloutState::Failed(_) | RolloutState::Reverted(_) | RolloutState::Cancelled
         );
         if !retryable {
-            return Err(conflict(format!("the rollout is {}", failed.state.name())).into());
+            let refusal = conflict(format!("the rollout is {}", failed.state.name()));
+            return Err(EngineError::conflict(refusal, &failed));
         }
-        let Some(head) = head.filter(|head| head.newest == Some(*id)) else {
-            return Err(conflict("a newer rollout came after it".into()).into());
-        };
+        let head = head.ok_or_else(|| EngineError::Defect(format!("the rollout {id} has no stage")))?;
+        if head.newest != Some(*id) {
+            return Err(EngineError::conflict(conflict("a newer rollout came after it".into()), &head));
+        }
         let left = self.left_to_do(&failed).await?;
         let now = self.clock.now();
         let new = RolloutId::derive(now, &[&caller.request_id]);
         let (mut rollout, ttl_h) = match failed.release() {
             Some(release) => {
-                let (release, route) = self.route(&failed.service, &release, &failed.stage).await?;
+                let (release, route, _) = self.route(&failed.service, &release, &failed.stage).await?;
                 let destination = self.store.destination(&route.profile).await?;
                 let plan = plan_rollout(new, &release, &route, &destination, &caller.principal, now)?;
                 (plan, route.ttl_h)
@@ -123,7 +125,8 @@ impl Commands {
         }
         rollout.waves.retain(|wave| !wave.targets.is_empty());
         if rollout.waves.is_empty() {
-            return Err(conflict("the rollout has left nothing to do".into()).into());
+            let refusal = conflict("the rollout has left nothing to do".into());
+            return Err(EngineError::conflict(refusal, &failed));
         }
         rollout.retry_of = Some(failed.retry_of.unwrap_or(failed.id));
         rollout.policy.skip_resources = word.skip.clone();
@@ -132,7 +135,8 @@ impl Commands {
         if word.accept_drift && rollout.policy.drift == Drift::Refuse {
             rollout.policy.drift = Drift::Revert;
         }
-        self.let_in(order, Arrival::of(&rollout, ttl_h)).await
+        let upon = Upon::Newest(Some(*id));
+        self.let_in(order, Arrival { upon, ..Arrival::of(&rollout, ttl_h) }).await
     }
 
     /// A rollout, or that there is none.
@@ -163,13 +167,14 @@ impl Commands {
         Ok(left)
     }
 
-    /// A release and the way to a stage of its service: by a rule, or as the stage went before.
+    /// A release and the way to a stage of its service: by a rule, or as the stage went before. With it, what
+    /// is known of the stage now.
     pub(super) async fn route(
         &self,
         service: &ServiceName,
         id: &ReleaseId,
         stage: &StageName,
-    ) -> Result<(Release, Route), EngineError> {
+    ) -> Result<(Release, Route, Upon), EngineError> {
         let keys = [release_key(service, id), service_key(service), stage_key(service, stage)];
         let mut found = self.store.get(&keys).await?.into_iter();
         let mut next = || found.next().flatten();
@@ -190,6 +195,7 @@ impl Commands {
             .iter()
             .find(|rule| !rule.stage.is_per_ref() && rule.stage.as_str() == stage.as_str());
         let head = head.map(read::<StageHead>).transpose()?.map(|head| head.value);
+        let upon = Upon::Newest(head.as_ref().and_then(|head| head.newest));
         let route = match (by_rule, config.route(&release.git_ref).ok(), head) {
             (Some(rule), ..) => {
                 let (profile, ttl_h) = (rule.profile.clone(), rule.ttl_h);
@@ -208,6 +214,6 @@ impl Commands {
                 .into());
             }
         };
-        Ok((release, route))
+        Ok((release, route, upon))
     }
 }
