@@ -118,6 +118,15 @@ impl Api {
     }
 }
 
+/// Text as it stands in a query.
+pub fn encoded(text: &str) -> String {
+    let byte = |byte: u8| match byte {
+        b'a'..=b'z' | b'A'..=b'Z' | b'0'..=b'9' | b'-' | b'.' | b'_' | b'~' => char::from(byte).to_string(),
+        other => format!("%{other:02X}"),
+    };
+    text.bytes().map(byte).collect()
+}
+
 fn read<T: DeserializeOwned>(path: &str, bytes: &[u8]) -> Result<T, CliError> {
     serde_json::from_slice(bytes).map_err(|e| CliError::failed(format!("reading the reply to {path}"), e))
 }

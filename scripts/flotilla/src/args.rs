@@ -34,7 +34,7 @@ pub struct Global {
 pub enum Command {
     /// Bring up or update the control plane and its regions.
     Install(Install),
-    /// Put services and profiles from TOML files.
+    /// Put services, profiles and who may do what from TOML files.
     Apply {
         /// The files.
         #[arg(required = true)]
@@ -158,6 +158,8 @@ pub enum Command {
         /// The rollout's id.
         rollout: String,
     },
+    /// Show who asked for what, newest first; with --json one entry a line, for export.
+    Audit(Audit),
     /// Do again what a rollout did not bring about, only where it did not.
     Retry(Retry),
 }
@@ -208,6 +210,23 @@ pub enum Line {
         #[arg(long)]
         profile: Option<String>,
     },
+}
+
+/// Which entries of the audit.
+#[derive(Debug, Args)]
+pub struct Audit {
+    /// How far back: 12h, 7d, or a time such as 2026-11-21T00:00:00Z.
+    #[arg(long, default_value = "7d")]
+    pub since: String,
+    /// Of this service.
+    #[arg(long)]
+    pub service: Option<String>,
+    /// Of this stage.
+    #[arg(long)]
+    pub stage: Option<String>,
+    /// By this principal: its ARN, or a part of it.
+    #[arg(long, value_name = "PRINCIPAL")]
+    pub by: Option<String>,
 }
 
 /// What an operator allows for one retry.

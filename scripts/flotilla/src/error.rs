@@ -69,6 +69,24 @@ impl CliError {
         }
     }
 
+    /// What there is instead, if the API has said it.
+    pub fn now(&self) -> Option<String> {
+        let Self::Problem(problem) = self else { return None };
+        let current = problem.current.as_ref()?;
+        let said = [
+            ("rollout", &current.rollout),
+            ("status", &current.status),
+            ("under way", &current.active),
+            ("next", &current.queued),
+            ("package", &current.package),
+            ("plan", &current.plan),
+            ("version", &current.version.map(|version| version.to_string())),
+            ("changed by", &current.changed_by),
+        ];
+        let said = said.into_iter().filter_map(|(name, value)| Some(format!("{name} {}", value.as_ref()?)));
+        Some(said.collect::<Vec<_>>().join(", "))
+    }
+
     /// What to do about it, if that is known.
     pub fn fix(&self) -> Option<&str> {
         match self {

@@ -28,6 +28,9 @@ fn report(error: &CliError, json: bool) {
         return;
     }
     eprintln!("{} {error}", console::style("error:").red().bold().for_stderr());
+    if let Some(now) = error.now() {
+        eprintln!("{} {now}", console::style("now:").bold().for_stderr());
+    }
     if let Some(fix) = error.fix() {
         eprintln!("{} {fix}", console::style("fix:").bold().for_stderr());
     }

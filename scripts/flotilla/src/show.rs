@@ -12,6 +12,14 @@ pub fn json<T: Serialize>(value: &T) {
     }
 }
 
+/// Writes a value as one line of JSON.
+pub fn json_line<T: Serialize>(value: &T) {
+    match serde_json::to_string(value) {
+        Ok(text) => println!("{text}"),
+        Err(error) => eprintln!("error: {error}"),
+    }
+}
+
 /// A status in its colour.
 pub fn status(status: &str) -> console::StyledObject<&str> {
     match status {

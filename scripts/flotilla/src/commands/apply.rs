@@ -1,9 +1,10 @@
-//! `flotilla apply`: services and profiles from TOML files.
+//! `flotilla apply`: services, profiles and access from TOML files.
 
 use crate::api::Api;
 use crate::args::Global;
 use crate::error::{CliError, Exit};
 use crate::show;
+use flotilla_contract::AccessConfig;
 use flotilla_contract::config::ConfigFile;
 use serde::Serialize;
 use std::path::PathBuf;
@@ -46,6 +47,13 @@ pub async fn run(global: &Global, files: &[PathBuf]) -> Result<Exit, CliError> {
             name: name.clone(),
             version: reply["version"].as_u64().unwrap_or(0),
         });
+    }
+    // Access last: until then, what one may do is what one may do now.
+    let grants: Vec<_> = parsed.iter().flat_map(|file| file.access.clone()).collect();
+    if !grants.is_empty() {
+        let reply = api.put("/v1/access", &AccessConfig { grants }).await?;
+        let version = reply["version"].as_u64().unwrap_or(0);
+        applied.push(Applied { kind: "access", name: "of everybody".into(), version });
     }
     if global.json {
         show::json(&applied);

@@ -4,7 +4,7 @@ use crate::api::Api;
 use crate::args::Global;
 use crate::error::{CliError, Exit};
 use crate::show;
-use flotilla_contract::{Page, ReleaseView, ServiceStagesView, ServiceView, UploadView};
+use flotilla_contract::{HealthView, Page, ReleaseView, ServiceStagesView, ServiceView, UploadView};
 
 pub async fn status(global: &Global, service: Option<&str>) -> Result<Exit, CliError> {
     let api = Api::connect(global).await?;
@@ -25,6 +25,10 @@ pub async fn status(global: &Global, service: Option<&str>) -> Result<Exit, CliE
             println!("no service is configured yet: flotilla apply FILE");
         } else {
             services.iter().for_each(|s| println!("{}", s.service));
+        }
+        if !global.json {
+            let health: HealthView = api.get("/v1/health").await?;
+            health.hints.iter().for_each(|hint| println!("{} {hint}", console::style("hint:").bold()));
         }
         return Ok(Exit::Success);
     };
