@@ -34,6 +34,9 @@ pub struct Global {
 pub enum Command {
     /// Bring up or update the control plane and its regions.
     Install(Install),
+    /// Target accounts beside the control plane's own.
+    #[command(subcommand)]
+    Account(AccountCommand),
     /// Put services, profiles and who may do what from TOML files.
     Apply {
         /// The files.
@@ -227,6 +230,32 @@ pub struct Audit {
     /// By this principal: its ARN, or a part of it.
     #[arg(long, value_name = "PRINCIPAL")]
     pub by: Option<String>,
+}
+
+/// What is done about an account.
+#[derive(Debug, Subcommand)]
+pub enum AccountCommand {
+    /// Prepare another account and its regions, and register it; running it again updates them.
+    Add(AddAccount),
+}
+
+/// Which account, and how it is reached. The control plane is reached as ever.
+#[derive(Debug, Args)]
+pub struct AddAccount {
+    /// The account: 12 digits.
+    pub account: String,
+    /// The regions that packages are deployed to there.
+    #[arg(long, value_delimiter = ',', required = true)]
+    pub regions: Vec<String>,
+    /// The profile of the AWS configuration that has the account's credentials.
+    #[arg(long, value_name = "NAME")]
+    pub aws_profile: Option<String>,
+    /// A role of the account to assume, with the ordinary credentials or those of --aws-profile.
+    #[arg(long, value_name = "ROLE_ARN")]
+    pub assume_role: Option<String>,
+    /// Allow calls without TLS: only for an emulator on this machine.
+    #[arg(long, hide = true)]
+    pub allow_plain_http: bool,
 }
 
 /// What an operator allows for one retry.

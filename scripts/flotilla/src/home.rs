@@ -2,8 +2,12 @@
 
 use crate::args::Global;
 use crate::error::CliError;
+use aws_config::profile::ProfileFileCredentialsProvider;
+use aws_config::sts::AssumeRoleProvider;
 use aws_config::{BehaviorVersion, Region, SdkConfig};
+use aws_credential_types::provider::SharedCredentialsProvider;
 use aws_sdk_cloudformation::Client;
+use aws_sdk_cloudformation::types::{Output, Parameter, Stack};
 use std::collections::BTreeMap;
 
 /// The name of the control plane's stack.
@@ -35,27 +39,50 @@ pub fn region_of(config: &SdkConfig) -> String {
     config.region().map(ToString::to_string).unwrap_or_default()
 }
 
-/// The outputs of a stack; `None` when there is none.
-pub async fn outputs(config: &SdkConfig, stack: &str) -> Result<Option<BTreeMap<String, String>>, CliError> {
-    let found = match Client::new(config).describe_stacks().stack_name(stack).send().await {
-        Ok(found) => found,
+/// The same with the credentials of a profile of the AWS configuration, or of a role, or of a role that the
+/// profile's credentials assume.
+pub async fn acting(config: &SdkConfig, profile: Option<&str>, role_arn: Option<&str>) -> SdkConfig {
+    let with = |config: &SdkConfig, provider| config.to_builder().credentials_provider(provider).build();
+    let mut config = config.clone();
+    if let Some(profile) = profile {
+        let provider = ProfileFileCredentialsProvider::builder().profile_name(profile).build();
+        config = with(&config, SharedCredentialsProvider::new(provider));
+    }
+    if let Some(role_arn) = role_arn {
+        let provider = AssumeRoleProvider::builder(role_arn).session_name("flotilla").configure(&config);
+        config = with(&config, SharedCredentialsProvider::new(provider.build().await));
+    }
+    config
+}
+
+/// A stack; `None` when there is none.
+async fn stack(config: &SdkConfig, name: &str) -> Result<Option<Stack>, CliError> {
+    match Client::new(config).describe_stacks().stack_name(name).send().await {
+        Ok(found) => Ok(found.stacks.unwrap_or_default().into_iter().next()),
         Err(error)
             if error
                 .as_service_error()
                 .and_then(|e| e.meta().message())
                 .is_some_and(|m| m.contains("does not exist")) =>
         {
-            return Ok(None);
+            Ok(None)
         }
-        Err(error) => {
-            return Err(CliError::failed(format!("reading stack {stack}"), crate::error_text(&error)));
-        }
-    };
-    let outputs = found.stacks().first().map(|stack| stack.outputs()).unwrap_or_default();
-    let pair = |o: &aws_sdk_cloudformation::types::Output| {
-        Some((o.output_key()?.to_owned(), o.output_value()?.to_owned()))
-    };
-    Ok(Some(outputs.iter().filter_map(pair).collect()))
+        Err(error) => Err(CliError::failed(format!("reading stack {name}"), crate::error_text(&error))),
+    }
+}
+
+/// The outputs of a stack; `None` when there is none.
+pub async fn outputs(config: &SdkConfig, name: &str) -> Result<Option<BTreeMap<String, String>>, CliError> {
+    let pair = |o: &Output| Some((o.output_key()?.to_owned(), o.output_value()?.to_owned()));
+    let found = stack(config, name).await?;
+    Ok(found.map(|stack| stack.outputs().iter().filter_map(pair).collect()))
+}
+
+/// The values of a stack's parameters; none when there is no stack.
+pub async fn parameters(config: &SdkConfig, name: &str) -> Result<BTreeMap<String, String>, CliError> {
+    let pair = |p: &Parameter| Some((p.parameter_key()?.to_owned(), p.parameter_value()?.to_owned()));
+    let found = stack(config, name).await?;
+    Ok(found.iter().flat_map(|stack| stack.parameters()).filter_map(pair).collect())
 }
 
 /// The outputs of the control plane.

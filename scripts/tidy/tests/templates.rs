@@ -135,3 +135,21 @@ fn q09_what_is_started_without_a_queue_is_tried_again_and_then_kept() {
     let bucket = &resources()["IngestBucket"];
     assert!(bucket.contains("QueueConfigurations") && !bucket.contains("LambdaConfigurations"));
 }
+
+#[test]
+fn other_accounts_read_packages_by_their_registered_roles_and_never_uploads() {
+    let all = resources();
+    let policy = &all["IngestBucketPolicy"];
+    let (_, copies) = policy.split_once("Sid: Copies\n").expect("a statement for copies");
+    let (copies, _) = copies.split_once("AWS::NoValue").expect("its end");
+    assert!(copies.contains("Principal: {AWS: !Ref TargetAccounts}"), "{copies}");
+    assert!(copies.contains("ArnEquals: {aws:PrincipalArn: !Ref DeployerRoleArns}"), "{copies}");
+    assert_eq!(value(copies, "Action"), Some("s3:GetObject"));
+    assert_eq!(copies.matches("IngestBucket.Arn").count(), 2, "{copies}");
+    assert!(copies.contains("/assets/*") && copies.contains("/templates/*"), "{copies}");
+    let bus = &all["StackEventsBus"];
+    assert!(
+        bus.contains("Principal: {AWS: !Ref TargetAccounts}") && bus.contains("events:PutEvents"),
+        "{bus}"
+    );
+}

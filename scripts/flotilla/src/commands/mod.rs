@@ -1,5 +1,6 @@
 //! The subcommands, one file each.
 
+mod account;
 mod apply;
 mod audit;
 mod follow;
@@ -8,13 +9,14 @@ mod install;
 mod moves;
 mod pack;
 mod plan;
+mod prepare;
 mod push;
 mod read;
 mod rollouts;
 mod stacks;
 mod zips;
 
-use crate::args::{Cli, Command};
+use crate::args::{AccountCommand, Cli, Command};
 use crate::error::{CliError, Exit};
 use flotilla_contract::StartRollout;
 
@@ -29,6 +31,7 @@ pub async fn run(cli: Cli) -> Result<Exit, CliError> {
     let global = &cli.global;
     match cli.command {
         Command::Install(args) => install::run(global, &args).await,
+        Command::Account(AccountCommand::Add(args)) => account::add(global, &args).await,
         Command::Apply { files } => apply::run(global, &files).await,
         Command::Pack(args) => pack::run(global, &args),
         Command::Push(args) => push::run(global, &args).await,

@@ -12,13 +12,13 @@ use std::time::Duration;
 pub struct OwnStack<'a> {
     /// Its name.
     pub name: String,
-    /// Its template.
-    pub template: &'a str,
+    /// Its template; `None` keeps the one it has.
+    pub template: Option<&'a str>,
     /// Its parameters; `None` keeps the value it has.
-    pub parameters: Vec<(&'static str, Option<String>)>,
+    pub parameters: Vec<(String, Option<String>)>,
 }
 
-/// What came of it.
+/// What came of it; written as the command says it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Brought {
     /// It was made.
@@ -27,6 +27,16 @@ pub enum Brought {
     Updated,
     /// It was so already.
     Unchanged,
+}
+
+impl std::fmt::Display for Brought {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(match self {
+            Self::Created => "created",
+            Self::Updated => "updated",
+            Self::Unchanged => "as it was",
+        })
+    }
 }
 
 /// Creates or updates a stack and waits for it.
@@ -39,7 +49,9 @@ pub async fn bring(config: &SdkConfig, stack: &OwnStack<'_>) -> Result<Brought, 
     clear_failed(&client, &stack.name).await?;
     let exists = exists(&client, &stack.name).await?;
     let brought = if exists {
-        let request = client.update_stack().stack_name(&stack.name).template_body(stack.template).tags(tag);
+        let request = client.update_stack().stack_name(&stack.name).tags(tag);
+        let request = request.set_template_body(stack.template.map(str::to_owned));
+        let request = request.use_previous_template(stack.template.is_none());
         let sent = request
             .set_parameters(Some(parameters))
             .capabilities(Capability::CapabilityNamedIam)
@@ -53,7 +65,8 @@ pub async fn bring(config: &SdkConfig, stack: &OwnStack<'_>) -> Result<Brought, 
             Err(error) => return Err(failed(error_text(&error))),
         }
     } else {
-        let request = client.create_stack().stack_name(&stack.name).template_body(stack.template).tags(tag);
+        let request = client.create_stack().stack_name(&stack.name).tags(tag);
+        let request = request.set_template_body(stack.template.map(str::to_owned));
         let sent = request
             .set_parameters(Some(parameters))
             .capabilities(Capability::CapabilityNamedIam)

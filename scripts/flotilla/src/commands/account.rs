@@ -1,0 +1,137 @@
+//! `flotilla account add`: another account becomes a target. Its roles and buckets, the control plane's leave to
+//! use them, and its registration: each can be done again.
+
+use super::prepare::{Target, account_of, region, with};
+use super::stacks::{OwnStack, bring};
+use crate::api::Api;
+use crate::args::{AddAccount, Global};
+use crate::error::{CliError, Exit};
+use crate::{home, show};
+use aws_config::SdkConfig;
+use flotilla_domain::{AccountId, Region};
+use serde::Serialize;
+
+#[derive(Serialize)]
+struct Added {
+    account: String,
+    regions: Vec<String>,
+    role_arn: String,
+}
+
+pub async fn add(global: &Global, args: &AddAccount) -> Result<Exit, CliError> {
+    let say = |line: &str| {
+        if !global.json {
+            eprintln!("{line}");
+        }
+    };
+    let wanted = AccountId::parse(&args.account)
+        .map_err(|e| CliError::usage(e.to_string(), "give the account's 12 digits"))?;
+    let regions = args.regions.iter().map(|text| region(text)).collect::<Result<Vec<_>, _>>()?;
+    let config = home::load(global).await?;
+    let home_region = region(&home::region_of(&config))?;
+    let outputs = home::control_plane(&config, &global.prefix).await?;
+    let home_account = account_of(&config).await?;
+    let theirs = home::acting(&config, args.aws_profile.as_deref(), args.assume_role.as_deref()).await;
+    let target = Target {
+        global,
+        account: &wanted,
+        home_account: &home_account,
+        home_region: &home_region,
+        allow_plain_http: args.allow_plain_http,
+        say: &say,
+    };
+    check(&target, account_of(&theirs).await?, &regions)?;
+
+    let external_id = target.roles(&theirs).await?;
+    for region in &regions {
+        target.regional(&theirs, region, outputs.get("EventBusArn").map(String::as_str)).await?;
+    }
+    let_in(&config, &target).await?;
+    target.register(&Api::at(&outputs["ApiUrl"], config)?, external_id).await?;
+    let added = Added {
+        account: wanted.to_string(),
+        regions: regions.iter().map(ToString::to_string).collect(),
+        role_arn: target.role_arn("deployer"),
+    };
+    if global.json {
+        show::json(&added);
+    } else {
+        println!("next: name account = \"{wanted}\" in a profile, then flotilla apply CONFIG.toml");
+    }
+    Ok(Exit::Success)
+}
+
+/// Whether it is another account, these are its credentials, and its regions can be reached by its role.
+fn check(target: &Target<'_>, theirs: AccountId, regions: &[Region]) -> Result<(), CliError> {
+    let Target { account, home_account, home_region, .. } = target;
+    if account == home_account {
+        let what = format!("{account} is the control plane's own account");
+        return Err(CliError::usage(what, "flotilla install prepares it"));
+    }
+    if theirs != **account {
+        let what = format!("these credentials are of account {theirs}, not of {account}");
+        let fix = format!("name credentials of {account} with --aws-profile or --assume-role");
+        return Err(CliError::usage(what, fix));
+    }
+    match regions.iter().find(|region| region.partition() != home_region.partition()) {
+        None => Ok(()),
+        Some(region) => {
+            let what = format!("{region} is in another partition than the control plane's {home_region}");
+            Err(CliError::usage(what, "install a control plane there: no role can be assumed across"))
+        }
+    }
+}
+
+/// Lets the control plane assume the account's role, the role read packages, and the account send its
+/// stack-status events: by two parameters of the control plane's stack.
+async fn let_in(config: &SdkConfig, target: &Target<'_>) -> Result<(), CliError> {
+    let name = home::control_plane_stack(&target.global.prefix);
+    let known = home::parameters(config, &name).await?;
+    if !known.contains_key("TargetAccounts") {
+        let what = format!("{name} was installed by an older flotilla: it knows no other accounts");
+        return Err(CliError::usage(what, "update it with flotilla install, then run this again"));
+    }
+    let value = |name: &String, before: &String| match name.as_str() {
+        "DeployerRoleArns" => Some(with(Some(before), &target.role_arn("deployer"))),
+        "TargetAccounts" => Some(with(Some(before), target.account.as_str())),
+        _ => None,
+    };
+    let parameters = known.iter().map(|(name, before)| (name.clone(), value(name, before))).collect();
+    let brought = bring(config, &OwnStack { name, template: None, parameters }).await?;
+    (target.say)(&format!("control plane: {brought}"));
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn check_for(wanted: &str, theirs: &str, region: &str) -> Result<(), CliError> {
+        let global = Global { prefix: "flotilla".into(), region: None, json: false };
+        let [account, home_account, theirs] =
+            [wanted, "111122223333", theirs].map(|id| AccountId::parse(id).unwrap());
+        let [home_region, region] = ["eu-central-1", region].map(|code| Region::parse(code).unwrap());
+        let target = Target {
+            global: &global,
+            account: &account,
+            home_account: &home_account,
+            home_region: &home_region,
+            allow_plain_http: false,
+            say: &|_| {},
+        };
+        check(&target, theirs, &[region])
+    }
+
+    #[test]
+    fn an_account_is_added_with_its_own_credentials_and_in_its_own_partition() {
+        assert!(check_for("222233334444", "222233334444", "us-east-1").is_ok());
+        for (wanted, theirs, region, says) in [
+            ("111122223333", "111122223333", "us-east-1", "flotilla install"),
+            ("222233334444", "111122223333", "us-east-1", "--aws-profile"),
+            ("222233334444", "222233334444", "cn-north-1", "control plane there"),
+        ] {
+            let error = check_for(wanted, theirs, region).expect_err("a refusal");
+            assert!(error.fix().is_some_and(|fix| fix.contains(says)), "{error}");
+        }
+    }
+}

@@ -1,0 +1,141 @@
+//! Preparing a target account and its regions: what `install` does for the control plane's own account, and
+//! `account add` for another one.
+
+use super::stacks::{OwnStack, bring, exists};
+use crate::api::Api;
+use crate::args::Global;
+use crate::error::CliError;
+use crate::{error_text, home};
+use aws_config::SdkConfig;
+use flotilla_contract::AccountConfig;
+use flotilla_domain::{AccountId, Region};
+
+const REGIONAL: &str = include_str!("../../../../infra/regional.yaml");
+const ACCOUNT: &str = include_str!("../../../../infra/account.yaml");
+
+/// A target account to be prepared.
+pub struct Target<'a> {
+    /// The prefix of all names.
+    pub global: &'a Global,
+    /// The account.
+    pub account: &'a AccountId,
+    /// The control plane's account; the same, or another one.
+    pub home_account: &'a AccountId,
+    /// The control plane's region.
+    pub home_region: &'a Region,
+    /// Leave out the policies that ask for TLS.
+    pub allow_plain_http: bool,
+    /// Hears of each step.
+    pub say: &'a dyn Fn(&str),
+}
+
+impl Target<'_> {
+    /// The artifact bucket of a region, and its rule once there is a bus. The configuration is the account's.
+    pub async fn regional(
+        &self,
+        config: &SdkConfig,
+        region: &Region,
+        bus: Option<&str>,
+    ) -> Result<(), CliError> {
+        let name = format!("{}-regional", self.global.prefix);
+        let config = home::in_region(config, region.as_str());
+        if bus.is_none() && exists(&aws_sdk_cloudformation::Client::new(&config), &name).await? {
+            return Ok(());
+        }
+        let parameters = vec![
+            ("Prefix".to_owned(), Some(self.global.prefix.clone())),
+            ("EventBusArn".to_owned(), Some(bus.unwrap_or_default().to_owned())),
+            ("RequireTls".to_owned(), Some((!self.allow_plain_http).to_string())),
+        ];
+        let brought = bring(&config, &OwnStack { name, template: Some(REGIONAL), parameters }).await?;
+        (self.say)(&format!("region {region}: {brought}"));
+        Ok(())
+    }
+
+    /// The account's roles, in the control plane's region. Answers the external id they ask for: the one they
+    /// have, or a new one.
+    pub async fn roles(&self, config: &SdkConfig) -> Result<String, CliError> {
+        let name = format!("{}-account", self.global.prefix);
+        let config = home::in_region(config, self.home_region.as_str());
+        let known =
+            home::outputs(&config, &name).await?.and_then(|outputs| outputs.get("ExternalId").cloned());
+        let external_id = match known {
+            Some(external_id) => external_id,
+            None => random_id()?,
+        };
+        let parameters = vec![
+            ("Prefix".to_owned(), Some(self.global.prefix.clone())),
+            ("ControlPlaneAccount".to_owned(), Some(self.home_account.to_string())),
+            ("ControlPlaneRegion".to_owned(), Some(self.home_region.to_string())),
+            ("ExternalId".to_owned(), Some(external_id.clone())),
+        ];
+        let brought = bring(&config, &OwnStack { name, template: Some(ACCOUNT), parameters }).await?;
+        (self.say)(&format!("account roles: {brought}"));
+        Ok(external_id)
+    }
+
+    /// A role that infra/account.yaml makes.
+    pub fn role_arn(&self, role: &str) -> String {
+        let partition = self.home_region.partition();
+        format!("arn:{partition}:iam::{}:role/{}-{role}", self.account, self.global.prefix)
+    }
+
+    /// Tells the control plane of the account.
+    pub async fn register(&self, api: &Api, external_id: String) -> Result<(), CliError> {
+        let body = AccountConfig {
+            role_arn: self.role_arn("deployer"),
+            external_id,
+            service_role_arn: self.role_arn("cloudformation"),
+        };
+        api.put(&format!("/v1/accounts/{}", self.account), &body).await?;
+        (self.say)(&format!("account {} is registered", self.account));
+        Ok(())
+    }
+}
+
+/// Reads a region's code.
+pub fn region(text: &str) -> Result<Region, CliError> {
+    let known = Region::parse(text).ok().filter(Region::is_known);
+    known.ok_or_else(|| {
+        CliError::usage(format!("{text:?} is no region"), "use region codes such as eu-central-1")
+    })
+}
+
+/// The account that credentials belong to.
+pub async fn account_of(config: &SdkConfig) -> Result<AccountId, CliError> {
+    let who = aws_sdk_sts::Client::new(config).get_caller_identity().send().await;
+    let who =
+        who.map_err(|e| CliError::failed("asking who you are (sts:GetCallerIdentity)", error_text(&e)))?;
+    AccountId::parse(who.account().unwrap_or_default())
+        .map_err(|e| CliError::failed("reading your account", e))
+}
+
+/// The members of a stack's parameter that is a list, and one more.
+pub fn with(list: Option<&String>, one: &str) -> String {
+    let known = list.map_or("", String::as_str).split(',').map(str::trim).filter(|member| !member.is_empty());
+    let mut members: Vec<&str> = known.collect();
+    if !members.contains(&one) {
+        members.push(one);
+    }
+    members.join(",")
+}
+
+/// 128 random bits: an external id must not be guessed.
+fn random_id() -> Result<String, CliError> {
+    let mut bytes = [0; 16];
+    getrandom::fill(&mut bytes).map_err(|e| CliError::failed("making an external id", e.to_string()))?;
+    Ok(format!("flotilla-{}", hex::encode(bytes)))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_list_of_a_stack_gets_a_member_once() {
+        assert_eq!(with(None, "a"), "a");
+        assert_eq!(with(Some(&String::new()), "a"), "a");
+        assert_eq!(with(Some(&"b, a".to_owned()), "a"), "b,a");
+        assert_eq!(with(Some(&"b".to_owned()), "a"), "b,a");
+    }
+}
