@@ -2,33 +2,46 @@
 
 use aws_smithy_runtime_api::client::result::SdkError;
 use aws_smithy_runtime_api::http::Response;
-use aws_smithy_types::error::metadata::ProvideErrorMetadata;
+use aws_smithy_types::error::metadata::{ErrorMetadata, ProvideErrorMetadata};
 use flotilla_engine::ports::{ErrorKind, PortError};
+use std::error::Error;
 
 /// Classifies an SDK's error.
-pub fn classify<E: ProvideErrorMetadata + std::error::Error + 'static>(
+pub fn classify<E: ProvideErrorMetadata + Error + 'static>(
     operation: &'static str,
     error: SdkError<E, Response>,
 ) -> PortError {
     let status = error.raw_response().map(|response| response.status().as_u16());
     let Some(service) = error.as_service_error() else {
         // No answer that could be read: a timeout, a lost connection, no credentials for now.
-        return PortError::new(unanswered(&error), operation, with_sources(&error));
+        return unanswered(operation, &error);
     };
-    let code = service.code().unwrap_or_default();
     let message = service.message().unwrap_or("no message");
-    PortError::new(kind(code, message, status), operation, format!("{code}: {message}"))
+    match service.code() {
+        Some(code) => PortError::new(kind(code, message, status), operation, format!("{code}: {message}")),
+        // The answer to a HEAD has no body that could say more.
+        None => {
+            let status = status.unwrap_or_default();
+            PortError::new(kind("", message, Some(status)), operation, format!("HTTP status {status}"))
+        }
+    }
 }
 
 /// What it means that there is no answer. A role that may not be assumed comes as a failure to load
-/// credentials: waiting does not mend it.
-fn unanswered<E: std::error::Error + 'static>(error: &SdkError<E, Response>) -> ErrorKind {
-    let text = with_sources(error);
-    match error {
-        SdkError::ConstructionFailure(_) => ErrorKind::Permanent,
-        _ if text.contains("loading credentials") && text.contains("AccessDenied") => ErrorKind::Denied,
-        _ => ErrorKind::Transient,
+/// credentials, with STS's refusal among its causes: waiting does not mend it.
+fn unanswered<E: Error + 'static>(operation: &'static str, error: &SdkError<E, Response>) -> PortError {
+    let mut causes = std::iter::successors(Error::source(error), |cause| cause.source());
+    if let Some(refusal) = causes.find_map(|cause| cause.downcast_ref::<ErrorMetadata>())
+        && refusal.code() == Some("AccessDenied")
+    {
+        let message = format!("AccessDenied: {}", refusal.message().unwrap_or("no message"));
+        return PortError::new(ErrorKind::Denied, "sts:AssumeRole", message);
     }
+    let kind = match error {
+        SdkError::ConstructionFailure(_) => ErrorKind::Permanent,
+        _ => ErrorKind::Transient,
+    };
+    PortError::new(kind, operation, with_sources(error))
 }
 
 /// What a code means. `LimitExceededException` is a quota here, although the SDK retries it as if it were
@@ -99,7 +112,7 @@ pub fn says_begun(error: &PortError) -> bool {
 }
 
 /// An error with its causes in one line.
-pub fn with_sources(error: &dyn std::error::Error) -> String {
+pub fn with_sources(error: &dyn Error) -> String {
     let mut text = error.to_string();
     let mut source = error.source();
     while let Some(cause) = source {

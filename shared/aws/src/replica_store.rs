@@ -3,11 +3,13 @@
 use crate::classify::classify;
 use crate::{Sessions, Settings};
 use async_trait::async_trait;
+use aws_config::SdkConfig;
 use aws_sdk_s3::Client;
-use aws_sdk_s3::types::{ChecksumAlgorithm, ChecksumMode, ChecksumType};
+use aws_sdk_s3::types::{ChecksumAlgorithm, ChecksumMode, ChecksumType, CopyObjectResult};
 use aws_smithy_types::timeout::TimeoutConfig;
 use flotilla_domain::Digest;
 use flotilla_domain::account::artifact_bucket;
+use flotilla_domain::profile::Copies;
 use flotilla_engine::ports::{CopySource, ErrorKind, Place, PortError, Presence, ReplicaStore};
 
 /// The artifact buckets.
@@ -31,17 +33,61 @@ impl S3ReplicaStore {
     }
 
     async fn client(&self, place: &Place) -> (Client, String, String) {
-        // A copy between far regions may take minutes; the function's own timeout bounds it.
-        let timeouts = TimeoutConfig::builder()
-            .connect_timeout(std::time::Duration::from_secs(3))
-            .disable_operation_attempt_timeout()
-            .build();
-        let config = aws_sdk_s3::config::Builder::from(&self.sessions.config(place).await);
-        let client = Client::from_conf(config.timeout_config(timeouts).build());
+        let client = patient(&self.sessions.config(place).await);
         let account = &place.site.account;
         (client, artifact_bucket(&self.prefix, account, &place.site.region), account.to_string())
     }
+
+    /// S3 copies; the target's role reads the ingest bucket.
+    async fn copied_by_s3(&self, place: &Place, source: &CopySource) -> Result<Sums, PortError> {
+        let (client, bucket, owner) = self.client(place).await;
+        let request = client
+            .copy_object()
+            .copy_source(format!("{}/{}", self.source_bucket, source.key))
+            .expected_source_bucket_owner(&self.source_owner)
+            .bucket(bucket)
+            .key(&source.key)
+            .expected_bucket_owner(owner)
+            .checksum_algorithm(ChecksumAlgorithm::Sha256);
+        let copied = request.send().await.map_err(|e| classify("s3:CopyObject", e))?;
+        let result = copied.copy_object_result.unwrap_or_else(|| CopyObjectResult::builder().build());
+        Ok((result.checksum_sha256, result.checksum_type))
+    }
+
+    /// The function's own role reads, the target's writes, and no more than a few chunks are held at a time.
+    /// One PUT, whatever the size: S3 then computes the SHA-256 of the whole object and refuses any other. What
+    /// a package may hold is below the 5 GB that a PUT takes. A stream that breaks off is begun anew by the
+    /// next delivery of the message.
+    async fn streamed(&self, place: &Place, source: &CopySource) -> Result<Sums, PortError> {
+        let read = patient(self.sessions.home()).get_object().bucket(&self.source_bucket).key(&source.key);
+        let read = read.expected_bucket_owner(&self.source_owner).send().await;
+        let read = read.map_err(|e| classify("s3:GetObject", e))?;
+        let (client, bucket, owner) = self.client(place).await;
+        let request = client
+            .put_object()
+            .bucket(bucket)
+            .key(&source.key)
+            .expected_bucket_owner(owner)
+            .checksum_sha256(source.digest.to_base64())
+            .set_content_length(read.content_length)
+            .body(read.body);
+        let put = request.send().await.map_err(|e| classify("s3:PutObject", e))?;
+        Ok((put.checksum_sha256, put.checksum_type))
+    }
 }
+
+/// A copy between far regions may take minutes; the function's own timeout bounds it.
+fn patient(config: &SdkConfig) -> Client {
+    let timeouts = TimeoutConfig::builder()
+        .connect_timeout(std::time::Duration::from_secs(3))
+        .disable_operation_attempt_timeout()
+        .build();
+    let config = aws_sdk_s3::config::Builder::from(config).timeout_config(timeouts);
+    Client::from_conf(config.build())
+}
+
+/// What S3 says of the bytes it has: a SHA-256, and whether it is a full object's.
+type Sums = (Option<String>, Option<ChecksumType>);
 
 /// S3's checksum as a proof: only a full object's is one.
 fn proof(sha256: Option<&str>, kind: Option<&ChecksumType>) -> Option<Digest> {
@@ -68,28 +114,19 @@ impl ReplicaStore for S3ReplicaStore {
         }
     }
 
-    async fn copy(&self, place: &Place, source: &CopySource) -> Result<Presence, PortError> {
-        let (client, bucket, owner) = self.client(place).await;
-        let copied = client
-            .copy_object()
-            .copy_source(format!("{}/{}", self.source_bucket, source.key))
-            .expected_source_bucket_owner(&self.source_owner)
-            .bucket(bucket)
-            .key(&source.key)
-            .expected_bucket_owner(owner)
-            .checksum_algorithm(ChecksumAlgorithm::Sha256)
-            .send()
-            .await;
-        let copied = match copied.map_err(|e| classify("s3:CopyObject", e)) {
-            Ok(copied) => copied,
-            // A bucket that lets nobody overwrite, and another copy was quicker: what is there is looked at.
-            Err(error) if error.message.starts_with("PreconditionFailed") => {
-                return self.presence(place, &source.key).await;
-            }
-            Err(error) => return Err(error),
+    async fn copy(&self, place: &Place, source: &CopySource, how: Copies) -> Result<Presence, PortError> {
+        let sums = match how {
+            Copies::S3 => self.copied_by_s3(place, source).await,
+            Copies::Streamed => self.streamed(place, source).await,
         };
-        let result = copied.copy_object_result();
-        match result.and_then(|result| proof(result.checksum_sha256(), result.checksum_type())) {
+        // What is there is looked at: in a bucket that lets nobody overwrite, where another copy was quicker;
+        // and where S3 did not take bytes that have another digest.
+        const LOOK: [&str; 2] = ["PreconditionFailed", "BadDigest"];
+        let sums = match sums {
+            Err(error) if LOOK.iter().any(|code| error.message.starts_with(code)) => None,
+            sums => Some(sums?),
+        };
+        match sums.and_then(|(sha256, kind)| proof(sha256.as_deref(), kind.as_ref())) {
             Some(digest) => Ok(Presence::Proven(digest)),
             // S3 answers with the checksum it was asked for; another implementation may keep it for HEAD.
             None => self.presence(place, &source.key).await,

@@ -46,6 +46,11 @@ impl Sessions {
         Self { home, places: Arc::default() }
     }
 
+    /// The configuration of the function's own role, in the control plane's region.
+    pub fn home(&self) -> &SdkConfig {
+        &self.home
+    }
+
     /// The configuration for a place.
     pub async fn config(&self, place: &Place) -> SdkConfig {
         let (access, region) = (&place.access, place.site.region.as_str());

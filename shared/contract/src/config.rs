@@ -132,6 +132,10 @@ pub struct ProfileConfig {
     /// tolerates, and has baked.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub waves: Vec<WaveConfig>,
+    /// How packages get to the targets' buckets: copied by `s3` itself with the target's role (the default), or
+    /// `streamed` through the control plane, where that role cannot read the ingest bucket.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub copies: Option<String>,
     /// For waves that do not say it themselves: most regions at a time; all if it is left out.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub max_concurrent: Option<usize>,

@@ -95,6 +95,12 @@ codes! {
     AccountUnknown = 304, "the account is not registered";
     /// The account or region has not been prepared.
     RegionNotPrepared = 305, "the region has no artifact bucket";
+    /// The role of a target account may not be assumed.
+    RoleNotAssumed = 306, "the account's role could not be assumed";
+    /// The role of a target account may not read the ingest bucket.
+    SourceDenied = 307, "the account's role may not read the ingest bucket";
+    /// A file of the package is no longer in the ingest bucket.
+    HomeCopyGone = 308, "the package is gone from the ingest bucket";
 
     /// The request is not understood.
     RequestInvalid = 401, "the request is invalid";

@@ -23,6 +23,17 @@ pub struct ProfileWave {
     pub approvals: usize,
 }
 
+/// How a package gets from the ingest bucket into a target's bucket.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Copies {
+    /// S3 itself copies, with the target's role, which reads the ingest bucket.
+    #[default]
+    S3,
+    /// The bytes pass through `replicate`, which reads with the control plane's own role and writes with the
+    /// target's: for targets whose role cannot read a bucket of the control plane's account.
+    Streamed,
+}
+
 /// A profile: account, regions in waves, and what every stack gets.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Profile {
@@ -33,6 +44,8 @@ pub struct Profile {
     /// Its regions in waves; a wave begins when the one before it has ended, with no more failures than it
     /// tolerates, and has baked.
     pub waves: Vec<ProfileWave>,
+    /// How packages get to the targets' buckets.
+    pub copies: Copies,
     /// What becomes of the targets that a failed rollout has changed.
     pub on_failure: OnFailure,
     /// What has to hold before a wave begins.

@@ -11,7 +11,7 @@ use flotilla_domain::outputs::OutputRef;
 use flotilla_domain::package::{
     Package, PackagedStack, STAGE_PARAMETER, STAGE_PLACEHOLDER, levels, stack_parameter,
 };
-use flotilla_domain::profile::{Profile, ProfileWave};
+use flotilla_domain::profile::{Copies, Profile, ProfileWave};
 use flotilla_domain::release::Release;
 use flotilla_domain::rollout::{OnFailure, Rollout, RolloutKind, RolloutState, Wave};
 use flotilla_domain::rules::Route;
@@ -53,7 +53,7 @@ pub async fn destination(store: &dyn StateStore, name: &ProfileName) -> Result<D
         Refusal::new(
             Code::AccountUnknown,
             what,
-            "prepare it with flotilla install, or infra/account.yaml and PUT /v1/accounts",
+            format!("prepare and register it: flotilla account add {}", profile.account),
         )
     })?;
     let doc = document::<AccountConfig>(read::<ConfigRecord>(item)?.value)?;
@@ -98,6 +98,7 @@ pub fn plan_rollout(
         waves,
         stacks,
         on_failure: profile.on_failure,
+        copies: profile.copies,
         parameters: profile.parameters.iter().map(|(name, text)| (name.clone(), value(text))).collect(),
         needs: needs(package, profile),
         tags: tags(profile, &release.service, &route.stage),
@@ -152,6 +153,7 @@ fn blank(
         kind: RolloutKind::Remove,
         waves: Vec::new(),
         on_failure: OnFailure::Halt,
+        copies: Copies::S3,
         stacks: BTreeMap::new(),
         access,
         parameters: BTreeMap::new(),

@@ -1,10 +1,12 @@
 //! A package is brought to one target's bucket and proven there, byte for byte, by S3's own checksum.
-//! No byte of it passes through here.
+//! S3 itself copies; only where a profile says so do the bytes pass through here, as they come.
 
 use crate::EngineError;
 use crate::accept::{keep, wake};
+use crate::drive::cause_of;
 use crate::ports::{Clock, CopySource, Place, PortError, Presence, ReplicaStore, StateStore, WorkQueue};
 use crate::records::{ReplicaRecord, read, release_key, replica_key, rollout_key};
+use flotilla_domain::profile::Copies;
 use flotilla_domain::release::Release;
 use flotilla_domain::rollout::Rollout;
 use flotilla_domain::{Cause, Code, Digest, ReleaseId, RolloutId, Site};
@@ -76,15 +78,19 @@ impl Replicate {
             return Err(EngineError::Defect(format!("the release {} is not saved", job.release)));
         };
         let place = Place { site: job.site.clone(), access: rollout.access.clone() };
-        let copies =
-            release.package.objects().into_iter().map(|(key, digest)| self.prove(&place, key, digest));
+        let copies = release
+            .package
+            .objects()
+            .into_iter()
+            .map(|(key, digest)| self.prove(&place, rollout.copies, key, digest));
         let copies: Vec<_> = copies.collect();
         let outcome: Result<Vec<()>, Unproven> =
             stream::iter(copies).buffer_unordered(COPIES_AT_ONCE).try_collect().await;
         let failure = match outcome {
             Ok(_) => None,
-            Err(Unproven::Later(error)) => return Err(error.into()),
-            Err(Unproven::Never(cause)) => Some(cause),
+            Err(Unproven::Call(error)) if error.may_pass() => return Err(error.into()),
+            Err(Unproven::Call(error)) => Some(cause_of(&error, &place)),
+            Err(Unproven::Differs(cause)) => Some(cause),
         };
         if let Some(cause) = &failure {
             tracing::warn!(release.id = %job.release, target = %job.site, code = %cause.code, "not replicated: {}", cause.message);
@@ -100,15 +106,15 @@ impl Replicate {
     }
 
     /// Makes sure that an object is there and has the right bytes.
-    async fn prove(&self, place: &Place, key: String, digest: Digest) -> Result<(), Unproven> {
+    async fn prove(&self, place: &Place, how: Copies, key: String, digest: Digest) -> Result<(), Unproven> {
         let present = self.replicas.presence(place, &key).await?;
         if present == Presence::Proven(digest) {
             return Ok(());
         }
-        let copied = self.replicas.copy(place, &CopySource { key: key.clone(), digest }).await?;
+        let copied = self.replicas.copy(place, &CopySource { key: key.clone(), digest }, how).await?;
         match copied {
             Presence::Proven(found) if found == digest => Ok(()),
-            other => Err(Unproven::Never(Cause::new(
+            other => Err(Unproven::Differs(Cause::new(
                 Code::ReplicaUnproven,
                 format!("{key} was copied, but S3 answers {other:?} instead of sha256:{digest}"),
                 "retry the rollout; if it fails again, compare the object in the ingest bucket with its name",
@@ -117,13 +123,14 @@ impl Replicate {
     }
 }
 
+/// Why an object is not proven.
 enum Unproven {
-    Later(PortError),
-    Never(Cause),
+    Call(PortError),
+    Differs(Cause),
 }
 
 impl From<PortError> for Unproven {
     fn from(error: PortError) -> Self {
-        if error.may_pass() { Self::Later(error) } else { Self::Never(crate::drive::cause_of(&error)) }
+        Self::Call(error)
     }
 }

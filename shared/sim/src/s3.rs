@@ -4,6 +4,7 @@ use crate::state::{Object, Shared, State};
 use async_trait::async_trait;
 use bytes::Bytes;
 use flotilla_domain::Digest;
+use flotilla_domain::profile::Copies;
 use flotilla_domain::release::ObjectVersion;
 use flotilla_engine::ports::{
     Body, Buckets, ChunkStream, CopySource, Emptied, ErrorKind, IncomingPage, ObjectRef, PackageStore, Place,
@@ -180,15 +181,25 @@ impl ReplicaStore for SimReplicas {
             .await
     }
 
-    async fn copy(&self, place: &Place, source: &CopySource) -> Result<Presence, PortError> {
+    async fn copy(&self, place: &Place, source: &CopySource, how: Copies) -> Result<Presence, PortError> {
+        let operation = match how {
+            Copies::S3 => "s3:CopyObject",
+            Copies::Streamed => "s3:PutObject",
+        };
         self.0
-            .call("s3:CopyObject", Some(&place.site), |state| {
+            .call(operation, Some(&place.site), |state| {
                 if let Some(refusal) = state.replica_refusals.get(&place.site) {
                     return Err(refusal.clone());
                 }
                 let digest = *state.home.get(&source.key).ok_or_else(missing)?;
+                let there = (place.site.clone(), source.key.clone());
+                if how == Copies::Streamed && digest != source.digest {
+                    // S3 does not take bytes that have another digest than the one it is told.
+                    let found = state.replicas.get(&there);
+                    return Ok(found.map_or(Presence::Absent, |digest| Presence::Proven(*digest)));
+                }
                 state.copies += 1;
-                state.replicas.insert((place.site.clone(), source.key.clone()), digest);
+                state.replicas.insert(there, digest);
                 Ok(Presence::Proven(digest))
             })
             .await

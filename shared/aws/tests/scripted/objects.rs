@@ -3,6 +3,7 @@
 use crate::script::{Reply, Script, place, reply, settings};
 use aws_sdk_s3::Client;
 use flotilla_aws::{S3PackageStore, S3ReplicaStore};
+use flotilla_domain::profile::Copies;
 use flotilla_domain::release::Verdict;
 use flotilla_domain::{Code, Digest, Timestamp};
 use flotilla_engine::ingest::Ingest;
@@ -23,8 +24,9 @@ fn source() -> CopySource {
 
 async fn copy(replies: impl IntoIterator<Item = Reply>) -> (Result<Presence, PortError>, Script) {
     let script = Script::new(replies);
-    let copied =
-        S3ReplicaStore::new(script.sessions(), &settings()).copy(&place("eu-west-1"), &source()).await;
+    let copied = S3ReplicaStore::new(script.sessions(), &settings())
+        .copy(&place("eu-west-1"), &source(), Copies::S3)
+        .await;
     (copied, script)
 }
 
@@ -155,7 +157,52 @@ async fn s12_the_roles_are_assumed_with_their_external_id_and_one_that_may_not_b
     let replicas = S3ReplicaStore::new(script.sessions(), &settings());
     let error = replicas.presence(&place("eu-west-1"), "x").await.unwrap_err();
     assert_eq!((error.kind, error.may_pass()), (ErrorKind::Denied, false), "{error}");
+    assert_eq!(
+        error.to_string(),
+        "sts:AssumeRole: AccessDenied: not authorized to perform: sts:AssumeRole",
+        "STS's words"
+    );
     assert!(script.calls().is_empty());
+}
+
+async fn stream(replies: impl IntoIterator<Item = Reply>) -> (Result<Presence, PortError>, Script) {
+    let script = Script::new(replies);
+    let replicas = S3ReplicaStore::new(script.sessions(), &settings());
+    (replicas.copy(&place("eu-west-1"), &source(), Copies::Streamed).await, script)
+}
+
+fn read() -> Reply {
+    reply(200, "bytes").header("content-length", "5")
+}
+
+#[tokio::test]
+async fn a_streamed_object_is_read_at_home_and_written_once_with_the_digest_that_s3_has_to_find() {
+    let written = found(Some(digest().to_base64()), "FULL_OBJECT");
+    let (done, script) = stream([read(), written]).await;
+    assert_eq!(done, Ok(Presence::Proven(digest())));
+    let [get, put] = &script.calls()[..] else { panic!("{:#?}", script.calls()) };
+    assert_eq!((get.method.as_str(), put.method.as_str()), ("GET", "PUT"));
+    assert!(get.uri.contains("ingest") && put.uri.contains("flotilla-artifacts-444455556666-eu-west-1"));
+    // The function's own credentials have no session; the assumed role's do.
+    assert_eq!((get.header("x-amz-security-token"), put.header("x-amz-security-token")), (None, Some("t")));
+    for (call, name, value) in [
+        (get, "x-amz-expected-bucket-owner", "111122223333".to_owned()),
+        (put, "x-amz-expected-bucket-owner", "444455556666".to_owned()),
+        (put, "x-amz-checksum-sha256", digest().to_base64()),
+        (put, "content-length", "5".to_owned()),
+    ] {
+        assert_eq!(call.header(name), Some(value.as_str()), "{name}");
+    }
+}
+
+#[tokio::test]
+async fn s09_what_s3_refuses_for_its_digest_is_not_there_and_a_put_that_breaks_off_may_pass() {
+    let (done, script) = stream([read(), error(400, "BadDigest"), reply(404, "")]).await;
+    assert_eq!((done, script.calls().len()), (Ok(Presence::Absent), 3), "what is there is looked at");
+    let (done, _) = stream([read(), error(500, "InternalError")]).await;
+    assert!(done.unwrap_err().may_pass());
+    let (done, _) = stream([error(404, "NoSuchKey")]).await;
+    assert_eq!(done.unwrap_err().kind, ErrorKind::Missing);
 }
 
 #[test]

@@ -21,6 +21,7 @@ use crate::ids::{DeploymentId, ReleaseId, RolloutId, Turn};
 use crate::names::{ProfileName, ServiceName, StackName, StackPart, StageName};
 use crate::outputs::OutputRef;
 use crate::package::{KEEP_BUCKET_PARAMETER, STAGE_MARK, STAGE_PARAMETER, stack_parameter};
+use crate::profile::Copies;
 use crate::release::{ReleaseRef, StackRelease};
 use crate::target::{Site, Target};
 use jiff::{SignedDuration, Timestamp};
@@ -102,6 +103,8 @@ pub struct Rollout {
     pub waves: Vec<Wave>,
     /// What becomes of the targets it has changed if it fails.
     pub on_failure: OnFailure,
+    /// How its packages get to the targets' buckets.
+    pub copies: Copies,
     /// The name of each stack, the same at every site.
     pub stacks: BTreeMap<Option<StackPart>, StackName>,
     /// How the targets are reached.

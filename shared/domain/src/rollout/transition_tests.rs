@@ -2,6 +2,7 @@ use super::*;
 use crate::deployment::{Access, State};
 use crate::gates::{Gates, LineStop, Stops};
 use crate::ids::Turn;
+use crate::profile::Copies;
 use crate::release::StackRef;
 use crate::rollout::{OnFailure, RolloutCommand, RolloutKind, RolloutLook, Wave};
 use crate::{Digest, ProfileName, ReleaseId, ServiceName, StackName, StackPart, StageName};
@@ -65,6 +66,7 @@ fn rollout(kind: RolloutKind) -> Rollout {
         kind,
         waves: vec![Wave::of(targets(&["eu-west-1", "eu-west-2"])), Wave::of(targets(&["us-east-1"]))],
         on_failure: OnFailure::Halt,
+        copies: Copies::S3,
         stacks: [(None, StackName::parse("orders-staging").unwrap())].into(),
         access: Access { role_arn: "r".into(), external_id: "e".into(), service_role_arn: "s".into() },
         parameters: [("Known".to_owned(), "1".to_owned()), ("Other".to_owned(), "2".to_owned())].into(),

@@ -4,7 +4,7 @@ use super::{invalid, named, no_such};
 use flotilla_contract::{ParameterConfig, ProfileConfig, WaveConfig, WaveTable};
 use flotilla_domain::deployment::{Drift, StackPolicy};
 use flotilla_domain::outputs::OutputRef;
-use flotilla_domain::profile::{Profile, ProfileWave};
+use flotilla_domain::profile::{Copies, Profile, ProfileWave};
 use flotilla_domain::rollout::OnFailure;
 use flotilla_domain::{AccountId, Code, ProfileName, Refusal, Region, SignedDuration, StageName};
 use std::collections::{BTreeMap, BTreeSet};
@@ -39,6 +39,11 @@ pub fn profile(name: ProfileName, doc: &ProfileConfig) -> Result<Profile, Refusa
     Ok(Profile {
         name,
         account,
+        copies: match doc.copies.as_deref() {
+            None | Some("s3") => Copies::S3,
+            Some("streamed") => Copies::Streamed,
+            Some(other) => return Err(no_such("copies", other, "s3 or streamed")),
+        },
         on_failure: match doc.on_failure.as_deref() {
             None | Some("halt") => OnFailure::Halt,
             Some("revert") => OnFailure::Revert,
@@ -276,6 +281,16 @@ mod tests {
     }
 
     #[test]
+    fn copies_are_s3s_own_unless_the_profile_has_them_streamed() {
+        let copies = |copies: Option<&str>| {
+            let doc = ProfileConfig { copies: copies.map(str::to_owned), ..doc() };
+            profile(ProfileName::parse("p").unwrap(), &doc).unwrap().copies
+        };
+        assert_eq!([copies(None), copies(Some("s3"))], [Copies::S3; 2]);
+        assert_eq!(copies(Some("streamed")), Copies::Streamed);
+    }
+
+    #[test]
     fn a_wave_says_what_it_wants_and_the_profile_says_the_rest() {
         let bare = WaveConfig::Regions(vec!["eu-west-1".into(), "eu-west-2".into()]);
         let table = WaveConfig::Wave(WaveTable {
@@ -308,6 +323,7 @@ mod tests {
             ProfileConfig { bake: Some("9d".into()), ..doc.clone() },
             ProfileConfig { bake: Some("-1m".into()), ..doc.clone() },
             ProfileConfig { on_failure: Some("panic".into()), ..doc.clone() },
+            ProfileConfig { copies: Some("by hand".into()), ..doc.clone() },
             ProfileConfig { drift: Some("some".into()), ..doc.clone() },
             ProfileConfig { validation_warnings: Some("maybe".into()), ..doc.clone() },
             ProfileConfig { waves: vec![WaveConfig::Regions(Vec::new())], ..doc.clone() },

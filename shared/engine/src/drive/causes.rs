@@ -5,36 +5,70 @@ use super::observe::place;
 use crate::ports::{ErrorKind, Place, PortError};
 use flotilla_domain::cause::{StackEvent, root_cause, root_event};
 use flotilla_domain::deployment::{AfterCause, Deployment, State};
-use flotilla_domain::{Cause, Code};
+use flotilla_domain::{Cause, Code, Site};
 
 /// Pages of a stack's events that are read for a cause (100 events each).
 const EVENT_PAGES_MAX: usize = 20;
 /// How deep nested stacks are followed.
 const NESTED_MAX: usize = 5;
 
-/// What an error means that will not pass.
-pub(crate) fn cause_of(error: &PortError) -> Cause {
+/// What an error means that will not pass: AWS's own words, and the sentence that mends it.
+pub(crate) fn cause_of(error: &PortError, place: &Place) -> Cause {
+    let Place { site: Site { account, region }, access } = place;
+    let role = &access.role_arn;
+    let add =
+        format!("flotilla account add {account} (flotilla install for the control plane's own account)");
     let (code, fix) = match error.kind {
         ErrorKind::Permanent if error.message.contains("TerminationProtection is enabled") => (
             Code::TerminationProtected,
-            "switch its termination protection off yourself, if the stack may really go; then retry the rollout",
+            "switch its termination protection off yourself, if the stack may really go; then retry the rollout"
+                .to_owned(),
+        ),
+        ErrorKind::Denied if error.operation == "sts:AssumeRole" => (
+            Code::RoleNotAssumed,
+            format!(
+                "{role} must trust the control plane and ask for the external id that is registered for {account}: \
+                 run {add}, which brings both together; then retry the rollout"
+            ),
+        ),
+        ErrorKind::Denied if reads_the_source(error) => (
+            Code::SourceDenied,
+            format!(
+                "let {role} read assets/ and templates/ of the ingest bucket: run {add}; or, where another policy \
+                 forbids it, set copies = \"streamed\" in the profile; then retry the rollout"
+            ),
         ),
         ErrorKind::Denied => (
             Code::AccessDenied,
-            "update the account's stack of infra/account.yaml, so that its roles allow this",
+            format!(
+                "allow {role} what AWS names here: run {add}, which updates the account's stack of \
+                 infra/account.yaml, and look for a policy of the organisation that forbids it; then retry the rollout"
+            ),
         ),
         ErrorKind::Quota => (
             Code::QuotaReached,
-            "ask AWS for a higher quota or free what is not needed, then retry the rollout",
+            "ask AWS for a higher quota or free what is not needed, then retry the rollout".to_owned(),
         ),
-        ErrorKind::Missing => {
-            (Code::RegionNotPrepared, "prepare the region with flotilla install, or infra/regional.yaml")
-        }
+        ErrorKind::Missing if error.message.starts_with("NoSuchKey") => (
+            Code::HomeCopyGone,
+            "upload the package again: somebody deleted its files from the ingest bucket".to_owned(),
+        ),
+        ErrorKind::Missing => (
+            Code::RegionNotPrepared,
+            format!("prepare {region} of account {account}: run {add} with this region among --regions"),
+        ),
         ErrorKind::Permanent | ErrorKind::Throttled | ErrorKind::Transient => {
-            (Code::CallRefused, "mend what AWS complains of, then retry the rollout")
+            (Code::CallRefused, "mend what AWS complains of, then retry the rollout".to_owned())
         }
     };
     Cause::new(code, error.to_string(), fix)
+}
+
+/// Whether it is the ingest bucket that a copy was not let near. S3 says between accounts only that access is
+/// denied; where it names an action, it is the one that was missing.
+fn reads_the_source(error: &PortError) -> bool {
+    let names = |action: &str| error.message.contains(action);
+    error.operation == "s3:CopyObject" && !names("s3:PutObject") && !names("kms:")
 }
 
 /// Why CloudFormation refused to make a change set.
@@ -131,5 +165,39 @@ impl Drive {
             }
             _ => events,
         })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use flotilla_domain::deployment::Access;
+
+    fn cause(kind: ErrorKind, operation: &'static str, message: &str) -> Cause {
+        let site = Site::parse("222233334444/eu-west-1").unwrap();
+        let role = |name: &str| format!("arn:aws:iam::222233334444:role/{name}");
+        let access =
+            Access { role_arn: role("deployer"), external_id: "e".into(), service_role_arn: role("service") };
+        cause_of(&PortError::new(kind, operation, message), &Place { site, access })
+    }
+
+    #[test]
+    fn what_is_missing_in_an_account_is_told_with_the_account_and_the_sentence_that_mends_it() {
+        let role = "arn:aws:iam::222233334444:role/deployer";
+        let denied = ErrorKind::Denied;
+        for (kind, operation, message, code, named) in [
+            (denied, "sts:AssumeRole", "AccessDenied: m", Code::RoleNotAssumed, role),
+            (denied, "s3:CopyObject", "AccessDenied: Access Denied", Code::SourceDenied, role),
+            (denied, "s3:CopyObject", "AccessDenied: s3:PutObject on x", Code::AccessDenied, role),
+            (denied, "s3:CopyObject", "AccessDenied: kms:GenerateDataKey", Code::AccessDenied, role),
+            (denied, "cloudformation:CreateChangeSet", "AccessDenied: m", Code::AccessDenied, role),
+            (ErrorKind::Missing, "s3:PutObject", "NoSuchBucket: m", Code::RegionNotPrepared, "eu-west-1"),
+        ] {
+            let cause = cause(kind, operation, message);
+            assert_eq!(cause.code, code, "{operation} {message}");
+            assert_eq!(cause.message, format!("{operation}: {message}"), "AWS's own words");
+            assert!(cause.fix.contains(named) && cause.fix.contains("flotilla account add 222233334444"));
+        }
+        assert_eq!(cause(ErrorKind::Missing, "s3:CopyObject", "NoSuchKey: m").code, Code::HomeCopyGone);
     }
 }

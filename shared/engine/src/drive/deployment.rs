@@ -156,7 +156,7 @@ impl Drive {
         if error.may_pass() || watching {
             return Ok(Next::Wait(ERROR_DELAY_S));
         }
-        Ok(Next::Event(Event::Refused(super::cause_of(error))))
+        Ok(Next::Event(Event::Refused(super::cause_of(error, &super::observe::place(deployment)))))
     }
 
     /// Takes the stack's lease together with the transition that follows from having it.

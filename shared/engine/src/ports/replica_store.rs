@@ -3,6 +3,7 @@
 use super::{Place, PortError};
 use async_trait::async_trait;
 use flotilla_domain::Digest;
+use flotilla_domain::profile::Copies;
 
 /// What is known of an object in a target's bucket.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -30,7 +31,7 @@ pub trait ReplicaStore: Send + Sync {
     /// What is there.
     async fn presence(&self, place: &Place, key: &str) -> Result<Presence, PortError>;
 
-    /// Has S3 copy an object from the ingest bucket; its bytes do not pass through here. Answers what is
-    /// known of the copy.
-    async fn copy(&self, place: &Place, source: &CopySource) -> Result<Presence, PortError>;
+    /// Brings an object from the ingest bucket: S3 copies it, and its bytes do not pass through here, or they
+    /// are streamed, and S3 takes none that have another digest. Answers what is known of the copy.
+    async fn copy(&self, place: &Place, source: &CopySource, how: Copies) -> Result<Presence, PortError>;
 }

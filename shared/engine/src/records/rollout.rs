@@ -8,6 +8,7 @@ use super::common::{
 use super::gates::{StoredApproval, StoredBreakGlass, StoredClosed, StoredGates, StoredOutputRef};
 use super::rollout_state::StoredState;
 use crate::ports::Key;
+use flotilla_domain::profile::Copies;
 use flotilla_domain::rollout::{Cancellation, OnFailure, Rollout, RolloutKind, Wave};
 use flotilla_domain::{ProfileName, RolloutId, ServiceName, Site, StageName, Target};
 use serde::{Deserialize, Serialize};
@@ -36,6 +37,8 @@ pub struct StoredRollout {
     waves: Vec<StoredWave>,
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     reverts: bool,
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    streamed: bool,
     /// Names by part, `-` for the only stack. Up to format 2 it was called `<service>-<stage>`.
     #[serde(default)]
     stacks: BTreeMap<String, String>,
@@ -158,6 +161,7 @@ impl Record for Rollout {
             deploy,
             waves: self.waves.iter().map(StoredWave::of).collect(),
             reverts: self.on_failure == OnFailure::Revert,
+            streamed: self.copies == Copies::Streamed,
             stacks: self.stacks.iter().map(|(part, name)| (part_name(part), name.to_string())).collect(),
             access: StoredAccess::of(&self.access),
             parameters: self.parameters.clone(),
@@ -220,6 +224,7 @@ impl Record for Rollout {
             kind,
             waves,
             on_failure: if stored.reverts { OnFailure::Revert } else { OnFailure::Halt },
+            copies: if stored.streamed { Copies::Streamed } else { Copies::S3 },
             access: stored.access.read(),
             revert_to: stored.revert_to.map(|release| release.read(&stored.parameters)).transpose()?,
             parameters: stored.parameters,

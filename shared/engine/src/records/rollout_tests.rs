@@ -31,6 +31,7 @@ fn rollout(kind: RolloutKind, state: RolloutState) -> Rollout {
         kind,
         waves: vec![wave, Wave::of(vec![target("us-east-1"), target("us-west-2")])],
         on_failure: OnFailure::Revert,
+        copies: Copies::Streamed,
         stacks: [None, Some("Net")].map(|part| known(part, "orders-x")).into(),
         access: Access { role_arn: "r".into(), external_id: "e".into(), service_role_arn: "s".into() },
         parameters: [("A".into(), "b".into())].into(),

@@ -7,6 +7,7 @@ use flotilla_domain::deployment::{
 };
 use flotilla_domain::package::FunctionCode;
 use flotilla_domain::plan::Safeguards;
+use flotilla_domain::profile::Copies;
 use flotilla_domain::release::{ReleaseRef, StackRef, StackRelease};
 use flotilla_domain::rollout::{Cancellation, OnFailure, Revert, Rollout, RolloutKind, RolloutState, Wave};
 use flotilla_domain::{
@@ -189,6 +190,7 @@ fn the_first_format_of_an_explanation_and_of_a_rollout_are_still_read() {
     let item = Item { key: Key::new("RLO#x", "META"), version: 4, due_at: None, expires_at: None, body };
     let rollout = read::<Rollout>(item).unwrap().value;
     assert_eq!(rollout.state, RolloutState::Rolling { wave: 0, from: 0, opened: 1 });
+    assert_eq!(rollout.copies, Copies::S3);
     let target = Target::parse("111122223333/eu-west-1").unwrap();
     let spec = rollout.deployment_spec(&target, Turn::Forward).unwrap();
     assert_eq!((spec.parameters.len(), spec.stack.as_str()), (1, "orders-staging"), "they were all declared");
