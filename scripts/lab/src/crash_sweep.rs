@@ -125,7 +125,7 @@ impl CrashLab {
             if executed != 1 {
                 return Err(LabError(format!("{executed} change sets were executed in {region}")));
             }
-            let runs = report::read_back(&self.world, region, &stack).await?;
+            let runs = report::read_back(&self.world, ACCOUNT, region, &stack).await?;
             if runs.values().ne([&code]) {
                 return Err(LabError(format!("{region} runs {runs:?} and not {code}")));
             }

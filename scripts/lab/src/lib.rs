@@ -6,6 +6,7 @@
 
 #![allow(clippy::disallowed_methods, reason = "a laboratory measures real time and reads its environment")]
 
+pub mod accounts;
 pub mod calls;
 pub mod config;
 pub mod crash_sweep;

@@ -85,7 +85,9 @@ pub async fn push(world: &World, service: &str, package: Vec<u8>) -> Result<Repo
 pub async fn targets(world: &World, rollout: &RolloutView) -> Result<Vec<TargetReport>, LabError> {
     let mut targets = Vec::new();
     for deployment in &rollout.deployments {
-        let code_sha256 = read_back(world, &deployment.region, &deployment.stack).await.unwrap_or_default();
+        let code_sha256 = read_back(world, &deployment.account, &deployment.region, &deployment.stack)
+            .await
+            .unwrap_or_default();
         targets.push(TargetReport {
             account: deployment.account.clone(),
             region: deployment.region.clone(),
@@ -104,10 +106,11 @@ pub async fn targets(world: &World, rollout: &RolloutView) -> Result<Vec<TargetR
 /// When CloudFormation or Lambda refuses.
 pub async fn read_back(
     world: &World,
+    account: &str,
     region: &str,
     stack: &str,
 ) -> Result<BTreeMap<String, String>, LabError> {
-    let config = world.config(region);
+    let config = world.config_in(account, region);
     let (cfn, lambda) = (aws_sdk_cloudformation::Client::new(&config), aws_sdk_lambda::Client::new(&config));
     let resources =
         cfn.list_stack_resources().stack_name(stack).send().await.doing("listing the stack's resources")?;

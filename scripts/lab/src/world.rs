@@ -87,9 +87,14 @@ impl World {
         Ok(Self { emulator, regions, api_id, api })
     }
 
-    /// The SDK's configuration of an administrator in a region.
+    /// The SDK's configuration of an administrator in a region of the control plane's account.
     pub fn config(&self, region: &str) -> SdkConfig {
-        sdk_config(&self.emulator.endpoint(), region, ACCOUNT, "test")
+        self.config_in(ACCOUNT, region)
+    }
+
+    /// The SDK's configuration of an administrator in a region of any account.
+    pub fn config_in(&self, account: &str, region: &str) -> SdkConfig {
+        sdk_config(&self.emulator.endpoint(), region, account, "test")
     }
 
     /// The API, as an administrator.

@@ -165,7 +165,9 @@ async fn promise_5_functions_killed_at_random_lose_nothing() {
             assert_eq!(end.status, "succeeded", "{end:#?}");
             let mut seen = Vec::new();
             for region in REGIONS {
-                seen.extend(report::read_back(&world, region, "app-staging").await.unwrap().into_values());
+                seen.extend(
+                    report::read_back(&world, ACCOUNT, region, "app-staging").await.unwrap().into_values(),
+                );
             }
             assert!(seen.len() == 3 && seen.iter().all(|code| *code == seen[0]), "{seen:?}");
             return;
