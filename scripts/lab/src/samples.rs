@@ -92,6 +92,18 @@ fn from_zip(path: &Path, file: &str) -> Result<Option<Vec<u8>>, LabError> {
 /// # Errors
 /// When it cannot be written.
 pub fn ballast_package(bytes: usize, seed: u64) -> Result<Vec<u8>, LabError> {
+    package_with_outputs(bytes, seed, &serde_json::json!({}))
+}
+
+/// The same with outputs of its stack.
+///
+/// # Errors
+/// When it cannot be written.
+pub fn package_with_outputs(
+    bytes: usize,
+    seed: u64,
+    outputs: &serde_json::Value,
+) -> Result<Vec<u8>, LabError> {
     let mut state = seed.wrapping_mul(2).wrapping_add(1);
     let ballast: Vec<u8> = std::iter::repeat_with(|| {
         state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
@@ -103,7 +115,7 @@ pub fn ballast_package(bytes: usize, seed: u64) -> Result<Vec<u8>, LabError> {
         ("app.py", b"def handler(event, context):\n    return {'ok': True}\n".to_vec()),
         ("ballast.gz", ballast),
     ])?;
-    let template = serde_json::json!({
+    let mut template = serde_json::json!({
         "Resources": {
             "Role": {"Type": "AWS::IAM::Role", "Properties": {"AssumeRolePolicyDocument": {"Version": "2012-10-17", "Statement": [
                 {"Effect": "Allow", "Principal": {"Service": "lambda.amazonaws.com"}, "Action": "sts:AssumeRole"}]}}},
@@ -113,6 +125,9 @@ pub fn ballast_package(bytes: usize, seed: u64) -> Result<Vec<u8>, LabError> {
             }},
         },
     });
+    if outputs.as_object().is_some_and(|outputs| !outputs.is_empty()) {
+        template["Outputs"] = outputs.clone();
+    }
     zip(&[
         ("flotilla.json", br#"{"flotilla": 1, "template": "template.json"}"#.to_vec()),
         ("template.json", template.to_string().into_bytes()),

@@ -1,0 +1,230 @@
+//! From staging to production and back, as a release engineer goes: three accounts, approvals, alarms, a hold, and the
+//! audit of it all.
+
+#![allow(clippy::unwrap_used, reason = "a test ends where something is not as it should be")]
+#![allow(clippy::disallowed_methods, reason = "a laboratory measures real time")]
+
+use aws_sdk_cloudwatch::types::{ComparisonOperator, StateValue, Statistic};
+use flotilla_contract::config::{ConfigFile, RuleConfig, ServiceConfigDoc, WaveConfig, WaveTable};
+use flotilla_contract::{CheckConfig, ProfileConfig, RolloutView, StageView};
+use flotilla_lab::accounts::{PRODUCTION, STAGING};
+use flotilla_lab::samples::package_with_outputs;
+use flotilla_lab::world::text;
+use flotilla_lab::{World, report};
+use serde_json::json;
+use std::time::{Duration, Instant};
+
+const REGIONS: [&str; 2] = ["eu-central-1", "us-east-1"];
+const ALARM: &str = "app-production-errors";
+const LONG: Duration = Duration::from_secs(120);
+
+/// Staging is verified; production goes in two waves, each of which bakes, after somebody else has approved.
+fn config(world: &World) -> ConfigFile {
+    let rule = |git_ref: &str, stage: &str| RuleConfig {
+        git_ref: git_ref.into(),
+        stage: stage.into(),
+        profile: stage.into(),
+        ttl_h: None,
+    };
+    let wave = |region: &str| {
+        WaveConfig::Wave(WaveTable {
+            regions: vec![region.into()],
+            max_concurrent: None,
+            tolerate_failures: None,
+            bake: Some("6s".into()),
+            approvals: None,
+        })
+    };
+    let check =
+        CheckConfig { output: Some("Url".into()), within: Some("30s".into()), ..CheckConfig::default() };
+    let staging = ProfileConfig { checks: vec![check], ..world.profile_in(STAGING, &REGIONS) };
+    let production = ProfileConfig {
+        regions: Vec::new(),
+        waves: REGIONS.map(wave).into(),
+        approvals: Some(1),
+        four_eyes: Some(true),
+        alarms: vec!["{service}-{stage}-errors".into()],
+        on_failure: Some("revert".into()),
+        ..world.profile_in(PRODUCTION, &REGIONS)
+    };
+    let rules = vec![rule("branch:main", "staging"), rule("tag:never", "production")];
+    ConfigFile {
+        services: [("app".to_owned(), ServiceConfigDoc { rules, stack_name: None })].into(),
+        profiles: [("staging".to_owned(), staging), ("production".to_owned(), production)].into(),
+        ..ConfigFile::default()
+    }
+}
+
+/// Puts the alarm of a region into a state.
+async fn alarm(world: &World, region: &str, state: StateValue) {
+    let client = aws_sdk_cloudwatch::Client::new(&world.config_in(PRODUCTION, region));
+    client
+        .put_metric_alarm()
+        .alarm_name(ALARM)
+        .metric_name("Errors")
+        .namespace("AWS/Lambda")
+        .statistic(Statistic::Sum)
+        .period(60)
+        .evaluation_periods(1)
+        .threshold(1.0)
+        .comparison_operator(ComparisonOperator::GreaterThanThreshold)
+        .send()
+        .await
+        .expect("an alarm");
+    let set = client.set_alarm_state().alarm_name(ALARM).state_value(state).state_reason("the story says so");
+    set.send().await.expect("a state");
+}
+
+/// The keys of a person who may do all that the API does.
+async fn person(world: &World, name: &str) -> (String, String) {
+    let iam = aws_sdk_iam::Client::new(&world.config("us-east-1"));
+    iam.create_user().user_name(name).send().await.unwrap();
+    let policy = r#"{"Version": "2012-10-17", "Statement": [{"Effect": "Allow", "Action": ["execute-api:Invoke",
+        "cloudformation:DescribeStacks"], "Resource": "*"}]}"#;
+    let put = iam.put_user_policy().user_name(name).policy_name("api").policy_document(policy);
+    put.send().await.unwrap();
+    let key = iam.create_access_key().user_name(name).send().await.unwrap();
+    let key = key.access_key().unwrap();
+    (key.access_key_id().to_owned(), key.secret_access_key().to_owned())
+}
+
+/// Runs `flotilla` as a person; answers what it says as JSON.
+async fn says(world: &World, keys: &(String, String), args: &[&str]) -> serde_json::Value {
+    let mut command = world.command(args).unwrap();
+    command.arg("--json").env("AWS_ACCESS_KEY_ID", &keys.0).env("AWS_SECRET_ACCESS_KEY", &keys.1);
+    let output = command.output().await.unwrap();
+    assert!(output.status.success(), "{args:?}: {}", text(&output));
+    serde_json::from_slice(&output.stdout).unwrap_or_else(|e| panic!("{args:?}: {e}: {}", text(&output)))
+}
+
+async fn view(world: &World, id: &str) -> RolloutView {
+    world.api().get(&format!("/v1/rollouts/{id}")).await.expect("the rollout")
+}
+
+/// Waits until a rollout is as it should be.
+async fn until(world: &World, id: &str, what: &str, is: impl Fn(&RolloutView) -> bool) -> RolloutView {
+    let began = Instant::now();
+    loop {
+        let rollout = view(world, id).await;
+        if is(&rollout) {
+            return rollout;
+        }
+        assert!(!rollout.ended && began.elapsed() < LONG, "{what} did not happen: {rollout:#?}");
+        tokio::time::sleep(Duration::from_millis(200)).await;
+    }
+}
+
+/// Promotes from staging to production, and has it approved once its plan is there.
+async fn promote(world: &World, by: &(String, String), approver: &(String, String)) -> String {
+    let args = ["promote", "app", "--from", "staging", "--to", "production", "--no-follow"];
+    let id = says(world, by, &args).await["id"].as_str().unwrap().to_owned();
+    let waiting = until(world, &id, "the gate", |r| r.status == "gated").await;
+    assert!(waiting.plan.is_some() && waiting.deployments.iter().all(|d| d.status == "planned"));
+    let own = ["approve", &id];
+    let mut command = world.command(&own).unwrap();
+    command.env("AWS_ACCESS_KEY_ID", &by.0).env("AWS_SECRET_ACCESS_KEY", &by.1);
+    let refused = command.output().await.unwrap();
+    assert!(!refused.status.success(), "who started it has approved it: {}", text(&refused));
+    says(world, approver, &["approve", &id, "--because", "looked at the plan"]).await;
+    id
+}
+
+/// The releases and digests that run at production, by region.
+async fn runs(world: &World) -> Vec<Option<String>> {
+    let stage: StageView = world.api().get("/v1/services/app/stages/production").await.expect("the stage");
+    stage.targets.into_iter().map(|target| target.digest).collect()
+}
+
+#[tokio::test]
+async fn a_release_goes_from_staging_to_production_and_back_and_the_audit_knows_who_did_what() {
+    let args = ["--step-timeout-s", "10", "--ingest-timeout-s", "10"];
+    let world = World::start(&["eu-central-1"], &args, true).await.expect("Flotilla");
+    for account in [STAGING, PRODUCTION] {
+        world.add_account(account, &REGIONS).await.expect("an account");
+    }
+    world.apply(&config(&world)).await.expect("the configuration");
+    for region in REGIONS {
+        alarm(&world, region, StateValue::Ok).await;
+    }
+    let (ann, bob) = (person(&world, "ann").await, person(&world, "bob").await);
+    let url = format!("{}/_ministack/health", world.emulator.endpoint());
+    let push = async |version: u64| {
+        let package = package_with_outputs(1_000, version, &json!({"Url": {"Value": url}})).unwrap();
+        let done = world.push("app", "branch/main", package).await.expect("a push");
+        assert_eq!(done.status, "succeeded", "{done:#?}");
+        done.digest.unwrap()
+    };
+
+    // Staging, verified by what its stacks say.
+    let one = push(1).await;
+    // Production, in two waves, each of which bakes.
+    let first = promote(&world, &ann, &bob).await;
+    let first = world.end_of(&first, LONG).await.expect("its end");
+    assert_eq!((first.status.as_str(), first.digest.as_ref()), ("succeeded", Some(&one)), "{first:#?}");
+    let targets = report::targets(&world, &first).await.unwrap();
+    assert!(
+        targets
+            .iter()
+            .all(|target| target.account == PRODUCTION && target.code_sha256 == targets[0].code_sha256)
+    );
+
+    // An alarm in the second wave brings everything back.
+    let two = push(2).await;
+    let bad = promote(&world, &ann, &bob).await;
+    until(&world, &bad, "the second wave", |r| {
+        r.status == "baking" && r.deployments[1].status == "succeeded"
+    })
+    .await;
+    alarm(&world, REGIONS[1], StateValue::Alarm).await;
+    let bad = world.end_of(&bad, LONG).await.expect("its end");
+    assert_eq!((bad.status.as_str(), bad.digest.as_ref()), ("reverted", Some(&two)), "{bad:#?}");
+    assert_eq!(bad.cause.unwrap().code, "FL0550");
+    assert_eq!(runs(&world).await, [Some(one.clone()), Some(one.clone())]);
+
+    // Held, nobody brings it again.
+    let held = ["hold", "app", &bad.release.unwrap(), "--stage", "production", "--because", "it fails"];
+    says(&world, &ann, &held).await;
+    let again = ["promote", "app", "--from", "staging", "--to", "production", "--no-follow"];
+    let refused = world.run(&again).await.unwrap();
+    assert!(!refused.status.success() && text(&refused).contains("FL0530"), "{}", text(&refused));
+
+    // What is mended goes the same way.
+    alarm(&world, REGIONS[1], StateValue::Ok).await;
+    let three = push(3).await;
+    let mended = promote(&world, &ann, &bob).await;
+    assert_eq!(world.end_of(&mended, LONG).await.expect("its end").status, "succeeded");
+    assert_eq!(runs(&world).await, [Some(three.clone()), Some(three)]);
+
+    // And back to the release before, everywhere at once, without an approval.
+    let asked = Instant::now();
+    let back = ["rollback", "app", "--stage", "production", "--because", "too slow", "--no-follow"];
+    let back = says(&world, &bob, &back).await["id"].as_str().unwrap().to_owned();
+    until(&world, &back, "both executions", |r| {
+        r.deployments.iter().all(|d| d.changed.is_some() || d.status == "executing")
+    })
+    .await;
+    println!("from the rollback to both executions: {} ms", asked.elapsed().as_millis());
+    assert_eq!(world.end_of(&back, LONG).await.expect("its end").status, "succeeded");
+    assert_eq!(runs(&world).await, [Some(one.clone()), Some(one)]);
+
+    // Who did what.
+    let audit = world.command(&["audit", "--service", "app", "--json"]).unwrap().output().await.unwrap();
+    assert!(audit.status.success(), "{}", text(&audit));
+    let entries: Vec<serde_json::Value> = String::from_utf8(audit.stdout)
+        .unwrap()
+        .lines()
+        .map(|line| serde_json::from_str(line).unwrap())
+        .collect();
+    let did = |who: &str, what: &str| {
+        let is = |entry: &&serde_json::Value| {
+            let text = entry.to_string();
+            text.contains(&format!("user/{who}")) && text.contains(what)
+        };
+        entries.iter().filter(is).count()
+    };
+    for (who, what, times) in
+        [("ann", "promote", 3), ("bob", "approve", 3), ("ann", "hold", 1), ("bob", "rollback", 1)]
+    {
+        assert!(did(who, what) >= times, "{who} {what}: {entries:#?}");
+    }
+}
