@@ -30,7 +30,7 @@ pub fn classify<E: ProvideErrorMetadata + Error + 'static>(
 /// What it means that there is no answer. A role that may not be assumed comes as a failure to load
 /// credentials, with STS's refusal among its causes: waiting does not mend it.
 fn unanswered<E: Error + 'static>(operation: &'static str, error: &SdkError<E, Response>) -> PortError {
-    let mut causes = std::iter::successors(Error::source(error), |cause| cause.source());
+    let mut causes = std::iter::successors(Error::source(error), |cause| Error::source(*cause));
     if let Some(refusal) = causes.find_map(|cause| cause.downcast_ref::<ErrorMetadata>())
         && refusal.code() == Some("AccessDenied")
     {
