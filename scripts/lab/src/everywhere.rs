@@ -108,7 +108,7 @@ fn config(
         account: account.into(),
         waves: vec![WaveConfig::Regions(regions.iter().map(|region| (*region).to_owned()).collect())],
         capabilities: ["CAPABILITY_NAMED_IAM", "CAPABILITY_AUTO_EXPAND"].map(str::to_owned).into(),
-        parameters: needed.map(|(name, _)| (name.clone(), "{stage}-value".to_owned())).collect(),
+        parameters: needed.map(|(name, _)| (name.clone(), "{stage}-value".into())).collect(),
         ..ProfileConfig::default()
     };
     let rules = stages.iter().zip(["branch:main", "tag:v*"]).map(|(stage, git_ref)| RuleConfig {

@@ -33,6 +33,7 @@ fn config<const N: usize>(profiles: [(&str, ProfileConfig); N]) -> ConfigFile {
     ConfigFile {
         services: [("app".to_owned(), ServiceConfigDoc { rules, stack_name: None })].into(),
         profiles: profiles.map(|(name, profile)| (name.to_owned(), profile)).into(),
+        ..ConfigFile::default()
     }
 }
 
