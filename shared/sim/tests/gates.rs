@@ -83,6 +83,16 @@ fn with_four_eyes_nobody_approves_what_they_have_started_and_trying_is_in_the_au
 }
 
 #[test]
+fn the_last_plan_wakes_the_rollout_and_no_sweep_has_to() {
+    let mut world = World::with(16, approved_by(1));
+    let version = world.upload("branch/main", "one");
+    let began_ms = world.now_ms();
+    gated(&mut world, &version);
+    let took_ms = world.now_ms() - began_ms;
+    assert!(took_ms < 30_000, "{took_ms} ms until it waits for its approval");
+}
+
+#[test]
 fn a_rollout_that_waits_costs_little() {
     let mut world = World::with(2, approved_by(1));
     let version = world.upload("branch/main", "one");

@@ -231,13 +231,16 @@ impl Drive {
         if somebody_comes && !hand.is_dirty() {
             return Ok(());
         }
+        let planned = hand.now.state == State::Planned && hand.saved.value.state != State::Planned;
         match self.save(hand, delay_s).await? {
             Saved::Yes => {}
             Saved::Lost => return Ok(()),
             Saved::LeaseHeld => return self.give_up_lease(hand).await,
         }
-        let tick = Work::Tick(Subject::Deployment(hand.now.id.clone()));
-        Ok(self.queue.send(vec![(tick, delay_s)]).await?)
+        let mut ticks = vec![(Work::Tick(Subject::Deployment(hand.now.id.clone())), delay_s)];
+        // Its rollout may wait for the last of the plans.
+        ticks.extend(planned.then(|| (Work::Tick(Subject::Rollout(hand.now.id.rollout)), 0)));
+        Ok(self.queue.send(ticks).await?)
     }
 
     /// Saves the end and tells the rollout.
