@@ -336,3 +336,6 @@ pub(crate) fn blank_for_tests() -> Rollout {
         Access { role_arn: String::new(), external_id: String::new(), service_role_arn: String::new() };
     blank(id, whose, access, StackPolicy::default(), Timestamp::UNIX_EPOCH)
 }
+
+#[cfg(test)]
+mod tests;

@@ -27,3 +27,6 @@ fn named(path: &str, error: &InvalidName) -> Refusal {
 fn no_such(path: &str, given: &str, known: &str) -> Refusal {
     invalid(path, format!("{given:?} is not known"), &format!("use {known}"))
 }
+
+#[cfg(test)]
+mod tests;
