@@ -175,3 +175,18 @@ impl Record for Release {
         })
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_note_is_cut_at_a_characters_end() {
+        assert_eq!(note("why"), "why");
+        let whole = "x".repeat(NOTE_BYTES_MAX);
+        assert_eq!(note(&format!("{whole}x")), whole);
+        let before = "x".repeat(NOTE_BYTES_MAX - 1);
+        assert_eq!(note(&format!("{before}ü")), before);
+        assert_eq!(note(&format!("{}ü", &before[1..])).len(), NOTE_BYTES_MAX);
+    }
+}
