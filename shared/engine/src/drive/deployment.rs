@@ -280,3 +280,35 @@ impl Drive {
         Ok(Next::Event(Event::LeaseLost))
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::ports::ErrorKind;
+
+    #[test]
+    fn a_wait_is_rounded_up_to_what_sqs_takes() {
+        let waits =
+            [(-5, 1), (0, 1), (1, 1), (1_000, 1), (1_001, 2), (59_999, 60), (900_000, 900), (i64::MAX, 900)];
+        for (wait_ms, delay_s) in waits {
+            assert_eq!(delay_of(SignedDuration::from_millis(wait_ms)), delay_s, "{wait_ms} ms");
+        }
+    }
+
+    #[test]
+    fn an_item_is_due_a_minute_after_its_next_tick() {
+        let at = |second| Timestamp::from_second(second).unwrap();
+        assert_eq!(due_at(at(1_000), 0), at(1_060));
+        assert_eq!(due_at(at(1_000), 30), at(1_090));
+    }
+
+    #[test]
+    fn only_cloudformations_own_throttling_is_told_to_everybody() {
+        let throttled = |kind, operation| {
+            super::super::ration::is_throttled(&PortError::new(kind, operation, "Rate exceeded"))
+        };
+        assert!(throttled(ErrorKind::Throttled, "cloudformation:DescribeStacks"));
+        assert!(!throttled(ErrorKind::Throttled, "lambda:GetFunctionConfiguration"));
+        assert!(!throttled(ErrorKind::Transient, "cloudformation:DescribeStacks"));
+    }
+}

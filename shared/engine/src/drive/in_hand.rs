@@ -128,3 +128,71 @@ fn detail(deployment: &Deployment) -> Option<String> {
         state => state.cause().map(|cause| format!("{}: {}", cause.code, cause.message)),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::super::fixtures::{at, deployment, rollout};
+    use super::*;
+    use flotilla_domain::call_budget::CallBudget;
+    use flotilla_domain::deployment::{ChangeSetKind, ChangeSummary, Effort};
+    use flotilla_domain::{Cause, Code};
+
+    fn hand(state: State, throttled_at: Option<i64>) -> InHand {
+        let value = deployment(&rollout("one", 1), "eu-west-1", state);
+        let budget = throttled_at.map(|second| BudgetRecord {
+            site: value.id.target.site.clone(),
+            budget: CallBudget::throttled(None, at(second)),
+        });
+        InHand::new(Versioned { value, version: 3, due_at: None }, budget.map(Versioned::new), at(100))
+    }
+
+    #[test]
+    fn where_calls_are_rationed_each_wait_is_as_long_as_the_state_is_old() {
+        let waits = |throttled_at| {
+            let hand = hand(State::Inspecting, throttled_at);
+            [100, 110, 150, 220, 400].map(|now| hand.delay_s(at(now)))
+        };
+        assert_eq!(waits(None), [1, 1, 5, 12, 30]);
+        assert_eq!(waits(Some(90)), [8, 10, 50, 120, 120]);
+        let long_ago = hand(State::Inspecting, Some(90));
+        assert!(long_ago.is_rationed(at(100)) && !long_ago.is_rationed(at(90 + 600)));
+        assert!(!hand(State::Inspecting, None).is_rationed(at(100)));
+    }
+
+    #[test]
+    fn what_is_entered_is_told_in_order_and_forgotten_if_it_is_not_saved() {
+        let mut hand = hand(State::Inspecting, None);
+        assert!(!hand.is_dirty());
+        let planning = Deployment { state: State::Planning(ChangeSetKind::Create), ..hand.now.clone() };
+        hand.enter(planning.clone(), at(100));
+        hand.enter(Deployment { acted: true, ..planning.clone() }, at(100));
+        hand.enter(Deployment { state: State::Planned, ..planning }, at(100));
+        let told: Vec<_> = hand.story.iter().map(|event| (event.what.as_str(), event.at)).collect();
+        assert_eq!(told, [("planning", nth_moment(at(100), 1)), ("planned", nth_moment(at(100), 2))]);
+        assert!(hand.is_dirty());
+        hand.drop_unsaved();
+        assert!(!hand.is_dirty() && hand.story.is_empty());
+    }
+
+    #[test]
+    fn the_timeline_says_more_than_a_states_name() {
+        let told = |state| {
+            let deployment = deployment(&rollout("one", 1), "eu-west-1", state);
+            let changes = ChangeSummary { add: 1, modify: 2, replace: 3, remove: 4 };
+            let deployment = Deployment { changes: Some(changes), ..deployment };
+            (detail(&deployment), deployment.change_set_name(), deployment.operation_token())
+        };
+        let (planning, change_set, _) = told(State::Planning(ChangeSetKind::Update));
+        assert_eq!(planning, Some(change_set));
+        let changes = "1 to add, 2 to change, 3 to replace, 4 to remove";
+        assert_eq!(told(State::Planned).0.as_deref(), Some(changes));
+        for state in [State::Executing, State::Clearing(Effort::First), State::Deleting(Effort::Force)] {
+            let (said, _, token) = told(state);
+            assert_eq!(said, Some(token));
+        }
+        assert_eq!(told(State::Succeeded { changed: false }).0.as_deref(), Some("nothing to change"));
+        assert_eq!((told(State::Succeeded { changed: true }).0, told(State::Waiting).0), (None, None));
+        let cause = Cause::new(Code::RolledBack, "the name is taken", "take another");
+        assert_eq!(told(State::RolledBack(cause)).0.as_deref(), Some("FL0511: the name is taken"));
+    }
+}

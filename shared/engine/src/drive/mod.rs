@@ -6,6 +6,8 @@
 mod causes;
 mod checks;
 mod deployment;
+#[cfg(test)]
+mod fixtures;
 mod gates;
 mod in_hand;
 mod meter;
