@@ -48,6 +48,10 @@ pub fn create(state: &mut State, place: &Place, request: &ChangeSetRequest) -> R
             );
             return Err(validation(OPERATION, text));
         }
+        (ChangeSetKind::Create, _) if request.revert_drift => {
+            let text = "a change set that reverts drift needs a stack that is there".to_owned();
+            return Err(validation(OPERATION, text));
+        }
         (ChangeSetKind::Update, None) => {
             return Err(validation(OPERATION, format!("Stack [{}] does not exist", request.stack)));
         }

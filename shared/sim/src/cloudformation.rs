@@ -382,6 +382,7 @@ impl StacksPort for SimStacks {
                     status: "UPDATE_COMPLETE".into(),
                 })
                 .collect();
+            resources.extend(crate::s3::buckets(state));
             if stack.status == "DELETE_FAILED" {
                 resources.push(StackResource {
                     logical_id: "Resists".into(),

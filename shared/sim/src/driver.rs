@@ -67,6 +67,16 @@ pub fn drive(shared: &Shared) -> Drive {
     }
 }
 
+/// What brings packages to targets.
+pub fn replicate(shared: &Shared) -> Replicate {
+    Replicate {
+        clock: Arc::new(SimClock(shared.clone())),
+        store: Arc::new(SimTable(shared.clone())),
+        queue: Arc::new(SimQueue(shared.clone())),
+        replicas: Arc::new(SimReplicas(shared.clone())),
+    }
+}
+
 /// The functions, and the clockwork that calls them.
 pub struct Driver {
     pub shared: Shared,
@@ -94,12 +104,7 @@ impl Driver {
                 packages: packages(),
                 limits: Limits::DEFAULT,
             },
-            replicate: Replicate {
-                clock: clock(),
-                store: store(),
-                queue: queue(),
-                replicas: Arc::new(SimReplicas(shared.clone())),
-            },
+            replicate: replicate(&shared),
             drive: drive(&shared),
             sweep: Sweep { clock: clock(), store: store(), queue: queue(), packages: packages() },
         };

@@ -8,7 +8,7 @@ use flotilla_domain::profile::Copies;
 use flotilla_domain::release::ObjectVersion;
 use flotilla_engine::ports::{
     Body, Buckets, ChunkStream, CopySource, Emptied, ErrorKind, IncomingPage, ObjectRef, PackageStore, Place,
-    PortError, Presence, ReplicaStore, Tail,
+    PortError, Presence, ReplicaStore, StackResource, Tail,
 };
 use std::ops::Range;
 
@@ -200,21 +200,36 @@ impl ReplicaStore for SimReplicas {
                 }
                 state.copies += 1;
                 state.replicas.insert(there, digest);
-                Ok(Presence::Proven(digest))
+                Ok(state.replica_proofs.get(&place.site).copied().unwrap_or(Presence::Proven(digest)))
             })
             .await
     }
 }
 
-/// Buckets of previews: always empty at the second look.
+/// The buckets that every stack has.
+pub fn buckets(state: &State) -> Vec<StackResource> {
+    let bucket = |name: &String| StackResource {
+        logical_id: name.clone(),
+        physical_id: name.clone(),
+        resource_type: "AWS::S3::Bucket".into(),
+        status: "CREATE_COMPLETE".into(),
+    };
+    state.buckets.keys().map(bucket).collect()
+}
+
+/// Buckets of previews.
 pub struct SimBuckets(pub Shared);
 
 #[async_trait]
 impl Buckets for SimBuckets {
-    async fn empty(&self, place: &Place, _: &str) -> Result<Emptied, PortError> {
+    async fn empty(&self, place: &Place, bucket: &str) -> Result<Emptied, PortError> {
         self.0
             .call("s3:DeleteObjects", Some(&place.site), |state| {
-                Ok(Emptied { removed: 1, done: state.rng.chance(700) })
+                let mut none = 0;
+                let parts = state.buckets.get_mut(bucket).unwrap_or(&mut none);
+                let removed = u64::from(*parts > 0);
+                *parts = parts.saturating_sub(1);
+                Ok(Emptied { removed, done: *parts == 0 })
             })
             .await
     }

@@ -6,7 +6,7 @@ use crate::rng::Rng;
 use crate::stack_books::Stacks;
 use bytes::Bytes;
 use flotilla_domain::{AlarmState, Digest, Site, Timestamp};
-use flotilla_engine::ports::{ErrorKind, HttpSeen, Invoked, Item, Key, PortError};
+use flotilla_engine::ports::{ErrorKind, HttpSeen, Invoked, Item, Key, PortError, Presence};
 use std::collections::{BTreeMap, BTreeSet};
 use std::future::Future;
 use std::pin::Pin;
@@ -40,6 +40,8 @@ pub struct State {
     pub running: Option<u64>,
     pub fate: Option<Fate>,
     pub outages: Vec<Outage>,
+    /// Operations that fail whenever they are called.
+    pub refusals: BTreeMap<&'static str, PortError>,
     /// What has happened, one line each; only if somebody wants to read it.
     pub trace: Option<Vec<String>>,
     /// How many calls functions have made, and after which of them one crashes.
@@ -59,6 +61,10 @@ pub struct State {
     pub templates: BTreeMap<Digest, Bytes>,
     pub replicas: BTreeMap<(Site, String), Digest>,
     pub replica_refusals: BTreeMap<Site, PortError>,
+    /// What S3 says of the copies it makes at a site, if not that they are as they should be.
+    pub replica_proofs: BTreeMap<Site, Presence>,
+    /// Buckets of every stack, and how many parts each is emptied in.
+    pub buckets: BTreeMap<String, u32>,
     pub copies: u64,
     pub stacks: Stacks,
     /// The parameters that each stack's last change set was made with.
@@ -69,6 +75,8 @@ pub struct State {
     pub answers: BTreeMap<String, HttpSeen>,
     /// What functions answer when they are invoked.
     pub replies: BTreeMap<(Site, String), Invoked>,
+    /// Lambda still applies what CloudFormation told it.
+    pub functions_pending: bool,
     /// Everything a function ever ran, for the checker.
     pub ran: BTreeSet<(Site, String, Digest)>,
 }
@@ -102,6 +110,7 @@ impl Shared {
             running: None,
             fate: None,
             outages: Vec::new(),
+            refusals: BTreeMap::new(),
             trace: None,
             made: 0,
             crash_at: None,
@@ -116,6 +125,8 @@ impl Shared {
             templates: BTreeMap::new(),
             replicas: BTreeMap::new(),
             replica_refusals: BTreeMap::new(),
+            replica_proofs: BTreeMap::new(),
+            buckets: BTreeMap::new(),
             copies: 0,
             stacks: Stacks::default(),
             parameters: BTreeMap::new(),
@@ -123,6 +134,7 @@ impl Shared {
             alarms: BTreeMap::new(),
             answers: BTreeMap::new(),
             replies: BTreeMap::new(),
+            functions_pending: false,
             ran: BTreeSet::new(),
         })))
     }
@@ -176,6 +188,10 @@ impl Shared {
         if state.rng.chance(faults.throttled) {
             state.note(|| format!("{operation} is throttled"));
             return fails(ErrorKind::Throttled, "Throttling: Rate exceeded");
+        }
+        if let Some(refusal) = state.refusals.get(operation).cloned() {
+            state.note(|| format!("{operation} is refused"));
+            return Some(Err(refusal.into()));
         }
         let result = effect(&mut state);
         state.made += u64::from(state.running.is_some());

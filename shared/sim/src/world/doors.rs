@@ -1,10 +1,11 @@
 //! The use cases on a world, for whoever tests what stands before them: the API's routes, the functions.
 
 use super::World;
-use crate::driver::{Driver, drive};
+use crate::driver::{Driver, drive, replicate};
 use flotilla_engine::commands::Commands;
 use flotilla_engine::drive::Drive;
 use flotilla_engine::ports::Key;
+use flotilla_engine::replicate::Replicate;
 use flotilla_engine::status::Status;
 use std::collections::BTreeSet;
 use std::future::Future;
@@ -49,5 +50,10 @@ impl World {
     /// What the deploy function has.
     pub fn drive(&self) -> Drive {
         drive(&self.driver.shared)
+    }
+
+    /// What the replicate function has.
+    pub fn replicate(&self) -> Replicate {
+        replicate(&self.driver.shared)
     }
 }

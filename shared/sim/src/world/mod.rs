@@ -233,7 +233,12 @@ impl World {
 
     /// Moves the clock without anything happening.
     pub fn jump(&mut self, hours: i64) -> &mut Self {
-        self.driver.shared.lock().now_ms += hours * 3_600_000;
+        self.wait_ms(hours * 3_600_000)
+    }
+
+    /// The same, by milliseconds.
+    pub fn wait_ms(&mut self, time_ms: i64) -> &mut Self {
+        self.driver.shared.lock().now_ms += time_ms;
         self
     }
 

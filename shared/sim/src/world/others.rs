@@ -1,9 +1,9 @@
 //! What others do to the world: stacks that behave, refusals, meddling.
 
 use super::{World, target};
-use crate::stack_books::{Behaviour, ChangeSetState};
+use crate::stack_books::{Behaviour, ChangeSet, ChangeSetState};
 use flotilla_domain::{AlarmState, Digest};
-use flotilla_engine::ports::{HttpSeen, Invoked, PortError};
+use flotilla_engine::ports::{ErrorKind, HttpSeen, Invoked, PortError, Presence};
 use serde_json::Value;
 
 impl World {
@@ -48,6 +48,19 @@ impl World {
         self
     }
 
+    /// Calls of an operation fail from now on.
+    pub fn refuses(&mut self, operation: &'static str, kind: ErrorKind, text: &str) -> &mut Self {
+        let refusal = PortError::new(kind, operation, text);
+        self.driver.shared.lock().refusals.insert(operation, refusal);
+        self
+    }
+
+    /// Calls of an operation no longer fail.
+    pub fn allows(&mut self, operation: &str) -> &mut Self {
+        self.driver.shared.lock().refusals.remove(operation);
+        self
+    }
+
     /// Copies to a region are refused from now on.
     pub fn refuses_copies(&mut self, region: &str, error: PortError) -> &mut Self {
         self.driver.shared.lock().replica_refusals.insert(target(region), error);
@@ -74,10 +87,60 @@ impl World {
         self
     }
 
+    /// Every stack has such a bucket, whose objects are deleted in so many parts.
+    pub fn stacks_have_bucket(&mut self, name: &str, parts: u32) -> &mut Self {
+        self.driver.shared.lock().buckets.insert(name.to_owned(), parts);
+        self
+    }
+
+    /// The change sets of a stack are gone, or not to be seen.
+    pub fn plans_vanish(&mut self, region: &str, stage: &str) -> &mut Self {
+        let key = (target(region), format!("orders-{stage}"));
+        if let Some(stack) = self.driver.shared.lock().stacks.live.get_mut(&key) {
+            stack.change_sets.clear();
+        }
+        self
+    }
+
+    /// Somebody else has a change set of a stack.
+    pub fn plan_of_others(&mut self, region: &str, stage: &str) -> &mut Self {
+        let key = (target(region), format!("orders-{stage}"));
+        if let Some(stack) = self.driver.shared.lock().stacks.live.get_mut(&key) {
+            stack.change_sets.push(ChangeSet {
+                name: "others".into(),
+                id: "arn:changeSet/others/1".into(),
+                template: Digest::of(b"others"),
+                state: ChangeSetState::Ready,
+                made_at_ms: 0,
+                token: String::new(),
+                rollback: Default::default(),
+            });
+        }
+        self
+    }
+
+    /// S3 says this of the copies it makes at a region from now on.
+    pub fn copies_seem(&mut self, region: &str, presence: Presence) -> &mut Self {
+        self.driver.shared.lock().replica_proofs.insert(target(region), presence);
+        self
+    }
+
+    /// Lambda takes its time with what CloudFormation tells it, or no longer does.
+    pub fn functions_lag(&mut self, lag: bool) -> &mut Self {
+        self.driver.shared.lock().functions_pending = lag;
+        self
+    }
+
     /// Somebody gives a function other code behind CloudFormation's back.
     pub fn tamper(&mut self, region: &str, stage: &str) -> &mut Self {
         let key = (target(region), format!("orders-{stage}/App"));
         self.driver.shared.lock().functions.insert(key, Digest::of(b"tampered"));
+        self
+    }
+
+    /// Somebody deletes every function behind CloudFormation's back.
+    pub fn functions_vanish(&mut self) -> &mut Self {
+        self.driver.shared.lock().functions.clear();
         self
     }
 
