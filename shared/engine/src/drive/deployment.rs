@@ -239,7 +239,7 @@ impl Drive {
         }
         let mut ticks = vec![(Work::Tick(Subject::Deployment(hand.now.id.clone())), delay_s)];
         // Its rollout may wait for the last of the plans.
-        ticks.extend(planned.then(|| (Work::Tick(Subject::Rollout(hand.now.id.rollout)), 0)));
+        ticks.extend(planned.then_some((Work::Tick(Subject::Rollout(hand.now.id.rollout)), 0)));
         Ok(self.queue.send(ticks).await?)
     }
 
