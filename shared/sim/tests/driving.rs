@@ -233,7 +233,7 @@ fn a_stack_in_review_stays_while_somebody_else_has_a_change_set_of_it() {
         if others {
             world.plan_of_others(REGION, "staging");
         }
-        world.until("the rollout's end", |w| w.open_rollouts() == 0);
+        world.until("the rollout's end", |w| w.open_rollouts().is_empty());
         world.finish_operations();
         assert_eq!(world.stack(REGION, "staging"), left);
     }

@@ -26,9 +26,9 @@ fn c21_five_hundred_targets_share_an_unknown_rate_and_none_starves() {
     world.until_at_last("the late one's end", |w| w.rollout(&late).is_some_and(|rollout| rollout.ended));
     let late_took_ms = world.now_ms() - late_ms;
     // Looked at often: when nothing is left to do, each step lets up to a minute pass.
-    while world.open_rollouts() > 0 {
+    while !world.open_rollouts().is_empty() {
         world.steps(4);
-        assert!(world.now_ms() - began_ms < 3_600_000, "{} rollouts are open", world.open_rollouts());
+        assert!(world.now_ms() - began_ms < 3_600_000, "{:?} are open", world.open_rollouts());
     }
     let took_ms = world.now_ms() - began_ms;
     let ideal_ms = i64::from((TARGETS + 1) * CALLS_EACH / CALLS_PER_S) * 1_000;

@@ -66,7 +66,7 @@ fn ticks_that_are_overdue_are_sent_again_as_many_as_a_run_may() {
     }
     assert_eq!(world.sweep(LIMITS).ticks, 6);
     assert_eq!(world.calls("sqs:SendMessageBatch"), sent + 1);
-    world.until("all end", |w| w.open_rollouts() == 0);
+    world.until("all end", |w| w.open_rollouts().is_empty());
 }
 
 #[test]
@@ -99,7 +99,7 @@ fn a_removal_is_newer_than_what_it_removes_even_if_the_end_was_set_back() {
     ends_at(&world, "pr-7", Timestamp::UNIX_EPOCH);
     assert_eq!(world.sweep(LIMITS).removals, ["orders/pr-7"]);
     world.until("it is gone", |w| w.stack(REGION, "pr-7").is_none());
-    world.until("the rollout's end", |w| w.open_rollouts() == 0);
+    world.until("the rollout's end", |w| w.open_rollouts().is_empty());
     assert_eq!(world.stage("pr-7").expires_at, None);
 }
 

@@ -24,7 +24,11 @@ impl Rollout {
 
     /// What follows when everything is known that its stacks are given.
     pub(super) fn ready(&self) -> RolloutState {
-        if self.is_ahead(0) { RolloutState::Planning } else { RolloutState::Gated { wave: 0 } }
+        if !self.planned_ahead().is_empty() {
+            RolloutState::Planning
+        } else {
+            RolloutState::Gated { wave: 0 }
+        }
     }
 
     /// A wave's beginning.

@@ -208,14 +208,15 @@ impl World {
         self
     }
 
-    /// How many rollouts have not ended.
-    pub fn open_rollouts(&self) -> usize {
+    /// The rollouts that have not ended.
+    pub fn open_rollouts(&self) -> Vec<String> {
         let state = self.driver.shared.lock();
-        state.due.iter().filter(|key| key.sk == "META").count()
+        let open = state.due.iter().filter(|key| key.sk == "META");
+        open.filter_map(|key| Some(key.pk.strip_prefix("RLO#")?.to_owned())).collect()
     }
 
     /// What has not ended: rollouts and deployments as they are stored.
-    fn open_items(&self) -> String {
+    pub(crate) fn open_items(&self) -> String {
         let state = self.driver.shared.lock();
         let open = state.table.values().filter(|item| item.due_at.is_some());
         let bodies = open.map(|item| serde_json::Value::Object(item.body.clone()).to_string());

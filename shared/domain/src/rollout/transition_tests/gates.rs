@@ -86,6 +86,16 @@ fn a_plan_that_cannot_be_made_ends_it_before_anything_is_changed() {
 }
 
 #[test]
+fn a_retry_that_begins_with_stacks_that_need_others_plans_the_rest_first() {
+    let mut rollout = deploy();
+    rollout.gates.plan_first = true;
+    rollout.waves[0].level = 1;
+    let planning = go(rollout, [E::PlaceSeen(Place::Active), all_proven()]);
+    assert_eq!(planning.state, RolloutState::Planning);
+    assert_eq!(planning.due(), Some(RolloutCommand::Open(Turn::Forward, targets(&["us-east-1"]))));
+}
+
+#[test]
 fn one_that_only_shows_its_plan_ends_with_it() {
     let planning = Rollout { plan_only: true, ..gated() };
     let first = target("eu-west-1");
