@@ -8,7 +8,7 @@ use flotilla_contract::{
 use flotilla_domain::gates::Line;
 use flotilla_domain::{AlarmState, Code, Digest};
 use flotilla_engine::EngineError;
-use flotilla_engine::commands::{Agreement, Control};
+use flotilla_engine::commands::{Agreement, Control, OperatorsWord};
 use flotilla_sim::{Behaviour, World, zip_of};
 use serde_json::json;
 
@@ -80,6 +80,22 @@ fn with_four_eyes_nobody_approves_what_they_have_started_and_trying_is_in_the_au
     assert!(changed.len() == 1 && changed[0].0.pk.starts_with("AUD#"), "{changed:?}");
     world.approve(&id, "bob", &Agreement::default()).unwrap();
     assert_eq!(world.end_of_rollout(&id).status, "succeeded");
+}
+
+#[test]
+fn promise_10_a_retry_of_a_later_wave_waits_for_its_own_approval() {
+    let mut world = World::with(17, approved_by(1));
+    world.behaves("ap-south-1", Behaviour::RollsBack("no".into()));
+    let version = world.upload("branch/main", "one");
+    let id = gated(&mut world, &version);
+    world.approve(&id, "bob", &Agreement::default()).unwrap();
+    assert_eq!(world.end_of(&version).status, "failed");
+    world.behaves("ap-south-1", Behaviour::Works);
+    let retry = world.retry(&id, &OperatorsWord::default()).unwrap();
+    world.pass(1);
+    assert_eq!(world.rollout_by_id(&retry).gates.unwrap().closed[0].gate, "approval");
+    world.approve(&retry, "bob", &Agreement::default()).unwrap();
+    assert_eq!(world.end_of_rollout(&retry).status, "succeeded");
 }
 
 #[test]

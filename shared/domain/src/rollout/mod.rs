@@ -262,6 +262,20 @@ impl Rollout {
         self.targets().map(|target| target.site.clone()).collect()
     }
 
+    /// Leaves out all other targets. What had to be approved before a wave that is left out has to be before the
+    /// one that follows it.
+    pub fn keep_targets(&mut self, left: &BTreeSet<Target>) {
+        let mut asked = 0;
+        for wave in &mut self.waves {
+            wave.targets.retain(|target| left.contains(target));
+            asked = asked.max(wave.approvals);
+            if !wave.targets.is_empty() {
+                wave.approvals = std::mem::take(&mut asked);
+            }
+        }
+        self.waves.retain(|wave| !wave.targets.is_empty());
+    }
+
     /// How many stacks come before a target's, one behind the other.
     pub fn level(&self, target: &Target) -> usize {
         self.waves.iter().find(|wave| wave.targets.contains(target)).map_or(0, |wave| wave.level)

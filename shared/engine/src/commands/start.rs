@@ -120,10 +120,7 @@ impl Commands {
                 )
             }
         };
-        for wave in &mut rollout.waves {
-            wave.targets.retain(|target| left.contains(target));
-        }
-        rollout.waves.retain(|wave| !wave.targets.is_empty());
+        rollout.keep_targets(&left);
         if rollout.waves.is_empty() {
             let refusal = conflict("the rollout has left nothing to do".into());
             return Err(EngineError::conflict(refusal, &failed));

@@ -124,6 +124,19 @@ fn a_wave_waits_for_its_approvals_by_different_people() {
 }
 
 #[test]
+fn what_is_left_out_takes_no_approval_with_it() {
+    let mut rollout = deploy();
+    rollout.waves[0].approvals = 2;
+    rollout.keep_targets(&[target("us-east-1")].into());
+    let left: Vec<_> = rollout.waves.iter().map(|wave| (wave.targets.len(), wave.approvals)).collect();
+    assert_eq!(left, [(1, 2)]);
+    let mut rollout = deploy();
+    rollout.waves[0].approvals = 2;
+    rollout.keep_targets(&targets(&["eu-west-1", "us-east-1"]).into_iter().collect());
+    assert_eq!(rollout.waves.iter().map(|wave| wave.approvals).collect::<Vec<_>>(), [2, 0]);
+}
+
+#[test]
 fn w05_an_approval_binds_package_and_plan_and_is_void_when_either_is_another() {
     let gated = go(gated(), [plans("a")]);
     let approved = go(gated.clone(), [approval("ann", &gated)]);
