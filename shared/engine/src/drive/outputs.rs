@@ -2,26 +2,19 @@
 
 use super::Drive;
 use crate::EngineError;
-use crate::records::{OutputsRecord, outputs_key, read, stage_key};
+use crate::records::{OutputsRecord, outputs_key, read};
 use flotilla_domain::Site;
 use flotilla_domain::deployment::{Deployment, DeploymentKind};
 use flotilla_domain::outputs::OutputRef;
 use flotilla_domain::rollout::{Rollout, RolloutEvent};
-use flotilla_domain::stage::{Place, StageHead};
 use std::collections::BTreeMap;
 
 /// Keys that one read of the table takes.
 const KEYS_MAX: usize = 100;
 
 impl Drive {
-    /// Looks for the outputs that a rollout needs, and for its place: nothing of it has begun yet.
+    /// Looks for the outputs that a rollout needs.
     pub(super) async fn outputs_of_others(&self, rollout: &Rollout) -> Result<RolloutEvent, EngineError> {
-        let head = self.store.get(&[stage_key(&rollout.service, &rollout.stage)]).await?;
-        let head = head.into_iter().next().flatten().map(read::<StageHead>).transpose()?;
-        let place = head.map(|head| head.value.place(rollout.id)).filter(|_| !rollout.plan_only);
-        if let Some(place) = place.filter(|place| *place != Place::Active) {
-            return Ok(RolloutEvent::PlaceSeen(place));
-        }
         let sites = rollout.sites();
         let wanted: Vec<_> = sites
             .iter()

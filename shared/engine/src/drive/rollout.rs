@@ -90,28 +90,18 @@ impl Drive {
         if rollout.deadline().is_some_and(|deadline| deadline <= self.clock.now()) {
             return Ok(RolloutEvent::DeadlinePassed);
         }
+        if rollout.may_be_superseded() {
+            let place = self.head(rollout).await?.value.place(rollout.id);
+            if place != Place::Active {
+                return Ok(RolloutEvent::PlaceSeen(place));
+            }
+        }
         match rollout.look() {
             Some(RolloutLook::Head) => {
                 Ok(RolloutEvent::PlaceSeen(self.head(rollout).await?.value.place(rollout.id)))
             }
-            Some(RolloutLook::Replicas) => {
-                // Superseded or not: that decides before anything is deployed.
-                let place = self.head(rollout).await?.value.place(rollout.id);
-                let begun = matches!(rollout.state, RolloutState::Reverting(_));
-                if place != Place::Active && !begun && !rollout.plan_only {
-                    return Ok(RolloutEvent::PlaceSeen(place));
-                }
-                self.replicas(rollout).await
-            }
-            Some(RolloutLook::Deployments) => {
-                if rollout.state == RolloutState::Planning && !rollout.plan_only {
-                    let place = self.head(rollout).await?.value.place(rollout.id);
-                    if place != Place::Active {
-                        return Ok(RolloutEvent::PlaceSeen(place));
-                    }
-                }
-                Ok(RolloutEvent::DeploymentsSeen(self.outcomes(hand).await?))
-            }
+            Some(RolloutLook::Replicas) => self.replicas(rollout).await,
+            Some(RolloutLook::Deployments) => Ok(RolloutEvent::DeploymentsSeen(self.outcomes(hand).await?)),
             Some(RolloutLook::Outputs) => self.outputs_of_others(rollout).await,
             Some(RolloutLook::Gates) => self.gates_of_wave(rollout, rollout.next_wave().unwrap_or(0)).await,
             Some(RolloutLook::Checks) => {

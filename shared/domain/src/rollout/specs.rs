@@ -1,0 +1,73 @@
+//! What a rollout's deployments are to bring about.
+
+use super::{Rollout, RolloutKind};
+use crate::deployment::{DeploymentKind, DeploymentSpec};
+use crate::gates::Gates;
+use crate::ids::{DeploymentId, Turn};
+use crate::package::{KEEP_BUCKET_PARAMETER, STAGE_MARK, STAGE_PARAMETER, stack_parameter};
+use crate::release::StackRelease;
+use crate::target::Target;
+use std::collections::{BTreeMap, BTreeSet};
+
+impl Rollout {
+    /// The id of the deployment to one target.
+    pub fn deployment_id(&self, target: &Target, turn: Turn) -> DeploymentId {
+        DeploymentId { rollout: self.id, target: target.clone(), turn }
+    }
+
+    /// What the deployment to one of its targets is to bring about; `None` back to nothing.
+    pub fn deployment_spec(&self, target: &Target, turn: Turn) -> Option<DeploymentSpec> {
+        let release = match (turn, &self.kind) {
+            (Turn::Forward, RolloutKind::Deploy(release)) => Some(release),
+            (Turn::Forward, RolloutKind::Remove) => None,
+            (Turn::Back, _) => Some(self.revert_to.as_ref()?),
+        };
+        let (mut parameters, mut tags) = (BTreeMap::new(), self.tags.clone());
+        let kind = match release {
+            None => DeploymentKind::Remove,
+            Some(release) => {
+                let stack = release.stack(target.part.as_ref())?;
+                let taken = self.taken.get(&target.site).cloned().unwrap_or_default();
+                let values = self.parameters.clone().into_iter().chain(taken).chain(self.given());
+                parameters = values.filter(|(name, _)| stack.parameters.contains(name)).collect();
+                for (key, value) in &stack.tags {
+                    let value = value.replace(STAGE_MARK, self.stage.as_str());
+                    tags.entry(key.clone()).or_insert(value);
+                }
+                DeploymentKind::Deploy(StackRelease {
+                    release: release.release,
+                    package: release.package,
+                    template: stack.template,
+                    functions: stack.functions.clone(),
+                    may_keep_bucket: stack.parameters.contains(KEEP_BUCKET_PARAMETER),
+                })
+            }
+        };
+        Some(DeploymentSpec {
+            service: self.service.clone(),
+            stage: self.stage.clone(),
+            stack: self.stacks.get(&target.part)?.clone(),
+            access: self.access.clone(),
+            parameters,
+            tags,
+            capabilities: self.capabilities.clone(),
+            policy: self.policy.clone(),
+            alarms: match (self.gates.triggers && !self.gates.hurry, turn) {
+                (true, Turn::Forward) => {
+                    self.gates.alarms.iter().take(Gates::TRIGGERS_MAX).cloned().collect()
+                }
+                _ => BTreeSet::new(),
+            },
+            kind,
+        })
+    }
+
+    /// The parameters whose values Flotilla gives: the stage, and the names of the package's stacks.
+    fn given(&self) -> impl Iterator<Item = (String, String)> {
+        let stacks = self
+            .stacks
+            .iter()
+            .filter_map(|(part, name)| part.as_ref().map(|part| (stack_parameter(part), name.to_string())));
+        std::iter::once((STAGE_PARAMETER.to_owned(), self.stage.to_string())).chain(stacks)
+    }
+}
