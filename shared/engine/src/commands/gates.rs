@@ -85,13 +85,14 @@ impl Commands {
         caller: &Caller,
     ) -> Result<Rollout, EngineError> {
         let because = needed(because)?;
-        tracing::warn!(rollout.id = %id, by = caller.principal, because, "all gates are broken open");
         let told = Told { what: "gates broken open", detail: Some(because.clone()) };
-        self.change_rollout(id, (caller, Act::BreakGlass), &told, |rollout, now| {
+        let opened = self.change_rollout(id, (caller, Act::BreakGlass), &told, |rollout, now| {
             let word = BreakGlass { by: caller.principal.clone(), because: because.clone(), at: now };
             Ok(applied(rollout, RolloutEvent::BreakGlassRequested(word), now)?)
-        })
-        .await
+        });
+        let opened = opened.await?;
+        tracing::warn!(rollout.id = %id, by = caller.principal, because, "all gates are broken open");
+        Ok(opened)
     }
 
     /// Stops a line: from now on nothing is begun that it is about.
