@@ -1,5 +1,6 @@
 //! A bucket with one upload, in memory or in a file, that keeps nothing of what is put.
 
+use super::{Load, Shape};
 use crate::state::Yield;
 use async_trait::async_trait;
 use bytes::Bytes;
@@ -60,6 +61,15 @@ impl LoadBucket {
         };
         let (home, lifted, traffic) = (BTreeMap::new(), BTreeMap::new(), Traffic::default());
         Ok(Self(Arc::new(Mutex::new(Inside { upload, total_bytes, home, lifted, traffic }))))
+    }
+
+    /// A bucket with a package of this shape and about so many bytes in so many files, which costs no memory.
+    ///
+    /// # Errors
+    /// When the package cannot be written.
+    pub fn in_file(shape: Shape, bytes: usize, files: usize) -> std::io::Result<Self> {
+        let load = Load { shape, files, file_bytes: bytes / files };
+        Self::new(Upload::File(load.write(tempfile::tempfile()?)?))
     }
 
     /// Forgets what was put, so that the same package is a new one again.

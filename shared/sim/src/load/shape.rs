@@ -23,6 +23,18 @@ pub enum Shape {
     FourOfZeros,
 }
 
+impl Shape {
+    /// All of them.
+    pub const ALL: [Self; 6] = [
+        Self::StoredAsset,
+        Self::DeflatedAsset,
+        Self::Folder,
+        Self::ShuffledFolder,
+        Self::FourFolders,
+        Self::FourOfZeros,
+    ];
+}
+
 /// A package to make.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Load {
