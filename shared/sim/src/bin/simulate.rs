@@ -8,6 +8,10 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Mutex, PoisonError};
 use std::time::Instant;
 
+/// A life is thousands of small items that come and go.
+#[global_allocator]
+static MEMORY: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 const USAGE: &str = "usage: scripts/simulate --seeds N [--from S] [--jobs J] [--short] [--trace] [--first]";
 /// Failures that are shown in full.
 const SHOWN_MAX: usize = 5;
