@@ -1,7 +1,7 @@
 //! Messages as they stand in the queues.
 
 use aws_lambda_events::sqs::{BatchItemFailure, SqsBatchResponse};
-use flotilla_domain::{DeploymentId, ReleaseId, RolloutId, Site, StackName, Target, Timestamp, Turn};
+use flotilla_domain::{DeploymentId, ReleaseId, RolloutId, SetId, Site, StackName, Target, Timestamp, Turn};
 use flotilla_engine::ports::{ObjectRef, Subject, Work};
 use serde::{Deserialize, Serialize};
 
@@ -15,6 +15,10 @@ enum Message {
         target: Option<String>,
         #[serde(default, skip_serializing_if = "std::ops::Not::not")]
         back: bool,
+    },
+    /// A tick of a set of services.
+    Set {
+        set: String,
     },
     Replicate {
         release: String,
@@ -55,6 +59,7 @@ pub fn encode(work: &Work) -> String {
             target: Some(id.target.to_string()),
             back: id.turn == Turn::Back,
         },
+        Work::Tick(Subject::Set(id)) => Message::Set { set: id.to_string() },
         Work::Replicate { release, rollout, site } => Message::Replicate {
             release: release.to_string(),
             rollout: rollout.to_string(),
@@ -86,6 +91,7 @@ pub fn decode(body: &str) -> Result<Work, Unreadable> {
                 turn,
             }))
         }
+        Message::Set { set } => Work::Tick(Subject::Set(SetId::parse(&set).map_err(unreadable)?)),
         Message::Replicate { release, rollout: id, target: to } => Work::Replicate {
             release: ReleaseId::parse(&release).map_err(unreadable)?,
             rollout: rollout(&id)?,
@@ -252,6 +258,7 @@ mod tests {
             Work::Tick(Subject::Deployment(back)),
             Work::Tick(Subject::Rollout(rollout())),
             Work::Tick(Subject::Deployment(deployment)),
+            Work::Tick(Subject::Set(SetId::derive(Timestamp::UNIX_EPOCH, &["s"]))),
             Work::Replicate {
                 release: ReleaseId::derive(Timestamp::UNIX_EPOCH, &["x"]),
                 rollout: rollout(),

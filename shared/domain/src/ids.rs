@@ -84,6 +84,13 @@ id!(
     "rollout id"
 );
 
+id!(
+    /// Several services brought somewhere as one unit.
+    SetId,
+    "set_",
+    "set id"
+);
+
 impl RolloutId {
     /// The time the id was derived from, to the millisecond.
     pub fn time(&self) -> jiff::Timestamp {

@@ -76,9 +76,7 @@ pub async fn accept(
         if matches!(upon, Upon::Newest(known) if known != head.newest) {
             return Err(EngineError::conflict(overtaken(&head), &head));
         }
-        if let Some(held) = rollout.package().and_then(|package| head.holds.get(&package)) {
-            return Err(held_back(rollout, held).into());
-        }
+        held(rollout, Some(&head))?;
         if let Some(because) = hold {
             hold_others(&mut head, rollout, because, now);
         }
@@ -163,11 +161,16 @@ fn overtaken(head: &StageHead) -> Refusal {
     )
 }
 
-fn held_back(rollout: &Rollout, held: &Hold) -> Refusal {
-    let Hold { by, because, at } = held;
+/// Whether nobody holds the package that a rollout brings.
+///
+/// # Errors
+/// [`Code::PackageHeld`].
+pub(crate) fn held(rollout: &Rollout, head: Option<&StageHead>) -> Result<(), Refusal> {
+    let hold = rollout.package().and_then(|package| head?.holds.get(&package));
+    let Some(Hold { by, because, at }) = hold else { return Ok(()) };
     let what = format!("{by} holds the package at {} since {at}: {because}", rollout.stage);
     let fix = format!("lift the hold first: flotilla unhold {} --stage {}", rollout.service, rollout.stage);
-    Refusal::new(Code::PackageHeld, what, fix)
+    Err(Refusal::new(Code::PackageHeld, what, fix))
 }
 
 /// Holds every package that runs at the stage and is not the one that comes.

@@ -3,8 +3,9 @@
 use crate::ports::{PortError, WriteError};
 use crate::records::RecordError;
 use flotilla_domain::rollout::Rollout;
+use flotilla_domain::set::ServiceSet;
 use flotilla_domain::stage::StageHead;
-use flotilla_domain::{Digest, Refusal, RolloutId};
+use flotilla_domain::{Digest, Refusal, RolloutId, SetId};
 
 /// A use case could not be carried through. Whoever called it may call it again: nothing is half done that
 /// the next call would not mend.
@@ -62,6 +63,13 @@ pub enum Current {
         /// The rollout that comes next.
         queued: Option<RolloutId>,
     },
+    /// A set of services.
+    Set {
+        /// Which one.
+        id: SetId,
+        /// Its state, by name.
+        state: &'static str,
+    },
     /// A configuration document.
     Config {
         /// Its version, 0 for none.
@@ -75,6 +83,12 @@ impl From<&Rollout> for Current {
     fn from(rollout: &Rollout) -> Self {
         let (package, plan) = (rollout.package(), rollout.plan());
         Self::Rollout { id: rollout.id, state: rollout.state.name(), package, plan }
+    }
+}
+
+impl From<&ServiceSet> for Current {
+    fn from(set: &ServiceSet) -> Self {
+        Self::Set { id: set.id, state: set.state.name() }
     }
 }
 

@@ -18,6 +18,7 @@ pub mod plan;
 pub mod ports;
 pub mod records;
 pub mod replicate;
+mod route;
 pub mod status;
 pub mod sweep;
 

@@ -1,5 +1,9 @@
 //! A rollout is planned from a release, or for a removal, and the configuration as it is.
 
+mod member;
+
+pub(crate) use member::{Planned, plan_member};
+
 use crate::EngineError;
 use crate::configure;
 use crate::ports::StateStore;
@@ -169,6 +173,7 @@ fn blank(
         break_glass: None,
         closed: Vec::new(),
         retry_of: None,
+        set: None,
         state: RolloutState::Queued,
         acted: false,
         acted_at: None,
@@ -284,6 +289,20 @@ fn planned_waves(stacks: &[PackagedStack], profile: &Profile, account: &TargetAc
         }
     };
     profile.waves.iter().flat_map(|planned| (0..=last).map(move |level| wave(planned, level))).collect()
+}
+
+/// Lets a rollout back go at once: nobody waits for an approval to get out of trouble, and everybody knows what comes
+/// back. What needs other stacks still follows them.
+pub fn hurry(rollout: &mut Rollout, by_waves: bool) {
+    rollout.gates = Gates { hurry: true, plan_first: false, ..rollout.gates.clone() };
+    if by_waves {
+        return;
+    }
+    let mut levels: BTreeMap<usize, Vec<Target>> = BTreeMap::new();
+    for wave in std::mem::take(&mut rollout.waves) {
+        levels.entry(wave.level).or_default().extend(wave.targets);
+    }
+    rollout.waves = levels.into_iter().map(|(level, targets)| Wave { level, ..Wave::of(targets) }).collect();
 }
 
 /// Plans the removal of everything at a stage: what needs other stacks goes before them.

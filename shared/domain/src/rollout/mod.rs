@@ -20,7 +20,7 @@ use crate::cause::Cause;
 use crate::deployment::{Access, StackPolicy};
 use crate::digest::Digest;
 use crate::gates::{Approval, BreakGlass, Closed, Gates};
-use crate::ids::{ReleaseId, RolloutId};
+use crate::ids::{ReleaseId, RolloutId, SetId};
 use crate::names::{ProfileName, ServiceName, StackName, StackPart, StageName};
 use crate::outputs::OutputRef;
 use crate::profile::Copies;
@@ -137,6 +137,8 @@ pub struct Rollout {
     pub closed: Vec<Closed>,
     /// The rollout whose failed targets this one does again.
     pub retry_of: Option<RolloutId>,
+    /// The set of services that it is a part of.
+    pub set: Option<SetId>,
     /// Where it stands.
     pub state: RolloutState,
     /// Whether what the state asks for is known to be done.

@@ -82,6 +82,7 @@ fn rollout(kind: RolloutKind) -> Rollout {
         break_glass: None,
         closed: Vec::new(),
         retry_of: None,
+        set: None,
         state: RolloutState::Queued,
         acted: false,
         acted_at: None,

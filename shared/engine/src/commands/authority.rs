@@ -5,14 +5,16 @@ use super::Commands;
 use crate::EngineError;
 use crate::accept::{Arrival, accept};
 use crate::configure;
-use crate::plan::{Destination, destination, document};
+use crate::plan::{Destination, Planned, destination, document, plan_member};
 use crate::ports::{Item, ItemPage, Key, PortError, Query, StateStore, Write, WriteError};
 use crate::records::{AuditRecord, ConfigRecord, Outcome, access_key, create, read};
+use crate::route::{Way, way};
 use flotilla_contract::AccessConfig;
 use flotilla_domain::authority::{Act, Authority, Of, Role, Scope};
 use flotilla_domain::code::cut;
 use flotilla_domain::rollout::Rollout;
-use flotilla_domain::{ProfileName, Refusal, ReleaseId};
+use flotilla_domain::set::{Member, ServiceSet};
+use flotilla_domain::{ProfileName, Refusal, ReleaseId, RolloutId, ServiceName, StageName, Timestamp, Turn};
 use std::sync::Arc;
 
 /// Who asks, with which request, and what they may do. The same request again is the same command.
@@ -50,6 +52,25 @@ impl Ledger {
 
     pub(super) async fn query(&self, query: Query) -> Result<ItemPage, PortError> {
         self.0.query(query).await
+    }
+
+    pub(super) async fn way(
+        &self,
+        service: &ServiceName,
+        release: &ReleaseId,
+        stage: &StageName,
+    ) -> Result<Way, EngineError> {
+        way(self.0.as_ref(), service, release, stage).await
+    }
+
+    pub(super) async fn plan_member(
+        &self,
+        set: &ServiceSet,
+        member: &Member,
+        way: (Turn, RolloutId),
+        now: Timestamp,
+    ) -> Result<Planned, EngineError> {
+        plan_member(self.0.as_ref(), set, member, way, now).await
     }
 
     pub(super) async fn destination(&self, profile: &ProfileName) -> Result<Destination, EngineError> {
@@ -159,6 +180,12 @@ impl Commands {
     /// Saves what an order changes, with its entry in the audit.
     pub(super) async fn save(&self, order: &Order, mut writes: Vec<Write>) -> Result<(), WriteError> {
         writes.push(create(&order.0));
+        self.store.0.write(writes).await
+    }
+
+    /// Saves what several orders change together, with their entries in the audit.
+    pub(super) async fn save_all(&self, orders: &[Order], mut writes: Vec<Write>) -> Result<(), WriteError> {
+        writes.extend(orders.iter().map(|order| create(&order.0)));
         self.store.0.write(writes).await
     }
 

@@ -1,7 +1,7 @@
 //! What operators ask for. Who asks is written down in the same transaction as what changes.
 //!
 //! [`config`] services, profiles, accounts and access; [`start`] new rollouts; [`moves`] from stage to stage and
-//! back; [`control`] those under way; [`gates`] what keeps them waiting; [`allowed`] what may be lost.
+//! back; [`sets`] several services as one; [`control`] those under way; [`gates`] what keeps them waiting; [`allowed`] what may be lost.
 //! [`authority`] is the door that all of them go through.
 
 mod allowed;
@@ -11,6 +11,7 @@ mod control;
 mod gates;
 mod moves;
 mod plans;
+mod sets;
 mod start;
 
 pub use allowed::Allowed;
@@ -19,9 +20,11 @@ pub use control::Control;
 pub use gates::Agreement;
 pub use moves::{Promotion, Rollback};
 pub use plans::PlanOf;
+pub use sets::{SetPromotion, SetRollback};
 pub use start::OperatorsWord;
 
 use crate::ports::{Clock, StateStore, WorkQueue};
+use authority::Order;
 use flotilla_domain::{Code, Refusal};
 use std::sync::Arc;
 

@@ -1,16 +1,15 @@
 //! Releases brought on and back: promotion from one stage to another, rollback, and holds.
 
-use super::authority::Order;
-use super::{Allowed, Caller, Commands, conflict, missing};
+use super::{Allowed, Caller, Commands, Order, conflict, missing};
 use crate::EngineError;
 use crate::accept::{Arrival, Upon};
-use crate::plan::plan_rollout;
+use crate::plan::{hurry, plan_rollout};
 use crate::ports::WriteError;
 use crate::records::{Versioned, read, release_key, stage_key};
+use crate::route::Way;
 use flotilla_domain::authority::{Act, Scope};
-use flotilla_domain::gates::Gates;
 use flotilla_domain::release::Release;
-use flotilla_domain::rollout::{Rollout, Wave};
+use flotilla_domain::rollout::Rollout;
 use flotilla_domain::stage::{Hold, StageHead};
 use flotilla_domain::{Code, Digest, Refusal, ReleaseId, RolloutId, ServiceName, StageName};
 use std::collections::BTreeMap;
@@ -76,7 +75,9 @@ impl Commands {
             return Err(Refusal::new(Code::Conflict, what, fix).into());
         }
         let because = because.unwrap_or_else(|| format!("promoted from {}", promotion.from));
-        let (release, route, upon) = self.route(service, &release, &promotion.to).await?;
+        let way = self.store.way(service, &release, &promotion.to).await?;
+        let upon = way.upon();
+        let Way { release, route, .. } = way;
         let destination = self.store.destination(&route.profile).await?;
         let now = self.clock.now();
         let id = RolloutId::derive(now, &[&caller.request_id]);
@@ -104,16 +105,12 @@ impl Commands {
             Some(to) => to,
             None => self.release_before(&head).await?,
         };
-        let (release, route, _) = self.route(service, &to, &rollback.stage).await?;
+        let Way { release, route, .. } = self.store.way(service, &to, &rollback.stage).await?;
         let destination = self.store.destination(&route.profile).await?;
         let now = self.clock.now();
         let id = RolloutId::derive(now, &[&caller.request_id]);
         let mut rollout = plan_rollout(id, &release, &route, &destination, &caller.principal, now)?;
-        // Nobody waits for an approval to get out of trouble, and everybody knows what comes back.
-        rollout.gates = Gates { hurry: true, plan_first: false, ..rollout.gates };
-        if !rollback.by_waves {
-            rollout.waves = at_once(&rollout.waves);
-        }
+        hurry(&mut rollout, rollback.by_waves);
         rollout.because = Some(because.clone());
         rollback.allow.apply_to(&mut rollout)?;
         let upon = Upon::Newest(head.newest);
@@ -210,7 +207,7 @@ impl Commands {
         Err(EngineError::Contended)
     }
 
-    async fn head_of(
+    pub(super) async fn head_of(
         &self,
         service: &ServiceName,
         stage: &StageName,
@@ -239,13 +236,4 @@ pub(super) fn reason(text: Option<&str>) -> Result<Option<String>, Refusal> {
         return Err(Refusal::new(Code::RequestInvalid, what, "say it in one short line").at("because"));
     }
     Ok(text.map(str::to_owned))
-}
-
-/// The same targets without waiting: what needs other stacks still follows them.
-fn at_once(waves: &[Wave]) -> Vec<Wave> {
-    let mut levels: BTreeMap<usize, Vec<_>> = BTreeMap::new();
-    for wave in waves {
-        levels.entry(wave.level).or_default().extend(wave.targets.iter().cloned());
-    }
-    levels.into_iter().map(|(level, targets)| Wave { level, ..Wave::of(targets) }).collect()
 }

@@ -6,6 +6,7 @@ use crate::accept::wake;
 use crate::plan::plan_rollout;
 use crate::ports::WriteError;
 use crate::records::{EventRecord, Versioned, create, read, releases_query, stage_key};
+use crate::route::Way;
 use flotilla_domain::authority::{Act, Scope};
 use flotilla_domain::gates::Gates;
 use flotilla_domain::release::Release;
@@ -38,7 +39,7 @@ impl Commands {
     ) -> Result<Rollout, EngineError> {
         let order = self.order(caller, Act::Plan, Scope::stage(service, &wanted.stage)).await?;
         let release = self.release_to_plan(service, wanted).await?;
-        let (release, route, _) = self.route(service, &release, &wanted.stage).await?;
+        let Way { release, route, .. } = self.store.way(service, &release, &wanted.stage).await?;
         let destination = self.store.destination(&route.profile).await?;
         let now = self.clock.now();
         let id = RolloutId::derive(now, &[&caller.request_id]);

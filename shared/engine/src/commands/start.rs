@@ -3,17 +3,12 @@
 use super::{Allowed, Caller, Commands, conflict, missing};
 use crate::EngineError;
 use crate::accept::{Arrival, Upon};
-use crate::configure;
-use crate::plan::{document, plan_removal, plan_rollout};
-use crate::records::{
-    ConfigRecord, deployments_query, read, release_key, rollout_key, service_key, stage_key,
-};
-use flotilla_contract::ServiceConfigDoc;
+use crate::plan::{plan_removal, plan_rollout};
+use crate::records::{deployments_query, read, rollout_key, stage_key};
+use crate::route::Way;
 use flotilla_domain::authority::{Act, Scope};
 use flotilla_domain::deployment::{Deployment, Drift};
-use flotilla_domain::release::Release;
 use flotilla_domain::rollout::{Rollout, RolloutKind, RolloutState};
-use flotilla_domain::rules::{Route, ServiceConfig};
 use flotilla_domain::stage::StageHead;
 use flotilla_domain::{ReleaseId, RolloutId, ServiceName, StageName, Target, Turn};
 use std::collections::BTreeSet;
@@ -61,7 +56,9 @@ impl Commands {
         caller: &Caller,
     ) -> Result<Rollout, EngineError> {
         let order = self.order(caller, Act::Start, Scope::stage(service, stage)).await?;
-        let (release, route, upon) = self.route(service, id, stage).await?;
+        let way = self.store.way(service, id, stage).await?;
+        let upon = way.upon();
+        let Way { release, route, .. } = way;
         let destination = self.store.destination(&route.profile).await?;
         let now = self.clock.now();
         let id = RolloutId::derive(now, &[&caller.request_id]);
@@ -104,7 +101,8 @@ impl Commands {
         let new = RolloutId::derive(now, &[&caller.request_id]);
         let (mut rollout, ttl_h) = match failed.release() {
             Some(release) => {
-                let (release, route, _) = self.route(&failed.service, &release, &failed.stage).await?;
+                let Way { release, route, .. } =
+                    self.store.way(&failed.service, &release, &failed.stage).await?;
                 let destination = self.store.destination(&route.profile).await?;
                 let plan = plan_rollout(new, &release, &route, &destination, &caller.principal, now)?;
                 (plan, route.ttl_h)
@@ -162,55 +160,5 @@ impl Commands {
             return Ok(rollout.targets().cloned().collect());
         }
         Ok(left)
-    }
-
-    /// A release and the way to a stage of its service: by a rule, or as the stage went before. With it, what
-    /// is known of the stage now.
-    pub(super) async fn route(
-        &self,
-        service: &ServiceName,
-        id: &ReleaseId,
-        stage: &StageName,
-    ) -> Result<(Release, Route, Upon), EngineError> {
-        let keys = [release_key(service, id), service_key(service), stage_key(service, stage)];
-        let mut found = self.store.get(&keys).await?.into_iter();
-        let mut next = || found.next().flatten();
-        let (release, config, head) = (next(), next(), next());
-        let release = release.ok_or_else(|| {
-            missing(format!("{service} has no release {id}"), "list them with flotilla releases")
-        })?;
-        let release = read::<Release>(release)?.value;
-        let config = config.ok_or_else(|| {
-            missing(format!("the service {service} is not configured"), "add it with flotilla apply")
-        })?;
-        let config: ServiceConfig = configure::service_config(
-            service.clone(),
-            &document::<ServiceConfigDoc>(read::<ConfigRecord>(config)?.value)?,
-        )?;
-        let by_rule = config
-            .rules
-            .iter()
-            .find(|rule| !rule.stage.is_per_ref() && rule.stage.as_str() == stage.as_str());
-        let head = head.map(read::<StageHead>).transpose()?.map(|head| head.value);
-        let upon = Upon::Newest(head.as_ref().and_then(|head| head.newest));
-        let route = match (by_rule, config.route(&release.git_ref).ok(), head) {
-            (Some(rule), ..) => {
-                let (profile, ttl_h) = (rule.profile.clone(), rule.ttl_h);
-                Route { stage: stage.clone(), profile, ttl_h, stack_name: config.stack_name }
-            }
-            (None, Some(route), _) if route.stage == *stage => route,
-            (None, _, Some(head)) if head.expires_at.is_none() => {
-                let stack_name = config.stack_name;
-                Route { stage: stage.clone(), profile: head.profile, ttl_h: None, stack_name }
-            }
-            _ => {
-                return Err(missing(
-                    format!("no rule of {service} knows the stage {stage}"),
-                    "add a rule for it with flotilla apply",
-                )
-                .into());
-            }
-        };
-        Ok((release, route, upon))
     }
 }

@@ -18,6 +18,7 @@ mod ration;
 mod rollout;
 mod rollout_acts;
 mod rollout_end;
+mod sets;
 
 pub(crate) use causes::cause_of;
 pub use meter::{Counts, Meter};
@@ -52,7 +53,7 @@ pub struct Drive {
 }
 
 impl Drive {
-    /// Takes the next steps of a rollout or deployment, as far as nothing has to be waited for.
+    /// Takes the next steps of a rollout, deployment or set, as far as nothing has to be waited for.
     ///
     /// # Errors
     /// When the table or a queue fails; the same tick again goes on.
@@ -61,6 +62,7 @@ impl Drive {
         match subject {
             Subject::Rollout(id) => self.rollout(id).instrument(info_span!("step", rollout.id = %id)).await,
             Subject::Deployment(id) => self.deployment(id).instrument(span_of(id)).await,
+            Subject::Set(id) => self.set(id).instrument(info_span!("step", set.id = %id)).await,
         }
     }
 }

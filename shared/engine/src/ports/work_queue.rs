@@ -2,7 +2,7 @@
 
 use super::PortError;
 use async_trait::async_trait;
-use flotilla_domain::{DeploymentId, ReleaseId, RolloutId, Site, Timestamp};
+use flotilla_domain::{DeploymentId, ReleaseId, RolloutId, SetId, Site, Timestamp};
 
 /// What a tick asks for the next step of.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -11,6 +11,8 @@ pub enum Subject {
     Rollout(RolloutId),
     /// A deployment.
     Deployment(DeploymentId),
+    /// A set of services.
+    Set(SetId),
 }
 
 /// A message. Every one may come twice, late, or not at all.

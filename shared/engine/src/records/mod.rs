@@ -21,6 +21,7 @@ mod replica;
 mod rollout;
 mod rollout_state;
 mod safeguards;
+mod set;
 mod stage;
 mod upload;
 
@@ -39,6 +40,7 @@ pub use plan::{PlanRecord, action_word, leaving_word, plans_query, replacement_w
 pub use release::{release_key, releases_query};
 pub use replica::{ReplicaRecord, replica_key, replicas_query};
 pub use rollout::rollout_key;
+pub use set::{set_key, sets_query};
 pub use stage::{stage_key, stages_query};
 pub use upload::{upload_key, uploads_query};
 
@@ -152,6 +154,9 @@ pub fn due_item(key: &Key) -> DueItem {
     }
     if let Some(id) = deployment::parse_key(key) {
         return DueItem::Tick(Subject::Deployment(id));
+    }
+    if let Some(id) = set::parse_key(key) {
+        return DueItem::Tick(Subject::Set(id));
     }
     if key.pk.starts_with(stage::PK) { DueItem::Stage(key.clone()) } else { DueItem::Unknown }
 }

@@ -10,7 +10,7 @@ use super::rollout_state::StoredState;
 use crate::ports::Key;
 use flotilla_domain::profile::Copies;
 use flotilla_domain::rollout::{Cancellation, OnFailure, Rollout, RolloutKind, Wave};
-use flotilla_domain::{ProfileName, RolloutId, ServiceName, Site, StageName, Target};
+use flotilla_domain::{ProfileName, RolloutId, ServiceName, SetId, Site, StageName, Target};
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -55,6 +55,8 @@ pub struct StoredRollout {
     policy: StoredPolicy,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     retry_of: Option<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    set: Option<String>,
     #[serde(flatten)]
     state: StoredState,
     #[serde(default, skip_serializing_if = "StoredGates::is_none")]
@@ -171,6 +173,7 @@ impl Record for Rollout {
             capabilities: self.capabilities.clone(),
             policy: StoredPolicy::of(&self.policy),
             retry_of: self.retry_of.map(|id| id.to_string()),
+            set: self.set.map(|id| id.to_string()),
             state: StoredState::of(&self.state),
             gates: StoredGates::of(&self.gates),
             plan_only: self.plan_only,
@@ -248,6 +251,7 @@ impl Record for Rollout {
             break_glass: stored.break_glass.map(StoredBreakGlass::read).transpose()?,
             closed: stored.closed.into_iter().map(StoredClosed::read).collect::<Result<_, _>>()?,
             retry_of: stored.retry_of.map(|id| parsed("retry_of", RolloutId::parse(&id))).transpose()?,
+            set: stored.set.map(|id| parsed("set", SetId::parse(&id))).transpose()?,
             state,
             acted: stored.acted,
             acted_at: stored.acted_at.map(|at| time(&at)).transpose()?,

@@ -70,6 +70,7 @@ fn rollout(kind: RolloutKind, state: RolloutState) -> Rollout {
         approvals: [Some(digest(b"plan")), None].map(approval).into(),
         break_glass: Some(BreakGlass { by: "root".into(), because: "outage".into(), at }),
         closed: Gate::ALL.map(|gate| Closed { gate, why: "why".into(), until: Some(at) }).into(),
+        set: Some(flotilla_domain::SetId::derive(Timestamp::UNIX_EPOCH, &["s"])),
         retry_of: Some(RolloutId::derive(Timestamp::UNIX_EPOCH, &["before"])),
         state,
         acted: true,

@@ -247,6 +247,8 @@ fn due_items_are_told_by_their_keys() {
         assert_eq!(due_item(&deployment_key(&deployment)), DueItem::Tick(Subject::Deployment(deployment)));
     }
     assert_eq!(due_item(&rollout_key(&rollout)), DueItem::Tick(Subject::Rollout(rollout)));
+    let set = flotilla_domain::SetId::derive(Timestamp::UNIX_EPOCH, &["s"]);
+    assert_eq!(due_item(&set_key(&set)), DueItem::Tick(Subject::Set(set)));
     let stage = Key::new("STG#orders", "pr-1");
     assert_eq!(due_item(&stage), DueItem::Stage(stage));
     assert_eq!(due_item(&Key::new("SVC#orders", "CONFIG")), DueItem::Unknown);

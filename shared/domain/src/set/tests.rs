@@ -1,0 +1,155 @@
+//! A set as its members see it.
+
+use super::*;
+use crate::code::Code;
+use std::collections::BTreeMap;
+
+fn at(second: i64) -> Timestamp {
+    Timestamp::from_second(second).unwrap()
+}
+
+fn release(name: &str) -> ReleaseId {
+    ReleaseId::derive(Timestamp::UNIX_EPOCH, &[name])
+}
+
+fn member(name: &str, level: usize, before: Option<&str>) -> Member {
+    Member {
+        service: ServiceName::parse(name).unwrap(),
+        stage: StageName::parse("production").unwrap(),
+        level,
+        release: release("new"),
+        before: before.map(release),
+        newest: None,
+        forward: None,
+        back: None,
+    }
+}
+
+fn promotion(members: Vec<Member>) -> ServiceSet {
+    let kind = SetKind::Promotion { from: StageName::parse("staging").unwrap() };
+    let set = ServiceSet {
+        id: SetId::derive(at(1), &["a"]),
+        kind,
+        members,
+        state: SetState::Rolling { level: 0 },
+        acted: false,
+        requested_by: "ann".into(),
+        because: "the sale".into(),
+        created_at: at(1),
+        entered_at: at(1),
+    };
+    set.set_out(at(1))
+}
+
+/// The database, then the API and the jobs that use it.
+fn shop() -> ServiceSet {
+    promotion(vec![
+        member("database", 0, Some("old")),
+        member("api", 1, Some("old")),
+        member("jobs", 1, Some("old")),
+    ])
+}
+
+fn begun(set: ServiceSet) -> ServiceSet {
+    set.apply(SetEvent::Begun { not: BTreeMap::new() }, at(2)).unwrap()
+}
+
+fn ended(set: ServiceSet, ends: &[(usize, LegEnd)]) -> ServiceSet {
+    set.apply(SetEvent::Ended(ends.iter().cloned().collect()), at(3)).unwrap()
+}
+
+fn failed() -> LegEnd {
+    LegEnd::Failed(Cause::new(Code::Stopped, "it is red", "make it green"))
+}
+
+/// The members it waits for.
+fn moving(set: &ServiceSet) -> Vec<&str> {
+    set.awaited().iter().map(|(at, _)| set.members[*at].service.as_str()).collect()
+}
+
+#[test]
+fn a_level_begins_when_the_one_before_it_has_succeeded() {
+    let set = shop();
+    assert_eq!(set.due(), Some(SetCommand { turn: Turn::Forward, members: vec![0] }));
+    let set = ended(begun(set), &[(0, LegEnd::Succeeded)]);
+    assert_eq!(set.due(), Some(SetCommand { turn: Turn::Forward, members: vec![1, 2] }));
+    let set = ended(begun(set), &[(1, LegEnd::Succeeded)]);
+    assert_eq!((set.state.name(), moving(&set)), ("rolling", vec!["jobs"]));
+    let set = ended(set, &[(2, LegEnd::Succeeded)]);
+    assert_eq!((set.state.clone(), set.due()), (SetState::Succeeded, None));
+}
+
+#[test]
+fn what_is_begun_keeps_its_id_and_every_way_has_another() {
+    let set = ended(begun(shop()), &[(0, LegEnd::Succeeded)]);
+    let first = set.awaited();
+    assert_eq!(begun(set).awaited(), first);
+    let ids: Vec<_> = first.iter().map(|(_, id)| *id).collect();
+    assert_ne!(ids[0], ids[1]);
+}
+
+#[test]
+fn a_failure_waits_for_its_level_and_then_brings_all_back_the_last_first() {
+    let set = ended(begun(ended(begun(shop()), &[(0, LegEnd::Succeeded)])), &[(1, failed())]);
+    assert_eq!((set.state.name(), moving(&set)), ("rolling", vec!["jobs"]), "the jobs are not torn");
+    let set = ended(set, &[(2, LegEnd::Succeeded)]);
+    assert_eq!((set.state.name(), moving(&set)), ("reverting", vec!["api", "jobs"]));
+    assert_eq!(set.due(), Some(SetCommand { turn: Turn::Back, members: vec![1, 2] }));
+    let set = ended(begun(set), &[(1, LegEnd::Succeeded), (2, LegEnd::Succeeded)]);
+    assert_eq!(moving(&set), ["database"]);
+    let set = ended(begun(set), &[(0, LegEnd::Succeeded)]);
+    let SetState::Reverted(cause) = &set.state else { panic!("{:?}", set.state) };
+    assert_eq!((cause.code, cause.message.as_str()), (Code::Stopped, "api/production: it is red"));
+}
+
+#[test]
+fn what_went_back_by_itself_was_refused_or_belongs_to_others_stays_as_it_is() {
+    let cause = || Cause::new(Code::Stopped, "no", "yes");
+    for end in [LegEnd::Reverted(cause()), LegEnd::Refused(cause()), LegEnd::Overtaken(cause())] {
+        let set = ended(begun(ended(begun(shop()), &[(0, LegEnd::Succeeded)])), &[(1, end)]);
+        let set = ended(set, &[(2, LegEnd::Succeeded)]);
+        assert_eq!(moving(&set), ["jobs"]);
+    }
+    let not = BTreeMap::from([(0, LegEnd::Refused(cause()))]);
+    let refused = shop().apply(SetEvent::Begun { not }, at(2)).unwrap();
+    assert_eq!(refused.state.name(), "reverted", "nothing was changed");
+}
+
+#[test]
+fn one_that_had_nothing_before_or_cannot_go_back_is_told() {
+    let first = promotion(vec![member("database", 0, None), member("api", 1, Some("old"))]);
+    let set = ended(begun(ended(begun(first), &[(0, LegEnd::Succeeded)])), &[(0, failed()), (1, failed())]);
+    let set = ended(begun(set), &[(1, LegEnd::Succeeded)]);
+    let SetState::Failed(cause) = &set.state else { panic!("{:?}", set.state) };
+    assert_eq!(cause.code, Code::NothingToRevertTo);
+    assert!(cause.message.starts_with("database/production had no release"), "{}", cause.message);
+
+    let set =
+        ended(begun(ended(begun(promotion(vec![member("api", 0, Some("old"))])), &[(0, failed())])), &[]);
+    let gone = LegEnd::Overtaken(Cause::new(Code::Stopped, "no", "yes"));
+    assert_eq!(ended(set.clone(), &[(0, gone)]).state.name(), "reverted");
+    let stuck = ended(set, &[(0, failed())]);
+    let SetState::Failed(cause) = &stuck.state else { panic!("{:?}", stuck.state) };
+    assert_eq!(cause.message, "api/production on the way back: it is red");
+}
+
+#[test]
+fn a_rollback_and_a_redeploy_stop_where_they_fail() {
+    let rollback = SetKind::Rollback { of: SetId::derive(at(1), &["b"]), by_waves: false };
+    let redeploy = SetKind::Redeploy { of: ServiceName::parse("database").unwrap() };
+    for kind in [rollback, redeploy] {
+        let set = ServiceSet { kind, ..shop() };
+        let set = ended(begun(set), &[(0, failed())]);
+        assert!(matches!(set.state, SetState::Failed(_)), "{:?}", set.state);
+    }
+}
+
+#[test]
+fn promise_7_a_set_that_has_ended_takes_no_event_and_acts_once_a_level() {
+    let done = ended(begun(promotion(vec![member("api", 0, None)])), &[(0, LegEnd::Succeeded)]);
+    assert!(done.apply(SetEvent::Ended(BTreeMap::new()), at(9)).is_err());
+    assert!(begun(shop()).apply(SetEvent::Begun { not: BTreeMap::new() }, at(9)).is_err());
+    assert!(shop().apply(SetEvent::Ended(BTreeMap::new()), at(9)).is_err());
+    let set = begun(shop());
+    assert_eq!(ended(set.clone(), &[(2, LegEnd::Succeeded)]), set, "not its turn");
+}

@@ -1,0 +1,245 @@
+//! Several services brought somewhere as one unit, in the order of what they need from each other.
+
+use super::moves::reason;
+use super::{Caller, Commands, Order, conflict, missing};
+use crate::EngineError;
+use crate::accept::held;
+use crate::drive::due_at;
+use crate::plan::Planned;
+use crate::ports::{Subject, Work};
+use crate::records::{ConsumerRecord, Versioned, consumers_query, read, set_key, stage_key};
+use flotilla_domain::authority::{Act, Scope};
+use flotilla_domain::set::{Member, ServiceSet, SetKind, SetState, in_order};
+use flotilla_domain::stage::StageHead;
+use flotilla_domain::{Code, Refusal, ReleaseId, RolloutId, ServiceName, SetId, StageName, Turn};
+use std::collections::{BTreeMap, BTreeSet};
+
+/// Which services go from one stage to another together.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SetPromotion {
+    /// The services, each once.
+    pub services: Vec<ServiceName>,
+    /// Where their releases run.
+    pub from: StageName,
+    /// Where they are to run.
+    pub to: StageName,
+    /// Why.
+    pub because: Option<String>,
+}
+
+/// Which releases the services of a set go back to.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SetRollback {
+    /// The set that says it.
+    pub to: SetId,
+    /// What ran before the set, instead of what it brought.
+    pub before: bool,
+    /// In the profiles' waves; else everywhere at once.
+    pub by_waves: bool,
+    /// Why.
+    pub because: Option<String>,
+}
+
+/// A service at a stage, and the release that it is brought to.
+type Wanted = (ServiceName, StageName, ReleaseId);
+
+/// Which way a set goes through the levels of what its members need.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum First {
+    /// What others need goes first.
+    Needed,
+    /// What needs others goes first.
+    Needing,
+}
+
+impl Commands {
+    /// Brings the stable releases of several services from one stage to another as one unit: what takes outputs of
+    /// another one follows it; if one does not arrive, all go back.
+    ///
+    /// # Errors
+    /// Refusals: those of [`Commands::promote`] for any of them, before anything begins; they need each other in a
+    /// circle; there are too many.
+    pub async fn promote_set(
+        &self,
+        promotion: &SetPromotion,
+        caller: &Caller,
+    ) -> Result<ServiceSet, EngineError> {
+        let because = reason(promotion.because.as_deref())?;
+        let because = because.unwrap_or_else(|| format!("promoted from {}", promotion.from));
+        let SetPromotion { from, to, .. } = promotion;
+        let services: BTreeSet<&ServiceName> = promotion.services.iter().collect();
+        let mut wanted = Vec::new();
+        for service in services {
+            let head = self.head_of(service, from).await?.value;
+            let stable = head.stable.ok_or_else(|| {
+                conflict(format!("no release of {service} has run everywhere at {from} yet"))
+            })?;
+            wanted.push((service.clone(), to.clone(), stable));
+        }
+        let kind = SetKind::Promotion { from: from.clone() };
+        self.set_out(Act::Promote, kind, wanted, because, caller).await
+    }
+
+    /// Brings the services of a set back to what it brought, or to what ran before it, and holds what runs now.
+    /// What takes outputs of another one goes before it.
+    ///
+    /// # Errors
+    /// Refusals: there is no such set, it has not ended, or one of its services had nothing before; those of
+    /// [`Commands::roll_back`] for any of them, before anything begins.
+    pub async fn roll_back_set(
+        &self,
+        rollback: &SetRollback,
+        caller: &Caller,
+    ) -> Result<ServiceSet, EngineError> {
+        let because = reason(rollback.because.as_deref())?.unwrap_or_else(|| "rolled back".into());
+        let set = self.recorded_set(&rollback.to).await?;
+        if !set.state.is_terminal() {
+            let refusal = conflict(format!("the set {} is {}", set.id, set.state.name()));
+            return Err(EngineError::conflict(refusal, &set));
+        }
+        let wanted = set.members.into_iter().map(|member| {
+            let release = if rollback.before { member.before } else { Some(member.release) };
+            let (service, stage) = (member.service, member.stage);
+            let release = release.ok_or_else(|| {
+                let what = format!("nothing ran everywhere at {service}/{stage} before {}", set.id);
+                let fix = "roll the other services back one by one: flotilla rollback";
+                Refusal::new(Code::NothingToRevertTo, what, fix)
+            })?;
+            Ok((service, stage, release))
+        });
+        let wanted = wanted.collect::<Result<Vec<Wanted>, Refusal>>()?;
+        let kind = SetKind::Rollback { of: rollback.to, by_waves: rollback.by_waves };
+        self.set_out(Act::RollBack, kind, wanted, because, caller).await
+    }
+
+    /// Deploys again, as it is, what takes outputs of a stage of a service, directly or through others.
+    ///
+    /// # Errors
+    /// Refusals: nothing takes any; those of [`Commands::start`] for any of them, before anything begins.
+    pub async fn redeploy_consumers(
+        &self,
+        service: &ServiceName,
+        stage: &StageName,
+        because: Option<&str>,
+        caller: &Caller,
+    ) -> Result<ServiceSet, EngineError> {
+        let because = reason(because)?.unwrap_or_else(|| format!("outputs of {service}/{stage}"));
+        let mut found = BTreeSet::new();
+        let mut open = vec![(service.clone(), stage.clone())];
+        while let Some((service, stage)) = open.pop() {
+            let query = consumers_query(&service, &stage, ServiceSet::MEMBERS_MAX + 1);
+            for item in self.store.query(query).await?.items {
+                let by = read::<ConsumerRecord>(item)?.value.by;
+                if found.insert(by.clone()) {
+                    open.push(by);
+                }
+            }
+            check_count(found.len())?;
+        }
+        found.remove(&(service.clone(), stage.clone()));
+        let mut wanted = Vec::new();
+        for (service, stage) in found {
+            // What never ran everywhere, or was removed, takes nothing now.
+            let head = self.store.get(&[stage_key(&service, &stage)]).await?.into_iter().next().flatten();
+            let head = head.map(read::<StageHead>).transpose()?.map(|head| head.value);
+            wanted.extend(head.and_then(|head| head.stable).map(|stable| (service, stage, stable)));
+        }
+        if wanted.is_empty() {
+            let what = format!("nothing that runs takes outputs of {service}/{stage}");
+            return Err(missing(what, "flotilla consumers shows what has ever taken some").into());
+        }
+        let kind = SetKind::Redeploy { of: service.clone() };
+        self.set_out(Act::Start, kind, wanted, because, caller).await
+    }
+
+    /// Saves a new set whose members could all begin now, with an entry in the audit for each of them, and wakes it.
+    async fn set_out(
+        &self,
+        act: Act,
+        kind: SetKind,
+        wanted: Vec<Wanted>,
+        because: String,
+        caller: &Caller,
+    ) -> Result<ServiceSet, EngineError> {
+        check_count(wanted.len())?;
+        let mut orders = Vec::new();
+        for (service, stage, release) in &wanted {
+            let order = self.order(caller, act, Scope::stage(service, stage)).await?;
+            orders.push(order.release(Some(release)));
+        }
+        let now = self.clock.now();
+        let first = if matches!(kind, SetKind::Rollback { .. }) { First::Needing } else { First::Needed };
+        let set = ServiceSet {
+            id: SetId::derive(now, &[&caller.request_id]),
+            kind,
+            members: wanted.into_iter().map(member).collect(),
+            state: SetState::Rolling { level: 0 },
+            acted: false,
+            requested_by: caller.principal.clone(),
+            because,
+            created_at: now,
+            entered_at: now,
+        };
+        let set = self.in_order(set, first).await?.set_out(now);
+        let detail = format!("{}: {}", set.id, set.because);
+        let orders: Vec<Order> = orders.into_iter().map(|order| order.detail(&detail)).collect();
+        let write = Versioned::new(set.clone()).write(&set, Some(due_at(now, 0)));
+        self.save_all(&orders, vec![write]).await?;
+        tracing::info!(set.id = %set.id, kind = set.kind.name(), members = set.members.len(), by = set.requested_by, "a set sets out");
+        self.queue.send(vec![(Work::Tick(Subject::Set(set.id)), 0)]).await?;
+        Ok(set)
+    }
+
+    /// Gives each member its level, by what its rollout would need now, and notes what it is decided upon.
+    async fn in_order(&self, mut set: ServiceSet, first: First) -> Result<ServiceSet, EngineError> {
+        let mut plans: Vec<Planned> = Vec::new();
+        for member in &set.members {
+            let id = RolloutId::derive(set.created_at, &[&set.id.to_string()]);
+            let plan = self.store.plan_member(&set, member, (Turn::Forward, id), set.created_at).await?;
+            held(&plan.rollout, plan.head.as_ref())?;
+            plans.push(plan);
+        }
+        let places: BTreeMap<_, usize> = set
+            .members
+            .iter()
+            .enumerate()
+            .map(|(at, member)| ((member.service.clone(), member.stage.clone()), at))
+            .collect();
+        let given = set.members.iter().zip(&plans).map(|(member, plan)| {
+            let needs = plan.rollout.needs.values();
+            let needs =
+                needs.filter_map(|of| places.get(&(of.service.clone(), of.stage_for(&member.stage).clone())));
+            (format!("{}/{}", member.service, member.stage), needs.copied().collect())
+        });
+        let levels = in_order(&given.collect::<Vec<_>>())?;
+        let last = levels.iter().copied().max().unwrap_or(0);
+        for ((member, plan), level) in set.members.iter_mut().zip(plans).zip(levels) {
+            member.level = if first == First::Needing { last - level } else { level };
+            member.before = plan.head.as_ref().and_then(|head| head.stable);
+            member.newest = plan.head.and_then(|head| head.newest);
+        }
+        set.members.sort_by(|a, b| (a.level, &a.service, &a.stage).cmp(&(b.level, &b.service, &b.stage)));
+        Ok(set)
+    }
+
+    async fn recorded_set(&self, id: &SetId) -> Result<ServiceSet, EngineError> {
+        let found = self.store.get(&[set_key(id)]).await?.into_iter().next().flatten();
+        let found =
+            found.ok_or_else(|| missing(format!("there is no set {id}"), "list them with flotilla sets"))?;
+        Ok(read::<ServiceSet>(found)?.value)
+    }
+}
+
+fn member((service, stage, release): Wanted) -> Member {
+    Member { service, stage, level: 0, release, before: None, newest: None, forward: None, back: None }
+}
+
+fn check_count(members: usize) -> Result<(), Refusal> {
+    let max = ServiceSet::MEMBERS_MAX;
+    if (1..=max).contains(&members) {
+        return Ok(());
+    }
+    let what = format!("a set of {members} services");
+    let fix = format!("name 1 to {max} services; more of them go in several sets");
+    Err(Refusal::new(Code::RequestInvalid, what, fix).at("services"))
+}
