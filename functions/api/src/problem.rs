@@ -62,6 +62,9 @@ fn current_state(current: Current) -> CurrentState {
             queued: queued.map(text),
             ..CurrentState::default()
         },
+        Current::Set { id, state } => {
+            CurrentState { set: Some(id.to_string()), status: Some(state.into()), ..CurrentState::default() }
+        }
         Current::Config { version, changed_by } => {
             CurrentState { version: Some(version), changed_by, ..CurrentState::default() }
         }

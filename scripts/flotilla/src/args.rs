@@ -1,5 +1,9 @@
 //! The command line.
 
+mod moves;
+
+pub use moves::{Consumers, Promote, Rollback, SetCommand, SetRollback};
+
 use clap::{Args, Parser, Subcommand};
 use std::path::PathBuf;
 
@@ -97,10 +101,16 @@ pub enum Command {
     },
     /// Show what a rollout changes, or would change: one diff for all its targets.
     Plan(Plan),
-    /// Bring the release that runs everywhere at one stage to another: the same bytes.
+    /// Bring the release that runs everywhere at one stage to another: the same bytes. Several services go as one
+    /// unit, in the order of the outputs that they take from each other; if one does not arrive, all go back.
     Promote(Promote),
     /// Bring a stage back to an earlier release, everywhere at once, and hold what runs there now.
     Rollback(Rollback),
+    /// Show sets of services that went as one unit, follow one, or bring its services back.
+    #[command(subcommand)]
+    Set(SetCommand),
+    /// Show who takes outputs of a stage of a service, or deploy them again in order.
+    Consumers(Consumers),
     /// Hold a release's package at a stage: nothing brings it there until the hold is lifted.
     Hold {
         /// The service.
@@ -312,58 +322,6 @@ pub struct Plan {
     /// Show properties, before and after.
     #[arg(short, long)]
     pub verbose: bool,
-}
-
-/// What goes where.
-#[derive(Debug, Args)]
-pub struct Promote {
-    /// The service.
-    pub service: String,
-    /// The stage where it runs.
-    #[arg(long)]
-    pub from: String,
-    /// The stage where it is to run.
-    #[arg(long)]
-    pub to: String,
-    /// Another release than the one that runs everywhere at the first stage: needs --because.
-    #[arg(long)]
-    pub release: Option<String>,
-    /// Why.
-    #[arg(long, value_name = "REASON")]
-    pub because: Option<String>,
-    /// A resource that may be lost although a safeguard keeps it, by logical id (Orders, or Orders@eu-west-1 for
-    /// one region); may be given several times.
-    #[arg(long, value_name = "LOGICAL_ID")]
-    pub allow: Vec<String>,
-    /// Return at once.
-    #[arg(long)]
-    pub no_follow: bool,
-}
-
-/// What goes back, and to what.
-#[derive(Debug, Args)]
-pub struct Rollback {
-    /// The service.
-    pub service: String,
-    /// The stage.
-    #[arg(long)]
-    pub stage: String,
-    /// The release; the one that ran everywhere before the present one if it is left out.
-    #[arg(long, value_name = "RELEASE")]
-    pub to: Option<String>,
-    /// In the profile's waves, instead of everywhere at once.
-    #[arg(long)]
-    pub by_waves: bool,
-    /// Why.
-    #[arg(long, value_name = "REASON")]
-    pub because: Option<String>,
-    /// A resource that may be lost although a safeguard keeps it, by logical id (Orders, or Orders@eu-west-1 for
-    /// one region); may be given several times.
-    #[arg(long, value_name = "LOGICAL_ID")]
-    pub allow: Vec<String>,
-    /// Return at once.
-    #[arg(long)]
-    pub no_follow: bool,
 }
 
 /// What to upload, and as what.

@@ -11,6 +11,7 @@ pub mod home;
 pub mod packing;
 pub mod show;
 mod show_plan;
+mod show_sets;
 
 pub use error::{CliError, Exit};
 

@@ -24,7 +24,7 @@ pub fn json_line<T: Serialize>(value: &T) {
 pub fn status(status: &str) -> console::StyledObject<&str> {
     match status {
         "succeeded" | "removed" | "accepted" | "planned" => style(status).green(),
-        "failed" | "rolled_back" | "refused" => style(status).red(),
+        "failed" | "rolled_back" | "refused" | "overtaken" => style(status).red(),
         "cancelled" | "superseded" | "skipped" | "reverted" => style(status).yellow(),
         _ => style(status).cyan(),
     }
@@ -120,6 +120,9 @@ pub fn rollout(rollout: &RolloutView) {
     }
     if let Some(by) = &rollout.superseded_by {
         println!("superseded by {by}");
+    }
+    if let Some(set) = &rollout.set {
+        println!("part of {set}");
     }
     if let Some(failed) = &rollout.retry_of {
         println!("retry of {failed}");

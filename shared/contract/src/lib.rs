@@ -11,6 +11,7 @@ pub mod plan;
 pub mod problem;
 pub mod requests;
 pub mod safeguards;
+pub mod sets;
 pub mod views;
 
 pub use access::*;
@@ -23,4 +24,5 @@ pub use plan::*;
 pub use problem::{CurrentState, Problem};
 pub use requests::*;
 pub use safeguards::SafeguardsConfig;
+pub use sets::*;
 pub use views::*;

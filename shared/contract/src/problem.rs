@@ -34,7 +34,10 @@ pub struct CurrentState {
     /// The rollout; of a stage, its newest one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub rollout: Option<String>,
-    /// The rollout's state.
+    /// The set of services.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub set: Option<String>,
+    /// The rollout's, or the set's, state.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub status: Option<String>,
     /// The rollout's package.

@@ -229,6 +229,9 @@ pub struct RolloutView {
     /// The rollout whose failed targets it does again.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub retry_of: Option<String>,
+    /// The set of services that it is a part of.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub set: Option<String>,
     /// The release that it brings back, if it reverts or reverted.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub reverts_to: Option<String>,

@@ -8,3 +8,4 @@ pub mod moves;
 pub mod params;
 pub mod rollouts;
 pub mod services;
+pub mod sets;

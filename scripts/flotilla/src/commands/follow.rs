@@ -1,10 +1,11 @@
-//! Following a rollout live: a line per target on a terminal, a line per change elsewhere.
+//! Following a rollout or a set live: a line per target or service on a terminal, a line per change elsewhere.
 
 use crate::api::Api;
 use crate::error::{CliError, Exit};
 use crate::show;
 use flotilla_contract::RolloutView;
 use indicatif::{MultiProgress, ProgressBar, ProgressStyle};
+use serde::de::DeserializeOwned;
 use std::collections::BTreeMap;
 use std::time::Duration;
 
@@ -17,21 +18,54 @@ pub fn exit_of(rollout: &RolloutView) -> Exit {
     }
 }
 
+/// What can be followed.
+pub trait Followed: DeserializeOwned {
+    /// Whether nothing follows.
+    fn ended(&self) -> bool;
+    /// Its lines: a name, how it stands, and whether that is all.
+    fn lines(&self) -> Vec<(String, String, bool)>;
+}
+
+impl Followed for RolloutView {
+    fn ended(&self) -> bool {
+        self.ended
+    }
+
+    fn lines(&self) -> Vec<(String, String, bool)> {
+        let targets = self.deployments.iter().map(|d| {
+            let part = d.part.as_deref().map(|part| format!(" {part}")).unwrap_or_default();
+            let name = format!("{} {}{part}", d.account, d.region);
+            let ended = matches!(
+                d.status.as_str(),
+                "succeeded" | "removed" | "failed" | "rolled_back" | "cancelled" | "skipped"
+            );
+            (name, show::deployment_line(d), ended)
+        });
+        let head = (format!("{}/{}", self.service, self.stage), show::rollout_line(self), self.ended);
+        std::iter::once(head).chain(targets).collect()
+    }
+}
+
 /// Follows a rollout until it ends.
 pub async fn follow(api: &Api, id: &str, quiet: bool) -> Result<RolloutView, CliError> {
+    follow_path(api, &format!("/v1/rollouts/{id}"), quiet).await
+}
+
+/// Follows what a path shows until it ends.
+pub async fn follow_path<T: Followed>(api: &Api, path: &str, quiet: bool) -> Result<T, CliError> {
     let mut screen = Screen::new(quiet);
     for round in 0_u32.. {
-        let rollout: RolloutView = api.get(&format!("/v1/rollouts/{id}")).await?;
-        screen.show(&rollout);
-        if rollout.ended {
+        let followed: T = api.get(path).await?;
+        screen.show(followed.lines());
+        if followed.ended() {
             screen.end();
-            return Ok(rollout);
+            return Ok(followed);
         }
         // Brisk at first, easy on a long one.
         let pause_ms = if round < 50 { 200 } else { 1_000 };
         tokio::time::sleep(Duration::from_millis(pause_ms)).await;
     }
-    Err(CliError::usage("the rollout did not end", "look at it with flotilla rollout"))
+    Err(CliError::usage("it did not end", "look at it with flotilla rollout, or flotilla set show"))
 }
 
 /// Where progress goes.
@@ -52,19 +86,8 @@ impl Screen {
         }
     }
 
-    fn show(&mut self, rollout: &RolloutView) {
-        let targets = rollout.deployments.iter().map(|d| {
-            let part = d.part.as_deref().map(|part| format!(" {part}")).unwrap_or_default();
-            let name = format!("{} {}{part}", d.account, d.region);
-            let ended = matches!(
-                d.status.as_str(),
-                "succeeded" | "removed" | "failed" | "rolled_back" | "cancelled" | "skipped"
-            );
-            (name, show::deployment_line(d), ended)
-        });
-        let head =
-            (format!("{}/{}", rollout.service, rollout.stage), show::rollout_line(rollout), rollout.ended);
-        for (name, state, ended) in std::iter::once(head).chain(targets) {
+    fn show(&mut self, lines: Vec<(String, String, bool)>) {
+        for (name, state, ended) in lines {
             match self {
                 Self::Quiet => {}
                 Self::Lines(seen) => {

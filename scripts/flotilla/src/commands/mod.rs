@@ -13,6 +13,7 @@ mod prepare;
 mod push;
 mod read;
 mod rollouts;
+mod sets;
 mod stacks;
 mod zips;
 
@@ -45,8 +46,11 @@ pub async fn run(cli: Cli) -> Result<Exit, CliError> {
             rollouts::start(global, &StartRollout { service, release, stage, allow }, no_follow).await
         }
         Command::Plan(args) => plan::run(global, args).await,
+        Command::Promote(args) if args.services.len() > 1 => sets::promote(global, args).await,
         Command::Promote(args) => moves::promote(global, args).await,
         Command::Rollback(args) => moves::roll_back(global, args).await,
+        Command::Set(command) => sets::run(global, command).await,
+        Command::Consumers(args) => sets::consumers(global, args).await,
         Command::Hold { service, release, stage, because } => {
             moves::hold(global, &service, &stage, &release, &because).await
         }

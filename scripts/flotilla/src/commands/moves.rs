@@ -26,7 +26,8 @@ async fn start<B: Serialize>(
 }
 
 pub async fn promote(global: &Global, args: Promote) -> Result<Exit, CliError> {
-    let Promote { service, from, to, release, because, allow, no_follow } = args;
+    let Promote { services, from, to, release, because, allow, no_follow } = args;
+    let service = services.concat();
     let request =
         flotilla_contract::Promote { from, to, release, because, allow: allow.into_iter().collect() };
     start(global, &format!("/v1/services/{service}/promote"), &request, no_follow).await

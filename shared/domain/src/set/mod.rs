@@ -95,6 +95,17 @@ pub enum LegEnd {
 }
 
 impl LegEnd {
+    /// Its name.
+    pub fn name(&self) -> &'static str {
+        match self {
+            Self::Succeeded => "succeeded",
+            Self::Reverted(_) => "reverted",
+            Self::Failed(_) => "failed",
+            Self::Overtaken(_) => "overtaken",
+            Self::Refused(_) => "refused",
+        }
+    }
+
     /// What went wrong.
     pub fn cause(&self) -> Option<&Cause> {
         match self {

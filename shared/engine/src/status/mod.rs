@@ -4,6 +4,7 @@ mod audit;
 mod configs;
 mod plan;
 mod rollout;
+mod sets;
 
 pub use audit::AuditRequest;
 

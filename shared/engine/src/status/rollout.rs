@@ -56,6 +56,7 @@ pub(super) fn rollout_view(rollout: &Rollout, deployments: &[Deployment]) -> vie
         cancelled_by: rollout.cancelled.as_ref().map(|off| off.by.clone()),
         paused_by: rollout.paused_by.clone().filter(|_| !rollout.state.is_terminal()),
         retry_of: rollout.retry_of.map(|id| id.to_string()),
+        set: rollout.set.map(|id| id.to_string()),
         reverts_to: rollout.revert_to.as_ref().map(|release| release.release.to_string()),
         superseded_by,
         cause: rollout.state.cause().map(cause_view),

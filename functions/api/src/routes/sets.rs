@@ -1,0 +1,106 @@
+//! Several services as one unit, and who takes whose outputs.
+
+use super::params::{PageQuery, body, body_or_default, name, page};
+use crate::caller::Principal;
+use crate::handler::Shared;
+use crate::problem::ApiError;
+use axum::Json;
+use axum::body::Bytes;
+use axum::extract::rejection::{BytesRejection, QueryRejection};
+use axum::extract::{Path, Query};
+use axum::http::StatusCode;
+use flotilla_contract::{ConsumersView, Page, Problem, PromoteSet, RedeployConsumers, RollBackSet, SetView};
+use flotilla_domain::authority::{Of, Role, Scope};
+use flotilla_domain::{ServiceName, SetId, StageName};
+use flotilla_engine::commands::{SetPromotion, SetRollback};
+
+type Accepted = Result<(StatusCode, Json<SetView>), ApiError>;
+
+/// Brings the releases that run everywhere at one stage to another, as one unit: what takes outputs of another service
+/// follows it, and if one does not arrive, all go back.
+#[utoipa::path(post, path = "/v1/sets/promote", tag = "sets", request_body = PromoteSet,
+    responses((status = 202, body = SetView), (status = 400, body = Problem), (status = 404, body = Problem), (status = 409, body = Problem), (status = 422, body = Problem)))]
+pub async fn promote_set(
+    api: Shared,
+    Principal(caller): Principal,
+    bytes: Result<Bytes, BytesRejection>,
+) -> Accepted {
+    let request = body::<PromoteSet>(bytes)?;
+    let services = request.services.iter().map(|service| name(ServiceName::parse(service)));
+    let promotion = SetPromotion {
+        services: services.collect::<Result<_, ApiError>>()?,
+        from: name(StageName::parse(&request.from))?,
+        to: name(StageName::parse(&request.to))?,
+        because: request.because,
+    };
+    let set = api.commands.promote_set(&promotion, &caller).await?;
+    Ok((StatusCode::ACCEPTED, Json(api.status.set(&set.id).await?)))
+}
+
+/// Brings the services of a set back to what it brought, or to what ran before it, and holds what runs there now.
+#[utoipa::path(post, path = "/v1/sets/{id}/rollback", tag = "sets", request_body = RollBackSet,
+    responses((status = 202, body = SetView), (status = 404, body = Problem), (status = 409, body = Problem), (status = 422, body = Problem)))]
+pub async fn roll_back_set(
+    api: Shared,
+    Principal(caller): Principal,
+    Path(id): Path<String>,
+    bytes: Result<Bytes, BytesRejection>,
+) -> Accepted {
+    let RollBackSet { before, by_waves, because } = body_or_default(bytes)?;
+    let rollback = SetRollback { to: name(SetId::parse(&id))?, before, by_waves, because };
+    let set = api.commands.roll_back_set(&rollback, &caller).await?;
+    Ok((StatusCode::ACCEPTED, Json(api.status.set(&set.id).await?)))
+}
+
+/// Shows a set with how its members stand.
+#[utoipa::path(get, path = "/v1/sets/{id}", tag = "sets", responses((status = 200, body = SetView), (status = 404, body = Problem)))]
+pub async fn get_set(
+    api: Shared,
+    Principal(caller): Principal,
+    Path(id): Path<String>,
+) -> Result<Json<SetView>, ApiError> {
+    let set = api.status.set(&name(SetId::parse(&id))?).await?;
+    // Whoever may view one of the services may not learn of the others by the way.
+    for member in &set.members {
+        let service = name(ServiceName::parse(&member.service))?;
+        caller.may(Role::Viewer, Scope::something_of(&service))?;
+    }
+    Ok(Json(set))
+}
+
+/// Lists sets, newest first. For whoever may view all services.
+#[utoipa::path(get, path = "/v1/sets", tag = "sets", params(PageQuery), responses((status = 200, body = Page<SetView>)))]
+pub async fn list_sets(
+    api: Shared,
+    Principal(caller): Principal,
+    query: Result<Query<PageQuery>, QueryRejection>,
+) -> Result<Json<Page<SetView>>, ApiError> {
+    let page = page(query)?;
+    caller.may(Role::Viewer, Scope { service: Of::All, stage: Of::Any })?;
+    Ok(Json(api.status.sets(page).await?))
+}
+
+/// Shows who takes outputs of a stage of a service.
+#[utoipa::path(get, path = "/v1/services/{service}/stages/{stage}/consumers", tag = "sets", responses((status = 200, body = ConsumersView)))]
+pub async fn list_consumers(
+    api: Shared,
+    Path((service, stage)): Path<(String, String)>,
+) -> Result<Json<ConsumersView>, ApiError> {
+    let (service, stage) = (name(ServiceName::parse(&service))?, name(StageName::parse(&stage))?);
+    Ok(Json(api.status.consumers(&service, &stage).await?))
+}
+
+/// Deploys again, as it is, what takes outputs of a stage of a service, directly or through others, in order.
+#[utoipa::path(post, path = "/v1/services/{service}/stages/{stage}/consumers/redeploy", tag = "sets", request_body = RedeployConsumers,
+    responses((status = 202, body = SetView), (status = 404, body = Problem), (status = 409, body = Problem), (status = 422, body = Problem)))]
+pub async fn redeploy_consumers(
+    api: Shared,
+    Principal(caller): Principal,
+    Path((service, stage)): Path<(String, String)>,
+    bytes: Result<Bytes, BytesRejection>,
+) -> Accepted {
+    let (service, stage) = (name(ServiceName::parse(&service))?, name(StageName::parse(&stage))?);
+    let request = body_or_default::<RedeployConsumers>(bytes)?;
+    let set = api.commands.redeploy_consumers(&service, &stage, request.because.as_deref(), &caller).await?;
+    Ok((StatusCode::ACCEPTED, Json(api.status.set(&set.id).await?)))
+}

@@ -1,0 +1,113 @@
+//! Several services as one unit: `flotilla promote` of more than one, `flotilla set`, `flotilla consumers`.
+
+use super::follow::{Followed, follow_path};
+use crate::api::Api;
+use crate::args::{Consumers, Global, Promote, SetCommand, SetRollback};
+use crate::error::{CliError, Exit};
+use crate::{show, show_sets};
+use flotilla_contract::{ConsumersView, Page, PromoteSet, RedeployConsumers, RollBackSet, SetView};
+use serde::Serialize;
+
+impl Followed for SetView {
+    fn ended(&self) -> bool {
+        self.ended
+    }
+
+    fn lines(&self) -> Vec<(String, String, bool)> {
+        let members = self.members.iter().map(|member| {
+            let name = format!("{}/{}", member.service, member.stage);
+            let under_way = [&member.forward, &member.back].into_iter().flatten().any(|leg| {
+                !matches!(leg.status.as_str(), "succeeded" | "reverted" | "failed" | "overtaken" | "refused")
+            });
+            (name, show_sets::member_line(member), member.forward.is_some() && !under_way)
+        });
+        let head = (self.kind.clone(), show::status(&self.status).to_string(), self.ended);
+        std::iter::once(head).chain(members).collect()
+    }
+}
+
+pub async fn run(global: &Global, command: SetCommand) -> Result<Exit, CliError> {
+    match command {
+        SetCommand::List { limit } => list(global, limit).await,
+        SetCommand::Show { set } => {
+            let api = Api::connect(global).await?;
+            let set: SetView = api.get(&format!("/v1/sets/{set}")).await?;
+            finish(global, &set).map(|_| Exit::Success)
+        }
+        SetCommand::Watch { set } => {
+            let api = Api::connect(global).await?;
+            let set: SetView = follow_path(&api, &format!("/v1/sets/{set}"), global.json).await?;
+            finish(global, &set)
+        }
+        SetCommand::Rollback(SetRollback { set, before, by_waves, because, no_follow }) => {
+            let request = RollBackSet { before, by_waves, because };
+            start(global, &format!("/v1/sets/{set}/rollback"), &request, no_follow).await
+        }
+    }
+}
+
+/// Promotes several services as one unit.
+pub async fn promote(global: &Global, args: Promote) -> Result<Exit, CliError> {
+    let Promote { services, from, to, release, because, allow, no_follow } = args;
+    if release.is_some() || !allow.is_empty() {
+        return Err(CliError::usage(
+            "--release and --allow are for one service alone",
+            "promote that service by itself first, then the others",
+        ));
+    }
+    start(global, "/v1/sets/promote", &PromoteSet { services, from, to, because }, no_follow).await
+}
+
+/// Shows who takes outputs of a service, or deploys them again.
+pub async fn consumers(global: &Global, args: Consumers) -> Result<Exit, CliError> {
+    let Consumers { service, stage, redeploy, because, no_follow } = args;
+    let path = format!("/v1/services/{service}/stages/{stage}/consumers");
+    if redeploy {
+        return start(global, &format!("{path}/redeploy"), &RedeployConsumers { because }, no_follow).await;
+    }
+    let api = Api::connect(global).await?;
+    let view: ConsumersView = api.get(&path).await?;
+    if global.json {
+        show::json(&view);
+    } else {
+        show_sets::consumers(&view);
+    }
+    Ok(Exit::Success)
+}
+
+async fn list(global: &Global, limit: u16) -> Result<Exit, CliError> {
+    let api = Api::connect(global).await?;
+    let page: Page<SetView> = api.get(&format!("/v1/sets?limit={limit}")).await?;
+    if global.json {
+        show::json(&page);
+    } else {
+        show_sets::list(&page.items);
+    }
+    Ok(Exit::Success)
+}
+
+/// Starts a set and follows it.
+async fn start<B: Serialize>(
+    global: &Global,
+    path: &str,
+    request: &B,
+    no_follow: bool,
+) -> Result<Exit, CliError> {
+    let api = Api::connect(global).await?;
+    let started: SetView = api.post(path, request).await?;
+    if no_follow {
+        return finish(global, &started).map(|_| Exit::Success);
+    }
+    let set: SetView = follow_path(&api, &format!("/v1/sets/{}", started.id), global.json).await?;
+    finish(global, &set)
+}
+
+/// Shows a set, and how it has ended.
+fn finish(global: &Global, set: &SetView) -> Result<Exit, CliError> {
+    if global.json {
+        show::json(set);
+    } else {
+        show_sets::set(set);
+    }
+    Ok(if set.status == "succeeded" { Exit::Success } else { Exit::RolloutFailed })
+}

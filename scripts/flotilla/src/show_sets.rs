@@ -1,0 +1,86 @@
+//! What people see of sets of services.
+
+use crate::show;
+use console::style;
+use flotilla_contract::{ConsumersView, SetLegView, SetMemberView, SetView};
+
+/// How a member stands, in one line without its name.
+pub fn member_line(member: &SetMemberView) -> String {
+    let Some(forward) = &member.forward else { return style("waits for its turn").dim().to_string() };
+    let mut line = show::status(&forward.status).to_string();
+    if let Some(back) = &member.back {
+        line.push_str(&format!(", back: {}", show::status(&back.status)));
+    }
+    line
+}
+
+/// A set with its members.
+pub fn set(set: &SetView) {
+    let whence = match set.kind.as_str() {
+        "promotion" => format!("from {}", set.of),
+        "rollback" => format!("to what {} says", set.of),
+        _ => format!("of what takes outputs of {}", set.of),
+    };
+    println!("set      {}  {} {whence}", style(&set.id).bold(), set.kind);
+    println!("status   {}  since {}", show::status(&set.status), show::time(&set.entered_at));
+    println!("by       {}", set.requested_by);
+    println!("because  {}", set.because);
+    let row = |member: &SetMemberView| {
+        let leg = member.back.as_ref().or(member.forward.as_ref());
+        vec![
+            format!("  {}", member.order),
+            format!("{}/{}", member.service, member.stage),
+            member.release.clone(),
+            member_line(member),
+            leg.map(|leg| leg.rollout.clone()).unwrap_or_default(),
+        ]
+    };
+    show::table(&set.members.iter().map(row).collect::<Vec<_>>());
+    for member in &set.members {
+        let causes = [&member.forward, &member.back].into_iter().flatten();
+        for SetLegView { cause, rollout, .. } in causes.filter(|leg| leg.cause.is_some()) {
+            println!("{}  {rollout}", style(format!("{}/{}", member.service, member.stage)).bold());
+            if let Some(found) = cause {
+                show::cause("  ", found);
+            }
+        }
+    }
+    let told = set.members.iter().any(|member| member.forward.iter().any(|leg| leg.cause.is_some()));
+    if let Some(found) = set.cause.as_ref().filter(|_| !told) {
+        show::cause("  ", found);
+    }
+    if set.ended && set.status == "succeeded" && set.kind == "promotion" {
+        println!("back to what ran before: flotilla set rollback {} --before", set.id);
+    }
+}
+
+/// Sets, a line each.
+pub fn list(sets: &[SetView]) {
+    let row = |set: &SetView| {
+        let services: Vec<&str> = set.members.iter().map(|member| member.service.as_str()).collect();
+        vec![
+            set.id.clone(),
+            set.kind.clone(),
+            show::status(&set.status).to_string(),
+            show::time(&set.created_at),
+            services.join(", "),
+        ]
+    };
+    if sets.is_empty() {
+        println!("no services have gone as one unit yet; flotilla promote takes several");
+    }
+    show::table(&sets.iter().map(row).collect::<Vec<_>>());
+}
+
+/// Who takes whose outputs.
+pub fn consumers(view: &ConsumersView) {
+    if view.consumers.is_empty() {
+        println!("nothing has ever taken outputs of {}/{}", view.service, view.stage);
+        return;
+    }
+    let row = |consumer: &flotilla_contract::ConsumerView| {
+        vec![format!("{}/{}", consumer.service, consumer.stage), consumer.outputs.join(", ")]
+    };
+    show::table(&view.consumers.iter().map(row).collect::<Vec<_>>());
+    println!("deploy them again: flotilla consumers {} --stage {} --redeploy", view.service, view.stage);
+}
