@@ -153,3 +153,10 @@ fn links_in_the_docs_lead_somewhere() {
         }
     }
 }
+
+#[test]
+fn every_planted_bug_can_still_be_planted() {
+    let mut check = std::process::Command::new("python3");
+    let done = check.arg(root().join("scripts/planted")).arg("--check").output().expect("python3");
+    assert!(done.status.success(), "{}", String::from_utf8_lossy(&done.stderr));
+}

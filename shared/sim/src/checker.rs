@@ -5,6 +5,7 @@
 
 mod edges;
 mod gates;
+mod sets;
 
 use crate::state::State;
 use flotilla_domain::Site;
@@ -150,8 +151,20 @@ impl Checker {
                 Self::stage(key, item, &state.table);
             } else if key.pk.starts_with("STK#") {
                 self.grows(key, item);
+            } else if key.pk == "SETS" {
+                self.set(key, item, &state.table);
             }
         }
+    }
+
+    fn set(&mut self, key: &Key, item: &Item, table: &BTreeMap<Key, Item>) {
+        let state = text(item, "state.name").expect("a set has a state");
+        let level = item.body["state"]["level"].as_u64().map(|level| level.to_string()).unwrap_or_default();
+        self.moves(key, item, &format!("{state}{level}"), edges::set);
+        let ended = edges::SET_ENDS.contains(&state);
+        assert_eq!(item.due_at.is_some(), !ended, "promise 5: {key:?} is {state}");
+        let wrong = sets::set(item, table);
+        assert!(wrong.is_none(), "{}: {key:?}", wrong.unwrap_or_default());
     }
 
     /// A version grows by one with each save.

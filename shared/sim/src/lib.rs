@@ -31,4 +31,4 @@ mod world;
 pub use faults::Faults;
 pub use sim_bench::SimBench;
 pub use stack_books::Behaviour;
-pub use world::{World, package, zip_of};
+pub use world::{SHOP, World, package, zip_of};

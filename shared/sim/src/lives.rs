@@ -1,5 +1,7 @@
 //! Whole lives of the world, one a seed: a storm, then calm, in which everything has to end well.
 
+mod sets;
+
 use crate::{Behaviour, Faults, World};
 use flotilla_contract::{FreezeConfig, ProfileConfig, RolloutView, WaveConfig, WaveTable};
 use flotilla_domain::Digest;
@@ -15,6 +17,9 @@ pub struct Failure {
     /// What happened before, one line each, if it was traced.
     pub trace: String,
 }
+
+/// One life in so many is that of a set of services.
+const SETS_EVERY: u64 = 19;
 
 const REGIONS: [&str; 3] = ["eu-west-1", "us-east-1", "ap-south-1"];
 
@@ -224,7 +229,7 @@ fn resume(world: &mut World, version: &str) {
 /// How much happens in a life.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum Length {
-    /// One to four rollouts, operators, neighbours, previews.
+    /// One to four rollouts, operators, neighbours, previews; some the life of a set of services.
     #[default]
     Whole,
     /// One rollout of three regions.
@@ -241,6 +246,7 @@ pub fn run(seed: u64, length: Length, traced: bool) -> Result<(), Failure> {
         world.traced();
     }
     let lived = catch_unwind(AssertUnwindSafe(|| match length {
+        Length::Whole if seed % SETS_EVERY == 12 => sets::live(&mut world, seed),
         Length::Whole => live(&mut world, seed),
         Length::Short => live_shortly(&mut world, seed),
     }));

@@ -4,6 +4,8 @@
 pub const DEPLOYMENT_ENDS: [&str; 5] = ["succeeded", "removed", "rolled_back", "failed", "cancelled"];
 /// The states in which a rollout has ended.
 pub const ROLLOUT_ENDS: [&str; 6] = ["succeeded", "failed", "reverted", "cancelled", "superseded", "planned"];
+/// The states in which a set of services has ended.
+pub const SET_ENDS: [&str; 3] = ["succeeded", "reverted", "failed"];
 /// The state of what has not been seen before.
 pub const NOTHING: &str = "";
 
@@ -88,5 +90,16 @@ mod tests {
         assert!(!deployment("planning", "verifying"), "executing acts");
         assert!(!deployment("inspecting", "deleting"), "emptying acts");
         assert!(!deployment("executing", "waiting") && !deployment("verifying", "executing"));
+    }
+}
+
+/// Whether a set may come from one state, with its level, to another: up the levels, then down.
+pub fn set(from: &str, to: &str) -> bool {
+    let level = |state: &str, name: &str| state.strip_prefix(name)?.parse::<u64>().ok();
+    match (level(from, "rolling"), level(from, "reverting")) {
+        (Some(at), _) => level(to, "rolling")
+            .map_or(SET_ENDS.contains(&to) || to.starts_with("reverting"), |next| next > at),
+        (_, Some(at)) => level(to, "reverting").map_or(matches!(to, "reverted" | "failed"), |next| next < at),
+        _ => from == NOTHING && to == "rolling0",
     }
 }

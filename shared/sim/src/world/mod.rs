@@ -5,9 +5,11 @@ mod gates;
 mod operators;
 mod others;
 mod packed;
+mod shop;
 
 use packed::layered;
 pub use packed::{package, zip_of};
+pub use shop::SHOP;
 
 use crate::driver::Driver;
 use crate::faults::Faults;
@@ -34,6 +36,8 @@ pub struct World {
     uploads: u32,
     requests: u32,
     layered: bool,
+    /// Whose uploads there may be.
+    services: Vec<Option<ServiceName>>,
 }
 
 impl World {
@@ -51,7 +55,10 @@ impl World {
 
     /// A world with this profile; its account is set.
     pub fn with(seed: u64, profile: ProfileConfig) -> Self {
-        let world = Self { driver: Driver::new(Shared::new(seed)), uploads: 0, requests: 0, layered: false };
+        let service = |name| ServiceName::parse(name).ok();
+        let services = vec![Some(orders()), service("orders-eu"), service("nobody"), None];
+        let driver = Driver::new(Shared::new(seed));
+        let world = Self { driver, uploads: 0, requests: 0, layered: false, services };
         let caller = world.caller("setup");
         let account = AccountId::parse(ACCOUNT).expect("an account");
         let commands = &world.driver.commands;
@@ -257,9 +264,8 @@ impl World {
     /// What became of an upload, if it has been decided.
     pub fn verdict(&self, version: &str) -> Option<UploadView> {
         let page = || PageRequest { cursor: None, limit: 100 };
-        let service = |name| ServiceName::parse(name).ok();
-        let asked = [Some(orders()), service("orders-eu"), service("nobody"), None];
-        let pages = asked
+        let pages = self
+            .services
             .iter()
             .map(|service| self.calm(|w| block_on(w.driver.status.uploads(service.as_ref(), page()))));
         pages.flat_map(|page: Page<UploadView>| page.items).find(|upload| upload.version_id == version)

@@ -1,0 +1,63 @@
+//! What has to be so of a set of services: its order, and one outcome for all.
+
+use super::{edges, text};
+use flotilla_engine::ports::{Item, Key};
+use serde_json::Value;
+use std::collections::BTreeMap;
+
+type Table = BTreeMap<Key, Item>;
+
+/// The state of a rollout of one way of a member, as it is saved.
+fn rollout_of<'t>(table: &'t Table, member: &Value, way: &str) -> Option<&'t str> {
+    let id = member[way]["rollout"].as_str()?;
+    text(table.get(&Key::new(format!("RLO#{id}"), "META"))?, "state")
+}
+
+/// Whether a way of a member was refused, or somebody else has its stage.
+fn is_not_ours(member: &Value, way: &str) -> bool {
+    matches!(member[way]["end"]["name"].as_str(), Some("refused" | "overtaken"))
+}
+
+/// Looks at a set that was saved; answers what is wrong.
+pub(super) fn set(item: &Item, table: &Table) -> Option<String> {
+    let members = item.body["members"].as_array()?;
+    let state = item.body["state"]["name"].as_str()?;
+    let rolled = |member: &Value| rollout_of(table, member, "forward") == Some("succeeded");
+    let level = |member: &Value| member["level"].as_u64().unwrap_or(0);
+    for member in members {
+        // A rollout of it, or the order to begin one.
+        let begun = member["forward"].is_object();
+        if begun && members.iter().any(|other| level(other) < level(member) && !rolled(other)) {
+            return Some(format!("promise 10: {} begins before what it needs", member["service"]));
+        }
+        if member["back"].is_object() && members.iter().all(rolled) {
+            return Some(format!("{} goes back and nothing has failed", member["service"]));
+        }
+        let later = |other: &&Value| level(other) > level(member) && other["back"].is_object();
+        let open = |other: &&Value| {
+            let ended = rollout_of(table, other, "back").is_some_and(|s| edges::ROLLOUT_ENDS.contains(&s));
+            !ended && !is_not_ours(other, "back")
+        };
+        if member["back"].is_object() && members.iter().filter(later).any(|other| open(&other)) {
+            return Some(format!("{} goes back before what needs it", member["service"]));
+        }
+    }
+    match state {
+        "succeeded" if !members.iter().all(rolled) => {
+            Some("a set succeeded and not all of its members".into())
+        }
+        "reverted" => {
+            let changed = |member: &&Value| {
+                matches!(rollout_of(table, member, "forward"), Some("succeeded" | "failed" | "cancelled"))
+                    && member["before"] != member["release"]
+            };
+            let back = |member: &Value| {
+                let state = rollout_of(table, member, "back");
+                is_not_ours(member, "back") || matches!(state, Some("succeeded" | "superseded"))
+            };
+            let astray = members.iter().filter(changed).find(|member| !back(member))?;
+            Some(format!("a set is reverted and {} is not back", astray["service"]))
+        }
+        _ => None,
+    }
+}
