@@ -5,7 +5,7 @@
 use axum::body::{Body, to_bytes};
 use axum::http::{Request, StatusCode};
 use flotilla_fn_api::{Api, Signed, openapi, router};
-use flotilla_sim::World;
+use flotilla_sim::{SHOP, World};
 use serde_json::{Value, json};
 use tower::ServiceExt;
 
@@ -83,9 +83,15 @@ async fn every_route_refuses_whoever_is_not_known() {
       "GET /v1/services/{service}/releases",
       "POST /v1/services/{service}/rollback",
       "GET /v1/services/{service}/stages/{stage}",
+      "GET /v1/services/{service}/stages/{stage}/consumers",
+      "POST /v1/services/{service}/stages/{stage}/consumers/redeploy",
       "POST /v1/services/{service}/stages/{stage}/hold",
       "POST /v1/services/{service}/stages/{stage}/unhold",
       "GET /v1/services/{service}/uploads",
+      "GET /v1/sets",
+      "POST /v1/sets/promote",
+      "GET /v1/sets/{id}",
+      "POST /v1/sets/{id}/rollback",
       "GET /v1/uploads",
       "GET /openapi.json"
     ]
@@ -253,4 +259,34 @@ async fn a_rollouts_plan_is_one_diff_for_all_its_targets() {
     assert_eq!(plan["targets"][1]["changes"]["add"], json!(1));
     let (status, _) = get(&world, "/v1/rollouts/rlo_01ARZ3NDEKTSV4RRFFQ69G5FAV/plan").await;
     assert_eq!(status, StatusCode::NOT_FOUND);
+}
+
+#[tokio::test]
+async fn several_services_go_as_one_unit_and_it_is_said_who_takes_whose_outputs() {
+    let mut world = World::new(6, &[&["eu-west-1"]]);
+    world.shop(&["eu-west-1"]).stock("one");
+    let request = json!({"services": SHOP, "from": "staging", "to": "production", "because": "the sale"});
+    let (status, set) = ask(&world, "POST", "/v1/sets/promote", Some(request), true).await;
+    assert_eq!((status.as_u16(), set["status"].as_str()), (202, Some("rolling")), "{set}");
+    let id = set["id"].as_str().unwrap();
+    let back = format!("/v1/sets/{id}/rollback");
+    let (status, early) = ask(&world, "POST", &back, None, true).await;
+    assert_eq!((status.as_u16(), &early["current"]["set"]), (409, &set["id"]), "{early}");
+    world.end_of_set(id);
+    let (_, ended) = get(&world, &format!("/v1/sets/{id}")).await;
+    assert_eq!((&ended["status"], &ended["members"][2]["service"]), (&json!("succeeded"), &json!("jobs")));
+    let (_, listed) = get(&world, "/v1/sets?limit=1").await;
+    assert_eq!((listed["items"].as_array().unwrap().len(), &listed["items"][0]["id"]), (1, &set["id"]));
+    let consumers = "/v1/services/database/stages/production/consumers";
+    let (_, taken) = get(&world, consumers).await;
+    let by = |at: usize| (taken["consumers"][at]["service"].as_str(), &taken["consumers"][at]["outputs"]);
+    assert_eq!(
+        [by(0), by(1)],
+        [(Some("api"), &json!(["database.Name"])), (Some("jobs"), &json!(["database.Name"]))]
+    );
+    let (status, again) = ask(&world, "POST", &format!("{consumers}/redeploy"), None, true).await;
+    assert_eq!((status.as_u16(), again["members"].as_array().unwrap().len()), (202, 2), "{again}");
+    let nothing = json!({"services": [], "from": "staging", "to": "production"});
+    let (status, refused) = ask(&world, "POST", "/v1/sets/promote", Some(nothing), true).await;
+    assert_eq!((status.as_u16(), refused["code"].as_str()), (400, Some("FL0401")), "{refused}");
 }
