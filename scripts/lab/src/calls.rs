@@ -20,11 +20,27 @@ pub async fn record(world: &World) -> Result<(), LabError> {
     sent.and_then(reqwest::Response::error_for_status).doing("switching on CloudTrail").map(drop)
 }
 
-/// The calls since `after`, by service, and the names of the operations with their numbers.
+/// The calls that were not seen before, by service.
 ///
 /// # Errors
 /// When the emulator refuses.
 pub async fn count(world: &World, seen: &mut BTreeSet<String>) -> Result<BTreeMap<String, u64>, LabError> {
+    let mut counts = BTreeMap::new();
+    for (operation, number) in operations(world, seen).await? {
+        let service = operation.split(':').next().unwrap_or_default().to_owned();
+        *counts.entry(service).or_insert(0) += number;
+    }
+    Ok(counts)
+}
+
+/// The calls that were not seen before, by operation: `s3:CopyObject`.
+///
+/// # Errors
+/// When the emulator refuses.
+pub async fn operations(
+    world: &World,
+    seen: &mut BTreeSet<String>,
+) -> Result<BTreeMap<String, u64>, LabError> {
     let mut counts = BTreeMap::new();
     let mut regions: Vec<String> = world.regions.clone();
     regions.push(crate::world::HOME.into());
@@ -44,7 +60,9 @@ pub async fn count(world: &World, seen: &mut BTreeSet<String>) -> Result<BTreeMa
                 let counted = COUNTED.iter().any(|function| agent.contains(function));
                 if counted && seen.insert(id) {
                     let source = event["EventSource"].as_str().unwrap_or_default();
-                    *counts.entry(source.trim_end_matches(".amazonaws.com").to_owned()).or_insert(0) += 1;
+                    let service = source.trim_end_matches(".amazonaws.com");
+                    let name = event["EventName"].as_str().unwrap_or_default();
+                    *counts.entry(format!("{service}:{name}")).or_insert(0) += 1;
                 }
             }
             next = page["NextToken"].clone();

@@ -2,11 +2,13 @@
 
 use super::Drive;
 use crate::EngineError;
-use crate::records::{OutputsRecord, outputs_key, read};
+use crate::accept::wake;
+use crate::records::{ConsumerRecord, OutputsRecord, consumers_query, outputs_key, read, stage_key};
 use flotilla_domain::Site;
 use flotilla_domain::deployment::{Deployment, DeploymentKind};
 use flotilla_domain::outputs::OutputRef;
 use flotilla_domain::rollout::{Rollout, RolloutEvent};
+use flotilla_domain::stage::StageHead;
 use std::collections::BTreeMap;
 
 /// Keys that one read of the table takes.
@@ -45,6 +47,25 @@ impl Drive {
             }
         }
         Ok(RolloutEvent::OutputsSeen { values, missing })
+    }
+
+    /// Wakes whoever may wait for what a rollout has left: one query, and one read if anybody ever took something.
+    pub(super) async fn wake_consumers(&self, rollout: &Rollout) -> Result<(), EngineError> {
+        let query = consumers_query(&rollout.service, &rollout.stage, KEYS_MAX);
+        let consumers = self.store.query(query).await?.items.into_iter();
+        let keys = consumers.map(|item| {
+            let (service, stage) = read::<ConsumerRecord>(item)?.value.by;
+            Ok(stage_key(&service, &stage))
+        });
+        let keys = keys.collect::<Result<Vec<_>, EngineError>>()?;
+        if keys.is_empty() {
+            return Ok(());
+        }
+        let mut active = Vec::new();
+        for item in self.store.get(&keys).await?.into_iter().flatten() {
+            active.extend(read::<StageHead>(item)?.value.active);
+        }
+        wake(self.queue.as_ref(), active).await
     }
 }
 

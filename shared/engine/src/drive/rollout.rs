@@ -254,6 +254,9 @@ impl Drive {
                 self.queue.send(vec![(tick, delay_s)]).await?;
             }
         }
+        if ended && hand.now.state == RolloutState::Succeeded {
+            self.wake_consumers(&hand.now).await?;
+        }
         if let Some(set) = hand.now.set.filter(|_| ended) {
             self.queue.send(vec![(Work::Tick(Subject::Set(set)), 0)]).await?;
         }
