@@ -5,13 +5,15 @@
 #![allow(clippy::disallowed_methods, reason = "a laboratory measures real time")]
 
 use aws_sdk_cloudwatch::types::{ComparisonOperator, StateValue, Statistic};
+use aws_sdk_sqs::types::QueueAttributeName;
 use flotilla_contract::config::{ConfigFile, RuleConfig, ServiceConfigDoc, WaveConfig, WaveTable};
-use flotilla_contract::{CheckConfig, ProfileConfig, RolloutView, StageView};
+use flotilla_contract::{CheckConfig, NoticeView, ProfileConfig, RolloutView, StageView};
 use flotilla_lab::accounts::{PRODUCTION, STAGING};
 use flotilla_lab::samples::package_with_outputs;
-use flotilla_lab::world::text;
+use flotilla_lab::world::{HOME, text};
 use flotilla_lab::{World, report};
 use serde_json::json;
+use std::collections::BTreeSet;
 use std::time::{Duration, Instant};
 
 const REGIONS: [&str; 2] = ["eu-central-1", "us-east-1"];
@@ -19,7 +21,7 @@ const ALARM: &str = "app-production-errors";
 const LONG: Duration = Duration::from_secs(120);
 
 /// Staging is verified; production goes in two waves, each of which bakes, after somebody else has approved.
-fn config(world: &World) -> ConfigFile {
+fn config(world: &World, topic: &str) -> ConfigFile {
     let rule = |git_ref: &str, stage: &str| RuleConfig {
         git_ref: git_ref.into(),
         stage: stage.into(),
@@ -45,6 +47,7 @@ fn config(world: &World) -> ConfigFile {
         four_eyes: Some(true),
         alarms: vec!["{service}-{stage}-errors".into()],
         on_failure: Some("revert".into()),
+        notify: vec![topic.into()],
         ..world.profile_in(PRODUCTION, &REGIONS)
     };
     let rules = vec![rule("branch:main", "staging"), rule("tag:never", "production")];
@@ -73,6 +76,43 @@ async fn alarm(world: &World, region: &str, state: StateValue) {
         .expect("an alarm");
     let set = client.set_alarm_state().alarm_name(ALARM).state_value(state).state_reason("the story says so");
     set.send().await.expect("a state");
+}
+
+/// A topic of the control plane's account, and a queue that hears what is said there.
+async fn topic(world: &World) -> (String, String) {
+    let (sns, sqs) =
+        (aws_sdk_sns::Client::new(&world.config(HOME)), aws_sdk_sqs::Client::new(&world.config(HOME)));
+    let topic = sns.create_topic().name("flotilla-releases").send().await.unwrap();
+    let topic = topic.topic_arn().unwrap().to_owned();
+    let queue = sqs.create_queue().queue_name("hears-of-releases").send().await.unwrap();
+    let queue = queue.queue_url().unwrap().to_owned();
+    let arn = sqs.get_queue_attributes().queue_url(&queue).attribute_names(QueueAttributeName::QueueArn);
+    let arn = arn.send().await.unwrap().attributes().unwrap()[&QueueAttributeName::QueueArn].clone();
+    let policy = json!({"Version": "2012-10-17", "Statement": [{"Effect": "Allow",
+        "Principal": {"Service": "sns.amazonaws.com"}, "Action": "sqs:SendMessage", "Resource": arn}]});
+    let let_in = sqs.set_queue_attributes().queue_url(&queue);
+    let_in.attributes(QueueAttributeName::Policy, policy.to_string()).send().await.unwrap();
+    let subscribe = sns.subscribe().topic_arn(&topic).protocol("sqs").endpoint(arn);
+    subscribe.attributes("RawMessageDelivery", "true").send().await.unwrap();
+    (topic, queue)
+}
+
+/// What was said of these rollouts, in no order, once all of it is there.
+async fn heard(world: &World, queue: &str, wanted: &BTreeSet<(String, &str)>) -> BTreeSet<(String, String)> {
+    let sqs = aws_sdk_sqs::Client::new(&world.config(HOME));
+    let (began, mut heard) = (Instant::now(), BTreeSet::new());
+    while !wanted.iter().all(|(id, kind)| heard.contains(&(id.clone(), (*kind).to_owned()))) {
+        assert!(began.elapsed() < LONG, "not all of {wanted:?} was said: {heard:?}");
+        let got = sqs.receive_message().queue_url(queue).max_number_of_messages(10).wait_time_seconds(1);
+        for message in got.send().await.unwrap().messages() {
+            let said: NoticeView = serde_json::from_str(message.body().unwrap()).unwrap();
+            heard.insert((said.rollout, said.kind));
+            let done =
+                sqs.delete_message().queue_url(queue).receipt_handle(message.receipt_handle().unwrap());
+            done.send().await.unwrap();
+        }
+    }
+    heard
 }
 
 /// The keys of a person who may do all that the API does.
@@ -142,7 +182,8 @@ async fn a_release_goes_from_staging_to_production_and_back_and_the_audit_knows_
     for account in [STAGING, PRODUCTION] {
         world.add_account(account, &REGIONS).await.expect("an account");
     }
-    world.apply(&config(&world)).await.expect("the configuration");
+    let (releases, hears) = topic(&world).await;
+    world.apply(&config(&world, &releases)).await.expect("the configuration");
     for region in REGIONS {
         alarm(&world, region, StateValue::Ok).await;
     }
@@ -159,6 +200,7 @@ async fn a_release_goes_from_staging_to_production_and_back_and_the_audit_knows_
     let one = push(1).await;
     // Production, in two waves, each of which bakes.
     let first = promote(&world, &ann, &bob).await;
+    let mut told = vec![(first.clone(), "begun"), (first.clone(), "waits"), (first.clone(), "succeeded")];
     let first = world.end_of(&first, LONG).await.expect("its end");
     assert_eq!((first.status.as_str(), first.digest.as_ref()), ("succeeded", Some(&one)), "{first:#?}");
     let targets = report::targets(&world, &first).await.unwrap();
@@ -176,6 +218,7 @@ async fn a_release_goes_from_staging_to_production_and_back_and_the_audit_knows_
     })
     .await;
     alarm(&world, REGIONS[1], StateValue::Alarm).await;
+    told.extend([(bad.clone(), "reverting"), (bad.clone(), "reverted")]);
     let bad = world.end_of(&bad, LONG).await.expect("its end");
     assert_eq!((bad.status.as_str(), bad.digest.as_ref()), ("reverted", Some(&two)), "{bad:#?}");
     assert_eq!(bad.cause.unwrap().code, "FL0550");
@@ -206,6 +249,11 @@ async fn a_release_goes_from_staging_to_production_and_back_and_the_audit_knows_
     println!("from the rollback to both executions: {} ms", asked.elapsed().as_millis());
     assert_eq!(world.end_of(&back, LONG).await.expect("its end").status, "succeeded");
     assert_eq!(runs(&world).await, [Some(one.clone()), Some(one)]);
+
+    // Whoever subscribes was told.
+    told.push((back, "succeeded"));
+    let said = heard(&world, &hears, &told.into_iter().collect()).await;
+    assert!(said.iter().all(|(_, kind)| kind != "failed"), "{said:?}");
 
     // Who did what.
     let audit = world.command(&["audit", "--service", "app", "--json"]).unwrap().output().await.unwrap();

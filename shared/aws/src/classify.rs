@@ -62,6 +62,8 @@ fn kind(code: &str, message: &str, status: Option<u16>) -> ErrorKind {
         | "AccessDeniedException"
         | "UnauthorizedOperation"
         | "AllAccessDisabled"
+        | "AuthorizationError"
+        | "KMSAccessDenied"
         | "InvalidClientTokenId"
         | "SignatureDoesNotMatch"
         | "UnrecognizedClientException" => ErrorKind::Denied,

@@ -20,6 +20,8 @@ mod settings;
 mod stack_seen;
 mod stacks;
 mod state_store;
+pub mod stream;
+mod topics;
 mod wiring;
 mod work_queue;
 
@@ -34,5 +36,6 @@ pub use sessions::{Sessions, load_config};
 pub use settings::{MissingSetting, Settings};
 pub use stacks::CloudFormationStacks;
 pub use state_store::DynamoStateStore;
+pub use topics::SnsTopics;
 pub use wiring::Aws;
 pub use work_queue::SqsWorkQueue;

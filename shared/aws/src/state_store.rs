@@ -308,7 +308,7 @@ fn read_key(attributes: &Attributes) -> Result<Key, PortError> {
     Ok(Key::new(text("pk")?, text("sk")?))
 }
 
-fn from_attributes(mut attributes: Attributes) -> Result<Item, PortError> {
+pub(crate) fn from_attributes(mut attributes: Attributes) -> Result<Item, PortError> {
     let key = read_key(&attributes)?;
     let number =
         |name: &str| attributes.get(name).and_then(|a| a.as_n().ok()).and_then(|n| n.parse::<i64>().ok());

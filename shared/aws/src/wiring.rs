@@ -2,11 +2,13 @@
 
 use crate::{
     CloudFormationStacks, CloudWatchAlarms, DynamoStateStore, HttpsProbes, LambdaFunctions, MissingSetting,
-    S3Buckets, S3PackageStore, S3ReplicaStore, Sessions, Settings, SqsWorkQueue, SystemClock, load_config,
+    S3Buckets, S3PackageStore, S3ReplicaStore, Sessions, Settings, SnsTopics, SqsWorkQueue, SystemClock,
+    load_config,
 };
 use aws_config::SdkConfig;
 use flotilla_engine::ports::{
-    Alarms, Buckets, Clock, Functions, PackageStore, Probes, ReplicaStore, Stacks, StateStore, WorkQueue,
+    Alarms, Buckets, Clock, Functions, PackageStore, Probes, ReplicaStore, Stacks, StateStore, Topics,
+    WorkQueue,
 };
 use std::sync::Arc;
 
@@ -81,6 +83,11 @@ impl Aws {
     /// CloudWatch.
     pub fn alarms(&self) -> Arc<dyn Alarms> {
         Arc::new(CloudWatchAlarms::new(self.sessions.clone()))
+    }
+
+    /// SNS.
+    pub fn topics(&self) -> Arc<dyn Topics> {
+        Arc::new(SnsTopics::new(self.config.clone()))
     }
 
     /// The network; this host too, if AWS itself is an emulator on it.

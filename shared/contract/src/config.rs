@@ -210,6 +210,10 @@ pub struct ProfileConfig {
     /// Tags of every stack.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub tags: BTreeMap<String, String>,
+    /// SNS topics that are told what becomes of rollouts, by their ARNs.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schema(example = json!(["arn:aws:sns:eu-central-1:111122223333:flotilla-releases"]))]
+    pub notify: Vec<String>,
 }
 
 /// A target account, as `infra/account.yaml` prepared it.

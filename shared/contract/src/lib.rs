@@ -7,6 +7,7 @@
 pub mod access;
 pub mod config;
 pub mod gates;
+pub mod notices;
 pub mod plan;
 pub mod problem;
 pub mod requests;
@@ -20,6 +21,7 @@ pub use config::{
     WaveTable,
 };
 pub use gates::*;
+pub use notices::NoticeView;
 pub use plan::*;
 pub use problem::{CurrentState, Problem};
 pub use requests::*;

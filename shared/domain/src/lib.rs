@@ -20,6 +20,7 @@ pub mod gates;
 pub mod git_ref;
 pub mod ids;
 pub mod names;
+pub mod notice;
 pub mod outputs;
 pub mod package;
 pub mod plan;

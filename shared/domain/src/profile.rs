@@ -3,6 +3,7 @@
 use crate::deployment::StackPolicy;
 use crate::gates::{Gates, Windows};
 use crate::names::{AccountId, ProfileName, Region};
+use crate::notice::TopicArn;
 use crate::outputs::OutputRef;
 use crate::plan::Safeguards;
 use crate::rollout::OnFailure;
@@ -65,11 +66,16 @@ pub struct Profile {
     pub outputs: BTreeMap<String, OutputRef>,
     /// Tags of every stack.
     pub tags: BTreeMap<String, String>,
+    /// Who is told what becomes of rollouts.
+    pub notify: BTreeSet<TopicArn>,
 }
 
 impl Profile {
     /// Longest bake of a wave, in seconds: a week.
     pub const BAKE_S_MAX: u32 = 7 * 24 * 3_600;
+
+    /// Most topics that are told.
+    pub const TOPICS_MAX: usize = 10;
 
     /// Most approvals that a wave asks for.
     pub const APPROVALS_MAX: usize = 10;

@@ -14,6 +14,7 @@ pub mod configure;
 pub mod drive;
 pub mod error;
 pub mod ingest;
+pub mod notify;
 pub mod plan;
 pub mod ports;
 pub mod records;

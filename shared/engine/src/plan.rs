@@ -107,6 +107,7 @@ pub fn plan_rollout(
         needs: needs(package, profile),
         tags: tags(profile, &release.service, &route.stage),
         capabilities: profile.capabilities.clone(),
+        notify: profile.notify.clone(),
         gates: named_gates(&profile.gates, release, route),
         requested_by: requested_by.to_owned(),
         ..blank(
@@ -174,6 +175,7 @@ fn blank(
         closed: Vec::new(),
         retry_of: None,
         set: None,
+        notify: BTreeSet::new(),
         state: RolloutState::Queued,
         acted: false,
         acted_at: None,

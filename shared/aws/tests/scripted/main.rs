@@ -10,5 +10,6 @@ mod invocations;
 mod objects;
 mod probes;
 mod script;
+mod topics;
 mod validations;
 mod whole_stacks;

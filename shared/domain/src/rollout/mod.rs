@@ -16,12 +16,16 @@ pub use gate::Answer;
 pub use state::{Revert, RolloutState, TargetOutcome};
 pub use transition::{IllegalRolloutTransition, RolloutEvent};
 
+#[cfg(test)]
+pub(crate) use transition::tests::deploy as blank_for_tests;
+
 use crate::cause::Cause;
 use crate::deployment::{Access, StackPolicy};
 use crate::digest::Digest;
 use crate::gates::{Approval, BreakGlass, Closed, Gates};
 use crate::ids::{ReleaseId, RolloutId, SetId};
 use crate::names::{ProfileName, ServiceName, StackName, StackPart, StageName};
+use crate::notice::TopicArn;
 use crate::outputs::OutputRef;
 use crate::profile::Copies;
 use crate::release::ReleaseRef;
@@ -139,6 +143,8 @@ pub struct Rollout {
     pub retry_of: Option<RolloutId>,
     /// The set of services that it is a part of.
     pub set: Option<SetId>,
+    /// Who is told what becomes of it.
+    pub notify: BTreeSet<TopicArn>,
     /// Where it stands.
     pub state: RolloutState,
     /// Whether what the state asks for is known to be done.

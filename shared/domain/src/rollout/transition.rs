@@ -323,4 +323,4 @@ pub(super) fn at_target(target: &impl std::fmt::Display, cause: Cause) -> Cause 
 
 #[cfg(test)]
 #[path = "transition_tests.rs"]
-mod tests;
+pub(super) mod tests;

@@ -83,6 +83,7 @@ fn rollout(kind: RolloutKind) -> Rollout {
         closed: Vec::new(),
         retry_of: None,
         set: None,
+        notify: Default::default(),
         state: RolloutState::Queued,
         acted: false,
         acted_at: None,
@@ -98,7 +99,8 @@ fn rollout(kind: RolloutKind) -> Rollout {
     }
 }
 
-fn deploy() -> Rollout {
+/// A rollout of a release that has not begun.
+pub(crate) fn deploy() -> Rollout {
     rollout(RolloutKind::Deploy(release("new")))
 }
 

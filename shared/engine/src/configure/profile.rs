@@ -3,6 +3,7 @@
 use super::{invalid, named, no_such};
 use flotilla_contract::{ParameterConfig, ProfileConfig, WaveConfig, WaveTable};
 use flotilla_domain::deployment::{Drift, StackPolicy};
+use flotilla_domain::notice::TopicArn;
 use flotilla_domain::outputs::OutputRef;
 use flotilla_domain::profile::{Copies, Profile, ProfileWave};
 use flotilla_domain::rollout::OnFailure;
@@ -57,6 +58,7 @@ pub fn profile(name: ProfileName, doc: &ProfileConfig) -> Result<Profile, Refusa
         parameters: texts(doc).map(|(name, text)| (name.clone(), text.clone())).collect(),
         outputs: outputs(doc)?,
         tags: doc.tags.clone(),
+        notify: topics(doc)?,
         waves,
     })
 }
@@ -155,6 +157,15 @@ fn region(text: &str, seen: &mut BTreeSet<String>) -> Result<Region, Refusal> {
         return Err(invalid("regions", format!("{text} is listed twice"), "list each region once"));
     }
     Ok(region)
+}
+
+/// The topics that are told.
+fn topics(doc: &ProfileConfig) -> Result<BTreeSet<TopicArn>, Refusal> {
+    if doc.notify.len() > Profile::TOPICS_MAX {
+        let fix = format!("name {} at most: a topic can have many subscriptions", Profile::TOPICS_MAX);
+        return Err(invalid("notify", format!("{} topics", doc.notify.len()), &fix));
+    }
+    doc.notify.iter().map(|text| TopicArn::parse(text).map_err(|e| named("notify", &e))).collect()
 }
 
 fn check_capabilities(capabilities: &[String]) -> Result<(), Refusal> {

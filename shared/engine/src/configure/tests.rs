@@ -241,6 +241,13 @@ fn a_service_has_fifty_rules_and_a_preview_ninety_days_at_most() {
 #[test]
 fn gates_are_bounded_in_number_and_length() {
     let many = |count: usize| (0..count).map(|n| format!("alarm-{n}")).collect::<Vec<String>>();
+    let topics = |n: usize| (0..n).map(|n| format!("arn:aws:sns:eu-west-1:111122223333:t{n}")).collect();
+    let notify = |notify| wrong(ProfileConfig { notify, ..doc() });
+    assert_eq!(
+        (notify(topics(Profile::TOPICS_MAX)), notify(topics(Profile::TOPICS_MAX + 1))),
+        (None, at("notify"))
+    );
+    assert_eq!(notify(vec!["releases".into()]), at("notify"));
     let alarms = |alarms| wrong(ProfileConfig { alarms, ..doc() });
     assert_eq!((alarms(many(Gates::ALARMS_MAX)), alarms(many(Gates::ALARMS_MAX + 1))), (None, at("alarms")));
     assert_eq!(alarms(vec!["a".repeat(255)]), None);

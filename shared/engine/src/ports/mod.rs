@@ -13,6 +13,7 @@ mod probes;
 mod replica_store;
 mod stacks;
 mod state_store;
+mod topics;
 mod work_queue;
 
 pub use alarms::Alarms;
@@ -30,6 +31,7 @@ pub use stacks::{
 pub use state_store::{
     Change, DUE_SHARDS, DueKey, Expect, Item, ItemPage, Key, Query, StateStore, Write, WriteError, due_shard,
 };
+pub use topics::{Said, Topics};
 pub use work_queue::{Subject, Work, WorkQueue};
 
 use flotilla_domain::Site;

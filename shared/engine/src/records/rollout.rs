@@ -8,6 +8,7 @@ use super::common::{
 use super::gates::{StoredApproval, StoredBreakGlass, StoredClosed, StoredGates, StoredOutputRef};
 use super::rollout_state::StoredState;
 use crate::ports::Key;
+use flotilla_domain::notice::TopicArn;
 use flotilla_domain::profile::Copies;
 use flotilla_domain::rollout::{Cancellation, OnFailure, Rollout, RolloutKind, Wave};
 use flotilla_domain::{ProfileName, RolloutId, ServiceName, SetId, Site, StageName, Target};
@@ -57,6 +58,9 @@ pub struct StoredRollout {
     retry_of: Option<String>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     set: Option<String>,
+    /// Topics in one text, so that a filter of the table's stream can ask whether there are any.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    notify: String,
     #[serde(flatten)]
     state: StoredState,
     #[serde(default, skip_serializing_if = "StoredGates::is_none")]
@@ -174,6 +178,7 @@ impl Record for Rollout {
             policy: StoredPolicy::of(&self.policy),
             retry_of: self.retry_of.map(|id| id.to_string()),
             set: self.set.map(|id| id.to_string()),
+            notify: self.notify.iter().map(TopicArn::as_str).collect::<Vec<_>>().join(","),
             state: StoredState::of(&self.state),
             gates: StoredGates::of(&self.gates),
             plan_only: self.plan_only,
@@ -252,6 +257,11 @@ impl Record for Rollout {
             closed: stored.closed.into_iter().map(StoredClosed::read).collect::<Result<_, _>>()?,
             retry_of: stored.retry_of.map(|id| parsed("retry_of", RolloutId::parse(&id))).transpose()?,
             set: stored.set.map(|id| parsed("set", SetId::parse(&id))).transpose()?,
+            notify: stored
+                .notify
+                .split_terminator(',')
+                .map(|topic| parsed("notify", TopicArn::parse(topic)))
+                .collect::<Result<_, String>>()?,
             state,
             acted: stored.acted,
             acted_at: stored.acted_at.map(|at| time(&at)).transpose()?,

@@ -71,6 +71,14 @@ fn rollout(kind: RolloutKind, state: RolloutState) -> Rollout {
         break_glass: Some(BreakGlass { by: "root".into(), because: "outage".into(), at }),
         closed: Gate::ALL.map(|gate| Closed { gate, why: "why".into(), until: Some(at) }).into(),
         set: Some(flotilla_domain::SetId::derive(Timestamp::UNIX_EPOCH, &["s"])),
+        notify: ["a", "b"]
+            .map(|name| {
+                flotilla_domain::notice::TopicArn::parse(&format!(
+                    "arn:aws:sns:eu-west-1:111122223333:{name}"
+                ))
+                .unwrap()
+            })
+            .into(),
         retry_of: Some(RolloutId::derive(Timestamp::UNIX_EPOCH, &["before"])),
         state,
         acted: true,

@@ -283,7 +283,7 @@ fn upload_view(upload: Upload) -> view::UploadView {
     }
 }
 
-fn cause_view(cause: &Cause) -> view::CauseView {
+pub(crate) fn cause_view(cause: &Cause) -> view::CauseView {
     let Cause { code, message, fix, resource } = cause.clone();
     view::CauseView { code: code.to_string(), message, fix, path: resource }
 }

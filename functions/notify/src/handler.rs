@@ -1,0 +1,54 @@
+//! A batch of the table's stream: each record is an item that was saved.
+
+use aws_lambda_events::dynamodb::Event;
+use aws_lambda_events::streams::{DynamoDbBatchItemFailure, DynamoDbEventResponse};
+use flotilla_aws::stream::{Saved, read_saved};
+use flotilla_domain::Timestamp;
+use flotilla_engine::notify::{Notify, Told};
+use flotilla_telemetry::Unit;
+
+/// Tells what each record says of a rollout, in their order. From the first that cannot be told now, the batch comes
+/// again; one that nobody can read never could be told, and is left behind.
+pub async fn handle(notify: &Notify, now: Timestamp, event: Event) -> DynamoDbEventResponse {
+    let (mut told, mut unreadable, mut again) = (Told::default(), 0_u32, Vec::new());
+    for record in event.records {
+        let sequence = record.change.sequence_number.clone();
+        match read_saved(record.change) {
+            Ok(Some(saved)) if is_rollout(&saved) => match notify.tell(saved.before, saved.now).await {
+                Ok(of_record) => {
+                    told.published += of_record.published;
+                    told.undeliverable += of_record.undeliverable;
+                }
+                Err(error) => {
+                    tracing::error!(sequence, "nobody could be told: {error}");
+                    again.push(failure(sequence));
+                    break;
+                }
+            },
+            Ok(_) => {}
+            Err(error) => {
+                unreadable += 1;
+                tracing::error!(sequence, "the record cannot be read: {error}");
+            }
+        }
+    }
+    let count = |n: usize| f64::from(u32::try_from(n).unwrap_or(u32::MAX));
+    let lost = count(told.undeliverable) + f64::from(unreadable);
+    let metrics =
+        [("NoticesPublished", count(told.published), Unit::Count), ("NoticesLost", lost, Unit::Count)];
+    flotilla_telemetry::emit(now.as_millisecond(), "notify", &metrics);
+    let mut response = DynamoDbEventResponse::default();
+    response.batch_item_failures = again;
+    response
+}
+
+/// The filter of the event source lets nothing else pass; an emulator may.
+fn is_rollout(saved: &Saved) -> bool {
+    saved.now.key.pk.starts_with("RLO#") && saved.now.key.sk == "META"
+}
+
+fn failure(sequence: Option<String>) -> DynamoDbBatchItemFailure {
+    let mut failure = DynamoDbBatchItemFailure::default();
+    failure.item_identifier = sequence;
+    failure
+}

@@ -1,0 +1,47 @@
+//! SNS.
+
+use crate::classify::classify;
+use async_trait::async_trait;
+use aws_config::{Region, SdkConfig};
+use aws_sdk_sns::Client;
+use aws_sdk_sns::types::MessageAttributeValue;
+use flotilla_domain::notice::TopicArn;
+use flotilla_engine::ports::{ErrorKind, PortError, Said, Topics};
+use serde_json::json;
+
+const OPERATION: &str = "sns:Publish";
+
+/// Topics in any region, reached with the function's own role: a topic's policy lets it in from another account.
+#[derive(Debug, Clone)]
+pub struct SnsTopics {
+    config: SdkConfig,
+}
+
+impl SnsTopics {
+    /// Topics that are reached with this configuration.
+    pub fn new(config: SdkConfig) -> Self {
+        Self { config }
+    }
+}
+
+#[async_trait]
+impl Topics for SnsTopics {
+    async fn publish(&self, topic: &TopicArn, said: &Said) -> Result<(), PortError> {
+        // A topic is known in its own region only.
+        let config = self.config.to_builder().region(Region::new(topic.region().to_string())).build();
+        // Mail is for people; whatever else subscribes gets the document.
+        let message = json!({"default": said.document.to_string(), "email": said.text});
+        let mut request = Client::new(&config)
+            .publish()
+            .topic_arn(topic.as_str())
+            .subject(&said.subject)
+            .message_structure("json")
+            .message(message.to_string());
+        for (name, value) in &said.attributes {
+            let value = MessageAttributeValue::builder().data_type("String").string_value(value).build();
+            let value = value.map_err(|e| PortError::new(ErrorKind::Permanent, OPERATION, e.to_string()))?;
+            request = request.message_attributes(*name, value);
+        }
+        request.send().await.map(drop).map_err(|e| classify(OPERATION, e))
+    }
+}

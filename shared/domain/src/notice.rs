@@ -1,0 +1,208 @@
+//! What people are told of a rollout, and where: derived from what was saved before and what is saved now.
+
+use crate::gates::Gate;
+use crate::names::{AccountId, InvalidName, Region};
+use crate::rollout::{Rollout, RolloutState};
+use std::collections::BTreeSet;
+use std::fmt;
+
+/// An SNS topic: `arn:aws:sns:eu-central-1:111122223333:releases`. Topics that keep an order (`.fifo`) are none here:
+/// they refuse what is sent to them without a group.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct TopicArn {
+    text: String,
+    region: Region,
+}
+
+impl TopicArn {
+    /// Reads an ARN.
+    ///
+    /// # Errors
+    /// [`InvalidName`] for anything else.
+    pub fn parse(text: &str) -> Result<Self, InvalidName> {
+        let parts: Vec<&str> = text.split(':').collect();
+        let is_name = |name: &str| {
+            (1..=256).contains(&name.len())
+                && name.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'_'))
+        };
+        let region = match parts[..] {
+            ["arn", "aws" | "aws-cn" | "aws-us-gov", "sns", region, account, name]
+                if AccountId::parse(account).is_ok() && is_name(name) =>
+            {
+                Region::parse(region).ok()
+            }
+            _ => None,
+        };
+        region.map(|region| Self { text: text.to_owned(), region }).ok_or_else(|| InvalidName {
+            kind: "topic",
+            given: text.chars().take(64).collect(),
+            rule: "it is the ARN of an SNS topic that is not first-in-first-out",
+        })
+    }
+
+    /// The ARN.
+    pub fn as_str(&self) -> &str {
+        &self.text
+    }
+
+    /// The region it is in.
+    pub fn region(&self) -> &Region {
+        &self.region
+    }
+}
+
+impl fmt::Display for TopicArn {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.text)
+    }
+}
+
+/// What a rollout has come to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum NoticeKind {
+    /// It was accepted.
+    Begun,
+    /// It waits: a gate is closed.
+    Waits,
+    /// Somebody has opened all its gates.
+    BrokenOpen,
+    /// Something failed, and it goes back.
+    Reverting,
+    /// It ended, well.
+    Succeeded,
+    /// It ended with a failure.
+    Failed,
+    /// It ended, and what it had changed is as it was.
+    Reverted,
+    /// It was called off.
+    Cancelled,
+}
+
+impl NoticeKind {
+    /// Its name.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Begun => "begun",
+            Self::Waits => "waits",
+            Self::BrokenOpen => "broken_open",
+            Self::Reverting => "reverting",
+            Self::Succeeded => "succeeded",
+            Self::Failed => "failed",
+            Self::Reverted => "reverted",
+            Self::Cancelled => "cancelled",
+        }
+    }
+}
+
+/// What people are told of a rollout that was `before` and is `now`: each of it once, if each save is looked at once.
+/// One that only shows its plan tells nothing, and neither does one that a newer one has replaced.
+pub fn notices(before: Option<&Rollout>, now: &Rollout) -> Vec<NoticeKind> {
+    let mut told = Vec::new();
+    if now.plan_only || matches!(now.state, RolloutState::Superseded { .. }) {
+        return told;
+    }
+    if before.is_none() {
+        told.push(NoticeKind::Begun);
+    }
+    let gates =
+        |rollout: &Rollout| rollout.closed.iter().map(|closed| closed.gate).collect::<BTreeSet<Gate>>();
+    let known = before.map(gates).unwrap_or_default();
+    if gates(now).difference(&known).next().is_some() {
+        told.push(NoticeKind::Waits);
+    }
+    if now.break_glass.is_some() && before.is_none_or(|before| before.break_glass.is_none()) {
+        told.push(NoticeKind::BrokenOpen);
+    }
+    let end = match &now.state {
+        RolloutState::Reverting(_) => Some(NoticeKind::Reverting),
+        RolloutState::Succeeded => Some(NoticeKind::Succeeded),
+        RolloutState::Failed(_) => Some(NoticeKind::Failed),
+        RolloutState::Reverted(_) => Some(NoticeKind::Reverted),
+        RolloutState::Cancelled => Some(NoticeKind::Cancelled),
+        _ => None,
+    };
+    told.extend(end.filter(|_| before.is_none_or(|before| before.state.name() != now.state.name())));
+    told
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::cause::Cause;
+    use crate::code::Code;
+    use crate::gates::{BreakGlass, Closed};
+    use crate::rollout::{Revert, blank_for_tests};
+    use jiff::Timestamp;
+
+    fn told(before: Option<&Rollout>, now: &Rollout) -> Vec<&'static str> {
+        notices(before, now).into_iter().map(NoticeKind::name).collect()
+    }
+
+    fn closed(gates: &[Gate]) -> Vec<Closed> {
+        gates.iter().map(|gate| Closed { gate: *gate, why: "so".into(), until: None }).collect()
+    }
+
+    #[test]
+    fn each_end_is_told_once_and_so_is_the_beginning() {
+        let queued = blank_for_tests();
+        assert_eq!(told(None, &queued), ["begun"]);
+        assert!(told(Some(&queued), &queued).is_empty());
+        let cause = Cause::new(Code::Stopped, "no", "yes");
+        let ends = [
+            (RolloutState::Succeeded, "succeeded"),
+            (RolloutState::Failed(cause.clone()), "failed"),
+            (RolloutState::Reverted(cause), "reverted"),
+            (RolloutState::Cancelled, "cancelled"),
+            (RolloutState::Reverting(Revert::Finding(Default::default())), "reverting"),
+        ];
+        for (state, name) in ends {
+            let ended = Rollout { state, ..queued.clone() };
+            assert_eq!(told(Some(&queued), &ended), [name]);
+            assert!(told(Some(&ended), &ended).is_empty());
+        }
+    }
+
+    #[test]
+    fn a_gate_that_closes_is_told_and_one_that_stays_closed_is_not() {
+        let open = blank_for_tests();
+        let waits = Rollout { closed: closed(&[Gate::Approval]), ..open.clone() };
+        assert_eq!(told(Some(&open), &waits), ["waits"]);
+        assert!(told(Some(&waits), &waits).is_empty());
+        let more = Rollout { closed: closed(&[Gate::Approval, Gate::Window]), ..open.clone() };
+        assert_eq!(told(Some(&waits), &more), ["waits"]);
+        assert!(told(Some(&more), &waits).is_empty(), "one of two has opened");
+    }
+
+    #[test]
+    fn broken_glass_is_told() {
+        let word = BreakGlass { by: "ann".into(), because: "it burns".into(), at: Timestamp::UNIX_EPOCH };
+        let broken = Rollout { break_glass: Some(word), ..blank_for_tests() };
+        assert_eq!(told(Some(&blank_for_tests()), &broken), ["broken_open"]);
+    }
+
+    #[test]
+    fn plans_and_what_was_replaced_tell_nothing() {
+        let plan = Rollout { plan_only: true, ..blank_for_tests() };
+        assert!(told(None, &plan).is_empty());
+        let replaced = Rollout { state: RolloutState::Superseded { by: None }, ..blank_for_tests() };
+        assert!(told(None, &replaced).is_empty());
+    }
+
+    #[test]
+    fn topics_are_read_strictly() {
+        let topic = TopicArn::parse("arn:aws:sns:eu-central-1:111122223333:flotilla-releases").unwrap();
+        assert_eq!(topic.region().as_str(), "eu-central-1");
+        for wrong in [
+            "",
+            "flotilla-releases",
+            "arn:aws:sqs:eu-central-1:111122223333:releases",
+            "arn:aws:sns:eu-central-1:1111:releases",
+            "arn:aws:sns:eu-central-1:111122223333:releases.fifo",
+            "arn:aws:sns:eu-central-1:111122223333:",
+            "arn:aws:sns:nowhere at all:111122223333:releases",
+            "arn:aws:sns:eu-central-1:111122223333:releases:0a1b",
+        ] {
+            assert!(TopicArn::parse(wrong).is_err(), "{wrong}");
+        }
+    }
+}
