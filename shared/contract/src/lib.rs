@@ -1,5 +1,5 @@
 //! What the HTTP API says: the bodies of its requests and replies, used by the `api` function that
-//! writes them and by the `flotilla` command that reads them.
+//! writes them and by the `flotilla` command that reads them. And what functions say to each other ([`guard`]).
 //!
 //! These are types of their own: neither the table's items nor the domain's values. A field may be added
 //! at any time; one is never renamed or given another meaning under `/v1`.
@@ -7,6 +7,7 @@
 pub mod access;
 pub mod config;
 pub mod gates;
+pub mod guard;
 pub mod notices;
 pub mod plan;
 pub mod problem;
@@ -21,6 +22,7 @@ pub use config::{
     WaveTable,
 };
 pub use gates::*;
+pub use guard::{BrokenRule, GuardReply, GuardRequest};
 pub use notices::NoticeView;
 pub use plan::*;
 pub use problem::{CurrentState, Problem};
