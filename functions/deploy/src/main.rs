@@ -20,6 +20,7 @@ async fn main() -> Result<(), Error> {
         buckets: aws.buckets(),
         alarms: aws.alarms(),
         probes: aws.probes(),
+        policies: aws.policies(),
         meter: Arc::default(),
     };
     let drive = &drive;

@@ -146,6 +146,22 @@ fn q09_what_is_started_without_a_queue_is_tried_again_and_then_kept() {
 }
 
 #[test]
+fn whoever_applies_rules_may_do_nothing_but_write_its_log_and_is_asked_by_two_functions() {
+    let all = resources();
+    let (_, policy) = all["GuardRole"].split_once("PolicyName: guard\n").expect("its policy");
+    assert_eq!(policy.matches("Action:").count(), 1, "{policy}");
+    assert_eq!(value(policy, "Action"), Some("[logs:CreateLogStream"), "{policy}");
+    assert!(
+        number(&all["GuardFunction"], "Timeout").is_some_and(|seconds| seconds < 12),
+        "the adapter waits for 12"
+    );
+    for (name, role) in of_type("IAM::Role") {
+        let asks = role.contains("Resource: !GetAtt GuardFunction.Arn");
+        assert_eq!(asks, matches!(name.as_str(), "DeployRole" | "ApiRole"), "{name}");
+    }
+}
+
+#[test]
 fn other_accounts_read_packages_by_their_registered_roles_and_never_uploads() {
     let all = resources();
     let policy = &all["IngestBucketPolicy"];

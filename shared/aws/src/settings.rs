@@ -21,6 +21,8 @@ pub struct Settings {
     pub replicate_queue_url: String,
     /// The queue of ticks.
     pub tick_queue_url: String,
+    /// The function that applies profiles' rules.
+    pub guard_function: String,
 }
 
 /// A setting is missing or wrong.
@@ -65,6 +67,7 @@ impl Settings {
             intake_queue_url: optional("FLOTILLA_INTAKE_QUEUE_URL"),
             replicate_queue_url: optional("FLOTILLA_REPLICATE_QUEUE_URL"),
             tick_queue_url: optional("FLOTILLA_TICK_QUEUE_URL"),
+            guard_function: optional("FLOTILLA_GUARD_FUNCTION"),
         })
     }
 }

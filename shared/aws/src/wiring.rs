@@ -1,14 +1,14 @@
 //! All ports of one process, made from its environment.
 
 use crate::{
-    CloudFormationStacks, CloudWatchAlarms, DynamoStateStore, HttpsProbes, LambdaFunctions, MissingSetting,
-    S3Buckets, S3PackageStore, S3ReplicaStore, Sessions, Settings, SnsTopics, SqsWorkQueue, SystemClock,
-    load_config,
+    CloudFormationStacks, CloudWatchAlarms, DynamoStateStore, GuardPolicies, HttpsProbes, LambdaFunctions,
+    MissingSetting, S3Buckets, S3PackageStore, S3ReplicaStore, Sessions, Settings, SnsTopics, SqsWorkQueue,
+    SystemClock, load_config,
 };
 use aws_config::SdkConfig;
 use flotilla_engine::ports::{
-    Alarms, Buckets, Clock, Functions, PackageStore, Probes, ReplicaStore, Stacks, StateStore, Topics,
-    WorkQueue,
+    Alarms, Buckets, Clock, Functions, PackageStore, Policies, Probes, ReplicaStore, Stacks, StateStore,
+    Topics, WorkQueue,
 };
 use std::sync::Arc;
 
@@ -88,6 +88,11 @@ impl Aws {
     /// SNS.
     pub fn topics(&self) -> Arc<dyn Topics> {
         Arc::new(SnsTopics::new(self.config.clone()))
+    }
+
+    /// Rules of profiles.
+    pub fn policies(&self) -> Arc<dyn Policies> {
+        Arc::new(GuardPolicies::new(&self.config, &self.settings))
     }
 
     /// The network; this host too, if AWS itself is an emulator on it.

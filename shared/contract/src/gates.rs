@@ -137,7 +137,7 @@ pub struct ApprovalView {
 /// A gate that is closed.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct ClosedView {
-    /// `line`, `window`, `alarm` or `approval`.
+    /// `line`, `window`, `alarm`, `approval`, `output` or `rules`.
     pub gate: String,
     /// Why.
     pub why: String,

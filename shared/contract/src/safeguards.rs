@@ -27,4 +27,11 @@ pub struct SafeguardsConfig {
     /// Most resources that one change set deletes.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub max_deletions: Option<usize>,
+    /// Rules of CloudFormation Guard to which every template has to hold: their text, 64 KB at most. In a file for
+    /// `flotilla apply` also the path of a file that has them.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schema(
+        example = "rule encrypted { Resources.*[ Type == 'AWS::S3::Bucket' ].Properties.BucketEncryption exists }"
+    )]
+    pub guard: Option<String>,
 }

@@ -101,6 +101,8 @@ codes! {
     SourceDenied = 307, "the account's role may not read the ingest bucket";
     /// A file of the package is no longer in the ingest bucket.
     HomeCopyGone = 308, "the package is gone from the ingest bucket";
+    /// The rules of CloudFormation Guard that a profile names are not what Guard reads.
+    RulesInvalid = 309, "the profile's rules cannot be read";
 
     /// The request is not understood.
     RequestInvalid = 401, "the request is invalid";
@@ -173,6 +175,10 @@ codes! {
     TagMissing = 544, "a required tag is missing";
     /// A change set is too large to be checked to its end.
     PlanUnchecked = 545, "the plan cannot be checked";
+    /// A template does not hold to the profile's rules.
+    RuleBroken = 546, "a rule of the profile is broken";
+    /// What the profile's rules say could not be found out.
+    RulesUnapplied = 547, "the profile's rules could not be applied";
     /// An alarm of the profile was raised while a wave baked.
     AlarmRaised = 550, "an alarm was raised";
     /// A wave did not pass its verification.

@@ -293,6 +293,10 @@ impl Checker {
             let passed = gates::wave_begins(item, wave, world);
             assert!(passed.is_none(), "{}: {key:?}", passed.unwrap_or_default());
         }
+        if state == "replicating" {
+            let passed = gates::vetted(item, world);
+            assert!(passed.is_none(), "{}: {key:?}", passed.unwrap_or_default());
+        }
         let waves = item.body["waves"].as_array().expect("a rollout has waves");
         let targets: usize = waves.iter().map(|w| w["targets"].as_array().map_or(0, Vec::len)).sum();
         let good = deployments()

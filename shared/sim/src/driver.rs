@@ -5,6 +5,7 @@ use crate::cloudformation::SimStacks;
 use crate::gates::{SimAlarms, SimProbes};
 use crate::lambda::SimFunctions;
 use crate::operations::meddle;
+use crate::policies::SimPolicies;
 use crate::queue::{Message, SimQueue};
 use crate::s3::{SimBuckets, SimPackages, SimReplicas};
 use crate::stack_books::settle;
@@ -63,6 +64,7 @@ pub fn drive(shared: &Shared) -> Drive {
         buckets: Arc::new(SimBuckets(shared.clone())),
         alarms: Arc::new(SimAlarms(shared.clone())),
         probes: Arc::new(SimProbes(shared.clone())),
+        policies: Arc::new(SimPolicies(shared.clone())),
         meter: Arc::new(Meter::default()),
     }
 }
@@ -110,7 +112,7 @@ impl Driver {
         };
         Self {
             cases: Arc::new(cases),
-            commands: Commands::new(clock(), store(), queue()),
+            commands: Commands::new(clock(), store(), queue(), Arc::new(SimPolicies(shared.clone()))),
             status: Status { clock: clock(), store: store() },
             checker: Checker::default(),
             tasks: Vec::new(),

@@ -18,6 +18,7 @@ pub mod lives;
 pub mod load;
 mod operations;
 mod outputs;
+mod policies;
 mod queue;
 mod rng;
 mod s3;

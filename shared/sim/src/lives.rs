@@ -3,7 +3,7 @@
 mod sets;
 
 use crate::{Behaviour, Faults, World};
-use flotilla_contract::{FreezeConfig, ProfileConfig, RolloutView, WaveConfig, WaveTable};
+use flotilla_contract::{FreezeConfig, ProfileConfig, RolloutView, SafeguardsConfig, WaveConfig, WaveTable};
 use flotilla_domain::Digest;
 use flotilla_domain::gates::Line;
 use flotilla_engine::commands::{Agreement, Control, OperatorsWord};
@@ -47,8 +47,14 @@ fn profile(seed: u64) -> ProfileConfig {
         to: "2027-01-15T08:06".into(),
         because: "the sale".into(),
     };
+    // Rules that hold: what matters is that they are asked, and by whom.
+    let rules = SafeguardsConfig {
+        guard: Some("rule no_users { Resources.*[ Type == 'AWS::IAM::User' ] empty }".into()),
+        ..SafeguardsConfig::default()
+    };
     ProfileConfig {
         waves,
+        safeguards: (seed % 5 == 2).then_some(rules),
         plan_first: (seed % 9 == 4).then_some(true),
         approvals: [None, Some(1), Some(2)][(seed % 6).saturating_sub(3) as usize],
         freezes: if seed % 8 == 5 { vec![freeze] } else { Vec::new() },

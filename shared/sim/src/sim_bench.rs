@@ -5,6 +5,7 @@ use crate::cloudformation::SimStacks;
 use crate::contract::{Bench, Fate, Quirk, Quirks};
 use crate::gates::{SimAlarms, SimProbes};
 use crate::lambda::SimFunctions;
+use crate::policies::SimPolicies;
 use crate::queue::SimQueue;
 use crate::s3::{SimBuckets, SimPackages, SimReplicas};
 use crate::state::{Object, Shared};
@@ -14,8 +15,8 @@ use bytes::Bytes;
 use flotilla_domain::deployment::Access;
 use flotilla_domain::{AlarmState, Digest, Site, Timestamp};
 use flotilla_engine::ports::{
-    Alarms, Buckets, Clock, Functions, HttpSeen, Invoked, PackageStore, Place, Probes, ReplicaStore, Stacks,
-    StateStore, Work, WorkQueue,
+    Alarms, Buckets, Clock, Functions, HttpSeen, Invoked, PackageStore, Place, Policies, Probes,
+    ReplicaStore, Stacks, StateStore, Work, WorkQueue,
 };
 use std::time::Duration;
 
@@ -87,6 +88,11 @@ impl SimBench {
     /// The fake network.
     pub fn probes(&self) -> impl Probes + use<> {
         SimProbes(self.shared.clone())
+    }
+
+    /// The fake Guard.
+    pub fn policies(&self) -> impl Policies + use<> {
+        SimPolicies(self.shared.clone())
     }
 
     /// The virtual clock.

@@ -75,6 +75,8 @@ pub struct State {
     pub answers: BTreeMap<String, HttpSeen>,
     /// What functions answer when they are invoked.
     pub replies: BTreeMap<(Site, String), Invoked>,
+    /// How often Guard crashes before it answers.
+    pub guard_crashes: u32,
     /// Lambda still applies what CloudFormation told it.
     pub functions_pending: bool,
     /// Everything a function ever ran, for the checker.
@@ -134,6 +136,7 @@ impl Shared {
             alarms: BTreeMap::new(),
             answers: BTreeMap::new(),
             replies: BTreeMap::new(),
+            guard_crashes: 0,
             functions_pending: false,
             ran: BTreeSet::new(),
         })))

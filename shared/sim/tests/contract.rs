@@ -64,6 +64,12 @@ fn the_fake_network_keeps_the_contract() {
 }
 
 #[test]
+fn the_fake_guard_keeps_the_contract() {
+    let bench = SimBench::default();
+    block_on(contract::policies(&bench.policies(), &bench.packages()));
+}
+
+#[test]
 fn the_virtual_clock_keeps_the_contract() {
     contract::clock(&SimBench::default().clock());
 }

@@ -29,7 +29,7 @@ struct Meddled {
 
 enum First {
     /// Somebody else writes this.
-    Write(Write),
+    Write(Box<Write>),
     /// The last item of the transaction is busy with another one.
     Busy,
 }
@@ -47,7 +47,7 @@ impl StateStore for Meddled {
     async fn write(&self, writes: Vec<Write>) -> Result<(), WriteError> {
         let first = self.first.lock().unwrap().take();
         match first {
-            Some(First::Write(write)) => self.table.write(vec![write]).await?,
+            Some(First::Write(write)) => self.table.write(vec![*write]).await?,
             Some(First::Busy) => return Err(WriteError::Conflict(vec![writes.len() - 1])),
             None => {}
         }
@@ -173,7 +173,7 @@ fn a_tick_that_another_one_has_overtaken_ends_quietly() {
         let still = at(state);
         let mut item = still.item(deployment_key(&still.id)).unwrap();
         item.version += 1;
-        let drive = still.meddled(First::Write(Write::put(item.clone(), Expect::Anything)));
+        let drive = still.meddled(First::Write(Box::new(Write::put(item.clone(), Expect::Anything))));
         let before = still.world.calls("sqs:SendMessageBatch");
         still.tick(&drive).unwrap();
         assert_eq!(still.item(deployment_key(&still.id)), Some(item), "{state}");
@@ -185,7 +185,7 @@ fn a_tick_that_another_one_has_overtaken_ends_quietly() {
 fn a_stack_that_somebody_took_a_moment_before_is_waited_for() {
     let still = at("waiting");
     let before = still.world.calls("sqs:SendMessageBatch");
-    still.tick(&still.meddled(First::Write(still.theft()))).unwrap();
+    still.tick(&still.meddled(First::Write(Box::new(still.theft())))).unwrap();
     assert_eq!(still.state().0, "waiting");
     assert_eq!(still.world.calls("sqs:SendMessageBatch"), before + 1);
     let holder = still.item(still.lease()).as_ref().and_then(lease_holder);

@@ -3,7 +3,8 @@
 #![allow(clippy::unwrap_used, reason = "a test ends where something is not as it should be")]
 
 use flotilla_contract::ParameterConfig;
-use flotilla_contract::{ProfileConfig, WaveConfig};
+use flotilla_contract::{ProfileConfig, SafeguardsConfig, WaveConfig};
+use flotilla_domain::gates::Gates;
 use flotilla_domain::profile::Profile;
 use flotilla_domain::rollout::Rollout;
 use flotilla_engine::ports::{Item, Query};
@@ -54,9 +55,19 @@ fn largest_profile(parameters: usize, length: usize) -> ProfileConfig {
         parameters: (0..parameters)
             .map(|n| (name("P", n, length), ParameterConfig::Text("v".repeat(value))))
             .collect(),
+        safeguards: Some(SafeguardsConfig { guard: Some(largest_rules()), ..SafeguardsConfig::default() }),
         tags: (0..Profile::TAGS_MAX).map(|n| (name("t", n, 128), "v".repeat(256))).collect(),
         ..ProfileConfig::default()
     }
+}
+
+/// Rules as long as they may be.
+fn largest_rules() -> String {
+    let rule = |n: usize| {
+        format!("rule {} {{ Resources.*[ Type == 'AWS::X::T{n:04}' ] empty }}\n", name("r", n, 200))
+    };
+    let (all, length): (String, usize) = ((0..500).map(rule).collect(), rule(0).len());
+    all[..Gates::RULES_BYTES_MAX / length * length].to_owned()
 }
 
 /// Everything that is stored about a service and one of its rollouts.

@@ -7,7 +7,7 @@ use crate::show;
 use flotilla_contract::AccessConfig;
 use flotilla_contract::config::ConfigFile;
 use serde::Serialize;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 #[derive(Serialize)]
 struct Applied {
@@ -21,12 +21,13 @@ pub async fn run(global: &Global, files: &[PathBuf]) -> Result<Exit, CliError> {
     for path in files {
         let text = std::fs::read_to_string(path)
             .map_err(|e| CliError::failed(format!("reading {}", path.display()), e))?;
-        let file: ConfigFile = toml::from_str(&text).map_err(|e| {
+        let mut file: ConfigFile = toml::from_str(&text).map_err(|e| {
             CliError::usage(
                 format!("{} is not a configuration: {e}", path.display()),
                 "see docs/configuration.md",
             )
         })?;
+        read_rules(&mut file, path.parent().unwrap_or(Path::new("")))?;
         parsed.push(file);
     }
     let api = Api::connect(global).await?;
@@ -63,4 +64,43 @@ pub async fn run(global: &Global, files: &[PathBuf]) -> Result<Exit, CliError> {
         }
     }
     Ok(Exit::Success)
+}
+
+/// Puts the rules themselves where a profile names a file of them, by its path from the configuration's folder. What
+/// has more than one line is no path but the rules.
+fn read_rules(file: &mut ConfigFile, folder: &Path) -> Result<(), CliError> {
+    for (name, profile) in &mut file.profiles {
+        let guard = profile.safeguards.as_mut().and_then(|safeguards| safeguards.guard.as_mut());
+        let Some(guard) = guard.filter(|guard| !guard.contains('\n')) else { continue };
+        let path = folder.join(&*guard);
+        *guard = std::fs::read_to_string(&path).map_err(|e| {
+            CliError::usage(
+                format!("the rules of the profile {name} cannot be read from {}: {e}", path.display()),
+                "give safeguards.guard the path of a file from the configuration's folder",
+            )
+        })?;
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn read(guard: &str, folder: &Path) -> Result<String, CliError> {
+        let text = format!("[profiles.p]\naccount = \"1\"\nsafeguards.guard = {guard:?}");
+        let mut file: ConfigFile = toml::from_str(&text).expect("a configuration");
+        read_rules(&mut file, folder)?;
+        Ok(file.profiles["p"].safeguards.clone().and_then(|safeguards| safeguards.guard).expect("rules"))
+    }
+
+    #[test]
+    fn a_path_becomes_the_rules_that_are_there_and_rules_stay_what_they_are() {
+        let folder = tempfile::tempdir().expect("a folder");
+        std::fs::write(folder.path().join("p.guard"), "rule a {\n}\n").expect("a file");
+        assert_eq!(read("p.guard", folder.path()).expect("rules"), "rule a {\n}\n");
+        assert_eq!(read("rule b {\n}\n", folder.path()).expect("rules"), "rule b {\n}\n");
+        let missing = read("q.guard", folder.path()).expect_err("there is no such file").to_string();
+        assert!(missing.contains("q.guard") && missing.contains("profile p"), "{missing}");
+    }
 }

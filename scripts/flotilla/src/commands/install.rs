@@ -17,13 +17,14 @@ use std::collections::BTreeMap;
 const CONTROL_PLANE: &str = include_str!("../../../../infra/control-plane.yaml");
 
 /// The functions, and the parameter of the control plane's template that names each one's code.
-const FUNCTIONS: [(&str, &str); 6] = [
+const FUNCTIONS: [(&str, &str); 7] = [
     ("ingest", "IngestCode"),
     ("replicate", "ReplicateCode"),
     ("deploy", "DeployCode"),
     ("api", "ApiCode"),
     ("cleanup", "CleanupCode"),
     ("notify", "NotifyCode"),
+    ("guard", "GuardCode"),
 ];
 
 /// What was installed.

@@ -93,6 +93,11 @@ impl AwsBench {
         Some(Self { aws, settings, home, target, place, space, quirks, _emulator: emulator })
     }
 
+    /// Makes the guard function that the settings name; `false` where its binary is not built.
+    pub async fn make_guard(&self) -> bool {
+        setup::guard(&self.home, &self.settings.guard_function, &self.place.access.service_role_arn).await
+    }
+
     fn s3(&self) -> aws_sdk_s3::Client {
         aws_sdk_s3::Client::new(&self.target)
     }

@@ -73,6 +73,14 @@ async fn probes_keep_the_contract() {
     contract::probes(&*bench.aws.probes(), &bench).await;
 }
 
+#[tokio::test]
+async fn rules_keep_the_contract() {
+    let Some(bench) = AwsBench::start().await else { return };
+    if bench.make_guard().await {
+        contract::policies(&*bench.aws.policies(), &*bench.aws.packages()).await;
+    }
+}
+
 #[test]
 fn the_systems_clock_keeps_the_contract() {
     contract::clock(&flotilla_aws::SystemClock);

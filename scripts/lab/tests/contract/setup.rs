@@ -94,6 +94,28 @@ async fn role(home: &SdkConfig, name: String, trust: serde_json::Value) -> Strin
     made.expect("a role").role().unwrap().arn().to_owned()
 }
 
+/// The guard function of one run, from the binaries that scripts/build has made; `false` if there are none.
+pub async fn guard(home: &SdkConfig, name: &str, role: &str) -> bool {
+    let Some(binaries) = std::env::var_os("FLOTILLA_BINARIES") else { return false };
+    let zip =
+        flotilla_cli::commands::zip_binary(&std::path::Path::new(&binaries).join("guard")).expect("a zip");
+    let lambda = aws_sdk_lambda::Client::new(home);
+    let code =
+        aws_sdk_lambda::types::FunctionCode::builder().zip_file(aws_sdk_lambda::primitives::Blob::new(zip));
+    let create =
+        lambda.create_function().function_name(name).runtime(aws_sdk_lambda::types::Runtime::Providedal2023);
+    let create = create.handler("bootstrap").timeout(10).memory_size(1_024).role(role).code(code.build());
+    create.send().await.expect("a function");
+    loop {
+        let seen =
+            lambda.get_function_configuration().function_name(name).send().await.expect("the function");
+        if seen.state() != Some(&aws_sdk_lambda::types::State::Pending) {
+            return true;
+        }
+        tokio::time::sleep(std::time::Duration::from_millis(100)).await;
+    }
+}
+
 /// An alarm of this state. What it watches never speaks, so that the state stays.
 pub async fn alarm(target: &SdkConfig, name: &str, composite: bool, state: AlarmState) {
     let client = aws_sdk_cloudwatch::Client::new(target);
@@ -166,6 +188,7 @@ pub async fn settings(home: &SdkConfig, target: &SdkConfig, space: &str, place: 
         ("FLOTILLA_PREFIX", space.to_owned()),
         ("FLOTILLA_TABLE", space.to_owned()),
         ("FLOTILLA_INGEST_BUCKET", ingest),
+        ("FLOTILLA_GUARD_FUNCTION", format!("{space}-guard")),
     ];
     for (name, which) in [
         ("FLOTILLA_INTAKE_QUEUE_URL", "intake"),

@@ -9,6 +9,7 @@ mod executions;
 mod invocations;
 mod objects;
 mod probes;
+mod rules;
 mod script;
 mod topics;
 mod validations;

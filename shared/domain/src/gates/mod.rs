@@ -33,6 +33,8 @@ pub struct Gates {
     pub triggers: bool,
     /// What is looked at when the targets of a wave are done.
     pub checks: Vec<Check>,
+    /// Whether the profile has rules of CloudFormation Guard, to which templates have to hold before anything begins.
+    pub rules: bool,
 }
 
 impl Gates {
@@ -42,6 +44,8 @@ impl Gates {
     pub const TRIGGERS_MAX: usize = 5;
     /// Most verifications of a profile.
     pub const CHECKS_MAX: usize = 10;
+    /// Longest rules of a profile, in bytes.
+    pub const RULES_BYTES_MAX: usize = 64 * 1024;
     /// The longest time a verification is given, in seconds: an hour.
     pub const CHECK_S_MAX: u32 = 3_600;
 }
@@ -199,11 +203,14 @@ pub enum Gate {
     Approval,
     /// Another service has no such output yet.
     Output,
+    /// What the profile's rules say of the templates is not known yet.
+    Rules,
 }
 
 impl Gate {
     /// Every gate.
-    pub const ALL: [Self; 5] = [Self::Line, Self::Window, Self::Alarm, Self::Approval, Self::Output];
+    pub const ALL: [Self; 6] =
+        [Self::Line, Self::Window, Self::Alarm, Self::Approval, Self::Output, Self::Rules];
 
     /// Its name in table and API.
     pub fn name(self) -> &'static str {
@@ -213,6 +220,7 @@ impl Gate {
             Self::Alarm => "alarm",
             Self::Approval => "approval",
             Self::Output => "output",
+            Self::Rules => "rules",
         }
     }
 }

@@ -27,6 +27,8 @@ pub enum RolloutCommand {
 pub enum RolloutLook {
     /// Its place at the stage's head.
     Head,
+    /// What the profile's rules say of its templates.
+    Rules,
     /// The replicas of its release.
     Replicas,
     /// Its deployments.
@@ -81,6 +83,7 @@ impl Rollout {
     pub fn look(&self) -> Option<RolloutLook> {
         match self.state {
             RolloutState::Queued => Some(RolloutLook::Head),
+            RolloutState::Vetting => Some(RolloutLook::Rules),
             RolloutState::Replicating | RolloutState::Reverting(Revert::Copying(_)) => {
                 Some(RolloutLook::Replicas)
             }
@@ -100,8 +103,13 @@ impl Rollout {
     /// Whether its place at the stage's head still counts, besides what its state looks at: nothing of it has
     /// begun, and a newer one may have come. One that only shows its plan never was there.
     pub fn may_be_superseded(&self) -> bool {
-        let unbegun =
-            matches!(self.state, RolloutState::Replicating | RolloutState::Awaiting | RolloutState::Planning);
+        let unbegun = matches!(
+            self.state,
+            RolloutState::Vetting
+                | RolloutState::Replicating
+                | RolloutState::Awaiting
+                | RolloutState::Planning
+        );
         unbegun && !self.plan_only
     }
 
@@ -125,13 +133,16 @@ impl Rollout {
     pub fn deadline(&self) -> Option<Timestamp> {
         let copies =
             matches!(self.state, RolloutState::Replicating | RolloutState::Reverting(Revert::Copying(_)));
-        let hours = match self.state {
-            _ if copies && self.paused_by.is_none() => 2,
+        let after = match self.state {
+            RolloutState::Vetting => SignedDuration::from_mins(Self::VETTING_MIN_MAX),
+            _ if copies && self.paused_by.is_none() => SignedDuration::from_hours(2),
             // Two rollouts may each have stacks that the other one waits for.
-            RolloutState::Planning => 2,
-            RolloutState::Awaiting | RolloutState::Gated { .. } => Self::GATED_H_MAX,
+            RolloutState::Planning => SignedDuration::from_hours(2),
+            RolloutState::Awaiting | RolloutState::Gated { .. } => {
+                SignedDuration::from_hours(Self::GATED_H_MAX)
+            }
             _ => return None,
         };
-        Some(self.entered_at.saturating_add(SignedDuration::from_hours(hours)).unwrap_or(Timestamp::MAX))
+        Some(self.entered_at.saturating_add(after).unwrap_or(Timestamp::MAX))
     }
 }

@@ -87,6 +87,7 @@ impl Rollout {
     pub fn next_wave(&self) -> Option<usize> {
         match self.state {
             RolloutState::Queued
+            | RolloutState::Vetting
             | RolloutState::Replicating
             | RolloutState::Awaiting
             | RolloutState::Planning => Some(0),
@@ -229,8 +230,10 @@ impl Rollout {
 
     /// Where a rollout ends whose change sets may still be there: they are withdrawn first.
     pub(super) fn withdrawn(&self, end: RolloutState) -> RolloutState {
-        let begun =
-            !matches!(self.state, RolloutState::Queued | RolloutState::Replicating | RolloutState::Awaiting);
+        let begun = !matches!(
+            self.state,
+            RolloutState::Queued | RolloutState::Vetting | RolloutState::Replicating | RolloutState::Awaiting
+        );
         let open = begun && !self.planned_ahead().is_empty();
         if open && end.is_terminal() && end != RolloutState::Succeeded {
             RolloutState::Withdrawing(Box::new(end))
@@ -266,6 +269,7 @@ impl Rollout {
                 let baked = self.baked_at().filter(|at| *at > now).or_else(|| in_s(Self::GATE_S));
                 watch.into_iter().chain(baked).min()
             }
+            RolloutState::Vetting => in_s(Self::VETTING_S),
             RolloutState::Checking { .. } => in_s(Self::CHECK_S),
             RolloutState::Awaiting => in_s(Self::GATE_S),
             RolloutState::Gated { .. } => {

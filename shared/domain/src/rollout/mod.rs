@@ -9,12 +9,14 @@ mod reverts;
 mod specs;
 mod state;
 mod transition;
+mod vetting;
 mod waves;
 
 pub use asks::{RolloutCommand, RolloutLook};
 pub use gate::Answer;
 pub use state::{Revert, RolloutState, TargetOutcome};
 pub use transition::{IllegalRolloutTransition, RolloutEvent};
+pub use vetting::{Broken, Ruling};
 
 #[cfg(test)]
 pub(crate) use transition::tests::deploy as blank_for_tests;

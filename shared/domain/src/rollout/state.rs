@@ -27,6 +27,8 @@ pub enum Revert {
 pub enum RolloutState {
     /// Another rollout of its stage is under way.
     Queued,
+    /// The profile's rules are asked what they say of its templates. Nothing of it has begun.
+    Vetting,
     /// The package is copied to every target's bucket. Nothing is deployed anywhere before it is proven
     /// everywhere.
     Replicating,
@@ -98,6 +100,7 @@ impl RolloutState {
     pub fn name(&self) -> &'static str {
         match self {
             Self::Queued => "queued",
+            Self::Vetting => "vetting",
             Self::Replicating => "replicating",
             Self::Awaiting => "awaiting",
             Self::Planning => "planning",

@@ -1,6 +1,7 @@
 //! The table: which event makes which state of which.
 
 use super::state::{Revert, RolloutState, TargetOutcome};
+use super::vetting::Ruling;
 use super::{Cancellation, Rollout};
 use crate::cause::Cause;
 use crate::code::Code;
@@ -17,6 +18,8 @@ use std::collections::{BTreeMap, BTreeSet};
 pub enum RolloutEvent {
     /// Its place at the stage's head.
     PlaceSeen(Place),
+    /// What the profile's rules say of its templates.
+    RulingSeen(Ruling),
     /// The replicas of the release it waits for: proven ones, and those that failed for good.
     ReplicasSeen {
         /// Where the package is proven.
@@ -101,6 +104,7 @@ impl Rollout {
             }
             (
                 S::Queued
+                | S::Vetting
                 | S::Replicating
                 | S::Awaiting
                 | S::Planning
@@ -122,6 +126,7 @@ impl Rollout {
             }
             (
                 S::Queued
+                | S::Vetting
                 | S::Replicating
                 | S::Awaiting
                 | S::Planning
@@ -158,13 +163,18 @@ impl Rollout {
             (S::Queued, E::PlaceSeen(Place::Active)) => self.begin(),
             (S::Queued, E::PlaceSeen(Place::Queued)) => return Ok(self),
             (
-                S::Queued | S::Replicating | S::Awaiting | S::Planning | S::Gated { wave: 0 },
+                S::Queued | S::Vetting | S::Replicating | S::Awaiting | S::Planning | S::Gated { wave: 0 },
                 E::PlaceSeen(Place::ActiveWithSuccessor(by)),
             ) => superseded(Some(by)),
             (
-                S::Queued | S::Replicating | S::Awaiting | S::Planning | S::Gated { wave: 0 },
+                S::Queued | S::Vetting | S::Replicating | S::Awaiting | S::Planning | S::Gated { wave: 0 },
                 E::PlaceSeen(Place::Replaced(by)),
             ) => superseded(by),
+            (S::Vetting, E::RulingSeen(ruling)) => match self.ruled(ruling) {
+                Some(next) => next,
+                None => return Ok(self),
+            },
+            (S::Vetting, E::DeadlinePassed) => S::Failed(self.unruled()),
             (S::Replicating, E::PlaceSeen(Place::Active)) => return Ok(self),
 
             (S::Replicating, E::ReplicasSeen { proven, failed }) => match failed.into_iter().next() {

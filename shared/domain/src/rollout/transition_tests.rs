@@ -16,6 +16,8 @@ mod operators;
 mod reverts;
 #[path = "transition_tests/stacks.rs"]
 mod stacks;
+#[path = "transition_tests/vetting.rs"]
+mod vetting;
 #[path = "transition_tests/waves.rs"]
 mod waves;
 

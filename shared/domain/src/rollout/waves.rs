@@ -10,8 +10,9 @@ use crate::target::Target;
 
 impl Rollout {
     /// The first state of a rollout that may act.
-    pub(super) fn begin(&self) -> RolloutState {
+    pub fn begin(&self) -> RolloutState {
         match self.kind {
+            RolloutKind::Deploy(_) if self.is_vetted() => RolloutState::Vetting,
             RolloutKind::Deploy(_) => RolloutState::Replicating,
             RolloutKind::Remove => RolloutState::Gated { wave: 0 },
         }

@@ -42,7 +42,7 @@ impl Commands {
     /// Puts a profile.
     ///
     /// # Errors
-    /// Refusals: invalid, an unknown region, or another version.
+    /// Refusals: invalid, an unknown region, rules that Guard does not read, or another version.
     pub async fn put_profile(
         &self,
         name: &ProfileName,
@@ -52,6 +52,10 @@ impl Commands {
     ) -> Result<ConfigRecord, EngineError> {
         let order = self.order(caller, Act::PutProfile, Scope::EVERYTHING).await?;
         configure::profile(name.clone(), doc)?;
+        if let Some(rules) = configure::rules(doc)? {
+            let tried = self.policies.try_out(rules).await?;
+            configure::check_rules(tried)?;
+        }
         self.put(order, profile_key(name), Some(index_key("profiles", name.as_str())), doc, expected).await
     }
 

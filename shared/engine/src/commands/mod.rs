@@ -23,7 +23,7 @@ pub use plans::PlanOf;
 pub use sets::{SetPromotion, SetRollback};
 pub use start::OperatorsWord;
 
-use crate::ports::{Clock, StateStore, WorkQueue};
+use crate::ports::{Clock, Policies, StateStore, WorkQueue};
 use authority::Order;
 use flotilla_domain::{Code, Refusal};
 use std::sync::Arc;
@@ -33,12 +33,18 @@ pub struct Commands {
     clock: Arc<dyn Clock>,
     store: Ledger,
     queue: Arc<dyn WorkQueue>,
+    policies: Arc<dyn Policies>,
 }
 
 impl Commands {
     /// The use case on its ports.
-    pub fn new(clock: Arc<dyn Clock>, store: Arc<dyn StateStore>, queue: Arc<dyn WorkQueue>) -> Self {
-        Self { clock, store: Ledger::new(store), queue }
+    pub fn new(
+        clock: Arc<dyn Clock>,
+        store: Arc<dyn StateStore>,
+        queue: Arc<dyn WorkQueue>,
+        policies: Arc<dyn Policies>,
+    ) -> Self {
+        Self { clock, store: Ledger::new(store), queue, policies }
     }
 }
 

@@ -10,7 +10,7 @@ use crate::route::Way;
 use flotilla_domain::authority::{Act, Scope};
 use flotilla_domain::gates::Gates;
 use flotilla_domain::release::Release;
-use flotilla_domain::rollout::{Rollout, RolloutState};
+use flotilla_domain::rollout::Rollout;
 use flotilla_domain::stage::StageHead;
 use flotilla_domain::{ReleaseId, RolloutId, ServiceName, StageName};
 
@@ -26,8 +26,8 @@ pub struct PlanOf {
 }
 
 impl Commands {
-    /// Has the change sets made that a rollout would execute, and removed again. It passes no gate and
-    /// stands in nobody's way: the stage's rollouts go on beside it.
+    /// Has the change sets made that a rollout would execute, and removed again, if its templates hold to the
+    /// profile's rules. It passes no gate and stands in nobody's way: the stage's rollouts go on beside it.
     ///
     /// # Errors
     /// Refusals: those of [`Commands::start`]; there is no release to plan.
@@ -43,12 +43,10 @@ impl Commands {
         let destination = self.store.destination(&route.profile).await?;
         let now = self.clock.now();
         let id = RolloutId::derive(now, &[&caller.request_id]);
-        let rollout = Rollout {
-            plan_only: true,
-            gates: Gates { plan_first: true, ..Gates::default() },
-            state: RolloutState::Replicating,
-            ..plan_rollout(id, &release, &route, &destination, &caller.principal, now)?
-        };
+        let whole = plan_rollout(id, &release, &route, &destination, &caller.principal, now)?;
+        let gates = Gates { plan_first: true, rules: whole.gates.rules, ..Gates::default() };
+        let mut rollout = Rollout { plan_only: true, gates, ..whole };
+        rollout.state = rollout.begin();
         let event = EventRecord {
             rollout: id,
             target: None,

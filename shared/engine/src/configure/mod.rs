@@ -5,12 +5,14 @@ mod access;
 mod account;
 mod gates;
 mod profile;
+mod rules;
 mod safeguards;
 mod service;
 
 pub use access::access;
 pub use account::account;
 pub use profile::profile;
+pub use rules::{check_rules, rules};
 pub use service::service_config;
 
 use flotilla_domain::names::InvalidName;

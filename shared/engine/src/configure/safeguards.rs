@@ -74,6 +74,7 @@ mod tests {
             required_tags: names(&["team"]),
             forbidden_types: names(&["AWS::IAM::User"]),
             max_deletions: Some(5),
+            guard: None,
         };
         let safeguards = read(whole.clone()).unwrap();
         assert_eq!((safeguards.block_stateful, safeguards.max_deletions), (false, Some(5)));

@@ -19,12 +19,15 @@ mod rollout;
 mod rollout_acts;
 mod rollout_end;
 mod sets;
+mod vetting;
 
 pub(crate) use causes::cause_of;
 pub use meter::{Counts, Meter};
 
 use crate::EngineError;
-use crate::ports::{Alarms, Buckets, Clock, Functions, Probes, Stacks, StateStore, Subject, WorkQueue};
+use crate::ports::{
+    Alarms, Buckets, Clock, Functions, Policies, Probes, Stacks, StateStore, Subject, WorkQueue,
+};
 use crate::records::{lease_holder, lease_key};
 use flotilla_domain::{DeploymentId, Site, StackName, Timestamp};
 use std::sync::Arc;
@@ -48,6 +51,8 @@ pub struct Drive {
     pub alarms: Arc<dyn Alarms>,
     /// The network.
     pub probes: Arc<dyn Probes>,
+    /// Rules of profiles.
+    pub policies: Arc<dyn Policies>,
     /// What is counted.
     pub meter: Arc<Meter>,
 }

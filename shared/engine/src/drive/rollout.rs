@@ -100,6 +100,7 @@ impl Drive {
             Some(RolloutLook::Head) => {
                 Ok(RolloutEvent::PlaceSeen(self.head(rollout).await?.value.place(rollout.id)))
             }
+            Some(RolloutLook::Rules) => self.ruling(hand).await,
             Some(RolloutLook::Replicas) => self.replicas(rollout).await,
             Some(RolloutLook::Deployments) => Ok(RolloutEvent::DeploymentsSeen(self.outcomes(hand).await?)),
             Some(RolloutLook::Outputs) => self.outputs_of_others(rollout).await,
@@ -269,6 +270,7 @@ fn called_off(rollout: &Rollout) -> Option<Cancellation> {
     let unbegun = matches!(
         rollout.state,
         RolloutState::Queued
+            | RolloutState::Vetting
             | RolloutState::Replicating
             | RolloutState::Awaiting
             | RolloutState::Planning
@@ -288,7 +290,10 @@ impl InHand {
         // The steps within a wave, and of a way back, are one entry.
         let told = |rollout: &Rollout| (rollout.state.name(), wave_of(rollout), held_by(rollout));
         // Gates that are open are passed without a word.
-        let waits = matches!(after.state, RolloutState::Awaiting | RolloutState::Gated { .. });
+        let waits = matches!(
+            after.state,
+            RolloutState::Vetting | RolloutState::Awaiting | RolloutState::Gated { .. }
+        );
         if waits && after.closed.is_empty() {
             self.now = after;
             return;
@@ -300,7 +305,9 @@ impl InHand {
                 | RolloutState::Baking { wave } => {
                     Some(format!("wave {} of {}", wave + 1, after.waves.len()))
                 }
-                RolloutState::Awaiting | RolloutState::Gated { .. } => Some(held_by(&after)),
+                RolloutState::Vetting | RolloutState::Awaiting | RolloutState::Gated { .. } => {
+                    Some(held_by(&after))
+                }
                 RolloutState::Reverting(_) => after.failure.as_ref().map(|cause| cause.message.clone()),
                 RolloutState::Superseded { by } => by.map(|by| format!("by {by}")),
                 state => state.cause().map(|cause| format!("{}: {}", cause.code, cause.message)),
@@ -311,7 +318,13 @@ impl InHand {
     }
 
     /// An entry for the timeline, saved with the next step.
-    fn tell(&mut self, now: Timestamp, target: Option<Target>, what: &str, detail: Option<String>) {
+    pub(super) fn tell(
+        &mut self,
+        now: Timestamp,
+        target: Option<Target>,
+        what: &str,
+        detail: Option<String>,
+    ) {
         self.told += 1;
         self.story.push(EventRecord {
             rollout: self.now.id,

@@ -9,6 +9,7 @@ mod clock;
 mod error;
 mod functions;
 mod package_store;
+mod policies;
 mod probes;
 mod replica_store;
 mod stacks;
@@ -22,6 +23,7 @@ pub use clock::Clock;
 pub use error::{ErrorKind, PortError};
 pub use functions::{FunctionCodeSeen, Functions, Invoked};
 pub use package_store::{Body, ChunkStream, IncomingPage, ObjectRef, PackageStore, Tail};
+pub use policies::{Judged, Policies};
 pub use probes::{HttpSeen, Probes};
 pub use replica_store::{CopySource, Presence, ReplicaStore};
 pub use stacks::{

@@ -62,6 +62,7 @@ impl StoredState {
             }
             RolloutState::Superseded { by } => stored.superseded_by = by.map(|by| by.to_string()),
             RolloutState::Queued
+            | RolloutState::Vetting
             | RolloutState::Replicating
             | RolloutState::Awaiting
             | RolloutState::Planning
@@ -90,6 +91,7 @@ impl StoredState {
         let cause = || self.cause.as_ref().ok_or_else(|| lacks("cause"))?.to_cause();
         Ok(match name {
             "queued" => RolloutState::Queued,
+            "vetting" => RolloutState::Vetting,
             "replicating" => RolloutState::Replicating,
             "awaiting" => RolloutState::Awaiting,
             "planning" => RolloutState::Planning,

@@ -64,6 +64,7 @@ fn rollout(kind: RolloutKind, state: RolloutState) -> Rollout {
                     within_s: 60,
                 },
             ],
+            rules: true,
         },
         plan_only: true,
         plans: [(target("eu-west-1"), digest(b"plan"))].into(),
@@ -100,6 +101,7 @@ fn every_state_of_a_rollout_reads_back() {
     let targets = || vec![Target::parse("111122223333/eu-west-1").unwrap()];
     let states = [
         RolloutState::Queued,
+        RolloutState::Vetting,
         RolloutState::Replicating,
         RolloutState::Awaiting,
         RolloutState::Planning,

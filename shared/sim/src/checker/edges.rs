@@ -32,8 +32,9 @@ fn next_of_deployment(state: &str) -> &'static [&'static str] {
 
 fn next_of_rollout(state: &str) -> &'static [&'static str] {
     match state {
-        NOTHING => &["queued", "replicating", "superseded"],
-        "queued" => &["replicating", "gated", "cancelled", "superseded"],
+        NOTHING => &["queued", "vetting", "replicating", "superseded"],
+        "queued" => &["vetting", "replicating", "gated", "cancelled", "superseded"],
+        "vetting" => &["replicating", "failed", "cancelled", "superseded"],
         "awaiting" => &["planning", "gated", "failed", "cancelled", "superseded"],
         "replicating" => &["awaiting", "planning", "gated", "failed", "cancelled", "superseded"],
         "planning" => &["gated", "withdrawing"],
@@ -74,6 +75,17 @@ pub fn rollout(from: &str, to: &str) -> bool {
     reaches(from, to, next_of_rollout, &["replicating", "planning", "rolling", "withdrawing"], 3)
 }
 
+/// Whether a set may come from one state, with its level, to another: up the levels, then down.
+pub fn set(from: &str, to: &str) -> bool {
+    let level = |state: &str, name: &str| state.strip_prefix(name)?.parse::<u64>().ok();
+    match (level(from, "rolling"), level(from, "reverting")) {
+        (Some(at), _) => level(to, "rolling")
+            .map_or(SET_ENDS.contains(&to) || to.starts_with("reverting"), |next| next > at),
+        (_, Some(at)) => level(to, "reverting").map_or(matches!(to, "reverted" | "failed"), |next| next < at),
+        _ => from == NOTHING && to == "rolling0",
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -90,16 +102,5 @@ mod tests {
         assert!(!deployment("planning", "verifying"), "executing acts");
         assert!(!deployment("inspecting", "deleting"), "emptying acts");
         assert!(!deployment("executing", "waiting") && !deployment("verifying", "executing"));
-    }
-}
-
-/// Whether a set may come from one state, with its level, to another: up the levels, then down.
-pub fn set(from: &str, to: &str) -> bool {
-    let level = |state: &str, name: &str| state.strip_prefix(name)?.parse::<u64>().ok();
-    match (level(from, "rolling"), level(from, "reverting")) {
-        (Some(at), _) => level(to, "rolling")
-            .map_or(SET_ENDS.contains(&to) || to.starts_with("reverting"), |next| next > at),
-        (_, Some(at)) => level(to, "reverting").map_or(matches!(to, "reverted" | "failed"), |next| next < at),
-        _ => from == NOTHING && to == "rolling0",
     }
 }

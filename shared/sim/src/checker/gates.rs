@@ -18,6 +18,26 @@ fn hurries(meta: &Item) -> bool {
     meta.body.get("gates").is_some_and(|gates| gates["hurry"] == Value::Bool(true))
 }
 
+/// Looks whether what is being copied holds to the profile's rules; answers what is wrong. The simulated rules forbid
+/// types.
+pub(super) fn vetted(meta: &Item, world: &State) -> Option<String> {
+    if is_overridden(meta) || hurries(meta) {
+        return None;
+    }
+    let profile = Key::new(format!("PRF#{}", text(meta, "profile")?), "CONFIG");
+    let document: Value = serde_json::from_str(text(world.table.get(&profile)?, "document")?).ok()?;
+    let rules = document["safeguards"]["guard"].as_str()?;
+    for stack in meta.body["deploy"]["stacks"].as_array()? {
+        let digest = Digest::parse_hex(stack["template"].as_str()?).ok()?;
+        let template: Value = serde_json::from_slice(world.templates.get(&digest)?).ok()?;
+        let mut kinds = template["Resources"].as_object()?.values().filter_map(|r| r["Type"].as_str());
+        if let Some(kind) = kinds.find(|kind| rules.contains(&format!("'{kind}'"))) {
+            return Some(format!("promise 10: a template is copied that makes {kind}, which a rule forbids"));
+        }
+    }
+    None
+}
+
 /// Looks whether a wave may have begun that has; answers what is wrong.
 pub(super) fn wave_begins(meta: &Item, wave: usize, world: &State) -> Option<String> {
     if is_overridden(meta) || hurries(meta) {

@@ -1,8 +1,8 @@
 //! What operators ask for, and stack-status events.
 
-use super::{World, orders, target};
-use flotilla_contract::RolloutView;
-use flotilla_domain::{ReleaseId, RolloutId, StageName};
+use super::{ACCOUNT, World, orders, target};
+use flotilla_contract::{ProfileConfig, RolloutView};
+use flotilla_domain::{ProfileName, ReleaseId, RolloutId, StageName};
 use flotilla_engine::EngineError;
 use flotilla_engine::commands::{Allowed, Caller, Control, OperatorsWord, Promotion, Rollback};
 use futures::executor::block_on;
@@ -32,6 +32,17 @@ impl World {
         let (allow, caller) = (Allowed::default(), self.caller("start"));
         let started = block_on(self.driver.commands.start(&orders(), &release, &stage, &allow, &caller))?;
         Ok(started.id.to_string())
+    }
+
+    /// Puts the profile `p`; its account is set.
+    ///
+    /// # Errors
+    /// As the command has them.
+    pub fn put_profile(&mut self, profile: ProfileConfig) -> Result<(), EngineError> {
+        self.requests += 1;
+        let (name, caller) = (ProfileName::parse("p").expect("a name"), self.caller("profile"));
+        let profile = ProfileConfig { account: ACCOUNT.into(), ..profile };
+        block_on(self.driver.commands.put_profile(&name, &profile, None, &caller)).map(drop)
     }
 
     /// Promotes a release.

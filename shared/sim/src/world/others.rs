@@ -80,6 +80,12 @@ impl World {
         self
     }
 
+    /// Guard crashes so many times from now on, then it answers.
+    pub fn guard_crashes(&mut self, times: u32) -> &mut Self {
+        self.driver.shared.lock().guard_crashes = times;
+        self
+    }
+
     /// A URL answers with this status from now on.
     pub fn answers(&mut self, url: &str, status: u16) -> &mut Self {
         let answer = HttpSeen::Answered { status, excerpt: format!("status {status}") };
