@@ -64,10 +64,12 @@ fn profile(seed: u64) -> ProfileConfig {
     }
 }
 
-/// The storm of a seed: some lives are without stalls, so that what only they can leave behind is told.
+/// The storm of a seed: some lives are without stalls, so that what only they can leave behind is told, and in some
+/// transactions meet each other all the time.
 fn storm(seed: u64) -> Faults {
     let stalled = if seed.is_multiple_of(2) { 0 } else { Faults::STORM.stalled };
-    Faults { stalled, ..Faults::STORM }
+    let contended = if seed % 7 == 5 { 150 } else { Faults::STORM.contended };
+    Faults { stalled, contended, ..Faults::STORM }
 }
 
 /// One life of the world.
