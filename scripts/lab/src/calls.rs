@@ -47,16 +47,20 @@ pub async fn operations(
     regions.sort();
     regions.dedup();
     for region in regions {
-        let mut next = Value::Null;
+        // The emulator answers with the newest events only, and has no next page: what is older is asked for by time.
+        let (mut until, mut looked_at) = (Value::Null, BTreeSet::new());
         loop {
-            let page = lookup(world, &region, &next).await?;
-            for event in page["Events"].as_array().into_iter().flatten() {
+            let page = lookup(world, &region, &until).await?;
+            let events = page["Events"].as_array().cloned().unwrap_or_default();
+            let known = looked_at.len();
+            for event in &events {
                 let detail: Value = event["CloudTrailEvent"]
                     .as_str()
                     .and_then(|text| serde_json::from_str(text).ok())
                     .unwrap_or_default();
                 let agent = detail["userAgent"].as_str().unwrap_or_default();
                 let id = event["EventId"].as_str().unwrap_or_default().to_owned();
+                looked_at.insert(id.clone());
                 let counted = COUNTED.iter().any(|function| agent.contains(function));
                 if counted && seen.insert(id) {
                     let source = event["EventSource"].as_str().unwrap_or_default();
@@ -65,19 +69,17 @@ pub async fn operations(
                     *counts.entry(format!("{service}:{name}")).or_insert(0) += 1;
                 }
             }
-            next = page["NextToken"].clone();
-            if next.is_null() {
-                break;
-            }
+            let Some(oldest) = events.last().filter(|_| looked_at.len() > known) else { break };
+            until = oldest["EventTime"].clone();
         }
     }
     Ok(counts)
 }
 
-async fn lookup(world: &World, region: &str, next: &Value) -> Result<Value, LabError> {
+async fn lookup(world: &World, region: &str, until: &Value) -> Result<Value, LabError> {
     let mut body = json!({"MaxResults": 50});
-    if !next.is_null() {
-        body["NextToken"] = next.clone();
+    if !until.is_null() {
+        body["EndTime"] = until.clone();
     }
     // The emulator takes an administrator's key without checking its signature.
     let credential = format!("{ACCOUNT}/20260101/{region}/cloudtrail/aws4_request");
