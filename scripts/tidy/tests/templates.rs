@@ -152,8 +152,8 @@ fn whoever_applies_rules_may_do_nothing_but_write_its_log_and_is_asked_by_two_fu
     assert_eq!(policy.matches("Action:").count(), 1, "{policy}");
     assert_eq!(value(policy, "Action"), Some("[logs:CreateLogStream"), "{policy}");
     assert!(
-        number(&all["GuardFunction"], "Timeout").is_some_and(|seconds| seconds < 12),
-        "the adapter waits for 12"
+        number(&all["GuardFunction"], "Timeout").is_some_and(|seconds| seconds < 22),
+        "the adapter waits for 22"
     );
     for (name, role) in of_type("IAM::Role") {
         let asks = role.contains("Resource: !GetAtt GuardFunction.Arn");

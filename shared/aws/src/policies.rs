@@ -19,7 +19,9 @@ use std::time::Duration;
 const INVOKE: &str = "lambda:Invoke";
 const GET: &str = "s3:GetObject";
 /// A little longer than the function itself may take, and less than a step may.
-const INVOCATION: Duration = Duration::from_secs(12);
+const JUDGEMENT: Duration = Duration::from_secs(22);
+/// Less than a request to the API may take. There is nothing in the template that would take longer.
+const TRIAL: Duration = Duration::from_secs(12);
 /// How much of a crash's description is kept.
 const CRASH_BYTES_MAX: usize = 500;
 /// What rules are tried out on.
@@ -38,14 +40,8 @@ pub struct GuardPolicies {
 impl GuardPolicies {
     /// The function and the bucket that the settings name.
     pub fn new(config: &SdkConfig, settings: &Settings) -> Self {
-        let timeouts = TimeoutConfig::builder()
-            .connect_timeout(Duration::from_secs(3))
-            .operation_timeout(INVOCATION)
-            .build();
         // The engine comes again by itself.
-        let once = aws_sdk_lambda::config::Builder::from(config)
-            .retry_config(RetryConfig::disabled())
-            .timeout_config(timeouts);
+        let once = aws_sdk_lambda::config::Builder::from(config).retry_config(RetryConfig::disabled());
         Self {
             lambda: aws_sdk_lambda::Client::from_conf(once.build()),
             s3: aws_sdk_s3::Client::new(config),
@@ -68,11 +64,16 @@ impl GuardPolicies {
         String::from_utf8(bytes.into()).map_err(|e| PortError::new(ErrorKind::Permanent, GET, e.to_string()))
     }
 
-    async fn ask(&self, rules: &str, template: String) -> Result<Judged, PortError> {
+    async fn ask(&self, rules: &str, template: String, within: Duration) -> Result<Judged, PortError> {
         let permanent = |e: serde_json::Error| PortError::new(ErrorKind::Permanent, INVOKE, e.to_string());
         let request = GuardRequest { rules: rules.to_owned(), template };
         let payload = Blob::new(serde_json::to_vec(&request).map_err(permanent)?);
-        let sent = self.lambda.invoke().function_name(&self.function).payload(payload).send().await;
+        let timeouts =
+            TimeoutConfig::builder().connect_timeout(Duration::from_secs(3)).operation_timeout(within);
+        let call = self.lambda.invoke().function_name(&self.function).payload(payload).customize();
+        let call =
+            call.config_override(aws_sdk_lambda::config::Builder::new().timeout_config(timeouts.build()));
+        let sent = call.send().await;
         let said = sent.map_err(|e| classify(INVOKE, e))?;
         let payload = said.payload().map_or(&[][..], |payload| payload.as_ref());
         if said.function_error().is_some() {
@@ -86,11 +87,11 @@ impl GuardPolicies {
 impl Policies for GuardPolicies {
     async fn judge(&self, rules: &str, template: &Digest) -> Result<Judged, PortError> {
         let template = self.template(template).await?;
-        self.ask(rules, template).await
+        self.ask(rules, template, JUDGEMENT).await
     }
 
     async fn try_out(&self, rules: &str) -> Result<Judged, PortError> {
-        self.ask(rules, NOTHING.to_owned()).await
+        self.ask(rules, NOTHING.to_owned(), TRIAL).await
     }
 }
 

@@ -104,7 +104,7 @@ pub async fn guard(home: &SdkConfig, name: &str, role: &str) -> bool {
         aws_sdk_lambda::types::FunctionCode::builder().zip_file(aws_sdk_lambda::primitives::Blob::new(zip));
     let create =
         lambda.create_function().function_name(name).runtime(aws_sdk_lambda::types::Runtime::Providedal2023);
-    let create = create.handler("bootstrap").timeout(10).memory_size(1_024).role(role).code(code.build());
+    let create = create.handler("bootstrap").timeout(20).memory_size(2_048).role(role).code(code.build());
     create.send().await.expect("a function");
     loop {
         let seen =

@@ -17,8 +17,8 @@ use std::collections::BTreeMap;
 
 /// Templates that are looked at together.
 const AT_ONCE: usize = 8;
-/// After this long no further templates are begun with, in seconds: a step has few, and each may take 12.
-const BEGIN_S_MAX: i64 = 10;
+/// After this long no further templates are begun with, in seconds: a step has few, and each may take 22.
+const BEGIN_S_MAX: i64 = 5;
 /// Most broken rules that are kept.
 const FIRST_MAX: usize = 20;
 
