@@ -77,6 +77,7 @@ fn if_one_does_not_arrive_all_go_back_and_the_cause_is_its_own() {
     world.behaves("us-east-1", Behaviour::Works);
     let set = world.end_of_set(&id);
     assert_eq!((set.status.as_str(), stable(&world, "production")), ("reverted", before));
+    assert_eq!(code(world.roll_back_set(&id, false).unwrap_err()), Code::Conflict, "it never ran as a whole");
     let cause = set.cause.unwrap();
     assert!(cause.message.starts_with("api/production: "), "{}", cause.message);
     assert!(cause.message.contains("the resource says no"), "{}", cause.message);

@@ -84,7 +84,7 @@ impl Commands {
     /// What takes outputs of another one goes before it.
     ///
     /// # Errors
-    /// Refusals: there is no such set, it has not ended, or one of its services had nothing before; those of
+    /// Refusals: there is no such set, it has not ended, or has not succeeded, or one of its services had nothing before; those of
     /// [`Commands::roll_back`] for any of them, before anything begins.
     pub async fn roll_back_set(
         &self,
@@ -96,6 +96,15 @@ impl Commands {
         if !set.state.is_terminal() {
             let refusal = conflict(format!("the set {} is {}", set.id, set.state.name()));
             return Err(EngineError::conflict(refusal, &set));
+        }
+        if !rollback.before && set.state != SetState::Succeeded {
+            let what = format!(
+                "the set {} is {}: what it should have brought never ran as a whole",
+                set.id,
+                set.state.name()
+            );
+            let fix = "go back to what ran before it (--before), or to a set that has succeeded";
+            return Err(EngineError::conflict(Refusal::new(Code::Conflict, what, fix), &set));
         }
         let wanted = set.members.into_iter().map(|member| {
             let release = if rollback.before { member.before } else { Some(member.release) };

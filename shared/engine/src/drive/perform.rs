@@ -107,8 +107,8 @@ impl Drive {
         if !deployment.creates {
             return Ok(());
         }
-        let asked = deployment.stack_id.as_deref().unwrap_or(stack);
-        let Some(seen) = self.stacks.describe(place, asked).await? else { return Ok(()) };
+        // By its name: the one that was seen before may have been removed meanwhile, and this one is another.
+        let Some(seen) = self.stacks.describe(place, stack).await? else { return Ok(()) };
         if seen.status != "REVIEW_IN_PROGRESS" || self.stacks.has_change_sets(place, stack).await? {
             return Ok(());
         }
