@@ -23,6 +23,16 @@ pub struct Running {
     pub at: Timestamp,
 }
 
+impl Running {
+    /// Whether what was proven last is what runs.
+    fn is_known(&self) -> bool {
+        self.status == SUCCEEDED
+    }
+}
+
+/// How a deployment ended that did what it should.
+const SUCCEEDED: &str = "succeeded";
+
 /// A stack of a stage, the same at every site.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct KnownStack {
@@ -62,6 +72,9 @@ pub struct StageHead {
     pub stable: Option<ReleaseId>,
     /// Those that were stable before it, the latest first, each once.
     pub past: Vec<ReleaseId>,
+    /// Releases that a stack may run although it was never proven: rollouts of them failed where nobody could
+    /// tell, the latest first. None as soon as all targets are proven again.
+    pub unsettled: Vec<ReleaseId>,
     /// Packages that nothing brings here until their hold is lifted.
     pub holds: BTreeMap<Digest, Hold>,
     /// What runs where.
@@ -117,6 +130,7 @@ impl StageHead {
             newest: None,
             stable: None,
             past: Vec::new(),
+            unsettled: Vec::new(),
             holds: BTreeMap::new(),
             targets: BTreeMap::new(),
             stacks: BTreeMap::new(),
@@ -187,6 +201,39 @@ impl StageHead {
         }
         self.past.retain(|past| *past != release);
         self.past.truncate(Self::PAST_MAX);
+    }
+
+    /// Most releases that are remembered as such that may run somewhere.
+    pub const UNSETTLED_MAX: usize = 20;
+
+    /// A deployment of a release ended so that its stack may run it or not.
+    pub fn unsettle(&mut self, release: ReleaseId) {
+        self.unsettled.retain(|other| *other != release);
+        self.unsettled.insert(0, release);
+        self.unsettled.truncate(Self::UNSETTLED_MAX);
+    }
+
+    /// Forgets what may run somewhere, if what runs is known of every target.
+    pub fn settle_targets(&mut self) {
+        if self.targets.values().all(Running::is_known) {
+            self.unsettled.clear();
+        }
+    }
+
+    /// The releases that run at the stage, may run there or were stable and can be gone back to. What its rollouts
+    /// bring, see [`StageHead::unended`], comes beside.
+    pub fn needed(&self) -> impl Iterator<Item = ReleaseId> {
+        let proven = self.targets.values().filter_map(|running| Some(running.proven?.0));
+        let listed = self.stable.iter().chain(&self.past).chain(&self.unsettled).copied();
+        listed.chain(proven)
+    }
+
+    /// The rollouts whose releases the stage needs: those that have not ended, and the last ones of targets at
+    /// which they ended badly.
+    pub fn unended(&self) -> BTreeSet<RolloutId> {
+        let unknown = self.targets.values().filter(|running| !running.is_known());
+        let open = self.active.into_iter().chain(self.queued);
+        open.chain(unknown.map(|running| running.rollout)).collect()
     }
 
     /// The packages that run at any of its targets.
@@ -283,6 +330,39 @@ mod tests {
             head.settle(release(&n.to_string()));
         }
         assert_eq!(head.past.len(), StageHead::PAST_MAX);
+    }
+
+    #[test]
+    fn a_stage_needs_what_runs_may_run_was_stable_and_is_rolled_out() {
+        let release = |n: &str| ReleaseId::derive(Timestamp::UNIX_EPOCH, &[n]);
+        let target = |region: &str| Target::parse(&format!("000000000000/{region}")).unwrap();
+        let running = |runs: &str, rollout, status: &str| Running {
+            proven: Some((release(runs), Digest::of(b"p"))),
+            rollout: id(rollout),
+            status: status.into(),
+            at: Timestamp::UNIX_EPOCH,
+        };
+        let mut head = head();
+        for stable in ["a", "b", "c"] {
+            head.settle(release(stable));
+        }
+        head.targets.insert(target("eu-west-1"), running("b", 1, "succeeded"));
+        head.targets.insert(target("eu-west-2"), running("old", 2, "failed"));
+        (head.active, head.queued) = (Some(id(3)), Some(id(4)));
+        head.unsettle(release("maybe"));
+        let needed: BTreeSet<ReleaseId> = head.needed().collect();
+        assert_eq!(needed, ["a", "b", "c", "old", "maybe"].map(release).into());
+        assert_eq!(head.unended(), [2, 3, 4].map(id).into());
+        head.settle_targets();
+        assert_eq!(head.unsettled, [release("maybe")], "of one target it is not known");
+        head.targets.insert(target("eu-west-2"), running("c", 5, "succeeded"));
+        head.settle_targets();
+        assert_eq!(head.unsettled, []);
+        for n in 0..30 {
+            head.unsettle(release(&n.to_string()));
+            head.unsettle(release(&n.to_string()));
+        }
+        assert_eq!((head.unsettled.len(), head.unsettled[0]), (StageHead::UNSETTLED_MAX, release("29")));
     }
 
     #[test]

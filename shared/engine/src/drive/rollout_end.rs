@@ -20,6 +20,11 @@ pub(super) fn note_targets(head: &mut StageHead, rollout: &Rollout, ended: &[Dep
             DeploymentKind::Deploy(release) => {
                 let before = head.targets.get(&target).and_then(|running| running.proven);
                 let proven = Some((release.release, release.package));
+                // Nobody can tell what is left of an operation that has begun and failed otherwise than by being
+                // rolled back.
+                if matches!(deployment.state, State::Failed(_)) && deployment.operations > 0 {
+                    head.unsettle(release.release);
+                }
                 let running = Running {
                     proven: if deployment.state.is_success() { proven } else { before },
                     rollout: rollout.id,
@@ -30,6 +35,7 @@ pub(super) fn note_targets(head: &mut StageHead, rollout: &Rollout, ended: &[Dep
             }
         }
     }
+    head.settle_targets();
 }
 
 /// What the end of a rollout means for its stage.
@@ -110,6 +116,29 @@ mod tests {
         assert_eq!(runs(&empty), Some((None, "failed".to_owned())), "nothing ever ran there");
         let running = &empty.targets[&target("eu-west-1")];
         assert_eq!((running.rollout, running.at), (rollout.id, at(100)));
+    }
+
+    #[test]
+    fn what_failed_after_it_had_begun_may_run_until_all_targets_are_proven_again() {
+        let mut head = head("one", 1);
+        let two = rollout("two", 2);
+        let failed = |region, operations| Deployment {
+            operations,
+            ..deployment(&two, region, State::Failed(cause()))
+        };
+        note_targets(&mut head, &two, &[failed("eu-west-1", 0)]);
+        assert_eq!(head.unsettled, [], "nothing had begun");
+        note_targets(&mut head, &two, &[failed("eu-west-1", 1), failed("us-east-1", 2)]);
+        assert_eq!(head.unsettled, [release("two").0]);
+        let three = rollout("three", 3);
+        let rolled_back = deployment(&three, "eu-west-1", State::RolledBack(cause()));
+        note_targets(&mut head, &three, &[rolled_back]);
+        assert_eq!(head.unsettled, [release("two").0], "it was rolled back to what may be the second one");
+        let done = |region| deployment(&three, region, State::Succeeded { changed: true });
+        note_targets(&mut head, &three, &[done("eu-west-1")]);
+        assert_eq!(head.unsettled, [release("two").0], "the other target is not known");
+        note_targets(&mut head, &three, &[done("us-east-1")]);
+        assert_eq!(head.unsettled, []);
     }
 
     #[test]

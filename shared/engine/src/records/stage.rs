@@ -38,6 +38,8 @@ pub struct StoredStage {
     stable: Option<String>,
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     past: Vec<String>,
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    unsettled: Vec<String>,
     /// Who, why and since when, by package.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     holds: BTreeMap<String, [String; 3]>,
@@ -90,6 +92,7 @@ impl Record for StageHead {
             newest: self.newest.map(|id| id.to_string()),
             stable: self.stable.map(|id| id.to_string()),
             past: self.past.iter().map(ToString::to_string).collect(),
+            unsettled: self.unsettled.iter().map(ToString::to_string).collect(),
             holds: self
                 .holds
                 .iter()
@@ -145,11 +148,8 @@ impl Record for StageHead {
             queued: rollout(stored.queued)?,
             newest: rollout(stored.newest)?,
             stable: stored.stable.map(|id| parsed("stable", ReleaseId::parse(&id))).transpose()?,
-            past: stored
-                .past
-                .iter()
-                .map(|id| parsed("past", ReleaseId::parse(id)))
-                .collect::<Result<_, _>>()?,
+            past: releases("past", &stored.past)?,
+            unsettled: releases("unsettled", &stored.unsettled)?,
             holds: stored
                 .holds
                 .into_iter()
@@ -161,4 +161,8 @@ impl Record for StageHead {
             expires_at: stored.preview_ends_at.map(|at| time(&at)).transpose()?,
         })
     }
+}
+
+fn releases(what: &str, ids: &[String]) -> Result<Vec<ReleaseId>, String> {
+    ids.iter().map(|id| parsed(what, ReleaseId::parse(id))).collect()
 }
