@@ -1,15 +1,23 @@
-//! One run of the sweep. The schedule sends any event; an operator may send
-//! `{"dry_run": true, "removals_max": 5}`, or `{"ahead_s": 120}` after an outage, so that nothing waits.
+//! One run of the sweep, and a part of the collection if a round is due or under way. The schedule sends any event;
+//! an operator may send `{"dry_run": true, "removals_max": 5}`, or `{"ahead_s": 120}` after an outage, so that
+//! nothing waits. How old what is collected has to be is not a matter of events.
 
 use flotilla_engine::EngineError;
+use flotilla_engine::collect::{Collect, CollectLimits, CollectReport};
 use flotilla_engine::sweep::{Sweep, SweepLimits, SweepReport};
 use flotilla_telemetry::Unit;
 use serde_json::{Value, json};
 
-/// Runs the sweep and answers what it found.
-pub async fn handle(sweep: &Sweep, event: &Value) -> Result<Value, EngineError> {
+/// Runs the sweep and the collection, and answers what they found.
+pub async fn handle(sweep: &Sweep, collect: &Collect, event: &Value) -> Result<Value, EngineError> {
     let limits = limits(event);
-    let report = sweep.run(limits).await?;
+    let mut report = sweep.run(limits).await?;
+    // What the sweep has done is done, whatever becomes of this.
+    let collected = match collect.run(collect_limits(event)).await {
+        Ok(collected) => collected,
+        Err(error) => CollectReport { failures: vec![error.to_string()], ..CollectReport::default() },
+    };
+    report.failures.extend(collected.failures.iter().map(|failure| format!("collection: {failure}")));
     for failure in &report.failures {
         tracing::error!("not cleaned up: {failure}");
     }
@@ -20,7 +28,13 @@ pub async fn handle(sweep: &Sweep, event: &Value) -> Result<Value, EngineError> 
         uploads = report.uploads.len(),
         "swept"
     );
+    if collected.pages > 0 {
+        let CollectReport { pages, objects, bytes, .. } = collected;
+        tracing::info!(limits.dry_run, pages, objects, bytes, "collected what nothing needs");
+    }
     let count = |n: usize| f64::from(u32::try_from(n).unwrap_or(u32::MAX));
+    #[allow(clippy::cast_precision_loss, reason = "a metric is a number of sixteen digits")]
+    let large = |n: u64| n as f64;
     let seconds = |s: i64| f64::from(u32::try_from(s).unwrap_or(0));
     let metrics = [
         ("LostTicks", count(report.ticks), Unit::Count),
@@ -28,9 +42,11 @@ pub async fn handle(sweep: &Sweep, event: &Value) -> Result<Value, EngineError> 
         ("Removals", count(report.removals.len()), Unit::Count),
         ("OldestDueSeconds", seconds(report.oldest_due_s), Unit::Seconds),
         ("CleanupFailures", count(report.failures.len()), Unit::Count),
+        ("CollectedObjects", large(if limits.dry_run { 0 } else { collected.objects }), Unit::Count),
+        ("CollectedBytes", large(if limits.dry_run { 0 } else { collected.bytes }), Unit::Bytes),
     ];
     flotilla_telemetry::emit(sweep.clock.now().as_millisecond(), "cleanup", &metrics);
-    Ok(reply(limits, report))
+    Ok(reply(limits, report, &collected))
 }
 
 /// Furthest that a run may look ahead.
@@ -52,12 +68,26 @@ fn limits(event: &Value) -> SweepLimits {
     }
 }
 
-fn reply(limits: SweepLimits, report: SweepReport) -> Value {
+fn collect_limits(event: &Value) -> CollectLimits {
+    let default = CollectLimits::default();
+    let pages = event["collect_pages_max"].as_u64().and_then(|n| usize::try_from(n).ok());
+    CollectLimits {
+        dry_run: event["dry_run"].as_bool().unwrap_or(default.dry_run),
+        pages_max: pages.map_or(default.pages_max, |n| n.min(COLLECT_PAGES_MAX)),
+        ..default
+    }
+}
+
+/// Most pages that a run may look at, whoever asks.
+const COLLECT_PAGES_MAX: usize = 200;
+
+fn reply(limits: SweepLimits, report: SweepReport, collected: &CollectReport) -> Value {
     json!({
         "dry_run": limits.dry_run,
         "ticks": report.ticks,
         "removals": report.removals,
         "uploads": report.uploads,
+        "collected": { "pages": collected.pages, "objects": collected.objects, "bytes": collected.bytes },
         "failures": report.failures,
     })
 }

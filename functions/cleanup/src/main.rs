@@ -1,8 +1,10 @@
-//! The `cleanup` function: the schedule's sweep. Wiring only.
+//! The `cleanup` function: the schedule's sweep and collection. Wiring only.
 
 mod handler;
 
 use flotilla_aws::Aws;
+use flotilla_domain::retention::Pace;
+use flotilla_engine::collect::Collect;
 use flotilla_engine::sweep::Sweep;
 use lambda_runtime::{Error, LambdaEvent, service_fn};
 
@@ -12,9 +14,11 @@ async fn main() -> Result<(), Error> {
     let aws = Aws::from_env().await?;
     let sweep =
         Sweep { clock: aws.clock(), store: aws.store(), queue: aws.queue(), packages: aws.packages() };
-    let sweep = &sweep;
+    let collect =
+        Collect { clock: aws.clock(), store: aws.store(), buckets: aws.asset_buckets(), pace: Pace::DEFAULT };
+    let (sweep, collect) = (&sweep, &collect);
     lambda_runtime::run(service_fn(|event: LambdaEvent<serde_json::Value>| async move {
-        Ok::<_, Error>(handler::handle(sweep, &event.payload).await?)
+        Ok::<_, Error>(handler::handle(sweep, collect, &event.payload).await?)
     }))
     .await
 }

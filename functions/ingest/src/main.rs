@@ -3,6 +3,7 @@
 mod handler;
 
 use flotilla_aws::Aws;
+use flotilla_domain::retention::Pace;
 use flotilla_engine::ingest::Ingest;
 use flotilla_package::Limits;
 use lambda_runtime::{Error, LambdaEvent, service_fn};
@@ -17,6 +18,7 @@ async fn main() -> Result<(), Error> {
         queue: aws.queue(),
         packages: aws.packages(),
         limits: Limits::DEFAULT,
+        pace: Pace::DEFAULT,
     };
     let ingest = &ingest;
     lambda_runtime::run(service_fn(|event: LambdaEvent<_>| async move {

@@ -3,6 +3,7 @@
 mod handler;
 
 use flotilla_aws::Aws;
+use flotilla_domain::retention::Pace;
 use flotilla_engine::replicate::Replicate;
 use lambda_runtime::{Error, LambdaEvent, service_fn};
 
@@ -10,8 +11,13 @@ use lambda_runtime::{Error, LambdaEvent, service_fn};
 async fn main() -> Result<(), Error> {
     flotilla_telemetry::init(None);
     let aws = Aws::from_env().await?;
-    let replicate =
-        Replicate { clock: aws.clock(), store: aws.store(), queue: aws.queue(), replicas: aws.replicas() };
+    let replicate = Replicate {
+        clock: aws.clock(),
+        store: aws.store(),
+        queue: aws.queue(),
+        replicas: aws.replicas(),
+        pace: Pace::DEFAULT,
+    };
     let replicate = &replicate;
     lambda_runtime::run(service_fn(|event: LambdaEvent<_>| async move {
         Ok::<_, Error>(handler::handle(replicate, event.payload).await)

@@ -22,7 +22,7 @@ pub fn for_service(account: &str, service: &str, stage: &str, regions: &[String]
     };
     let service_doc = ServiceConfigDoc {
         rules: vec![rule("branch:main", stage, None), rule("pr:*", "pr-{ref}", Some(72))],
-        stack_name: None,
+        ..ServiceConfigDoc::default()
     };
     ConfigFile {
         access: Vec::new(),

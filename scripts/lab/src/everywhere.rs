@@ -120,8 +120,11 @@ fn config(
     ConfigFile {
         access: Vec::new(),
         profiles: [(service.to_owned(), profile)].into(),
-        services: [(service.to_owned(), ServiceConfigDoc { rules: rules.collect(), stack_name: None })]
-            .into(),
+        services: [(
+            service.to_owned(),
+            ServiceConfigDoc { rules: rules.collect(), ..ServiceConfigDoc::default() },
+        )]
+        .into(),
     }
 }
 

@@ -13,6 +13,7 @@ use flotilla_lab::emulator::ACCOUNT;
 use flotilla_lab::samples::ballast_package;
 use flotilla_lab::world::text;
 use flotilla_lab::{World, report};
+use serde_json::json;
 
 const REGIONS: [&str; 2] = ["eu-central-1", "us-east-1"];
 
@@ -31,7 +32,7 @@ fn config<const N: usize>(profiles: [(&str, ProfileConfig); N]) -> ConfigFile {
     };
     let rules = profiles.iter().map(|(name, _)| rule(name)).collect();
     ConfigFile {
-        services: [("app".to_owned(), ServiceConfigDoc { rules, stack_name: None })].into(),
+        services: [("app".to_owned(), ServiceConfigDoc { rules, ..ServiceConfigDoc::default() })].into(),
         profiles: profiles.map(|(name, profile)| (name.to_owned(), profile)).into(),
         ..ConfigFile::default()
     }
@@ -74,6 +75,11 @@ async fn one_package_runs_in_two_accounts_and_each_has_only_its_own_stacks() {
         assert_eq!(stacks(&world, STAGING, region).await, ["app-staging"]);
         assert_eq!(stacks(&world, PRODUCTION, region).await, ["app-production"]);
     }
+    // Every bucket can be looked through, each with the collector of its account; all that is there is young.
+    let found = world.sweep(json!({"dry_run": true})).await.expect("a dry run");
+    assert_eq!(found["failures"], json!([]), "{found:#}");
+    // Two folders of the ingest bucket and of the buckets of two regions in two accounts.
+    assert_eq!(found["collected"], json!({"pages": 10, "objects": 0, "bytes": 0}));
 }
 
 /// Pushes something new, which does not arrive; answers why.

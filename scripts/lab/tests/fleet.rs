@@ -47,7 +47,7 @@ fn config(world: &World) -> ConfigFile {
     };
     let rules = vec![rule("branch:main", "staging"), rule("tag:*", "production")];
     ConfigFile {
-        services: [("app".to_owned(), ServiceConfigDoc { rules, stack_name: None })].into(),
+        services: [("app".to_owned(), ServiceConfigDoc { rules, ..ServiceConfigDoc::default() })].into(),
         profiles: [("everywhere".to_owned(), world.profile_in(ACCOUNT, &REGIONS))].into(),
         ..ConfigFile::default()
     }

@@ -34,7 +34,7 @@ fn config(world: &World) -> ConfigFile {
     };
     let rules = vec![rule("branch:main", "staging"), rule("tag:*", "production")];
     let service = |(name, _): &(&str, &str)| {
-        ((*name).to_owned(), ServiceConfigDoc { rules: rules.clone(), stack_name: None })
+        ((*name).to_owned(), ServiceConfigDoc { rules: rules.clone(), ..ServiceConfigDoc::default() })
     };
     ConfigFile {
         services: SERVICES.iter().map(service).collect(),

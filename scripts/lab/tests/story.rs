@@ -52,7 +52,7 @@ fn config(world: &World, topic: &str) -> ConfigFile {
     };
     let rules = vec![rule("branch:main", "staging"), rule("tag:never", "production")];
     ConfigFile {
-        services: [("app".to_owned(), ServiceConfigDoc { rules, stack_name: None })].into(),
+        services: [("app".to_owned(), ServiceConfigDoc { rules, ..ServiceConfigDoc::default() })].into(),
         profiles: [("staging".to_owned(), staging), ("production".to_owned(), production)].into(),
         ..ConfigFile::default()
     }

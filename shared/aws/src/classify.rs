@@ -44,6 +44,11 @@ fn unanswered<E: Error + 'static>(operation: &'static str, error: &SdkError<E, R
     PortError::new(kind, operation, with_sources(error))
 }
 
+/// What a code means that comes without a status of its own, as for one of many objects.
+pub fn kind_of(code: &str, message: &str) -> ErrorKind {
+    kind(code, message, None)
+}
+
 /// What a code means. `LimitExceededException` is a quota here, although the SDK retries it as if it were
 /// throttling: no waiting makes room in a full account.
 fn kind(code: &str, message: &str, status: Option<u16>) -> ErrorKind {

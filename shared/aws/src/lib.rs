@@ -4,6 +4,7 @@
 //! turns a port's call into AWS's and AWS's answer into the port's.
 
 mod alarms;
+mod asset_buckets;
 mod buckets;
 mod change_set;
 mod classify;
@@ -27,6 +28,7 @@ mod wiring;
 mod work_queue;
 
 pub use alarms::CloudWatchAlarms;
+pub use asset_buckets::S3AssetBuckets;
 pub use buckets::S3Buckets;
 pub use clock::SystemClock;
 pub use functions::LambdaFunctions;

@@ -6,7 +6,9 @@ use async_trait::async_trait;
 use aws_sdk_s3::Client;
 use aws_sdk_s3::operation::get_object::GetObjectOutput;
 use aws_sdk_s3::primitives::{ByteStream, SdkBody};
-use aws_sdk_s3::types::{ChecksumAlgorithm, ChecksumMode, CompletedMultipartUpload, CompletedPart};
+use aws_sdk_s3::types::{
+    ChecksumAlgorithm, ChecksumMode, CompletedMultipartUpload, CompletedPart, MetadataDirective,
+};
 use bytes::{Bytes, BytesMut};
 use flotilla_domain::release::ObjectVersion;
 use flotilla_domain::upload_key::INCOMING;
@@ -44,12 +46,16 @@ impl S3PackageStore {
         got.map_err(|e| classify(GET, e))
     }
 
-    /// The digest of an object's bytes as S3 computed it; `None` if there is no object, or no such digest.
-    async fn digest(&self, key: &str) -> Result<Option<Digest>, PortError> {
+    /// The digest of an object's bytes as S3 computed it, and when it was stored; `None` if there is no object,
+    /// or no such digest.
+    async fn digest(&self, key: &str) -> Result<Option<(Digest, Timestamp)>, PortError> {
         let request =
             self.client.head_object().bucket(&self.bucket).key(key).checksum_mode(ChecksumMode::Enabled);
         match request.expected_bucket_owner(&self.owner).send().await {
-            Ok(head) => Ok(head.checksum_sha256().and_then(|text| Digest::parse_base64(text).ok())),
+            Ok(head) => {
+                let digest = head.checksum_sha256().and_then(|text| Digest::parse_base64(text).ok());
+                digest.map(|digest| Ok((digest, uploaded_at(head.last_modified())?))).transpose()
+            }
             Err(error) => match classify("s3:HeadObject", error) {
                 error if error.kind == ErrorKind::Missing => Ok(None),
                 error => Err(error),
@@ -60,6 +66,8 @@ impl S3PackageStore {
     /// Has S3 copy an object of the bucket, and compute the SHA-256 of the whole copy.
     async fn copy(&self, from: &str, to: &str) -> Result<(), PortError> {
         let request = self.client.copy_object().bucket(&self.bucket).key(to);
+        // An object is copied onto itself only if something of it changes; there is no metadata to be lost.
+        let request = request.set_metadata_directive((from == to).then_some(MetadataDirective::Replace));
         let request = request.copy_source(format!("{}/{}", self.bucket, encoded(from)));
         let request = request.checksum_algorithm(ChecksumAlgorithm::Sha256);
         let request = request.expected_bucket_owner(&self.owner).expected_source_bucket_owner(&self.owner);
@@ -168,8 +176,16 @@ impl PackageStore for S3PackageStore {
         }))
     }
 
-    async fn holds(&self, key: &str, digest: &Digest) -> Result<bool, PortError> {
-        Ok(self.digest(key).await? == Some(*digest))
+    async fn holds(&self, key: &str, digest: &Digest) -> Result<Option<Timestamp>, PortError> {
+        Ok(self.digest(key).await?.filter(|(found, _)| found == digest).map(|(_, stored_at)| stored_at))
+    }
+
+    async fn renew(&self, key: &str, digest: &Digest) -> Result<bool, PortError> {
+        match self.copy(key, key).await {
+            Err(error) if error.kind == ErrorKind::Missing => return Ok(false),
+            copied => copied?,
+        }
+        Ok(self.holds(key, digest).await?.is_some())
     }
 
     async fn put(&self, key: &str, digest: &Digest, body: Body) -> Result<(), PortError> {
@@ -227,7 +243,7 @@ impl PackageStore for S3PackageStore {
     async fn settle(&self, parked: &str, key: &str, digest: &Digest) -> Result<(), PortError> {
         self.copy(parked, key).await?;
         match self.digest(key).await? {
-            Some(found) if found == *digest => Ok(()),
+            Some((found, _)) if found == *digest => Ok(()),
             _ => Err(unproven("s3:CopyObject", key)),
         }
     }

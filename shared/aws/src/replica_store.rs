@@ -7,10 +7,10 @@ use aws_config::SdkConfig;
 use aws_sdk_s3::Client;
 use aws_sdk_s3::types::{ChecksumAlgorithm, ChecksumMode, ChecksumType, CopyObjectResult};
 use aws_smithy_types::timeout::TimeoutConfig;
-use flotilla_domain::Digest;
 use flotilla_domain::account::artifact_bucket;
 use flotilla_domain::profile::Copies;
-use flotilla_engine::ports::{CopySource, ErrorKind, Place, PortError, Presence, ReplicaStore};
+use flotilla_domain::{Digest, Timestamp};
+use flotilla_engine::ports::{CopySource, ErrorKind, Place, PortError, Presence, ReplicaStore, Seen};
 
 /// The artifact buckets.
 #[derive(Debug, Clone)]
@@ -99,16 +99,21 @@ fn proof(sha256: Option<&str>, kind: Option<&ChecksumType>) -> Option<Digest> {
 
 #[async_trait]
 impl ReplicaStore for S3ReplicaStore {
-    async fn presence(&self, place: &Place, key: &str) -> Result<Presence, PortError> {
+    async fn presence(&self, place: &Place, key: &str) -> Result<Seen, PortError> {
         let (client, bucket, owner) = self.client(place).await;
         let request = client.head_object().bucket(bucket).key(key).expected_bucket_owner(owner);
         match request.checksum_mode(ChecksumMode::Enabled).send().await {
-            Ok(head) => Ok(match proof(head.checksum_sha256(), head.checksum_type()) {
-                Some(digest) => Presence::Proven(digest),
-                None => Presence::Unproven,
+            Ok(head) => Ok(Seen {
+                presence: match proof(head.checksum_sha256(), head.checksum_type()) {
+                    Some(digest) => Presence::Proven(digest),
+                    None => Presence::Unproven,
+                },
+                stored_at: head.last_modified().and_then(|at| Timestamp::from_second(at.secs()).ok()),
             }),
             Err(error) => match classify("s3:HeadObject", error) {
-                error if error.kind == ErrorKind::Missing => Ok(Presence::Absent),
+                error if error.kind == ErrorKind::Missing => {
+                    Ok(Seen { presence: Presence::Absent, stored_at: None })
+                }
                 error => Err(error),
             },
         }
@@ -129,7 +134,7 @@ impl ReplicaStore for S3ReplicaStore {
         match sums.and_then(|(sha256, kind)| proof(sha256.as_deref(), kind.as_ref())) {
             Some(digest) => Ok(Presence::Proven(digest)),
             // S3 answers with the checksum it was asked for; another implementation may keep it for HEAD.
-            None => self.presence(place, &source.key).await,
+            None => Ok(self.presence(place, &source.key).await?.presence),
         }
     }
 }

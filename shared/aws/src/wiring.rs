@@ -2,13 +2,13 @@
 
 use crate::{
     CloudFormationStacks, CloudWatchAlarms, DynamoStateStore, GuardPolicies, HttpsProbes, LambdaFunctions,
-    MissingSetting, S3Buckets, S3PackageStore, S3ReplicaStore, Sessions, Settings, SnsTopics, SqsWorkQueue,
-    SystemClock, load_config,
+    MissingSetting, S3AssetBuckets, S3Buckets, S3PackageStore, S3ReplicaStore, Sessions, Settings, SnsTopics,
+    SqsWorkQueue, SystemClock, load_config,
 };
 use aws_config::SdkConfig;
 use flotilla_engine::ports::{
-    Alarms, Buckets, Clock, Functions, PackageStore, Policies, Probes, ReplicaStore, Stacks, StateStore,
-    Topics, WorkQueue,
+    Alarms, AssetBuckets, Buckets, Clock, Functions, PackageStore, Policies, Probes, ReplicaStore, Stacks,
+    StateStore, Topics, WorkQueue,
 };
 use std::sync::Arc;
 
@@ -73,6 +73,11 @@ impl Aws {
     /// Lambda.
     pub fn functions(&self) -> Arc<dyn Functions> {
         Arc::new(LambdaFunctions::new(self.sessions.clone()))
+    }
+
+    /// The buckets that hold packages.
+    pub fn asset_buckets(&self) -> Arc<dyn AssetBuckets> {
+        Arc::new(S3AssetBuckets::new(self.sessions.clone(), &self.settings))
     }
 
     /// Buckets of previews.

@@ -234,10 +234,13 @@ async fn s06_s10_an_object_is_held_only_if_s3_proves_its_digest() {
         (Some(format!("{}-2", digest.to_base64())), false),
         (None, false),
     ] {
-        let rule = mock!(aws_sdk_s3::Client::head_object)
-            .then_output(move || HeadObjectOutput::builder().set_checksum_sha256(checksum.clone()).build());
+        let rule = mock!(aws_sdk_s3::Client::head_object).then_output(move || {
+            let at = aws_sdk_s3::primitives::DateTime::from_secs(7);
+            HeadObjectOutput::builder().set_checksum_sha256(checksum.clone()).last_modified(at).build()
+        });
         let client = mock_client!(aws_sdk_s3, RuleMode::MatchAny, [&rule]);
-        assert_eq!(S3PackageStore::new(client, &settings()).holds("assets/x.zip", &digest).await, Ok(held));
+        let since = held.then(|| Timestamp::from_second(7).unwrap());
+        assert_eq!(S3PackageStore::new(client, &settings()).holds("assets/x.zip", &digest).await, Ok(since));
     }
 }
 

@@ -23,7 +23,7 @@ pub struct ConfigFile {
 }
 
 /// A service: ordered rules, the first match wins.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct ServiceConfigDoc {
     /// In order.
@@ -33,6 +33,12 @@ pub struct ServiceConfigDoc {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schema(example = "{stage}-{service}")]
     pub stack_name: Option<String>,
+    /// So many of the newest releases are kept although no stage needs them; 20 if it is left out.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub keep_releases: Option<usize>,
+    /// Releases of so many days are kept although no stage needs them; 30 if it is left out.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub keep_days: Option<u32>,
 }
 
 /// One rule: what matches goes to this stage by this profile.

@@ -120,6 +120,9 @@ pub struct ReleaseView {
     pub uploaded_at: String,
     /// How many bytes its assets have.
     pub asset_bytes: u64,
+    /// Whether it can still be rolled out: what is not kept has to be uploaded again.
+    #[serde(default = "yes")]
+    pub kept: bool,
     /// Its stacks in their order, if it has several.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub stacks: Vec<String>,
@@ -132,6 +135,10 @@ pub struct ReleaseView {
     /// What the user should know, the first hundred.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub warnings: Vec<WarningView>,
+}
+
+fn yes() -> bool {
+    true
 }
 
 /// A literal that became a parameter.

@@ -1,6 +1,7 @@
 //! A target account as Flotilla reaches it.
 
 use crate::names::{AccountId, Region};
+use crate::target::Site;
 
 /// How Flotilla acts in one account. Made by `infra/account.yaml` and registered by an administrator.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -22,9 +23,23 @@ pub fn artifact_bucket(prefix: &str, account: &AccountId, region: &Region) -> St
     format!("{prefix}-artifacts-{account}-{region}")
 }
 
+/// The role that lists and removes what no package needs any more in the artifact buckets of an account, and
+/// nothing else. It asks for the account's external id, as the deployer does.
+pub fn collector_role_arn(prefix: &str, site: &Site) -> String {
+    let Site { account, region } = site;
+    format!("arn:{}:iam::{account}:role/{prefix}-collector", region.partition())
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn the_collector_is_a_role_of_the_account_in_its_partition() {
+        let site = Site::parse("111122223333/cn-north-1").unwrap();
+        let wanted = "arn:aws-cn:iam::111122223333:role/flotilla-collector";
+        assert_eq!(collector_role_arn("flotilla", &site), wanted);
+    }
 
     #[test]
     fn an_artifact_bucket_names_account_and_region() {

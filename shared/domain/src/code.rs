@@ -163,6 +163,8 @@ codes! {
     NothingToRevertTo = 529, "there is no release to go back to";
     /// An operator holds the package: nothing brings it to the stage.
     PackageHeld = 530, "the package is held";
+    /// The release is older than what is kept of its service, and no stage needed it.
+    ReleaseNotKept = 535, "the release is not kept any more";
     /// A resource that holds data would be, or may be, replaced by an empty one.
     StatefulReplaced = 540, "a resource that holds data would be replaced";
     /// A resource that holds data would be removed.

@@ -26,6 +26,7 @@ pub mod package;
 pub mod plan;
 pub mod profile;
 pub mod release;
+pub mod retention;
 pub mod rollout;
 pub mod rules;
 pub mod set;

@@ -3,6 +3,7 @@
 use crate::code::{Code, Refusal};
 use crate::git_ref::{GitRef, RefKind};
 use crate::names::{ProfileName, ServiceName, StackPattern, StageName};
+use crate::retention::Retention;
 use globset::{GlobBuilder, GlobMatcher};
 
 /// A pattern of refs such as `branch:main`, `tag:v*`, `pr:*`: a kind and a glob over the name, in
@@ -124,6 +125,8 @@ pub struct ServiceConfig {
     pub rules: Vec<Rule>,
     /// How its stacks are called.
     pub stack_name: StackPattern,
+    /// How long its releases are kept.
+    pub retention: Retention,
 }
 
 /// What a rule says of one ref.
@@ -186,6 +189,7 @@ mod tests {
             service: ServiceName::parse("orders").unwrap(),
             rules: rules.collect(),
             stack_name: StackPattern::default(),
+            retention: Retention::default(),
         }
     }
 

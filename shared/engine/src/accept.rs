@@ -1,12 +1,15 @@
 //! A rollout meets a stage: it is let in at the stage's head, or held back.
 
 use crate::EngineError;
-use crate::ports::{Clock, Expect, StateStore, Subject, Work, WorkQueue, Write, WriteError};
-use crate::records::{ConsumerRecord, EventRecord, Record, Versioned, create, read, rollout_key, stage_key};
+use crate::ports::{Clock, Expect, Item, StateStore, Subject, Work, WorkQueue, Write, WriteError};
+use crate::records::{
+    ConsumerRecord, EventRecord, KeptRecord, Record, Versioned, create, kept_key, read, rollout_key,
+    stage_key,
+};
 use flotilla_domain::code::cut;
 use flotilla_domain::rollout::{Rollout, RolloutKind, RolloutState};
 use flotilla_domain::stage::{Admission, Hold, KnownStack, StageHead};
-use flotilla_domain::{Code, Refusal, ReleaseId, RolloutId, Timestamp};
+use flotilla_domain::{Code, Refusal, ReleaseId, RolloutId, ServiceName, Timestamp};
 use std::collections::BTreeMap;
 
 /// How often a lost race for a stage's head is run again.
@@ -46,7 +49,7 @@ impl<'a> Arrival<'a> {
 /// Lets a rollout in at its stage's head. Wakes it, and whom it puts out. The same rollout again only wakes it.
 ///
 /// # Errors
-/// [`Code::PackageHeld`] as a refusal; a conflict when somebody else was faster; ports' errors; [`EngineError::Contended`] when the head kept changing.
+/// [`Code::PackageHeld`] and [`Code::ReleaseNotKept`] as refusals; a conflict when somebody else was faster; ports' errors; [`EngineError::Contended`] when the head kept changing.
 pub async fn accept(
     store: &dyn StateStore,
     queue: &dyn WorkQueue,
@@ -55,9 +58,11 @@ pub async fn accept(
 ) -> Result<Rollout, EngineError> {
     for _ in 0..RACES_MAX {
         let now = clock.now();
-        let keys = [stage_key(&rollout.service, &rollout.stage), rollout_key(&rollout.id)];
+        let service = &rollout.service;
+        let keys = [stage_key(service, &rollout.stage), rollout_key(&rollout.id), kept_key(service)];
         let mut found = store.get(&keys).await?.into_iter();
-        let (head, existing) = (found.next().flatten(), found.next().flatten());
+        let mut next = || found.next().flatten();
+        let (head, existing, kept) = (next(), next(), next());
         if let Some(item) = existing {
             let existing = read::<Rollout>(item)?.value;
             wake(queue, [existing.id]).await?;
@@ -77,6 +82,10 @@ pub async fn accept(
             return Err(EngineError::conflict(overtaken(&head), &head));
         }
         held(rollout, Some(&head))?;
+        let still_kept = match rollout.release() {
+            Some(release) => Some(check_kept(service, &release, kept)?),
+            None => None,
+        };
         if let Some(because) = hold {
             hold_others(&mut head, rollout, because, now);
         }
@@ -111,6 +120,7 @@ pub async fn accept(
             keep(&event),
         ];
         writes.extend(consumers(&accepted).iter().map(keep));
+        writes.extend(still_kept);
         writes.extend_from_slice(beside);
         match store.write(writes).await {
             Ok(()) => {
@@ -124,6 +134,25 @@ pub async fn accept(
         }
     }
     Err(EngineError::Contended)
+}
+
+/// The condition that what is kept of the service is what it was when its release was found to be kept.
+///
+/// # Errors
+/// [`Code::ReleaseNotKept`] as a refusal.
+pub(crate) fn check_kept(
+    service: &ServiceName,
+    release: &ReleaseId,
+    kept: Option<Item>,
+) -> Result<Write, EngineError> {
+    let Some(item) = kept else { return Ok(Write::check(kept_key(service), Expect::Absent)) };
+    let kept = read::<KeptRecord>(item)?;
+    if kept.value.kept.holds(release) {
+        return Ok(Write::check(kept_key(service), Expect::Version(kept.version)));
+    }
+    let what = format!("{release} is older than what is kept of {service}, and no stage needed it");
+    let fix = "upload it again; keep_releases and keep_days of the service say how long others are kept";
+    Err(Refusal::new(Code::ReleaseNotKept, what, fix).into())
 }
 
 /// What the timeline says of a rollout that brings a release: why, and what may be lost by whose word.

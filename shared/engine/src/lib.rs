@@ -5,10 +5,11 @@
 //! them. [`records`] fixes how values are stored.
 //!
 //! The use cases in the order of a package's way: [`ingest`] → [`plan`] → [`accept`] → [`replicate`] → [`drive`];
-//! beside it [`commands`] and [`status`] for operators and [`sweep`] for the schedule.
+//! beside it [`commands`] and [`status`] for operators, [`sweep`] and [`collect`] for the schedule.
 
 pub mod accept;
 pub mod change_values;
+pub mod collect;
 pub mod commands;
 pub mod configure;
 pub mod drive;

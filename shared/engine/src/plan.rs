@@ -331,7 +331,7 @@ fn grants(profile: &Profile, needed: &str) -> bool {
         || (needed == "CAPABILITY_IAM" && profile.capabilities.contains("CAPABILITY_NAMED_IAM"))
 }
 
-fn access(account: &TargetAccount) -> Access {
+pub(crate) fn access(account: &TargetAccount) -> Access {
     let TargetAccount { role_arn, external_id, service_role_arn, .. } = account.clone();
     Access { role_arn, external_id, service_role_arn }
 }

@@ -8,6 +8,7 @@ use crate::ports::{Clock, CopySource, Place, PortError, Presence, ReplicaStore, 
 use crate::records::{ReplicaRecord, read, release_key, replica_key, rollout_key};
 use flotilla_domain::profile::Copies;
 use flotilla_domain::release::Release;
+use flotilla_domain::retention::Pace;
 use flotilla_domain::rollout::Rollout;
 use flotilla_domain::{Cause, Code, Digest, ReleaseId, RolloutId, Site};
 use futures::stream::{self, StreamExt, TryStreamExt};
@@ -24,6 +25,8 @@ pub struct Replicate {
     pub queue: Arc<dyn WorkQueue>,
     /// The targets' buckets.
     pub replicas: Arc<dyn ReplicaStore>,
+    /// How old what is there already may be.
+    pub pace: Pace,
 }
 
 /// Objects copied to one target at a time.
@@ -64,7 +67,8 @@ impl Replicate {
         };
         let proven =
             replica.map(read::<ReplicaRecord>).transpose()?.is_some_and(|r| r.value.failure.is_none());
-        if proven || rollout.state.is_terminal() {
+        // No stage names what is only planned: that it is kept until then is made sure of by its age.
+        if (proven && !rollout.plan_only) || rollout.state.is_terminal() {
             return Ok(());
         }
         let release = self
@@ -105,10 +109,13 @@ impl Replicate {
         Ok(self.store.write(vec![keep(&record)]).await?)
     }
 
-    /// Makes sure that an object is there and has the right bytes.
+    /// Makes sure that an object is there, has the right bytes, and will be there until the rollout that needs
+    /// it is known to everybody: one that is so old that it could be removed is copied anew.
     async fn prove(&self, place: &Place, how: Copies, key: String, digest: Digest) -> Result<(), Unproven> {
-        let present = self.replicas.presence(place, &key).await?;
-        if present == Presence::Proven(digest) {
+        let seen = self.replicas.presence(place, &key).await?;
+        let renewed_before = self.pace.renewed_before(self.clock.now());
+        let is_young = seen.stored_at.is_some_and(|at| at >= renewed_before);
+        if seen.presence == Presence::Proven(digest) && is_young {
             return Ok(());
         }
         let copied = self.replicas.copy(place, &CopySource { key: key.clone(), digest }, how).await?;

@@ -1,11 +1,11 @@
 //! The way of a release to a stage of its service.
 
 use crate::EngineError;
-use crate::accept::Upon;
+use crate::accept::{Upon, check_kept};
 use crate::configure;
 use crate::plan::document;
 use crate::ports::StateStore;
-use crate::records::{ConfigRecord, read, release_key, service_key, stage_key};
+use crate::records::{ConfigRecord, kept_key, read, release_key, service_key, stage_key};
 use flotilla_contract::ServiceConfigDoc;
 use flotilla_domain::release::Release;
 use flotilla_domain::rules::{Route, ServiceConfig};
@@ -33,21 +33,22 @@ impl Way {
 /// Finds the way of a release to a stage of its service: by a rule, or as the stage went before. One read.
 ///
 /// # Errors
-/// Refusals: there is no such release, the service is not configured, or no rule knows the stage.
+/// Refusals: there is no such release, it is not kept any more, the service is not configured, or no rule knows the stage.
 pub(crate) async fn way(
     store: &dyn StateStore,
     service: &ServiceName,
     id: &ReleaseId,
     stage: &StageName,
 ) -> Result<Way, EngineError> {
-    let keys = [release_key(service, id), service_key(service), stage_key(service, stage)];
+    let keys = [release_key(service, id), service_key(service), stage_key(service, stage), kept_key(service)];
     let mut found = store.get(&keys).await?.into_iter();
     let mut next = || found.next().flatten();
-    let (release, config, head) = (next(), next(), next());
+    let (release, config, head, kept) = (next(), next(), next(), next());
     let release = release.ok_or_else(|| {
         missing(format!("{service} has no release {id}"), "list them with flotilla releases")
     })?;
     let release = read::<Release>(release)?.value;
+    check_kept(service, id, kept)?;
     let config = config.ok_or_else(|| {
         missing(format!("the service {service} is not configured"), "add it with flotilla apply")
     })?;

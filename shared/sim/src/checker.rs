@@ -5,6 +5,7 @@
 
 mod edges;
 mod gates;
+mod kept;
 mod sets;
 
 use crate::state::State;
@@ -140,6 +141,8 @@ impl Checker {
         let twice = state.stacks.executions.iter().find(|(_, count)| **count > 1);
         assert!(twice.is_none(), "promise 2: a change set was executed twice: {twice:?}");
         let touched: BTreeSet<Key> = std::mem::take(&mut state.touched).into_iter().collect();
+        let gone = std::mem::take(&mut state.objects.gone);
+        kept::check(state, &gone, &touched);
         for key in &touched {
             let Some(item) = state.table.get(key) else { continue };
             if key.sk.starts_with("DEP#") {

@@ -1,5 +1,6 @@
 //! The scheduler: which function goes on next, which message is delivered, when the clock moves.
 
+use crate::assets::SimAssetBuckets;
 use crate::checker::Checker;
 use crate::cloudformation::SimStacks;
 use crate::gates::{SimAlarms, SimProbes};
@@ -12,8 +13,10 @@ use crate::stack_books::settle;
 use crate::state::{Fate, Shared, State};
 use crate::table::SimTable;
 use crate::tasks::Task;
+use flotilla_domain::retention::Pace;
 use flotilla_domain::{Site, StackName, Timestamp};
 use flotilla_engine::EngineError;
+use flotilla_engine::collect::{Collect, CollectLimits, CollectReport};
 use flotilla_engine::commands::Commands;
 use flotilla_engine::drive::{Drive, Meter};
 use flotilla_engine::ingest::Ingest;
@@ -51,6 +54,42 @@ struct UseCases {
     replicate: Replicate,
     drive: Drive,
     sweep: Sweep,
+    collect: Collect,
+}
+
+impl UseCases {
+    fn of(shared: &Shared) -> Self {
+        let clock = || Arc::new(SimClock(shared.clone()));
+        let store = || Arc::new(SimTable(shared.clone()));
+        let queue = || Arc::new(SimQueue(shared.clone()));
+        let packages = || Arc::new(SimPackages(shared.clone()));
+        let pace = shared.lock().pace;
+        Self {
+            ingest: Ingest {
+                clock: clock(),
+                store: store(),
+                queue: queue(),
+                packages: packages(),
+                limits: Limits::DEFAULT,
+                pace,
+            },
+            replicate: replicate(shared),
+            drive: drive(shared),
+            sweep: Sweep { clock: clock(), store: store(), queue: queue(), packages: packages() },
+            collect: collect(shared),
+        }
+    }
+}
+
+/// What removes what is not needed.
+pub fn collect(shared: &Shared) -> Collect {
+    let pace = shared.lock().pace;
+    Collect {
+        clock: Arc::new(SimClock(shared.clone())),
+        store: Arc::new(SimTable(shared.clone())),
+        buckets: Arc::new(SimAssetBuckets(shared.clone())),
+        pace,
+    }
 }
 
 /// The engine on a world.
@@ -71,11 +110,13 @@ pub fn drive(shared: &Shared) -> Drive {
 
 /// What brings packages to targets.
 pub fn replicate(shared: &Shared) -> Replicate {
+    let pace = shared.lock().pace;
     Replicate {
         clock: Arc::new(SimClock(shared.clone())),
         store: Arc::new(SimTable(shared.clone())),
         queue: Arc::new(SimQueue(shared.clone())),
         replicas: Arc::new(SimReplicas(shared.clone())),
+        pace,
     }
 }
 
@@ -96,22 +137,9 @@ impl Driver {
         let clock = || Arc::new(SimClock(shared.clone()));
         let store = || Arc::new(SimTable(shared.clone()));
         let queue = || Arc::new(SimQueue(shared.clone()));
-        let packages = || Arc::new(SimPackages(shared.clone()));
         let next_sweep_ms = shared.lock().now_ms + SWEEP_EVERY_MS;
-        let cases = UseCases {
-            ingest: Ingest {
-                clock: clock(),
-                store: store(),
-                queue: queue(),
-                packages: packages(),
-                limits: Limits::DEFAULT,
-            },
-            replicate: replicate(&shared),
-            drive: drive(&shared),
-            sweep: Sweep { clock: clock(), store: store(), queue: queue(), packages: packages() },
-        };
         Self {
-            cases: Arc::new(cases),
+            cases: Arc::new(UseCases::of(&shared)),
             commands: Commands::new(clock(), store(), queue(), Arc::new(SimPolicies(shared.clone()))),
             status: Status { clock: clock(), store: store() },
             checker: Checker::default(),
@@ -132,6 +160,12 @@ impl Driver {
             self.next_sweep_ms = now_ms + SWEEP_EVERY_MS;
             let cases = Arc::clone(&self.cases);
             self.begin(None, "sweep", async move { cases.sweep.run(SweepLimits::default()).await.map(drop) });
+            let collects = self.shared.lock().collects;
+            if collects {
+                let cases = Arc::clone(&self.cases);
+                let limits = CollectLimits::default();
+                self.begin(None, "collect", async move { cases.collect.run(limits).await.map(drop) });
+            }
             return;
         }
         let ready: Vec<usize> =
@@ -192,6 +226,21 @@ impl Driver {
     /// Runs the sweep and answers its report, for tests.
     pub fn sweep_now(&mut self, limits: SweepLimits) -> SweepReport {
         block_on(self.cases.sweep.run(limits)).expect("no faults")
+    }
+
+    /// From now on the schedule's runs collect what is not needed, at this pace.
+    pub fn collects(&mut self, pace: Pace) {
+        let mut state = self.shared.lock();
+        (state.pace, state.collects) = (pace, true);
+        drop(state);
+        self.cases = Arc::new(UseCases::of(&self.shared));
+    }
+
+    /// Runs the collection and answers its report, for tests.
+    pub fn collect_now(&mut self, limits: CollectLimits) -> CollectReport {
+        let report = block_on(self.cases.collect.run(limits)).expect("no faults");
+        self.checker.check(&mut self.shared.lock());
+        report
     }
 
     /// A stack-status event arrives.

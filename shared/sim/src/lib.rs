@@ -6,6 +6,7 @@
 //! looks at the promises; it shares no code with the engine. [`lives`] are whole lives of the world, one a
 //! seed: `scripts/simulate` runs many of them.
 
+mod assets;
 mod change_sets;
 mod checker;
 mod cloudformation;

@@ -4,8 +4,9 @@ mod sets;
 
 use crate::{Behaviour, Faults, World};
 use flotilla_contract::{FreezeConfig, ProfileConfig, RolloutView, SafeguardsConfig, WaveConfig, WaveTable};
-use flotilla_domain::Digest;
 use flotilla_domain::gates::Line;
+use flotilla_domain::retention::Pace;
+use flotilla_domain::{Digest, SignedDuration};
 use flotilla_engine::commands::{Agreement, Control, OperatorsWord};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
@@ -22,6 +23,15 @@ pub struct Failure {
 const SETS_EVERY: u64 = 19;
 
 const REGIONS: [&str; 3] = ["eu-west-1", "us-east-1", "ap-south-1"];
+
+/// A pace at which what nothing needs is removed while a life goes on. Between `renew_after` and `grace` there is
+/// more time than a function may run.
+const HASTE: Pace = Pace {
+    renew_after: SignedDuration::from_secs(60),
+    grace: SignedDuration::from_secs(180),
+    every: SignedDuration::from_secs(60),
+    day: SignedDuration::from_secs(120),
+};
 
 /// A profile that differs from seed to seed.
 fn profile(seed: u64) -> ProfileConfig {
@@ -77,6 +87,9 @@ fn live(world: &mut World, seed: u64) {
     world.faults(storm(seed));
     if seed % 11 == 3 {
         world.layered();
+    }
+    if seed % 5 == 2 {
+        world.keeps(1, 1).collects(HASTE);
     }
     let first = world.upload("branch/main", "one");
     let some = u32::try_from(world.random(250)).unwrap_or(0);

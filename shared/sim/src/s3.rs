@@ -3,12 +3,12 @@
 use crate::state::{Object, Shared, State};
 use async_trait::async_trait;
 use bytes::Bytes;
-use flotilla_domain::Digest;
 use flotilla_domain::profile::Copies;
 use flotilla_domain::release::ObjectVersion;
+use flotilla_domain::{Digest, Timestamp};
 use flotilla_engine::ports::{
     Body, Buckets, ChunkStream, CopySource, Emptied, ErrorKind, IncomingPage, ObjectRef, PackageStore, Place,
-    PortError, Presence, ReplicaStore, StackResource, Tail,
+    PortError, Presence, ReplicaStore, Seen, StackResource, Tail,
 };
 use std::ops::Range;
 
@@ -83,12 +83,29 @@ impl PackageStore for SimPackages {
             .await
     }
 
-    async fn holds(&self, key: &str, digest: &Digest) -> Result<bool, PortError> {
-        self.0.call("s3:HeadObject", None, |state| Ok(state.home.get(key) == Some(digest))).await
+    async fn holds(&self, key: &str, digest: &Digest) -> Result<Option<Timestamp>, PortError> {
+        let held = |state: &mut State| {
+            let stored_at = state.objects.stored_at(None, key);
+            Ok(stored_at.filter(|_| state.home.get(key) == Some(digest)))
+        };
+        self.0.call("s3:HeadObject", None, held).await
+    }
+
+    async fn renew(&self, key: &str, digest: &Digest) -> Result<bool, PortError> {
+        let renew = |state: &mut State| {
+            if state.home.get(key) != Some(digest) {
+                return Ok(false);
+            }
+            let bytes = state.objects.latest_bytes(None, key);
+            state.keep(None, key, *digest, bytes);
+            Ok(true)
+        };
+        self.0.call("s3:CopyObject", None, renew).await
     }
 
     async fn put(&self, key: &str, digest: &Digest, body: Body) -> Result<(), PortError> {
         let bytes = collect(body).await?;
+        let bytes_len = bytes.len() as u64;
         self.0
             .call("s3:PutObject", None, |state| {
                 if Digest::of(&bytes) != *digest {
@@ -101,7 +118,7 @@ impl PackageStore for SimPackages {
                 if key.starts_with("templates/") {
                     state.templates.insert(*digest, bytes);
                 }
-                state.home.insert(key.to_owned(), *digest);
+                state.keep(None, key, *digest, bytes_len);
                 Ok(())
             })
             .await
@@ -121,7 +138,7 @@ impl PackageStore for SimPackages {
                     return Err(PortError::new(ErrorKind::Permanent, "s3:UploadPartCopy", "InvalidArgument"));
                 }
                 let digest = Digest::of(&found.bytes[at(range.start)..at(range.end)]);
-                state.home.insert(parked.to_owned(), digest);
+                state.keep(None, parked, digest, range.end - range.start);
                 Ok(Some(digest))
             })
             .await
@@ -135,7 +152,8 @@ impl PackageStore for SimPackages {
                     let what = "what was parked has another digest";
                     return Err(PortError::new(ErrorKind::Permanent, "s3:CopyObject", what));
                 }
-                state.home.insert(key.to_owned(), found);
+                let bytes = state.objects.latest_bytes(None, parked);
+                state.keep(None, key, found, bytes);
                 Ok(())
             })
             .await
@@ -172,11 +190,14 @@ pub struct SimReplicas(pub Shared);
 
 #[async_trait]
 impl ReplicaStore for SimReplicas {
-    async fn presence(&self, place: &Place, key: &str) -> Result<Presence, PortError> {
+    async fn presence(&self, place: &Place, key: &str) -> Result<Seen, PortError> {
         self.0
             .call("s3:HeadObject", Some(&place.site), |state| {
                 let found = state.replicas.get(&(place.site.clone(), key.to_owned()));
-                Ok(found.map_or(Presence::Absent, |digest| Presence::Proven(*digest)))
+                Ok(Seen {
+                    presence: found.map_or(Presence::Absent, |digest| Presence::Proven(*digest)),
+                    stored_at: state.objects.stored_at(Some(&place.site), key),
+                })
             })
             .await
     }
@@ -192,14 +213,14 @@ impl ReplicaStore for SimReplicas {
                     return Err(refusal.clone());
                 }
                 let digest = *state.home.get(&source.key).ok_or_else(missing)?;
-                let there = (place.site.clone(), source.key.clone());
                 if how == Copies::Streamed && digest != source.digest {
                     // S3 does not take bytes that have another digest than the one it is told.
-                    let found = state.replicas.get(&there);
+                    let found = state.replicas.get(&(place.site.clone(), source.key.clone()));
                     return Ok(found.map_or(Presence::Absent, |digest| Presence::Proven(*digest)));
                 }
                 state.copies += 1;
-                state.replicas.insert(there, digest);
+                let bytes = state.objects.latest_bytes(None, &source.key);
+                state.keep(Some(&place.site), &source.key, digest, bytes);
                 Ok(state.replica_proofs.get(&place.site).copied().unwrap_or(Presence::Proven(digest)))
             })
             .await

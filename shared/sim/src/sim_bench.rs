@@ -1,6 +1,7 @@
 //! The contract's bench on the simulated world.
 
 use crate::Behaviour;
+use crate::assets::SimAssetBuckets;
 use crate::cloudformation::SimStacks;
 use crate::contract::{Bench, Fate, Quirk, Quirks};
 use crate::gates::{SimAlarms, SimProbes};
@@ -15,8 +16,8 @@ use bytes::Bytes;
 use flotilla_domain::deployment::Access;
 use flotilla_domain::{AlarmState, Digest, Site, Timestamp};
 use flotilla_engine::ports::{
-    Alarms, Buckets, Clock, Functions, HttpSeen, Invoked, PackageStore, Place, Policies, Probes,
-    ReplicaStore, Stacks, StateStore, Work, WorkQueue,
+    Alarms, AssetBuckets, Buckets, Clock, Functions, HttpSeen, Invoked, PackageStore, Place, Policies,
+    Probes, ReplicaStore, Stacks, StateStore, Work, WorkQueue,
 };
 use std::time::Duration;
 
@@ -53,6 +54,11 @@ impl SimBench {
     /// The fake queues.
     pub fn queue(&self) -> impl WorkQueue + use<> {
         SimQueue(self.shared.clone())
+    }
+
+    /// The fake buckets, for what removes from them.
+    pub fn asset_buckets(&self) -> impl AssetBuckets + use<> {
+        SimAssetBuckets(self.shared.clone())
     }
 
     /// The fake ingest bucket.
@@ -144,7 +150,7 @@ impl Bench for SimBench {
     }
 
     async fn store_unproven(&self, key: &str, bytes: Bytes) {
-        self.shared.lock().home.insert(key.to_owned(), Digest::of(&bytes));
+        self.shared.lock().keep(None, key, Digest::of(&bytes), bytes.len() as u64);
     }
 
     async fn receive(&self) -> Vec<Work> {
@@ -156,15 +162,19 @@ impl Bench for SimBench {
 
     async fn place_object(&self, key: &str, bytes: Bytes) {
         let mut state = self.shared.lock();
-        let digest = Digest::of(&bytes);
+        let (digest, length) = (Digest::of(&bytes), bytes.len() as u64);
         if key.starts_with("templates/") {
             state.templates.insert(digest, bytes);
         }
-        state.replicas.insert((self.place.site.clone(), key.to_owned()), digest);
+        state.keep(Some(&self.place.site), key, digest, length);
     }
 
     async fn place_unproven(&self, key: &str, bytes: Bytes) {
         self.place_object(key, bytes).await;
+    }
+
+    async fn hide_object(&self, key: &str) {
+        self.shared.lock().hide(Some(&self.place.site), key);
     }
 
     fn function_role(&self) -> String {

@@ -1,10 +1,12 @@
 //! The whole world as plain values behind one lock, and the gate every call passes.
 
+use crate::assets::Objects;
 use crate::faults::Faults;
 use crate::queue::Message;
 use crate::rng::Rng;
 use crate::stack_books::Stacks;
 use bytes::Bytes;
+use flotilla_domain::retention::Pace;
 use flotilla_domain::{AlarmState, Digest, Site, Timestamp};
 use flotilla_engine::ports::{ErrorKind, HttpSeen, Invoked, Item, Key, PortError, Presence};
 use std::collections::{BTreeMap, BTreeSet};
@@ -57,9 +59,15 @@ pub struct State {
     pub messages: Vec<Message>,
     pub dead_letters: u64,
     pub uploads: BTreeMap<(String, String), Object>,
+    /// What the keys of the ingest bucket answer with; all versions are in `objects`.
     pub home: BTreeMap<String, Digest>,
     pub templates: BTreeMap<Digest, Bytes>,
+    /// The same of the artifact buckets.
     pub replicas: BTreeMap<(Site, String), Digest>,
+    pub objects: Objects,
+    pub pace: Pace,
+    /// Whether the schedule's runs collect what is not needed.
+    pub collects: bool,
     pub replica_refusals: BTreeMap<Site, PortError>,
     /// What S3 says of the copies it makes at a site, if not that they are as they should be.
     pub replica_proofs: BTreeMap<Site, Presence>,
@@ -126,6 +134,9 @@ impl Shared {
             home: BTreeMap::new(),
             templates: BTreeMap::new(),
             replicas: BTreeMap::new(),
+            objects: Objects::default(),
+            pace: Pace::DEFAULT,
+            collects: false,
             replica_refusals: BTreeMap::new(),
             replica_proofs: BTreeMap::new(),
             buckets: BTreeMap::new(),

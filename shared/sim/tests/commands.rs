@@ -172,7 +172,7 @@ async fn give(
                 profile: "p".into(),
                 ttl_h: None,
             };
-            let doc = ServiceConfigDoc { rules: vec![rule("branch:x")], stack_name: None };
+            let doc = ServiceConfigDoc { rules: vec![rule("branch:x")], ..ServiceConfigDoc::default() };
             commands.put_service(&orders, &doc, None, &ann).await.map(drop)
         }
         12 => {

@@ -5,6 +5,7 @@
 use bytes::Bytes;
 use flotilla_domain::Digest;
 use flotilla_domain::release::Verdict;
+use flotilla_domain::retention::Pace;
 use flotilla_engine::ingest::Ingest;
 use flotilla_engine::ports::{ErrorKind, ObjectRef};
 use flotilla_engine::status::PageRequest;
@@ -273,6 +274,7 @@ fn an_upload_may_have_as_many_bytes_as_the_limit_says() {
             queue: world.queue,
             packages: Arc::new(bucket),
             limits,
+            pace: Pace::DEFAULT,
         };
         let object = ObjectRef { key: "incoming/orders/branch/main/1.zip".into(), version_id: "v1".into() };
         block_on(ingest.intake(&object, now)).unwrap()

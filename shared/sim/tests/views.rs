@@ -100,7 +100,7 @@ fn releases_and_uploads_are_listed_newest_first() {
     }
     let release = pages(1, |page| view(status.releases(&orders(), page))).remove(2);
     let expected = json!({
-        "id": newest[2], "service": "orders", "ref": "branch:main", "build": "1", "format": "native",
+        "id": newest[2], "service": "orders", "ref": "branch:main", "build": "1", "format": "native", "kept": true,
         "asset_bytes": 3,
     });
     assert_eq!(without(json!(release), &["digest", "uploaded_at"]), expected);

@@ -33,6 +33,8 @@ pub enum Unit {
     Count,
     /// How long.
     Seconds,
+    /// How large.
+    Bytes,
 }
 
 impl Unit {
@@ -40,6 +42,7 @@ impl Unit {
         match self {
             Self::Count => "Count",
             Self::Seconds => "Seconds",
+            Self::Bytes => "Bytes",
         }
     }
 }

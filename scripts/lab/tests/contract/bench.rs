@@ -196,6 +196,10 @@ impl Bench for AwsBench {
         put.body(bytes.into()).send().await.expect("an object");
     }
 
+    async fn hide_object(&self, key: &str) {
+        self.s3().delete_object().bucket(self.artifacts()).key(key).send().await.expect("a mark");
+    }
+
     fn function_role(&self) -> String {
         self.place.access.service_role_arn.clone()
     }

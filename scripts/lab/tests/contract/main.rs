@@ -38,6 +38,12 @@ async fn the_artifact_buckets_keep_the_contract() {
 }
 
 #[tokio::test]
+async fn the_buckets_of_packages_keep_the_contract() {
+    let Some(bench) = AwsBench::start().await else { return };
+    contract::asset_buckets(&*bench.aws.asset_buckets(), &*bench.aws.packages(), &bench).await;
+}
+
+#[tokio::test]
 async fn change_sets_keep_the_contract() {
     let Some(bench) = AwsBench::start().await else { return };
     contract::change_sets(&*bench.aws.stacks(), &bench).await;

@@ -81,15 +81,13 @@ pub async fn bucket(config: &SdkConfig, name: &str) {
     versioned.send().await.expect("versions");
 }
 
-/// A role that may do everything; answers its ARN.
-async fn role(home: &SdkConfig, name: String, trust: serde_json::Value) -> String {
+/// A role that may do this; answers its ARN.
+async fn role(home: &SdkConfig, name: String, trust: serde_json::Value, may: serde_json::Value) -> String {
     let iam = aws_sdk_iam::Client::new(home);
     let trust = json!({"Version": "2012-10-17", "Statement": [trust]}).to_string();
     let made = iam.create_role().role_name(&name).assume_role_policy_document(trust).send().await;
-    let all = json!({"Version": "2012-10-17", "Statement": [
-        {"Effect": "Allow", "Action": "*", "Resource": "*"},
-    ]});
-    let policy = iam.put_role_policy().role_name(name).policy_name("all").policy_document(all.to_string());
+    let may = json!({"Version": "2012-10-17", "Statement": may}).to_string();
+    let policy = iam.put_role_policy().role_name(name).policy_name("may").policy_document(may);
     policy.send().await.expect("a policy");
     made.expect("a role").role().unwrap().arn().to_owned()
 }
@@ -162,17 +160,32 @@ pub fn serve(status: u16, body: &str) -> String {
 pub async fn service_role(home: &SdkConfig, name: String) -> String {
     let services = json!(["lambda.amazonaws.com", "cloudformation.amazonaws.com"]);
     let trust = json!({"Effect": "Allow", "Principal": {"Service": services}, "Action": "sts:AssumeRole"});
-    role(home, name, trust).await
+    role(home, name, trust, everything()).await
 }
 
-/// The role that Flotilla assumes, which asks for its external id.
+fn everything() -> serde_json::Value {
+    json!([{"Effect": "Allow", "Action": "*", "Resource": "*"}])
+}
+
+/// What `infra/account.yaml` lets the collector do, and nothing else.
+fn collecting(space: &str) -> serde_json::Value {
+    let buckets = format!("arn:aws:s3:::{space}-artifacts-{ACCOUNT}-*");
+    let inside = [format!("{buckets}/assets/*"), format!("{buckets}/templates/*")];
+    json!([
+        {"Effect": "Allow", "Action": "s3:ListBucketVersions", "Resource": buckets},
+        {"Effect": "Allow", "Action": "s3:DeleteObjectVersion", "Resource": inside},
+    ])
+}
+
+/// The roles that Flotilla assumes, which ask for their external id.
 pub async fn access(home: &SdkConfig, space: &str, service_role_arn: String) -> Access {
     let external_id = "0123456789abcdef".to_owned();
     let trust = json!({
         "Effect": "Allow", "Principal": {"AWS": format!("arn:aws:iam::{ACCOUNT}:root")},
         "Action": "sts:AssumeRole", "Condition": {"StringEquals": {"sts:ExternalId": external_id}},
     });
-    let role_arn = role(home, format!("{space}-deployer"), trust).await;
+    role(home, format!("{space}-collector"), trust.clone(), collecting(space)).await;
+    let role_arn = role(home, format!("{space}-deployer"), trust, everything()).await;
     Access { role_arn, external_id, service_role_arn }
 }
 

@@ -4,6 +4,7 @@
 #![allow(clippy::unwrap_used, reason = "a test ends where something is not as it should be")]
 
 mod alarms;
+mod asset_buckets;
 mod change_sets;
 mod executions;
 mod invocations;

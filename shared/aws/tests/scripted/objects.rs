@@ -5,10 +5,11 @@ use aws_sdk_s3::Client;
 use flotilla_aws::{S3PackageStore, S3ReplicaStore};
 use flotilla_domain::profile::Copies;
 use flotilla_domain::release::Verdict;
+use flotilla_domain::retention::Pace;
 use flotilla_domain::{Code, Digest, Timestamp};
 use flotilla_engine::ingest::Ingest;
 use flotilla_engine::ports::{
-    CopySource, ErrorKind, ObjectRef, PackageStore, PortError, Presence, ReplicaStore,
+    CopySource, ErrorKind, ObjectRef, PackageStore, PortError, Presence, ReplicaStore, Seen,
 };
 use flotilla_package::Limits;
 use flotilla_sim::World;
@@ -40,6 +41,7 @@ fn error(status: u16, code: &str) -> Reply {
 
 fn found(checksum: Option<String>, kind: &str) -> Reply {
     let reply = reply(200, "").header("x-amz-checksum-type", kind);
+    let reply = reply.header("last-modified", "Sat, 21 Nov 2026 00:00:00 GMT");
     checksum.into_iter().fold(reply, |reply, sum| reply.header("x-amz-checksum-sha256", sum))
 }
 
@@ -116,7 +118,8 @@ async fn s10_a_composite_checksum_proves_nothing() {
         let script = Script::new([found(checksum.clone(), kind)]);
         let replicas = S3ReplicaStore::new(script.sessions(), &settings());
         let seen = replicas.presence(&place("eu-west-1"), "assets/x.zip").await;
-        assert_eq!(seen, Ok(means), "{checksum:?} {kind}");
+        let stored_at = Some("2026-11-21T00:00:00Z".parse().unwrap());
+        assert_eq!(seen, Ok(Seen { presence: means, stored_at }), "{checksum:?} {kind}");
         assert_eq!(script.only_call().header("x-amz-checksum-mode"), Some("ENABLED"));
     }
     // A copy's own answer may be of that kind too: then what is there is looked at, and not believed either.
@@ -141,7 +144,10 @@ async fn s06_an_object_that_is_gone_is_missing() {
     let object = ObjectRef { key: "incoming/x".into(), version_id: "v1".into() };
     assert_eq!(packages.read_tail(&object, 9).await.unwrap_err().kind, ErrorKind::Missing);
     let replicas = S3ReplicaStore::new(script.sessions(), &settings());
-    assert_eq!(replicas.presence(&place("eu-west-1"), "x").await, Ok(Presence::Absent));
+    assert_eq!(
+        replicas.presence(&place("eu-west-1"), "x").await,
+        Ok(Seen { presence: Presence::Absent, stored_at: None })
+    );
 }
 
 #[tokio::test]
@@ -219,6 +225,7 @@ fn s07_an_object_over_5_gb_is_refused_by_its_size_before_it_is_read() {
         queue: drive.queue,
         packages: Arc::new(S3PackageStore::new(Client::new(&script.config()), &settings())),
         limits: Limits::DEFAULT,
+        pace: Pace::DEFAULT,
     };
     let object = ObjectRef { key: "incoming/orders/branch/main/1.zip".into(), version_id: "v1".into() };
     let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build().unwrap();
@@ -288,4 +295,31 @@ async fn what_was_parked_is_settled_only_with_its_proof() {
     assert_eq!(script.calls()[0].header("x-amz-copy-source"), Some("ingest/parked/upl_1/0"));
     let (settled, _) = settle(found(Some(format!("{}-1", digest().to_base64())), "COMPOSITE")).await;
     assert!(settled.unwrap_err().may_pass(), "s10: a composite checksum is no proof");
+}
+
+#[tokio::test]
+async fn an_object_is_stored_anew_as_a_copy_of_itself_that_replaces_what_is_said_of_it() {
+    let renew = async |replies: Vec<Reply>| {
+        let script = Script::new(replies);
+        let store = S3PackageStore::new(Client::new(&script.config()), &settings());
+        (store.renew("assets/x.zip", &digest()).await, script)
+    };
+    let proven = || found(Some(digest().to_base64()), "FULL_OBJECT");
+    let (renewed, script) = renew(vec![copied(""), proven()]).await;
+    assert_eq!(renewed, Ok(true));
+    let call = &script.calls()[0];
+    for (name, value) in [
+        ("x-amz-copy-source", "ingest/assets/x.zip"),
+        // Without it S3 refuses: "trying to copy an object to itself without changing the object's metadata".
+        ("x-amz-metadata-directive", "REPLACE"),
+        ("x-amz-checksum-algorithm", "SHA256"),
+        ("x-amz-expected-bucket-owner", "111122223333"),
+    ] {
+        assert_eq!(call.header(name), Some(value), "{name}");
+    }
+    assert_eq!(renew(vec![error(404, "NoSuchKey")]).await.0, Ok(false), "it is gone meanwhile");
+    let other = found(Some(Digest::of(b"other").to_base64()), "FULL_OBJECT");
+    assert_eq!(renew(vec![copied(""), other]).await.0, Ok(false), "it has another digest");
+    let denied = renew(vec![error(403, "AccessDenied")]).await.0.unwrap_err();
+    assert_eq!(denied.kind, ErrorKind::Denied);
 }

@@ -2,6 +2,7 @@
 
 use super::{invalid, named};
 use flotilla_contract::{RuleConfig, ServiceConfigDoc};
+use flotilla_domain::retention::Retention;
 use flotilla_domain::rules::{RefPattern, Rule, ServiceConfig, StageTemplate};
 use flotilla_domain::{ProfileName, Refusal, ServiceName, StackPattern};
 
@@ -25,7 +26,28 @@ pub fn service_config(service: ServiceName, doc: &ServiceConfigDoc) -> Result<Se
         service,
         rules: rules.collect::<Result<_, _>>()?,
         stack_name: stack_name.map_err(|e| named("stack_name", &e))?.unwrap_or_default(),
+        retention: retention(doc)?,
     })
+}
+
+/// What stages need is kept whatever it says, so that nobody can lose what runs or can be gone back to.
+fn retention(doc: &ServiceConfigDoc) -> Result<Retention, Refusal> {
+    let Retention { releases, days } = Retention::default();
+    let kept =
+        Retention { releases: doc.keep_releases.unwrap_or(releases), days: doc.keep_days.unwrap_or(days) };
+    let (releases_max, days_max) = (Retention::RELEASES_MAX, Retention::DAYS_MAX);
+    if !(1..=releases_max).contains(&kept.releases) {
+        let fix = format!("give 1 to {releases_max} releases");
+        return Err(invalid("keep_releases", format!("{} releases", kept.releases), &fix));
+    }
+    if !(1..=days_max).contains(&kept.days) {
+        return Err(invalid(
+            "keep_days",
+            format!("{} days", kept.days),
+            &format!("give 1 to {days_max} days"),
+        ));
+    }
+    Ok(kept)
 }
 
 fn rule(doc: &RuleConfig) -> Result<Rule, Refusal> {
@@ -59,12 +81,32 @@ mod tests {
                 profile: "p".into(),
                 ttl_h,
             }],
-            stack_name: None,
+            ..ServiceConfigDoc::default()
         };
         let check = |doc| service_config(ServiceName::parse("s").unwrap(), &doc);
         assert!(check(rule("pr-{ref}", Some(72))).is_ok());
         assert_eq!(check(rule("pr-{ref}", None)).unwrap_err().path.as_deref(), Some("rules.0"));
         assert!(check(rule("pr-{ref}", Some(0))).is_err());
-        assert!(check(ServiceConfigDoc { rules: vec![], stack_name: None }).is_err());
+        assert!(check(ServiceConfigDoc::default()).is_err());
+    }
+
+    #[test]
+    fn how_long_releases_are_kept_has_bounds() {
+        let rules = vec![RuleConfig {
+            git_ref: "branch:main".into(),
+            stage: "s".into(),
+            profile: "p".into(),
+            ttl_h: None,
+        }];
+        let kept = |keep_releases, keep_days| {
+            let doc =
+                ServiceConfigDoc { rules: rules.clone(), keep_releases, keep_days, ..Default::default() };
+            service_config(ServiceName::parse("s").unwrap(), &doc).map(|config| config.retention)
+        };
+        assert_eq!(kept(None, None), Ok(Retention { releases: 20, days: 30 }));
+        assert_eq!(kept(Some(1), Some(365)), Ok(Retention { releases: 1, days: 365 }));
+        let path = |releases, days| kept(releases, days).unwrap_err().path.unwrap();
+        assert_eq!([path(Some(0), None), path(Some(1_001), None)], ["keep_releases"; 2]);
+        assert_eq!([path(None, Some(0)), path(None, Some(366))], ["keep_days"; 2]);
     }
 }

@@ -212,7 +212,7 @@ fn a_service_has_fifty_rules_and_a_preview_ninety_days_at_most() {
         ttl_h,
     };
     let read = |rules: Vec<RuleConfig>| {
-        let doc = ServiceConfigDoc { rules, stack_name: None };
+        let doc = ServiceConfigDoc { rules, ..ServiceConfigDoc::default() };
         service_config(ServiceName::parse("orders").unwrap(), &doc)
     };
     let wrong = |rules| read(rules).err().and_then(|refusal: Refusal| refusal.path);
@@ -227,8 +227,11 @@ fn a_service_has_fifty_rules_and_a_preview_ninety_days_at_most() {
         assert_eq!(wrong(vec![rule("staging", Some(1)), rule("pr-{ref}", ttl_h)]), at("rules.1"));
     }
     let named = |stack_name: &str| {
-        let doc =
-            ServiceConfigDoc { rules: vec![rule("staging", None)], stack_name: Some(stack_name.into()) };
+        let doc = ServiceConfigDoc {
+            rules: vec![rule("staging", None)],
+            stack_name: Some(stack_name.into()),
+            ..ServiceConfigDoc::default()
+        };
         service_config(ServiceName::parse("orders").unwrap(), &doc).map(|config| config.stack_name)
     };
     assert_eq!(

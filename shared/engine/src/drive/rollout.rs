@@ -180,6 +180,8 @@ impl Drive {
                 let replica = read::<ReplicaRecord>(item)?.value;
                 // A failure of an earlier rollout is tried again, not believed.
                 match replica.failure {
+                    // For what is only planned an old proof is not enough: see `Replicate`.
+                    None if rollout.plan_only && replica.at < rollout.created_at => {}
                     None => drop(proven.insert(replica.site)),
                     Some(cause) if replica.at >= rollout.entered_at => {
                         drop(failed.insert(replica.site, cause))

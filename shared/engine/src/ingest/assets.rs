@@ -4,7 +4,7 @@
 use super::folder::ZippedFolder;
 use super::stream::{Unpacked, UploadBytes};
 use crate::EngineError;
-use crate::ports::{Body, ChunkStream, ErrorKind, PackageStore};
+use crate::ports::{Body, ChunkStream, ErrorKind};
 use bytes::BytesMut;
 use flotilla_domain::package::{Asset, AssetKind};
 use flotilla_domain::{Code, Digest, Digester, Refusal};
@@ -65,13 +65,13 @@ async fn store_file(
     let key = |digest: Digest| Asset { kind, digest }.key();
     if bytes <= HELD_BYTES_MAX {
         let (content, proof) = upload.unpack(entry).await?;
-        store(packages, &key(proof.digest), &proof.digest, Body::Bytes(content)).await?;
+        store(upload, &key(proof.digest), &proof.digest, Body::Bytes(content)).await?;
         return Ok(Proof { digest: proof.digest, bytes });
     }
     // The package names the asset by its content, and an earlier release of the service brought that content, proven
     // when it came: whatever lies in this upload under its name is not needed.
     if let Some(digest) = claim.filter(|digest| upload.known.contains(digest))
-        && packages.holds(&key(digest), &digest).await?
+        && holds(upload, &key(digest), &digest).await?
     {
         return Ok(Proof { digest, bytes });
     }
@@ -82,7 +82,7 @@ async fn store_file(
         return Ok(Proof { digest, bytes });
     }
     let digest = upload.pass(entry, |_| {}).await?.digest;
-    if !packages.holds(&key(digest), &digest).await? {
+    if !holds(upload, &key(digest), &digest).await? {
         let unpacked = Unpacked::new(upload.packed(entry).await?, entry);
         packages.put(&key(digest), &digest, Body::Stream(bytes, Box::new(unpacked))).await?;
     }
@@ -127,7 +127,7 @@ async fn lift(
         Err(error) if error.kind == ErrorKind::Permanent => return Ok(None),
         Err(error) => return Err(error.into()),
     };
-    if !packages.holds(&key(digest), &digest).await? {
+    if !holds(upload, &key(digest), &digest).await? {
         packages.settle(&parked, &key(digest), &digest).await?;
     }
     Ok(Some(digest))
@@ -155,7 +155,7 @@ async fn store_folder(
     }
     let digest = hash.finish();
     let key = Asset { kind: AssetKind::Zip, digest }.key();
-    if !upload.packages.holds(&key, &digest).await? {
+    if !holds(upload, &key, &digest).await? {
         let body = if small {
             Body::Bytes(held.freeze())
         } else {
@@ -167,14 +167,19 @@ async fn store_folder(
 }
 
 /// Stores an object under its digest; what is there already is not sent again.
-pub async fn store(
-    packages: &dyn PackageStore,
-    key: &str,
-    digest: &Digest,
-    body: Body,
-) -> Result<(), EngineError> {
-    if packages.holds(key, digest).await? {
+pub async fn store(upload: &UploadBytes, key: &str, digest: &Digest, body: Body) -> Result<(), EngineError> {
+    if holds(upload, key, digest).await? {
         return Ok(());
     }
-    Ok(packages.put(key, digest, body).await?)
+    Ok(upload.packages.put(key, digest, body).await?)
+}
+
+/// Whether an object is stored, and will be until the release is saved that names it: one that is so old that
+/// it could be removed is stored anew.
+async fn holds(upload: &UploadBytes, key: &str, digest: &Digest) -> Result<bool, EngineError> {
+    match upload.packages.holds(key, digest).await? {
+        None => Ok(false),
+        Some(stored_at) if stored_at >= upload.renewed_before => Ok(true),
+        Some(_) => Ok(upload.packages.renew(key, digest).await?),
+    }
 }

@@ -17,6 +17,7 @@ use crate::records::{ConfigRecord, create, read, releases_query, service_key, up
 use flotilla_contract::ServiceConfigDoc;
 use flotilla_domain::package::Package;
 use flotilla_domain::release::{ObjectVersion, Release, Upload, Verdict};
+use flotilla_domain::retention::Pace;
 use flotilla_domain::rules::Route;
 use flotilla_domain::upload_key::UploadKey;
 use flotilla_domain::{Code, Digest, Refusal, ServiceName, Timestamp};
@@ -37,6 +38,8 @@ pub struct Ingest {
     pub packages: Arc<dyn PackageStore>,
     /// What an upload may be at most.
     pub limits: Limits,
+    /// How old what is stored already may be.
+    pub pace: Pace,
 }
 
 /// How many of an upload's last bytes are read at first: a small package comes whole. What S3 can copy out of the
@@ -120,7 +123,8 @@ impl Ingest {
         let route = self.route(key).await?;
         let destination = destination(self.store.as_ref(), &route.profile).await?;
         let known = self.known(&key.service).await?;
-        let package = read_package(&self.packages, object, tail, known, &self.limits).await?;
+        let renewed_before = self.pace.renewed_before(self.clock.now());
+        let package = read_package(&self.packages, object, tail, known, renewed_before, &self.limits).await?;
         let release = release(key, object, package);
         let now = self.clock.now();
         let id = object.rollout_id();

@@ -7,7 +7,7 @@ use crate::ports::{Body, ObjectRef, PackageStore, Tail};
 use bytes::BytesMut;
 use flotilla_domain::package::{Package, template_key};
 use flotilla_domain::release::ObjectVersion;
-use flotilla_domain::{Code, Digest, Refusal};
+use flotilla_domain::{Code, Digest, Refusal, Timestamp};
 use flotilla_package::Limits;
 use flotilla_package::formats::{Draft, DraftStep, Files, recognise};
 use flotilla_package::listing::Listing;
@@ -15,12 +15,14 @@ use flotilla_package::zip_file::{Directory, DirectoryStep, read_directory};
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
-/// Reads and stores a package. `known` are the contents that earlier releases of the service have brought.
+/// Reads and stores a package. `known` are the contents that earlier releases of the service have brought; what
+/// was stored before `renewed_before` is stored anew.
 pub async fn read_package(
     packages: &Arc<dyn PackageStore>,
     object: &ObjectVersion,
     tail: Tail,
     known: BTreeSet<Digest>,
+    renewed_before: Timestamp,
     limits: &Limits,
 ) -> Result<Package, EngineError> {
     if tail.total_bytes > limits.upload_bytes_max {
@@ -41,6 +43,7 @@ pub async fn read_package(
         packages: packages.clone(),
         id: upload,
         known,
+        renewed_before,
         object,
         tail: tail.bytes,
         total_bytes: tail.total_bytes,
@@ -51,7 +54,7 @@ pub async fn read_package(
     let proofs = store_assets(&upload, &directory, &listing, &draft).await?;
     let finished = draft.finish(&proofs, limits)?;
     for (digest, bytes) in finished.templates {
-        store(packages.as_ref(), &template_key(&digest), &digest, Body::Bytes(bytes.into())).await?;
+        store(&upload, &template_key(&digest), &digest, Body::Bytes(bytes.into())).await?;
     }
     Ok(finished.package)
 }

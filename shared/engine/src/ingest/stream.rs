@@ -4,7 +4,7 @@ use crate::EngineError;
 use crate::ports::{ChunkStream, ErrorKind, ObjectRef, PackageStore, PortError};
 use async_trait::async_trait;
 use bytes::{Bytes, BytesMut};
-use flotilla_domain::{Digest, Refusal, UploadId};
+use flotilla_domain::{Digest, Refusal, Timestamp, UploadId};
 use flotilla_package::zip_file::{Entry, EntryProof, EntryReader};
 use std::collections::BTreeSet;
 use std::ops::Range;
@@ -18,6 +18,8 @@ pub struct UploadBytes {
     pub id: UploadId,
     /// The contents that earlier releases of the service have brought.
     pub known: BTreeSet<Digest>,
+    /// What was stored before this time is stored anew: it could be removed while the upload is taken in.
+    pub renewed_before: Timestamp,
     /// The upload.
     pub object: ObjectRef,
     /// Its last bytes.

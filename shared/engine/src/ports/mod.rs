@@ -4,6 +4,7 @@
 //! tests holds both to the same behaviour.
 
 mod alarms;
+mod asset_buckets;
 mod buckets;
 mod clock;
 mod error;
@@ -18,6 +19,7 @@ mod topics;
 mod work_queue;
 
 pub use alarms::Alarms;
+pub use asset_buckets::{AssetBucket, AssetBuckets, ListMark, Unremoved, VersionPage};
 pub use buckets::{Buckets, Emptied};
 pub use clock::Clock;
 pub use error::{ErrorKind, PortError};
@@ -25,7 +27,7 @@ pub use functions::{FunctionCodeSeen, Functions, Invoked};
 pub use package_store::{Body, ChunkStream, IncomingPage, ObjectRef, PackageStore, Tail};
 pub use policies::{Judged, Policies};
 pub use probes::{HttpSeen, Probes};
-pub use replica_store::{CopySource, Presence, ReplicaStore};
+pub use replica_store::{CopySource, Presence, ReplicaStore, Seen};
 pub use stacks::{
     ChangeSetRequest, ChangeSetSeen, ChangeSetStatus, Executed, RollbackTriggers, StackEventPage,
     StackResource, Stacks, Validation,

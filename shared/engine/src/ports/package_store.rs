@@ -60,8 +60,13 @@ pub trait PackageStore: Send + Sync {
     /// Reads a range of an upload.
     async fn read(&self, object: &ObjectRef, range: Range<u64>) -> Result<Box<dyn ChunkStream>, PortError>;
 
-    /// Whether an object is stored whose bytes S3 itself proves to have this digest.
-    async fn holds(&self, key: &str, digest: &Digest) -> Result<bool, PortError>;
+    /// Since when an object is stored whose bytes S3 itself proves to have this digest, to the second; `None` if
+    /// there is none.
+    async fn holds(&self, key: &str, digest: &Digest) -> Result<Option<Timestamp>, PortError>;
+
+    /// Has S3 store an object anew, as a copy of itself, and prove its digest; `false` if there is none that it
+    /// proves. No byte of it passes through here.
+    async fn renew(&self, key: &str, digest: &Digest) -> Result<bool, PortError>;
 
     /// Stores an object; S3 refuses it if its bytes have another digest.
     async fn put(&self, key: &str, digest: &Digest, body: Body) -> Result<(), PortError>;

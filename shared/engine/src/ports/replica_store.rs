@@ -2,8 +2,8 @@
 
 use super::{Place, PortError};
 use async_trait::async_trait;
-use flotilla_domain::Digest;
 use flotilla_domain::profile::Copies;
+use flotilla_domain::{Digest, Timestamp};
 
 /// What is known of an object in a target's bucket.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -14,6 +14,15 @@ pub enum Presence {
     Proven(Digest),
     /// There is one, but S3 has no full-object SHA-256 of it.
     Unproven,
+}
+
+/// An object as it was found.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Seen {
+    /// What is known of it.
+    pub presence: Presence,
+    /// When it was stored, to the second; `None` if it is absent.
+    pub stored_at: Option<Timestamp>,
 }
 
 /// What to copy: an object of the ingest bucket.
@@ -28,8 +37,8 @@ pub struct CopySource {
 /// The artifact buckets.
 #[async_trait]
 pub trait ReplicaStore: Send + Sync {
-    /// What is there.
-    async fn presence(&self, place: &Place, key: &str) -> Result<Presence, PortError>;
+    /// What is there, and since when.
+    async fn presence(&self, place: &Place, key: &str) -> Result<Seen, PortError>;
 
     /// Brings an object from the ingest bucket: S3 copies it, and its bytes do not pass through here, or they
     /// are streamed, and S3 takes none that have another digest. Answers what is known of the copy.

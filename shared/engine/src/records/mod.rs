@@ -5,6 +5,7 @@
 
 mod audit;
 mod budget;
+mod collection;
 mod common;
 mod config;
 mod cursor;
@@ -12,6 +13,7 @@ mod deployment;
 mod deployment_state;
 mod event;
 mod gates;
+mod kept;
 mod lease;
 mod line;
 mod outputs;
@@ -27,12 +29,14 @@ mod upload;
 
 pub use audit::{AuditRecord, Outcome, audit_day, audit_query};
 pub use budget::{BudgetRecord, budget_key};
+pub use collection::CollectionCursor;
 pub use config::{
     ConfigRecord, access_key, account_key, index_key, index_pk, profile_key, service_key, service_pk,
 };
 pub use cursor::IntakeCursor;
 pub use deployment::{deployment_key, deployments_query};
 pub use event::{EventRecord, events_query, nth_moment};
+pub use kept::{KeptRecord, kept_key};
 pub use lease::{keep_lease, lease_holder, lease_key, read_lease, release_lease, take_lease};
 pub use line::stops_key;
 pub use outputs::{ConsumerRecord, OutputsRecord, consumers_query, outputs_key};

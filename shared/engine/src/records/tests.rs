@@ -1,5 +1,5 @@
 use super::*;
-use crate::ports::Change;
+use crate::ports::{Change, ListMark};
 use flotilla_domain::call_budget::CallBudget;
 use flotilla_domain::deployment::{
     Access, AfterCause, ChangeSetKind, Deployment, DeploymentKind, DeploymentSpec, Drift, Effort,
@@ -9,6 +9,7 @@ use flotilla_domain::package::FunctionCode;
 use flotilla_domain::plan::Safeguards;
 use flotilla_domain::profile::Copies;
 use flotilla_domain::release::{ReleaseRef, StackRef, StackRelease};
+use flotilla_domain::retention::Kept;
 use flotilla_domain::rollout::{Cancellation, OnFailure, Revert, Rollout, RolloutKind, RolloutState, Wave};
 use flotilla_domain::stage::{KnownStack, Running, StageHead};
 use flotilla_domain::{
@@ -300,11 +301,34 @@ fn a_stages_stacks_read_back_and_in_the_first_format_there_was_one() {
     );
     let stack = |name: &str| KnownStack { name: StackName::parse(name).unwrap(), level: 1 };
     head.stacks.insert(Some(StackPart::parse("Net").unwrap()), stack("orders-staging-Net"));
+    head.settle(ReleaseId::derive(Timestamp::UNIX_EPOCH, &["r"]));
+    head.unsettle(ReleaseId::derive(Timestamp::UNIX_EPOCH, &["u"]));
     assert_eq!(read::<StageHead>(stored(&head)).unwrap().value, head);
     let mut first = stored(&StageHead { stacks: Default::default(), ..head });
     first.body["format"] = 1.into();
     let only = &read::<StageHead>(first).unwrap().value.stacks[&None];
     assert_eq!((only.name.as_str(), only.level), ("orders-staging", 0));
+}
+
+#[test]
+fn what_is_kept_and_how_far_the_collection_is_read_back() {
+    let release = |n: &str| ReleaseId::derive(Timestamp::UNIX_EPOCH, &[n]);
+    let service = ServiceName::parse("orders").unwrap();
+    for (since, older) in [(None, [].into()), (Some(release("a")), [release("b"), release("c")].into())] {
+        let record = KeptRecord { service: service.clone(), kept: Kept { since, older } };
+        assert_eq!(stored(&record).key, Key::new("SVC#orders", "KEPT"));
+        assert_eq!(read::<KeptRecord>(stored(&record)).unwrap().value, record);
+    }
+    let begun = CollectionCursor::begin(Timestamp::from_second(7).unwrap());
+    let mark = |version_id| Some(ListMark { key: "assets/x".into(), version_id });
+    let site = Some(Site::parse("111122223333/eu-west-1").unwrap());
+    for cursor in [
+        CollectionCursor { site, folder: 1, after: mark(Some("v".into())), tries: 3, ..begun.clone() },
+        CollectionCursor { after: mark(None), is_over: true, ..begun.clone() },
+        begun,
+    ] {
+        assert_eq!(read::<CollectionCursor>(stored(&cursor)).unwrap().value, cursor);
+    }
 }
 
 #[test]

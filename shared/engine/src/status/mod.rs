@@ -11,13 +11,14 @@ pub use audit::AuditRequest;
 use crate::EngineError;
 use crate::ports::{Clock, Key, Query, StateStore};
 use crate::records::{
-    ConfigRecord, EventRecord, access_key, deployments_query, events_query, index_pk, read, releases_query,
-    rollout_key, stages_query, stops_key, uploads_query,
+    ConfigRecord, EventRecord, KeptRecord, access_key, deployments_query, events_query, index_pk, kept_key,
+    read, releases_query, rollout_key, stages_query, stops_key, uploads_query,
 };
 use flotilla_contract as view;
 use flotilla_domain::deployment::Deployment;
 use flotilla_domain::gates::{Line, LineStop, Stops};
 use flotilla_domain::release::{Release, Upload, Verdict};
+use flotilla_domain::retention::Kept;
 use flotilla_domain::rollout::Rollout;
 use flotilla_domain::stage::StageHead;
 use flotilla_domain::{Cause, Code, Refusal, RolloutId, ServiceName, StageName};
@@ -112,7 +113,10 @@ impl Status {
     ) -> Result<view::Page<view::ReleaseView>, EngineError> {
         let found = self.store.query(releases_query(service, page.cursor, page.limit)).await?;
         let next = next_cursor(&found);
-        let items = found.items.into_iter().map(|item| Ok(release_view(read::<Release>(item)?.value)));
+        let kept = self.store.get(&[kept_key(service)]).await?.into_iter().next().flatten();
+        let kept =
+            kept.map(read::<KeptRecord>).transpose()?.map_or_else(Kept::default, |kept| kept.value.kept);
+        let items = found.items.into_iter().map(|item| Ok(release_view(read::<Release>(item)?.value, &kept)));
         Ok(view::Page { items: items.collect::<Result<_, EngineError>>()?, next })
     }
 
@@ -235,7 +239,7 @@ fn stage_view(head: StageHead) -> view::StageView {
     }
 }
 
-fn release_view(release: Release) -> view::ReleaseView {
+fn release_view(release: Release, kept: &Kept) -> view::ReleaseView {
     let package = release.package;
     let warnings = package.warnings.into_iter().map(|w| view::WarningView {
         code: w.code.to_string(),
@@ -254,6 +258,7 @@ fn release_view(release: Release) -> view::ReleaseView {
         format: package.format.as_str().into(),
         uploaded_at: release.object.uploaded_at.to_string(),
         asset_bytes: package.assets.values().sum(),
+        kept: kept.holds(&release.id),
         stacks: parts.collect(),
         stage: package.made_for.as_ref().map(ToString::to_string),
         rewrites: rewrites.collect(),

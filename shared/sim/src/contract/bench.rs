@@ -50,6 +50,9 @@ pub trait Bench: Send + Sync {
     /// Puts an object into the target's artifact bucket that S3 has no SHA-256 of.
     async fn place_unproven(&self, key: &str, bytes: Bytes);
 
+    /// Deletes an object from the target's artifact bucket as people do: its versions stay behind a mark.
+    async fn hide_object(&self, key: &str);
+
     /// The role of the functions in templates.
     fn function_role(&self) -> String;
     /// Says what becomes of the next change sets at the target.

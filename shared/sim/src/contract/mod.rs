@@ -7,6 +7,7 @@
 //! [`Quirk`], and the suite then checks that it still differs. Nothing here knows which one it runs on.
 
 mod alarms;
+mod asset_buckets;
 mod bench;
 mod buckets;
 mod change_sets;
@@ -23,6 +24,7 @@ mod state_store;
 mod work_queue;
 
 pub use alarms::alarms;
+pub use asset_buckets::asset_buckets;
 pub use bench::{Bench, Fate};
 pub use buckets::buckets;
 pub use change_sets::change_sets;

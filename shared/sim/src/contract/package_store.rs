@@ -7,6 +7,7 @@ use flotilla_domain::Digest;
 use flotilla_domain::package::asset_key;
 use flotilla_engine::ports::{Body, ChunkStream, ErrorKind, ObjectRef, PackageStore, PortError};
 use std::ops::Range;
+use std::time::Duration;
 
 /// The contract of the ingest bucket.
 ///
@@ -18,6 +19,7 @@ pub async fn package_store(store: &dyn PackageStore, bench: &dyn Bench) {
     the_pinned_version_is_read_whatever_comes_after_it(store, bench).await;
     what_is_stored_is_proven_by_its_digest(store, bench).await;
     what_has_another_digest_is_not_stored(store, bench).await;
+    what_is_stored_anew_is_young_again(store, bench).await;
     a_range_is_lifted_out_of_an_upload_and_proven(store, bench).await;
     what_has_no_checksum_is_not_held(store, bench).await;
     uploads_are_listed_in_the_order_of_their_keys(store, bench).await;
@@ -95,19 +97,23 @@ async fn the_pinned_version_is_read_whatever_comes_after_it(store: &dyn PackageS
     assert_eq!(kind, ErrorKind::Missing);
 }
 
+async fn holds(store: &dyn PackageStore, key: &str, digest: &Digest) -> Result<bool, PortError> {
+    Ok(store.holds(key, digest).await?.is_some())
+}
+
 async fn what_is_stored_is_proven_by_its_digest(store: &dyn PackageStore, bench: &dyn Bench) {
     let other = Digest::of(b"other");
     for (n, streamed) in [false, true].into_iter().enumerate() {
         let bytes = Bytes::from(format!("stored {n} {}", bench.space()));
         let digest = Digest::of(&bytes);
         let key = asset_key(&digest);
-        assert_eq!(store.holds(&key, &digest).await, Ok(false), "not yet");
+        assert_eq!(holds(store, &key, &digest).await, Ok(false), "not yet");
         for _ in 0..2 {
             let body =
                 if streamed { stream(bytes.chunks(5), bytes.len()) } else { Body::Bytes(bytes.clone()) };
             assert_eq!(store.put(&key, &digest, body).await, Ok(()), "streamed: {streamed}");
-            assert_eq!(store.holds(&key, &digest).await, Ok(true));
-            assert_eq!(store.holds(&key, &other).await, Ok(false), "it has another digest");
+            assert_eq!(holds(store, &key, &digest).await, Ok(true));
+            assert_eq!(holds(store, &key, &other).await, Ok(false), "it has another digest");
         }
     }
 }
@@ -124,8 +130,26 @@ async fn what_has_another_digest_is_not_stored(store: &dyn PackageStore, bench: 
     let length = bytes.len() as u64;
     let broken = Body::Stream(length, Box::new(Chunks(vec![Err(lost()), Ok(bytes.slice(..4))])));
     store.put(&key, &Digest::of(&bytes), broken).await.expect_err("it broke off");
-    assert_eq!(store.holds(&key, &wanted).await, Ok(false));
-    assert_eq!(store.holds(&key, &Digest::of(&bytes)).await, Ok(false));
+    assert_eq!(holds(store, &key, &wanted).await, Ok(false));
+    assert_eq!(holds(store, &key, &Digest::of(&bytes)).await, Ok(false));
+}
+
+async fn what_is_stored_anew_is_young_again(store: &dyn PackageStore, bench: &dyn Bench) {
+    let bytes = Bytes::from(format!("renewed {}", bench.space()));
+    let (digest, other) = (Digest::of(&bytes), Digest::of(b"other"));
+    let key = asset_key(&digest);
+    assert_eq!(store.renew(&key, &digest).await, Ok(false), "there is none yet");
+    store.put(&key, &digest, Body::Bytes(bytes)).await.expect("it is stored");
+    let stored_at = async || store.holds(&key, &digest).await.expect("an answer").expect("it is held");
+    let before = stored_at().await;
+    let age_s = bench.now_ms() / 1_000 - before.as_second();
+    assert!((-5..300).contains(&age_s), "it was stored at {before}");
+    bench.pass(Duration::from_millis(1_100)).await;
+    assert_eq!(stored_at().await, before, "looking at it does not make it younger");
+    assert_eq!(store.renew(&key, &digest).await, Ok(true));
+    let after = stored_at().await;
+    assert!(after > before, "{after}, before {before}");
+    assert_eq!(store.renew(&key, &other).await, Ok(false), "it has another digest");
 }
 
 async fn a_range_is_lifted_out_of_an_upload_and_proven(store: &dyn PackageStore, bench: &dyn Bench) {
@@ -144,7 +168,7 @@ async fn a_range_is_lifted_out_of_an_upload_and_proven(store: &dyn PackageStore,
             return;
         }
         assert_eq!(store.settle(&parked, &key, &digest).await, Ok(()));
-        assert_eq!(store.holds(&key, &digest).await, Ok(true), "what was copied whole is proven");
+        assert_eq!(holds(store, &key, &digest).await, Ok(true), "what was copied whole is proven");
     }
     let other = Digest::of(b"other");
     store.settle(&parked, &asset_key(&other), &other).await.expect_err("it has another digest");
@@ -158,7 +182,7 @@ async fn what_has_no_checksum_is_not_held(store: &dyn PackageStore, bench: &dyn 
     let bytes = Bytes::from(format!("held by no proof {}", bench.space()));
     let digest = Digest::of(&bytes);
     bench.store_unproven(&asset_key(&digest), bytes).await;
-    let held = store.holds(&asset_key(&digest), &digest).await.expect("an answer");
+    let held = holds(store, &asset_key(&digest), &digest).await.expect("an answer");
     bench.quirks().check(Quirk::EveryObjectIsProven, !held, "only S3's own SHA-256 is a proof");
 }
 

@@ -5,7 +5,10 @@ use bytes::Bytes;
 use flotilla_domain::Digest;
 use flotilla_domain::package::asset_key;
 use flotilla_domain::profile::Copies;
-use flotilla_engine::ports::{Body, CopySource, ErrorKind, PackageStore, Presence, ReplicaStore};
+use flotilla_engine::ports::{
+    Body, CopySource, ErrorKind, PackageStore, Place, PortError, Presence, ReplicaStore,
+};
+use std::time::Duration;
 
 /// The contract of the artifact buckets, which are filled from the ingest bucket.
 ///
@@ -21,6 +24,12 @@ pub async fn replica_store(replicas: &dyn ReplicaStore, packages: &dyn PackageSt
     what_has_no_checksum_is_not_proven(replicas, bench).await;
 }
 
+async fn presence(replicas: &dyn ReplicaStore, place: &Place, key: &str) -> Result<Presence, PortError> {
+    let seen = replicas.presence(place, key).await?;
+    assert_eq!(seen.stored_at.is_none(), seen.presence == Presence::Absent, "what is there has an age");
+    Ok(seen.presence)
+}
+
 async fn a_copy_is_proven_and_can_be_made_again(
     replicas: &dyn ReplicaStore,
     packages: &dyn PackageStore,
@@ -31,11 +40,16 @@ async fn a_copy_is_proven_and_can_be_made_again(
     let digest = Digest::of(&bytes);
     let source = CopySource { key: asset_key(&digest), digest };
     packages.put(&source.key, &digest, Body::Bytes(bytes)).await.expect("it is stored");
-    assert_eq!(replicas.presence(place, &source.key).await, Ok(Presence::Absent));
+    assert_eq!(presence(replicas, place, &source.key).await, Ok(Presence::Absent));
     assert_eq!(replicas.copy(place, &source, how).await, Ok(Presence::Proven(digest)));
-    assert_eq!(replicas.presence(place, &source.key).await, Ok(Presence::Proven(digest)));
+    assert_eq!(presence(replicas, place, &source.key).await, Ok(Presence::Proven(digest)));
     assert_eq!(replicas.copy(place, &source, how).await, Ok(Presence::Proven(digest)), "again");
-    assert_eq!(replicas.presence(place, &source.key).await, Ok(Presence::Proven(digest)));
+    let stored_at = async || replicas.presence(place, &source.key).await.expect("an answer").stored_at;
+    let before = stored_at().await;
+    bench.pass(Duration::from_millis(1_100)).await;
+    replicas.copy(place, &source, how).await.expect("a copy");
+    assert!(stored_at().await > before, "a copy that is made again is younger");
+    assert_eq!(presence(replicas, place, &source.key).await, Ok(Presence::Proven(digest)));
 }
 
 async fn what_is_missing_cannot_be_copied(replicas: &dyn ReplicaStore, bench: &dyn Bench, how: Copies) {
@@ -43,7 +57,7 @@ async fn what_is_missing_cannot_be_copied(replicas: &dyn ReplicaStore, bench: &d
     let source = CopySource { key: asset_key(&digest), digest };
     let error = replicas.copy(bench.place(), &source, how).await.expect_err("there is nothing to copy");
     assert_eq!(error.kind, ErrorKind::Missing, "s06: {error}");
-    assert_eq!(replicas.presence(bench.place(), &source.key).await, Ok(Presence::Absent));
+    assert_eq!(presence(replicas, bench.place(), &source.key).await, Ok(Presence::Absent));
 }
 
 /// The key may lie, and so may who asks: what is proven is what S3 has computed of the bytes.
@@ -58,7 +72,7 @@ async fn a_copy_tells_the_digest_of_its_own_bytes(
     let found = Digest::of(&bytes);
     packages.put(&source.key, &found, Body::Bytes(bytes)).await.expect("it is stored");
     assert_eq!(replicas.copy(bench.place(), &source, Copies::S3).await, Ok(Presence::Proven(found)));
-    let seen = replicas.presence(bench.place(), &source.key).await;
+    let seen = presence(replicas, bench.place(), &source.key).await;
     assert_eq!(seen, Ok(Presence::Proven(found)), "s09: what is there is verified");
 }
 
@@ -82,7 +96,7 @@ async fn what_has_no_checksum_is_not_proven(replicas: &dyn ReplicaStore, bench: 
     let digest = Digest::of(&bytes);
     let source = CopySource { key: asset_key(&digest), digest };
     bench.place_unproven(&source.key, bytes.clone()).await;
-    let seen = replicas.presence(bench.place(), &source.key).await.expect("an answer");
+    let seen = presence(replicas, bench.place(), &source.key).await.expect("an answer");
     quirks.check(
         Quirk::EveryObjectIsProven,
         seen == Presence::Unproven,

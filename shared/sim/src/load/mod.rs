@@ -11,6 +11,7 @@ pub use shape::{Load, Shape};
 
 use crate::World;
 use flotilla_domain::release::Verdict;
+use flotilla_domain::retention::Pace;
 use flotilla_engine::ingest::Ingest;
 use flotilla_engine::ports::{Clock, ObjectRef};
 use flotilla_package::Limits;
@@ -33,6 +34,7 @@ impl Intake {
             queue: world.queue,
             packages: Arc::new(bucket.clone()),
             limits: Limits::DEFAULT,
+            pace: Pace::DEFAULT,
         };
         Self { ingest, clock: world.clock }
     }

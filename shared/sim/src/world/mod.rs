@@ -1,5 +1,6 @@
 //! A fluent world for scenarios.
 
+mod assets;
 mod doors;
 mod gates;
 mod operators;
@@ -83,11 +84,14 @@ impl World {
                 rule("branch:eu", "eu-staging", None),
                 rule("pr:*", "pr-{ref}", Some(24)),
             ],
-            stack_name: None,
+            ..ServiceConfigDoc::default()
         };
         block_on(commands.put_service(&orders(), &service, None, &caller)).expect("the service");
         // Its stack at staging has the name of the other one's at eu-staging.
-        let rival = ServiceConfigDoc { rules: vec![rule("branch:main", "staging", None)], stack_name: None };
+        let rival = ServiceConfigDoc {
+            rules: vec![rule("branch:main", "staging", None)],
+            ..ServiceConfigDoc::default()
+        };
         let name = ServiceName::parse("orders-eu").expect("a name");
         block_on(commands.put_service(&name, &rival, None, &caller)).expect("the service");
         world

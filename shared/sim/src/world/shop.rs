@@ -37,7 +37,7 @@ impl World {
         let name = ProfileName::parse("shop").expect("a name");
         block_on(commands.put_profile(&name, &profile, None, &caller)).expect("the profile");
         for service in SHOP {
-            let config = ServiceConfigDoc { rules: rules.clone(), stack_name: None };
+            let config = ServiceConfigDoc { rules: rules.clone(), ..ServiceConfigDoc::default() };
             let service = ServiceName::parse(service).expect("a name");
             block_on(commands.put_service(&service, &config, None, &caller)).expect("the service");
         }

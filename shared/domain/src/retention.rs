@@ -1,0 +1,271 @@
+//! What is kept: which releases of a service, and so which objects of the buckets.
+//!
+//! Kept is what a stage runs, may run or could go back to; the newest releases of a service; and those that are
+//! young. What is kept is written down before anything is removed (see [`Kept`]): what is not kept any more can
+//! never be asked for again, and what comes new is told by the age of its objects.
+
+use crate::ids::ReleaseId;
+use crate::package::Asset;
+use jiff::{SignedDuration, Timestamp};
+use std::collections::BTreeSet;
+
+/// How long a service's releases are kept that no stage needs.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Retention {
+    /// So many of the newest.
+    pub releases: usize,
+    /// And those that were uploaded in so many of the last days.
+    pub days: u32,
+}
+
+impl Default for Retention {
+    fn default() -> Self {
+        Self { releases: 20, days: 30 }
+    }
+}
+
+impl Retention {
+    /// Most releases of a service that are kept for their number or age. What stages need comes beside.
+    pub const RELEASES_MAX: usize = 1_000;
+    /// Most days.
+    pub const DAYS_MAX: u32 = 365;
+}
+
+/// Times that only a simulated world has shorter.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Pace {
+    /// An object that is older is stored anew by whoever relies on it.
+    pub renew_after: SignedDuration,
+    /// A version that is younger is never removed.
+    pub grace: SignedDuration,
+    /// How often a whole round through all buckets begins.
+    pub every: SignedDuration,
+    /// How long a day of [`Retention::days`] is.
+    pub day: SignedDuration,
+}
+
+impl Pace {
+    /// What relies on an object has `grace - renew_after` to be saved: 23 days for what takes minutes.
+    pub const DEFAULT: Self = Self {
+        renew_after: SignedDuration::from_hours(24 * 7),
+        grace: SignedDuration::from_hours(24 * 30),
+        every: SignedDuration::from_hours(24),
+        day: SignedDuration::from_hours(24),
+    };
+
+    /// Objects stored before this time are stored anew.
+    pub fn renewed_before(&self, now: Timestamp) -> Timestamp {
+        now.saturating_sub(self.renew_after).unwrap_or(Timestamp::MIN)
+    }
+
+    /// Versions stored before this time may go.
+    pub fn removed_before(&self, now: Timestamp) -> Timestamp {
+        now.saturating_sub(self.grace).unwrap_or(Timestamp::MIN)
+    }
+}
+
+/// Which releases of a service are kept: those from `since` on, and some older ones.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Kept {
+    /// The oldest of the releases that are kept for their number or age; `None` keeps all. It never goes back:
+    /// what was let go is gone.
+    pub since: Option<ReleaseId>,
+    /// Older ones that a stage needs.
+    pub older: BTreeSet<ReleaseId>,
+}
+
+impl Kept {
+    /// Whether a release is kept.
+    pub fn holds(&self, release: &ReleaseId) -> bool {
+        self.since.is_none_or(|since| since <= *release) || self.older.contains(release)
+    }
+
+    /// What is kept from now on. `newest` are the service's releases, the newest first, as far down as they
+    /// are kept; `reached_end` says that there is none older; `needed` are those that stages need.
+    #[must_use]
+    pub fn next(&self, newest: &[ReleaseId], reached_end: bool, needed: &BTreeSet<ReleaseId>) -> Self {
+        let since = match newest.last() {
+            Some(oldest) if !reached_end => self.since.max(Some(*oldest)),
+            _ => self.since,
+        };
+        let older = needed.iter().filter(|release| since.is_some_and(|since| **release < since));
+        Self { since, older: older.copied().collect() }
+    }
+}
+
+/// Whether the nth newest release (from 0), which was uploaded at that time, is kept for its number or age.
+pub fn is_recent(
+    nth: usize,
+    uploaded_at: Timestamp,
+    retention: Retention,
+    day: SignedDuration,
+    now: Timestamp,
+) -> bool {
+    let young = now.duration_since(uploaded_at) < day * i32::try_from(retention.days).unwrap_or(i32::MAX);
+    nth < Retention::RELEASES_MAX && (nth < retention.releases || young)
+}
+
+/// A version of an object, or the mark that an object was deleted.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct StoredVersion {
+    /// The object's key.
+    pub key: String,
+    /// The version.
+    pub version_id: String,
+    /// When it was stored, to the second.
+    pub stored_at: Timestamp,
+    /// Its length.
+    pub bytes: u64,
+    /// Whether it is what the key answers with.
+    pub is_latest: bool,
+    /// Whether it only says that the object was deleted.
+    pub is_marker: bool,
+}
+
+/// The version of objects in a bucket without versions: what is stored later has the same one.
+const NO_VERSION: &str = "null";
+
+/// Which versions of a page may be removed for good, by their place in it: old ones of objects that nothing
+/// needs, and old ones that a newer one of the same bytes stands before. Keys that are no package's are let
+/// alone, and so is what cannot be told from what comes after it.
+///
+/// A key's versions may be spread over two pages: those on the second one wait until they are on one.
+pub fn removable(
+    page: &[StoredVersion],
+    is_needed: impl Fn(&Asset) -> bool,
+    before: Timestamp,
+) -> Vec<usize> {
+    let latest: BTreeSet<&str> =
+        page.iter().filter(|v| v.is_latest && !v.is_marker).map(|v| v.key.as_str()).collect();
+    let goes = |version: &StoredVersion| {
+        let Some(asset) = Asset::parse_key(&version.key) else { return false };
+        if version.stored_at >= before || version.version_id == NO_VERSION {
+            return false;
+        }
+        if !is_needed(&asset) {
+            return true;
+        }
+        // Of a marker on top nothing is known but that somebody put it there: what it hides stays.
+        !version.is_latest && latest.contains(version.key.as_str())
+    };
+    page.iter().enumerate().filter(|(_, version)| goes(version)).map(|(place, _)| place).collect()
+}
+
+/// Whether a page has versions that cannot be told from what is stored after them.
+pub fn is_unversioned(page: &[StoredVersion]) -> bool {
+    page.iter().any(|version| version.version_id == NO_VERSION)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::digest::Digest;
+    use crate::package::AssetKind;
+
+    fn at(second: i64) -> Timestamp {
+        Timestamp::from_second(second).unwrap()
+    }
+
+    fn release(second: i64) -> ReleaseId {
+        ReleaseId::derive(at(second), &["r"])
+    }
+
+    fn newest_first(seconds: impl IntoIterator<Item = i64>) -> Vec<ReleaseId> {
+        seconds.into_iter().map(release).collect()
+    }
+
+    const DAY: SignedDuration = SignedDuration::from_hours(24);
+
+    #[test]
+    fn a_release_is_recent_by_its_number_or_by_its_age() {
+        let (retention, now) = (Retention { releases: 2, days: 1 }, at(1_000_000));
+        let recent = |nth, age_s: i64| is_recent(nth, at(1_000_000 - age_s), retention, DAY, now);
+        assert!(recent(0, 999_999) && recent(1, 999_999), "the newest two, however old");
+        assert!(!recent(2, 86_400) && recent(2, 86_399), "others for a day");
+        assert!(recent(Retention::RELEASES_MAX - 1, 0) && !recent(Retention::RELEASES_MAX, 0), "bounded");
+    }
+
+    #[test]
+    fn what_was_let_go_does_not_come_back_and_what_a_stage_needs_is_never_let_go() {
+        let all = Kept::default();
+        assert!(all.holds(&release(1)), "nothing was ever let go");
+        let needed = [release(3), release(9)].into();
+        let kept = all.next(&newest_first([9, 8, 7]), false, &needed);
+        assert_eq!((kept.since, kept.older.clone()), (Some(release(7)), [release(3)].into()));
+        let held = [9, 7, 6, 3, 1].map(|second| kept.holds(&release(second)));
+        assert_eq!(held, [true, true, false, true, false]);
+        // Somebody wants more to be kept: what is gone is gone.
+        let more = kept.next(&newest_first([9, 8, 7, 6, 5, 4]), false, &needed);
+        assert_eq!(more, kept);
+        assert!(!kept.next(&newest_first([9, 8]), false, &BTreeSet::new()).holds(&release(3)));
+        assert_eq!(kept.next(&newest_first([9, 8, 7, 6]), true, &needed), kept, "nor if there are no others");
+        assert_eq!(all.next(&[], true, &BTreeSet::new()), all);
+    }
+
+    fn version(content: &str, id: &str, second: i64, is_latest: bool) -> StoredVersion {
+        StoredVersion {
+            key: asset(content).key(),
+            version_id: id.into(),
+            stored_at: at(second),
+            bytes: 1,
+            is_latest,
+            is_marker: false,
+        }
+    }
+
+    fn asset(content: &str) -> Asset {
+        Asset { kind: AssetKind::Zip, digest: Digest::of(content.as_bytes()) }
+    }
+
+    /// What goes of a page if only `needed` is needed, and what is older than second 10 is old.
+    fn goes(page: &[StoredVersion]) -> Vec<usize> {
+        removable(page, |asset_| *asset_ == asset("needed"), at(10))
+    }
+
+    #[test]
+    fn only_what_is_old_and_not_needed_goes() {
+        let page = [
+            version("needed", "a", 1, true),
+            version("other", "b", 10, true),
+            version("other", "c", 9, false),
+            version("third", "d", 9, true),
+        ];
+        assert_eq!(goes(&page), [2, 3]);
+    }
+
+    #[test]
+    fn of_what_is_needed_the_latest_version_stays_and_what_stands_behind_it_goes_when_it_is_old() {
+        let page = [
+            version("needed", "a", 12, true),
+            version("needed", "b", 11, false),
+            version("needed", "c", 9, false),
+        ];
+        assert_eq!(goes(&page), [2]);
+        assert_eq!(goes(&page[1..]), [0_usize; 0], "the latest one is on another page");
+    }
+
+    #[test]
+    fn what_a_delete_marker_hides_stays_if_it_is_needed_and_goes_with_it_if_not() {
+        let marked = |content: &str| {
+            let marker = StoredVersion { is_marker: true, ..version(content, "m", 2, true) };
+            [marker, version(content, "a", 1, false)]
+        };
+        assert_eq!(goes(&marked("needed")), [0_usize; 0]);
+        assert_eq!(goes(&marked("other")), [0, 1]);
+        let [marker, hidden] = marked("needed");
+        let again = [version("needed", "b", 3, true), StoredVersion { is_latest: false, ..marker }, hidden];
+        assert_eq!(goes(&again), [1, 2], "it was stored again");
+    }
+
+    #[test]
+    fn foreign_keys_and_objects_without_versions_are_let_alone() {
+        let foreign = |key: &str| StoredVersion { key: key.into(), ..version("other", "a", 1, true) };
+        let page = [
+            foreign("assets/readme.txt"),
+            foreign("incoming/orders/branch/main/1.zip"),
+            version("other", "null", 1, true),
+        ];
+        assert_eq!(goes(&page), [0_usize; 0]);
+        assert!(is_unversioned(&page) && !is_unversioned(&page[..2]));
+    }
+}
