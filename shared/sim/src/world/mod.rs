@@ -7,6 +7,7 @@ mod operators;
 mod others;
 mod packed;
 mod shop;
+mod views;
 
 use packed::layered;
 pub use packed::{package, zip_of};
@@ -16,14 +17,10 @@ use crate::driver::Driver;
 use crate::faults::Faults;
 use crate::state::{Object, Shared};
 use bytes::Bytes;
-use flotilla_contract::{
-    AccountConfig, Page, ProfileConfig, RolloutView, RuleConfig, ServiceConfigDoc, StageView, UploadView,
-    WaveConfig,
-};
-use flotilla_domain::{AccountId, ProfileName, RolloutId, ServiceName, Site, StageName};
+use flotilla_contract::{AccountConfig, ProfileConfig, RuleConfig, ServiceConfigDoc, WaveConfig};
+use flotilla_domain::{AccountId, ProfileName, ServiceName, Site};
 use flotilla_engine::EngineError;
 use flotilla_engine::ports::Work;
-use flotilla_engine::status::PageRequest;
 use flotilla_engine::sweep::{SweepLimits, SweepReport};
 use futures::executor::block_on;
 
@@ -263,64 +260,6 @@ impl World {
         }
         drop(state);
         self
-    }
-
-    /// What became of an upload, if it has been decided.
-    pub fn verdict(&self, version: &str) -> Option<UploadView> {
-        let page = || PageRequest { cursor: None, limit: 100 };
-        let pages = self
-            .services
-            .iter()
-            .map(|service| self.calm(|w| block_on(w.driver.status.uploads(service.as_ref(), page()))));
-        pages.flat_map(|page: Page<UploadView>| page.items).find(|upload| upload.version_id == version)
-    }
-
-    /// The rollout that an upload started, if there is one.
-    pub fn rollout(&self, version: &str) -> Option<RolloutView> {
-        let id = self.verdict(version)?.rollout?;
-        Some(self.rollout_by_id(&id))
-    }
-
-    /// A rollout.
-    pub fn rollout_by_id(&self, id: &str) -> RolloutView {
-        let id = RolloutId::parse(id).expect("a rollout's id");
-        self.calm(|w| block_on(w.driver.status.rollout(&id)))
-    }
-
-    /// Runs until an upload's rollout has ended; answers it.
-    #[track_caller]
-    pub fn end_of(&mut self, version: &str) -> RolloutView {
-        self.until("the rollout's end", |world| world.rollout(version).is_some_and(|rollout| rollout.ended));
-        self.rollout(version).expect("it has just been seen")
-    }
-
-    /// The same for operations that take hours.
-    #[track_caller]
-    pub fn end_of_within_hours(&mut self, version: &str, hours: i64) -> RolloutView {
-        let deadline_ms = self.now_ms() + hours * 3_600_000;
-        while !self.rollout(version).is_some_and(|rollout| rollout.ended) {
-            assert!(self.now_ms() < deadline_ms, "the rollout did not end");
-            self.steps(20);
-        }
-        self.rollout(version).expect("it has just been seen")
-    }
-
-    /// A stage.
-    pub fn stage(&self, stage: &str) -> StageView {
-        let stage = StageName::parse(stage).expect("a stage's name");
-        self.calm(|w| block_on(w.driver.status.stage(&orders(), &stage)))
-    }
-
-    /// A rollout's timeline: what happened, in order, with its target's region.
-    pub fn timeline(&self, id: &str) -> Vec<String> {
-        let id = RolloutId::parse(id).expect("a rollout's id");
-        let page =
-            self.calm(|w| block_on(w.driver.status.events(&id, PageRequest { cursor: None, limit: 100 })));
-        let line = |event: flotilla_contract::EventView| match event.target {
-            Some(target) => format!("{} {}", target.split('/').nth(1).unwrap_or_default(), event.what),
-            None => event.what,
-        };
-        page.items.into_iter().map(line).collect()
     }
 
     /// How many calls a second CloudFormation takes in each account and region from now on.
