@@ -28,7 +28,7 @@ pub async fn policies(policies: &dyn Policies, packages: &dyn PackageStore) {
     assert!(matches!(missing, Err(PortError { kind: ErrorKind::Missing, .. })), "{missing:?}");
 
     assert_eq!(policies.try_out(NO_USERS).await, Ok(Judged::Holds));
-    let unreadable = policies.try_out("\n\nrule\n").await;
+    let unreadable = policies.try_out("\n\nrule a { Resources ===== 3 }\n").await;
     assert!(matches!(unreadable, Ok(Judged::Invalid { line: Some(3), .. })), "{unreadable:?}");
     let crashed = policies.try_out("let x = %x\nrule a { %x exists }").await;
     assert!(matches!(crashed, Ok(Judged::Crashed { .. })), "a crash is an answer: {crashed:?}");
