@@ -173,7 +173,7 @@ fn collecting(space: &str) -> serde_json::Value {
     let inside = [format!("{buckets}/assets/*"), format!("{buckets}/templates/*")];
     json!([
         {"Effect": "Allow", "Action": "s3:ListBucketVersions", "Resource": buckets},
-        {"Effect": "Allow", "Action": "s3:DeleteObjectVersion", "Resource": inside},
+        {"Effect": "Allow", "Action": ["s3:DeleteObjectVersion", "s3:DeleteObject"], "Resource": inside},
     ])
 }
 
