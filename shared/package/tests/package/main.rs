@@ -1,0 +1,12 @@
+//! Packages as the tools write them, and as nobody should: one binary, linked once.
+
+#![allow(clippy::unwrap_used, reason = "a test ends where something is not as it should be")]
+
+mod cdk;
+mod cdk_refusals;
+mod cloudformation;
+mod formats;
+mod hostile_zips;
+mod sam;
+mod serverless_samples;
+mod support;

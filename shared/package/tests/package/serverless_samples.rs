@@ -1,0 +1,54 @@
+//! Packages of the Serverless Framework beside the usual one: for every stage, of version 3, with several zips.
+
+use crate::support::{fixture, package, template, zip_of_folder};
+use flotilla_domain::Digest;
+use flotilla_domain::package::AssetKind;
+use serde_json::{Value, json};
+
+fn properties(template: &Value, id: &str) -> Value {
+    template["Resources"][id]["Properties"].clone()
+}
+
+#[test]
+fn a_package_for_the_placeholder_stage_fits_every_stage() {
+    let finished = package(&zip_of_folder(&fixture("hello/package-flotillastage"))).unwrap();
+    let template = template(&finished);
+    let greet = properties(&template, "GreetLambdaFunction");
+    assert_eq!(greet["FunctionName"], json!({"Fn::Sub": "hello-${FlotillaStage}-greet"}));
+    assert_eq!(greet["Environment"]["Variables"]["STAGE"], json!({"Ref": "FlotillaStage"}));
+    assert!(!template.to_string().contains("flotillastage"));
+    let stack = &finished.package.stacks[0];
+    assert_eq!(finished.package.made_for, None);
+    assert!(!stack.parameters["FlotillaStage"], "it has no default");
+    assert_eq!(stack.tags["STAGE"], "${FlotillaStage}");
+}
+
+#[test]
+fn the_old_framework_writes_the_same_package_but_for_its_zip() {
+    let [old, new] = ["hello/package-serverless3-staging", "hello/package-staging"]
+        .map(|folder| package(&zip_of_folder(&fixture(folder))).unwrap());
+    let stage = |finished: &flotilla_package::formats::Finished| finished.package.made_for.clone();
+    assert_eq!(stage(&old), stage(&new));
+    let greet = |finished| {
+        let mut greet = properties(&template(finished), "GreetLambdaFunction");
+        greet["Code"]["S3Key"] = Value::Null;
+        greet
+    };
+    assert_eq!(greet(&old), greet(&new));
+}
+
+#[test]
+fn functions_with_a_zip_each_get_their_own_and_a_value_to_come_is_a_parameter() {
+    let folder = fixture("pair/package-flotillastage");
+    let finished = package(&zip_of_folder(&folder)).unwrap();
+    let template = template(&finished);
+    for (id, zip) in [("AskLambdaFunction", "ask.zip"), ("AnswerLambdaFunction", "answer.zip")] {
+        let digest = Digest::of(&std::fs::read(folder.join(zip)).unwrap());
+        let function = properties(&template, id);
+        assert_eq!(function["Code"]["S3Key"], format!("assets/{digest}.zip"), "{id}");
+        assert_eq!(function["Environment"]["Variables"]["ENDPOINT"], json!({"Ref": "Endpoint"}), "{id}");
+    }
+    assert!(!finished.package.stacks[0].parameters["Endpoint"], "it has no default");
+    assert!(finished.package.assets.keys().all(|asset| asset.kind == AssetKind::Zip));
+    assert_eq!(finished.package.assets.len(), 2);
+}

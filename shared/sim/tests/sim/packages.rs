@@ -1,0 +1,133 @@
+//! What becomes of packages on their way through the engine.
+
+use flotilla_contract::ProfileConfig;
+use flotilla_domain::Digest;
+use flotilla_engine::commands::OperatorsWord;
+use flotilla_sim::{Behaviour, World, zip_of};
+use serde_json::json;
+
+const KEY: &str = "incoming/orders/branch/main/{n}.zip";
+
+/// A zip whose content ingest does not hold in memory.
+fn large(fill: u8) -> Vec<u8> {
+    vec![fill; 3_000_000]
+}
+
+/// A package as `flotilla pack` writes it, whose asset lies under this digest.
+fn packed(digest: &Digest, content: &[u8]) -> Vec<u8> {
+    let key = format!("assets/{digest}.zip");
+    let code = json!({"S3Bucket": {"Ref": "FlotillaAssetsBucket"}, "S3Key": key});
+    let template =
+        json!({"Resources": {"App": {"Type": "AWS::Lambda::Function", "Properties": {"Code": code}}}});
+    let manifest =
+        r#"{"flotilla":1,"template":"t.json","packed":{"format":"native","rewrites":[],"warnings":[]}}"#;
+    zip_of(&[
+        ("flotilla.json", manifest.as_bytes()),
+        ("t.json", template.to_string().as_bytes()),
+        (&key, content),
+    ])
+}
+
+/// What a function runs at a stage, as its release says.
+fn runs(world: &World, version: &str) -> String {
+    let rollout = world.rollout(version).unwrap();
+    rollout.deployments[0].code_sha256["App"].clone()
+}
+
+#[test]
+fn promise_3_content_is_known_by_name_only_if_the_service_has_brought_it() {
+    let mut world = World::new(1, &[&["eu-west-1"]]);
+    let (theirs, ours) = (large(1), large(2));
+    let rival = "incoming/orders-eu/branch/main/{n}.zip";
+    let first = world.upload_bytes(rival, packed(&Digest::of(&theirs), &theirs), true);
+    assert_eq!(world.end_of(&first).status, "succeeded");
+    // Another service names that content and brings its own: it gets what it has brought.
+    let second = world.upload_bytes(KEY, packed(&Digest::of(&theirs), &ours), true);
+    assert_eq!(world.end_of(&second).status, "succeeded");
+    assert_eq!(runs(&world, &second), Digest::of(&ours).to_string());
+}
+
+#[test]
+fn content_that_the_service_has_brought_before_is_not_read_again() {
+    let mut world = World::new(2, &[&["eu-west-1"]]);
+    let content = large(3);
+    let reads = |world: &mut World| {
+        let before = world.calls("s3:GetObject");
+        let version = world.upload_bytes(KEY, packed(&Digest::of(&content), &content), true);
+        assert_eq!(world.end_of(&version).status, "succeeded");
+        world.calls("s3:GetObject") - before
+    };
+    let (first, again) = (reads(&mut world), reads(&mut world));
+    assert!(again <= first, "{first} reads at first, {again} again");
+}
+
+#[test]
+fn a_release_of_other_stacks_that_fails_says_what_it_leaves() {
+    let profile = ProfileConfig {
+        waves: [["eu-west-1"], ["us-east-1"]]
+            .map(|wave| flotilla_contract::WaveConfig::Regions(wave.map(str::to_owned).into()))
+            .into(),
+        on_failure: Some("revert".into()),
+        ..ProfileConfig::default()
+    };
+    let mut world = World::with(3, profile);
+    let one = world.upload("branch/main", "one");
+    assert_eq!(world.end_of(&one).status, "succeeded");
+    world.layered().behaves("us-east-1", Behaviour::Refuses("Template error".into()));
+    let several = world.upload("branch/main", "two");
+    let end = world.end_of(&several);
+    assert_eq!(end.status, "failed");
+    assert!(end.cause.as_ref().unwrap().message.contains("stays as it is"), "{:?}", end.cause);
+}
+
+#[test]
+fn a_retry_of_a_large_fleet_does_only_what_is_left() {
+    let regions = &flotilla_domain::names::KNOWN_REGIONS[..38];
+    let profile = ProfileConfig {
+        regions: regions.iter().map(|region| (*region).to_owned()).collect(),
+        ..ProfileConfig::default()
+    };
+    let mut world = World::with(4, profile);
+    let template = |name: &str| json!({"Resources": {name: {"Type": "AWS::Test::Thing"}}}).to_string();
+    let manifest = json!({"flotilla": 1, "stacks": [
+        {"name": "A", "template": "a.json"}, {"name": "B", "template": "b.json"}, {"name": "C", "template": "c.json"},
+    ]});
+    let package = zip_of(&[
+        ("flotilla.json", manifest.to_string().as_bytes()),
+        ("a.json", template("A").as_bytes()),
+        ("b.json", template("B").as_bytes()),
+        ("c.json", template("C").as_bytes()),
+    ]);
+    let last = regions.last().unwrap();
+    world.behaves(last, Behaviour::Refuses("Template error".into()));
+    let version = world.upload_bytes(KEY, package, true);
+    world.until_at_last("the end", |w| w.rollout(&version).is_some_and(|rollout| rollout.ended));
+    let failed = world.rollout(&version).unwrap();
+    assert_eq!((failed.status.as_str(), failed.deployments.len()), ("failed", 114));
+    world.behaves(last, Behaviour::Works);
+    let left = failed.deployments.iter().filter(|d| d.status != "succeeded").count();
+    let retry = world.retry(&failed.id, &OperatorsWord::default()).unwrap();
+    assert_eq!(world.rollout_by_id(&retry).deployments.len(), left, "nothing that succeeded is done again");
+}
+
+#[test]
+fn more_tags_than_cloudformation_takes_are_refused() {
+    let tags = |kind: &str, count: usize| {
+        (0..count)
+            .map(|n| (format!("{kind}{n}"), "v".to_owned()))
+            .collect::<std::collections::BTreeMap<_, _>>()
+    };
+    let profile =
+        ProfileConfig { regions: vec!["eu-west-1".into()], tags: tags("p", 30), ..ProfileConfig::default() };
+    for (count, refused) in [(18, false), (19, true)] {
+        let mut world = World::with(5, profile.clone());
+        let stack = json!({"name": "A", "template": "a.json", "tags": tags("s", count)});
+        let manifest = json!({"flotilla": 1, "stacks": [stack]}).to_string();
+        let template = br#"{"Resources": {"A": {"Type": "AWS::Test::Thing"}}}"#;
+        let package = zip_of(&[("flotilla.json", manifest.as_bytes()), ("a.json", template)]);
+        let version = world.upload_bytes(KEY, package, true);
+        world.until("a verdict", |w| w.verdict(&version).is_some());
+        let code = world.verdict(&version).unwrap().refusal.map(|refusal| refusal.code);
+        assert_eq!(code, refused.then(|| "FL0207".to_owned()), "{count} tags of the package");
+    }
+}

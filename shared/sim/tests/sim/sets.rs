@@ -1,0 +1,157 @@
+//! Several services brought somewhere as one unit.
+
+use flotilla_domain::Code;
+use flotilla_engine::EngineError;
+use flotilla_sim::{Behaviour, SHOP, World};
+
+const REGIONS: [&str; 2] = ["eu-west-1", "us-east-1"];
+
+/// A shop whose services run at staging and production, with newer ones at staging.
+fn shop(seed: u64) -> World {
+    let mut world = World::new(seed, &[&["eu-west-1"]]);
+    world.shop(&REGIONS).stock("one");
+    let first = world.promote_set(&SHOP).unwrap();
+    assert_eq!(world.end_of_set(&first).status, "succeeded");
+    world.stock("two");
+    world
+}
+
+fn stable(world: &World, stage: &str) -> Vec<Option<String>> {
+    SHOP.iter().map(|service| world.stable(service, stage)).collect()
+}
+
+fn code(error: EngineError) -> Code {
+    match error {
+        EngineError::Refused(refusal) => refusal.code,
+        EngineError::Conflict(conflict) => conflict.refusal.code,
+        other => panic!("{other}"),
+    }
+}
+
+#[test]
+fn services_are_promoted_as_one_unit_each_after_those_whose_outputs_it_takes() {
+    let mut world = World::new(1, &[&["eu-west-1"]]);
+    world.shop(&REGIONS).stock("one");
+    let copies = world.copies();
+    // In any order, and one twice.
+    let id = world.promote_set(&["jobs", "api", "database", "api"]).unwrap();
+    let mut orders = Vec::new();
+    while !world.set(&id).ended {
+        world.steps(1);
+        let begun = world.set(&id).members.into_iter().filter(|member| member.forward.is_some()).count();
+        if orders.last() != Some(&begun) {
+            orders.push(begun);
+        }
+    }
+    assert_eq!(orders, [1, 2, 3], "one after the other");
+    let set = world.set(&id);
+    assert_eq!(
+        (set.status.as_str(), set.kind.as_str(), set.of.as_str()),
+        ("succeeded", "promotion", "staging")
+    );
+    let services: Vec<_> = set.members.iter().map(|member| (member.order, member.service.as_str())).collect();
+    assert_eq!(services, [(1, "database"), (2, "api"), (3, "jobs")]);
+    assert_eq!(stable(&world, "production"), stable(&world, "staging"));
+    assert_eq!(world.copies(), copies, "the same bytes are there already");
+    for region in REGIONS {
+        let endpoint = world.parameter(region, "jobs-production", "Endpoint").unwrap();
+        assert_eq!(endpoint, format!("https://api-production/App.{region}.example/"));
+    }
+    for member in &set.members {
+        let rollout = world.rollout_by_id(&member.forward.as_ref().unwrap().rollout);
+        assert_eq!(rollout.set.as_deref(), Some(id.as_str()));
+        assert_eq!(rollout.because, Some(format!("{id}: the sale")));
+    }
+}
+
+#[test]
+fn if_one_does_not_arrive_all_go_back_and_the_cause_is_its_own() {
+    let mut world = shop(2);
+    let before = stable(&world, "production");
+    let id = world.promote_set(&SHOP).unwrap();
+    world.until_at_last("the database", |world| world.stable("database", "production") != before[0]);
+    world.behaves("us-east-1", Behaviour::RollsBack("the resource says no".into()));
+    world.until_at_last("the failure", |world| world.set(&id).status == "reverting");
+    world.behaves("us-east-1", Behaviour::Works);
+    let set = world.end_of_set(&id);
+    assert_eq!((set.status.as_str(), stable(&world, "production")), ("reverted", before));
+    assert_eq!(code(world.roll_back_set(&id, false).unwrap_err()), Code::Conflict, "it never ran as a whole");
+    let cause = set.cause.unwrap();
+    assert!(cause.message.starts_with("api/production: "), "{}", cause.message);
+    assert!(cause.message.contains("the resource says no"), "{}", cause.message);
+    let legs: Vec<_> = set.members.iter().map(|m| (m.forward.is_some(), m.back.is_some())).collect();
+    assert_eq!(legs, [(true, true), (true, true), (false, false)]);
+}
+
+#[test]
+fn a_set_is_rolled_back_to_what_it_brought_or_to_what_ran_before_and_the_consumers_go_first() {
+    let mut world = shop(3);
+    let one = stable(&world, "production");
+    let id = world.promote_set(&SHOP).unwrap();
+    assert_eq!(code(world.roll_back_set(&id, true).unwrap_err()), Code::Conflict, "it has not ended");
+    world.end_of_set(&id);
+    let two = stable(&world, "production");
+    assert_ne!(one, two);
+    let back = world.roll_back_set(&id, true).unwrap();
+    let set = world.end_of_set(&back);
+    assert_eq!((set.status.as_str(), stable(&world, "production")), ("succeeded", one));
+    let services: Vec<_> = set.members.iter().map(|member| member.service.as_str()).collect();
+    assert_eq!(services, ["jobs", "api", "database"]);
+    // What ran is held: nothing brings it back by the way.
+    assert_eq!(code(world.promote_set(&SHOP).unwrap_err()), Code::PackageHeld);
+    assert_eq!(code(world.roll_back_set(&id, false).unwrap_err()), Code::PackageHeld);
+}
+
+#[test]
+fn a_set_that_is_the_first_one_at_a_stage_has_nothing_before_it() {
+    let mut world = World::new(4, &[&["eu-west-1"]]);
+    world.shop(&REGIONS).stock("one");
+    let id = world.promote_set(&SHOP).unwrap();
+    world.end_of_set(&id);
+    assert_eq!(code(world.roll_back_set(&id, true).unwrap_err()), Code::NothingToRevertTo);
+    let again = world.roll_back_set(&id, false).unwrap();
+    assert_eq!(world.end_of_set(&again).status, "succeeded", "it runs what it ran");
+}
+
+#[test]
+fn who_takes_outputs_is_deployed_again_in_order_and_nobody_else() {
+    let mut world = shop(5);
+    let id = world.redeploy_consumers("database").unwrap();
+    let set = world.end_of_set(&id);
+    assert_eq!(
+        (set.status.as_str(), set.kind.as_str(), set.of.as_str()),
+        ("succeeded", "redeploy", "database")
+    );
+    let services: Vec<_> = set.members.iter().map(|member| (member.order, member.service.as_str())).collect();
+    assert_eq!(services, [(1, "api"), (2, "jobs")]);
+    assert!(set.members.iter().all(|member| member.before.as_ref() == Some(&member.release)));
+    assert_eq!(code(world.redeploy_consumers("jobs").unwrap_err()), Code::NotFound);
+}
+
+#[test]
+fn whoever_was_faster_at_a_stage_keeps_it_and_the_others_go_back() {
+    let mut world = shop(6);
+    let before = stable(&world, "production");
+    let id = world.promote_set(&SHOP).unwrap();
+    // Jobs are promoted alone while the database is under way.
+    let alone = world.promote_set(&["jobs"]).unwrap();
+    assert_eq!(world.end_of_set(&alone).status, "succeeded");
+    let set = world.end_of_set(&id);
+    assert_eq!(set.status, "reverted");
+    assert_eq!(set.members[2].forward.as_ref().unwrap().status, "overtaken");
+    let now = stable(&world, "production");
+    assert_eq!(now[..2], before[..2]);
+    assert_ne!(now[2], before[2], "what the other one brought stays");
+}
+
+#[test]
+fn what_cannot_be_done_for_one_is_refused_before_anything_begins() {
+    let mut world = World::new(7, &[&["eu-west-1"]]);
+    world.shop(&REGIONS);
+    assert_eq!(code(world.promote_set(&[]).unwrap_err()), Code::RequestInvalid);
+    assert_eq!(code(world.promote_set(&SHOP).unwrap_err()), Code::NotFound, "nothing was uploaded");
+    world.stock("one");
+    let items = world.items();
+    assert_eq!(code(world.promote_set(&["api", "orders"]).unwrap_err()), Code::NotFound);
+    assert_eq!(world.items(), items);
+}
