@@ -59,6 +59,7 @@ pub const ROUTES: &[(Method, &str, Needs)] = &[
     (Method::GET, "/v1/sets", Needs::View),
     (Method::POST, "/v1/sets/promote", Needs::Do(Act::Promote)),
     (Method::GET, "/v1/sets/{id}", Needs::View),
+    (Method::POST, "/v1/sets/{id}/cancel", Needs::Do(Act::Cancel)),
     (Method::POST, "/v1/sets/{id}/rollback", Needs::Do(Act::RollBack)),
     (Method::GET, "/v1/uploads", Needs::View),
     (Method::POST, "/v1/rollouts", Needs::Do(Act::Start)),

@@ -58,6 +58,7 @@ fn routes() -> OpenApiRouter<Arc<Api>> {
         .routes(routes!(routes::sets::get_set))
         .routes(routes!(routes::sets::promote_set))
         .routes(routes!(routes::sets::roll_back_set))
+        .routes(routes!(routes::sets::cancel_set))
         .routes(routes!(routes::sets::list_consumers))
         .routes(routes!(routes::sets::redeploy_consumers))
         .routes(routes!(routes::gates::plan))

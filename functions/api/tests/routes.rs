@@ -91,6 +91,7 @@ async fn every_route_refuses_whoever_is_not_known() {
       "GET /v1/sets",
       "POST /v1/sets/promote",
       "GET /v1/sets/{id}",
+      "POST /v1/sets/{id}/cancel",
       "POST /v1/sets/{id}/rollback",
       "GET /v1/uploads",
       "GET /openapi.json"
@@ -272,11 +273,20 @@ async fn several_services_go_as_one_unit_and_it_is_said_who_takes_whose_outputs(
     let back = format!("/v1/sets/{id}/rollback");
     let (status, early) = ask(&world, "POST", &back, None, true).await;
     assert_eq!((status.as_u16(), &early["current"]["set"]), (409, &set["id"]), "{early}");
+    let off = format!("/v1/sets/{id}/cancel");
     world.end_of_set(id);
+    let (status, late) = ask(&world, "POST", &off, None, true).await;
+    assert_eq!((status.as_u16(), &late["current"]["status"]), (409, &json!("succeeded")), "{late}");
     let (_, ended) = get(&world, &format!("/v1/sets/{id}")).await;
     assert_eq!((&ended["status"], &ended["members"][2]["service"]), (&json!("succeeded"), &json!("jobs")));
     let (_, listed) = get(&world, "/v1/sets?limit=1").await;
     assert_eq!((listed["items"].as_array().unwrap().len(), &listed["items"][0]["id"]), (1, &set["id"]));
+    let again = json!({"services": ["jobs"], "from": "staging", "to": "production"});
+    let (_, other) = ask(&world, "POST", "/v1/sets/promote", Some(again), true).await;
+    let off = format!("/v1/sets/{}/cancel", other["id"].as_str().unwrap());
+    let (status, called_off) = ask(&world, "POST", &off, None, true).await;
+    assert_eq!((status.as_u16(), &called_off["cancelled_by"]), (200, &other["requested_by"]), "{called_off}");
+    world.end_of_set(other["id"].as_str().unwrap());
     let consumers = "/v1/services/database/stages/production/consumers";
     let (_, taken) = get(&world, consumers).await;
     let by = |at: usize| (taken["consumers"][at]["service"].as_str(), &taken["consumers"][at]["outputs"]);

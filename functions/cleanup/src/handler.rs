@@ -12,7 +12,24 @@ use serde_json::{Value, json};
 pub async fn handle(sweep: &Sweep, collect: &Collect, event: &Value) -> Result<Value, EngineError> {
     let limits = limits(event);
     let mut report = sweep.run(limits).await?;
-    // What the sweep has done is done, whatever becomes of this.
+    tracing::info!(
+        limits.dry_run,
+        ticks = report.ticks,
+        removals = report.removals.len(),
+        uploads = report.uploads.len(),
+        "swept"
+    );
+    let now = || sweep.clock.now().as_millisecond();
+    let count = |n: usize| f64::from(u32::try_from(n).unwrap_or(u32::MAX));
+    let seconds = |s: i64| f64::from(u32::try_from(s).unwrap_or(0));
+    // That the sweep has run is known whatever becomes of the collection.
+    let swept = [
+        ("LostTicks", count(report.ticks), Unit::Count),
+        ("LostUploads", count(report.uploads.len()), Unit::Count),
+        ("Removals", count(report.removals.len()), Unit::Count),
+        ("OldestDueSeconds", seconds(report.oldest_due_s), Unit::Seconds),
+    ];
+    flotilla_telemetry::emit(now(), "cleanup", &swept);
     let collected = match collect.run(collect_limits(event)).await {
         Ok(collected) => collected,
         Err(error) => CollectReport { failures: vec![error.to_string()], ..CollectReport::default() },
@@ -21,31 +38,18 @@ pub async fn handle(sweep: &Sweep, collect: &Collect, event: &Value) -> Result<V
     for failure in &report.failures {
         tracing::error!("not cleaned up: {failure}");
     }
-    tracing::info!(
-        limits.dry_run,
-        ticks = report.ticks,
-        removals = report.removals.len(),
-        uploads = report.uploads.len(),
-        "swept"
-    );
     if collected.pages > 0 {
         let CollectReport { pages, objects, bytes, .. } = collected;
         tracing::info!(limits.dry_run, pages, objects, bytes, "collected what nothing needs");
     }
-    let count = |n: usize| f64::from(u32::try_from(n).unwrap_or(u32::MAX));
     #[allow(clippy::cast_precision_loss, reason = "a metric is a number of sixteen digits")]
     let large = |n: u64| n as f64;
-    let seconds = |s: i64| f64::from(u32::try_from(s).unwrap_or(0));
-    let metrics = [
-        ("LostTicks", count(report.ticks), Unit::Count),
-        ("LostUploads", count(report.uploads.len()), Unit::Count),
-        ("Removals", count(report.removals.len()), Unit::Count),
-        ("OldestDueSeconds", seconds(report.oldest_due_s), Unit::Seconds),
+    let collection = [
         ("CleanupFailures", count(report.failures.len()), Unit::Count),
         ("CollectedObjects", large(if limits.dry_run { 0 } else { collected.objects }), Unit::Count),
         ("CollectedBytes", large(if limits.dry_run { 0 } else { collected.bytes }), Unit::Bytes),
     ];
-    flotilla_telemetry::emit(sweep.clock.now().as_millisecond(), "cleanup", &metrics);
+    flotilla_telemetry::emit(now(), "cleanup", &collection);
     Ok(reply(limits, report, &collected))
 }
 

@@ -108,8 +108,13 @@ impl Broken {
         }
         let report = check.as_object().and_then(|kinds| kinds.values().next()).unwrap_or(check);
         let report = report.get("Unary").or_else(|| report.get("Binary")).unwrap_or(report);
+        // A rule that could not be evaluated is told in Guard's own words, which may quote the template's values.
+        let is_rule = report.get("checks").is_some();
         let own = report["messages"]["custom_message"].as_str().map(str::trim).filter(|own| !own.is_empty());
-        let message = own.or_else(|| report["context"].as_str()).unwrap_or_default();
+        let message = match own.or_else(|| report["context"].as_str()) {
+            _ if is_rule => "it could not be evaluated with this template",
+            message => message.unwrap_or_default(),
+        };
         let path = place(report).unwrap_or_default();
         let resource = path.strip_prefix("/Resources/").and_then(|rest| rest.split('/').next());
         self.first.push(BrokenRule {

@@ -4,6 +4,7 @@ use aws_lambda_events::dynamodb::Event;
 use aws_lambda_events::streams::{DynamoDbBatchItemFailure, DynamoDbEventResponse};
 use flotilla_aws::stream::{Saved, read_saved};
 use flotilla_domain::Timestamp;
+use flotilla_engine::EngineError;
 use flotilla_engine::notify::{Notify, Told};
 use flotilla_telemetry::Unit;
 
@@ -19,10 +20,15 @@ pub async fn handle(notify: &Notify, now: Timestamp, event: Event) -> DynamoDbEv
                     told.published += of_record.published;
                     told.undeliverable += of_record.undeliverable;
                 }
-                Err(error) => {
+                Err(error @ EngineError::Port(_)) => {
                     tracing::error!(sequence, "nobody could be told: {error}");
                     again.push(failure(sequence));
                     break;
+                }
+                // Saved by another version of Flotilla, say.
+                Err(error) => {
+                    unreadable += 1;
+                    tracing::error!(sequence, "the rollout cannot be read: {error}");
                 }
             },
             Ok(_) => {}

@@ -25,6 +25,9 @@ pub fn set(set: &SetView) {
     println!("status   {}  since {}", show::status(&set.status), show::time(&set.entered_at));
     println!("by       {}", set.requested_by);
     println!("because  {}", set.because);
+    if let Some(by) = &set.cancelled_by {
+        println!("called off by {by}");
+    }
     let row = |member: &SetMemberView| {
         let leg = member.back.as_ref().or(member.forward.as_ref());
         vec![

@@ -54,6 +54,7 @@ pub fn kind_of(code: &str, message: &str) -> ErrorKind {
 fn kind(code: &str, message: &str, status: Option<u16>) -> ErrorKind {
     match code {
         "Throttling"
+        | "KMSThrottling"
         | "ThrottlingException"
         | "ThrottledException"
         | "RequestThrottled"

@@ -70,6 +70,8 @@ impl GuardPolicies {
         let payload = Blob::new(serde_json::to_vec(&request).map_err(permanent)?);
         let timeouts =
             TimeoutConfig::builder().connect_timeout(Duration::from_secs(3)).operation_timeout(within);
+        // One attempt: the time for all of them is its own.
+        let timeouts = timeouts.disable_operation_attempt_timeout();
         let call = self.lambda.invoke().function_name(&self.function).payload(payload).customize();
         let call =
             call.config_override(aws_sdk_lambda::config::Builder::new().timeout_config(timeouts.build()));

@@ -61,6 +61,9 @@ pub struct SetView {
     pub requested_by: String,
     /// Why.
     pub because: String,
+    /// Who called it off.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub cancelled_by: Option<String>,
     /// What failed.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub cause: Option<CauseView>,

@@ -1,6 +1,6 @@
 //! Why a deployment or rollout ended as it did.
 
-use crate::code::{Code, cut};
+use crate::code::{Code, Refusal, cut};
 use crate::deployment::Outcome;
 
 /// The true cause of a failure: a stable code, AWS's own words, and the resource it began with.
@@ -27,6 +27,13 @@ impl Cause {
     pub fn of(mut self, resource: impl Into<String>) -> Self {
         self.resource = Some(resource.into());
         self
+    }
+}
+
+/// A refusal that nobody is left to hear is the cause of an end.
+impl From<Refusal> for Cause {
+    fn from(Refusal { code, message, fix, path }: Refusal) -> Self {
+        Self { code, message, fix, resource: path }
     }
 }
 

@@ -220,6 +220,20 @@ impl StageHead {
         }
     }
 
+    /// Whether a release is known to have run at the stage: everywhere, or at a target that it was proven at last.
+    pub fn has_run(&self, release: &ReleaseId) -> bool {
+        let proven = |running: &Running| running.proven.is_some_and(|(proven, _)| proven == *release);
+        self.stable == Some(*release) || self.past.contains(release) || self.targets.values().any(proven)
+    }
+
+    /// Whether something else than the stable release is at some of its targets, or may be.
+    pub fn is_astray(&self) -> bool {
+        let runs_stable = |running: &Running| {
+            running.is_known() && running.proven.map(|(release, _)| release) == self.stable
+        };
+        self.stable.is_some() && !self.targets.values().all(runs_stable)
+    }
+
     /// The releases that run at the stage, may run there or were stable and can be gone back to. What its rollouts
     /// bring, see [`StageHead::unended`], comes beside.
     pub fn needed(&self) -> impl Iterator<Item = ReleaseId> {

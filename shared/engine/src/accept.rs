@@ -172,7 +172,7 @@ fn detail(rollout: &Rollout, release: ReleaseId) -> String {
 /// Whose outputs the rollout takes: they can say by whom they are taken.
 fn consumers(rollout: &Rollout) -> Vec<ConsumerRecord> {
     let mut taken = BTreeMap::<_, Vec<String>>::new();
-    for of in rollout.needs.values() {
+    for (_, of) in rollout.needed() {
         let from = (of.service.clone(), of.stage_for(&rollout.stage).clone());
         taken.entry(from).or_default().push(of.to_string());
     }

@@ -37,12 +37,14 @@ impl Notify {
             return Ok(told);
         }
         let before = before.map(read::<Rollout>).transpose()?.map(|before| before.value);
+        let mut later = None;
         for kind in notices(before.as_ref(), &now) {
             let said = said(kind, &now);
             for topic in &now.notify {
                 match self.topics.publish(topic, &said).await {
                     Ok(()) => told.published += 1,
-                    Err(error) if error.may_pass() => return Err(error.into()),
+                    // The others are told all the same.
+                    Err(error) if error.may_pass() => later = later.or(Some(error)),
                     Err(error) => {
                         told.undeliverable += 1;
                         undeliverable(topic.as_str(), &now, &error);
@@ -50,7 +52,7 @@ impl Notify {
                 }
             }
         }
-        Ok(told)
+        later.map_or(Ok(told), |error| Err(error.into()))
     }
 }
 
@@ -77,7 +79,10 @@ fn said(kind: NoticeKind, rollout: &Rollout) -> Said {
     };
     Said {
         // Names are ASCII; the longest would not fit.
-        subject: format!("{}/{} {what}", rollout.service, rollout.stage).chars().take(100).collect(),
+        subject: format!("{}/{} {what}", rollout.service, rollout.stage)
+            .chars()
+            .take(Said::SUBJECT_MAX)
+            .collect(),
         text: text(&view, what),
         attributes: [
             ("kind", view.kind.clone()),
@@ -227,7 +232,9 @@ mod tests {
         let (told, said) = tell(gone, Some(&queued), &done);
         assert_eq!((told.unwrap(), said.len()), (Told { published: 1, undeliverable: 1 }, 1));
         let busy = Heard { fails: Some(ErrorKind::Throttled), ..Heard::default() };
-        assert!(tell(busy, Some(&queued), &done).0.is_err());
+        let (told, said) = tell(busy, Some(&queued), &done);
+        assert!(told.is_err());
+        assert_eq!(said.len(), 1, "the other one is told all the same");
     }
 
     #[test]

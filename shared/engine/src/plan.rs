@@ -11,7 +11,6 @@ use crate::records::{ConfigRecord, account_key, profile_key, read};
 use flotilla_contract::{AccountConfig, ProfileConfig};
 use flotilla_domain::deployment::{Access, StackPolicy};
 use flotilla_domain::gates::{Gates, Probe};
-use flotilla_domain::outputs::OutputRef;
 use flotilla_domain::package::{
     Package, PackagedStack, STAGE_PARAMETER, STAGE_PLACEHOLDER, levels, stack_parameter,
 };
@@ -104,7 +103,7 @@ pub fn plan_rollout(
         on_failure: profile.on_failure,
         copies: profile.copies,
         parameters: profile.parameters.iter().map(|(name, text)| (name.clone(), value(text))).collect(),
-        needs: needs(package, profile),
+        needs: profile.outputs.clone(),
         tags: tags(profile, &release.service, &route.stage),
         capabilities: profile.capabilities.clone(),
         notify: profile.notify.clone(),
@@ -118,13 +117,6 @@ pub fn plan_rollout(
             now,
         )
     })
-}
-
-/// The outputs of other services that the package declares parameters for.
-fn needs(package: &Package, profile: &Profile) -> BTreeMap<String, OutputRef> {
-    let declared = |name: &String| package.stacks.iter().any(|stack| stack.parameters.contains_key(name));
-    let needed = profile.outputs.iter().filter(|(name, _)| declared(name));
-    needed.map(|(name, of)| (name.clone(), of.clone())).collect()
 }
 
 /// The gates of a profile, whose alarms and functions are called after service and stage.

@@ -9,7 +9,9 @@ use axum::body::Bytes;
 use axum::extract::rejection::{BytesRejection, QueryRejection};
 use axum::extract::{Path, Query};
 use axum::http::StatusCode;
-use flotilla_contract::{ConsumersView, Page, Problem, PromoteSet, RedeployConsumers, RollBackSet, SetView};
+use flotilla_contract::{
+    CancelRollout, ConsumersView, Page, Problem, PromoteSet, RedeployConsumers, RollBackSet, SetView,
+};
 use flotilla_domain::authority::{Of, Role, Scope};
 use flotilla_domain::{ServiceName, SetId, StageName};
 use flotilla_engine::commands::{SetPromotion, SetRollback};
@@ -50,6 +52,20 @@ pub async fn roll_back_set(
     let rollback = SetRollback { to: name(SetId::parse(&id))?, before, by_waves, because };
     let set = api.commands.roll_back_set(&rollback, &caller).await?;
     Ok((StatusCode::ACCEPTED, Json(api.status.set(&set.id).await?)))
+}
+
+/// Calls a set off that is under way: none of its other services begins, and a promotion brings back what it has brought.
+#[utoipa::path(post, path = "/v1/sets/{id}/cancel", tag = "sets", request_body = CancelRollout,
+    responses((status = 200, body = SetView), (status = 404, body = Problem), (status = 409, body = Problem)))]
+pub async fn cancel_set(
+    api: Shared,
+    Principal(caller): Principal,
+    Path(id): Path<String>,
+    bytes: Result<Bytes, BytesRejection>,
+) -> Result<Json<SetView>, ApiError> {
+    let CancelRollout { stop_running } = body_or_default(bytes)?;
+    let set = api.commands.cancel_set(&name(SetId::parse(&id))?, stop_running, &caller).await?;
+    Ok(Json(api.status.set(&set.id).await?))
 }
 
 /// Shows a set with how its members stand.

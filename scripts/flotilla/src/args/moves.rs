@@ -76,6 +76,17 @@ pub enum SetCommand {
     },
     /// Bring its services back to what it brought, everywhere at once, and hold what runs there now.
     Rollback(SetRollback),
+    /// Call one off that is under way: no other service begins, and a promotion brings back what it has brought.
+    Cancel {
+        /// The set's id.
+        set: String,
+        /// Stop updates that run, so that CloudFormation rolls them back.
+        #[arg(long)]
+        stop_running: bool,
+        /// Return at once.
+        #[arg(long)]
+        no_follow: bool,
+    },
 }
 
 /// Which set, and how.

@@ -5,7 +5,9 @@ use crate::api::Api;
 use crate::args::{Consumers, Global, Promote, SetCommand, SetRollback};
 use crate::error::{CliError, Exit};
 use crate::{show, show_sets};
-use flotilla_contract::{ConsumersView, Page, PromoteSet, RedeployConsumers, RollBackSet, SetView};
+use flotilla_contract::{
+    CancelRollout, ConsumersView, Page, PromoteSet, RedeployConsumers, RollBackSet, SetView,
+};
 use serde::Serialize;
 
 impl Followed for SetView {
@@ -42,6 +44,10 @@ pub async fn run(global: &Global, command: SetCommand) -> Result<Exit, CliError>
         SetCommand::Rollback(SetRollback { set, before, by_waves, because, no_follow }) => {
             let request = RollBackSet { before, by_waves, because };
             start(global, &format!("/v1/sets/{set}/rollback"), &request, no_follow).await
+        }
+        SetCommand::Cancel { set, stop_running, no_follow } => {
+            let path = format!("/v1/sets/{set}/cancel");
+            start(global, &path, &CancelRollout { stop_running }, no_follow).await
         }
     }
 }
@@ -109,5 +115,7 @@ fn finish(global: &Global, set: &SetView) -> Result<Exit, CliError> {
     } else {
         show_sets::set(set);
     }
-    Ok(if set.status == "succeeded" { Exit::Success } else { Exit::RolloutFailed })
+    // Called off, it has ended as somebody wanted it to.
+    let wanted = if set.cancelled_by.is_some() { "reverted" } else { "succeeded" };
+    Ok(if set.status == wanted { Exit::Success } else { Exit::RolloutFailed })
 }

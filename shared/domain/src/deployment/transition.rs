@@ -161,6 +161,10 @@ impl Deployment {
         let failed = State::Failed(causes::deadline(self));
         match state {
             State::Discarding(then) => *then,
+            // Its rollout says for how long it waits. What was planned so long ago is planned anew.
+            State::Planned if !self.removes() && self.attempt < Self::ATTEMPTS_MAX => {
+                State::Discarding(Box::new(State::Inspecting))
+            }
             State::Planning(_) | State::Planned if !self.removes() => State::Discarding(Box::new(failed)),
             _ => failed,
         }

@@ -11,6 +11,7 @@ pub use jiff::civil::{DateTime, Time};
 pub use jiff::tz::TimeZone;
 pub use windows::{Freeze, Shut, Window, Windows};
 
+use crate::cause::Cause;
 use crate::names::ProfileName;
 use crate::target::Site;
 use jiff::Timestamp;
@@ -33,8 +34,6 @@ pub struct Gates {
     pub triggers: bool,
     /// What is looked at when the targets of a wave are done.
     pub checks: Vec<Check>,
-    /// Whether the profile has rules of CloudFormation Guard, to which templates have to hold before anything begins.
-    pub rules: bool,
 }
 
 impl Gates {
@@ -188,6 +187,8 @@ pub struct Facts {
     pub windows: Windows,
     /// The alarms of its profile, in the regions it has come to and those of the wave.
     pub alarms: Vec<AlarmSeen>,
+    /// Why nothing may bring the package there, if somebody holds it by now.
+    pub held: Option<Cause>,
 }
 
 /// Which gate.

@@ -205,9 +205,18 @@ impl Rollout {
             return Some(self.failed(cause, outcomes));
         }
         // One that has no data yet does not end the bake.
-        let all_ok = alarms.iter().find(counts).is_none();
-        let baked = self.baked_at().is_some_and(|at| at <= now) && self.paused_by.is_none();
-        (baked && all_ok).then(|| self.after_wave(wave))
+        let close = |alarm: &AlarmSeen| Closed {
+            gate: Gate::Alarm,
+            why: crate::code::cut(alarm.to_string()),
+            until: None,
+        };
+        self.closed = alarms.iter().filter(counts).take(Self::CLOSED_MAX).map(close).collect();
+        let baked = self.baked_at().filter(|at| *at <= now)?;
+        if self.closed.is_empty() {
+            return self.paused_by.is_none().then(|| self.after_wave(wave));
+        }
+        let late = now.duration_since(baked) >= SignedDuration::from_hours(Self::GATED_H_MAX);
+        late.then(|| self.failed(super::transition::gates_late(self), outcomes))
     }
 
     /// What follows from the verification of a wave; `None` to ask again.

@@ -174,6 +174,32 @@ pub struct Rollout {
 }
 
 impl Rollout {
+    /// Whether it can be called off: what goes back, or withdraws its change sets, is finished.
+    pub fn may_be_called_off(&self) -> bool {
+        let finishes = matches!(self.state, RolloutState::Reverting(_) | RolloutState::Withdrawing(_));
+        !finishes && !self.state.is_terminal()
+    }
+
+    /// The rollout, called off by somebody. Its next step carries it out.
+    #[must_use]
+    pub fn call_off(mut self, by: &str, stop_running: bool) -> Self {
+        let new = || Cancellation { by: by.to_owned(), stop_running };
+        self.cancelled.get_or_insert_with(new).stop_running |= stop_running;
+        self
+    }
+
+    /// The outputs of other services that its package declares parameters for. Others that the profile names are for
+    /// what it may go back to.
+    pub fn needed(&self) -> impl Iterator<Item = (&String, &OutputRef)> {
+        let declares = |name: &String| match &self.kind {
+            RolloutKind::Deploy(release) => {
+                release.stacks.iter().any(|stack| stack.parameters.contains(name))
+            }
+            RolloutKind::Remove => false,
+        };
+        self.needs.iter().filter(move |(name, _)| declares(name))
+    }
+
     /// All its targets, in the order of the waves.
     pub fn targets(&self) -> impl Iterator<Item = &Target> {
         self.waves.iter().flat_map(|wave| &wave.targets)

@@ -71,6 +71,8 @@ pub enum RolloutEvent {
     BreakGlassRequested(BreakGlass),
     /// The state's deadline has passed.
     DeadlinePassed,
+    /// The deadline of the gates of a later wave has passed; its deployments.
+    GatesLate(Vec<TargetOutcome>),
 }
 
 /// An event that the state does not provide for. Nothing was changed.
@@ -97,11 +99,6 @@ impl Rollout {
                 return Err(IllegalRolloutTransition { state: state.name(), event: Box::new(event) });
             }
 
-            (S::Baking { wave }, E::CancelRequested(off)) if wave + 1 == self.waves.len() => {
-                // There is nothing left to call off but the waiting.
-                self.cancelled = Some(off);
-                self.after_wave(wave)
-            }
             (
                 S::Queued
                 | S::Vetting
@@ -197,6 +194,8 @@ impl Rollout {
                 Some(next) => next,
                 None => return Ok(self),
             },
+            // Held since it was let in.
+            (S::Gated { wave: 0 }, E::GatesSeen(Facts { held: Some(cause), .. })) => S::Failed(cause),
             (S::Gated { wave }, E::GatesSeen(facts)) => {
                 self.closed = self.closed(wave, &facts);
                 if !self.closed.is_empty() || self.paused_by.is_some() {
@@ -205,7 +204,8 @@ impl Rollout {
                 self.wave(wave)
             }
             (S::Planning, E::DeadlinePassed) => S::Failed(plans_late()),
-            (S::Awaiting | S::Gated { .. }, E::DeadlinePassed) => S::Failed(gates_late(&self)),
+            (S::Awaiting | S::Gated { wave: 0 }, E::DeadlinePassed) => S::Failed(gates_late(&self)),
+            (S::Gated { .. }, E::GatesLate(outcomes)) => self.failed(gates_late(&self), &outcomes),
             (S::Withdrawing(end), E::DeploymentsSeen(outcomes)) => {
                 if outcomes.iter().any(|outcome| !outcome.state.is_terminal()) {
                     return Ok(self);
@@ -317,7 +317,7 @@ fn plans_late() -> Cause {
     )
 }
 
-fn gates_late(rollout: &Rollout) -> Cause {
+pub(super) fn gates_late(rollout: &Rollout) -> Cause {
     let closed: Vec<&str> = rollout.closed.iter().map(|closed| closed.why.as_str()).collect();
     Cause::new(
         Code::DeadlinePassed,

@@ -136,7 +136,12 @@ fn broken() -> State {
 }
 
 fn rolling() -> Rollout {
-    go(deploy(), [E::PlaceSeen(Place::Active), all_proven(), open(), E::Acted])
+    go(deploy(), [E::PlaceSeen(Place::Active), holds(), all_proven(), open(), E::Acted])
+}
+
+/// The profile's rules, if it has some, hold.
+fn holds() -> E {
+    E::RulingSeen(Ruling::Holds)
 }
 
 /// No gate is closed.
@@ -146,6 +151,7 @@ fn open() -> E {
         stops: Stops::default(),
         windows: Default::default(),
         alarms: Vec::new(),
+        held: None,
     })
 }
 

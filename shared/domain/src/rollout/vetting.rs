@@ -63,9 +63,10 @@ impl Rollout {
     /// How long that is tried, in minutes.
     pub const VETTING_MIN_MAX: i64 = 10;
 
-    /// Whether the profile's rules have to hold before it begins. What goes back ran before.
+    /// Whether the profile's rules, as they are when its turn comes, have to hold before it begins. What goes back
+    /// ran before.
     pub(super) fn is_vetted(&self) -> bool {
-        self.gates.rules && !self.gates.hurry && self.break_glass.is_none()
+        !self.gates.hurry && self.break_glass.is_none()
     }
 
     /// What follows from what the rules say; `None` to ask again.

@@ -78,7 +78,9 @@ impl Rollout {
         }
         if called_off {
             let all = outcomes.iter().filter(|o| o.turn == Turn::Forward && o.state.is_success()).count();
-            let complete = all == self.targets().count();
+            // What is not verified, or was to bake, is not known to be what it should be.
+            let unproven = !self.gates.checks.is_empty() || plan.bake_s > 0;
+            let complete = all == self.targets().count() && !unproven;
             return Some(if complete { RolloutState::Succeeded } else { RolloutState::Cancelled });
         }
         // Called off before it could begin: the gates were told, the rollout was not yet.

@@ -13,6 +13,7 @@ pub use transition::{IllegalSetTransition, SetEvent};
 use crate::cause::Cause;
 use crate::ids::{ReleaseId, RolloutId, SetId, Turn};
 use crate::names::{ServiceName, StageName};
+use crate::rollout::Cancellation;
 use jiff::Timestamp;
 
 /// What a set is for.
@@ -84,9 +85,9 @@ pub struct Leg {
 pub enum LegEnd {
     /// The release runs everywhere.
     Succeeded,
-    /// The rollout failed and has brought back what it had changed.
+    /// The rollout failed, or was called off, and has changed nothing or brought it back.
     Reverted(Cause),
-    /// The rollout failed, or was called off.
+    /// The rollout failed, or was called off, and may have changed something.
     Failed(Cause),
     /// Somebody else's rollout has the stage now: what becomes of it is theirs to say.
     Overtaken(Cause),
@@ -133,10 +134,12 @@ impl Member {
         }
     }
 
-    /// Whether the set has, or may have, changed what runs.
+    /// Whether the set has, or may have, changed what runs. What comes after others may have been given other values
+    /// although its release is the same.
     fn is_changed(&self) -> bool {
         let end = self.forward.as_ref().and_then(|leg| leg.end.as_ref());
-        matches!(end, Some(LegEnd::Succeeded | LegEnd::Failed(_))) && self.before != Some(self.release)
+        let other = self.before != Some(self.release) || self.level > 0;
+        matches!(end, Some(LegEnd::Succeeded | LegEnd::Failed(_))) && other
     }
 }
 
@@ -202,6 +205,8 @@ pub struct ServiceSet {
     pub state: SetState,
     /// Whether the rollouts of its state are known to be begun.
     pub acted: bool,
+    /// Somebody called it off.
+    pub cancelled: Option<Cancellation>,
     /// Who asked for it.
     pub requested_by: String,
     /// Why.
@@ -229,20 +234,26 @@ impl ServiceSet {
 
     /// What is to be done and is not known to be.
     pub fn due(&self) -> Option<SetCommand> {
-        let (turn, _) = self.turn()?;
+        let turn = self.turn()?;
         let members = self.awaited().into_iter().map(|(at, _)| at).collect();
         (!self.acted).then_some(SetCommand { turn, members })
     }
 
     /// The rollouts of its state that have not ended, as far as it knows, with the places of their members.
     pub fn awaited(&self) -> Vec<(usize, RolloutId)> {
-        let Some((turn, level)) = self.turn() else { return Vec::new() };
+        let Some((turn, level)) = self.way() else { return Vec::new() };
         let of_level = self.members.iter().enumerate().filter(|(_, member)| member.level == level);
         let open = of_level.filter_map(|(at, member)| Some((at, member.leg(turn)?)));
         open.filter(|(_, leg)| leg.end.is_none()).map(|(at, leg)| (at, leg.rollout)).collect()
     }
 
-    fn turn(&self) -> Option<(Turn, usize)> {
+    /// Which way it goes; `None` once it has ended.
+    pub fn turn(&self) -> Option<Turn> {
+        self.way().map(|(turn, _)| turn)
+    }
+
+    /// Which way it goes, and at which level it is.
+    fn way(&self) -> Option<(Turn, usize)> {
         match self.state {
             SetState::Rolling { level } => Some((Turn::Forward, level)),
             SetState::Reverting { level, .. } => Some((Turn::Back, level)),

@@ -33,6 +33,7 @@ fn promotion(members: Vec<Member>) -> ServiceSet {
         members,
         state: SetState::Rolling { level: 0 },
         acted: false,
+        cancelled: None,
         requested_by: "ann".into(),
         because: "the sale".into(),
         created_at: at(1),
@@ -89,15 +90,15 @@ fn what_is_begun_keeps_its_id_and_every_way_has_another() {
 }
 
 #[test]
-fn a_failure_waits_for_its_level_and_then_brings_all_back_the_last_first() {
+fn a_failure_waits_for_its_level_and_then_brings_all_back_what_gives_outputs_first() {
     let set = ended(begun(ended(begun(shop()), &[(0, LegEnd::Succeeded)])), &[(1, failed())]);
     assert_eq!((set.state.name(), moving(&set)), ("rolling", vec!["jobs"]), "the jobs are not torn");
     let set = ended(set, &[(2, LegEnd::Succeeded)]);
-    assert_eq!((set.state.name(), moving(&set)), ("reverting", vec!["api", "jobs"]));
-    assert_eq!(set.due(), Some(SetCommand { turn: Turn::Back, members: vec![1, 2] }));
-    let set = ended(begun(set), &[(1, LegEnd::Succeeded), (2, LegEnd::Succeeded)]);
-    assert_eq!(moving(&set), ["database"]);
+    assert_eq!((set.state.name(), moving(&set)), ("reverting", vec!["database"]));
+    assert_eq!(set.due(), Some(SetCommand { turn: Turn::Back, members: vec![0] }));
     let set = ended(begun(set), &[(0, LegEnd::Succeeded)]);
+    assert_eq!(moving(&set), ["api", "jobs"]);
+    let set = ended(begun(set), &[(1, LegEnd::Succeeded), (2, LegEnd::Succeeded)]);
     let SetState::Reverted(cause) = &set.state else { panic!("{:?}", set.state) };
     assert_eq!((cause.code, cause.message.as_str()), (Code::Stopped, "api/production: it is red"));
 }
@@ -105,11 +106,19 @@ fn a_failure_waits_for_its_level_and_then_brings_all_back_the_last_first() {
 #[test]
 fn what_went_back_by_itself_was_refused_or_belongs_to_others_stays_as_it_is() {
     let cause = || Cause::new(Code::Stopped, "no", "yes");
-    for end in [LegEnd::Reverted(cause()), LegEnd::Refused(cause()), LegEnd::Overtaken(cause())] {
+    let went_back = |end: LegEnd| {
         let set = ended(begun(ended(begun(shop()), &[(0, LegEnd::Succeeded)])), &[(1, end)]);
         let set = ended(set, &[(2, LegEnd::Succeeded)]);
-        assert_eq!(moving(&set), ["jobs"]);
+        assert_eq!(moving(&set), ["database"]);
+        ended(begun(set), &[(0, LegEnd::Succeeded)])
+    };
+    for end in [LegEnd::Refused(cause()), LegEnd::Overtaken(cause())] {
+        assert_eq!(moving(&went_back(end)), ["jobs"]);
     }
+    // It went back with what the new database had given.
+    assert_eq!(moving(&went_back(LegEnd::Reverted(cause()))), ["api", "jobs"]);
+    let set = ended(begun(shop()), &[(0, LegEnd::Reverted(cause()))]);
+    assert_eq!(set.state.name(), "reverted", "nothing else was changed");
     let not = BTreeMap::from([(0, LegEnd::Refused(cause()))]);
     let refused = shop().apply(SetEvent::Begun { not }, at(2)).unwrap();
     assert_eq!(refused.state.name(), "reverted", "nothing was changed");
@@ -131,6 +140,36 @@ fn one_that_had_nothing_before_or_cannot_go_back_is_told() {
     let stuck = ended(set, &[(0, failed())]);
     let SetState::Failed(cause) = &stuck.state else { panic!("{:?}", stuck.state) };
     assert_eq!(cause.message, "api/production on the way back: it is red");
+}
+
+#[test]
+fn one_that_is_called_off_goes_back_whatever_its_level_still_brings() {
+    let first = || ended(begun(shop()), &[(0, LegEnd::Succeeded)]);
+    let off = begun(first()).call_off("ann", false);
+    assert!(
+        off.clone().call_off("bob", true).cancelled.is_some_and(|off| off.by == "ann" && off.stop_running)
+    );
+    let set = ended(off, &[(1, LegEnd::Succeeded), (2, LegEnd::Succeeded)]);
+    assert_eq!((set.state.name(), moving(&set)), ("reverting", vec!["database"]));
+    let cause = set.state.cause().expect("a cause");
+    assert_eq!((cause.code, cause.message.starts_with("ann has called ")), (Code::Stopped, true));
+    // One that changed nothing yet ends at once, and a rollback stops where it is.
+    let unbegun = shop().call_off("ann", false);
+    let not = BTreeMap::from([(0, LegEnd::Refused(unbegun.called_off().unwrap()))]);
+    assert_eq!(unbegun.apply(SetEvent::Begun { not }, at(2)).unwrap().state.name(), "reverted");
+    let kind = SetKind::Rollback { of: SetId::derive(at(1), &["b"]), by_waves: false };
+    let rollback = ServiceSet { kind, ..begun(shop()) }.call_off("ann", false);
+    assert_eq!(ended(rollback, &[(0, LegEnd::Succeeded)]).state.name(), "failed");
+}
+
+#[test]
+fn one_whose_release_stays_takes_the_outputs_of_before_again() {
+    let same = || member("api", 1, Some("new"));
+    let set = promotion(vec![member("database", 0, Some("old")), same(), member("jobs", 1, Some("old"))]);
+    let set =
+        ended(begun(ended(begun(set), &[(0, LegEnd::Succeeded)])), &[(1, LegEnd::Succeeded), (2, failed())]);
+    let set = ended(begun(set), &[(0, LegEnd::Succeeded)]);
+    assert_eq!(moving(&set), ["api", "jobs"]);
 }
 
 #[test]

@@ -4,6 +4,7 @@ use super::{Leg, LegEnd, ServiceSet, SetKind, SetState};
 use crate::cause::Cause;
 use crate::code::Code;
 use crate::ids::{RolloutId, Turn};
+use crate::rollout::Cancellation;
 use jiff::Timestamp;
 use std::collections::BTreeMap;
 
@@ -41,7 +42,7 @@ impl ServiceSet {
     /// # Errors
     /// [`IllegalSetTransition`] when the state does not provide for the event, always in a terminal state.
     pub fn apply(mut self, event: SetEvent, now: Timestamp) -> Result<Self, IllegalSetTransition> {
-        let Some((turn, level)) = self.turn() else {
+        let Some((turn, level)) = self.way() else {
             return Err(IllegalSetTransition { state: self.state.name(), event: Box::new(event) });
         };
         let ends = match event {
@@ -61,15 +62,15 @@ impl ServiceSet {
         }
         Ok(match turn {
             Turn::Forward => self.arrived(level, now),
-            Turn::Back => self.back_at(level, now),
+            Turn::Back => self.back(now),
         })
     }
 
     /// Every member of a level has ended.
     fn arrived(self, level: usize, now: Timestamp) -> Self {
-        if let Some(cause) = self.failure(Turn::Forward) {
+        if let Some(cause) = self.failure(Turn::Forward).or_else(|| self.called_off()) {
             return match self.kind {
-                SetKind::Promotion { .. } => self.go_back(level + 1, cause, now),
+                SetKind::Promotion { .. } => self.go_back(cause, now),
                 // Back from trouble into trouble, or to what runs already: nobody is helped by that.
                 SetKind::Rollback { .. } | SetKind::Redeploy { .. } => {
                     self.enter(SetState::Failed(cause), now)
@@ -83,19 +84,28 @@ impl ServiceSet {
     }
 
     /// Every member of a level is back.
-    fn back_at(self, level: usize, now: Timestamp) -> Self {
+    fn back(self, now: Timestamp) -> Self {
         match self.state.cause().cloned() {
-            Some(cause) => self.go_back(level, cause, now),
+            Some(cause) => self.go_back(cause, now),
             None => self,
         }
     }
 
-    /// Brings the next level below this one back, if there is one that was changed.
-    fn go_back(mut self, below: usize, cause: Cause, now: Timestamp) -> Self {
-        let goes = |member: &&super::Member| {
-            member.level < below && member.is_changed() && member.before.is_some() && member.back.is_none()
+    /// Brings the first level back that was changed and is not back yet. What gives outputs goes before what takes
+    /// them, on this way too: what it had given is there again only when it is back.
+    fn go_back(mut self, cause: Cause, now: Timestamp) -> Self {
+        let first = self.members.iter().filter(|member| member.is_changed()).map(|member| member.level).min();
+        // What went back by itself did so with what it was given by others that go back only now.
+        let given_other = |member: &super::Member| {
+            let reverted =
+                member.forward.as_ref().is_some_and(|leg| matches!(leg.end, Some(LegEnd::Reverted(_))));
+            reverted && first.is_some_and(|first| first < member.level)
         };
-        let Some(level) = self.members.iter().filter(goes).map(|member| member.level).max() else {
+        let goes = |member: &&super::Member| {
+            let changed = member.is_changed() || given_other(member);
+            changed && member.before.is_some() && member.back.is_none()
+        };
+        let Some(level) = self.members.iter().filter(goes).map(|member| member.level).min() else {
             return self.went_back(cause, now);
         };
         for at in 0..self.members.len() {
@@ -122,6 +132,21 @@ impl ServiceSet {
             Some(failure) => self.enter(SetState::Failed(failure), now),
             None => self.enter(SetState::Reverted(cause), now),
         }
+    }
+
+    /// Why it goes no further, if somebody called it off.
+    pub fn called_off(&self) -> Option<Cause> {
+        let by = &self.cancelled.as_ref()?.by;
+        let what = format!("{by} has called {} off", self.id);
+        Some(Cause::new(Code::Stopped, what, "begin again when it may go on"))
+    }
+
+    /// The set, called off: its rollouts under way are to be called off, and none begins any more.
+    #[must_use]
+    pub fn call_off(mut self, by: &str, stop_running: bool) -> Self {
+        let new = || Cancellation { by: by.to_owned(), stop_running };
+        self.cancelled.get_or_insert_with(new).stop_running |= stop_running;
+        self
     }
 
     /// The first failure of all ways in one direction. On the way back, a stage that somebody else has is none.

@@ -7,7 +7,7 @@ use crate::plan::{access, document};
 use crate::ports::{AssetBucket, Item, Key, Place, Query, WriteError};
 use crate::records::{
     ConfigRecord, KeptRecord, Versioned, account_key, index_pk, kept_key, profile_key, read, release_key,
-    releases_query, rollout_key, service_key, stages_query,
+    releases_query, rollout_key, service_key, sets_query, stages_query,
 };
 use flotilla_contract::{AccountConfig, ProfileConfig, ServiceConfigDoc};
 use flotilla_domain::deployment::Access;
@@ -15,6 +15,7 @@ use flotilla_domain::package::Asset;
 use flotilla_domain::release::Release;
 use flotilla_domain::retention::{Kept, Retention, is_recent};
 use flotilla_domain::rollout::Rollout;
+use flotilla_domain::set::ServiceSet;
 use flotilla_domain::stage::StageHead;
 use flotilla_domain::{AccountId, ProfileName, Region, ReleaseId, RolloutId, ServiceName, Site, Timestamp};
 use futures::stream::{self, StreamExt, TryStreamExt};
@@ -62,26 +63,67 @@ struct ServiceMarks {
     sites: BTreeSet<Site>,
 }
 
-/// The releases that are kept for their number or age, the newest first.
+/// The releases that are kept for their number or age, the newest first, with what they are made of.
 struct Recent {
-    releases: Vec<Release>,
+    releases: Vec<(ReleaseId, Vec<Asset>)>,
     reached_end: bool,
 }
 
+/// What one look at the table is for.
+struct Look {
+    now: Timestamp,
+    /// No other service is begun with after this time.
+    until: Timestamp,
+    dry_run: bool,
+    /// What the sets under way will ask for.
+    of_sets: BTreeMap<ServiceName, BTreeSet<ReleaseId>>,
+}
+
+/// Sets that are looked at: those under way are among the newest.
+const SETS_MAX: usize = 200;
+
 impl Collect {
-    /// Writes down what is kept of every service, and answers what that is made of. A dry run writes nothing.
-    pub(super) async fn marks(&self, now: Timestamp, dry_run: bool) -> Result<Marks, EngineError> {
-        let services =
-            self.names("services").await?.into_iter().filter_map(|name| ServiceName::parse(&name).ok());
-        let each = services.map(|service| self.service_marks(service, now, dry_run)).collect::<Vec<_>>();
-        let all: Vec<ServiceMarks> =
+    /// Writes down what is kept of every service, and answers what that is made of; `None` if there is no time for
+    /// all. A dry run writes nothing.
+    pub(super) async fn marks(
+        &self,
+        now: Timestamp,
+        until: Timestamp,
+        dry_run: bool,
+    ) -> Result<Option<Marks>, EngineError> {
+        let look = Look { now, until, dry_run, of_sets: self.of_sets().await? };
+        let services = self.names("services").await?;
+        // To pass over one would be to remove all it needs.
+        let service = |name: String| {
+            ServiceName::parse(&name)
+                .map_err(|e| EngineError::Defect(format!("a service is called {name}: {e}")))
+        };
+        let services = services.into_iter().map(service).collect::<Result<Vec<_>, _>>()?;
+        let each = services.into_iter().map(|service| self.service_marks(service, &look)).collect::<Vec<_>>();
+        let all: Vec<Option<ServiceMarks>> =
             stream::iter(each).buffer_unordered(SERVICES_AT_ONCE).try_collect().await?;
+        let Some(all) = all.into_iter().collect::<Option<Vec<ServiceMarks>>>() else { return Ok(None) };
         let (mut needed, mut sites) = (BTreeSet::new(), self.sites_of_profiles().await?);
         for marks in all {
             needed.extend(marks.needed);
             sites.extend(marks.sites);
         }
-        Ok(Marks { at: now, needed, sites: self.reached(sites).await? })
+        Ok(Some(Marks { at: now, needed, sites: self.reached(sites).await? }))
+    }
+
+    /// The releases that members of sets under way go to or may go back to, by service.
+    async fn of_sets(&self) -> Result<BTreeMap<ServiceName, BTreeSet<ReleaseId>>, EngineError> {
+        let mut of_sets = BTreeMap::<ServiceName, BTreeSet<ReleaseId>>::new();
+        for item in self.store.query(sets_query(None, SETS_MAX)).await?.items {
+            let set = read::<ServiceSet>(item)?.value;
+            for member in set.members.into_iter().filter(|_| !set.state.is_terminal()) {
+                of_sets
+                    .entry(member.service)
+                    .or_default()
+                    .extend(member.before.into_iter().chain([member.release]));
+            }
+        }
+        Ok(of_sets)
     }
 
     /// Writes down what is kept of a service until what is written is what is needed. A rollout is let in only on
@@ -90,10 +132,12 @@ impl Collect {
     async fn service_marks(
         &self,
         service: ServiceName,
-        now: Timestamp,
-        dry_run: bool,
-    ) -> Result<ServiceMarks, EngineError> {
+        look: &Look,
+    ) -> Result<Option<ServiceMarks>, EngineError> {
         for _ in 0..RACES_MAX {
+            if self.clock.now() > look.until {
+                return Ok(None);
+            }
             let mut found = self.store.get(&[service_key(&service), kept_key(&service)]).await?.into_iter();
             let (config, kept) = (found.next().flatten(), found.next().flatten());
             let retention = match config {
@@ -106,11 +150,12 @@ impl Collect {
             let blank = KeptRecord { service: service.clone(), kept: Kept::default() };
             let saved = kept.map(read::<KeptRecord>).transpose()?.unwrap_or_else(|| Versioned::new(blank));
             let heads = self.heads(&service).await?;
-            let needed = self.needed(&heads).await?;
-            let recent = self.recent(&service, retention, now).await?;
-            let newest: Vec<ReleaseId> = recent.releases.iter().map(|release| release.id).collect();
+            let mut needed = self.needed(&heads).await?;
+            needed.extend(look.of_sets.get(&service).into_iter().flatten());
+            let recent = self.recent(&service, retention, look.now).await?;
+            let newest: Vec<ReleaseId> = recent.releases.iter().map(|(id, _)| *id).collect();
             let next = saved.value.kept.next(&newest, recent.reached_end, &needed);
-            if next != saved.value.kept && !dry_run {
+            if next != saved.value.kept && !look.dry_run {
                 let record = KeptRecord { service: service.clone(), kept: next };
                 match self.store.write(vec![saved.write(&record, None)]).await {
                     Ok(()) | Err(WriteError::Conflict(_)) => continue,
@@ -118,12 +163,11 @@ impl Collect {
                 }
             }
             let older = self.releases(&service, &next.older).await?;
-            let kept = recent.releases.iter().filter(|release| next.holds(&release.id)).chain(&older);
-            let objects = kept.flat_map(|release| release.package.objects());
-            return Ok(ServiceMarks {
-                needed: objects.filter_map(|(key, _)| Asset::parse_key(&key)).collect(),
+            let recent = recent.releases.into_iter().filter(|(id, _)| next.holds(id));
+            return Ok(Some(ServiceMarks {
+                needed: recent.flat_map(|(_, assets)| assets).chain(older.iter().flat_map(assets)).collect(),
                 sites: heads.iter().flat_map(|head| head.targets.keys().map(|t| t.site.clone())).collect(),
-            });
+            }));
         }
         Err(EngineError::Contended)
     }
@@ -138,7 +182,11 @@ impl Collect {
     async fn needed(&self, heads: &[StageHead]) -> Result<BTreeSet<ReleaseId>, EngineError> {
         let mut needed: BTreeSet<ReleaseId> = heads.iter().flat_map(StageHead::needed).collect();
         let rollouts: BTreeSet<RolloutId> = heads.iter().flat_map(StageHead::unended).collect();
-        for item in self.some(rollouts.iter().map(rollout_key)).await? {
+        let items = self.some(rollouts.iter().map(rollout_key)).await?;
+        if items.len() < rollouts.len() {
+            return Err(EngineError::Defect("a stage has a rollout that is not saved".into()));
+        }
+        for item in items {
             let rollout = read::<Rollout>(item)?.value;
             needed.extend(rollout.release());
             needed.extend(rollout.revert_to.map(|release| release.release));
@@ -152,7 +200,7 @@ impl Collect {
         retention: Retention,
         now: Timestamp,
     ) -> Result<Recent, EngineError> {
-        let mut releases: Vec<Release> = Vec::new();
+        let mut releases: Vec<(ReleaseId, Vec<Asset>)> = Vec::new();
         let mut after = None;
         loop {
             let page = self.store.query(releases_query(service, after, PAGE)).await?;
@@ -163,7 +211,7 @@ impl Collect {
                 if !is_recent(releases.len(), uploaded_at, retention, self.pace.day, now) {
                     return Ok(Recent { releases, reached_end: false });
                 }
-                releases.push(release);
+                releases.push((release.id, assets(&release).collect()));
             }
             if !page.more {
                 return Ok(Recent { releases, reached_end: true });
@@ -250,4 +298,9 @@ impl Collect {
         }
         Ok(some)
     }
+}
+
+/// The objects that a release is made of.
+fn assets(release: &Release) -> impl Iterator<Item = Asset> {
+    release.package.objects().into_iter().filter_map(|(key, _)| Asset::parse_key(&key))
 }

@@ -85,9 +85,31 @@ impl Collect {
             Some(saved) if began_at.duration_since(saved.value.round_began_at) < self.pace.every => {
                 return Ok(report);
             }
-            _ => CollectionCursor::begin(began_at),
+            Some(_) => CollectionCursor::begin(began_at),
+            // Nothing is old yet in an installation that is new. In one that has lost its table, or takes over
+            // from another one, somebody has this long to find out.
+            None => {
+                let first =
+                    CollectionCursor::over(began_at.saturating_add(self.pace.grace).unwrap_or(began_at));
+                self.save(&mut saved, &first).await?;
+                return Ok(report);
+            }
         };
-        let marks = self.marks(began_at, limits.dry_run).await?;
+        let until = began_at.saturating_add(SignedDuration::from_secs(limits.time_max_s.into()));
+        let Some(marks) = self.marks(began_at, until.unwrap_or(began_at), limits.dry_run).await? else {
+            report
+                .failures
+                .push("what is kept could not be looked up in time: nothing is removed today".into());
+            if !limits.dry_run {
+                self.save(&mut saved, &CollectionCursor::over(began_at)).await?;
+            }
+            return Ok(report);
+        };
+        if marks.needed.is_empty() && !limits.dry_run {
+            // Rather a table that was lost than services that need nothing.
+            self.save(&mut saved, &CollectionCursor::over(began_at)).await?;
+            return Ok(report);
+        }
         // However long it took to look up what is needed: one page is done by each run.
         let has_time = |pages: usize| pages == 0 || self.has_time(began_at, limits);
         while !cursor.is_over && report.pages < limits.pages_max && has_time(report.pages) {

@@ -6,7 +6,7 @@ use crate::accept::{keep, wake};
 use crate::ports::WriteError;
 use crate::records::{EventRecord, read, rollout_key};
 use flotilla_domain::authority::{Act, Scope};
-use flotilla_domain::rollout::{Cancellation, Rollout, RolloutEvent, RolloutState};
+use flotilla_domain::rollout::{Rollout, RolloutEvent};
 use flotilla_domain::{Code, RolloutId, Timestamp};
 
 /// How often a lost race is run again.
@@ -145,15 +145,10 @@ fn wish(
     let state = rollout.state.name();
     let event = match control {
         Control::Cancel { stop_running } => {
-            if matches!(rollout.state, RolloutState::Reverting(_) | RolloutState::Withdrawing(_)) {
+            if !rollout.may_be_called_off() {
                 return Err(conflict(format!("the rollout is {state}, which is finished")).into());
             }
-            let mut wished = rollout.clone();
-            let off = wished
-                .cancelled
-                .get_or_insert_with(|| Cancellation { by: caller.principal.clone(), stop_running });
-            off.stop_running |= stop_running;
-            return Ok(wished);
+            return Ok(rollout.clone().call_off(&caller.principal, stop_running));
         }
         Control::Pause => RolloutEvent::PauseRequested { by: caller.principal.clone() },
         Control::Resume => RolloutEvent::ResumeRequested,

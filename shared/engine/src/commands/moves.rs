@@ -88,7 +88,8 @@ impl Commands {
     }
 
     /// Brings a stage back to a release that was there before, everywhere at once unless the waves are asked
-    /// for. What runs there now is held: nothing brings it again until the hold is lifted.
+    /// for; to one that is not known to have run there, by the waves and through the gates. What runs there now is
+    /// held: nothing brings it again until the hold is lifted.
     ///
     /// # Errors
     /// Refusals: there is no release to go back to; those of [`Commands::start`].
@@ -110,7 +111,10 @@ impl Commands {
         let now = self.clock.now();
         let id = RolloutId::derive(now, &[&caller.request_id]);
         let mut rollout = plan_rollout(id, &release, &route, &destination, &caller.principal, now)?;
-        hurry(&mut rollout, rollback.by_waves);
+        // What never ran there has passed none of its gates.
+        if head.has_run(&to) {
+            hurry(&mut rollout, rollback.by_waves);
+        }
         rollout.because = Some(because.clone());
         rollback.allow.apply_to(&mut rollout)?;
         let upon = Upon::Newest(head.newest);
@@ -170,9 +174,10 @@ impl Commands {
         .await
     }
 
-    /// The latest release that was stable before the present one and is not held.
+    /// The stable release if something else came after it, else the one that was stable before it; the latest that is
+    /// not held.
     async fn release_before(&self, head: &StageHead) -> Result<ReleaseId, EngineError> {
-        for past in &head.past {
+        for past in head.stable.iter().filter(|_| head.is_astray()).chain(&head.past) {
             if let Ok(release) = self.release(&head.service, past).await
                 && !head.holds.contains_key(&release.package.digest)
             {

@@ -44,7 +44,7 @@ impl Commands {
         let now = self.clock.now();
         let id = RolloutId::derive(now, &[&caller.request_id]);
         let whole = plan_rollout(id, &release, &route, &destination, &caller.principal, now)?;
-        let gates = Gates { plan_first: true, rules: whole.gates.rules, ..Gates::default() };
+        let gates = Gates { plan_first: true, ..Gates::default() };
         let mut rollout = Rollout { plan_only: true, gates, ..whole };
         rollout.state = rollout.begin();
         let event = EventRecord {

@@ -6,7 +6,7 @@ use crate::EngineError;
 use crate::accept::held;
 use crate::drive::due_at;
 use crate::plan::Planned;
-use crate::ports::{Subject, Work};
+use crate::ports::{Query, Subject, Work, WriteError};
 use crate::records::{ConsumerRecord, Versioned, consumers_query, read, set_key, stage_key};
 use flotilla_domain::authority::{Act, Scope};
 use flotilla_domain::set::{Member, ServiceSet, SetKind, SetState, in_order};
@@ -40,17 +40,15 @@ pub struct SetRollback {
     pub because: Option<String>,
 }
 
+/// How often a lost race is run again.
+const RACES_MAX: usize = 8;
+/// Consumers read at a time: previews come and go, and their entries stay.
+const CONSUMERS_A_PAGE: usize = 100;
+/// Most pages of them that are looked through.
+const CONSUMER_PAGES_MAX: usize = 20;
+
 /// A service at a stage, and the release that it is brought to.
 type Wanted = (ServiceName, StageName, ReleaseId);
-
-/// Which way a set goes through the levels of what its members need.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum First {
-    /// What others need goes first.
-    Needed,
-    /// What needs others goes first.
-    Needing,
-}
 
 impl Commands {
     /// Brings the stable releases of several services from one stage to another as one unit: what takes outputs of
@@ -81,7 +79,6 @@ impl Commands {
     }
 
     /// Brings the services of a set back to what it brought, or to what ran before it, and holds what runs now.
-    /// What takes outputs of another one goes before it.
     ///
     /// # Errors
     /// Refusals: there is no such set, it has not ended, or has not succeeded, or one of its services had nothing before; those of
@@ -92,7 +89,7 @@ impl Commands {
         caller: &Caller,
     ) -> Result<ServiceSet, EngineError> {
         let because = reason(rollback.because.as_deref())?.unwrap_or_else(|| "rolled back".into());
-        let set = self.recorded_set(&rollback.to).await?;
+        let set = self.recorded_set(&rollback.to).await?.value;
         if !set.state.is_terminal() {
             let refusal = conflict(format!("the set {} is {}", set.id, set.state.name()));
             return Err(EngineError::conflict(refusal, &set));
@@ -133,13 +130,11 @@ impl Commands {
         caller: &Caller,
     ) -> Result<ServiceSet, EngineError> {
         let because = reason(because)?.unwrap_or_else(|| format!("outputs of {service}/{stage}"));
-        let mut found = BTreeSet::new();
+        let mut found = BTreeMap::new();
         let mut open = vec![(service.clone(), stage.clone())];
         while let Some((service, stage)) = open.pop() {
-            let query = consumers_query(&service, &stage, ServiceSet::MEMBERS_MAX + 1);
-            for item in self.store.query(query).await?.items {
-                let by = read::<ConsumerRecord>(item)?.value.by;
-                if found.insert(by.clone()) {
+            for (by, stable) in self.running_consumers(&service, &stage).await? {
+                if found.insert(by.clone(), stable).is_none() {
                     open.push(by);
                 }
             }
@@ -148,19 +143,81 @@ impl Commands {
             }
         }
         found.remove(&(service.clone(), stage.clone()));
-        let mut wanted = Vec::new();
-        for (service, stage) in found {
-            // What never ran everywhere, or was removed, takes nothing now.
-            let head = self.store.get(&[stage_key(&service, &stage)]).await?.into_iter().next().flatten();
-            let head = head.map(read::<StageHead>).transpose()?.map(|head| head.value);
-            wanted.extend(head.and_then(|head| head.stable).map(|stable| (service, stage, stable)));
-        }
+        let wanted: Vec<Wanted> =
+            found.into_iter().map(|((service, stage), stable)| (service, stage, stable)).collect();
         if wanted.is_empty() {
             let what = format!("nothing that runs takes outputs of {service}/{stage}");
             return Err(missing(what, "flotilla consumers shows what has ever taken some").into());
         }
         let kind = SetKind::Redeploy { of: service.clone() };
         self.set_out(Act::Start, kind, wanted, because, caller).await
+    }
+
+    /// The consumers of a stage at which something runs everywhere, with what that is. What never ran everywhere, or was
+    /// removed, takes nothing now.
+    async fn running_consumers(
+        &self,
+        service: &ServiceName,
+        stage: &StageName,
+    ) -> Result<Vec<((ServiceName, StageName), ReleaseId)>, EngineError> {
+        let (mut running, mut after) = (Vec::new(), None);
+        for _ in 0..CONSUMER_PAGES_MAX {
+            let query = Query { after, ..consumers_query(service, stage, CONSUMERS_A_PAGE) };
+            let page = self.store.query(query).await?;
+            after = page.items.last().filter(|_| page.more).map(|item| item.key.sk.clone());
+            let by = |item| Ok::<_, EngineError>(read::<ConsumerRecord>(item)?.value.by);
+            let by = page.items.into_iter().map(by).collect::<Result<Vec<_>, _>>()?;
+            let keys: Vec<_> = by.iter().map(|(service, stage)| stage_key(service, stage)).collect();
+            let heads = if keys.is_empty() { Vec::new() } else { self.store.get(&keys).await? };
+            for (by, head) in by.into_iter().zip(heads) {
+                let head = head.map(read::<StageHead>).transpose()?;
+                running.extend(head.and_then(|head| head.value.stable).map(|stable| (by, stable)));
+            }
+            if after.is_none() {
+                break;
+            }
+        }
+        Ok(running)
+    }
+
+    /// Calls a set off: its rollouts under way are called off, none of its others begins, and a promotion brings back
+    /// what it has brought. Only the wish is saved: the set's own next step carries it out.
+    ///
+    /// # Errors
+    /// Refusals: there is no such set, it has ended or goes back already.
+    pub async fn cancel_set(
+        &self,
+        id: &SetId,
+        stop_running: bool,
+        caller: &Caller,
+    ) -> Result<ServiceSet, EngineError> {
+        for _ in 0..RACES_MAX {
+            let saved = self.recorded_set(id).await?;
+            let mut orders = Vec::new();
+            for member in &saved.value.members {
+                let order =
+                    self.order(caller, Act::Cancel, Scope::stage(&member.service, &member.stage)).await?;
+                orders.push(order.detail(id.to_string()));
+            }
+            if !matches!(saved.value.state, SetState::Rolling { .. }) {
+                let refusal = conflict(format!("the set {id} is {}", saved.value.state.name()));
+                return Err(EngineError::conflict(refusal, &saved.value));
+            }
+            let set = saved.value.clone().call_off(&caller.principal, stop_running);
+            if set == saved.value {
+                return Ok(set);
+            }
+            let write = saved.write(&set, Some(due_at(self.clock.now(), 0)));
+            match self.save_all(&orders, vec![write]).await {
+                Ok(()) => {
+                    self.queue.send(vec![(Work::Tick(Subject::Set(*id)), 0)]).await?;
+                    return Ok(set);
+                }
+                Err(WriteError::Conflict(_)) => {}
+                Err(WriteError::Port(error)) => return Err(error.into()),
+            }
+        }
+        Err(EngineError::Contended)
     }
 
     /// Saves a new set whose members could all begin now, with an entry in the audit for each of them, and wakes it.
@@ -179,19 +236,19 @@ impl Commands {
             orders.push(order.release(Some(release)));
         }
         let now = self.clock.now();
-        let first = if matches!(kind, SetKind::Rollback { .. }) { First::Needing } else { First::Needed };
         let set = ServiceSet {
             id: SetId::derive(now, &[&caller.request_id]),
             kind,
             members: wanted.into_iter().map(member).collect(),
             state: SetState::Rolling { level: 0 },
             acted: false,
+            cancelled: None,
             requested_by: caller.principal.clone(),
             because,
             created_at: now,
             entered_at: now,
         };
-        let set = self.in_order(set, first).await?.set_out(now);
+        let set = self.in_order(set).await?.set_out(now);
         let detail = format!("{}: {}", set.id, set.because);
         let orders: Vec<Order> = orders.into_iter().map(|order| order.detail(&detail)).collect();
         let write = Versioned::new(set.clone()).write(&set, Some(due_at(now, 0)));
@@ -202,12 +259,15 @@ impl Commands {
     }
 
     /// Gives each member its level, by what its rollout would need now, and notes what it is decided upon.
-    async fn in_order(&self, mut set: ServiceSet, first: First) -> Result<ServiceSet, EngineError> {
+    async fn in_order(&self, mut set: ServiceSet) -> Result<ServiceSet, EngineError> {
         let mut plans: Vec<Planned> = Vec::new();
         for member in &set.members {
             let id = RolloutId::derive(set.created_at, &[&set.id.to_string()]);
             let plan = self.store.plan_member(&set, member, (Turn::Forward, id), set.created_at).await?;
             held(&plan.rollout, plan.head.as_ref())?;
+            if !matches!(set.kind, SetKind::Rollback { .. }) {
+                nothing_under_way(member, plan.head.as_ref())?;
+            }
             plans.push(plan);
         }
         let places: BTreeMap<_, usize> = set
@@ -217,15 +277,14 @@ impl Commands {
             .map(|(at, member)| ((member.service.clone(), member.stage.clone()), at))
             .collect();
         let given = set.members.iter().zip(&plans).map(|(member, plan)| {
-            let needs = plan.rollout.needs.values();
+            let needs = plan.rollout.needed().map(|(_, of)| of);
             let needs =
                 needs.filter_map(|of| places.get(&(of.service.clone(), of.stage_for(&member.stage).clone())));
             (format!("{}/{}", member.service, member.stage), needs.copied().collect())
         });
         let levels = in_order(&given.collect::<Vec<_>>())?;
-        let last = levels.iter().copied().max().unwrap_or(0);
         for ((member, plan), level) in set.members.iter_mut().zip(plans).zip(levels) {
-            member.level = if first == First::Needing { last - level } else { level };
+            member.level = level;
             member.before = plan.head.as_ref().and_then(|head| head.stable);
             member.newest = plan.head.and_then(|head| head.newest);
         }
@@ -233,16 +292,25 @@ impl Commands {
         Ok(set)
     }
 
-    async fn recorded_set(&self, id: &SetId) -> Result<ServiceSet, EngineError> {
+    async fn recorded_set(&self, id: &SetId) -> Result<Versioned<ServiceSet>, EngineError> {
         let found = self.store.get(&[set_key(id)]).await?.into_iter().next().flatten();
         let found =
             found.ok_or_else(|| missing(format!("there is no set {id}"), "list them with flotilla sets"))?;
-        Ok(read::<ServiceSet>(found)?.value)
+        Ok(read::<ServiceSet>(found)?)
     }
 }
 
 fn member((service, stage, release): Wanted) -> Member {
     Member { service, stage, level: 0, release, before: None, newest: None, forward: None, back: None }
+}
+
+/// Whether no rollout is under way at a member's stage: what runs there when the set's turn comes is what it is decided
+/// upon.
+fn nothing_under_way(member: &Member, head: Option<&StageHead>) -> Result<(), EngineError> {
+    let Some((head, active)) = head.and_then(|head| Some((head, head.active?))) else { return Ok(()) };
+    let what = format!("{active} is under way at {}/{}", member.service, member.stage);
+    let fix = format!("wait for its end (flotilla watch {active}) or call it off, then ask again");
+    Err(EngineError::conflict(Refusal::new(Code::Conflict, what, fix), head))
 }
 
 fn check_count(members: usize) -> Result<(), Refusal> {

@@ -40,7 +40,6 @@ pub fn gates(doc: &ProfileConfig, waves: &[ProfileWave]) -> Result<Gates, Refusa
         alarms: doc.alarms.iter().cloned().collect(),
         triggers: doc.rollback_triggers.unwrap_or(true),
         checks: checks.collect::<Result<_, _>>()?,
-        rules: super::rules(doc)?.is_some(),
         ..Gates::default()
     })
 }

@@ -165,7 +165,14 @@ fn topics(doc: &ProfileConfig) -> Result<BTreeSet<TopicArn>, Refusal> {
         let fix = format!("name {} at most: a topic can have many subscriptions", Profile::TOPICS_MAX);
         return Err(invalid("notify", format!("{} topics", doc.notify.len()), &fix));
     }
-    doc.notify.iter().map(|text| TopicArn::parse(text).map_err(|e| named("notify", &e))).collect()
+    let topic = |text: &String| {
+        let topic = TopicArn::parse(text).map_err(|e| named("notify", &e))?;
+        if topic.region().is_known() {
+            return Ok(topic);
+        }
+        Err(invalid("notify", format!("{} is no region", topic.region()), "name the topic as AWS shows it"))
+    };
+    doc.notify.iter().map(topic).collect()
 }
 
 fn check_capabilities(capabilities: &[String]) -> Result<(), Refusal> {

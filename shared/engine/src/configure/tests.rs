@@ -251,6 +251,7 @@ fn gates_are_bounded_in_number_and_length() {
         (None, at("notify"))
     );
     assert_eq!(notify(vec!["releases".into()]), at("notify"));
+    assert_eq!(notify(vec!["arn:aws:sns:eu-centrall-1:111122223333:releases".into()]), at("notify"));
     let alarms = |alarms| wrong(ProfileConfig { alarms, ..doc() });
     assert_eq!((alarms(many(Gates::ALARMS_MAX)), alarms(many(Gates::ALARMS_MAX + 1))), (None, at("alarms")));
     assert_eq!(alarms(vec!["a".repeat(255)]), None);

@@ -166,7 +166,9 @@ impl Drive {
         let key = lease_key(&waiting.id.target.site, &waiting.spec.stack);
         let lease = read_lease(self.store.get(&[key]).await?.into_iter().next().flatten().as_ref());
         if lease.is_held_from(&waiting.id) {
-            return Ok(Next::Event(Event::LeaseHeld));
+            // Whoever waits for nothing more does not wait for the stack either.
+            let declined = self.gates(&waiting).await? == Event::Declined;
+            return Ok(Next::Event(if declined { Event::Declined } else { Event::LeaseHeld }));
         }
         let taken = Event::LeaseTaken { fence: lease.number + 1, expected_s: lease.took_s };
         let holding = applied(&waiting, taken, now)?;

@@ -2,6 +2,7 @@
 
 use super::Drive;
 use crate::EngineError;
+use crate::accept::held;
 use crate::configure;
 use crate::plan::document;
 use crate::ports::{Item, Place, PortError};
@@ -11,7 +12,7 @@ use flotilla_domain::deployment::{Deployment, Event};
 use flotilla_domain::gates::{AlarmSeen, Facts, Stops, Windows};
 use flotilla_domain::rollout::{Answer, Rollout, RolloutEvent};
 use flotilla_domain::stage::{Place as StagePlace, StageHead};
-use flotilla_domain::{ProfileName, Site};
+use flotilla_domain::{Cause, ProfileName, Site};
 use futures::stream::{self, StreamExt, TryStreamExt};
 
 /// Sites whose alarms are read at a time.
@@ -29,8 +30,9 @@ impl Drive {
         let mut found = self.store.get(&keys).await?.into_iter();
         let mut next = || found.next().flatten();
         let (head, stops, profile) = (next(), next(), next());
-        let head = head.map(read::<StageHead>).transpose()?;
-        let place = head.map(|head| head.value.place(rollout.id)).filter(|_| wave == 0 && !rollout.plan_only);
+        let head = head.map(read::<StageHead>).transpose()?.map(|head| head.value);
+        let place =
+            head.as_ref().map(|head| head.place(rollout.id)).filter(|_| wave == 0 && !rollout.plan_only);
         if let Some(place) = place.filter(|place| *place != StagePlace::Active) {
             return Ok(RolloutEvent::PlaceSeen(place));
         }
@@ -39,6 +41,7 @@ impl Drive {
             stops: stops_about(stops, &rollout.profile)?,
             windows: profile.map(|item| windows(item, &rollout.profile)).transpose()?.unwrap_or_default(),
             alarms: self.alarms_of(rollout, wave).await?,
+            held: held(rollout, head.as_ref()).err().map(Cause::from),
         }))
     }
 

@@ -9,19 +9,20 @@ use flotilla_domain::deployment::{Deployment, DeploymentKind};
 use flotilla_domain::outputs::OutputRef;
 use flotilla_domain::rollout::{Rollout, RolloutEvent};
 use flotilla_domain::stage::StageHead;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 /// Keys that one read of the table takes.
 const KEYS_MAX: usize = 100;
 
 impl Drive {
-    /// Looks for the outputs that a rollout needs.
+    /// Looks for the outputs that a rollout needs, and for those that it may need to go back. Only the first are missed.
     pub(super) async fn outputs_of_others(&self, rollout: &Rollout) -> Result<RolloutEvent, EngineError> {
         let sites = rollout.sites();
         let wanted: Vec<_> = sites
             .iter()
             .flat_map(|site| rollout.needs.iter().map(move |(name, of)| (site, name, of)))
             .collect();
+        let needed: BTreeSet<&String> = rollout.needed().map(|(name, _)| name).collect();
         let (mut values, mut missing) = (BTreeMap::<Site, BTreeMap<String, String>>::new(), Vec::new());
         for wanted in wanted.chunks(KEYS_MAX) {
             let key = |site: &Site, of: &OutputRef| {
@@ -38,6 +39,7 @@ impl Drive {
                     Some(value) => {
                         values.entry((*site).clone()).or_default().insert((*name).clone(), value);
                     }
+                    None if !needed.contains(name) => {}
                     None => missing.push(format!(
                         "the parameter {name} waits for the output {of} at {} in {}",
                         of.stage_for(&rollout.stage),

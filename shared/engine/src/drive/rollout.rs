@@ -88,7 +88,12 @@ impl Drive {
     async fn observe_rollout(&self, hand: &mut InHand) -> Result<RolloutEvent, EngineError> {
         let rollout = &hand.now;
         if rollout.deadline().is_some_and(|deadline| deadline <= self.clock.now()) {
-            return Ok(RolloutEvent::DeadlinePassed);
+            return Ok(match rollout.state {
+                RolloutState::Gated { wave } if wave > 0 => {
+                    RolloutEvent::GatesLate(self.outcomes(hand).await?)
+                }
+                _ => RolloutEvent::DeadlinePassed,
+            });
         }
         if rollout.may_be_superseded() {
             let place = self.head(rollout).await?.value.place(rollout.id);

@@ -2,13 +2,14 @@
 
 use super::{Drive, due_at};
 use crate::EngineError;
-use crate::accept::{Arrival, accept};
+use crate::accept::{Arrival, accept, wake};
 use crate::plan::{Planned, plan_member};
-use crate::ports::Key;
-use crate::records::{Versioned, read, rollout_key, set_key};
-use flotilla_domain::rollout::{Rollout, RolloutState};
-use flotilla_domain::set::{LegEnd, ServiceSet, SetCommand, SetEvent};
-use flotilla_domain::{Cause, Code, Refusal, RolloutId, SetId};
+use crate::ports::{Expect, Key, Write};
+use crate::records::{Versioned, read, rollout_key, set_key, stage_key};
+use flotilla_domain::rollout::{Cancellation, Rollout, RolloutState};
+use flotilla_domain::set::{Leg, LegEnd, ServiceSet, SetCommand, SetEvent};
+use flotilla_domain::stage::StageHead;
+use flotilla_domain::{Cause, Code, RolloutId, SetId, Turn};
 use std::collections::BTreeMap;
 
 /// Most transitions of one tick: each level is begun and seen.
@@ -40,9 +41,15 @@ impl Drive {
                 Some(command) => {
                     // Save, then act.
                     self.save_set(&mut saved, &now).await?;
-                    SetEvent::Begun { not: self.begin(&now, &command).await? }
+                    SetEvent::Begun { not: self.begin(&now, saved.version, &command).await? }
                 }
-                None => SetEvent::Ended(self.ends(&now).await?),
+                None => {
+                    // Saved, then done: what somebody wants of the set, its rollouts are told.
+                    if let Some(off) = &now.cancelled {
+                        self.call_off(&now, off).await?;
+                    }
+                    SetEvent::Ended(self.ends(&now).await?)
+                }
             };
             let before = now.clone();
             now = now.apply(event, self.clock.now()).map_err(|e| EngineError::Defect(e.to_string()))?;
@@ -53,29 +60,42 @@ impl Drive {
         self.save_set(&mut saved, &now).await
     }
 
-    /// Begins rollouts of these members; answers those that are not.
+    /// Begins rollouts of these members; answers those that are not. None is begun once the set is no longer what it
+    /// was when this was decided.
     async fn begin(
         &self,
         set: &ServiceSet,
+        version: u64,
         command: &SetCommand,
     ) -> Result<BTreeMap<usize, LegEnd>, EngineError> {
+        let legs = command.members.iter().filter_map(|at| Some((at, set.members[*at].leg(command.turn)?)));
+        let legs: Vec<(&usize, &Leg)> = legs.collect();
+        let keys: Vec<Key> = legs.iter().map(|(_, leg)| rollout_key(&leg.rollout)).collect();
         let mut not = BTreeMap::new();
-        for at in &command.members {
+        for ((at, leg), there) in legs.into_iter().zip(self.store.get(&keys).await?) {
+            // What is begun is begun, whatever its stage's rules say by now.
+            if there.is_some() {
+                wake(self.queue.as_ref(), [leg.rollout]).await?;
+                continue;
+            }
+            if let Some(cause) = set.called_off().filter(|_| command.turn == Turn::Forward) {
+                not.insert(*at, LegEnd::Refused(cause));
+                continue;
+            }
             let member = &set.members[*at];
-            let Some(leg) = member.leg(command.turn) else { continue };
             let planned =
                 plan_member(self.store.as_ref(), set, member, (command.turn, leg.rollout), self.clock.now());
             let begun = match planned.await {
-                Ok(planned) => self.let_member_in(set, &planned).await,
+                Ok(planned) => self.let_member_in(set, version, &planned).await,
                 Err(error) => Err(error),
             };
             match begun {
                 Ok(()) => {}
                 Err(EngineError::Refused(refusal)) => {
-                    drop(not.insert(*at, LegEnd::Refused(cause(refusal))));
+                    drop(not.insert(*at, LegEnd::Refused(refusal.into())));
                 }
                 Err(EngineError::Conflict(conflict)) => {
-                    drop(not.insert(*at, LegEnd::Overtaken(cause(conflict.refusal))));
+                    drop(not.insert(*at, LegEnd::Overtaken(conflict.refusal.into())));
                 }
                 Err(error) => return Err(error),
             }
@@ -83,13 +103,41 @@ impl Drive {
         Ok(not)
     }
 
-    async fn let_member_in(&self, set: &ServiceSet, planned: &Planned) -> Result<(), EngineError> {
+    async fn let_member_in(
+        &self,
+        set: &ServiceSet,
+        version: u64,
+        planned: &Planned,
+    ) -> Result<(), EngineError> {
+        let unchanged = [Write::check(set_key(&set.id), Expect::Version(version))];
         let arrival = Arrival {
             hold: planned.hold.then_some(set.because.as_str()),
             upon: planned.upon,
+            beside: &unchanged,
             ..Arrival::of(&planned.rollout, planned.ttl_h)
         };
         accept(self.store.as_ref(), self.queue.as_ref(), self.clock.as_ref(), arrival).await.map(drop)
+    }
+
+    /// Tells the rollouts under way that they are called off.
+    async fn call_off(&self, set: &ServiceSet, off: &Cancellation) -> Result<(), EngineError> {
+        if set.turn() != Some(Turn::Forward) {
+            return Ok(());
+        }
+        let keys: Vec<Key> = set.awaited().iter().map(|(_, id)| rollout_key(id)).collect();
+        if keys.is_empty() {
+            return Ok(());
+        }
+        for item in self.store.get(&keys).await?.into_iter().flatten() {
+            let saved = read::<Rollout>(item)?;
+            let wished = saved.value.clone().call_off(&off.by, off.stop_running);
+            if wished != saved.value && saved.value.may_be_called_off() {
+                let now = self.clock.now();
+                self.store.write(vec![saved.write(&wished, Some(due_at(now, 0)))]).await?;
+                wake(self.queue.as_ref(), [wished.id]).await?;
+            }
+        }
+        Ok(())
     }
 
     /// How the rollouts that the set waits for have ended, as far as they have.
@@ -100,9 +148,26 @@ impl Drive {
         for ((at, id), item) in awaited.into_iter().zip(self.store.get(&keys).await?) {
             let item = item.ok_or_else(|| EngineError::Defect(format!("{id} of {} is not saved", set.id)))?;
             let rollout = read::<Rollout>(item)?.value;
-            ends.extend(end(&rollout).map(|end| (at, end)));
+            let Some(mut end) = end(&rollout) else { continue };
+            if let LegEnd::Failed(cause) = &end
+                && !self.has_touched(&rollout).await?
+            {
+                end = LegEnd::Reverted(cause.clone());
+            }
+            ends.insert(at, end);
         }
         Ok(ends)
+    }
+
+    /// Whether a rollout that has ended may have left anything at its targets. If others came after it, what they found
+    /// is not known any more.
+    async fn has_touched(&self, rollout: &Rollout) -> Result<bool, EngineError> {
+        let head = self.store.get(&[stage_key(&rollout.service, &rollout.stage)]).await?;
+        let head = head.into_iter().next().flatten().map(read::<StageHead>).transpose()?;
+        Ok(head.is_none_or(|head| {
+            let left = head.value.targets.values().any(|target| target.rollout == rollout.id);
+            left || head.value.newest != Some(rollout.id)
+        }))
     }
 
     async fn save_set(&self, saved: &mut Versioned<ServiceSet>, set: &ServiceSet) -> Result<(), EngineError> {
@@ -145,9 +210,4 @@ fn end(rollout: &Rollout) -> Option<LegEnd> {
         }
         _ => return None,
     })
-}
-
-fn cause(refusal: Refusal) -> Cause {
-    let Refusal { code, message, fix, path } = refusal;
-    Cause { code, message, fix, resource: path }
 }

@@ -15,8 +15,9 @@ use flotilla_domain::{Digest, SignedDuration};
 use futures::future::join_all;
 use std::collections::BTreeMap;
 
-/// Templates that are looked at together.
-const AT_ONCE: usize = 8;
+/// Templates that are looked at together: nearly always all of them, since what a step does not come to is not
+/// remembered.
+const AT_ONCE: usize = 64;
 /// After this long no further templates are begun with, in seconds: a step has few, and each may take 22.
 const BEGIN_S_MAX: i64 = 5;
 /// Most broken rules that are kept.

@@ -45,8 +45,10 @@ pub(crate) async fn plan_member(
     let mut rollout = plan_rollout(id, &release, &route, &destination, &set.requested_by, now)?;
     rollout.because = Some(format!("{}: {}", set.id, set.because));
     rollout.set = Some(set.id);
+    // What never ran there has passed none of its gates.
+    let has_run = head.as_ref().is_some_and(|head| head.has_run(&to));
     let (back, by_waves) = match (&set.kind, turn) {
-        (SetKind::Rollback { by_waves, .. }, Turn::Forward) => (true, *by_waves),
+        (SetKind::Rollback { by_waves, .. }, Turn::Forward) => (has_run, *by_waves),
         (_, Turn::Forward) => (false, true),
         (_, Turn::Back) => (true, false),
     };

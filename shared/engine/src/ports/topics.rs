@@ -9,7 +9,7 @@ use std::collections::BTreeMap;
 /// What is said.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Said {
-    /// One line of ASCII, 100 characters at most: the subject of a mail.
+    /// One line of ASCII, [`Said::SUBJECT_MAX`] characters at most: the subject of a mail.
     pub subject: String,
     /// For people.
     pub text: String,
@@ -17,6 +17,11 @@ pub struct Said {
     pub document: Value,
     /// What subscriptions can filter by.
     pub attributes: BTreeMap<&'static str, String>,
+}
+
+impl Said {
+    /// SNS takes less than 100 (Publish, Subject).
+    pub const SUBJECT_MAX: usize = 99;
 }
 
 /// Topics of SNS.

@@ -29,6 +29,11 @@ impl CollectionCursor {
         Key::new("SWP#collect", "CURSOR")
     }
 
+    /// A round that is over; the next one begins when it is so long ago as rounds are apart.
+    pub fn over(began_at: Timestamp) -> Self {
+        Self { is_over: true, ..Self::begin(began_at) }
+    }
+
     /// A round that begins.
     pub fn begin(now: Timestamp) -> Self {
         Self { round_began_at: now, is_over: false, site: None, folder: 0, after: None, tries: 0 }

@@ -22,8 +22,6 @@ pub struct StoredGates {
     triggers: bool,
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     checks: Vec<StoredCheck>,
-    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
-    rules: bool,
 }
 
 #[derive(PartialEq, Serialize, Deserialize)]
@@ -41,7 +39,7 @@ enum StoredProbe {
 
 impl StoredGates {
     pub fn of(gates: &Gates) -> Self {
-        let Gates { plan_first, four_eyes, hurry, alarms, triggers, checks, rules } = gates.clone();
+        let Gates { plan_first, four_eyes, hurry, alarms, triggers, checks } = gates.clone();
         let check = |Check { probe, within_s }| StoredCheck {
             probe: match probe {
                 Probe::Http { output, path, status } => StoredProbe::Http { output, path, status },
@@ -56,7 +54,6 @@ impl StoredGates {
             alarms,
             triggers,
             checks: checks.into_iter().map(check).collect(),
-            rules,
         }
     }
 
@@ -65,7 +62,7 @@ impl StoredGates {
     }
 
     pub fn read(self) -> Gates {
-        let Self { plan_first, four_eyes, hurry, alarms, triggers, checks, rules } = self;
+        let Self { plan_first, four_eyes, hurry, alarms, triggers, checks } = self;
         let check = |StoredCheck { probe, within_s }| Check {
             probe: match probe {
                 StoredProbe::Http { output, path, status } => Probe::Http { output, path, status },
@@ -80,7 +77,6 @@ impl StoredGates {
             alarms,
             triggers,
             checks: checks.into_iter().map(check).collect(),
-            rules,
         }
     }
 }

@@ -64,7 +64,6 @@ fn rollout(kind: RolloutKind, state: RolloutState) -> Rollout {
                     within_s: 60,
                 },
             ],
-            rules: true,
         },
         plan_only: true,
         plans: [(target("eu-west-1"), digest(b"plan"))].into(),

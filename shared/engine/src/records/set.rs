@@ -3,6 +3,7 @@
 use super::Record;
 use super::common::{StoredCause, parsed, time};
 use crate::ports::{Key, Query};
+use flotilla_domain::rollout::Cancellation;
 use flotilla_domain::set::{Leg, LegEnd, Member, ServiceSet, SetKind, SetState};
 use flotilla_domain::{ReleaseId, RolloutId, ServiceName, SetId, StageName};
 use serde::{Deserialize, Serialize};
@@ -31,10 +32,18 @@ pub struct StoredSet {
     members: Vec<StoredMember>,
     state: StoredState,
     acted: bool,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    cancelled: Option<StoredCancellation>,
     requested_by: String,
     because: String,
     created_at: String,
     entered_at: String,
+}
+
+#[derive(Serialize, Deserialize)]
+struct StoredCancellation {
+    by: String,
+    stop_running: bool,
 }
 
 #[derive(Serialize, Deserialize)]
@@ -202,6 +211,10 @@ impl Record for ServiceSet {
             members: self.members.iter().map(StoredMember::of).collect(),
             state: StoredState::of(&self.state),
             acted: self.acted,
+            cancelled: self
+                .cancelled
+                .as_ref()
+                .map(|off| StoredCancellation { by: off.by.clone(), stop_running: off.stop_running }),
             requested_by: self.requested_by.clone(),
             because: self.because.clone(),
             created_at: self.created_at.to_string(),
@@ -216,6 +229,9 @@ impl Record for ServiceSet {
             members: stored.members.into_iter().map(StoredMember::read).collect::<Result<_, _>>()?,
             state: stored.state.read()?,
             acted: stored.acted,
+            cancelled: stored
+                .cancelled
+                .map(|StoredCancellation { by, stop_running }| Cancellation { by, stop_running }),
             requested_by: stored.requested_by,
             because: stored.because,
             created_at: time(&stored.created_at)?,
@@ -272,6 +288,7 @@ mod tests {
                 members: ends.clone().map(member).into(),
                 state,
                 acted: n == 0,
+                cancelled: (n == 1).then(|| Cancellation { by: "ann".into(), stop_running: true }),
                 requested_by: "ann".into(),
                 because: "the sale".into(),
                 created_at: at,

@@ -83,6 +83,7 @@ fn set_view(set: &ServiceSet, states: &BTreeMap<RolloutId, &'static str>) -> vie
         ended: set.state.is_terminal(),
         requested_by: set.requested_by.clone(),
         because: set.because.clone(),
+        cancelled_by: set.cancelled.as_ref().map(|off| off.by.clone()),
         cause: set.state.cause().map(cause_view),
         created_at: set.created_at.to_string(),
         entered_at: set.entered_at.to_string(),

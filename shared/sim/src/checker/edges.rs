@@ -25,7 +25,7 @@ fn next_of_deployment(state: &str) -> &'static [&'static str] {
         "emptying" => &["deleting", "failed"],
         "deleting" => &["salvaging", "explaining", "removed", "failed"],
         "salvaging" => &["deleting", "explaining", "failed"],
-        "discarding" => &["verifying", "failed", "cancelled"],
+        "discarding" => &["verifying", "inspecting", "failed", "cancelled"],
         _ => &[],
     }
 }
@@ -38,7 +38,7 @@ fn next_of_rollout(state: &str) -> &'static [&'static str] {
         "awaiting" => &["planning", "gated", "failed", "cancelled", "superseded"],
         "replicating" => &["awaiting", "planning", "gated", "failed", "cancelled", "superseded"],
         "planning" => &["gated", "withdrawing"],
-        "gated" => &["rolling", "withdrawing", "failed", "cancelled", "superseded"],
+        "gated" => &["rolling", "reverting", "withdrawing", "failed", "cancelled", "superseded"],
         "rolling" => {
             &["checking", "baking", "gated", "reverting", "withdrawing", "succeeded", "failed", "cancelled"]
         }
@@ -75,13 +75,13 @@ pub fn rollout(from: &str, to: &str) -> bool {
     reaches(from, to, next_of_rollout, &["replicating", "planning", "rolling", "withdrawing"], 3)
 }
 
-/// Whether a set may come from one state, with its level, to another: up the levels, then down.
+/// Whether a set may come from one state, with its level, to another: up the levels, either way.
 pub fn set(from: &str, to: &str) -> bool {
     let level = |state: &str, name: &str| state.strip_prefix(name)?.parse::<u64>().ok();
     match (level(from, "rolling"), level(from, "reverting")) {
         (Some(at), _) => level(to, "rolling")
             .map_or(SET_ENDS.contains(&to) || to.starts_with("reverting"), |next| next > at),
-        (_, Some(at)) => level(to, "reverting").map_or(matches!(to, "reverted" | "failed"), |next| next < at),
+        (_, Some(at)) => level(to, "reverting").map_or(matches!(to, "reverted" | "failed"), |next| next > at),
         _ => from == NOTHING && to == "rolling0",
     }
 }

@@ -13,6 +13,13 @@ fn rollout_of<'t>(table: &'t Table, member: &Value, way: &str) -> Option<&'t str
     text(table.get(&Key::new(format!("RLO#{id}"), "META"))?, "state")
 }
 
+/// Whether a deployment of the way forward of a member has begun an operation.
+fn has_operated(table: &Table, member: &Value) -> bool {
+    let Some(id) = member["forward"]["rollout"].as_str() else { return false };
+    let of_rollout = Key::new(format!("RLO#{id}"), "DEP#")..Key::new(format!("RLO#{id}"), "DEP$");
+    table.range(of_rollout).any(|(_, deployment)| deployment.body["operations"].as_u64() > Some(0))
+}
+
 /// Whether a way of a member was refused, or somebody else has its stage.
 fn is_not_ours(member: &Value, way: &str) -> bool {
     matches!(member[way]["end"]["name"].as_str(), Some("refused" | "overtaken"))
@@ -30,16 +37,16 @@ pub(super) fn set(item: &Item, table: &Table) -> Option<String> {
         if begun && members.iter().any(|other| level(other) < level(member) && !rolled(other)) {
             return Some(format!("promise 10: {} begins before what it needs", member["service"]));
         }
-        if member["back"].is_object() && members.iter().all(rolled) {
+        if member["back"].is_object() && members.iter().all(rolled) && !item.body["cancelled"].is_object() {
             return Some(format!("{} goes back and nothing has failed", member["service"]));
         }
-        let later = |other: &&Value| level(other) > level(member) && other["back"].is_object();
+        let sooner = |other: &&Value| level(other) < level(member) && other["back"].is_object();
         let open = |other: &&Value| {
             let ended = rollout_of(table, other, "back").is_some_and(|s| edges::ROLLOUT_ENDS.contains(&s));
             !ended && !is_not_ours(other, "back")
         };
-        if member["back"].is_object() && members.iter().filter(later).any(|other| open(&other)) {
-            return Some(format!("{} goes back before what needs it", member["service"]));
+        if member["back"].is_object() && members.iter().filter(sooner).any(|other| open(&other)) {
+            return Some(format!("{} goes back before what it needs", member["service"]));
         }
     }
     match state {
@@ -48,7 +55,10 @@ pub(super) fn set(item: &Item, table: &Table) -> Option<String> {
         }
         "reverted" => {
             let changed = |member: &&Value| {
-                matches!(rollout_of(table, member, "forward"), Some("succeeded" | "failed" | "cancelled"))
+                let ended = rollout_of(table, member, "forward");
+                let touched = ended == Some("succeeded") || has_operated(table, member);
+                matches!(ended, Some("succeeded" | "failed" | "cancelled"))
+                    && touched
                     && member["before"] != member["release"]
             };
             let back = |member: &Value| {

@@ -51,6 +51,8 @@ fn meddle(world: &mut World, life: u64, sets: &mut Vec<String>) {
         0 => drop(world.behaves("us-east-1", Behaviour::RollsBack("the resource says no".into()))),
         // Alone they would wait for outputs that nobody has given yet.
         1 if sets.len() > 1 => sets.extend(world.promote_set(&["jobs"])),
+        // It may go back already, or be between two of its rollouts.
+        2 if life % 2 == 1 => drop(world.cancel_set(&under_way)),
         2 => {
             // The newest may not be let in yet.
             let saved = rollouts.iter().rev().find(|id| world.open_rollouts().contains(id));

@@ -13,14 +13,15 @@ use packed::layered;
 pub use packed::{package, zip_of};
 pub use shop::SHOP;
 
-use crate::driver::Driver;
+use crate::driver::{Driver, collect};
 use crate::faults::Faults;
 use crate::state::{Object, Shared};
 use bytes::Bytes;
 use flotilla_contract::{AccountConfig, ProfileConfig, RuleConfig, ServiceConfigDoc, WaveConfig};
-use flotilla_domain::{AccountId, ProfileName, ServiceName, Site};
+use flotilla_domain::{AccountId, ProfileName, ServiceName, Site, Timestamp};
 use flotilla_engine::EngineError;
 use flotilla_engine::ports::Work;
+use flotilla_engine::records::{CollectionCursor, Versioned};
 use flotilla_engine::sweep::{SweepLimits, SweepReport};
 use futures::executor::block_on;
 
@@ -91,7 +92,21 @@ impl World {
         };
         let name = ServiceName::parse("orders-eu").expect("a name");
         block_on(commands.put_service(&name, &rival, None, &caller)).expect("the service");
+        world.installed_long_ago();
         world
+    }
+
+    /// Lets the first round of the collection have been: a new installation has none for a while.
+    fn installed_long_ago(&self) {
+        let round = CollectionCursor::over(Timestamp::UNIX_EPOCH);
+        let write = Versioned::new(round.clone()).write(&round, None);
+        block_on(collect(&self.driver.shared).store.write(vec![write])).expect("an empty world");
+    }
+
+    /// Forgets that there ever was a round, as if the installation was new.
+    pub fn newly_installed(&mut self) -> &mut Self {
+        self.driver.shared.lock().table.remove(&CollectionCursor::cursor_key());
+        self
     }
 
     /// Lets things go wrong from now on.

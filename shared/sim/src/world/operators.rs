@@ -67,6 +67,18 @@ impl World {
         block_on(self.driver.commands.roll_back(&orders(), rollback, &caller)).map(|r| r.id.to_string())
     }
 
+    /// Holds a release's package at a stage.
+    ///
+    /// # Errors
+    /// As the command has them.
+    pub fn hold(&mut self, release: &str, stage: &str) -> Result<(), EngineError> {
+        self.requests += 1;
+        let release = ReleaseId::parse(release).expect("a release's id");
+        let stage = StageName::parse(stage).expect("a stage's name");
+        let commands = &self.driver.commands;
+        block_on(commands.hold(&orders(), &stage, &release, "it is bad", &self.caller("hold")))
+    }
+
     /// Lifts every hold of a stage.
     ///
     /// # Errors

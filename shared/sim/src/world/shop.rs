@@ -107,6 +107,17 @@ impl World {
             .map(|set| set.id.to_string())
     }
 
+    /// Calls off what is under way of a set.
+    ///
+    /// # Errors
+    /// As the command has them.
+    pub fn cancel_set(&mut self, id: &str) -> Result<(), EngineError> {
+        self.requests += 1;
+        self.driver.shared.lock().now_ms += 1_000;
+        let id = SetId::parse(id).expect("a set's id");
+        block_on(self.driver.commands.cancel_set(&id, false, &self.caller("cancel set"))).map(drop)
+    }
+
     /// Deploys again what takes outputs of one of the shop's services at production.
     ///
     /// # Errors

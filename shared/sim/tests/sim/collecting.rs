@@ -53,6 +53,27 @@ fn go_back(to: Option<&str>) -> Rollback {
 }
 
 #[test]
+fn a_new_installation_removes_nothing_for_a_month_nor_does_one_that_knows_no_release() {
+    let mut world = world();
+    bring(&mut world, "pr/1", "one");
+    world.newly_installed();
+    let mut first = None;
+    for day in 0..70 {
+        world.jump(DAY_H);
+        let report = world.collect();
+        assert_eq!(report.failures, Vec::<String>::new());
+        if report.pages > 0 {
+            first = Some(day);
+            break;
+        }
+    }
+    assert_eq!(first, Some(31));
+    let mut empty = World::new(1, &[&[REGION]]);
+    empty.jump(DAY_H * 40);
+    assert_eq!(empty.collect(), CollectReport::default(), "its table may be lost");
+}
+
+#[test]
 fn what_no_stage_needs_goes_when_it_is_old_and_what_was_stable_stays() {
     let mut world = world();
     let first = bring(&mut world, "branch/main", "one");

@@ -379,8 +379,9 @@ fn a_service_waits_for_what_another_one_gives_and_takes_it_region_by_region() {
     let giver = world.verdict(&giver).unwrap().rollout.unwrap();
     assert_eq!(world.end_of_rollout(&giver).status, "succeeded");
     let given_ms = world.now_ms();
-    assert_eq!(world.end_of(&taker).status, "succeeded");
+    world.until_at_last("the taker", |world| world.rollout_by_id(&id).status != "awaiting");
     assert!(world.now_ms() < given_ms + 10_000, "whoever waits is woken: {} ms", world.now_ms() - given_ms);
+    assert_eq!(world.end_of(&taker).status, "succeeded");
     for region in ["eu-west-1", "us-east-1"] {
         let given = world.parameter(region, "orders-staging", "TableName");
         assert_eq!(

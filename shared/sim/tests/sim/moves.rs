@@ -1,8 +1,10 @@
 //! Promotion, rollback and holds.
 
+use flotilla_contract::{OutputConfig, ParameterConfig, ProfileConfig};
 use flotilla_engine::EngineError;
-use flotilla_engine::commands::{Allowed, Promotion, Rollback};
-use flotilla_sim::{Behaviour, World};
+use flotilla_engine::commands::{Agreement, Allowed, Promotion, Rollback};
+use flotilla_sim::{Behaviour, World, zip_of};
+use serde_json::{Value, json};
 
 const WAVES: &[&[&str]] = &[&["eu-west-1"], &["us-east-1", "ap-south-1"]];
 
@@ -134,4 +136,100 @@ fn a_rollback_by_waves_keeps_the_profiles_waves() {
     let id = world.roll_back(&Rollback { by_waves: true, ..rollback(None) }).unwrap();
     let waves: Vec<u32> = world.end_of_rollout(&id).deployments.iter().map(|d| d.wave).collect();
     assert_eq!(waves, [1, 2, 2]);
+}
+
+/// A profile of two regions.
+fn profile() -> ProfileConfig {
+    ProfileConfig { regions: vec!["eu-west-1".into(), "us-east-1".into()], ..ProfileConfig::default() }
+}
+
+/// Uploads code and waits until its rollout needs an approval; answers the rollout.
+fn asks(world: &mut World, git_ref: &str, code: &str) -> (String, String) {
+    let version = world.upload(git_ref, code);
+    world.until("it waits", |w| w.rollout(&version).is_some_and(|r| r.status == "gated"));
+    (world.rollout(&version).unwrap().id, release(world, &version))
+}
+
+fn approve(world: &mut World, id: &str) {
+    world.approve(id, "bob", &Agreement::default()).unwrap();
+    assert_eq!(world.end_of_rollout(id).status, "succeeded");
+}
+
+#[test]
+fn promise_10_what_never_ran_at_a_stage_comes_there_through_its_gates_only() {
+    let mut world = World::with(21, ProfileConfig { approvals: Some(1), ..profile() });
+    let (id, first) = asks(&mut world, "branch/main", "one");
+    approve(&mut world, &id);
+    let (id, _) = asks(&mut world, "branch/main", "two");
+    approve(&mut world, &id);
+    let (id, preview) = asks(&mut world, "pr/7", "three");
+    approve(&mut world, &id);
+    let id = world.roll_back(&rollback(Some(&preview))).unwrap();
+    world.pass(24);
+    assert_eq!(world.rollout_by_id(&id).status, "gated", "a rollback is no way around an approval");
+    let back = world.roll_back(&rollback(Some(&first))).unwrap();
+    assert_eq!(world.end_of_rollout(&back).status, "succeeded", "what ran there goes at once");
+}
+
+#[test]
+fn what_is_held_while_it_waits_is_not_deployed_when_its_gate_opens() {
+    let mut world = World::with(22, ProfileConfig { approvals: Some(1), ..profile() });
+    let (id, _) = asks(&mut world, "branch/main", "one");
+    approve(&mut world, &id);
+    let (id, second) = asks(&mut world, "branch/main", "two");
+    world.hold(&second, "staging").unwrap();
+    world.approve(&id, "bob", &Agreement::default()).unwrap();
+    let end = world.end_of_rollout(&id);
+    assert_eq!((end.status.as_str(), end.cause.unwrap().code.as_str()), ("failed", "FL0530"));
+    assert_eq!(world.calls("cloudformation:ExecuteChangeSet"), 2, "the first one's");
+}
+
+#[test]
+fn after_a_failure_the_release_comes_back_that_ran_everywhere_last() {
+    let mut world = World::new(23, WAVES);
+    let bring = |world: &mut World, code: &str| {
+        let version = world.upload("branch/main", code);
+        (world.end_of(&version).status, release(world, &version))
+    };
+    let (_, first) = bring(&mut world, "one");
+    let (_, second) = bring(&mut world, "two");
+    world.behaves("us-east-1", Behaviour::RollsBack("the resource says no".into()));
+    assert_eq!(bring(&mut world, "three").0, "failed");
+    world.behaves("us-east-1", Behaviour::Works);
+    let back = world.roll_back(&rollback(None)).unwrap();
+    assert_eq!(world.end_of_rollout(&back).release, Some(second), "not {first}, which is older");
+    let back = world.roll_back(&rollback(None)).unwrap();
+    assert_eq!(world.end_of_rollout(&back).release, Some(first));
+}
+
+#[test]
+fn what_goes_back_is_given_the_outputs_that_only_the_release_before_takes() {
+    let zip = |template: Value| {
+        let manifest = br#"{"flotilla": 1, "template": "t.json"}"#;
+        zip_of(&[("flotilla.json", manifest), ("t.json", template.to_string().as_bytes())])
+    };
+    let output = OutputConfig { output: "orders-eu.Name".into(), stage: None, region: None };
+    let profile = ProfileConfig {
+        parameters: [("TableName".to_owned(), ParameterConfig::Output(output))].into(),
+        on_failure: Some("revert".into()),
+        ..profile()
+    };
+    let mut world = World::with(24, profile);
+    let gives = json!({"Resources": {"Table": {"Type": "AWS::DynamoDB::Table"}},
+        "Outputs": {"Name": {"Value": {"Fn::GetAtt": ["Table", "Arn"]}}}});
+    let giver = world.upload_bytes("incoming/orders-eu/branch/main/{n}.zip", zip(gives), true);
+    world.until("the giver", |w| w.verdict(&giver).is_some_and(|v| v.rollout.is_some()));
+    let giver = world.verdict(&giver).unwrap().rollout.unwrap();
+    assert_eq!(world.end_of_rollout(&giver).status, "succeeded");
+    let thing = json!({"Type": "AWS::Test::Thing", "Properties": {"T": {"Ref": "TableName"}}});
+    let takes = json!({"Parameters": {"TableName": {"Type": "String"}}, "Resources": {"App": thing}});
+    let version = world.upload_bytes("incoming/orders/branch/main/{n}.zip", zip(takes), true);
+    assert_eq!(world.end_of(&version).status, "succeeded");
+    let given = world.parameter("eu-west-1", "orders-staging", "TableName");
+    assert!(given.is_some());
+    world.behaves("us-east-1", Behaviour::RollsBack("the resource says no".into()));
+    let drops = json!({"Resources": {"App": {"Type": "AWS::Test::Thing"}}});
+    let version = world.upload_bytes("incoming/orders/branch/main/{n}.zip", zip(drops), true);
+    assert_eq!(world.end_of(&version).status, "reverted");
+    assert_eq!(world.parameter("eu-west-1", "orders-staging", "TableName"), given);
 }

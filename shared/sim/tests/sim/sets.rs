@@ -84,7 +84,7 @@ fn if_one_does_not_arrive_all_go_back_and_the_cause_is_its_own() {
 }
 
 #[test]
-fn a_set_is_rolled_back_to_what_it_brought_or_to_what_ran_before_and_the_consumers_go_first() {
+fn a_set_is_rolled_back_to_what_it_brought_or_to_what_ran_before_in_the_order_of_the_outputs() {
     let mut world = shop(3);
     let one = stable(&world, "production");
     let id = world.promote_set(&SHOP).unwrap();
@@ -96,10 +96,27 @@ fn a_set_is_rolled_back_to_what_it_brought_or_to_what_ran_before_and_the_consume
     let set = world.end_of_set(&back);
     assert_eq!((set.status.as_str(), stable(&world, "production")), ("succeeded", one));
     let services: Vec<_> = set.members.iter().map(|member| member.service.as_str()).collect();
-    assert_eq!(services, ["jobs", "api", "database"]);
+    assert_eq!(services, ["database", "api", "jobs"]);
     // What ran is held: nothing brings it back by the way.
     assert_eq!(code(world.promote_set(&SHOP).unwrap_err()), Code::PackageHeld);
     assert_eq!(code(world.roll_back_set(&id, false).unwrap_err()), Code::PackageHeld);
+}
+
+#[test]
+fn a_set_that_is_called_off_begins_nothing_more_and_goes_back() {
+    let mut world = shop(8);
+    let before = stable(&world, "production");
+    let id = world.promote_set(&SHOP).unwrap();
+    world.until_at_last("the second one", |world| {
+        let api = world.set(&id).members.swap_remove(1);
+        api.forward.is_some_and(|leg| world.open_rollouts().contains(&leg.rollout))
+    });
+    world.cancel_set(&id).unwrap();
+    let set = world.end_of_set(&id);
+    assert_eq!((set.status.as_str(), stable(&world, "production")), ("reverted", before));
+    assert_eq!(set.cause.unwrap().code, "FL0525");
+    assert!(set.members[2].forward.is_none(), "the jobs have not begun");
+    assert_eq!(code(world.cancel_set(&id).unwrap_err()), Code::Conflict, "it has ended");
 }
 
 #[test]
@@ -126,6 +143,18 @@ fn who_takes_outputs_is_deployed_again_in_order_and_nobody_else() {
     assert_eq!(services, [(1, "api"), (2, "jobs")]);
     assert!(set.members.iter().all(|member| member.before.as_ref() == Some(&member.release)));
     assert_eq!(code(world.redeploy_consumers("jobs").unwrap_err()), Code::NotFound);
+}
+
+#[test]
+fn a_set_is_not_decided_upon_a_stage_where_something_is_under_way() {
+    let mut world = shop(9);
+    let id = world.promote_set(&SHOP).unwrap();
+    world.until_at_last("the database", |world| {
+        let first = world.set(&id).members.swap_remove(0).forward.unwrap();
+        world.open_rollouts().contains(&first.rollout)
+    });
+    assert_eq!(code(world.promote_set(&SHOP).unwrap_err()), Code::Conflict);
+    assert_eq!(world.end_of_set(&id).status, "succeeded");
 }
 
 #[test]

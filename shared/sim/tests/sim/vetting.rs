@@ -191,3 +191,14 @@ fn rules_that_guard_does_not_read_are_refused_before_anybody_needs_them() {
     let version = bring(&mut world, "AWS::IAM::User");
     assert_eq!(end(&world.end_of(&version)), ("succeeded", ""), "the profile is as it was");
 }
+
+#[test]
+fn rules_that_are_the_first_of_their_profile_hold_what_is_queued() {
+    let mut world = World::with(11, profile(None));
+    bring(&mut world, "AWS::SNS::Topic");
+    world.until("it rolls", |w| w.open_rollouts().iter().any(|id| w.rollout_by_id(id).status == "rolling"));
+    let queued = bring(&mut world, "AWS::IAM::User");
+    world.until("it is queued", |w| w.rollout(&queued).is_some());
+    world.put_profile(profile(Some(NO_USERS))).unwrap();
+    assert_eq!(end(&world.end_of(&queued)), ("failed", "FL0546"));
+}

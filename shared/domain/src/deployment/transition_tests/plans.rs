@@ -199,8 +199,14 @@ fn a_deployment_can_be_called_off_until_it_executes() {
 }
 
 #[test]
-fn a_plan_nobody_lets_through_is_given_up_and_removed() {
+fn a_plan_that_waits_for_long_is_made_anew_and_in_the_end_given_up_and_removed() {
     let planned = way(deploy(), [taken(), seen("CREATE_COMPLETE"), ready(), Event::Held]).1;
+    let anew =
+        [Event::DeadlinePassed, Event::Acted, seen("CREATE_COMPLETE"), Event::Acted, ready(), Event::Held];
+    let (states, again) = way(planned.clone(), anew);
+    assert_eq!(states, "planned discarding inspecting planning planning planned planned");
+    assert_ne!(again.change_set_name(), planned.change_set_name());
+    let planned = Deployment { attempt: Deployment::ATTEMPTS_MAX, ..planned };
     let late = planned.apply(Event::DeadlinePassed, at(9)).unwrap();
     assert_eq!(late.due(), Some(Command::DiscardPlan { name: late.change_set_name() }));
     assert_eq!(code_of(&way(late.clone(), [Event::Acted]).1), Code::DeadlinePassed);

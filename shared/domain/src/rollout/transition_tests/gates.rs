@@ -9,7 +9,7 @@ fn gated() -> Rollout {
     let mut rollout = deploy();
     rollout.gates.plan_first = true;
     rollout.waves[0].approvals = 1;
-    go(rollout, [E::PlaceSeen(Place::Active), all_proven(), E::Acted])
+    go(rollout, [E::PlaceSeen(Place::Active), holds(), all_proven(), E::Acted])
 }
 
 /// The plans of all targets, each with this text in it.
@@ -34,7 +34,7 @@ fn approval(by: &str, rollout: &Rollout) -> E {
 }
 
 fn facts() -> Facts {
-    Facts { now: at(5), stops: Stops::default(), windows: Windows::default(), alarms: Vec::new() }
+    Facts { now: at(5), stops: Stops::default(), windows: Windows::default(), alarms: Vec::new(), held: None }
 }
 
 fn gates_of(rollout: &Rollout) -> Vec<Gate> {
@@ -90,7 +90,7 @@ fn a_retry_that_begins_with_stacks_that_need_others_plans_the_rest_first() {
     let mut rollout = deploy();
     rollout.gates.plan_first = true;
     rollout.waves[0].level = 1;
-    let planning = go(rollout, [E::PlaceSeen(Place::Active), all_proven()]);
+    let planning = go(rollout, [E::PlaceSeen(Place::Active), holds(), all_proven()]);
     assert_eq!(planning.state, RolloutState::Planning);
     assert_eq!(planning.due(), Some(RolloutCommand::Open(Turn::Forward, targets(&["us-east-1"]))));
 }
@@ -157,7 +157,7 @@ fn a_stopped_line_holds_waves_and_whatever_of_them_has_not_begun() {
     let stop = LineStop { by: "ann".into(), because: "smoke".into(), at: at(1) };
     let stops = Stops([(Line::Everything, stop)].into());
     let stopped = || E::GatesSeen(Facts { stops: stops.clone(), ..facts() });
-    let gated = go(deploy(), [E::PlaceSeen(Place::Active), all_proven(), stopped()]);
+    let gated = go(deploy(), [E::PlaceSeen(Place::Active), holds(), all_proven(), stopped()]);
     assert_eq!(gates_of(&gated), [Gate::Line]);
     assert!(gated.closed[0].why.starts_with("ann has stopped everything at "), "{:?}", gated.closed);
     assert_eq!(gated.looks_at(at(5)), Some(at(65)), "nothing tells that it goes on");
@@ -197,7 +197,7 @@ fn a_freeze_says_when_it_ends_and_the_rollout_sleeps_until_then() {
     };
     let windows = Windows { freezes: vec![freeze], ..Windows::default() };
     let frozen = || E::GatesSeen(Facts { windows: windows.clone(), ..facts() });
-    let gated = go(rollout.clone(), [E::PlaceSeen(Place::Active), all_proven(), frozen()]);
+    let gated = go(rollout.clone(), [E::PlaceSeen(Place::Active), holds(), all_proven(), frozen()]);
     assert_eq!(gates_of(&gated), [Gate::Window]);
     let ends: Timestamp = "2027-02-01T00:00:00Z".parse().unwrap();
     assert_eq!(gated.looks_at(at(5)), Some(ends));
@@ -211,7 +211,7 @@ fn a_freeze_says_when_it_ends_and_the_rollout_sleeps_until_then() {
 
 #[test]
 fn alarms_are_ok_before_a_wave_begins() {
-    let ready = go(deploy(), [E::PlaceSeen(Place::Active), all_proven()]);
+    let ready = go(deploy(), [E::PlaceSeen(Place::Active), holds(), all_proven()]);
     for state in [Some(AlarmState::Alarm), Some(AlarmState::InsufficientData), None] {
         let seen = E::GatesSeen(Facts { alarms: vec![alarm(state)], ..facts() });
         assert_eq!(gates_of(&go(ready.clone(), [seen])), [Gate::Alarm], "{state:?}");
@@ -231,6 +231,11 @@ fn an_alarm_while_a_wave_bakes_ends_the_rollout_and_brings_everything_back() {
     let seen = |state| E::AlarmsSeen { alarms: vec![alarm(state)], outcomes: done.clone() };
     let late = baking.clone().apply(seen(Some(AlarmState::InsufficientData)), at(9_999)).unwrap();
     assert_eq!(late.state.name(), "baking", "one without data does not end the bake");
+    assert_eq!(gates_of(&late), [Gate::Alarm], "and it is told");
+    let days = 605 + Rollout::GATED_H_MAX * 3_600;
+    let given_up = late.apply(seen(Some(AlarmState::InsufficientData)), at(days)).unwrap();
+    assert_eq!(given_up.state.name(), "reverting");
+    assert_eq!(given_up.failure.unwrap().code, Code::DeadlinePassed);
     let fine = baking.clone().apply(seen(Some(AlarmState::Ok)), at(605)).unwrap();
     assert_eq!(fine.state, RolloutState::Gated { wave: 1 });
     let raised = go(baking, [seen(Some(AlarmState::Alarm))]);
@@ -270,10 +275,27 @@ fn gates_that_never_open_end_it() {
     let stop = LineStop { by: "ann".into(), because: "smoke".into(), at: at(1) };
     let stops = Stops([(Line::Everything, stop)].into());
     let stopped = E::GatesSeen(Facts { stops, ..facts() });
-    let gated = go(deploy(), [E::PlaceSeen(Place::Active), all_proven(), stopped]);
+    let gated = go(deploy(), [E::PlaceSeen(Place::Active), holds(), all_proven(), stopped]);
     assert_eq!(gated.deadline(), Some(at(5 + Rollout::GATED_H_MAX * 3_600)));
     let end = go(gated, [E::DeadlinePassed]);
     assert!(end.state.cause().unwrap().message.contains("smoke"));
+    // What a wave before has changed goes back as after any failure.
+    let second =
+        Rollout { state: RolloutState::Gated { wave: 1 }, on_failure: OnFailure::Revert, ..rolling() };
+    assert!(second.clone().apply(E::DeadlinePassed, at(9)).is_err());
+    let done = vec![outcome("eu-west-1", Turn::Forward, &ok())];
+    assert_eq!(go(second, [E::GatesLate(done)]).state.name(), "reverting");
+}
+
+#[test]
+fn what_is_held_after_it_was_let_in_does_not_begin() {
+    let cause = Cause::new(Code::PackageHeld, "ann holds it", "lift the hold");
+    let held = E::GatesSeen(Facts { held: Some(cause.clone()), ..facts() });
+    let ready = go(deploy(), [E::PlaceSeen(Place::Active), holds(), all_proven()]);
+    assert_eq!(go(ready, [held.clone()]).state, RolloutState::Failed(cause));
+    assert_eq!(go(go(gated(), [plans("a")]), [held.clone()]).state.name(), "withdrawing");
+    let second = Rollout { state: RolloutState::Gated { wave: 1 }, ..rolling() };
+    assert_eq!(go(second, [held]).state.name(), "rolling", "what has begun is finished");
 }
 
 #[test]
@@ -290,7 +312,7 @@ fn what_other_services_have_to_give_is_waited_for_by_name_and_given_to_each_regi
     let mut rollout = deploy();
     rollout.needs =
         [("Known".to_owned(), crate::outputs::OutputRef::parse("database.Table").unwrap())].into();
-    let awaiting = go(rollout, [E::PlaceSeen(Place::Active), all_proven()]);
+    let awaiting = go(rollout, [E::PlaceSeen(Place::Active), holds(), all_proven()]);
     assert_eq!((awaiting.state.name(), awaiting.look()), ("awaiting", Some(RolloutLook::Outputs)));
     let missing = vec!["database.Table at staging in eu-west-2".to_owned()];
     let seen = |values, missing| E::OutputsSeen { values, missing };

@@ -1,12 +1,13 @@
 //! Newer rollouts, and what operators ask for.
 
 use super::*;
+use crate::gates::{Check, Probe};
 
 #[test]
 fn a_newer_rollout_supersedes_what_has_not_begun_and_never_what_has() {
     let newer = E::PlaceSeen(Place::ActiveWithSuccessor(id(2)));
     assert_eq!(go(deploy(), [newer.clone()]).state, RolloutState::Superseded { by: Some(id(2)) });
-    let replicating = go(deploy(), [E::PlaceSeen(Place::Active)]);
+    let replicating = go(deploy(), [E::PlaceSeen(Place::Active), holds()]);
     assert_eq!(go(replicating, [newer.clone()]).state, RolloutState::Superseded { by: Some(id(2)) });
     assert!(rolling().apply(newer, at(9)).is_err());
     let replaced = E::PlaceSeen(Place::Replaced(None));
@@ -58,7 +59,7 @@ fn a_deployment_that_was_called_off_ends_the_rollout_as_cancelled() {
 #[test]
 fn a_paused_rollout_begins_nothing_and_goes_on_when_it_may() {
     let pause = || E::PauseRequested { by: "ann".into() };
-    let copied = go(deploy(), [E::PlaceSeen(Place::Active), pause(), all_proven()]);
+    let copied = go(deploy(), [E::PlaceSeen(Place::Active), holds(), pause(), all_proven()]);
     assert_eq!(copied.state, RolloutState::Replicating);
     assert_eq!(wave_of(&go(copied, [E::ResumeRequested, all_proven(), open()])), (0, 2));
 
@@ -103,17 +104,27 @@ fn terminal_states_stick() {
 }
 
 #[test]
-fn a_rollout_cancelled_in_its_last_bake_has_succeeded() {
+fn what_is_called_off_before_it_is_proven_has_not_succeeded() {
     let mut last = rolling();
     last.waves.truncate(1);
+    let all = || seen(&[("eu-west-1", ok()), ("eu-west-2", ok())]);
+    assert_eq!(
+        go(last.clone(), [off("ann", false), all()]).state,
+        RolloutState::Succeeded,
+        "nothing is left"
+    );
     last.waves[0].bake_s = 60;
-    let baking = go(last, [seen(&[("eu-west-1", ok()), ("eu-west-2", ok())])]);
-    assert_eq!(go(baking, [off("ann", false)]).state, RolloutState::Succeeded);
+    assert_eq!(go(last.clone(), [off("ann", false), all()]).state, RolloutState::Cancelled);
+    assert_eq!(go(last.clone(), [all(), off("ann", false)]).state, RolloutState::Cancelled);
+    last.waves[0].bake_s = 0;
+    let probe = Probe::Function { name: "smoke".into() };
+    last.gates.checks = vec![Check { probe, within_s: 60 }];
+    assert_eq!(go(last, [off("ann", false), all()]).state, RolloutState::Cancelled);
 }
 
 #[test]
 fn the_time_it_was_held_does_not_count_against_its_deadline() {
-    let held = go(deploy(), [E::PlaceSeen(Place::Active), E::PauseRequested { by: "ann".into() }]);
+    let held = go(deploy(), [E::PlaceSeen(Place::Active), holds(), E::PauseRequested { by: "ann".into() }]);
     assert_eq!(held.deadline(), None);
     let resumed = held.apply(E::ResumeRequested, at(90_000)).unwrap();
     assert!(resumed.deadline().unwrap() > at(90_000));

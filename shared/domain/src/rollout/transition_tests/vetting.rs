@@ -6,9 +6,7 @@ use crate::rollout::{Answer, Broken, Ruling};
 
 /// One whose profile has rules, at its turn.
 fn vetting() -> Rollout {
-    let mut rollout = deploy();
-    rollout.gates.rules = true;
-    go(rollout, [E::PlaceSeen(Place::Active)])
+    go(deploy(), [E::PlaceSeen(Place::Active)])
 }
 
 fn broken_rule(n: usize) -> Broken {
@@ -74,16 +72,14 @@ fn what_is_not_known_is_asked_again_and_never_holds() {
 #[test]
 fn what_goes_back_is_not_vetted_and_broken_glass_opens_the_rules_too() {
     let mut back = deploy();
-    (back.gates.rules, back.gates.hurry) = (true, true);
+    back.gates.hurry = true;
     assert_eq!(go(back, [E::PlaceSeen(Place::Active)]).state, RolloutState::Replicating);
-    let mut queued = deploy();
-    queued.gates.rules = true;
+    let queued = deploy();
     assert_eq!(go(queued, [glass(), E::PlaceSeen(Place::Active)]).state, RolloutState::Replicating);
     for said in [unknown("crashed", false), E::RulingSeen(Ruling::Broken { first: Vec::new(), count: 1 })] {
         assert_eq!(go(vetting(), [glass(), said]).state, RolloutState::Replicating);
     }
-    let mut removal = rollout(RolloutKind::Remove);
-    removal.gates.rules = true;
+    let removal = rollout(RolloutKind::Remove);
     assert_eq!(go(removal, [E::PlaceSeen(Place::Active)]).state, RolloutState::Gated { wave: 0 });
 }
 

@@ -4,7 +4,7 @@ use super::*;
 
 #[test]
 fn nothing_is_deployed_before_the_package_is_proven_everywhere() {
-    let replicating = go(deploy(), [E::PlaceSeen(Place::Active)]);
+    let replicating = go(deploy(), [E::PlaceSeen(Place::Active), holds()]);
     assert_eq!(replicating.look(), Some(RolloutLook::Replicas));
     let Some(RolloutCommand::Replicate(which, at)) = replicating.due() else { panic!("it copies") };
     assert_eq!((which, at.len()), (release("new").release, 3));
@@ -19,7 +19,7 @@ fn nothing_is_deployed_before_the_package_is_proven_everywhere() {
 #[test]
 fn a_copy_whose_message_was_lost_is_asked_for_again() {
     let none = || E::ReplicasSeen { proven: BTreeSet::new(), failed: BTreeMap::new() };
-    let asked = go(deploy(), [E::PlaceSeen(Place::Active), E::Acted, none()]);
+    let asked = go(deploy(), [E::PlaceSeen(Place::Active), holds(), E::Acted, none()]);
     assert!(asked.due().is_none(), "patience");
     let later = asked.apply(none(), at(5 + Rollout::COPY_PATIENCE_S)).unwrap();
     assert!(matches!(later.due(), Some(RolloutCommand::Replicate(..))));
@@ -27,7 +27,7 @@ fn a_copy_whose_message_was_lost_is_asked_for_again() {
 
 #[test]
 fn copies_that_never_come_end_it() {
-    let replicating = go(deploy(), [E::PlaceSeen(Place::Active)]);
+    let replicating = go(deploy(), [E::PlaceSeen(Place::Active), holds()]);
     assert!(replicating.deadline().unwrap() > at(3_600));
     assert_eq!(go(replicating, [E::DeadlinePassed]).state.cause().unwrap().code, Code::DeadlinePassed);
     assert!(rolling().deadline().is_none());
@@ -35,7 +35,7 @@ fn copies_that_never_come_end_it() {
 
 #[test]
 fn waves_follow_each_other_and_the_last_one_ends_it() {
-    let first = go(deploy(), [E::PlaceSeen(Place::Active), all_proven(), open()]);
+    let first = go(deploy(), [E::PlaceSeen(Place::Active), holds(), all_proven(), open()]);
     assert_eq!(first.due(), Some(RolloutCommand::Open(Turn::Forward, targets(&["eu-west-1", "eu-west-2"]))));
     let first = go(first, [E::Acted, seen(&[("eu-west-1", ok())])]);
     assert_eq!(wave_of(&first), (0, 2));
@@ -56,7 +56,13 @@ fn a_wave_keeps_to_its_concurrency_and_opens_the_next_as_one_ends() {
     let proven = rollout.sites();
     let first = go(
         rollout,
-        [E::PlaceSeen(Place::Active), E::ReplicasSeen { proven, failed: BTreeMap::new() }, open(), E::Acted],
+        [
+            E::PlaceSeen(Place::Active),
+            holds(),
+            E::ReplicasSeen { proven, failed: BTreeMap::new() },
+            open(),
+            E::Acted,
+        ],
     );
     assert_eq!(wave_of(&first), (0, 2));
     let both = go(first, [seen(&[("eu-west-1", State::Executing), ("eu-west-2", State::Executing)])]);
@@ -131,7 +137,7 @@ fn a_tolerated_failure_survives_the_bake() {
 fn s11_a_region_that_cannot_get_the_package_fails_the_rollout_before_anything_is_deployed() {
     let failed = [(site("us-east-1"), Cause::new(Code::AccessDenied, "kms", "mend"))].into();
     let event = E::ReplicasSeen { proven: [site("eu-west-1")].into(), failed };
-    let end = go(deploy(), [E::PlaceSeen(Place::Active), event]);
+    let end = go(deploy(), [E::PlaceSeen(Place::Active), holds(), event]);
     assert_eq!(end.state.cause().unwrap().message, "000000000000/us-east-1: kms");
 }
 
