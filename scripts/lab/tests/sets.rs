@@ -94,7 +94,7 @@ async fn the_workshops_services_find_their_order_and_go_to_production_and_back_a
 
     let back: SetView = says(&world, &["set", "rollback", &set.id]).await;
     assert_eq!(back.status, "succeeded", "{back:#?}");
-    assert_eq!(order(&back), [(1, "fullstack-tasks"), (2, "fullstack-restapi"), (3, "fullstack-database")]);
+    assert_eq!(order(&back), [(1, "fullstack-database"), (2, "fullstack-restapi"), (3, "fullstack-tasks")]);
     let shown = world.run(&["set", "show", &back.id]).await.unwrap();
     println!("{}", String::from_utf8_lossy(&shown.stdout));
     let listed = world.run(&["set", "list"]).await.unwrap();

@@ -4,15 +4,17 @@
 use crate::EngineError;
 use crate::accept::{keep, wake};
 use crate::drive::cause_of;
-use crate::ports::{Clock, CopySource, Place, PortError, Presence, ReplicaStore, StateStore, WorkQueue};
-use crate::records::{ReplicaRecord, read, release_key, replica_key, rollout_key};
+use crate::ports::{Clock, CopySource, Key, Place, PortError, Presence, ReplicaStore, StateStore, WorkQueue};
+use crate::records::{
+    REPLICAS_MAX, ReplicaRecord, read, release_key, replica_key, replicas_query, rollout_key,
+};
 use flotilla_domain::profile::Copies;
 use flotilla_domain::release::Release;
 use flotilla_domain::retention::Pace;
 use flotilla_domain::rollout::Rollout;
 use flotilla_domain::{Cause, Code, Digest, ReleaseId, RolloutId, Site};
 use futures::stream::{self, StreamExt, TryStreamExt};
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 /// The use case and what it needs.
@@ -44,41 +46,84 @@ pub struct ReplicateJob {
 }
 
 impl Replicate {
-    /// Does several jobs at once and wakes each rollout once. Answers, in the order of the jobs, what
-    /// failed and should be tried again.
+    /// Does several jobs at once and wakes each rollout once, if it waits for no other copy. Answers, in the order of
+    /// the jobs, what failed and should be tried again.
     pub async fn run(&self, jobs: &[ReplicateJob]) -> Vec<Result<(), EngineError>> {
-        let results = futures::future::join_all(jobs.iter().map(|job| self.bring(job))).await;
-        let done = jobs.iter().zip(&results).filter(|(_, result)| result.is_ok());
-        let rollouts: BTreeSet<RolloutId> = done.map(|(job, _)| job.rollout).collect();
-        if let Err(error) = wake(self.queue.as_ref(), rollouts).await {
-            // What is proven is saved; the sweep finds the rollout by its due time.
+        let known = match self.look_up(jobs).await {
+            Ok(known) => known,
+            Err(EngineError::Port(error)) => return jobs.iter().map(|_| Err(error.clone().into())).collect(),
+            // One item that nobody can read does not keep the others from being done.
+            Err(_) if jobs.len() > 1 => {
+                let alone = jobs.iter().map(|job| self.run(std::slice::from_ref(job)));
+                return futures::future::join_all(alone).await.into_iter().flatten().collect();
+            }
+            Err(error) => return vec![Err(error)],
+        };
+        let results = futures::future::join_all(jobs.iter().map(|job| self.bring(job, &known))).await;
+        let mut ready = BTreeSet::new();
+        for (job, result) in jobs.iter().zip(&results) {
+            let Some(rollout) = known.rollouts.get(&job.rollout) else { continue };
+            let settled = match result {
+                Ok(Brought::Failed) => Ok(true),
+                Ok(Brought::There) if !ready.contains(&job.rollout) => self.is_settled(rollout, job).await,
+                _ => Ok(false),
+            };
+            // What is proven is saved; who is not woken is found by its due time.
+            match settled {
+                Ok(true) => drop(ready.insert(job.rollout)),
+                Ok(false) => {}
+                Err(error) => tracing::warn!(rollout.id = %job.rollout, "it may not be woken: {error}"),
+            }
+        }
+        if let Err(error) = wake(self.queue.as_ref(), ready).await {
             tracing::warn!("the rollouts could not be woken: {error}");
         }
-        results
+        results.into_iter().map(|result| result.map(drop)).collect()
+    }
+
+    /// What the jobs need to know: two reads for all of them.
+    async fn look_up(&self, jobs: &[ReplicateJob]) -> Result<Known, EngineError> {
+        let rollouts: BTreeSet<RolloutId> = jobs.iter().map(|job| job.rollout).collect();
+        let replicas: BTreeSet<(ReleaseId, &Site)> =
+            jobs.iter().map(|job| (job.release, &job.site)).collect();
+        let keys = rollouts.iter().map(rollout_key);
+        let keys = keys.chain(replicas.iter().map(|(release, site)| replica_key(release, site)));
+        let mut found = self.store.get(&keys.collect::<Vec<_>>()).await?.into_iter();
+        let mut known = Known::default();
+        for item in found.by_ref().take(rollouts.len()).flatten() {
+            let rollout = read::<Rollout>(item)?.value;
+            known.rollouts.insert(rollout.id, rollout);
+        }
+        for item in found.flatten() {
+            let replica = read::<ReplicaRecord>(item)?.value;
+            if replica.failure.is_none() {
+                known.proven.insert((replica.release, replica.site));
+            }
+        }
+        let of = |job: &ReplicateJob| {
+            let rollout = known.rollouts.get(&job.rollout).filter(|_| !known.is_done(job))?;
+            Some(release_key(&rollout.service, &job.release))
+        };
+        let keys: BTreeSet<Key> = jobs.iter().filter_map(of).collect();
+        if !keys.is_empty() {
+            let keys: Vec<Key> = keys.into_iter().collect();
+            for item in self.store.get(&keys).await?.into_iter().flatten() {
+                let release = read::<Release>(item)?.value;
+                known.releases.insert(release.id, release);
+            }
+        }
+        Ok(known)
     }
 
     /// Brings a package to a target and saves the proof, or why there can be none.
-    async fn bring(&self, job: &ReplicateJob) -> Result<(), EngineError> {
-        let keys = [rollout_key(&job.rollout), replica_key(&job.release, &job.site)];
-        let mut found = self.store.get(&keys).await?.into_iter();
-        let (rollout, replica) = (found.next().flatten(), found.next().flatten());
-        let Some(rollout) = rollout.map(read::<Rollout>).transpose()?.map(|r| r.value) else {
+    async fn bring(&self, job: &ReplicateJob, known: &Known) -> Result<Brought, EngineError> {
+        let Some(rollout) = known.rollouts.get(&job.rollout) else {
             return Err(EngineError::Defect(format!("the rollout {} is not saved", job.rollout)));
         };
-        let proven =
-            replica.map(read::<ReplicaRecord>).transpose()?.is_some_and(|r| r.value.failure.is_none());
-        // No stage names what is only planned: that it is kept until then is made sure of by its age.
-        if (proven && !rollout.plan_only) || rollout.state.is_terminal() {
-            return Ok(());
+        if known.is_done(job) {
+            return Ok(Brought::There);
         }
-        let release = self
-            .store
-            .get(&[release_key(&rollout.service, &job.release)])
-            .await?
-            .into_iter()
-            .next()
-            .flatten();
-        let Some(release) = release.map(read::<Release>).transpose()?.map(|r| r.value) else {
+        let Some(release) = known.releases.get(&job.release) else {
             return Err(EngineError::Defect(format!("the release {} is not saved", job.release)));
         };
         let place = Place { site: job.site.clone(), access: rollout.access.clone() };
@@ -106,7 +151,25 @@ impl Replicate {
             failure,
             at: self.clock.now(),
         };
-        Ok(self.store.write(vec![keep(&record)]).await?)
+        let failed = record.failure.is_some();
+        self.store.write(vec![keep(&record)]).await?;
+        Ok(if failed { Brought::Failed } else { Brought::There })
+    }
+
+    /// Whether a rollout waits for no other copy. Of two jobs that end together at least one sees both.
+    async fn is_settled(&self, rollout: &Rollout, job: &ReplicateJob) -> Result<bool, EngineError> {
+        let mut awaited = rollout.waits_for_copies_at();
+        awaited.remove(&job.site);
+        if awaited.is_empty() {
+            return Ok(true);
+        }
+        for item in self.store.query(replicas_query(&job.release, REPLICAS_MAX)).await?.items {
+            let replica = read::<ReplicaRecord>(item)?.value;
+            if replica.failure.is_some() || replica.proves_for(rollout) {
+                awaited.remove(&replica.site);
+            }
+        }
+        Ok(awaited.is_empty())
     }
 
     /// Makes sure that an object is there, has the right bytes, and will be there until the rollout that needs
@@ -128,6 +191,32 @@ impl Replicate {
             ))),
         }
     }
+}
+
+/// What several jobs need to know.
+#[derive(Default)]
+struct Known {
+    rollouts: BTreeMap<RolloutId, Rollout>,
+    proven: BTreeSet<(ReleaseId, Site)>,
+    releases: BTreeMap<ReleaseId, Release>,
+}
+
+impl Known {
+    /// Whether nothing is left to do for a job. For what is only planned an old proof is not enough: no stage names it,
+    /// and that it is kept until then is made sure of by its age.
+    fn is_done(&self, job: &ReplicateJob) -> bool {
+        let proven = self.proven.contains(&(job.release, job.site.clone()));
+        self.rollouts
+            .get(&job.rollout)
+            .is_some_and(|rollout| (proven && !rollout.plan_only) || rollout.state.is_terminal())
+    }
+}
+
+/// How a job has ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Brought {
+    There,
+    Failed,
 }
 
 /// Why an object is not proven.

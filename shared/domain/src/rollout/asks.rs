@@ -57,7 +57,9 @@ impl Rollout {
             _ => {}
         }
         match &self.state {
-            RolloutState::Replicating => Some(RolloutCommand::Replicate(self.release()?, self.sites())),
+            RolloutState::Replicating | RolloutState::Reverting(Revert::Copying(_)) => {
+                Some(RolloutCommand::Replicate(self.awaited_release()?, self.waits_for_copies_at()))
+            }
             RolloutState::Planning => Some(RolloutCommand::Open(Turn::Forward, self.planned_ahead())),
             RolloutState::Withdrawing(_) => Some(RolloutCommand::Wake(self.planned_ahead())),
             RolloutState::Rolling { wave, from, opened } if from < opened => {
@@ -66,10 +68,6 @@ impl Rollout {
                     true => RolloutCommand::Wake(targets),
                     false => RolloutCommand::Open(Turn::Forward, targets),
                 })
-            }
-            RolloutState::Reverting(Revert::Copying(targets)) => {
-                let sites = targets.iter().map(|target| target.site.clone()).collect();
-                Some(RolloutCommand::Replicate(self.revert_to.as_ref()?.release, sites))
             }
             RolloutState::Reverting(Revert::Rolling { targets, level }) => {
                 let targets = targets.iter().filter(|target| self.level(target) == *level);
@@ -111,6 +109,17 @@ impl Rollout {
                 | RolloutState::Planning
         );
         unbegun && !self.plan_only
+    }
+
+    /// Where it waits for copies of a release, in its present state.
+    pub fn waits_for_copies_at(&self) -> BTreeSet<Site> {
+        match &self.state {
+            RolloutState::Replicating => self.sites(),
+            RolloutState::Reverting(Revert::Copying(targets)) => {
+                targets.iter().map(|target| target.site.clone()).collect()
+            }
+            _ => BTreeSet::new(),
+        }
     }
 
     /// A copy that was asked for this long ago, in seconds, and is not settled is asked for again: its message

@@ -6,15 +6,15 @@ use crate::EngineError;
 use crate::accept::{keep, wake};
 use crate::ports::{Subject, Work};
 use crate::records::{
-    EventRecord, ReplicaRecord, Versioned, deployments_query, nth_moment, read, release_key, replicas_query,
-    rollout_key, stage_key,
+    EventRecord, REPLICAS_MAX, ReplicaRecord, Versioned, deployments_query, nth_moment, read, release_key,
+    replicas_query, rollout_key, stage_key,
 };
 use flotilla_domain::deployment::Deployment;
 use flotilla_domain::deployment::pace::DELAY_S_MAX;
 use flotilla_domain::gates::AlarmSeen;
 use flotilla_domain::release::{Release, ReleaseRef};
 use flotilla_domain::rollout::{
-    Cancellation, Rollout, RolloutEvent, RolloutLook, RolloutState, TargetOutcome,
+    Cancellation, Rollout, RolloutCommand, RolloutEvent, RolloutLook, RolloutState, TargetOutcome,
 };
 use flotilla_domain::stage::{Place, StageHead};
 use flotilla_domain::{RolloutId, SignedDuration, Target, Timestamp};
@@ -36,6 +36,8 @@ pub(super) struct InHand {
     told: usize,
     /// What its deployments have left at the targets.
     ended: Vec<Deployment>,
+    /// Whether it was seen in this tick that it is the one that may act.
+    has_its_place: bool,
 }
 
 impl Drive {
@@ -55,19 +57,32 @@ impl Drive {
             return Ok(());
         };
         let saved = read::<Rollout>(item)?;
-        let mut hand =
-            InHand { now: saved.value.clone(), saved, story: Vec::new(), told: 0, ended: Vec::new() };
+        let mut hand = InHand {
+            now: saved.value.clone(),
+            saved,
+            story: Vec::new(),
+            told: 0,
+            ended: Vec::new(),
+            has_its_place: false,
+        };
         for _ in 0..STEPS_MAX {
+            let mut asked_for_copies = false;
             if hand.now.state.is_terminal() {
                 return self.save_rollout(&mut hand).await;
             }
             let event = if let Some(off) = called_off(&hand.now) {
                 RolloutEvent::CancelRequested(off)
             } else if let Some(command) = hand.now.due() {
-                // Save, then act.
-                self.save_rollout(&mut hand).await?;
-                self.perform_rollout(&hand, &command).await?;
-                RolloutEvent::Acted
+                match self.done_already(&hand.now, &command).await? {
+                    Some(seen) => seen,
+                    None => {
+                        // Save, then act.
+                        self.save_rollout(&mut hand).await?;
+                        self.perform_rollout(&hand, &command).await?;
+                        asked_for_copies = matches!(command, RolloutCommand::Replicate(..));
+                        RolloutEvent::Acted
+                    }
+                }
             } else {
                 self.observe_rollout(&mut hand).await?
             };
@@ -76,12 +91,26 @@ impl Drive {
             let after = before.clone().apply(event, now).map_err(|e| EngineError::Defect(e.to_string()))?;
             let changed = after != before;
             hand.enter(after, now);
-            if !changed {
+            // None of the copies that were asked for just now can be there.
+            if !changed || asked_for_copies {
                 return self.save_rollout(&mut hand).await;
             }
         }
         self.save_rollout(&mut hand).await?;
         wake(self.queue.as_ref(), [*id]).await
+    }
+
+    /// What there is to see, if what a command asks for is there already: a promotion or a way back needs no copies.
+    async fn done_already(
+        &self,
+        rollout: &Rollout,
+        command: &RolloutCommand,
+    ) -> Result<Option<RolloutEvent>, EngineError> {
+        let RolloutCommand::Replicate(_, sites) = command else { return Ok(None) };
+        let seen = self.replicas(rollout).await?;
+        let all = matches!(&seen, RolloutEvent::ReplicasSeen { proven, .. } if sites.is_subset(proven));
+        // While it is paused it goes no further, and is to be asked for by nobody.
+        Ok(Some(seen).filter(|_| all && rollout.paused_by.is_none()))
     }
 
     /// Looks where the state has to look.
@@ -95,16 +124,17 @@ impl Drive {
                 _ => RolloutEvent::DeadlinePassed,
             });
         }
-        if rollout.may_be_superseded() {
+        let asks = rollout.look() == Some(RolloutLook::Head);
+        // Once a tick: whoever takes its place wakes it.
+        if asks || (rollout.may_be_superseded() && !hand.has_its_place) {
             let place = self.head(rollout).await?.value.place(rollout.id);
-            if place != Place::Active {
+            hand.has_its_place = place == Place::Active;
+            if asks || place != Place::Active {
                 return Ok(RolloutEvent::PlaceSeen(place));
             }
         }
+        let rollout = &hand.now;
         match rollout.look() {
-            Some(RolloutLook::Head) => {
-                Ok(RolloutEvent::PlaceSeen(self.head(rollout).await?.value.place(rollout.id)))
-            }
             Some(RolloutLook::Rules) => self.ruling(hand).await,
             Some(RolloutLook::Replicas) => self.replicas(rollout).await,
             Some(RolloutLook::Deployments) => Ok(RolloutEvent::DeploymentsSeen(self.outcomes(hand).await?)),
@@ -124,7 +154,9 @@ impl Drive {
                 Ok(RolloutEvent::AlarmsSeen { alarms, outcomes })
             }
             Some(RolloutLook::Stable) => Ok(RolloutEvent::StableSeen(self.stable(rollout).await?)),
-            None => Err(EngineError::Defect("a terminal rollout was stepped".into())),
+            Some(RolloutLook::Head) | None => {
+                Err(EngineError::Defect("a terminal rollout was stepped".into()))
+            }
         }
     }
 
@@ -180,13 +212,12 @@ impl Drive {
     async fn replicas(&self, rollout: &Rollout) -> Result<RolloutEvent, EngineError> {
         let (mut proven, mut failed) = (BTreeSet::new(), BTreeMap::new());
         if let Some(release) = rollout.awaited_release() {
-            // A release may be at more targets than this rollout has.
-            for item in self.store.query(replicas_query(&release, 1_000)).await?.items {
+            for item in self.store.query(replicas_query(&release, REPLICAS_MAX)).await?.items {
                 let replica = read::<ReplicaRecord>(item)?.value;
+                let proves = replica.proves_for(rollout);
                 // A failure of an earlier rollout is tried again, not believed.
                 match replica.failure {
-                    // For what is only planned an old proof is not enough: see `Replicate`.
-                    None if rollout.plan_only && replica.at < rollout.created_at => {}
+                    None if !proves => {}
                     None => drop(proven.insert(replica.site)),
                     Some(cause) if replica.at >= rollout.entered_at => {
                         drop(failed.insert(replica.site, cause))

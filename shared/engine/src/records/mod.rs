@@ -42,7 +42,7 @@ pub use line::stops_key;
 pub use outputs::{ConsumerRecord, OutputsRecord, consumers_query, outputs_key};
 pub use plan::{PlanRecord, action_word, leaving_word, plans_query, replacement_word};
 pub use release::{release_key, releases_query};
-pub use replica::{ReplicaRecord, replica_key, replicas_query};
+pub use replica::{REPLICAS_MAX, ReplicaRecord, replica_key, replicas_query};
 pub use rollout::rollout_key;
 pub use set::{set_key, sets_query};
 pub use stage::{stage_key, stages_query};

@@ -3,6 +3,7 @@
 use super::Record;
 use super::common::{StoredCause, digest, parsed, time};
 use crate::ports::{Key, Query};
+use flotilla_domain::rollout::Rollout;
 use flotilla_domain::{Cause, Digest, ReleaseId, Site, Timestamp};
 use serde::{Deserialize, Serialize};
 
@@ -22,6 +23,17 @@ pub struct ReplicaRecord {
     /// When it was settled.
     pub at: Timestamp,
 }
+
+impl ReplicaRecord {
+    /// Whether it is a proof that a rollout may rely on. For what is only planned an old one is not enough: no stage
+    /// names it, so that it is kept until then is made sure of by its age (see [`crate::replicate::Replicate`]).
+    pub fn proves_for(&self, rollout: &Rollout) -> bool {
+        self.failure.is_none() && !(rollout.plan_only && self.at < rollout.created_at)
+    }
+}
+
+/// Most replicas of a release that are looked at: it may be at more targets than one rollout has.
+pub const REPLICAS_MAX: usize = 1_000;
 
 /// The key of a replica.
 pub fn replica_key(release: &ReleaseId, site: &Site) -> Key {

@@ -72,7 +72,8 @@ pub fn deployment(from: &str, to: &str) -> bool {
 
 /// Whether a rollout may be saved in one state after the other.
 pub fn rollout(from: &str, to: &str) -> bool {
-    reaches(from, to, next_of_rollout, &["replicating", "planning", "rolling", "withdrawing"], 3)
+    // Where all copies are there already, none is asked for.
+    reaches(from, to, next_of_rollout, &["planning", "rolling", "withdrawing"], 4)
 }
 
 /// Whether a set may come from one state, with its level, to another: up the levels, either way.

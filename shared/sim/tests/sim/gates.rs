@@ -221,7 +221,7 @@ fn the_line_of_another_profile_holds_nothing() {
 
 #[test]
 fn a_freeze_holds_a_rollout_until_its_last_second() {
-    // The world begins at 2027-01-15T08:00:00Z.
+    // The world begins at 2027-01-15T08:00:00Z; two waves take up to a few minutes.
     let freeze = FreezeConfig {
         from: "2027-01-15T00:00".into(),
         to: "2027-01-15T12:00".into(),
@@ -234,7 +234,7 @@ fn a_freeze_holds_a_rollout_until_its_last_second() {
     assert_eq!(closed[0].until.as_deref(), Some("2027-01-15T12:00:00Z"));
     let end = world.end_of_within_hours(&version, 5);
     assert_eq!(end.status, "succeeded");
-    assert!(end.entered_at.starts_with("2027-01-15T12:00:"), "{}", end.entered_at);
+    assert!(end.entered_at.starts_with("2027-01-15T12:0"), "{}", end.entered_at);
 }
 
 #[test]

@@ -69,7 +69,7 @@ fn if_one_does_not_arrive_all_go_back_and_the_cause_is_its_own() {
     let mut world = shop(2);
     let before = stable(&world, "production");
     let id = world.promote_set(&SHOP).unwrap();
-    world.until_at_last("the database", |world| world.stable("database", "production") != before[0]);
+    world.until("the database", |world| world.stable("database", "production") != before[0]);
     world.behaves("us-east-1", Behaviour::RollsBack("the resource says no".into()));
     world.until_at_last("the failure", |world| world.set(&id).status == "reverting");
     world.behaves("us-east-1", Behaviour::Works);
