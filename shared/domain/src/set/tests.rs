@@ -170,6 +170,10 @@ fn one_whose_release_stays_takes_the_outputs_of_before_again() {
         ended(begun(ended(begun(set), &[(0, LegEnd::Succeeded)])), &[(1, LegEnd::Succeeded), (2, failed())]);
     let set = ended(begun(set), &[(0, LegEnd::Succeeded)]);
     assert_eq!(moving(&set), ["api", "jobs"]);
+    // One that takes nothing of the others is as it was.
+    let set = promotion(vec![member("database", 0, Some("new")), member("jobs", 1, Some("old"))]);
+    let set = ended(begun(ended(begun(set), &[(0, LegEnd::Succeeded)])), &[(1, failed())]);
+    assert_eq!(moving(&set), ["jobs"]);
 }
 
 #[test]

@@ -113,6 +113,8 @@ fn what_is_called_off_before_it_is_proven_has_not_succeeded() {
         RolloutState::Succeeded,
         "nothing is left"
     );
+    let half = || seen(&[("eu-west-1", ok()), ("eu-west-2", State::Cancelled)]);
+    assert_eq!(go(last.clone(), [off("ann", false), half()]).state, RolloutState::Cancelled);
     last.waves[0].bake_s = 60;
     assert_eq!(go(last.clone(), [off("ann", false), all()]).state, RolloutState::Cancelled);
     assert_eq!(go(last.clone(), [all(), off("ann", false)]).state, RolloutState::Cancelled);
@@ -128,4 +130,32 @@ fn the_time_it_was_held_does_not_count_against_its_deadline() {
     assert_eq!(held.deadline(), None);
     let resumed = held.apply(E::ResumeRequested, at(90_000)).unwrap();
     assert!(resumed.deadline().unwrap() > at(90_000));
+}
+
+#[test]
+fn what_goes_back_or_has_ended_is_not_called_off_and_stopping_is_remembered() {
+    let may = |state: RolloutState| Rollout { state, ..deploy() }.may_be_called_off();
+    assert!(may(RolloutState::Queued) && may(RolloutState::Gated { wave: 0 }));
+    assert!(may(RolloutState::Rolling { wave: 0, from: 0, opened: 1 }));
+    assert!(!may(RolloutState::Reverting(Revert::Finding(Vec::new()))));
+    assert!(!may(RolloutState::Withdrawing(Box::new(RolloutState::Cancelled))));
+    assert!(!may(RolloutState::Succeeded));
+    let told = |stops: &[bool]| {
+        let off = stops.iter().fold(deploy(), |rollout, stop| rollout.call_off("ann", *stop));
+        off.cancelled.unwrap().stop_running
+    };
+    assert_eq!(
+        (told(&[false]), told(&[true]), told(&[false, true]), told(&[true, false])),
+        (false, true, true, true)
+    );
+}
+
+#[test]
+fn only_what_the_package_declares_is_needed_of_the_outputs_that_the_profile_names() {
+    let output = || crate::outputs::OutputRef::parse("database.Table").unwrap();
+    let mut rollout = deploy();
+    rollout.needs = ["Known", "Unknown"].map(|name| (name.to_owned(), output())).into();
+    let needed = |rollout: &Rollout| rollout.needed().map(|(name, _)| name.clone()).collect::<Vec<_>>();
+    assert_eq!(needed(&rollout), ["Known"]);
+    assert!(needed(&Rollout { kind: RolloutKind::Remove, ..rollout }).is_empty());
 }
