@@ -117,6 +117,13 @@ mod tests {
     use proptest::prelude::*;
 
     #[test]
+    fn a_run_of_other_characters_is_one_hyphen_and_none_begins_a_slug() {
+        let slug = |text: &str| GitRef::parse(text).unwrap().slug();
+        assert!(slug("branch:a__b").starts_with("a-b-"), "{}", slug("branch:a__b"));
+        assert!(slug("branch:_a").starts_with("a-"), "{}", slug("branch:_a"));
+    }
+
+    #[test]
     fn refs_follow_gits_rules() {
         for good in ["branch:main", "branch:feature/x", "tag:v1.2.3", "pr:42", "branch:ünï"] {
             assert_eq!(GitRef::parse(good).expect(good).to_string(), good);

@@ -236,3 +236,29 @@ pub struct Closed {
     /// When it opens by itself, if that is known.
     pub until: Option<Timestamp>,
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_stopped_profile_is_about_its_own_rollouts_and_everything_about_all() {
+        let stop = LineStop { by: "ann".into(), because: "smoke".into(), at: Timestamp::UNIX_EPOCH };
+        let profile = |name: &str| ProfileName::parse(name).unwrap();
+        let lines = [Line::Everything, Line::Profile(profile("p")), Line::Profile(profile("q"))];
+        let stops = Stops(lines.clone().map(|line| (line, stop.clone())).into());
+        let about: Vec<Line> = stops.about(&profile("p")).0.into_keys().collect();
+        assert_eq!(about, lines[..2]);
+    }
+
+    #[test]
+    fn gates_alarms_and_checks_say_what_they_are() {
+        let names = Gate::ALL.map(Gate::name);
+        assert_eq!(names, ["line", "window", "alarm", "approval", "output", "rules"]);
+        let site = Site::parse("111122223333/eu-west-1").unwrap();
+        let alarm = AlarmSeen { site, name: "errors".into(), state: Some(AlarmState::Alarm), unread: None };
+        assert_eq!(alarm.to_string(), "the alarm errors in 111122223333/eu-west-1 is in ALARM");
+        let probe = Probe::Http { output: "Url".into(), path: "/health".into(), status: 200 };
+        assert_eq!(probe.to_string(), "GET {Url}/health = 200");
+    }
+}
