@@ -231,7 +231,10 @@ pub(crate) async fn wake(
     queue: &dyn WorkQueue,
     rollouts: impl IntoIterator<Item = RolloutId>,
 ) -> Result<(), EngineError> {
-    let work = rollouts.into_iter().map(|id| (Work::Tick(Subject::Rollout(id)), 0)).collect();
+    let work: Vec<_> = rollouts.into_iter().map(|id| (Work::Tick(Subject::Rollout(id)), 0)).collect();
+    if work.is_empty() {
+        return Ok(());
+    }
     Ok(queue.send(work).await?)
 }
 

@@ -96,9 +96,7 @@ impl Replicate {
         }
         for item in found.flatten() {
             let replica = read::<ReplicaRecord>(item)?.value;
-            if replica.failure.is_none() {
-                known.proven.insert((replica.release, replica.site));
-            }
+            known.replicas.insert((replica.release, replica.site.clone()), replica);
         }
         let of = |job: &ReplicateJob| {
             let rollout = known.rollouts.get(&job.rollout).filter(|_| !known.is_done(job))?;
@@ -197,18 +195,17 @@ impl Replicate {
 #[derive(Default)]
 struct Known {
     rollouts: BTreeMap<RolloutId, Rollout>,
-    proven: BTreeSet<(ReleaseId, Site)>,
+    replicas: BTreeMap<(ReleaseId, Site), ReplicaRecord>,
     releases: BTreeMap<ReleaseId, Release>,
 }
 
 impl Known {
-    /// Whether nothing is left to do for a job. For what is only planned an old proof is not enough: no stage names it,
-    /// and that it is kept until then is made sure of by its age.
+    /// Whether nothing is left to do for a job.
     fn is_done(&self, job: &ReplicateJob) -> bool {
-        let proven = self.proven.contains(&(job.release, job.site.clone()));
-        self.rollouts
-            .get(&job.rollout)
-            .is_some_and(|rollout| (proven && !rollout.plan_only) || rollout.state.is_terminal())
+        let replica = self.replicas.get(&(job.release, job.site.clone()));
+        self.rollouts.get(&job.rollout).is_some_and(|rollout| {
+            rollout.state.is_terminal() || replica.is_some_and(|replica| replica.proves_for(rollout))
+        })
     }
 }
 

@@ -46,8 +46,7 @@ pub async fn run(global: &Global, command: SetCommand) -> Result<Exit, CliError>
             start(global, &format!("/v1/sets/{set}/rollback"), &request, no_follow).await
         }
         SetCommand::Cancel { set, stop_running, no_follow } => {
-            let path = format!("/v1/sets/{set}/cancel");
-            start(global, &path, &CancelRollout { stop_running }, no_follow).await
+            cancel(global, &set, &CancelRollout { stop_running }, no_follow).await
         }
     }
 }
@@ -108,6 +107,22 @@ async fn start<B: Serialize>(
     finish(global, &set)
 }
 
+/// Calls a set off and follows it until all is as before. Whoever follows it otherwise did not want that end.
+async fn cancel(
+    global: &Global,
+    id: &str,
+    request: &CancelRollout,
+    no_follow: bool,
+) -> Result<Exit, CliError> {
+    let api = Api::connect(global).await?;
+    let mut set: SetView = api.post(&format!("/v1/sets/{id}/cancel"), request).await?;
+    if !no_follow {
+        set = follow_path(&api, &format!("/v1/sets/{id}"), global.json).await?;
+    }
+    let as_before = no_follow || set.status == "reverted";
+    finish(global, &set).map(|exit| if as_before { Exit::Success } else { exit })
+}
+
 /// Shows a set, and how it has ended.
 fn finish(global: &Global, set: &SetView) -> Result<Exit, CliError> {
     if global.json {
@@ -115,7 +130,5 @@ fn finish(global: &Global, set: &SetView) -> Result<Exit, CliError> {
     } else {
         show_sets::set(set);
     }
-    // Called off, it has ended as somebody wanted it to.
-    let wanted = if set.cancelled_by.is_some() { "reverted" } else { "succeeded" };
-    Ok(if set.status == wanted { Exit::Success } else { Exit::RolloutFailed })
+    Ok(if set.status == "succeeded" { Exit::Success } else { Exit::RolloutFailed })
 }

@@ -38,6 +38,21 @@ fn what_is_proven_is_not_looked_at_again() {
 }
 
 #[test]
+fn a_rollout_is_woken_by_the_last_of_its_copies() {
+    let mut world = World::new(2, &[&[REGION, "us-east-1"]]);
+    let version = world.upload("branch/main", "one");
+    world.until("it replicates", |w| w.rollout(&version).is_some_and(|r| r.status == "replicating"));
+    let first = job(&world, &version);
+    let last = ReplicateJob { site: Site::parse("111122223333/us-east-1").unwrap(), ..first.clone() };
+    let woken = world.calls("sqs:SendMessageBatch");
+    assert!(block_on(world.replicate().run(&[first]))[0].is_ok());
+    assert_eq!(world.calls("sqs:SendMessageBatch"), woken, "one is missing still");
+    assert!(block_on(world.replicate().run(&[last]))[0].is_ok());
+    assert_eq!(world.calls("sqs:SendMessageBatch"), woken + 1);
+    world.end_of(&version);
+}
+
+#[test]
 fn for_a_rollout_that_has_ended_nothing_is_copied() {
     let mut world = world();
     world.refuses_copies(REGION, PortError::new(ErrorKind::Denied, "s3:CopyObject", "AccessDenied"));

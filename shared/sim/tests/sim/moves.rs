@@ -44,8 +44,10 @@ fn what_runs_everywhere_at_one_stage_is_promoted_without_a_copy() {
     let first = world.upload("branch/main", "one");
     world.end_of(&first);
     let copies = world.copies();
+    world.traced();
     let id = world.promote(&promotion(None, None)).unwrap();
     let rollout = world.end_of_rollout(&id);
+    assert!(!world.trace().contains("Replicate {"), "nobody is asked for what is proven");
     assert_eq!((rollout.status.as_str(), rollout.stage.as_str()), ("succeeded", "eu-staging"));
     assert_eq!(rollout.release, Some(release(&world, &first)));
     assert_eq!(rollout.digest, world.rollout(&first).unwrap().digest, "the same bytes");
