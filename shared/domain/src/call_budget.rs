@@ -189,6 +189,8 @@ mod tests {
         );
         assert_eq!(budget.ask(Some(10), at(4_600)), Turn::Now);
         assert_eq!(budget.served, 11, "numbers that nobody came with are passed over");
+        let mut later = CallBudget { calls: 2.0, ..budget };
+        assert_eq!(later.ask(Some(35), at(4_600)), Turn::Now, "it would be called within three seconds");
         let Turn::Later { wait, .. } =
             CallBudget { calls: 0.0, counted_at: at(4_600), ..budget }.ask(Some(5), at(4_600))
         else {
@@ -205,6 +207,9 @@ mod tests {
         }
         assert!(matches!(budget.ask(None, at(1_000)), Turn::Later { .. }));
         assert!(budget.calls < -1.5, "{}", budget.calls);
+        let mut indebted = CallBudget { calls: -19.0, counted_at: at(60_000), ..budget };
+        let Turn::Later { wait, .. } = indebted.ask(None, at(60_000)) else { panic!("19 are owed") };
+        assert_eq!(wait.as_secs(), 2, "19 at 9.5 a second: {wait}");
     }
 
     #[test]

@@ -191,6 +191,18 @@ mod tests {
     }
 
     #[test]
+    fn c27_a_resources_failure_tells_more_than_the_stacks_and_who_began_is_no_cause() {
+        let stack = |status, reason| event("orders-staging", "AWS::CloudFormation::Stack", status, reason);
+        let failed = stack("UPDATE_FAILED", "the stack itself failed");
+        let resource = event("Queue", "AWS::SQS::Queue", "UPDATE_FAILED", "the name is taken");
+        let root = |events: &[StackEvent]| root_event(events).map(|root| root.logical_id.clone());
+        assert_eq!(root(&[resource, failed.clone()]).as_deref(), Some("Queue"));
+        assert_eq!(root(&[failed]).as_deref(), Some("orders-staging"));
+        let began = [stack("UPDATE_IN_PROGRESS", "User Initiated"), stack("CREATE_COMPLETE", "")];
+        assert_eq!(root(&began), None);
+    }
+
+    #[test]
     fn c27_a_nested_stack_that_failed_is_named_by_its_id() {
         let mut nested = event(
             "Nested",
@@ -258,5 +270,6 @@ mod tests {
         let failed = |reason| event("Order", "AWS::Test::R", "UPDATE_FAILED", reason);
         assert!(root_event(&[failed("Resource update cancelled")]).is_none());
         assert!(root_event(&[failed("the subscription was cancelled by its owner")]).is_some());
+        assert!(root_event(&[failed("Resource handler returned message: \"it exists\"")]).is_some());
     }
 }

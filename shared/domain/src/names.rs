@@ -288,9 +288,13 @@ mod tests {
             assert!(Region::parse(known).unwrap().is_known());
         }
         assert!(!Region::parse("eu-centrall-1").unwrap().is_known());
-        for bad in ["", "eu", "eu-central", "eu-central-0", "EU-central-1", "eu--1", "eu-central-1/../x"] {
+        let long = format!("eu-{}-1", "central".repeat(5));
+        for bad in
+            ["", "eu", "eu-1", "eu-central", "eu-central-0", "EU-central-1", "euro-central-1", "eu--1", &long]
+        {
             assert!(Region::parse(bad).is_err(), "{bad}");
         }
+        assert!(Region::parse("eu-central-1/../x").is_err());
         assert_eq!(Region::parse("cn-north-1").unwrap().partition(), "aws-cn");
         assert_eq!(Region::parse("us-gov-west-1").unwrap().partition(), "aws-us-gov");
         assert_eq!(Region::parse("us-east-1").unwrap().partition(), "aws");

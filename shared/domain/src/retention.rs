@@ -200,6 +200,13 @@ mod tests {
         assert!(!kept.next(&newest_first([9, 8]), false, &BTreeSet::new()).holds(&release(3)));
         assert_eq!(kept.next(&newest_first([9, 8, 7, 6]), true, &needed), kept, "nor if there are no others");
         assert_eq!(all.next(&[], true, &BTreeSet::new()), all);
+        assert_eq!(
+            all.next(&newest_first([9, 8]), true, &BTreeSet::new()),
+            all,
+            "there is nothing to let go"
+        );
+        let of_the_oldest = all.next(&newest_first([9, 8, 7]), false, &[release(7)].into());
+        assert_eq!(of_the_oldest.older, BTreeSet::new(), "it is kept for its age");
     }
 
     fn version(content: &str, id: &str, second: i64, is_latest: bool) -> StoredVersion {

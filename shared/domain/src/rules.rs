@@ -226,5 +226,9 @@ mod tests {
         for bad in ["", "Prod", "{ref}-", "x-{ref}-with-a-very-long-tail-behind-it", "a/b"] {
             assert!(StageTemplate::parse(bad).is_err(), "{bad}");
         }
+        let longest = format!("branch:{}", "x".repeat(crate::git_ref::REF_NAME_BYTES_MAX));
+        let pattern = RefPattern::parse(&longest).unwrap();
+        assert_eq!(pattern.as_str(), longest);
+        assert!(pattern == pattern.clone() && pattern != RefPattern::parse("branch:x").unwrap());
     }
 }

@@ -128,4 +128,19 @@ mod tests {
             }
         }
     }
+
+    #[test]
+    fn a_key_that_is_refused_is_shown_without_control_characters() {
+        let refused = UploadKey::parse("incoming/orders/branch/ma\x1b[2Jin/1.zip").unwrap_err();
+        assert_eq!(refused.path.as_deref(), Some("incoming/orders/branch/ma\\u{1b}[2Jin/1.zip"));
+        let long = |bytes: usize| "k".repeat(bytes);
+        assert!(UploadKey::parse(&long(KEY_BYTES_MAX + 1)).unwrap_err().message.contains("1025 bytes"));
+        assert!(UploadKey::parse(&long(KEY_BYTES_MAX)).unwrap_err().message.contains("incoming/"));
+    }
+
+    #[test]
+    fn a_key_is_written_as_it_was_read() {
+        let key = "incoming/orders/branch/feature/a/b/4f2a9c1.zip";
+        assert_eq!(UploadKey::parse(key).unwrap().to_key(), key);
+    }
 }

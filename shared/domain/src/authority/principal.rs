@@ -215,4 +215,16 @@ mod tests {
             PrincipalPattern::parse(&format!("arn:aws:iam::111122223333:user/{}", "a".repeat(700))).is_err()
         );
     }
+
+    #[test]
+    fn a_federated_user_is_granted_by_name_and_no_pattern_is_longer_than_it_may_be() {
+        let federated = "arn:aws:sts::111122223333:federated-user/ann";
+        assert!(PrincipalPattern::parse(federated).unwrap().matches(federated));
+        assert!(!PrincipalPattern::parse(federated).unwrap().matches(&federated.replace("ann", "bob")));
+        let long = |bytes: usize| {
+            let arn = "arn:aws:iam::111122223333:user/";
+            PrincipalPattern::parse(&format!("{arn}{}", "u".repeat(bytes - arn.len())))
+        };
+        assert!(long(PATTERN_BYTES_MAX).is_ok() && long(PATTERN_BYTES_MAX + 1).is_err());
+    }
 }

@@ -91,6 +91,16 @@ fn a_refusal_names_who_is_what_and_who_can_grant_it() {
     assert_eq!(refusal.code, Code::Forbidden);
     assert_eq!(refusal.message, "arn:aws:iam::111122223333:user/dave is no deployer of orders at production");
     assert_eq!(refusal.fix, "ask an admin for a grant (arn:aws:iam::111122223333:user/root)");
+    let one = Of::One(&orders);
+    for (service, stage, place) in [
+        (one, Of::All, "deployer of orders at every stage"),
+        (one, Of::Any, "deployer of orders"),
+        (Of::All, Of::All, "deployer of everything"),
+        (Of::Any, Of::Any, "deployer"),
+    ] {
+        let refused = authority().allows(&arn("abby"), Role::Deployer, Scope { service, stage }).unwrap_err();
+        assert_eq!(refused.message, format!("{} is no {place}", arn("abby")));
+    }
 }
 
 #[test]
@@ -118,6 +128,7 @@ fn patterns_of_names_are_bounded_and_plain() {
     for bad in ["", "Production", "a/b", "{a,b}", "[a-z]", "a b", &"a".repeat(64)] {
         assert!(parse(bad).is_err(), "{bad}");
     }
+    assert!(NamePatterns::parse(&vec!["a".to_owned(); 20]).is_ok());
     assert!(NamePatterns::parse(&vec!["a".to_owned(); 21]).is_err());
 }
 
@@ -128,4 +139,9 @@ fn four_eyes_are_two_persons() {
     assert_eq!(refused.code, Code::OwnApproval);
     assert!(may_approve(&session("ann"), &session("bob"), true).is_ok());
     assert!(may_approve(&session("ann"), &session("ann"), false).is_ok());
+}
+
+#[test]
+fn what_somebody_did_has_a_name_in_the_audit_log() {
+    assert_eq!((Act::PutAccess.name(), Act::LiftHold.name()), ("put access", "unhold"));
 }

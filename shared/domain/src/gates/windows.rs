@@ -143,6 +143,8 @@ mod tests {
     fn without_windows_and_freezes_it_is_always_open() {
         assert_eq!(Windows::default().shut(at("2026-11-21T03:00:00Z")), None);
         assert!(Windows::default().is_always_open());
+        assert!(!berlin(vec![window(&[], "09:00", "16:00")], &[]).is_always_open());
+        assert!(!berlin(Vec::new(), &[("2026-12-20T00:00", "2026-12-21T00:00")]).is_always_open());
     }
 
     #[test]

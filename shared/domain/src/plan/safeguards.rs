@@ -296,4 +296,20 @@ mod tests {
         assert_eq!(codes(blocking()), 1);
         assert_eq!(codes(Safeguards::default()), 0);
     }
+
+    #[test]
+    fn of_a_plan_that_is_not_whole_every_guard_says_that_it_cannot_be_checked() {
+        let unchecked = |safeguards: &Safeguards| {
+            let breaches =
+                safeguards.check(&TargetPlan::of(Vec::new(), false), &Region::parse("eu-west-1").unwrap());
+            breaches.iter().map(|breach| breach.code).collect::<Vec<_>>()
+        };
+        let forbidding =
+            Safeguards { forbidden_types: ["AWS::IAM::User".to_owned()].into(), ..Safeguards::default() };
+        let counting = Safeguards { max_deletions: Some(5), ..Safeguards::default() };
+        for guarded in [blocking(), forbidding, counting] {
+            assert_eq!(unchecked(&guarded), [Code::PlanUnchecked], "{guarded:?}");
+        }
+        assert_eq!(unchecked(&Safeguards::default()), []);
+    }
 }

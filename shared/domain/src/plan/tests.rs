@@ -89,6 +89,14 @@ fn a_property_that_changes_for_two_reasons_is_told_once() {
     let told = plan(vec![twice]).resources.remove(0).properties;
     let expected = PropertyChange { recreation: Replacement::Conditional, ..property("Role", "one", "two") };
     assert_eq!(told, [expected]);
+    let mut hidden_once = modify("Function", "Role", "one", "two");
+    hidden_once.properties.push(PropertyChange { hidden: true, ..property("Role", "one", "two") });
+    let told = plan(vec![hidden_once]).resources.remove(0).properties;
+    assert_eq!(
+        (told.len(), told[0].hidden, &told[0].after),
+        (1, true, &None),
+        "what is hidden once stays so"
+    );
 }
 
 #[test]
@@ -109,8 +117,50 @@ fn a_plan_that_is_too_large_loses_values_first_and_says_so() {
     let bulky = many(900, 150, 50);
     assert!(bulky.complete && bulky.resources.len() == 900);
     assert!(bulky.resources.iter().all(|r| r.omitted + r.properties.len() == 150));
+    for kept in [&whole, &values, &bulky] {
+        assert!(text_bytes(kept) <= TargetPlan::BYTES_MAX, "{}", text_bytes(kept));
+    }
+    assert!(text_bytes(&values) > 50_000, "most of what fits is kept: {}", text_bytes(&values));
     let endless = many(1_200, 0, 0);
     assert_eq!((endless.complete, endless.resources.len()), (false, TargetPlan::RESOURCES_MAX));
+}
+
+#[test]
+fn the_names_of_what_changes_count_too() {
+    let named = |n: usize| ResourceChange {
+        resource_type: "T".repeat(ID_BYTES_MAX),
+        physical_id: Some("p".repeat(PHYSICAL_ID_BYTES_MAX)),
+        ..change(&format!("{n:0>255}"), ChangeAction::Remove, Replacement::Never)
+    };
+    let large = plan((0..TargetPlan::RESOURCES_MAX).map(named).collect());
+    assert!(!large.complete, "there is no room for all of them");
+    let bytes = text_bytes(&large);
+    assert!(bytes <= TargetPlan::BYTES_MAX && bytes > TargetPlan::BYTES_MAX * 3 / 4, "{bytes}");
+}
+
+/// The bytes of all texts of a plan.
+fn text_bytes(plan: &TargetPlan) -> usize {
+    let optional = |text: &Option<String>| text.as_ref().map_or(0, String::len);
+    let property = |p: &PropertyChange| p.path.len() + optional(&p.before) + optional(&p.after);
+    let resource = |r: &ResourceChange| {
+        let names = r.logical_id.len() + r.resource_type.len() + optional(&r.physical_id);
+        names + r.properties.iter().map(property).sum::<usize>()
+    };
+    plan.resources.iter().map(resource).sum()
+}
+
+#[test]
+fn values_that_were_cut_are_compared_by_their_beginning() {
+    let cut = |bytes: usize, end: &str| format!("{}{end}…", "x".repeat(bytes));
+    let same = |one: &str, other: &str| {
+        let change = |text: &str| vec![modify("Machine", "Definition", "", text)];
+        fleet(&[("eu-west-1", change(one)), ("us-east-1", change(other))]).len() == 1
+    };
+    assert!(same(&cut(410, "a"), &cut(410, "b")), "what differs was cut elsewhere");
+    assert!(!same(&cut(300, "a"), &cut(500, "b")), "one of them was cut to less");
+    assert!(same(&cut(70, "a"), &cut(70, "b")) && !same(&cut(40, "a"), &cut(40, "b")));
+    let whole = "x".repeat(70);
+    assert!(!same(&format!("{whole}a"), &format!("{whole}b")), "nothing was cut");
 }
 
 fn at(region: &str) -> Target {

@@ -196,3 +196,11 @@ fn promise_7_a_set_that_has_ended_takes_no_event_and_acts_once_a_level() {
     let set = begun(shop());
     assert_eq!(ended(set.clone(), &[(2, LegEnd::Succeeded)]), set, "not its turn");
 }
+
+#[test]
+fn what_is_entered_counts_its_time_anew() {
+    let set = promotion(vec![member("database", 0, Some("old")), member("api", 1, Some("old"))]);
+    assert_eq!(set.entered_at, at(1));
+    let next = ended(begun(set), &[(0, LegEnd::Succeeded)]);
+    assert_eq!((next.state.clone(), next.entered_at), (SetState::Rolling { level: 1 }, at(3)));
+}

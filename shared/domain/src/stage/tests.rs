@@ -52,6 +52,8 @@ fn of_one_second_the_later_arrival_is_the_newer() {
 fn promise_6_the_same_rollout_again_changes_nothing() {
     let mut head = head();
     head.admit(id(1));
+    let alone = head.clone();
+    assert_eq!((head.admit(id(1)), &head), (Admission::Active, &alone));
     head.admit(id(2));
     let before = head.clone();
     assert_eq!(head.admit(id(2)), Admission::Queued);

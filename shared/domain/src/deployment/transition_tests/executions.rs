@@ -192,3 +192,41 @@ fn each_operation_has_a_token_of_its_own() {
     let second = way(way(first.clone(), then).1, [Event::Allowed]).1;
     assert_ne!(first.operation_token(), second.operation_token());
 }
+
+#[test]
+fn only_an_update_that_was_stopped_and_is_rolled_back_ends_as_stopped() {
+    let stopped = |status: &str| {
+        let deployment = Deployment { stop: Stop::Sent("ann".into()), ..executing() };
+        way(deployment, [op_as(status, Outcome::Failed)]).1.state
+    };
+    assert!(
+        matches!(stopped("UPDATE_ROLLBACK_COMPLETE"), State::RolledBack(cause) if cause.code == Code::Stopped)
+    );
+    assert!(matches!(stopped("UPDATE_ROLLBACK_FAILED"), State::Explaining { then: AfterCause::Unwind, .. }));
+}
+
+#[test]
+fn outputs_are_kept_as_long_as_there_is_room() {
+    let outputs = |value: usize| {
+        let large = ("A".to_owned(), "x".repeat(value));
+        let stack = StackSeen {
+            outputs: [large, ("B".to_owned(), "y".to_owned())].into(),
+            ..stack("stack-1", "UPDATE_COMPLETE")
+        };
+        let event = Event::OperationSeen { stack: Some(stack), outcome: Outcome::Completed };
+        way(executing(), [event]).1.outputs.into_keys().collect::<Vec<_>>()
+    };
+    assert_eq!(outputs(Deployment::OUTPUTS_BYTES_MAX - 3), ["A", "B"]);
+    assert_eq!(outputs(Deployment::OUTPUTS_BYTES_MAX - 2), ["A"], "one byte of the other is too much");
+    assert_eq!(outputs(Deployment::OUTPUTS_BYTES_MAX), ["B"], "what is too large leaves room for others");
+}
+
+#[test]
+fn a_note_is_kept_once_and_only_some_are() {
+    let mut deployment = executing();
+    deployment.note("the same".into());
+    deployment.note("the same".into());
+    assert_eq!(deployment.notes, ["the same"]);
+    (0..2 * Deployment::NOTES_MAX).for_each(|n| deployment.note(format!("note {n}")));
+    assert_eq!(deployment.notes.len(), Deployment::NOTES_MAX);
+}

@@ -248,3 +248,18 @@ fn names_for_cloudformation_keep_its_rules_and_tell_the_turns_apart() {
     }
     assert_ne!(forward.change_set_name(), back.change_set_name());
 }
+
+#[test]
+fn what_is_discarded_for_too_long_goes_where_it_was_to_go() {
+    let then = State::Failed(cause());
+    let discarding = Deployment { state: State::Discarding(Box::new(then.clone())), ..executing() };
+    assert_eq!(way(discarding, [Event::DeadlinePassed]).1.state, then);
+}
+
+#[test]
+fn one_that_waits_for_its_rollout_looks_again_in_steps_of_a_tenth_of_its_age() {
+    let planned = way(deploy(), [taken(), seen("UPDATE_COMPLETE"), Event::Acted, ready()]).1;
+    assert_eq!(planned.state, State::Planned);
+    let delays = [0, 100, 1_000, 100_000].map(|age_s| planned.delay_s(at(4 + age_s)));
+    assert_eq!(delays, [1, 10, 100, 300]);
+}

@@ -1,7 +1,9 @@
 //! What keeps a wave from beginning, and what ends it after it has.
 
 use super::*;
-use crate::gates::{AlarmSeen, AlarmState, Approval, BreakGlass, Check, Freeze, Gate, Line, Probe, Windows};
+use crate::gates::{
+    AlarmSeen, AlarmState, Approval, BreakGlass, Check, Closed, Freeze, Gate, Line, Probe, Windows,
+};
 use crate::rollout::Answer;
 
 /// One that makes all its plans before its first wave, which one person has to approve.
@@ -328,4 +330,59 @@ fn what_other_services_have_to_give_is_waited_for_by_name_and_given_to_each_regi
     assert_eq!(given.state, RolloutState::Gated { wave: 0 });
     let parameters = given.deployment_spec(&target("eu-west-2"), Turn::Forward).unwrap().parameters;
     assert_eq!(parameters["Known"], "table-eu-west-2", "it goes before the profile's plain value");
+}
+
+#[test]
+fn the_next_wave_is_the_one_behind_what_is_under_way() {
+    let of = |state: RolloutState| Rollout { state, ..deploy() }.next_wave();
+    for before in
+        [RolloutState::Queued, RolloutState::Vetting, RolloutState::Replicating, RolloutState::Awaiting]
+    {
+        assert_eq!(of(before.clone()), Some(0), "{before:?}");
+    }
+    assert_eq!(of(RolloutState::Gated { wave: 1 }), Some(1));
+    for (wave, next) in [(0, Some(1)), (1, None)] {
+        let states = [
+            RolloutState::Rolling { wave, from: 0, opened: 1 },
+            RolloutState::Checking { wave },
+            RolloutState::Baking { wave },
+        ];
+        for state in states {
+            assert_eq!(of(state.clone()), next, "{state:?}");
+        }
+    }
+    assert_eq!(of(RolloutState::Succeeded), None);
+}
+
+#[test]
+fn the_alarms_of_a_wave_are_those_of_its_sites_and_of_all_before_it() {
+    let regions = |wave| {
+        let sites = deploy().sites_until(wave);
+        sites.iter().map(|site| site.region.to_string()).collect::<Vec<_>>()
+    };
+    assert_eq!(regions(0), ["eu-west-1", "eu-west-2"]);
+    assert_eq!(regions(1), ["eu-west-1", "eu-west-2", "us-east-1"]);
+}
+
+#[test]
+fn what_nothing_wakes_looks_again_by_itself() {
+    let looks = |state: RolloutState| Rollout { state, entered_at: at(5), ..deploy() }.looks_at(at(5));
+    for state in [RolloutState::Checking { wave: 0 }, RolloutState::Awaiting, RolloutState::Vetting] {
+        let again = looks(state.clone());
+        assert!(again.is_some_and(|again| again > at(5) && again <= at(5 + 300)), "{state:?}: {again:?}");
+    }
+    assert_eq!(looks(RolloutState::Rolling { wave: 0, from: 0, opened: 1 }), None);
+    let mut gated = Rollout { state: RolloutState::Gated { wave: 0 }, ..deploy() };
+    let closed = |until| Closed { gate: Gate::Window, why: "frozen".into(), until: Some(until) };
+    gated.closed = vec![closed(at(5)), closed(at(60)), closed(at(90))];
+    assert_eq!(gated.looks_at(at(5)), Some(at(60)), "what opens now was looked at just now");
+}
+
+#[test]
+fn the_same_approval_again_is_one() {
+    let gated = go(gated(), [plans("a")]);
+    let E::ApproveRequested(first) = approval("ann", &gated) else { unreachable!() };
+    let again = Approval { at: at(60), because: Some("I said so".into()), ..first.clone() };
+    let approved = go(gated, [E::ApproveRequested(first.clone()), E::ApproveRequested(again)]);
+    assert_eq!(approved.approvals, [first]);
 }

@@ -159,3 +159,14 @@ fn only_what_the_package_declares_is_needed_of_the_outputs_that_the_profile_name
     assert_eq!(needed(&rollout), ["Known"]);
     assert!(needed(&Rollout { kind: RolloutKind::Remove, ..rollout }).is_empty());
 }
+
+#[test]
+fn only_the_time_that_copies_were_held_is_given_back() {
+    let at_nine =
+        |rollout: Rollout| rollout.apply(E::ResumeRequested, at(9)).expect("a legal way").entered_at;
+    let replicating = go(deploy(), [E::PlaceSeen(Place::Active), holds()]);
+    let pause = || E::PauseRequested { by: "ann".into() };
+    assert_eq!(at_nine(replicating.clone()), at(5), "nobody held it");
+    assert_eq!(at_nine(go(replicating, [pause()])), at(9));
+    assert_eq!(at_nine(go(rolling(), [pause()])), at(5));
+}

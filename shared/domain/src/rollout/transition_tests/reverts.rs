@@ -109,3 +109,17 @@ fn nobody_calls_a_way_back_off() {
         assert!(going_back().apply(event, at(9)).is_err());
     }
 }
+
+#[test]
+fn nothing_goes_back_before_the_stable_package_is_proven_at_all_that_go_back() {
+    let copying = Rollout {
+        state: RolloutState::Reverting(Revert::Copying(targets(&["eu-west-1", "eu-west-2"]))),
+        revert_to: Some(release("old")),
+        ..deploy()
+    };
+    let some = E::ReplicasSeen { proven: [site("eu-west-1")].into(), failed: BTreeMap::new() };
+    assert!(matches!(go(copying.clone(), [some]).state, RolloutState::Reverting(Revert::Copying(_))));
+    let all =
+        E::ReplicasSeen { proven: [site("eu-west-1"), site("eu-west-2")].into(), failed: BTreeMap::new() };
+    assert!(matches!(go(copying, [all]).state, RolloutState::Reverting(Revert::Rolling { .. })));
+}

@@ -45,6 +45,10 @@ fn a_broken_rule_ends_it_and_the_cause_names_the_first_ones() {
     assert_eq!((cause.code, cause.resource.as_deref()), (Code::RuleBroken, Some("R0")));
     assert!(cause.message.contains("rule_0, Resources.R0: no; rule_1"), "{}", cause.message);
     assert!(cause.message.ends_with("rule_4, Resources.R4: no; and 26 more"), "{}", cause.message);
+    let few: Vec<Broken> = (0..2).map(broken_rule).collect();
+    let all_told = go(vetting(), [E::RulingSeen(Ruling::Broken { first: few, count: 2 })]);
+    let message = &all_told.state.cause().expect("a cause").message;
+    assert!(message.ends_with("rule_1, Resources.R1: no"), "{message}");
     let one = Broken { template: Some("stack Api".into()), message: "x".repeat(5_000), ..broken_rule(1) };
     let failed = go(vetting(), [E::RulingSeen(Ruling::Broken { first: vec![one; 20], count: 21 })]);
     let cause = failed.state.cause().expect("a cause");

@@ -157,3 +157,16 @@ fn only_the_parameters_that_the_template_declares_are_passed() {
         "nothing to go back to is known"
     );
 }
+
+#[test]
+fn what_is_opened_is_said_once_and_nothing_is_opened_for_nothing() {
+    let nothing = Rollout { state: RolloutState::Rolling { wave: 0, from: 1, opened: 1 }, ..deploy() };
+    assert_eq!(nothing.due(), None);
+    let mut full = deploy();
+    full.waves = vec![Wave { max_concurrent: 1, ..Wave::of(targets(&["eu-west-1", "eu-west-2"])) }];
+    full.state = RolloutState::Rolling { wave: 0, from: 0, opened: 1 };
+    full.acted = true;
+    let same = go(full, [seen(&[("eu-west-1", State::Executing)])]);
+    assert_eq!(same.state, RolloutState::Rolling { wave: 0, from: 0, opened: 1 });
+    assert!(same.acted, "it opened none anew");
+}
