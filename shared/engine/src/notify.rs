@@ -151,7 +151,7 @@ mod tests {
     use crate::ports::{Change, ErrorKind};
     use crate::records::create;
     use async_trait::async_trait;
-    use flotilla_domain::gates::{Closed, Gate};
+    use flotilla_domain::gates::{BreakGlass, Closed, Gate};
     use flotilla_domain::notice::TopicArn;
     use flotilla_domain::{Cause, Code};
     use futures::executor::block_on;
@@ -235,6 +235,17 @@ mod tests {
         let (told, said) = tell(busy, Some(&queued), &done);
         assert!(told.is_err());
         assert_eq!(said.len(), 1, "the other one is told all the same");
+    }
+
+    #[test]
+    fn of_broken_glass_it_is_told_who_broke_it_and_why() {
+        let before = rollout(RolloutState::Awaiting);
+        let word = BreakGlass { by: "ann".into(), because: "fire".into(), at: before.created_at };
+        let because = Some("the sale".to_owned());
+        let open = Rollout { break_glass: Some(word), because, ..before.clone() };
+        let (told, said) = tell(Heard::default(), Some(&before), &open);
+        assert_eq!(told.unwrap().published, 2);
+        assert_eq!(said[0].1.document["because"], "ann: fire");
     }
 
     #[test]

@@ -126,6 +126,11 @@ impl Deployment {
         }
     }
 
+    /// Whether alarms roll its update back. A new stack has none yet: they may be among what it makes.
+    pub fn is_watched(&self) -> bool {
+        !self.removes() && !self.creates && !self.spec.alarms.is_empty()
+    }
+
     /// Whether it removes its stack.
     pub fn removes(&self) -> bool {
         self.spec.kind == DeploymentKind::Remove

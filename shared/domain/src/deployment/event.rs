@@ -100,6 +100,8 @@ pub enum Event {
     Held,
     /// The rollout was called off.
     Declined,
+    /// It may begin, and somebody has broken the gates open: no alarm is to roll it back.
+    AllowedUnwatched,
     /// The plan is not the one that was approved.
     NotApproved,
     /// An operator wants the running update stopped.

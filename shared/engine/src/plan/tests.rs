@@ -3,6 +3,7 @@
 use super::*;
 use flotilla_domain::deployment::Drift;
 use flotilla_domain::package::{PackageFormat, levels};
+use flotilla_domain::profile::Copies;
 use flotilla_domain::release::ObjectVersion;
 use flotilla_domain::stage::{KnownStack, Running};
 use flotilla_domain::{AccountId, Digest, GitRef, ReleaseId, StackPattern};
@@ -90,6 +91,8 @@ fn a_plan_has_what_the_profile_gives_with_the_stages_name_in_it() {
         on_failure: Some("revert".into()),
         drift: Some("refuse".into()),
         express: Some(true),
+        copies: Some("streamed".into()),
+        notify: vec!["arn:aws:sns:eu-west-1:111122223333:deploys".into()],
         parameters: [("Table".to_owned(), "orders-{stage}".into())].into(),
         tags: texts(&[("team", "checkout")]),
         capabilities: vec!["CAPABILITY_IAM".into()],
@@ -104,6 +107,7 @@ fn a_plan_has_what_the_profile_gives_with_the_stages_name_in_it() {
     let tags = [("team", "checkout"), ("flotilla:service", "orders"), ("flotilla:stage", "staging")];
     assert_eq!(rollout.tags, texts(&tags));
     assert_eq!(rollout.capabilities, destination.profile.capabilities);
+    assert_eq!((rollout.copies, rollout.notify.len()), (Copies::Streamed, 1));
     assert_eq!((rollout.requested_by.as_str(), rollout.access.role_arn.as_str()), ("ann", "role"));
     assert_eq!(
         (rollout.policy.drift, rollout.policy.express),

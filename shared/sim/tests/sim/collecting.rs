@@ -1,29 +1,29 @@
 //! What is removed from the buckets, and what never is.
 
+use flotilla_contract::ProfileConfig;
 use flotilla_domain::retention::Pace;
 use flotilla_domain::{ReleaseId, SignedDuration, StageName};
 use flotilla_engine::EngineError;
-use flotilla_engine::collect::{CollectLimits, CollectReport};
+use flotilla_engine::collect::CollectLimits;
 use flotilla_engine::commands::{Allowed, PlanOf, Rollback};
-use flotilla_engine::ports::ErrorKind;
 use flotilla_sim::{Behaviour, Faults, World};
 use futures::executor::block_on;
 use std::future::Future;
 use std::task::{Context, Waker};
 
-const REGION: &str = "eu-west-1";
-const OTHER: &str = "us-east-1";
-const DAY_H: i64 = 24;
+pub(crate) const REGION: &str = "eu-west-1";
+pub(crate) const OTHER: &str = "us-east-1";
+pub(crate) const DAY_H: i64 = 24;
 
 /// A world in which only one release is kept for its number, and those of a day for their age.
-fn world() -> World {
+pub(crate) fn world() -> World {
     let mut world = World::new(1, &[&[REGION, OTHER]]);
     world.keeps(1, 1);
     world
 }
 
 /// Brings code to a stage and to its end.
-fn bring(world: &mut World, git_ref: &str, code: &str) -> String {
+pub(crate) fn bring(world: &mut World, git_ref: &str, code: &str) -> String {
     let version = world.upload(git_ref, code);
     let end = world.end_of(&version);
     assert_eq!(end.status, "succeeded", "{:?}", end.cause);
@@ -31,7 +31,7 @@ fn bring(world: &mut World, git_ref: &str, code: &str) -> String {
 }
 
 /// How often a function's code is stored at home and in the two regions.
-fn stored(world: &World, code: &str) -> [usize; 3] {
+pub(crate) fn stored(world: &World, code: &str) -> [usize; 3] {
     [None, Some(REGION), Some(OTHER)].map(|region| world.versions_of(code, region))
 }
 
@@ -50,27 +50,6 @@ fn go_back(to: Option<&str>) -> Rollback {
         because: None,
         allow: Allowed::default(),
     }
-}
-
-#[test]
-fn a_new_installation_removes_nothing_for_a_month_nor_does_one_that_knows_no_release() {
-    let mut world = world();
-    bring(&mut world, "pr/1", "one");
-    world.newly_installed();
-    let mut first = None;
-    for day in 0..70 {
-        world.jump(DAY_H);
-        let report = world.collect();
-        assert_eq!(report.failures, Vec::<String>::new());
-        if report.pages > 0 {
-            first = Some(day);
-            break;
-        }
-    }
-    assert_eq!(first, Some(31));
-    let mut empty = World::new(1, &[&[REGION]]);
-    empty.jump(DAY_H * 40);
-    assert_eq!(empty.collect(), CollectReport::default(), "its table may be lost");
 }
 
 #[test]
@@ -113,7 +92,7 @@ fn a_preview_that_lives_keeps_what_it_runs() {
 }
 
 /// A release that is not kept any more, with all its objects gone; and the world.
-fn gone() -> (World, String) {
+pub(crate) fn gone() -> (World, String) {
     let mut world = world();
     let release = bring(&mut world, "pr/7", "preview");
     world.pass(30);
@@ -263,76 +242,24 @@ fn a_crash_after_any_call_loses_nothing_and_the_next_runs_come_to_the_end() {
 }
 
 #[test]
-fn a_run_looks_at_as_many_pages_as_it_may_and_the_next_one_goes_on() {
-    let (mut world, _) = gone();
-    bring(&mut world, "pr/8", "another");
-    world.pass(30);
-    bring(&mut world, "branch/main", "two");
-    world.jump(31 * DAY_H);
-    let limits = CollectLimits { pages_max: 1, ..CollectLimits::default() };
-    let runs: Vec<CollectReport> = (0..40).map(|_| world.collect_within(limits)).collect();
-    assert!(runs.iter().all(|run| run.pages <= 1));
-    assert_eq!(runs.iter().map(|run| run.objects).sum::<u64>(), 6);
-    let pages: usize = runs.iter().map(|run| run.pages).sum();
-    assert!((6..40).contains(&pages), "three buckets of two folders: {pages}");
-    assert_eq!(stored(&world, "another"), [0; 3]);
-    let calls = world.calls("dynamodb:Query");
-    assert_eq!(world.collect(), CollectReport::default(), "a round a day");
-    assert_eq!(world.calls("dynamodb:Query"), calls, "and nothing is looked up for none");
-    world.jump(DAY_H);
-    assert!(world.collect().pages >= 6);
-}
-
-#[test]
-fn two_runs_at_once_do_no_harm() {
-    let (mut world, _) = gone();
-    bring(&mut world, "pr/8", "another");
-    world.pass(30);
-    bring(&mut world, "branch/main", "two");
-    world.jump(31 * DAY_H);
-    let (one, other) = (world.collector(), world.collector());
-    let limits = CollectLimits { pages_max: 1_000, ..CollectLimits::default() };
-    let both = async { futures::join!(one.run(limits), other.run(limits)) };
-    let (one, other) = block_on(both);
-    let removed = one.unwrap().objects + other.unwrap().objects;
-    world.steps(1);
-    assert!(removed >= 6, "{removed}");
-    assert_eq!((stored(&world, "another"), stored(&world, "two")), ([0; 3], [1; 3]));
-}
-
-#[test]
-fn a_dry_run_says_what_would_go_and_changes_nothing() {
-    let mut world = world();
-    bring(&mut world, "pr/7", "preview");
-    world.pass(30);
-    bring(&mut world, "branch/main", "one");
-    world.jump(31 * DAY_H);
-    let (items, limits) = (world.items(), CollectLimits { dry_run: true, ..CollectLimits::default() });
-    assert_eq!(world.collect_within(limits).objects, 6);
-    assert_eq!(world.items(), items);
-    assert_eq!(stored(&world, "preview"), [1; 3]);
-    assert_eq!(world.collect().objects, 6);
-    assert_eq!(world.collect_within(limits).objects, 0);
-}
-
-#[test]
-fn a_bucket_that_refuses_is_told_of_and_one_that_does_not_answer_gets_its_turn_later() {
-    let mut world = world();
-    bring(&mut world, "branch/main", "one");
-    world.refuses("s3:ListObjectVersions", ErrorKind::Denied, "AccessDenied: not authorized");
-    let report = world.collect();
-    assert_eq!(report.failures.len(), 3, "each of the three: {report:?}");
-    assert!(report.failures[1].contains(REGION), "{report:?}");
-    world.allows("s3:ListObjectVersions");
-    world.jump(DAY_H);
-    world.refuses("s3:ListObjectVersions", ErrorKind::Transient, "503 Slow Down");
-    for _ in 0..5 {
-        assert_eq!(world.collect(), CollectReport::default());
+fn what_was_copied_for_a_rollout_that_never_began_goes_too() {
+    let profile = ProfileConfig {
+        regions: vec![REGION.into(), OTHER.into()],
+        approvals: Some(1),
+        ..ProfileConfig::default()
+    };
+    let mut world = World::with(2, profile);
+    world.keeps(1, 1);
+    for code in ["one", "two"] {
+        let version = world.upload("branch/main", code);
+        world.until("it waits", |w| w.rollout(&version).is_some_and(|r| r.status == "gated"));
+        let id = world.rollout(&version).unwrap().id;
+        world.cancel(&id).unwrap();
+        assert_eq!(world.end_of(&version).status, "cancelled");
     }
-    let report = world.collect();
-    assert_eq!(report.failures.len(), 1, "given up for this round: {report:?}");
-    world.allows("s3:ListObjectVersions");
-    assert!(world.collect().pages >= 4, "the other two");
+    world.jump(31 * DAY_H);
+    world.collect();
+    assert_eq!((stored(&world, "one"), stored(&world, "two")), ([0; 3], [1; 3]), "the newest is kept");
 }
 
 #[test]

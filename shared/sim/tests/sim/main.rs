@@ -2,7 +2,9 @@
 
 #![allow(clippy::unwrap_used, reason = "a test ends where something is not as it should be")]
 
+mod audit;
 mod collecting;
+mod collection_runs;
 mod commands;
 mod contract;
 mod copies;
@@ -29,3 +31,4 @@ mod throttling;
 mod triggers;
 mod vetting;
 mod views;
+mod waits;

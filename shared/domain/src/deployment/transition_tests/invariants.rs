@@ -76,6 +76,7 @@ fn any_event() -> impl Strategy<Value = Event> {
         Just(gone()),
         Just(op_gone()),
         Just(Event::PlanPending),
+        Just(Event::AllowedUnwatched),
         Just(ready()),
         Just(Event::PlanEmpty { stack_id: "stack-1".into() }),
         Just(Event::PlanRefused(cause())),

@@ -263,3 +263,28 @@ fn one_that_waits_for_its_rollout_looks_again_in_steps_of_a_tenth_of_its_age() {
     let delays = [0, 100, 1_000, 100_000].map(|age_s| planned.delay_s(at(4 + age_s)));
     assert_eq!(delays, [1, 10, 100, 300]);
 }
+
+#[test]
+fn when_the_gates_are_broken_open_what_alarms_would_roll_back_is_planned_again_without_them() {
+    let planned = |alarms: &[&str]| {
+        let mut deployment = deploy();
+        deployment.spec.alarms = alarms.iter().map(|name| (*name).to_owned()).collect();
+        way(deployment, [taken(), seen("UPDATE_COMPLETE"), Event::Acted, ready()]).1
+    };
+    let watched = planned(&["errors"]);
+    assert!(watched.is_watched());
+    let (names, again) =
+        way(watched.clone(), [Event::AllowedUnwatched, Event::Acted, seen("UPDATE_COMPLETE")]);
+    assert_eq!(names, "planned discarding inspecting planning");
+    assert!(!again.is_watched());
+    let (names, _) = way(again, [Event::Acted, ready(), Event::AllowedUnwatched]);
+    assert_eq!(names, "planning planning planned executing");
+    let tired = Deployment { attempt: Deployment::ATTEMPTS_MAX, ..watched.clone() };
+    for (deployment, why) in [
+        (planned(&[]), "it has no alarms"),
+        (Deployment { creates: true, ..watched }, "a new stack has no triggers"),
+        (tired, "it was planned as often as may be"),
+    ] {
+        assert_eq!(way(deployment, [Event::AllowedUnwatched]).1.state, State::Executing, "{why}");
+    }
+}
