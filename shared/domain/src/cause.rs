@@ -101,6 +101,14 @@ impl StackEvent {
     }
 }
 
+/// The events of a token's operation: those that have it, or none. All of them if no event has it.
+pub fn of_token(mut events: Vec<StackEvent>, token: Option<&str>) -> Vec<StackEvent> {
+    if token.is_some() && events.iter().any(|event| event.token.as_deref() == token) {
+        events.retain(|event| event.token.is_none() || event.token.as_deref() == token);
+    }
+    events
+}
+
 /// What became of the operation of a token, told by the events of its stack, newest first.
 pub fn outcome(events: &[StackEvent], token: &str) -> Outcome {
     let own = |event: &&StackEvent| event.is_stack && event.token.as_deref() == Some(token);
@@ -249,6 +257,22 @@ mod tests {
             let events = [theirs.clone(), at(status, "ours"), at("UPDATE_IN_PROGRESS", "ours")];
             assert_eq!(outcome(&events, "ours"), expected, "{status}");
         }
+    }
+
+    #[test]
+    fn c11_what_others_did_meanwhile_is_no_part_of_an_operation() {
+        let of = |id: &str, token: Option<&str>| StackEvent {
+            token: token.map(str::to_owned),
+            ..event(id, "AWS::SQS::Queue", "UPDATE_FAILED", "no")
+        };
+        let events = [of("A", Some("ours")), of("B", Some("theirs")), of("C", None)];
+        let ids = |token| {
+            let events = of_token(events.to_vec(), token);
+            events.into_iter().map(|event| event.logical_id).collect::<Vec<_>>()
+        };
+        assert_eq!(ids(Some("ours")), ["A", "C"]);
+        assert_eq!(ids(Some("nobody's")), ["A", "B", "C"], "nothing tells them apart");
+        assert_eq!(ids(None), ["A", "B", "C"]);
     }
 
     #[test]

@@ -3,7 +3,7 @@
 use super::Drive;
 use super::observe::place;
 use crate::ports::{ErrorKind, Place, PortError};
-use flotilla_domain::cause::{StackEvent, root_cause, root_event};
+use flotilla_domain::cause::{StackEvent, of_token, root_cause, root_event};
 use flotilla_domain::deployment::{AfterCause, Deployment, State};
 use flotilla_domain::{Cause, Code, Site};
 
@@ -158,13 +158,7 @@ impl Drive {
                 break;
             }
         }
-        Ok(match token {
-            Some(token) if events.iter().any(|event| event.token.as_deref() == Some(token)) => {
-                events.retain(|event| event.token.as_deref().is_none_or(|own| own == token));
-                events
-            }
-            _ => events,
-        })
+        Ok(of_token(events, token))
     }
 }
 

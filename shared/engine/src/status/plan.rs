@@ -113,3 +113,35 @@ fn change_view(fleet: FleetChange, left: &mut usize) -> view::PlannedChangeView 
         targets: targets.iter().map(|target| target.site.to_string()).collect(),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use flotilla_domain::plan::{ChangeAction, PropertyChange, Replacement, ResourceChange};
+
+    #[test]
+    fn properties_are_left_out_and_counted_once_there_are_too_many_bytes_of_them() {
+        let property = |path: &str| PropertyChange {
+            path: path.into(),
+            before: Some("12".into()),
+            after: Some("345".into()),
+            hidden: false,
+            recreation: Replacement::Never,
+        };
+        let change = || FleetChange {
+            part: None,
+            change: ResourceChange {
+                properties: vec![property("A"), property("B")],
+                omitted: 3,
+                ..ResourceChange::new("App", "AWS::Lambda::Function", ChangeAction::Modify)
+            },
+            targets: Default::default(),
+            everywhere: true,
+        };
+        let mut left = 12 + 11;
+        let whole = change_view(change(), &mut left);
+        assert_eq!((whole.properties.len(), whole.omitted, left), (2, 3, 11));
+        let cut = change_view(change(), &mut left);
+        assert_eq!((cut.properties.len(), cut.omitted, left), (0, 5, 11), "12 bytes are one too many");
+    }
+}

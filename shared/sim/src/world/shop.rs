@@ -17,6 +17,11 @@ pub const SHOP: [&str; 3] = ["database", "api", "jobs"];
 impl World {
     /// Opens the shop: its services go from `branch:main` to staging, and from there to production.
     pub fn shop(&mut self, regions: &[&str]) -> &mut Self {
+        self.shop_with(regions, None)
+    }
+
+    /// The same with a profile that says what happens when a target fails.
+    pub fn shop_with(&mut self, regions: &[&str], on_failure: Option<&str>) -> &mut Self {
         let output =
             |of: &str| ParameterConfig::Output(OutputConfig { output: of.into(), stage: None, region: None });
         let profile = ProfileConfig {
@@ -24,6 +29,7 @@ impl World {
             waves: vec![WaveConfig::Regions(regions.iter().map(|region| (*region).to_owned()).collect())],
             parameters: [("Table".into(), output("database.Name")), ("Endpoint".into(), output("api.Url"))]
                 .into(),
+            on_failure: on_failure.map(str::to_owned),
             ..ProfileConfig::default()
         };
         let rule = |git_ref: &str, stage: &str| RuleConfig {

@@ -3,10 +3,12 @@
 use flotilla_domain::{Code, Digest, ReleaseId, RolloutId, Site, Timestamp};
 use flotilla_engine::EngineError;
 use flotilla_engine::commands::OperatorsWord;
-use flotilla_engine::ports::{ErrorKind, PortError, Presence};
+use flotilla_engine::ports::{ErrorKind, Expect, Item, PortError, Presence, Write};
+use flotilla_engine::records::rollout_key;
 use flotilla_engine::replicate::ReplicateJob;
 use flotilla_sim::{Behaviour, World};
 use futures::executor::block_on;
+use serde_json::Map;
 
 const REGION: &str = "eu-west-1";
 
@@ -110,4 +112,45 @@ fn what_may_pass_is_copied_a_little_later() {
     assert_eq!(world.rollout(&version).unwrap().status, "replicating");
     world.allows("s3:CopyObject");
     assert_eq!(world.end_of(&version).status, "succeeded");
+}
+
+#[test]
+fn a_rollout_that_cannot_be_read_keeps_no_other_from_its_copies() {
+    let mut world = world();
+    world.behaves(REGION, Behaviour::Takes(60_000));
+    let version = world.upload("branch/main", "one");
+    world.until("it executes", |w| w.stack(REGION, "staging") == Some("CREATE_IN_PROGRESS"));
+    let good = job(&world, &version);
+    let rollout = RolloutId::derive(Timestamp::UNIX_EPOCH, &["garbage"]);
+    let garbage =
+        Item { key: rollout_key(&rollout), version: 1, due_at: None, expires_at: None, body: Map::new() };
+    block_on(world.drive().store.write(vec![Write::put(garbage, Expect::Anything)])).unwrap();
+    let bad = ReplicateJob { rollout, ..good.clone() };
+    let answers = block_on(world.replicate().run(&[good.clone(), bad.clone(), good]));
+    assert_eq!(answers.iter().map(Result::is_ok).collect::<Vec<_>>(), [true, false, true]);
+    assert_eq!(block_on(world.replicate().run(&[bad])).len(), 1);
+}
+
+#[test]
+fn a_rollout_is_told_at_once_of_a_copy_that_failed() {
+    let mut world = World::new(3, &[&[REGION, "us-east-1"]]);
+    world.refuses_copies(REGION, PortError::new(ErrorKind::Denied, "s3:CopyObject", "AccessDenied"));
+    let version = world.upload("branch/main", "one");
+    let began_ms = world.now_ms();
+    assert_eq!(world.end_of(&version).status, "failed");
+    assert!(world.now_ms() - began_ms < 20_000, "{} ms", world.now_ms() - began_ms);
+}
+
+#[test]
+fn a_plan_of_what_was_copied_long_ago_looks_whether_it_is_there() {
+    let mut world = world();
+    let version = world.upload("branch/main", "one");
+    world.end_of(&version);
+    let planned = |world: &mut World| {
+        let before = world.calls("s3:HeadObject");
+        let id = world.plan("staging").unwrap();
+        assert_eq!(world.end_of_rollout(&id).status, "planned");
+        world.calls("s3:HeadObject") - before
+    };
+    assert!(planned(&mut world) > 0, "no stage's rollout has proven it since the plan was asked for");
 }

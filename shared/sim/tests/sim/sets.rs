@@ -114,6 +114,8 @@ fn a_set_that_is_called_off_begins_nothing_more_and_goes_back() {
     world.cancel_set(&id).unwrap();
     let set = world.end_of_set(&id);
     assert_eq!((set.status.as_str(), stable(&world, "production")), ("reverted", before));
+    let told = world.rollout_by_id(&set.members[1].forward.as_ref().unwrap().rollout);
+    assert_eq!(told.status, "cancelled", "what is under way is called off too");
     assert_eq!(set.cause.unwrap().code, "FL0525");
     assert!(set.members[2].forward.is_none(), "the jobs have not begun");
     assert_eq!(code(world.cancel_set(&id).unwrap_err()), Code::Conflict, "it has ended");
@@ -183,4 +185,42 @@ fn what_cannot_be_done_for_one_is_refused_before_anything_begins() {
     let items = world.items();
     assert_eq!(code(world.promote_set(&["api", "orders"]).unwrap_err()), Code::NotFound);
     assert_eq!(world.items(), items);
+}
+
+#[test]
+fn one_that_was_called_off_before_it_changed_anything_does_not_go_back() {
+    let mut world = shop(10);
+    let before = stable(&world, "production");
+    let id = world.promote_set(&SHOP).unwrap();
+    let is_open = |world: &World| {
+        let database = world.set(&id).members.swap_remove(0).forward;
+        database.is_some_and(|leg| world.open_rollouts().contains(&leg.rollout))
+    };
+    while !is_open(&world) {
+        world.steps(1);
+    }
+    world.cancel_set(&id).unwrap();
+    let set = world.end_of_set(&id);
+    assert_eq!((set.status.as_str(), stable(&world, "production")), ("reverted", before));
+    let legs: Vec<_> = set.members.iter().map(|m| (m.forward.is_some(), m.back.is_some())).collect();
+    assert_eq!(legs, [(true, false), (false, false), (false, false)]);
+}
+
+#[test]
+fn a_member_that_went_back_by_itself_takes_the_whole_set_with_it() {
+    let mut world = World::new(11, &[&["eu-west-1"]]);
+    world.shop_with(&REGIONS, Some("revert")).stock("one");
+    let first = world.promote_set(&SHOP).unwrap();
+    assert_eq!(world.end_of_set(&first).status, "succeeded");
+    world.stock("two");
+    let before = stable(&world, "production");
+    let id = world.promote_set(&SHOP).unwrap();
+    world.until("the database", |world| world.stable("database", "production") != before[0]);
+    world.behaves("us-east-1", Behaviour::RollsBack("the resource says no".into()));
+    world.until_at_last("the failure", |world| world.set(&id).status == "reverting");
+    world.behaves("us-east-1", Behaviour::Works);
+    let set = world.end_of_set(&id);
+    assert_eq!((set.status.as_str(), stable(&world, "production")), ("reverted", before));
+    assert_eq!(set.members[1].forward.as_ref().unwrap().status, "reverted");
+    assert!(set.cause.unwrap().message.starts_with("api/production: "));
 }

@@ -185,7 +185,10 @@ fn a_timeline_names_each_gate_once() {
     world.pass(24);
     let waits = |world: &World| world.timeline(&id).iter().filter(|what| *what == "gated").count();
     assert_eq!(waits(&world), 1);
+    let gates = world.rollout_by_id(&id).gates.unwrap();
+    assert_eq!((gates.wave, gates.approvals_needed), (Some(2), 1), "people count from one");
     world.approve(&id, "bob", &Agreement::default()).unwrap();
+    assert_eq!(world.rollout_by_id(&id).gates.unwrap().approvals[0].wave, 2);
     assert_eq!(world.end_of(&version).status, "succeeded");
     assert_eq!(waits(&world), 1);
     let rolling = world.timeline(&id).iter().filter(|what| *what == "rolling").count();
