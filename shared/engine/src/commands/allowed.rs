@@ -28,3 +28,21 @@ impl Allowed {
         Ok(())
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::plan::blank_for_tests;
+
+    #[test]
+    fn two_hundred_resources_may_be_lost_by_name_at_most() {
+        let allowed = |count: usize| {
+            let mut rollout = blank_for_tests();
+            let names = (0..count).map(|n| format!("Table{n}")).collect();
+            Allowed(names).apply_to(&mut rollout).map(|()| rollout.policy.safeguards.approved.len())
+        };
+        assert_eq!(allowed(Safeguards::APPROVED_MAX), Ok(Safeguards::APPROVED_MAX));
+        assert_eq!(allowed(Safeguards::APPROVED_MAX + 1).unwrap_err().code, Code::RequestInvalid);
+        assert_eq!(allowed(Safeguards::APPROVED_MAX + 2).unwrap_err().code, Code::RequestInvalid);
+    }
+}

@@ -108,6 +108,13 @@ fn a_bucket_that_refuses_is_told_of_and_one_that_does_not_answer_gets_its_turn_l
     let report = world.collect();
     assert_eq!(report.failures.len(), 3, "each of the three: {report:?}");
     assert!(report.failures[1].contains(REGION), "{report:?}");
+    assert!(report.failures[1].contains("run flotilla install"), "{report:?}");
+    world.jump(DAY_H);
+    world.refuses("s3:ListObjectVersions", ErrorKind::Missing, "NoSuchBucket: it does not exist");
+    assert_eq!(world.collect(), CollectReport::default(), "regions that nobody has prepared are passed over");
+    world.jump(DAY_H);
+    world.refuses("s3:ListObjectVersions", ErrorKind::Permanent, "IllegalLocationConstraint: no");
+    assert!(world.collect().failures.iter().all(|failure| !failure.contains("install")));
     world.allows("s3:ListObjectVersions");
     world.jump(DAY_H);
     world.refuses("s3:ListObjectVersions", ErrorKind::Transient, "503 Slow Down");

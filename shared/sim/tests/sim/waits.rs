@@ -194,3 +194,22 @@ fn a_timeline_names_each_gate_once() {
     let rolling = world.timeline(&id).iter().filter(|what| *what == "rolling").count();
     assert_eq!(rolling, 2, "each wave has its entry");
 }
+
+#[test]
+fn each_wave_is_verified_by_its_own_targets_and_once() {
+    let function =
+        CheckConfig { function: Some("verify".into()), within: Some("1m".into()), ..CheckConfig::default() };
+    let profile = ProfileConfig { checks: vec![function], ..approved_late("halt") };
+    for (second, status) in [(true, "succeeded"), (false, "failed")] {
+        let mut world = World::with(8, profile.clone());
+        world.replies(REGION, "verify", true, "fine").replies("us-east-1", "verify", second, "the second");
+        let version = world.upload("branch/main", "one");
+        world.until("it waits", |w| w.rollout(&version).is_some_and(|r| r.status == "gated"));
+        let id = world.rollout(&version).unwrap().id;
+        world.replies(REGION, "verify", false, "not any more");
+        world.approve(&id, "bob", &Agreement::default()).unwrap();
+        let end = world.end_of(&version);
+        assert_eq!(end.status, status, "{:?}", end.cause);
+        assert!(second || end.cause.unwrap().message.contains("the second"));
+    }
+}
