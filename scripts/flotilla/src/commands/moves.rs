@@ -1,42 +1,25 @@
 //! Releases brought on and back: promote, rollback, hold, unhold.
 
-use super::follow::follow;
-use super::rollouts::finish;
+use super::rollouts::begin;
 use crate::api::Api;
 use crate::args::{Global, Promote, Rollback};
 use crate::error::{CliError, Exit};
 use crate::show;
-use flotilla_contract::{Hold, LiftHold, RollBack, RolloutView, StageView};
+use flotilla_contract::{Hold, LiftHold, RollBack, StageView};
 use serde::Serialize;
-
-/// Starts a rollout and follows it.
-async fn start<B: Serialize>(
-    global: &Global,
-    path: &str,
-    request: &B,
-    no_follow: bool,
-) -> Result<Exit, CliError> {
-    let api = Api::connect(global).await?;
-    let started: RolloutView = api.post(path, request).await?;
-    if no_follow {
-        return finish(global, &started).map(|_| Exit::Success);
-    }
-    let rollout = follow(&api, &started.id, global.json).await?;
-    finish(global, &rollout)
-}
 
 pub async fn promote(global: &Global, args: Promote) -> Result<Exit, CliError> {
     let Promote { services, from, to, release, because, allow, no_follow } = args;
     let service = services.concat();
     let request =
         flotilla_contract::Promote { from, to, release, because, allow: allow.into_iter().collect() };
-    start(global, &format!("/v1/services/{service}/promote"), &request, no_follow).await
+    begin(global, &format!("/v1/services/{service}/promote"), &request, no_follow).await
 }
 
 pub async fn roll_back(global: &Global, args: Rollback) -> Result<Exit, CliError> {
     let Rollback { service, stage, to, by_waves, because, allow, no_follow } = args;
     let request = RollBack { stage, to, by_waves, because, allow: allow.into_iter().collect() };
-    start(global, &format!("/v1/services/{service}/rollback"), &request, no_follow).await
+    begin(global, &format!("/v1/services/{service}/rollback"), &request, no_follow).await
 }
 
 pub async fn hold(

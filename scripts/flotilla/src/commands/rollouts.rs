@@ -6,6 +6,7 @@ use crate::args::{Global, Retry};
 use crate::error::{CliError, Exit};
 use crate::show;
 use flotilla_contract::{CancelRollout, EventView, Page, RetryRollout, RolloutView, StartRollout};
+use serde::Serialize;
 
 pub async fn watch(global: &Global, id: &str) -> Result<Exit, CliError> {
     let api = Api::connect(global).await?;
@@ -48,14 +49,24 @@ pub async fn show(global: &Global, id: &str) -> Result<Exit, CliError> {
     Ok(Exit::Success)
 }
 
-pub async fn start(global: &Global, request: &StartRollout, no_follow: bool) -> Result<Exit, CliError> {
+/// Asks for a rollout and follows it to its end.
+pub async fn begin<B: Serialize>(
+    global: &Global,
+    path: &str,
+    request: &B,
+    no_follow: bool,
+) -> Result<Exit, CliError> {
     let api = Api::connect(global).await?;
-    let started: RolloutView = api.post("/v1/rollouts", request).await?;
+    let begun: RolloutView = api.post(path, request).await?;
     if no_follow {
-        return finish(global, &started).map(|_| Exit::Success);
+        return finish(global, &begun).map(|_| Exit::Success);
     }
-    let rollout = follow(&api, &started.id, global.json).await?;
+    let rollout = follow(&api, &begun.id, global.json).await?;
     finish(global, &rollout)
+}
+
+pub async fn start(global: &Global, request: &StartRollout, no_follow: bool) -> Result<Exit, CliError> {
+    begin(global, "/v1/rollouts", request, no_follow).await
 }
 
 pub async fn cancel(global: &Global, id: &str, stop_running: bool) -> Result<Exit, CliError> {
@@ -73,14 +84,8 @@ pub async fn ask(global: &Global, id: &str, what: &str) -> Result<Exit, CliError
 }
 
 pub async fn retry(global: &Global, retry: Retry) -> Result<Exit, CliError> {
-    let api = Api::connect(global).await?;
     let Retry { rollout, skip, accept_drift, force, allow, no_follow } = retry;
     let (skip, allow) = (skip.into_iter().collect(), allow.into_iter().collect());
     let word = RetryRollout { skip, accept_drift, force, allow };
-    let started: RolloutView = api.post(&format!("/v1/rollouts/{rollout}/retry"), &word).await?;
-    if no_follow {
-        return finish(global, &started).map(|_| Exit::Success);
-    }
-    let rollout = follow(&api, &started.id, global.json).await?;
-    finish(global, &rollout)
+    begin(global, &format!("/v1/rollouts/{rollout}/retry"), &word, no_follow).await
 }
