@@ -18,6 +18,8 @@ use std::collections::{BTreeMap, BTreeSet};
 pub enum Answer {
     /// It may begin.
     Begin,
+    /// It may begin, and no alarm is to roll it back: somebody has broken the gates open.
+    BeginUnwatched,
     /// Not yet.
     Wait,
     /// Not any more.
@@ -150,6 +152,7 @@ impl Rollout {
         let approved = self.waves.iter().any(|wave| wave.approvals > 0) && self.break_glass.is_none();
         match self.plans.get(target) {
             Some(seen) if approved && Some(*seen) != plan => Answer::OtherPlan,
+            _ if self.break_glass.is_some() => Answer::BeginUnwatched,
             _ => Answer::Begin,
         }
     }

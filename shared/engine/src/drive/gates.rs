@@ -87,8 +87,8 @@ impl Drive {
         let stopped = !stops_about(stops, &rollout.profile)?.0.is_empty();
         let id = &deployment.id;
         Ok(match rollout.answer(&id.target, id.turn, deployment.plan_digest, stopped) {
-            Answer::Begin if rollout.break_glass.is_some() => Event::AllowedUnwatched,
             Answer::Begin => Event::Allowed,
+            Answer::BeginUnwatched => Event::AllowedUnwatched,
             Answer::Wait => Event::Held,
             Answer::Never => Event::Declined,
             Answer::OtherPlan => Event::NotApproved,

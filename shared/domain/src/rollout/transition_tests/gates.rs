@@ -170,7 +170,7 @@ fn a_stopped_line_holds_waves_and_whatever_of_them_has_not_begun() {
     let word = BreakGlass { by: "root".into(), because: "outage".into(), at: at(2) };
     let broken_open = go(gated, [E::BreakGlassRequested(word.clone()), stopped()]);
     assert_eq!(wave_of(&broken_open), (0, 2));
-    assert_eq!(broken_open.answer(&first, Turn::Forward, None, true), Answer::Begin);
+    assert_eq!(broken_open.answer(&first, Turn::Forward, None, true), Answer::BeginUnwatched);
 }
 
 #[test]
