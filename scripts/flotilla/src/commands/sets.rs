@@ -34,19 +34,23 @@ pub async fn run(global: &Global, command: SetCommand) -> Result<Exit, CliError>
         SetCommand::Show { set } => {
             let api = Api::connect(global).await?;
             let set: SetView = api.get(&format!("/v1/sets/{set}")).await?;
-            finish(global, &set).map(|_| Exit::Success)
+            print(global, &set);
+            Ok(Exit::Success)
         }
         SetCommand::Watch { set } => {
             let api = Api::connect(global).await?;
             let set: SetView = follow_path(&api, &format!("/v1/sets/{set}"), global.json).await?;
-            finish(global, &set)
+            print(global, &set);
+            Ok(if set.status == "succeeded" { Exit::Success } else { Exit::RolloutFailed })
         }
         SetCommand::Rollback(SetRollback { set, before, by_waves, because, no_follow }) => {
             let request = RollBackSet { before, by_waves, because };
             start(global, &format!("/v1/sets/{set}/rollback"), &request, no_follow).await
         }
         SetCommand::Cancel { set, stop_running, no_follow } => {
-            cancel(global, &set, &CancelRollout { stop_running }, no_follow).await
+            // Whoever follows it otherwise did not want that end.
+            let path = format!("/v1/sets/{set}/cancel");
+            bring(global, &path, &CancelRollout { stop_running }, no_follow, "reverted").await
         }
     }
 }
@@ -91,44 +95,37 @@ async fn list(global: &Global, limit: u16) -> Result<Exit, CliError> {
     Ok(Exit::Success)
 }
 
-/// Starts a set and follows it.
+/// Asks for a set to be brought to this end, and follows it there.
+async fn bring<B: Serialize>(
+    global: &Global,
+    path: &str,
+    request: &B,
+    no_follow: bool,
+    wanted: &str,
+) -> Result<Exit, CliError> {
+    let api = Api::connect(global).await?;
+    let mut set: SetView = api.post(path, request).await?;
+    if !no_follow {
+        set = follow_path(&api, &format!("/v1/sets/{}", set.id), global.json).await?;
+    }
+    print(global, &set);
+    Ok(if no_follow || set.status == wanted { Exit::Success } else { Exit::RolloutFailed })
+}
+
+/// Starts a set and follows it until it has arrived.
 async fn start<B: Serialize>(
     global: &Global,
     path: &str,
     request: &B,
     no_follow: bool,
 ) -> Result<Exit, CliError> {
-    let api = Api::connect(global).await?;
-    let started: SetView = api.post(path, request).await?;
-    if no_follow {
-        return finish(global, &started).map(|_| Exit::Success);
-    }
-    let set: SetView = follow_path(&api, &format!("/v1/sets/{}", started.id), global.json).await?;
-    finish(global, &set)
+    bring(global, path, request, no_follow, "succeeded").await
 }
 
-/// Calls a set off and follows it until all is as before. Whoever follows it otherwise did not want that end.
-async fn cancel(
-    global: &Global,
-    id: &str,
-    request: &CancelRollout,
-    no_follow: bool,
-) -> Result<Exit, CliError> {
-    let api = Api::connect(global).await?;
-    let mut set: SetView = api.post(&format!("/v1/sets/{id}/cancel"), request).await?;
-    if !no_follow {
-        set = follow_path(&api, &format!("/v1/sets/{id}"), global.json).await?;
-    }
-    let as_before = no_follow || set.status == "reverted";
-    finish(global, &set).map(|exit| if as_before { Exit::Success } else { exit })
-}
-
-/// Shows a set, and how it has ended.
-fn finish(global: &Global, set: &SetView) -> Result<Exit, CliError> {
+fn print(global: &Global, set: &SetView) {
     if global.json {
         show::json(set);
     } else {
         show_sets::set(set);
     }
-    Ok(if set.status == "succeeded" { Exit::Success } else { Exit::RolloutFailed })
 }
