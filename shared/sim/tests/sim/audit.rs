@@ -67,7 +67,7 @@ fn world() -> (World, ReleaseId) {
 #[test]
 fn the_log_is_searched_by_service_stage_principal_and_time() {
     let (world, _) = world();
-    // Those of one moment stand in the order of their requests.
+    // Entries of one moment stand in no order that anybody relies on.
     let acts = |request: AuditRequest| {
         let entries = audit(&world, &request).into_iter().map(|entry| entry.act);
         let mut acts: Vec<String> = entries.filter(|act| !act.starts_with("put")).collect();

@@ -32,13 +32,19 @@ fn a_new_installation_removes_nothing_for_a_month_nor_does_one_that_knows_no_rel
     assert_eq!(empty.collect(), CollectReport::default(), "its table may be lost");
 }
 
-#[test]
-fn a_run_looks_at_as_many_pages_as_it_may_and_the_next_one_goes_on() {
+/// A world after a round, in which the six objects of `another` are old now and needed by nobody.
+fn one_to_go() -> World {
     let (mut world, _) = gone();
     bring(&mut world, "pr/8", "another");
     world.pass(30);
     bring(&mut world, "branch/main", "two");
     world.jump(31 * DAY_H);
+    world
+}
+
+#[test]
+fn a_run_looks_at_as_many_pages_as_it_may_and_the_next_one_goes_on() {
+    let mut world = one_to_go();
     let limits = CollectLimits { pages_max: 1, ..CollectLimits::default() };
     let runs: Vec<CollectReport> = (0..40).map(|_| world.collect_within(limits)).collect();
     assert!(runs.iter().all(|run| run.pages <= 1));
@@ -55,11 +61,7 @@ fn a_run_looks_at_as_many_pages_as_it_may_and_the_next_one_goes_on() {
 
 #[test]
 fn two_runs_at_once_do_no_harm() {
-    let (mut world, _) = gone();
-    bring(&mut world, "pr/8", "another");
-    world.pass(30);
-    bring(&mut world, "branch/main", "two");
-    world.jump(31 * DAY_H);
+    let mut world = one_to_go();
     let (one, other) = (world.collector(), world.collector());
     let limits = CollectLimits { pages_max: 1_000, ..CollectLimits::default() };
     let both = async { futures::join!(one.run(limits), other.run(limits)) };
@@ -89,11 +91,7 @@ fn a_dry_run_says_what_would_go_and_changes_nothing() {
 
 #[test]
 fn a_run_without_time_does_one_page_and_the_next_one_goes_on() {
-    let (mut world, _) = gone();
-    bring(&mut world, "pr/8", "another");
-    world.pass(30);
-    bring(&mut world, "branch/main", "two");
-    world.jump(31 * DAY_H);
+    let mut world = one_to_go();
     let limits = CollectLimits { time_max_s: 0, ..CollectLimits::default() };
     let runs: Vec<CollectReport> = (0..40).map(|_| world.collect_within(limits)).collect();
     assert!(runs.iter().all(|run| run.pages <= 1), "{runs:?}");
@@ -177,11 +175,7 @@ fn what_a_set_under_way_may_bring_or_go_back_to_is_kept() {
 
 #[test]
 fn what_is_kept_is_not_guessed_when_there_is_no_time_to_look_it_up() {
-    let (mut world, _) = gone();
-    bring(&mut world, "pr/8", "another");
-    world.pass(30);
-    bring(&mut world, "branch/main", "two");
-    world.jump(31 * DAY_H);
+    let mut world = one_to_go();
     let run = world.collector();
     let mut run = Box::pin(async move { run.run(CollectLimits::default()).await });
     // Its time is over while it reads what there is.

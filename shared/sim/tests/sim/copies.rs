@@ -142,7 +142,7 @@ fn a_rollout_is_told_at_once_of_a_copy_that_failed() {
 }
 
 #[test]
-fn a_plan_of_what_was_copied_long_ago_looks_whether_it_is_there() {
+fn a_plan_asks_anew_whether_what_was_copied_before_it_is_there() {
     let mut world = world();
     let version = world.upload("branch/main", "one");
     world.end_of(&version);

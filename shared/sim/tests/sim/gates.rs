@@ -27,7 +27,7 @@ fn approved_by(count: usize) -> ProfileConfig {
 
 /// Runs until the rollout of an upload waits for a gate; answers its id.
 #[track_caller]
-fn gated(world: &mut World, version: &str) -> String {
+pub(crate) fn gated(world: &mut World, version: &str) -> String {
     world.until("it waits", |w| {
         w.rollout(version).is_some_and(|r| r.gates.is_some_and(|gates| !gates.closed.is_empty()))
     });

@@ -1,5 +1,6 @@
 //! Several services brought somewhere as one unit.
 
+use flotilla_contract::SetView;
 use flotilla_domain::Code;
 use flotilla_engine::EngineError;
 use flotilla_sim::{Behaviour, SHOP, World};
@@ -64,18 +65,29 @@ fn services_are_promoted_as_one_unit_each_after_those_whose_outputs_it_takes() {
     }
 }
 
+/// Promotes the shop and lets the API's stack roll back in one region; answers how the set has ended.
+fn api_rolls_back(world: &mut World) -> SetView {
+    let before = world.stable("database", "production");
+    let id = world.promote_set(&SHOP).unwrap();
+    world.until("the database", |world| world.stable("database", "production") != before);
+    world.behaves("us-east-1", Behaviour::RollsBack("the resource says no".into()));
+    // Step by step: what goes back then finds a region that works again.
+    world.until("the failure", |world| world.set(&id).status == "reverting");
+    world.behaves("us-east-1", Behaviour::Works);
+    world.end_of_set(&id)
+}
+
 #[test]
 fn if_one_does_not_arrive_all_go_back_and_the_cause_is_its_own() {
     let mut world = shop(2);
     let before = stable(&world, "production");
-    let id = world.promote_set(&SHOP).unwrap();
-    world.until("the database", |world| world.stable("database", "production") != before[0]);
-    world.behaves("us-east-1", Behaviour::RollsBack("the resource says no".into()));
-    world.until_at_last("the failure", |world| world.set(&id).status == "reverting");
-    world.behaves("us-east-1", Behaviour::Works);
-    let set = world.end_of_set(&id);
+    let set = api_rolls_back(&mut world);
     assert_eq!((set.status.as_str(), stable(&world, "production")), ("reverted", before));
-    assert_eq!(code(world.roll_back_set(&id, false).unwrap_err()), Code::Conflict, "it never ran as a whole");
+    assert_eq!(
+        code(world.roll_back_set(&set.id, false).unwrap_err()),
+        Code::Conflict,
+        "it never ran as a whole"
+    );
     let cause = set.cause.unwrap();
     assert!(cause.message.starts_with("api/production: "), "{}", cause.message);
     assert!(cause.message.contains("the resource says no"), "{}", cause.message);
@@ -196,9 +208,7 @@ fn one_that_was_called_off_before_it_changed_anything_does_not_go_back() {
         let database = world.set(&id).members.swap_remove(0).forward;
         database.is_some_and(|leg| world.open_rollouts().contains(&leg.rollout))
     };
-    while !is_open(&world) {
-        world.steps(1);
-    }
+    world.until("the database", is_open);
     world.cancel_set(&id).unwrap();
     let set = world.end_of_set(&id);
     assert_eq!((set.status.as_str(), stable(&world, "production")), ("reverted", before));
@@ -214,12 +224,7 @@ fn a_member_that_went_back_by_itself_takes_the_whole_set_with_it() {
     assert_eq!(world.end_of_set(&first).status, "succeeded");
     world.stock("two");
     let before = stable(&world, "production");
-    let id = world.promote_set(&SHOP).unwrap();
-    world.until("the database", |world| world.stable("database", "production") != before[0]);
-    world.behaves("us-east-1", Behaviour::RollsBack("the resource says no".into()));
-    world.until_at_last("the failure", |world| world.set(&id).status == "reverting");
-    world.behaves("us-east-1", Behaviour::Works);
-    let set = world.end_of_set(&id);
+    let set = api_rolls_back(&mut world);
     assert_eq!((set.status.as_str(), stable(&world, "production")), ("reverted", before));
     assert_eq!(set.members[1].forward.as_ref().unwrap().status, "reverted");
     assert!(set.cause.unwrap().message.starts_with("api/production: "));

@@ -1,8 +1,8 @@
 //! Gates and checks that do not answer, say no, or are never opened.
 
+use crate::gates::gated;
 use flotilla_contract::{CheckConfig, ProfileConfig, WaveConfig, WaveTable};
-use flotilla_domain::AlarmState;
-use flotilla_domain::{Code, StageName};
+use flotilla_domain::{AlarmState, Code, StageName};
 use flotilla_engine::EngineError;
 use flotilla_engine::commands::{Agreement, Allowed, Rollback};
 use flotilla_engine::ports::ErrorKind;
@@ -21,11 +21,14 @@ fn watched() -> World {
     world
 }
 
+/// A function that is asked for a minute.
+fn verify() -> CheckConfig {
+    CheckConfig { function: Some("verify".into()), within: Some("1m".into()), ..CheckConfig::default() }
+}
+
 #[test]
 fn a_function_that_says_no_fails_the_wave_with_its_own_words() {
-    let function =
-        CheckConfig { function: Some("verify".into()), within: Some("1m".into()), ..CheckConfig::default() };
-    let mut world = World::with(2, ProfileConfig { checks: vec![function], ..one_region() });
+    let mut world = World::with(2, ProfileConfig { checks: vec![verify()], ..one_region() });
     world.replies(REGION, "verify", false, "3 of 9 are red");
     let version = world.upload("branch/main", "one");
     let end = world.end_of(&version);
@@ -42,10 +45,8 @@ fn alarms_that_may_not_be_read_keep_the_gate_closed_and_say_why() {
     let mut world = watched();
     world.refuses(ALARMS, ErrorKind::Denied, "AccessDenied: not authorized");
     let version = world.upload("branch/main", "one");
-    world.until("it waits", |w| {
-        w.rollout(&version).is_some_and(|r| r.gates.is_some_and(|gates| !gates.closed.is_empty()))
-    });
-    let closed = world.rollout(&version).unwrap().gates.unwrap().closed;
+    let id = gated(&mut world, &version);
+    let closed = world.rollout_by_id(&id).gates.unwrap().closed;
     assert_eq!(closed[0].gate, "alarm");
     assert!(closed[0].why.contains("not authorized"), "{}", closed[0].why);
     assert_eq!(world.calls("cloudformation:ExecuteChangeSet"), 0);
@@ -80,8 +81,7 @@ fn a_way_back_and_broken_glass_ask_no_alarm() {
     assert_eq!(world.end_of_rollout(&back).status, "succeeded");
     assert_eq!(world.calls(ALARMS), asked);
     let version = world.upload("branch/main", "three");
-    world.until("it waits", |w| w.rollout(&version).is_some_and(|r| r.status == "gated"));
-    let (id, asked) = (world.rollout(&version).unwrap().id, world.calls(ALARMS));
+    let (id, asked) = (gated(&mut world, &version), world.calls(ALARMS));
     world.break_glass(&id, "the alarm is broken").unwrap();
     assert_eq!(world.end_of(&version).status, "succeeded", "no alarm rolls it back either");
     assert_eq!(world.calls(ALARMS), asked);
@@ -94,8 +94,7 @@ fn broken_glass_takes_the_triggers_from_change_sets_that_wait_for_their_approval
     world.alarm(REGION, "errors", AlarmState::Ok);
     for code in ["one", "two"] {
         let version = world.upload("branch/main", code);
-        world.until("it waits", |w| w.rollout(&version).is_some_and(|r| r.status == "gated"));
-        let id = world.rollout(&version).unwrap().id;
+        let id = gated(&mut world, &version);
         if code == "one" {
             world.approve(&id, "bob", &Agreement::default()).unwrap();
         } else {
@@ -132,9 +131,8 @@ fn a_later_wave_that_nobody_approves_ends_the_rollout_as_the_profile_says() {
         let mut world = World::with(3, approved_late(on_failure));
         for code in ["one", "two"] {
             let version = world.upload("branch/main", code);
-            world.until("it waits", |w| w.rollout(&version).is_some_and(|r| r.status == "gated"));
+            let id = gated(&mut world, &version);
             if code == "one" {
-                let id = world.rollout(&version).unwrap().id;
                 world.approve(&id, "bob", &Agreement::default()).unwrap();
                 assert_eq!(world.end_of(&version).status, "succeeded");
                 continue;
@@ -180,8 +178,7 @@ fn nothing_is_approved_before_there_is_a_plan_or_where_nobody_has_to_approve() {
 fn a_timeline_names_each_gate_once() {
     let mut world = World::with(6, approved_late("halt"));
     let version = world.upload("branch/main", "one");
-    world.until("it waits", |w| w.rollout(&version).is_some_and(|r| r.status == "gated"));
-    let id = world.rollout(&version).unwrap().id;
+    let id = gated(&mut world, &version);
     world.pass(24);
     let waits = |world: &World| world.timeline(&id).iter().filter(|what| *what == "gated").count();
     assert_eq!(waits(&world), 1);
@@ -197,15 +194,12 @@ fn a_timeline_names_each_gate_once() {
 
 #[test]
 fn each_wave_is_verified_by_its_own_targets_and_once() {
-    let function =
-        CheckConfig { function: Some("verify".into()), within: Some("1m".into()), ..CheckConfig::default() };
-    let profile = ProfileConfig { checks: vec![function], ..approved_late("halt") };
+    let profile = ProfileConfig { checks: vec![verify()], ..approved_late("halt") };
     for (second, status) in [(true, "succeeded"), (false, "failed")] {
         let mut world = World::with(8, profile.clone());
         world.replies(REGION, "verify", true, "fine").replies("us-east-1", "verify", second, "the second");
         let version = world.upload("branch/main", "one");
-        world.until("it waits", |w| w.rollout(&version).is_some_and(|r| r.status == "gated"));
-        let id = world.rollout(&version).unwrap().id;
+        let id = gated(&mut world, &version);
         world.replies(REGION, "verify", false, "not any more");
         world.approve(&id, "bob", &Agreement::default()).unwrap();
         let end = world.end_of(&version);
