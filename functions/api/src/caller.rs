@@ -4,7 +4,7 @@ use crate::problem::ApiError;
 use axum::extract::FromRequestParts;
 use axum::http::request::Parts;
 use flotilla_domain::{Code, Refusal};
-use flotilla_engine::commands::Caller;
+use flotilla_engine::access::Caller;
 use lambda_http::request::RequestContext;
 
 /// Whose signature a request has.

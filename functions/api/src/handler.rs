@@ -7,7 +7,7 @@ use axum::extract::DefaultBodyLimit;
 use axum::routing::get;
 use axum::{Json, Router};
 use flotilla_domain::{Code, Refusal};
-use flotilla_engine::commands::Commands;
+use flotilla_engine::access::Commands;
 use flotilla_engine::status::Status;
 use std::sync::Arc;
 use utoipa::OpenApi;

@@ -1,7 +1,7 @@
 //! The `api` function: the HTTP API behind API Gateway. Wiring only.
 
 use flotilla_aws::Aws;
-use flotilla_engine::commands::Commands;
+use flotilla_engine::access::Commands;
 use flotilla_engine::status::Status;
 use flotilla_fn_api::{Api, router};
 use lambda_http::Error;

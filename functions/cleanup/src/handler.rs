@@ -3,8 +3,8 @@
 //! nothing waits. How old what is collected has to be is not a matter of events.
 
 use flotilla_engine::EngineError;
-use flotilla_engine::collect::{Collect, CollectLimits, CollectReport};
-use flotilla_engine::sweep::{Sweep, SweepLimits, SweepReport};
+use flotilla_engine::preview::{Sweep, SweepLimits, SweepReport};
+use flotilla_engine::retention::{Collect, CollectLimits, CollectReport};
 use flotilla_telemetry::Unit;
 use serde_json::{Value, json};
 

@@ -4,8 +4,8 @@ mod handler;
 
 use flotilla_aws::Aws;
 use flotilla_domain::retention::Pace;
-use flotilla_engine::collect::Collect;
-use flotilla_engine::sweep::Sweep;
+use flotilla_engine::preview::Sweep;
+use flotilla_engine::retention::Collect;
 use lambda_runtime::{Error, LambdaEvent, service_fn};
 
 #[tokio::main(flavor = "current_thread")]

@@ -3,7 +3,7 @@
 mod handler;
 
 use flotilla_aws::Aws;
-use flotilla_engine::drive::Drive;
+use flotilla_engine::step::Drive;
 use lambda_runtime::{Error, LambdaEvent, service_fn};
 use std::sync::Arc;
 

@@ -3,7 +3,7 @@
 use aws_lambda_events::sqs::{SqsBatchResponse, SqsEvent, SqsMessage};
 use flotilla_aws::messages::{batch_reply, decode_intake};
 use flotilla_engine::EngineError;
-use flotilla_engine::ingest::Ingest;
+use flotilla_engine::release::Ingest;
 
 /// Takes the uploads in one after the other: a large one needs the memory for itself. A message that
 /// fails is delivered again; its neighbours are done.

@@ -4,7 +4,7 @@ mod handler;
 
 use flotilla_aws::Aws;
 use flotilla_domain::retention::Pace;
-use flotilla_engine::ingest::Ingest;
+use flotilla_engine::release::Ingest;
 use flotilla_package::Limits;
 use lambda_runtime::{Error, LambdaEvent, service_fn};
 

@@ -5,7 +5,7 @@ use aws_lambda_events::streams::{DynamoDbBatchItemFailure, DynamoDbEventResponse
 use flotilla_aws::stream::{Saved, read_saved};
 use flotilla_domain::Timestamp;
 use flotilla_engine::EngineError;
-use flotilla_engine::notify::{Notify, Told};
+use flotilla_engine::notice::{Notify, Told};
 use flotilla_telemetry::Unit;
 
 /// Tells what each record says of a rollout, in their order. From the first that cannot be told now, the batch comes

@@ -3,7 +3,7 @@
 mod handler;
 
 use flotilla_aws::Aws;
-use flotilla_engine::notify::Notify;
+use flotilla_engine::notice::Notify;
 use lambda_runtime::{Error, LambdaEvent, service_fn};
 
 #[tokio::main(flavor = "current_thread")]

@@ -3,7 +3,7 @@
 use aws_lambda_events::sqs::{SqsBatchResponse, SqsEvent};
 use flotilla_aws::messages::{batch_reply, decode};
 use flotilla_engine::ports::Work;
-use flotilla_engine::replicate::{Replicate, ReplicateJob};
+use flotilla_engine::replica::{Replicate, ReplicateJob};
 
 /// Does all copies of the batch at once. A message that fails is delivered again; its neighbours are done.
 pub async fn handle(replicate: &Replicate, event: SqsEvent) -> SqsBatchResponse {

@@ -4,7 +4,7 @@ mod handler;
 
 use flotilla_aws::Aws;
 use flotilla_domain::retention::Pace;
-use flotilla_engine::replicate::Replicate;
+use flotilla_engine::replica::Replicate;
 use lambda_runtime::{Error, LambdaEvent, service_fn};
 
 #[tokio::main(flavor = "current_thread")]

@@ -5,7 +5,7 @@ use aws_sdk_cloudformation::Client;
 use aws_sdk_cloudformation::operation::describe_change_set::DescribeChangeSetOutput;
 use aws_sdk_cloudformation::types as cfn;
 use flotilla_domain::plan::{ChangeAction, Leaving, PropertyChange, Replacement, ResourceChange};
-use flotilla_engine::change_values::{dotted, property_changes};
+use flotilla_engine::plan::change_values::{dotted, property_changes};
 use flotilla_engine::ports::{ChangeSetSeen, ChangeSetStatus, PortError, RollbackTriggers, Validation};
 
 /// How a change set stands, from its two statuses and its reason.

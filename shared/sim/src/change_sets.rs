@@ -6,7 +6,7 @@ use crate::state::State;
 use flotilla_domain::deployment::ChangeSetKind;
 use flotilla_domain::plan::{ChangeAction, Leaving, PropertyChange, Replacement, ResourceChange};
 use flotilla_domain::{Digest, StackName};
-use flotilla_engine::change_values::property_changes;
+use flotilla_engine::plan::change_values::property_changes;
 use flotilla_engine::ports::{
     ChangeSetRequest, ChangeSetSeen, ChangeSetStatus, ErrorKind, Place, PortError, RollbackTriggers,
 };

@@ -7,7 +7,8 @@ use flotilla_contract::{FreezeConfig, ProfileConfig, RolloutView, SafeguardsConf
 use flotilla_domain::gates::Line;
 use flotilla_domain::retention::Pace;
 use flotilla_domain::{Digest, SignedDuration};
-use flotilla_engine::commands::{Agreement, Control, OperatorsWord};
+use flotilla_engine::gate::Agreement;
+use flotilla_engine::rollout::{Control, OperatorsWord};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
 /// A life that did not go well.

@@ -11,7 +11,7 @@ use axum::extract::rejection::{BytesRejection, QueryRejection};
 use flotilla_contract::{AccessConfig, AuditEntry, Page, Problem, VersionedAccessConfig};
 use flotilla_domain::authority::{Of, Role, Scope};
 use flotilla_domain::{ServiceName, StageName};
-use flotilla_engine::status::AuditRequest;
+use flotilla_engine::access::AuditRequest;
 use serde::Deserialize;
 use utoipa::IntoParams;
 

@@ -12,7 +12,8 @@ use axum::http::StatusCode;
 use flotilla_contract::{Approve, Because, LiftLine, LineView, PlanRequest, Problem, RolloutView, StopLine};
 use flotilla_domain::gates::Line;
 use flotilla_domain::{Digest, ProfileName, ReleaseId, RolloutId, ServiceName, StageName};
-use flotilla_engine::commands::{Agreement, PlanOf};
+use flotilla_engine::gate::Agreement;
+use flotilla_engine::plan::PlanOf;
 
 fn digest(text: Option<&String>) -> Result<Option<Digest>, ApiError> {
     let parsed = text.map(|text| Digest::parse_hex(text)).transpose();

@@ -11,7 +11,8 @@ use axum::extract::rejection::BytesRejection;
 use axum::http::StatusCode;
 use flotilla_contract::{Hold, LiftHold, Problem, Promote, RollBack, RolloutView, StageView};
 use flotilla_domain::{ReleaseId, ServiceName, StageName};
-use flotilla_engine::commands::{Allowed, Promotion, Rollback};
+use flotilla_engine::plan::Allowed;
+use flotilla_engine::rollout::{Promotion, Rollback};
 
 fn release(text: Option<&String>) -> Result<Option<ReleaseId>, ApiError> {
     text.map(|text| name(ReleaseId::parse(text))).transpose()

@@ -14,7 +14,9 @@ use flotilla_contract::{
 };
 use flotilla_domain::authority::{Of, Role, Scope};
 use flotilla_domain::{ReleaseId, RolloutId, ServiceName, StageName};
-use flotilla_engine::commands::{Allowed, Caller, Control, OperatorsWord};
+use flotilla_engine::access::Caller;
+use flotilla_engine::plan::Allowed;
+use flotilla_engine::rollout::{Control, OperatorsWord};
 
 /// Starts a rollout of a release to a stage.
 #[utoipa::path(post, path = "/v1/rollouts", tag = "rollouts", request_body = StartRollout,

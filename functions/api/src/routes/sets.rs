@@ -14,7 +14,7 @@ use flotilla_contract::{
 };
 use flotilla_domain::authority::{Of, Role, Scope};
 use flotilla_domain::{ServiceName, SetId, StageName};
-use flotilla_engine::commands::{SetPromotion, SetRollback};
+use flotilla_engine::set::{SetPromotion, SetRollback};
 
 type Accepted = Result<(StatusCode, Json<SetView>), ApiError>;
 

@@ -7,10 +7,10 @@ use flotilla_domain::profile::Copies;
 use flotilla_domain::release::Verdict;
 use flotilla_domain::retention::Pace;
 use flotilla_domain::{Code, Digest, Timestamp};
-use flotilla_engine::ingest::Ingest;
 use flotilla_engine::ports::{
     CopySource, ErrorKind, ObjectRef, PackageStore, PortError, Presence, ReplicaStore, Seen,
 };
+use flotilla_engine::release::Ingest;
 use flotilla_package::Limits;
 use flotilla_sim::World;
 use std::sync::Arc;

@@ -1,8 +1,7 @@
 //! Parts that several items share.
 
 use super::safeguards::StoredSafeguards;
-use flotilla_domain::deployment::Access;
-use flotilla_domain::deployment::{Drift, StackPolicy};
+use flotilla_domain::deployment::{Access, Drift, StackPolicy};
 use flotilla_domain::package::FunctionCode;
 use flotilla_domain::release::{ReleaseRef, StackRef, StackRelease};
 use flotilla_domain::{Cause, Code, Digest, Refusal, ReleaseId, StackName, StackPart, Timestamp};

@@ -118,6 +118,11 @@ pub fn create<T: Record>(value: &T) -> Write {
     Write::put(to_item(value, 1, None), Expect::Absent)
 }
 
+/// A write that keeps what is there already: for values whose content follows from their key.
+pub(crate) fn keep<T: Record>(value: &T) -> Write {
+    Write { expect: Expect::Anything, ..create(value) }
+}
+
 fn to_item<T: Record>(value: &T, version: u64, due_at: Option<Timestamp>) -> Item {
     let body = match serde_json::to_value(value.to_stored()) {
         Ok(Value::Object(body)) => body,

@@ -26,7 +26,7 @@ pub struct ReplicaRecord {
 
 impl ReplicaRecord {
     /// Whether it is a proof that a rollout may rely on. For what is only planned an old one is not enough: no stage
-    /// names it, so that it is kept until then is made sure of by its age (see [`crate::replicate::Replicate`]).
+    /// names it, so that it is kept until then is made sure of by its age (see [`crate::replica::Replicate`]).
     pub fn proves_for(&self, rollout: &Rollout) -> bool {
         self.failure.is_none() && !(rollout.plan_only && self.at < rollout.created_at)
     }

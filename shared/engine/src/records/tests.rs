@@ -289,7 +289,7 @@ fn a_stage_is_forgotten_a_month_after_its_last_rollout_once_nothing_is_left_ther
 fn nothing_else_is_ever_forgotten() {
     let deployment = deployment(DeploymentKind::Remove, State::Waiting);
     assert_eq!(stored(&deployment).expires_at, None);
-    assert_eq!(stored(&crate::plan::blank_for_tests()).expires_at, None);
+    assert_eq!(stored(&crate::rollout::compose::blank_for_tests()).expires_at, None);
 }
 
 #[test]

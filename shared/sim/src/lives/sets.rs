@@ -2,7 +2,7 @@
 
 use super::{REGIONS, storm};
 use crate::{Behaviour, Faults, SHOP, World};
-use flotilla_engine::commands::Control;
+use flotilla_engine::rollout::Control;
 
 /// One life: a set is promoted through a storm, others get in its way; then, in calm, all of it has to end well.
 pub(super) fn live(world: &mut World, seed: u64) {

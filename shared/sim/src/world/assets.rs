@@ -6,7 +6,7 @@ use flotilla_contract::{Page, ReleaseView, VersionedServiceConfig};
 use flotilla_domain::Digest;
 use flotilla_domain::package::asset_key;
 use flotilla_domain::retention::Pace;
-use flotilla_engine::collect::{Collect, CollectLimits, CollectReport};
+use flotilla_engine::retention::{Collect, CollectLimits, CollectReport};
 use flotilla_engine::status::PageRequest;
 use futures::executor::block_on;
 

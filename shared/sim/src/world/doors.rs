@@ -2,11 +2,11 @@
 
 use super::World;
 use crate::driver::{Driver, drive, replicate};
-use flotilla_engine::commands::Commands;
-use flotilla_engine::drive::Drive;
+use flotilla_engine::access::Commands;
 use flotilla_engine::ports::Key;
-use flotilla_engine::replicate::Replicate;
+use flotilla_engine::replica::Replicate;
 use flotilla_engine::status::Status;
+use flotilla_engine::step::Drive;
 use std::collections::BTreeSet;
 use std::future::Future;
 use std::pin::pin;

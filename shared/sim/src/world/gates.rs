@@ -4,7 +4,8 @@ use super::{World, orders, target};
 use flotilla_domain::gates::Line;
 use flotilla_domain::{RolloutId, StageName};
 use flotilla_engine::EngineError;
-use flotilla_engine::commands::{Agreement, PlanOf};
+use flotilla_engine::gate::Agreement;
+use flotilla_engine::plan::PlanOf;
 use futures::executor::block_on;
 
 impl World {

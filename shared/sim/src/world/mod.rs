@@ -21,8 +21,8 @@ use flotilla_contract::{AccountConfig, ProfileConfig, RuleConfig, ServiceConfigD
 use flotilla_domain::{AccountId, ProfileName, ServiceName, Site, Timestamp};
 use flotilla_engine::EngineError;
 use flotilla_engine::ports::Work;
+use flotilla_engine::preview::{SweepLimits, SweepReport};
 use flotilla_engine::records::{CollectionCursor, Versioned};
-use flotilla_engine::sweep::{SweepLimits, SweepReport};
 use futures::executor::block_on;
 
 /// The account of everything.

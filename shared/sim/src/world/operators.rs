@@ -4,7 +4,9 @@ use super::{ACCOUNT, World, orders, target};
 use flotilla_contract::{ProfileConfig, RolloutView};
 use flotilla_domain::{ProfileName, ReleaseId, RolloutId, StageName};
 use flotilla_engine::EngineError;
-use flotilla_engine::commands::{Allowed, Caller, Control, OperatorsWord, Promotion, Rollback};
+use flotilla_engine::access::Caller;
+use flotilla_engine::plan::Allowed;
+use flotilla_engine::rollout::{Control, OperatorsWord, Promotion, Rollback};
 use futures::executor::block_on;
 
 impl World {

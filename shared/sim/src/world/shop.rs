@@ -7,7 +7,7 @@ use flotilla_contract::{
 };
 use flotilla_domain::{ProfileName, ServiceName, SetId, StageName};
 use flotilla_engine::EngineError;
-use flotilla_engine::commands::{SetPromotion, SetRollback};
+use flotilla_engine::set::{SetPromotion, SetRollback};
 use futures::executor::block_on;
 use serde_json::{Value, json};
 

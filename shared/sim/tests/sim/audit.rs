@@ -5,8 +5,10 @@ use flotilla_domain::authority::{Act, Role, Scope};
 use flotilla_domain::gates::Line;
 use flotilla_domain::{ReleaseId, ServiceName, StageName, Timestamp};
 use flotilla_engine::EngineError;
-use flotilla_engine::commands::{Allowed, Caller, Commands, Control, OperatorsWord};
-use flotilla_engine::status::AuditRequest;
+use flotilla_engine::access::AuditRequest;
+use flotilla_engine::access::{Caller, Commands};
+use flotilla_engine::plan::Allowed;
+use flotilla_engine::rollout::{Control, OperatorsWord};
 use flotilla_sim::{Behaviour, World};
 use futures::executor::block_on;
 

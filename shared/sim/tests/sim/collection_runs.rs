@@ -3,9 +3,9 @@
 use crate::collecting::{DAY_H, REGION, bring, gone, stored, world};
 use flotilla_domain::set::{Member, ServiceSet, SetKind, SetState};
 use flotilla_domain::{ReleaseId, ServiceName, SetId, StageName, Timestamp};
-use flotilla_engine::collect::{CollectLimits, CollectReport};
 use flotilla_engine::ports::ErrorKind;
 use flotilla_engine::records::Versioned;
+use flotilla_engine::retention::{CollectLimits, CollectReport};
 use flotilla_sim::World;
 use futures::executor::block_on;
 use std::future::Future;

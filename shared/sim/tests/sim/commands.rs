@@ -3,10 +3,10 @@
 use flotilla_contract::{AccessConfig, ProfileConfig, RuleConfig, ServiceConfigDoc};
 use flotilla_domain::gates::Line;
 use flotilla_domain::{ProfileName, ReleaseId, RolloutId, ServiceName, StageName};
-use flotilla_engine::commands::{
-    Allowed, Caller, Commands, Control, OperatorsWord, PlanOf, Promotion, Rollback,
-};
-use flotilla_engine::status::AuditRequest;
+use flotilla_engine::access::AuditRequest;
+use flotilla_engine::access::{Caller, Commands};
+use flotilla_engine::plan::{Allowed, PlanOf};
+use flotilla_engine::rollout::{Control, OperatorsWord, Promotion, Rollback};
 use flotilla_engine::{Current, EngineError};
 use flotilla_sim::World;
 use futures::executor::block_on;

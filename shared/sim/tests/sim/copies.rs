@@ -2,10 +2,10 @@
 
 use flotilla_domain::{Code, Digest, ReleaseId, RolloutId, Site, Timestamp};
 use flotilla_engine::EngineError;
-use flotilla_engine::commands::OperatorsWord;
 use flotilla_engine::ports::{ErrorKind, Expect, Item, PortError, Presence, Write};
 use flotilla_engine::records::rollout_key;
-use flotilla_engine::replicate::ReplicateJob;
+use flotilla_engine::replica::ReplicateJob;
+use flotilla_engine::rollout::OperatorsWord;
 use flotilla_sim::{Behaviour, World};
 use futures::executor::block_on;
 use serde_json::Map;

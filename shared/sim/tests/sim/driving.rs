@@ -3,9 +3,9 @@
 
 use flotilla_contract::{DeploymentView, ProfileConfig, RolloutView};
 use flotilla_domain::{Code, DeploymentId, RolloutId, Target, Turn};
-use flotilla_engine::commands::Control;
 use flotilla_engine::ports::ErrorKind::{self, Denied, Missing, Permanent, Quota, Transient};
 use flotilla_engine::ports::Subject;
+use flotilla_engine::rollout::Control;
 use flotilla_sim::{Behaviour, World};
 use futures::executor::block_on;
 

@@ -6,7 +6,8 @@ use flotilla_contract::{
 use flotilla_domain::gates::Line;
 use flotilla_domain::{AlarmState, Code, Digest};
 use flotilla_engine::EngineError;
-use flotilla_engine::commands::{Agreement, Control, OperatorsWord};
+use flotilla_engine::gate::Agreement;
+use flotilla_engine::rollout::{Control, OperatorsWord};
 use flotilla_sim::{Behaviour, World, zip_of};
 use serde_json::json;
 

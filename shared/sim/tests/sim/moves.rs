@@ -2,7 +2,9 @@
 
 use flotilla_contract::{OutputConfig, ParameterConfig, ProfileConfig};
 use flotilla_engine::EngineError;
-use flotilla_engine::commands::{Agreement, Allowed, Promotion, Rollback};
+use flotilla_engine::gate::Agreement;
+use flotilla_engine::plan::Allowed;
+use flotilla_engine::rollout::{Promotion, Rollback};
 use flotilla_sim::{Behaviour, World, zip_of};
 use serde_json::{Value, json};
 

@@ -6,9 +6,10 @@ use flotilla_domain::rollout::Rollout;
 use flotilla_domain::stage::{Hold, StageHead};
 use flotilla_domain::{Digest, ProfileName, ReleaseId, RolloutId, ServiceName, StageName, Timestamp};
 use flotilla_engine::EngineError;
-use flotilla_engine::commands::{Caller, Commands, Control, Promotion, Rollback};
+use flotilla_engine::access::{Caller, Commands};
 use flotilla_engine::ports::{ErrorKind, Key};
 use flotilla_engine::records::{Record, Versioned, read, rollout_key, stage_key};
+use flotilla_engine::rollout::{Control, Promotion, Rollback};
 use flotilla_sim::{Behaviour, World};
 use futures::executor::block_on;
 

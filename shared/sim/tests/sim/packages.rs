@@ -2,7 +2,7 @@
 
 use flotilla_contract::ProfileConfig;
 use flotilla_domain::Digest;
-use flotilla_engine::commands::OperatorsWord;
+use flotilla_engine::rollout::OperatorsWord;
 use flotilla_sim::{Behaviour, World, zip_of};
 use serde_json::json;
 

@@ -2,7 +2,8 @@
 
 use flotilla_contract::{PlanView, ProfileConfig, RolloutView, SafeguardsConfig};
 use flotilla_domain::RolloutId;
-use flotilla_engine::commands::{Allowed, OperatorsWord};
+use flotilla_engine::plan::Allowed;
+use flotilla_engine::rollout::OperatorsWord;
 use flotilla_sim::{World, zip_of};
 use futures::executor::block_on;
 use serde_json::{Value, json};

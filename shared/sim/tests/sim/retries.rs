@@ -6,9 +6,9 @@ use flotilla_domain::rollout::Rollout;
 use flotilla_domain::stage::StageHead;
 use flotilla_domain::{RolloutId, ServiceName, StageName};
 use flotilla_engine::EngineError;
-use flotilla_engine::commands::OperatorsWord;
 use flotilla_engine::ports::Key;
 use flotilla_engine::records::{Record, read, rollout_key, stage_key};
+use flotilla_engine::rollout::OperatorsWord;
 use flotilla_sim::{Behaviour, World};
 use futures::executor::block_on;
 

@@ -2,8 +2,8 @@
 
 use flotilla_contract::{EventView, ProfileConfig, WaveConfig};
 use flotilla_domain::RolloutId;
-use flotilla_engine::commands::Control;
 use flotilla_engine::ports::{ErrorKind, Subject};
+use flotilla_engine::rollout::Control;
 use flotilla_engine::status::PageRequest;
 use flotilla_sim::{Behaviour, World};
 use futures::executor::block_on;

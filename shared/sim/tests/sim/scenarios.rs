@@ -1,7 +1,7 @@
 //! What users see, told as stories.
 
 use flotilla_engine::ports::{ErrorKind, PortError};
-use flotilla_engine::sweep::SweepLimits;
+use flotilla_engine::preview::SweepLimits;
 use flotilla_sim::{Behaviour, World};
 
 const THREE: &[&[&str]] = &[&["eu-west-1", "us-east-1", "ap-south-1"]];

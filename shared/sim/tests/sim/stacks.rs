@@ -2,7 +2,7 @@
 //! their ids.
 
 use flotilla_contract::{DeploymentView, ProfileConfig, RolloutView};
-use flotilla_engine::commands::OperatorsWord;
+use flotilla_engine::rollout::OperatorsWord;
 use flotilla_sim::{Behaviour, World};
 
 const REGION: &str = "eu-west-1";

@@ -3,8 +3,8 @@
 use flotilla_domain::stage::StageHead;
 use flotilla_domain::{ServiceName, SignedDuration, StageName, Timestamp};
 use flotilla_engine::ports::{Change, ErrorKind, PortError, Write};
+use flotilla_engine::preview::{SweepLimits, SweepReport};
 use flotilla_engine::records::{Versioned, read, stage_key};
-use flotilla_engine::sweep::{SweepLimits, SweepReport};
 use flotilla_sim::{Behaviour, World};
 use futures::executor::block_on;
 

@@ -3,9 +3,9 @@
 use flotilla_domain::call_budget::CallBudget;
 use flotilla_domain::deployment::Deployment;
 use flotilla_domain::{DeploymentId, RolloutId, Site, Target, Timestamp, Turn};
-use flotilla_engine::commands::Control;
 use flotilla_engine::ports::{ErrorKind, Subject};
 use flotilla_engine::records::{BudgetRecord, Versioned, budget_key, deployment_key, read};
+use flotilla_engine::rollout::Control;
 use flotilla_sim::{Behaviour, World};
 use futures::executor::block_on;
 

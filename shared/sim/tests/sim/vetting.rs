@@ -3,8 +3,9 @@
 use flotilla_contract::{ProfileConfig, RolloutView, SafeguardsConfig};
 use flotilla_domain::{Code, StageName};
 use flotilla_engine::EngineError;
-use flotilla_engine::commands::{Allowed, OperatorsWord, Rollback};
+use flotilla_engine::plan::Allowed;
 use flotilla_engine::ports::ErrorKind;
+use flotilla_engine::rollout::{OperatorsWord, Rollback};
 use flotilla_sim::{World, zip_of};
 use serde_json::json;
 

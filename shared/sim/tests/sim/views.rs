@@ -4,10 +4,10 @@ use async_trait::async_trait;
 use flotilla_contract::{DeploymentView, Page, ProfileConfig};
 use flotilla_domain::{ProfileName, RolloutId, ServiceName, StageName, Timestamp};
 use flotilla_engine::EngineError;
-use flotilla_engine::commands::Control;
 use flotilla_engine::ports::{
     DueKey, ErrorKind, Item, ItemPage, Key, PortError, Query, StateStore, Write, WriteError,
 };
+use flotilla_engine::rollout::Control;
 use flotilla_engine::status::{PageRequest, Status};
 use flotilla_sim::{Behaviour, World};
 use futures::executor::block_on;

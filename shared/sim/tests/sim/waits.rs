@@ -4,8 +4,10 @@ use crate::gates::gated;
 use flotilla_contract::{CheckConfig, ProfileConfig, WaveConfig, WaveTable};
 use flotilla_domain::{AlarmState, Code, StageName};
 use flotilla_engine::EngineError;
-use flotilla_engine::commands::{Agreement, Allowed, Rollback};
+use flotilla_engine::gate::Agreement;
+use flotilla_engine::plan::Allowed;
 use flotilla_engine::ports::ErrorKind;
+use flotilla_engine::rollout::Rollback;
 use flotilla_sim::{Behaviour, World};
 
 const REGION: &str = "eu-west-1";

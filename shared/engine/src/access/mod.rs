@@ -1,0 +1,61 @@
+//! Who may do what, and the audit of what was done.
+//!
+//! [`authority`] is the door that every command of an operator goes through; [`audit`] shows what went through it.
+
+mod audit;
+mod authority;
+
+pub use audit::AuditRequest;
+pub(crate) use authority::Order;
+pub use authority::{Caller, Ledger};
+
+use crate::ports::{Clock, Policies, StateStore, WorkQueue};
+use flotilla_domain::{Code, Refusal};
+use std::sync::Arc;
+
+/// The use case and what it needs.
+pub struct Commands {
+    pub(crate) clock: Arc<dyn Clock>,
+    pub(crate) store: Ledger,
+    pub(crate) queue: Arc<dyn WorkQueue>,
+    pub(crate) policies: Arc<dyn Policies>,
+}
+
+impl Commands {
+    /// The use case on its ports.
+    pub fn new(
+        clock: Arc<dyn Clock>,
+        store: Arc<dyn StateStore>,
+        queue: Arc<dyn WorkQueue>,
+        policies: Arc<dyn Policies>,
+    ) -> Self {
+        Self { clock, store: Ledger::new(store), queue, policies }
+    }
+}
+
+/// Longest reason that is kept, in bytes.
+const REASON_BYTES_MAX: usize = 500;
+
+pub(crate) fn missing(what: String, fix: &str) -> Refusal {
+    Refusal::new(Code::NotFound, what, fix)
+}
+
+pub(crate) fn conflict(what: String) -> Refusal {
+    Refusal::new(Code::Conflict, what, "look at its present state, then decide again")
+}
+
+/// A reason as it is kept: bounded, `None` if there is none.
+pub(crate) fn reason(text: Option<&str>) -> Result<Option<String>, Refusal> {
+    let text = text.map(str::trim).filter(|text| !text.is_empty());
+    if text.is_some_and(|text| text.len() > REASON_BYTES_MAX || text.chars().any(char::is_control)) {
+        let what = format!("the reason is over {REASON_BYTES_MAX} bytes, or has control characters");
+        return Err(Refusal::new(Code::RequestInvalid, what, "say it in one short line").at("because"));
+    }
+    Ok(text.map(str::to_owned))
+}
+
+/// A reason that must be given.
+pub(crate) fn needed(because: &str) -> Result<String, Refusal> {
+    reason(Some(because))?
+        .ok_or_else(|| Refusal::new(Code::RequestInvalid, "the reason is missing", "say why").at("because"))
+}

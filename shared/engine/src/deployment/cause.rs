@@ -1,0 +1,197 @@
+//! Why something failed: from an error of a port, and from a stack's events.
+
+use super::observe::place;
+use crate::ports::{ErrorKind, Place, PortError};
+use crate::step::Drive;
+use flotilla_domain::cause::{StackEvent, of_token, root_cause, root_event};
+use flotilla_domain::deployment::{AfterCause, Deployment, State};
+use flotilla_domain::{Cause, Code, Site};
+
+/// Pages of a stack's events that are read for a cause (100 events each).
+const EVENT_PAGES_MAX: usize = 20;
+/// How deep nested stacks are followed.
+const NESTED_MAX: usize = 5;
+
+/// What an error means that will not pass: AWS's own words, and the sentence that mends it.
+pub(crate) fn cause_of(error: &PortError, place: &Place) -> Cause {
+    let Place { site: Site { account, region }, access } = place;
+    let role = &access.role_arn;
+    let add =
+        format!("flotilla account add {account} (flotilla install for the control plane's own account)");
+    let (code, fix) = match error.kind {
+        ErrorKind::Permanent if error.message.contains("TerminationProtection is enabled") => (
+            Code::TerminationProtected,
+            "switch its termination protection off yourself, if the stack may really go; then retry the rollout"
+                .to_owned(),
+        ),
+        ErrorKind::Denied if error.operation == "sts:AssumeRole" => (
+            Code::RoleNotAssumed,
+            format!(
+                "{role} must trust the control plane and ask for the external id that is registered for {account}: \
+                 run {add}, which brings both together; then retry the rollout"
+            ),
+        ),
+        ErrorKind::Denied if reads_the_source(error) => (
+            Code::SourceDenied,
+            format!(
+                "let {role} read assets/ and templates/ of the ingest bucket: run {add}; or, where another policy \
+                 forbids it, set copies = \"streamed\" in the profile; then retry the rollout"
+            ),
+        ),
+        ErrorKind::Denied => (
+            Code::AccessDenied,
+            format!(
+                "allow {role} what AWS names here: run {add}, which updates the account's stack of \
+                 infra/account.yaml, and look for a policy of the organisation that forbids it; then retry the rollout"
+            ),
+        ),
+        ErrorKind::Quota => (
+            Code::QuotaReached,
+            "ask AWS for a higher quota or free what is not needed, then retry the rollout".to_owned(),
+        ),
+        ErrorKind::Missing if error.message.starts_with("NoSuchKey") => (
+            Code::HomeCopyGone,
+            "upload the package again: somebody deleted its files from the ingest bucket".to_owned(),
+        ),
+        ErrorKind::Missing => (
+            Code::RegionNotPrepared,
+            format!("prepare {region} of account {account}: run {add} with this region among --regions"),
+        ),
+        ErrorKind::Permanent | ErrorKind::Throttled | ErrorKind::Transient => {
+            (Code::CallRefused, "mend what AWS complains of, then retry the rollout".to_owned())
+        }
+    };
+    Cause::new(code, error.to_string(), fix)
+}
+
+/// Whether it is the ingest bucket that a copy was not let near. S3 says between accounts only that access is
+/// denied; where it names an action, it is the one that was missing.
+fn reads_the_source(error: &PortError) -> bool {
+    let names = |action: &str| error.message.contains(action);
+    error.operation == "s3:CopyObject" && !names("s3:PutObject") && !names("kms:")
+}
+
+/// Why CloudFormation refused to make a change set.
+pub(crate) fn refused(error: &PortError) -> Cause {
+    if error.message.starts_with("InsufficientCapabilities") {
+        return Cause::new(
+            Code::CapabilityMissing,
+            error.message.clone(),
+            "add the capability to the profile's capabilities, if its templates may have it",
+        );
+    }
+    refused_for(error.message.clone())
+}
+
+/// Why CloudFormation refused a change set: its reason, word for word.
+pub(crate) fn refused_for(reason: String) -> Cause {
+    Cause::new(Code::ChangeSetRefused, reason, "mend what CloudFormation complains of and upload again")
+}
+
+impl Drive {
+    /// Why an operation failed: the events of our own operation, as far back as it reaches, followed into
+    /// the nested stack in which the failure began.
+    pub(crate) async fn cause(&self, deployment: &Deployment) -> Result<Cause, PortError> {
+        let place = place(deployment);
+        let State::Explaining { status, then, .. } = &deployment.state else {
+            return Ok(Cause::new(
+                Code::StackStuck,
+                "the stack is in an unknown state",
+                "look at its events",
+            ));
+        };
+        let deletes = deployment.removes() || status == "DELETE_FAILED";
+        let code = match then {
+            _ if deletes => Code::DeleteFailed,
+            AfterCause::RolledBack | AfterCause::Unwind => Code::RolledBack,
+            AfterCause::Fail => Code::StackStuck,
+        };
+        let mut stack = deployment.stack_id.clone().unwrap_or_else(|| deployment.spec.stack.to_string());
+        let mut token = Some(deployment.operation_token());
+        let (mut way, mut root) = (Vec::new(), None);
+        for _ in 0..NESTED_MAX {
+            let events = self.events_of(&place, &stack, token.as_deref()).await?;
+            let Some(found) = root_event(&events).cloned() else { break };
+            let nested = found.nested_stack().map(str::to_owned);
+            way.push(found.logical_id.clone());
+            root = Some(found);
+            let Some(nested) = nested else { break };
+            (stack, token) = (nested, None);
+        }
+        let mut cause = root_cause(root.as_ref(), code, status);
+        if way.len() > 1 {
+            cause.message = flotilla_domain::code::cut(format!("in {}: {}", way.join("/"), cause.message));
+            cause.resource = Some(way.join("/"));
+        }
+        if let Some(export) = root.as_ref().and_then(StackEvent::export_in_use) {
+            let importers = match self.stacks.importers(&place, export).await {
+                // CloudFormation's reason names one of them.
+                Err(error) if !error.may_pass() => Vec::new(),
+                importers => importers?,
+            };
+            cause = Cause {
+                code: Code::ExportInUse,
+                message: format!("{}; it is imported by: {}", cause.message, importers.join(", ")),
+                fix: "deploy or remove these stacks first, so that they no longer import it".into(),
+                ..cause
+            };
+        } else if cause.code == Code::StackStuck && status == "UPDATE_ROLLBACK_FAILED" {
+            cause.fix = "mend what keeps the rollback from ending, then retry the rollout; to leave a resource as it is, retry with --skip and its logical id".into();
+        }
+        Ok(cause)
+    }
+
+    /// The events of one operation, newest first: of the token's, or of the newest one.
+    pub(crate) async fn events_of(
+        &self,
+        place: &Place,
+        stack_id: &str,
+        token: Option<&str>,
+    ) -> Result<Vec<StackEvent>, PortError> {
+        let (mut events, mut next) = (Vec::new(), None);
+        for _ in 0..EVENT_PAGES_MAX {
+            let page = self.stacks.events(place, stack_id, next.as_deref()).await?;
+            let begin = page.events.iter().position(|event| event.begins(token));
+            events.extend(page.events.into_iter().take(begin.map_or(usize::MAX, |at| at + 1)));
+            next = page.next;
+            if begin.is_some() || next.is_none() {
+                break;
+            }
+        }
+        Ok(of_token(events, token))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use flotilla_domain::deployment::Access;
+
+    fn cause(kind: ErrorKind, operation: &'static str, message: &str) -> Cause {
+        let site = Site::parse("222233334444/eu-west-1").unwrap();
+        let role = |name: &str| format!("arn:aws:iam::222233334444:role/{name}");
+        let access =
+            Access { role_arn: role("deployer"), external_id: "e".into(), service_role_arn: role("service") };
+        cause_of(&PortError::new(kind, operation, message), &Place { site, access })
+    }
+
+    #[test]
+    fn what_is_missing_in_an_account_is_told_with_the_account_and_the_sentence_that_mends_it() {
+        let role = "arn:aws:iam::222233334444:role/deployer";
+        let denied = ErrorKind::Denied;
+        for (kind, operation, message, code, named) in [
+            (denied, "sts:AssumeRole", "AccessDenied: m", Code::RoleNotAssumed, role),
+            (denied, "s3:CopyObject", "AccessDenied: Access Denied", Code::SourceDenied, role),
+            (denied, "s3:CopyObject", "AccessDenied: s3:PutObject on x", Code::AccessDenied, role),
+            (denied, "s3:CopyObject", "AccessDenied: kms:GenerateDataKey", Code::AccessDenied, role),
+            (denied, "cloudformation:CreateChangeSet", "AccessDenied: m", Code::AccessDenied, role),
+            (ErrorKind::Missing, "s3:PutObject", "NoSuchBucket: m", Code::RegionNotPrepared, "eu-west-1"),
+        ] {
+            let cause = cause(kind, operation, message);
+            assert_eq!(cause.code, code, "{operation} {message}");
+            assert_eq!(cause.message, format!("{operation}: {message}"), "AWS's own words");
+            assert!(cause.fix.contains(named) && cause.fix.contains("flotilla account add 222233334444"));
+        }
+        assert_eq!(cause(ErrorKind::Missing, "s3:CopyObject", "NoSuchKey: m").code, Code::HomeCopyGone);
+    }
+}

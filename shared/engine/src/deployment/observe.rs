@@ -1,0 +1,246 @@
+//! A deployment's looks at the world: each answers with one event.
+
+use super::cause::refused_for;
+use crate::ports::{ChangeSetSeen, ChangeSetStatus, Place, PortError};
+use crate::step::Drive;
+use flotilla_domain::cause::outcome;
+use flotilla_domain::deployment::event::StackSeen;
+use flotilla_domain::deployment::{
+    CodeMismatch, Deployment, DeploymentKind, Event, Look, Outcome, Plan, State,
+};
+use flotilla_domain::package::FunctionCode;
+use flotilla_domain::plan::TargetPlan;
+use flotilla_domain::stack_status::{Standing, standing};
+use flotilla_domain::{Cause, Code};
+use futures::stream::{self, StreamExt, TryStreamExt};
+use std::collections::BTreeMap;
+
+/// How long a change set that was asked for may stay unseen, in seconds.
+const CREATE_LAG_S: i64 = 30;
+/// Functions read back at a time.
+const FUNCTIONS_AT_ONCE: usize = 8;
+/// How CloudFormation begins the reason of a change set that its validation, or a hook, refused.
+const VALIDATION: [&str; 4] =
+    ["EarlyValidation", "early validation", "The following hook(s) failed", "Hook "];
+
+pub(crate) fn place(deployment: &Deployment) -> Place {
+    Place { site: deployment.id.target.site.clone(), access: deployment.spec.access.clone() }
+}
+
+impl Drive {
+    /// Looks where the state has to look.
+    pub(crate) async fn observe(&self, deployment: &Deployment, look: Look) -> Result<Event, PortError> {
+        let place = place(deployment);
+        match look {
+            Look::Stack => {
+                let stack = deployment.stack_id.as_deref().unwrap_or(deployment.spec.stack.as_str());
+                Ok(Event::StackSeen(self.stacks.describe(&place, stack).await?))
+            }
+            Look::Operation => self.operation(deployment, &place).await,
+            Look::ChangeSet => self.change_set(deployment, &place).await,
+            Look::StackEvents => Ok(Event::CauseFound(self.cause(deployment).await?)),
+            Look::Code => self.code(deployment, &place).await,
+            Look::Buckets => self.empty_buckets(deployment, &place).await,
+            Look::Leftovers => self.leftovers(deployment, &place).await,
+            // Both are looked at in the table, by the step itself.
+            Look::Lease | Look::Gates => Ok(Event::Held),
+        }
+    }
+
+    /// The stack, and what became of our operation on it. A status that has settled may be older than our
+    /// operation, or speak of somebody else's: ours is told by its change set, or by its token.
+    async fn operation(&self, deployment: &Deployment, place: &Place) -> Result<Event, PortError> {
+        let Some(stack_id) = &deployment.stack_id else {
+            return Ok(Event::OperationSeen { stack: None, outcome: Outcome::Unseen });
+        };
+        let stack = self.stacks.describe(place, stack_id).await?;
+        let outcome = match &stack {
+            Some(seen) if is_settled(seen) => self.outcome(deployment, place, stack_id).await?,
+            _ => Outcome::Pending,
+        };
+        Ok(Event::OperationSeen { stack, outcome })
+    }
+
+    async fn outcome(
+        &self,
+        deployment: &Deployment,
+        place: &Place,
+        stack_id: &str,
+    ) -> Result<Outcome, PortError> {
+        if let (State::Executing, Some(id)) = (&deployment.state, &deployment.change_set_id) {
+            match self.stacks.change_set_status(place, &deployment.spec.stack, id).await? {
+                Some(ChangeSetStatus::Executed) => return Ok(Outcome::Completed),
+                Some(ChangeSetStatus::ExecutionFailed) => return Ok(Outcome::Failed),
+                Some(ChangeSetStatus::Pending | ChangeSetStatus::Ready | ChangeSetStatus::Executing) => {
+                    return Ok(Outcome::Pending);
+                }
+                // Another actor's execution deletes the stack's other change sets.
+                None
+                | Some(ChangeSetStatus::Obsolete | ChangeSetStatus::Empty | ChangeSetStatus::Failed(_)) => {}
+            }
+        }
+        let token = deployment.operation_token();
+        Ok(outcome(&self.events_of(place, stack_id, Some(&token)).await?, &token))
+    }
+
+    async fn change_set(&self, deployment: &Deployment, place: &Place) -> Result<Event, PortError> {
+        let name = deployment.change_set_name();
+        let Some(seen) = self.stacks.describe_change_set(place, &deployment.spec.stack, &name).await? else {
+            // What was asked for a moment ago may not be seen yet.
+            let young = self.clock.now().duration_since(deployment.entered_at).as_secs() < CREATE_LAG_S;
+            return Ok(if young { Event::PlanPending } else { Event::PlanGone });
+        };
+        Ok(match &seen.status {
+            ChangeSetStatus::Pending => Event::PlanPending,
+            ChangeSetStatus::Ready => self.ready(deployment, place, seen).await?,
+            // Nobody but us executes it: our own step has, and is being repeated.
+            ChangeSetStatus::Executing | ChangeSetStatus::Executed | ChangeSetStatus::ExecutionFailed => {
+                Event::PlanReady(plan(seen, Vec::new()))
+            }
+            ChangeSetStatus::Obsolete => Event::PlanGone,
+            ChangeSetStatus::Empty => Event::PlanEmpty { stack_id: seen.stack_id },
+            ChangeSetStatus::Failed(reason) => {
+                Event::PlanRefused(self.refusal(deployment, place, &seen, reason).await?)
+            }
+        })
+    }
+
+    /// A change set that can be executed, with what CloudFormation's validation warns of, if the policy asks.
+    async fn ready(
+        &self,
+        deployment: &Deployment,
+        place: &Place,
+        seen: ChangeSetSeen,
+    ) -> Result<Event, PortError> {
+        let mut warnings = Vec::new();
+        if deployment.spec.policy.refuse_warnings || seen.has_warnings {
+            let said = match self.stacks.validations(place, &deployment.spec.stack, &seen.id).await {
+                // Only a policy that refuses warnings has to know them.
+                Err(error) if !error.may_pass() && !deployment.spec.policy.refuse_warnings => {
+                    tracing::warn!("the validation's warnings cannot be read: {error}");
+                    Vec::new()
+                }
+                said => said?,
+            };
+            warnings.extend(said.into_iter().filter(|validation| !validation.failed).map(|v| v.text));
+        }
+        Ok(Event::PlanReady(plan(seen, warnings)))
+    }
+
+    /// Why a change set failed: CloudFormation's reason word for word, and each failed validation.
+    async fn refusal(
+        &self,
+        deployment: &Deployment,
+        place: &Place,
+        seen: &ChangeSetSeen,
+        reason: &str,
+    ) -> Result<Cause, PortError> {
+        if !VALIDATION.iter().any(|text| reason.contains(text)) {
+            return Ok(refused_for(reason.to_owned()));
+        }
+        let said = match self.stacks.validations(place, &deployment.spec.stack, &seen.id).await {
+            // CloudFormation's reason is a cause as well.
+            Err(error) if !error.may_pass() => Vec::new(),
+            said => said?,
+        };
+        let failed: Vec<String> = said.into_iter().filter(|v| v.failed).map(|v| v.text).collect();
+        let text =
+            if failed.is_empty() { reason.to_owned() } else { format!("{reason}: {}", failed.join("; ")) };
+        Ok(Cause::new(Code::ValidationFailed, text, "mend each of these in the template and upload again"))
+    }
+
+    /// The resources that could not be deleted.
+    async fn leftovers(&self, deployment: &Deployment, place: &Place) -> Result<Event, PortError> {
+        let Some(stack_id) = &deployment.stack_id else { return Ok(Event::LeftoversSeen(Vec::new())) };
+        let resources = self.stacks.resources(place, stack_id).await?;
+        let failed = resources.into_iter().filter(|resource| resource.status == "DELETE_FAILED");
+        Ok(Event::LeftoversSeen(failed.map(|resource| resource.logical_id).collect()))
+    }
+
+    /// Reads back what every function runs.
+    async fn code(&self, deployment: &Deployment, place: &Place) -> Result<Event, PortError> {
+        let DeploymentKind::Deploy(release) = &deployment.spec.kind else { return Ok(Event::CodeProven) };
+        let functions = &release.functions;
+        let (Some(stack_id), false) = (&deployment.stack_id, functions.is_empty()) else {
+            return Ok(Event::CodeProven);
+        };
+        let resources = self.stacks.resources(place, stack_id).await?;
+        let names: BTreeMap<String, String> =
+            resources.into_iter().map(|r| (r.logical_id, r.physical_id)).collect();
+        let reads: Vec<_> = functions
+            .iter()
+            .map(|function| self.read_back(place, function, names.get(&function.logical_id)))
+            .collect();
+        let read: Vec<ReadBack> =
+            stream::iter(reads).buffer_unordered(FUNCTIONS_AT_ONCE).try_collect().await?;
+        if read.contains(&ReadBack::Pending) {
+            return Ok(Event::CodePending);
+        }
+        let mut differing: Vec<CodeMismatch> = read
+            .into_iter()
+            .filter_map(|read| match read {
+                ReadBack::Differs(mismatch) => Some(mismatch),
+                ReadBack::Same | ReadBack::Pending => None,
+            })
+            .collect();
+        differing.sort_by(|a, b| a.function.cmp(&b.function));
+        Ok(if differing.is_empty() { Event::CodeProven } else { Event::CodeDiffers(differing) })
+    }
+
+    async fn read_back(
+        &self,
+        place: &Place,
+        function: &FunctionCode,
+        name: Option<&String>,
+    ) -> Result<ReadBack, PortError> {
+        let seen = match name {
+            Some(name) => self.functions.code(place, name).await?,
+            // A condition of the template left the function out.
+            None => return Ok(ReadBack::Same),
+        };
+        Ok(match seen {
+            Some(seen) if seen.code_sha256 == Some(function.asset) => ReadBack::Same,
+            Some(seen) if seen.pending => ReadBack::Pending,
+            other => ReadBack::Differs(CodeMismatch {
+                function: function.logical_id.clone(),
+                expected: function.asset,
+                found: other.and_then(|seen| seen.code_sha256),
+            }),
+        })
+    }
+
+    /// Empties the stack's own buckets, as far as one step goes.
+    async fn empty_buckets(&self, deployment: &Deployment, place: &Place) -> Result<Event, PortError> {
+        let Some(stack_id) = &deployment.stack_id else { return Ok(Event::Emptied) };
+        let resources = self.stacks.resources(place, stack_id).await?;
+        let mut done = true;
+        for bucket in
+            resources.iter().filter(|r| r.resource_type == "AWS::S3::Bucket" && !r.physical_id.is_empty())
+        {
+            done &= self.buckets.empty(place, &bucket.physical_id).await?.done;
+        }
+        Ok(if done { Event::Emptied } else { Event::EmptiedPartly })
+    }
+}
+
+/// Whether no operation runs on a stack that is there.
+fn is_settled(stack: &StackSeen) -> bool {
+    !matches!(standing(&stack.status), Standing::Busy | Standing::Unknown | Standing::Gone)
+}
+
+fn plan(seen: ChangeSetSeen, warnings: Vec<String>) -> Plan {
+    Plan {
+        stack_id: seen.stack_id,
+        change_set_id: seen.id,
+        changes: TargetPlan::of(seen.changes, seen.complete),
+        reverted: seen.reverted,
+        warnings,
+    }
+}
+
+#[derive(Debug, PartialEq, Eq)]
+enum ReadBack {
+    Same,
+    Pending,
+    Differs(CodeMismatch),
+}

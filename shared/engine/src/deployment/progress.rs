@@ -1,0 +1,198 @@
+//! A deployment between two saves.
+
+use crate::records::{BudgetRecord, EventRecord, PlanRecord, Versioned, nth_moment};
+use flotilla_domain::deployment::{Deployment, Event, State};
+use flotilla_domain::plan::TargetPlan;
+use flotilla_domain::stack_lease::StackLease;
+use flotilla_domain::{Timestamp, Turn};
+
+pub(crate) struct InHand {
+    pub saved: Versioned<Deployment>,
+    pub now: Deployment,
+    /// Transitions that the timeline does not have yet.
+    pub story: Vec<EventRecord>,
+    /// How many were told in this tick: entries of one moment keep their order.
+    told: usize,
+    /// What the change set would do, once it is seen and until it is saved.
+    pub plan: Option<TargetPlan>,
+    /// The lease as it was read, if it is to be taken.
+    pub lease: Option<StackLease>,
+    /// How many calls CloudFormation takes there, if they are rationed.
+    pub budget: Option<Versioned<BudgetRecord>>,
+    /// When what is saved was known to be so last.
+    pub fresh_at: Timestamp,
+}
+
+impl InHand {
+    pub fn new(
+        saved: Versioned<Deployment>,
+        budget: Option<Versioned<BudgetRecord>>,
+        now: Timestamp,
+    ) -> Self {
+        Self {
+            now: saved.value.clone(),
+            saved,
+            story: Vec::new(),
+            told: 0,
+            plan: None,
+            lease: None,
+            budget,
+            fresh_at: now,
+        }
+    }
+
+    pub fn is_dirty(&self) -> bool {
+        self.now != self.saved.value
+    }
+
+    /// Whether calls to CloudFormation are rationed there.
+    pub fn is_rationed(&self, now: Timestamp) -> bool {
+        self.budget.as_ref().is_some_and(|saved| !saved.value.budget.is_quiet(now))
+    }
+
+    /// How long to wait before the next look, in seconds: where calls are rationed, twice as long each time.
+    pub fn delay_s(&self, now: Timestamp) -> u32 {
+        const RATIONED_S: (u32, u32) = (8, 120);
+        let delay_s = self.now.delay_s(now);
+        if !self.is_rationed(now) {
+            return delay_s;
+        }
+        let age_s = now.duration_since(self.now.entered_at).as_secs();
+        delay_s.max(u32::try_from(age_s).unwrap_or(0).clamp(RATIONED_S.0, RATIONED_S.1))
+    }
+
+    /// Forgets what was not saved.
+    pub fn drop_unsaved(&mut self) {
+        self.now = self.saved.value.clone();
+        self.story.clear();
+        self.plan = None;
+    }
+
+    /// Keeps what an event says of the plan.
+    pub fn note_plan(&mut self, event: &Event) {
+        match event {
+            Event::PlanReady(plan) => self.plan = Some(plan.changes.clone()),
+            Event::PlanEmpty { .. } => self.plan = Some(TargetPlan::empty()),
+            _ => {}
+        }
+    }
+
+    /// The plan as it is to be saved. What goes back has none: it undoes a plan that was seen.
+    pub fn plan_record(&self, at: Timestamp) -> Option<PlanRecord> {
+        let plan = self.plan.clone().filter(|_| self.now.id.turn == Turn::Forward)?;
+        let blocked = match &self.now.state {
+            State::Discarding(then) => then.cause().cloned(),
+            _ => None,
+        };
+        Some(PlanRecord {
+            rollout: self.now.id.rollout,
+            target: self.now.id.target.clone(),
+            stack: self.now.spec.stack.clone(),
+            plan,
+            blocked,
+            at,
+        })
+    }
+
+    pub fn enter(&mut self, after: Deployment, now: Timestamp) {
+        if after.state != self.now.state {
+            self.told += 1;
+            self.story.push(EventRecord {
+                rollout: after.id.rollout,
+                target: Some(after.id.target.clone()),
+                at: nth_moment(now, self.told),
+                actor: "flotilla".into(),
+                what: after.state.name().into(),
+                detail: detail(&after),
+            });
+        }
+        self.now = after;
+    }
+}
+
+/// What the timeline says of a state beyond its name.
+fn detail(deployment: &Deployment) -> Option<String> {
+    match &deployment.state {
+        State::Planning(_) => Some(deployment.change_set_name()),
+        State::Planned => deployment.changes.map(|c| {
+            format!(
+                "{} to add, {} to change, {} to replace, {} to remove",
+                c.add, c.modify, c.replace, c.remove
+            )
+        }),
+        State::Executing | State::Unwinding { .. } | State::Clearing(_) | State::Deleting(_) => {
+            Some(deployment.operation_token())
+        }
+        State::Explaining { status, .. } => Some(status.clone()),
+        State::Succeeded { changed: false } => Some("nothing to change".into()),
+        state => state.cause().map(|cause| format!("{}: {}", cause.code, cause.message)),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::fixtures::{at, deployment, rollout};
+    use flotilla_domain::call_budget::CallBudget;
+    use flotilla_domain::deployment::{ChangeSetKind, ChangeSummary, Effort};
+    use flotilla_domain::{Cause, Code};
+
+    fn hand(state: State, throttled_at: Option<i64>) -> InHand {
+        let value = deployment(&rollout("one", 1), "eu-west-1", state);
+        let budget = throttled_at.map(|second| BudgetRecord {
+            site: value.id.target.site.clone(),
+            budget: CallBudget::throttled(None, at(second)),
+        });
+        InHand::new(Versioned { value, version: 3, due_at: None }, budget.map(Versioned::new), at(100))
+    }
+
+    #[test]
+    fn where_calls_are_rationed_each_wait_is_as_long_as_the_state_is_old() {
+        let waits = |throttled_at| {
+            let hand = hand(State::Inspecting, throttled_at);
+            [100, 110, 150, 220, 400].map(|now| hand.delay_s(at(now)))
+        };
+        assert_eq!(waits(None), [1, 1, 5, 12, 30]);
+        assert_eq!(waits(Some(90)), [8, 10, 50, 120, 120]);
+        let long_ago = hand(State::Inspecting, Some(90));
+        assert!(long_ago.is_rationed(at(100)) && !long_ago.is_rationed(at(90 + 600)));
+        assert!(!hand(State::Inspecting, None).is_rationed(at(100)));
+    }
+
+    #[test]
+    fn what_is_entered_is_told_in_order_and_forgotten_if_it_is_not_saved() {
+        let mut hand = hand(State::Inspecting, None);
+        assert!(!hand.is_dirty());
+        let planning = Deployment { state: State::Planning(ChangeSetKind::Create), ..hand.now.clone() };
+        hand.enter(planning.clone(), at(100));
+        hand.enter(Deployment { acted: true, ..planning.clone() }, at(100));
+        hand.enter(Deployment { state: State::Planned, ..planning }, at(100));
+        let told: Vec<_> = hand.story.iter().map(|event| (event.what.as_str(), event.at)).collect();
+        assert_eq!(told, [("planning", nth_moment(at(100), 1)), ("planned", nth_moment(at(100), 2))]);
+        assert!(hand.is_dirty());
+        hand.drop_unsaved();
+        assert!(!hand.is_dirty() && hand.story.is_empty());
+    }
+
+    #[test]
+    fn the_timeline_says_more_than_a_states_name() {
+        let told = |state| {
+            let deployment = deployment(&rollout("one", 1), "eu-west-1", state);
+            let changes = ChangeSummary { add: 1, modify: 2, replace: 3, remove: 4 };
+            let deployment = Deployment { changes: Some(changes), ..deployment };
+            (detail(&deployment), deployment.change_set_name(), deployment.operation_token())
+        };
+        let (planning, change_set, _) = told(State::Planning(ChangeSetKind::Update));
+        assert_eq!(planning, Some(change_set));
+        let changes = "1 to add, 2 to change, 3 to replace, 4 to remove";
+        assert_eq!(told(State::Planned).0.as_deref(), Some(changes));
+        for state in [State::Executing, State::Clearing(Effort::First), State::Deleting(Effort::Force)] {
+            let (said, _, token) = told(state);
+            assert_eq!(said, Some(token));
+        }
+        assert_eq!(told(State::Succeeded { changed: false }).0.as_deref(), Some("nothing to change"));
+        assert_eq!((told(State::Succeeded { changed: true }).0, told(State::Waiting).0), (None, None));
+        let cause = Cause::new(Code::RolledBack, "the name is taken", "take another");
+        assert_eq!(told(State::RolledBack(cause)).0.as_deref(), Some("FL0511: the name is taken"));
+    }
+}

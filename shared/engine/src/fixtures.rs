@@ -1,0 +1,50 @@
+//! A rollout and its deployments, for the tests of this folder.
+
+use crate::rollout::compose::blank_for_tests;
+use flotilla_domain::deployment::{Deployment, State};
+use flotilla_domain::release::{ReleaseRef, StackRef};
+use flotilla_domain::rollout::{Rollout, RolloutKind, Wave};
+use flotilla_domain::{Digest, ReleaseId, RolloutId, StackName, Target, Timestamp, Turn};
+use std::collections::{BTreeMap, BTreeSet};
+
+/// A time, in seconds since 1970.
+pub fn at(second: i64) -> Timestamp {
+    Timestamp::from_second(second).unwrap()
+}
+
+/// A target in a region.
+pub fn target(region: &str) -> Target {
+    Target::parse(&format!("111122223333/{region}")).unwrap()
+}
+
+/// A release and its package.
+pub fn release(name: &str) -> (ReleaseId, Digest) {
+    (ReleaseId::derive(Timestamp::UNIX_EPOCH, &[name]), Digest::of(name.as_bytes()))
+}
+
+/// A rollout of a release to two regions, begun at this second.
+pub fn rollout(name: &str, second: i64) -> Rollout {
+    let (release, package) = release(name);
+    let stack = StackRef {
+        part: None,
+        template: Digest::of(b"t"),
+        functions: Vec::new(),
+        parameters: BTreeSet::new(),
+        tags: BTreeMap::new(),
+    };
+    Rollout {
+        id: RolloutId::derive(at(second), &[name]),
+        kind: RolloutKind::Deploy(ReleaseRef { release, package, stacks: vec![stack] }),
+        waves: vec![Wave::of(vec![target("eu-west-1"), target("us-east-1")])],
+        stacks: [(None, StackName::parse("orders-production").unwrap())].into(),
+        ..blank_for_tests()
+    }
+}
+
+/// A rollout's deployment in a region, in this state.
+pub fn deployment(rollout: &Rollout, region: &str, state: State) -> Deployment {
+    let (target, turn) = (target(region), Turn::Forward);
+    let spec = rollout.deployment_spec(&target, turn).unwrap();
+    let open = Deployment::open(rollout.deployment_id(&target, turn), spec, at(0));
+    Deployment { state, entered_at: at(100), ..open }
+}

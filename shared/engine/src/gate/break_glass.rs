@@ -1,0 +1,32 @@
+//! Break-glass: every gate of one rollout opens.
+
+use crate::EngineError;
+use crate::access::{Caller, Commands, needed};
+use crate::rollout::control::{Told, applied};
+use flotilla_domain::RolloutId;
+use flotilla_domain::authority::Act;
+use flotilla_domain::gates::BreakGlass;
+use flotilla_domain::rollout::{Rollout, RolloutEvent};
+
+impl Commands {
+    /// Opens every gate of one rollout.
+    ///
+    /// # Errors
+    /// Refusals: there is no such rollout, it has ended, or the reason is missing.
+    pub async fn break_glass(
+        &self,
+        id: &RolloutId,
+        because: &str,
+        caller: &Caller,
+    ) -> Result<Rollout, EngineError> {
+        let because = needed(because)?;
+        let told = Told { what: "gates broken open", detail: Some(because.clone()) };
+        let opened = self.change_rollout(id, (caller, Act::BreakGlass), &told, |rollout, now| {
+            let word = BreakGlass { by: caller.principal.clone(), because: because.clone(), at: now };
+            Ok(applied(rollout, RolloutEvent::BreakGlassRequested(word), now)?)
+        });
+        let opened = opened.await?;
+        tracing::warn!(rollout.id = %id, by = caller.principal, because, "all gates are broken open");
+        Ok(opened)
+    }
+}

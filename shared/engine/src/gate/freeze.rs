@@ -1,0 +1,100 @@
+//! The stopped line: nothing begins while it is stopped.
+
+use crate::EngineError;
+use crate::access::{Caller, Commands, Order, conflict, needed};
+use crate::ports::{Item, WriteError};
+use crate::records::{Versioned, read, stops_key};
+use crate::status::Status;
+use flotilla_contract as view;
+use flotilla_domain::authority::{Act, Scope};
+use flotilla_domain::gates::{Line, LineStop, Stops};
+use flotilla_domain::{ProfileName, Refusal};
+
+/// How often a lost race for the stops is run again.
+const RACES_MAX: usize = 8;
+
+impl Commands {
+    /// Stops a line: from now on nothing is begun that it is about.
+    ///
+    /// # Errors
+    /// Refusals: the reason is missing, or too many lines are stopped.
+    pub async fn stop_line(&self, line: &Line, because: &str, caller: &Caller) -> Result<(), EngineError> {
+        let order = self.order(caller, Act::StopLine, Scope::ANYTHING).await?;
+        let stop = LineStop { by: caller.principal.clone(), because: needed(because)?, at: self.clock.now() };
+        tracing::warn!(%line, by = stop.by, because = stop.because, "the line is stopped");
+        self.change_stops(&order.detail(format!("{line}: {}", stop.because)), |stops| {
+            if stops.0.len() >= Stops::MAX && !stops.0.contains_key(line) {
+                return Err(conflict(format!("{} lines are stopped already", Stops::MAX)));
+            }
+            stops.0.entry(line.clone()).or_insert_with(|| stop.clone());
+            Ok(())
+        })
+        .await
+    }
+
+    /// Lets a line go on. What waits for it notices within a few minutes.
+    ///
+    /// # Errors
+    /// The table's.
+    pub async fn lift_line(&self, line: &Line, caller: &Caller) -> Result<(), EngineError> {
+        let order = self.order(caller, Act::LiftLine, Scope::EVERYTHING).await?;
+        tracing::warn!(%line, by = caller.principal, "the line goes on");
+        self.change_stops(&order.detail(line.to_string()), |stops| {
+            stops.0.remove(line);
+            Ok(())
+        })
+        .await
+    }
+
+    async fn change_stops(
+        &self,
+        order: &Order,
+        change: impl Fn(&mut Stops) -> Result<(), Refusal>,
+    ) -> Result<(), EngineError> {
+        for _ in 0..RACES_MAX {
+            let found = self.store.get(&[stops_key()]).await?.into_iter().next().flatten();
+            let before = match found {
+                Some(item) => read::<Stops>(item)?,
+                None => Versioned::new(Stops::default()),
+            };
+            let mut stops = before.value.clone();
+            change(&mut stops)?;
+            if stops == before.value {
+                return Ok(());
+            }
+            match self.save(order, vec![before.write(&stops, None)]).await {
+                Ok(()) => return Ok(()),
+                Err(WriteError::Conflict(_)) => {}
+                Err(WriteError::Port(error)) => return Err(error.into()),
+            }
+        }
+        Err(EngineError::Contended)
+    }
+}
+
+impl Status {
+    /// The lines that are stopped.
+    ///
+    /// # Errors
+    /// The table's.
+    pub async fn lines(&self) -> Result<Vec<view::LineView>, EngineError> {
+        let found = self.store.get(&[stops_key()]).await?.into_iter().next().flatten();
+        let stops = found.map(read::<Stops>).transpose()?.map(|stops| stops.value).unwrap_or_default();
+        let line = |(line, stop): (Line, LineStop)| view::LineView {
+            profile: match line {
+                Line::Everything => None,
+                Line::Profile(profile) => Some(profile.to_string()),
+            },
+            by: stop.by,
+            because: stop.because,
+            at: stop.at.to_string(),
+        };
+        Ok(stops.0.into_iter().map(line).collect())
+    }
+}
+
+/// The stops that are about a profile.
+pub(crate) fn stops_about(item: Option<Item>, profile: &ProfileName) -> Result<Stops, EngineError> {
+    let stops = item.map(read::<Stops>).transpose()?;
+    Ok(stops.map(|stops| stops.value.about(profile)).unwrap_or_default())
+}

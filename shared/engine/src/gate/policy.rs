@@ -1,0 +1,121 @@
+//! What a profile's rules say of the templates that a rollout brings.
+
+use crate::config::document;
+use crate::ports::{Item, Judged, PortError};
+use crate::records::{ConfigRecord, profile_key, read, release_key};
+use crate::rollout::InHand;
+use crate::step::Drive;
+use crate::{EngineError, config};
+use flotilla_contract::ProfileConfig;
+use flotilla_domain::package::AssetKind;
+use flotilla_domain::release::Release;
+use flotilla_domain::rollout::{Broken, RolloutEvent, Ruling};
+use flotilla_domain::{Digest, SignedDuration};
+use futures::future::join_all;
+use std::collections::BTreeMap;
+
+/// Templates that are looked at together: nearly always all of them, since what a step does not come to is not
+/// remembered.
+const AT_ONCE: usize = 64;
+/// After this long no further templates are begun with, in seconds: a step has few, and each may take 22.
+const BEGIN_S_MAX: i64 = 5;
+/// Most broken rules that are kept.
+const FIRST_MAX: usize = 20;
+
+impl Drive {
+    /// Asks the profile's rules, as they are now, about every template of the release: those of its stacks, and
+    /// those nested in them.
+    pub(crate) async fn ruling(&self, hand: &mut InHand) -> Result<RolloutEvent, EngineError> {
+        let rollout = &hand.now;
+        let unknown = |why: String, may_pass| Ok(RolloutEvent::RulingSeen(Ruling::Unknown { why, may_pass }));
+        let Some(release) = rollout.release() else {
+            return Err(EngineError::Defect(format!("{} brings nothing that has rules", rollout.id)));
+        };
+        let keys = [profile_key(&rollout.profile), release_key(&rollout.service, &release)];
+        let mut found = self.store.get(&keys).await?.into_iter();
+        let (profile, release) = (found.next().flatten(), found.next().flatten());
+        let (Some(profile), Some(release)) = (profile, release) else {
+            return unknown("its profile or its release is not there any more".into(), false);
+        };
+        let Some(rules) = rules_of(profile)? else { return Ok(RolloutEvent::RulingSeen(Ruling::Holds)) };
+        let templates = templates(&read::<Release>(release)?.value);
+        let ruling = self.apply(&rules, &templates).await;
+        if ruling == Ruling::Holds {
+            let print = Digest::of(rules.as_bytes()).to_string();
+            let detail = format!("{} templates hold to the rules {}", templates.len(), &print[..12]);
+            hand.tell(self.clock.now(), None, "vetted", Some(detail));
+        }
+        Ok(RolloutEvent::RulingSeen(ruling))
+    }
+
+    /// Applies rules to all templates, a few at a time, until it is known what they say.
+    async fn apply(&self, rules: &str, templates: &BTreeMap<Digest, Option<String>>) -> Ruling {
+        let last = self.clock.now().saturating_add(SignedDuration::from_secs(BEGIN_S_MAX));
+        let all: Vec<(&Digest, &Option<String>)> = templates.iter().collect();
+        let (mut first, mut count, mut unknown) = (Vec::new(), 0, None);
+        for (n, some) in all.chunks(AT_ONCE).enumerate() {
+            if last.as_ref().is_ok_and(|last| *last < self.clock.now()) {
+                let why = format!("{} of {} templates took too long", n * AT_ONCE, all.len());
+                unknown = Some(Ruling::Unknown { why, may_pass: true });
+            }
+            if unknown.is_some() {
+                break;
+            }
+            let judged =
+                join_all(some.iter().map(|(template, _)| self.policies.judge(rules, template))).await;
+            for ((_, name), judged) in some.iter().zip(judged) {
+                match ruled(name.as_deref(), judged) {
+                    Ruling::Holds => {}
+                    Ruling::Broken { first: more, count: broken } => {
+                        count += broken;
+                        first.extend(more);
+                    }
+                    other => unknown = unknown.or(Some(other)),
+                }
+            }
+        }
+        first.truncate(FIRST_MAX);
+        match (count, unknown) {
+            (0, None) => Ruling::Holds,
+            (0, Some(unknown)) => unknown,
+            // Whatever the others would have said.
+            (count, _) => Ruling::Broken { first, count },
+        }
+    }
+}
+
+/// What it means for a rollout how the question about one of its templates has ended.
+fn ruled(template: Option<&str>, judged: Result<Judged, PortError>) -> Ruling {
+    let about = |why: String| template.map_or_else(|| why.clone(), |template| format!("{template}: {why}"));
+    match judged {
+        Ok(Judged::Holds) => Ruling::Holds,
+        Ok(Judged::Broken { first, count }) => {
+            let named = |broken| Broken { template: template.map(str::to_owned), ..broken };
+            Ruling::Broken { first: first.into_iter().map(named).collect(), count }
+        }
+        Ok(Judged::Invalid { line, why }) => {
+            let line = line.map_or_else(String::new, |line| format!("line {line}, "));
+            Ruling::Unknown { why: format!("{line}{why}"), may_pass: false }
+        }
+        Ok(Judged::Unfit { why }) => Ruling::Unknown { why: about(why), may_pass: false },
+        Ok(Judged::Crashed { why }) => Ruling::Unknown { why: about(why), may_pass: true },
+        Err(error) => Ruling::Unknown { why: about(error.to_string()), may_pass: error.may_pass() },
+    }
+}
+
+/// The rules of a profile, if it has some.
+fn rules_of(profile: Item) -> Result<Option<String>, EngineError> {
+    let doc = document::<ProfileConfig>(read::<ConfigRecord>(profile)?.value)?;
+    Ok(config::rules(&doc)?.map(str::to_owned))
+}
+
+/// The templates of a release, each with what it is called where there are several.
+fn templates(release: &Release) -> BTreeMap<Digest, Option<String>> {
+    let nested = release.package.assets.keys().filter(|asset| asset.kind == AssetKind::Template);
+    let nested = nested
+        .map(|asset| (asset.digest, Some(format!("nested template {}", &asset.digest.to_string()[..12]))));
+    let stacks = release.package.stacks.iter();
+    let stacks =
+        stacks.map(|stack| (stack.template, stack.part.as_ref().map(|part| format!("stack {part}"))));
+    nested.chain(stacks).collect()
+}

@@ -1,0 +1,98 @@
+//! The verification of a wave: each of its targets is asked what the profile wants to be asked.
+
+use crate::EngineError;
+use crate::ports::{HttpSeen, Place, PortError};
+use crate::step::Drive;
+use flotilla_domain::Target;
+use flotilla_domain::deployment::{Deployment, DeploymentKind};
+use flotilla_domain::gates::Probe;
+use flotilla_domain::rollout::Rollout;
+use futures::stream::{self, StreamExt, TryStreamExt};
+use serde_json::json;
+
+/// Probes asked at a time: each may take many seconds, and a step has few.
+const AT_ONCE: usize = 100;
+
+/// What a check has found.
+pub(crate) struct Checked {
+    pub target: Target,
+    /// What was asked, and what was answered.
+    pub said: String,
+    pub passed: bool,
+}
+
+impl Drive {
+    /// Asks every target of a wave that was deployed.
+    pub(crate) async fn checks_of(
+        &self,
+        rollout: &Rollout,
+        wave: usize,
+        deployments: &[Deployment],
+    ) -> Result<Vec<Checked>, EngineError> {
+        let of_wave = |d: &&Deployment| {
+            d.state.is_success()
+                && d.id.turn == flotilla_domain::Turn::Forward
+                && rollout.waves[wave].targets.contains(&d.id.target)
+        };
+        let asked = deployments.iter().filter(of_wave);
+        let checks = asked.flat_map(|d| rollout.gates.checks.iter().map(move |check| (d, &check.probe)));
+        let checks: Vec<_> = checks.map(|(deployment, probe)| self.check(deployment, probe)).collect();
+        Ok(stream::iter(checks).buffered(AT_ONCE).try_collect().await?)
+    }
+
+    async fn check(&self, deployment: &Deployment, probe: &Probe) -> Result<Checked, PortError> {
+        let answer = match probe {
+            Probe::Http { output, path, status } => self.get(deployment, output, path, *status).await,
+            Probe::Function { name } => self.invoke(deployment, name).await,
+        };
+        let (passed, answer) = match answer {
+            // It is asked again; when its time is over, this is why it failed.
+            Err(error) => (false, error.message),
+            Ok(answer) => answer,
+        };
+        let said = flotilla_domain::code::cut(format!("{probe}: {answer}"));
+        Ok(Checked { target: deployment.id.target.clone(), said, passed })
+    }
+
+    async fn get(
+        &self,
+        deployment: &Deployment,
+        output: &str,
+        path: &str,
+        wanted: u16,
+    ) -> Result<(bool, String), PortError> {
+        let Some(url) = deployment.outputs.get(output) else {
+            return Ok((false, format!("the stack has no output {output}")));
+        };
+        let url = format!("{}{path}", if path.is_empty() { url } else { url.trim_end_matches('/') });
+        Ok(match self.probes.get(&url).await? {
+            HttpSeen::Answered { status, .. } if status == wanted => {
+                (true, format!("{url} answers {status}"))
+            }
+            HttpSeen::Answered { status, excerpt } => (false, format!("{url} answers {status}: {excerpt}")),
+            HttpSeen::Unreachable(why) => (false, format!("{url} does not answer: {why}")),
+        })
+    }
+
+    async fn invoke(&self, deployment: &Deployment, name: &str) -> Result<(bool, String), PortError> {
+        let place = crate::deployment::observe::place(deployment);
+        let (release, package) = match &deployment.spec.kind {
+            DeploymentKind::Deploy(brought) => (brought.release.to_string(), brought.package.to_string()),
+            DeploymentKind::Remove => Default::default(),
+        };
+        let Place { site, .. } = &place;
+        let details = json!({
+            "service": deployment.spec.service.as_str(),
+            "stage": deployment.spec.stage.as_str(),
+            "account": site.account.as_str(),
+            "region": site.region.as_str(),
+            "stack": deployment.spec.stack.as_str(),
+            "rollout": deployment.id.rollout.to_string(),
+            "release": release,
+            "digest": package,
+            "outputs": deployment.outputs,
+        });
+        let invoked = self.functions.invoke(&place, name, &details).await?;
+        Ok((invoked.ok, invoked.reply))
+    }
+}

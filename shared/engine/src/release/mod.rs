@@ -1,0 +1,182 @@
+//! An upload becomes a release, or a recorded refusal.
+//!
+//! The key says service and ref; the bytes say the package. Whatever is wrong with either ends in a
+//! refusal that can be asked for; only failures that may pass are left to the queue's next delivery.
+
+mod view;
+
+mod assets;
+mod folder;
+mod read_package;
+mod stream;
+
+use crate::config::document;
+use crate::ports::{Clock, ErrorKind, ObjectRef, PackageStore, StateStore, Tail, WorkQueue, WriteError};
+use crate::records::{ConfigRecord, create, keep, read, releases_query, service_key, upload_key};
+use crate::rollout::admit::{Arrival, accept};
+use crate::rollout::compose::{destination, plan_rollout};
+use crate::step::wake;
+use crate::{EngineError, config};
+use flotilla_contract::ServiceConfigDoc;
+use flotilla_domain::package::Package;
+use flotilla_domain::release::{ObjectVersion, Release, Upload, Verdict};
+use flotilla_domain::retention::Pace;
+use flotilla_domain::rules::Route;
+use flotilla_domain::upload_key::UploadKey;
+use flotilla_domain::{Code, Digest, Refusal, ServiceName, Timestamp};
+use flotilla_package::Limits;
+use read_package::read_package;
+use std::collections::BTreeSet;
+use std::sync::Arc;
+
+/// The use case and what it needs.
+pub struct Ingest {
+    /// Time.
+    pub clock: Arc<dyn Clock>,
+    /// The table.
+    pub store: Arc<dyn StateStore>,
+    /// The queues.
+    pub queue: Arc<dyn WorkQueue>,
+    /// The ingest bucket.
+    pub packages: Arc<dyn PackageStore>,
+    /// What an upload may be at most.
+    pub limits: Limits,
+    /// How old what is stored already may be.
+    pub pace: Pace,
+}
+
+/// How many of an upload's last bytes are read at first: a small package comes whole. What S3 can copy out of the
+/// upload is larger.
+const TAIL_BYTES: u64 = 4 * 1024 * 1024;
+
+/// Of how many releases it is known what they have brought.
+const RELEASES_KNOWN: usize = 10;
+
+impl Ingest {
+    /// Takes an upload in. `noticed_at` stands for the time of an upload that is gone before it could be
+    /// read.
+    ///
+    /// # Errors
+    /// Only what may pass: the same call again goes on.
+    pub async fn intake(&self, object: &ObjectRef, noticed_at: Timestamp) -> Result<Verdict, EngineError> {
+        let (tail, uploaded_at) = match self.packages.read_tail(object, TAIL_BYTES).await {
+            Ok(tail) => (Some(tail.clone()), tail.uploaded_at),
+            Err(error) if error.kind == ErrorKind::Missing => (None, noticed_at),
+            Err(error) => return Err(error.into()),
+        };
+        let object =
+            ObjectVersion { key: object.key.clone(), version_id: object.version_id.clone(), uploaded_at };
+        let key = UploadKey::parse(&object.key);
+        let service = key.as_ref().ok().map(|key| key.service.clone());
+        let known = self.store.get(&[upload_key(service.as_ref(), &object.upload_id())]).await?;
+        if let Some(item) = known.into_iter().next().flatten() {
+            let verdict = read::<Upload>(item)?.value.verdict;
+            if let Verdict::Accepted { rollout, .. } = &verdict {
+                wake(self.queue.as_ref(), [*rollout]).await?;
+            }
+            return Ok(verdict);
+        }
+        let taken = match key {
+            Ok(key) => self.take(&key, &object, tail).await,
+            Err(refusal) => Err(refusal.into()),
+        };
+        let refusal = match taken {
+            Ok(verdict) => return Ok(verdict),
+            Err(EngineError::Refused(refusal)) => refusal,
+            // It would fail the same way for ever.
+            Err(EngineError::Port(error)) if error.kind == ErrorKind::Permanent => Refusal::new(
+                Code::CallRefused,
+                error.to_string(),
+                "mend what AWS complains of and upload again",
+            ),
+            Err(error) => return Err(error),
+        };
+        tracing::warn!(upload.id = %object.upload_id(), code = %refusal.code, "upload refused: {}", refusal.message);
+        let verdict = Verdict::Refused(refusal);
+        let upload = Upload {
+            id: object.upload_id(),
+            service,
+            object,
+            verdict: verdict.clone(),
+            decided_at: self.clock.now(),
+        };
+        match self.store.write(vec![create(&upload)]).await {
+            Ok(()) => Ok(verdict),
+            // Somebody else decided it at the same time: the first verdict counts. This one may know less, if the
+            // object has vanished since.
+            Err(WriteError::Conflict(_)) => Err(EngineError::Contended),
+            Err(WriteError::Port(error)) => Err(error.into()),
+        }
+    }
+
+    /// The way of an upload whose key is right.
+    async fn take(
+        &self,
+        key: &UploadKey,
+        object: &ObjectVersion,
+        tail: Option<Tail>,
+    ) -> Result<Verdict, EngineError> {
+        let tail = tail.ok_or_else(|| {
+            Refusal::new(
+                Code::UploadGone,
+                "the object or its version was deleted before it was read",
+                "upload it again",
+            )
+        })?;
+        let route = self.route(key).await?;
+        let destination = destination(self.store.as_ref(), &route.profile).await?;
+        let known = self.known(&key.service).await?;
+        let renewed_before = self.pace.renewed_before(self.clock.now());
+        let package = read_package(&self.packages, object, tail, known, renewed_before, &self.limits).await?;
+        let release = release(key, object, package);
+        let now = self.clock.now();
+        let id = object.rollout_id();
+        let rollout = plan_rollout(id, &release, &route, &destination, "upload", now)?;
+        let verdict = Verdict::Accepted { release: release.id, digest: release.package.digest, rollout: id };
+        let upload = Upload {
+            id: object.upload_id(),
+            service: Some(key.service.clone()),
+            object: object.clone(),
+            verdict: verdict.clone(),
+            decided_at: now,
+        };
+        let beside = [keep(&release), create(&upload)];
+        let arrival = Arrival { beside: &beside, ..Arrival::of(&rollout, route.ttl_h) };
+        accept(self.store.as_ref(), self.queue.as_ref(), self.clock.as_ref(), arrival).await?;
+        Ok(verdict)
+    }
+
+    /// The contents that the service's latest releases have brought.
+    async fn known(&self, service: &ServiceName) -> Result<BTreeSet<Digest>, EngineError> {
+        let mut known = BTreeSet::new();
+        for item in self.store.query(releases_query(service, None, RELEASES_KNOWN)).await?.items {
+            known.extend(read::<Release>(item)?.value.package.assets.keys().map(|asset| asset.digest));
+        }
+        Ok(known)
+    }
+
+    /// Where the service's rules send the ref.
+    async fn route(&self, key: &UploadKey) -> Result<Route, EngineError> {
+        let found = self.store.get(&[service_key(&key.service)]).await?.into_iter().next().flatten();
+        let item = found.ok_or_else(|| {
+            Refusal::new(
+                Code::ServiceUnknown,
+                format!("the service {} is not configured", key.service),
+                "add the service to the configuration (flotilla apply), then upload again",
+            )
+        })?;
+        let doc = document::<ServiceConfigDoc>(read::<ConfigRecord>(item)?.value)?;
+        Ok(config::service_config(key.service.clone(), &doc)?.route(&key.git_ref)?)
+    }
+}
+
+fn release(key: &UploadKey, object: &ObjectVersion, package: Package) -> Release {
+    Release {
+        id: object.release_id(),
+        service: key.service.clone(),
+        git_ref: key.git_ref.clone(),
+        build: key.build.clone(),
+        object: object.clone(),
+        package,
+    }
+}

@@ -1,0 +1,93 @@
+//! The releases of a service, and the uploads that became them or were refused.
+
+use crate::EngineError;
+use crate::records::{KeptRecord, kept_key, read, releases_query, uploads_query};
+use crate::status::{PageRequest, Status, next_cursor};
+use flotilla_contract as view;
+use flotilla_domain::release::{Release, Upload, Verdict};
+use flotilla_domain::retention::Kept;
+use flotilla_domain::{Refusal, ServiceName};
+
+impl Status {
+    /// A service's releases, newest first.
+    ///
+    /// # Errors
+    /// The table's.
+    pub async fn releases(
+        &self,
+        service: &ServiceName,
+        page: PageRequest,
+    ) -> Result<view::Page<view::ReleaseView>, EngineError> {
+        let found = self.store.query(releases_query(service, page.cursor, page.limit)).await?;
+        let next = next_cursor(&found);
+        let kept = self.store.get(&[kept_key(service)]).await?.into_iter().next().flatten();
+        let kept =
+            kept.map(read::<KeptRecord>).transpose()?.map_or_else(Kept::default, |kept| kept.value.kept);
+        let items = found.items.into_iter().map(|item| Ok(release_view(read::<Release>(item)?.value, &kept)));
+        Ok(view::Page { items: items.collect::<Result<_, EngineError>>()?, next })
+    }
+
+    /// A service's uploads, newest first; those whose key names no service with `None`.
+    ///
+    /// # Errors
+    /// The table's.
+    pub async fn uploads(
+        &self,
+        service: Option<&ServiceName>,
+        page: PageRequest,
+    ) -> Result<view::Page<view::UploadView>, EngineError> {
+        let found = self.store.query(uploads_query(service, page.cursor, page.limit)).await?;
+        let next = next_cursor(&found);
+        let items = found.items.into_iter().map(|item| Ok(upload_view(read::<Upload>(item)?.value)));
+        Ok(view::Page { items: items.collect::<Result<_, EngineError>>()?, next })
+    }
+}
+
+fn release_view(release: Release, kept: &Kept) -> view::ReleaseView {
+    let package = release.package;
+    let warnings = package.warnings.into_iter().map(|w| view::WarningView {
+        code: w.code.to_string(),
+        path: w.path,
+        message: w.message,
+    });
+    let rewrites =
+        package.rewrites.into_iter().map(|r| view::RewriteView { path: r.path, from: r.from, to: r.to });
+    let parts = package.stacks.iter().filter_map(|stack| stack.part.as_ref().map(ToString::to_string));
+    view::ReleaseView {
+        id: release.id.to_string(),
+        service: release.service.to_string(),
+        git_ref: release.git_ref.to_string(),
+        build: release.build,
+        digest: package.digest.to_string(),
+        format: package.format.as_str().into(),
+        uploaded_at: release.object.uploaded_at.to_string(),
+        asset_bytes: package.assets.values().sum(),
+        kept: kept.holds(&release.id),
+        stacks: parts.collect(),
+        stage: package.made_for.as_ref().map(ToString::to_string),
+        rewrites: rewrites.collect(),
+        warnings: warnings.collect(),
+    }
+}
+
+fn upload_view(upload: Upload) -> view::UploadView {
+    let (mut release, mut rollout, mut refusal) = (None, None, None);
+    match upload.verdict {
+        Verdict::Accepted { release: id, rollout: started, .. } => {
+            (release, rollout) = (Some(id.to_string()), Some(started.to_string()));
+        }
+        Verdict::Refused(Refusal { code, message, fix, path }) => {
+            refusal = Some(view::CauseView { code: code.to_string(), message, fix, path });
+        }
+    }
+    view::UploadView {
+        id: upload.id.to_string(),
+        key: upload.object.key,
+        version_id: upload.object.version_id,
+        uploaded_at: upload.object.uploaded_at.to_string(),
+        status: if refusal.is_some() { "refused" } else { "accepted" }.into(),
+        release,
+        rollout,
+        refusal,
+    }
+}

@@ -1,0 +1,306 @@
+//! What is needed: which releases of each service are kept, what they are made of, and which buckets there are.
+
+use super::Collect;
+use crate::config::document;
+use crate::ports::{AssetBucket, Item, Key, Place, Query, WriteError};
+use crate::records::{
+    ConfigRecord, KeptRecord, Versioned, account_key, index_pk, kept_key, profile_key, read, release_key,
+    releases_query, rollout_key, service_key, sets_query, stages_query,
+};
+use crate::rollout::compose::access;
+use crate::{EngineError, config};
+use flotilla_contract::{AccountConfig, ProfileConfig, ServiceConfigDoc};
+use flotilla_domain::deployment::Access;
+use flotilla_domain::package::Asset;
+use flotilla_domain::release::Release;
+use flotilla_domain::retention::{Kept, Retention, is_recent};
+use flotilla_domain::rollout::Rollout;
+use flotilla_domain::set::ServiceSet;
+use flotilla_domain::stage::StageHead;
+use flotilla_domain::{AccountId, ProfileName, Region, ReleaseId, RolloutId, ServiceName, Site, Timestamp};
+use futures::stream::{self, StreamExt, TryStreamExt};
+use std::collections::{BTreeMap, BTreeSet};
+use std::ops::Bound;
+
+/// Services looked at at a time.
+const SERVICES_AT_ONCE: usize = 8;
+/// Items of one page of a query.
+const PAGE: usize = 100;
+/// How often what is kept is written anew while it changes.
+const RACES_MAX: usize = 8;
+
+/// What is needed.
+#[derive(Debug)]
+pub struct Marks {
+    /// When it began to be looked up: what was saved later is not in it.
+    pub at: Timestamp,
+    /// The objects of the releases that are kept. They are named by their contents, so whose they are does not
+    /// matter.
+    pub needed: BTreeSet<Asset>,
+    /// Where services are deployed to, or were, and how to get there.
+    sites: BTreeMap<Site, Access>,
+}
+
+impl Marks {
+    /// The bucket of a site, or the ingest bucket.
+    pub fn bucket(&self, site: Option<&Site>) -> Option<AssetBucket> {
+        let Some(site) = site else { return Some(AssetBucket::Home) };
+        let access = self.sites.get(site)?.clone();
+        Some(AssetBucket::At(Place { site: site.clone(), access }))
+    }
+
+    /// The site that comes behind another one, or first.
+    pub fn site_after(&self, site: Option<&Site>) -> Option<Site> {
+        let behind = site.map_or(Bound::Unbounded, Bound::Excluded);
+        self.sites.range((behind, Bound::Unbounded)).next().map(|(site, _)| site.clone())
+    }
+}
+
+/// What one service needs.
+#[derive(Default)]
+struct ServiceMarks {
+    needed: BTreeSet<Asset>,
+    sites: BTreeSet<Site>,
+}
+
+/// The releases that are kept for their number or age, the newest first, with what they are made of.
+struct Recent {
+    releases: Vec<(ReleaseId, Vec<Asset>)>,
+    reached_end: bool,
+}
+
+/// What one look at the table is for.
+struct Look {
+    now: Timestamp,
+    /// No other service is begun with after this time.
+    until: Timestamp,
+    dry_run: bool,
+    /// What the sets under way will ask for.
+    of_sets: BTreeMap<ServiceName, BTreeSet<ReleaseId>>,
+}
+
+/// Sets that are looked at: those under way are among the newest.
+const SETS_MAX: usize = 200;
+
+impl Collect {
+    /// Writes down what is kept of every service, and answers what that is made of; `None` if there is no time for
+    /// all. A dry run writes nothing.
+    pub(crate) async fn marks(
+        &self,
+        now: Timestamp,
+        until: Timestamp,
+        dry_run: bool,
+    ) -> Result<Option<Marks>, EngineError> {
+        let look = Look { now, until, dry_run, of_sets: self.of_sets().await? };
+        let services = self.names("services").await?;
+        // To pass over one would be to remove all it needs.
+        let service = |name: String| {
+            ServiceName::parse(&name)
+                .map_err(|e| EngineError::Defect(format!("a service is called {name}: {e}")))
+        };
+        let services = services.into_iter().map(service).collect::<Result<Vec<_>, _>>()?;
+        let each = services.into_iter().map(|service| self.service_marks(service, &look)).collect::<Vec<_>>();
+        let all: Vec<Option<ServiceMarks>> =
+            stream::iter(each).buffer_unordered(SERVICES_AT_ONCE).try_collect().await?;
+        let Some(all) = all.into_iter().collect::<Option<Vec<ServiceMarks>>>() else { return Ok(None) };
+        let (mut needed, mut sites) = (BTreeSet::new(), self.sites_of_profiles().await?);
+        for marks in all {
+            needed.extend(marks.needed);
+            sites.extend(marks.sites);
+        }
+        Ok(Some(Marks { at: now, needed, sites: self.reached(sites).await? }))
+    }
+
+    /// The releases that members of sets under way go to or may go back to, by service.
+    async fn of_sets(&self) -> Result<BTreeMap<ServiceName, BTreeSet<ReleaseId>>, EngineError> {
+        let mut of_sets = BTreeMap::<ServiceName, BTreeSet<ReleaseId>>::new();
+        for item in self.store.query(sets_query(None, SETS_MAX)).await?.items {
+            let set = read::<ServiceSet>(item)?.value;
+            for member in set.members.into_iter().filter(|_| !set.state.is_terminal()) {
+                of_sets
+                    .entry(member.service)
+                    .or_default()
+                    .extend(member.before.into_iter().chain([member.release]));
+            }
+        }
+        Ok(of_sets)
+    }
+
+    /// Writes down what is kept of a service until what is written is what is needed. A rollout is let in only on
+    /// the condition that its release is kept: one that was let in before the writing is seen in the next look,
+    /// and there is none after it.
+    async fn service_marks(
+        &self,
+        service: ServiceName,
+        look: &Look,
+    ) -> Result<Option<ServiceMarks>, EngineError> {
+        for _ in 0..RACES_MAX {
+            if self.clock.now() > look.until {
+                return Ok(None);
+            }
+            let mut found = self.store.get(&[service_key(&service), kept_key(&service)]).await?.into_iter();
+            let (config, kept) = (found.next().flatten(), found.next().flatten());
+            let retention = match config {
+                None => Retention::default(),
+                Some(item) => {
+                    let doc = document::<ServiceConfigDoc>(read::<ConfigRecord>(item)?.value)?;
+                    config::service_config(service.clone(), &doc)?.retention
+                }
+            };
+            let blank = KeptRecord { service: service.clone(), kept: Kept::default() };
+            let saved = kept.map(read::<KeptRecord>).transpose()?.unwrap_or_else(|| Versioned::new(blank));
+            let heads = self.heads(&service).await?;
+            let mut needed = self.needed(&heads).await?;
+            needed.extend(look.of_sets.get(&service).into_iter().flatten());
+            let recent = self.recent(&service, retention, look.now).await?;
+            let newest: Vec<ReleaseId> = recent.releases.iter().map(|(id, _)| *id).collect();
+            let next = saved.value.kept.next(&newest, recent.reached_end, &needed);
+            if next != saved.value.kept && !look.dry_run {
+                let record = KeptRecord { service: service.clone(), kept: next };
+                match self.store.write(vec![saved.write(&record, None)]).await {
+                    Ok(()) | Err(WriteError::Conflict(_)) => continue,
+                    Err(WriteError::Port(error)) => return Err(error.into()),
+                }
+            }
+            let older = self.releases(&service, &next.older).await?;
+            let recent = recent.releases.into_iter().filter(|(id, _)| next.holds(id));
+            return Ok(Some(ServiceMarks {
+                needed: recent.flat_map(|(_, assets)| assets).chain(older.iter().flat_map(assets)).collect(),
+                sites: heads.iter().flat_map(|head| head.targets.keys().map(|t| t.site.clone())).collect(),
+            }));
+        }
+        Err(EngineError::Contended)
+    }
+
+    /// The service's stages.
+    async fn heads(&self, service: &ServiceName) -> Result<Vec<StageHead>, EngineError> {
+        let items = self.all(stages_query(service, None, PAGE)).await?;
+        items.into_iter().map(|item| Ok(read::<StageHead>(item)?.value)).collect()
+    }
+
+    /// The releases that stages need: what they name themselves, and what their rollouts bring or go back to.
+    async fn needed(&self, heads: &[StageHead]) -> Result<BTreeSet<ReleaseId>, EngineError> {
+        let mut needed: BTreeSet<ReleaseId> = heads.iter().flat_map(StageHead::needed).collect();
+        let rollouts: BTreeSet<RolloutId> = heads.iter().flat_map(StageHead::unended).collect();
+        let items = self.some(rollouts.iter().map(rollout_key)).await?;
+        if items.len() < rollouts.len() {
+            return Err(EngineError::Defect("a stage has a rollout that is not saved".into()));
+        }
+        for item in items {
+            let rollout = read::<Rollout>(item)?.value;
+            needed.extend(rollout.release());
+            needed.extend(rollout.revert_to.map(|release| release.release));
+        }
+        Ok(needed)
+    }
+
+    async fn recent(
+        &self,
+        service: &ServiceName,
+        retention: Retention,
+        now: Timestamp,
+    ) -> Result<Recent, EngineError> {
+        let mut releases: Vec<(ReleaseId, Vec<Asset>)> = Vec::new();
+        let mut after = None;
+        loop {
+            let page = self.store.query(releases_query(service, after, PAGE)).await?;
+            after = page.items.last().map(|item| item.key.sk.clone());
+            for item in page.items {
+                let release = read::<Release>(item)?.value;
+                let uploaded_at = release.object.uploaded_at;
+                if !is_recent(releases.len(), uploaded_at, retention, self.pace.day, now) {
+                    return Ok(Recent { releases, reached_end: false });
+                }
+                releases.push((release.id, assets(&release).collect()));
+            }
+            if !page.more {
+                return Ok(Recent { releases, reached_end: true });
+            }
+        }
+    }
+
+    /// These releases of a service. Not to know what one of them is made of ends the run.
+    async fn releases(
+        &self,
+        service: &ServiceName,
+        ids: &BTreeSet<ReleaseId>,
+    ) -> Result<Vec<Release>, EngineError> {
+        let items = self.some(ids.iter().map(|id| release_key(service, id))).await?;
+        if items.len() < ids.len() {
+            return Err(EngineError::Defect(format!(
+                "a stage of {service} needs a release that is not saved"
+            )));
+        }
+        items.into_iter().map(|item| Ok(read::<Release>(item)?.value)).collect()
+    }
+
+    async fn sites_of_profiles(&self) -> Result<BTreeSet<Site>, EngineError> {
+        let names = self.names("profiles").await?;
+        let names = names.iter().filter_map(|name| ProfileName::parse(name).ok());
+        let profiles: BTreeMap<Key, ProfileName> = names.map(|name| (profile_key(&name), name)).collect();
+        let mut sites = BTreeSet::new();
+        for item in self.some(profiles.keys().cloned()).await? {
+            let Some(name) = profiles.get(&item.key) else { continue };
+            let doc = document::<ProfileConfig>(read::<ConfigRecord>(item)?.value)?;
+            let profile = config::profile(name.clone(), &doc)?;
+            let at = |region: &Region| Site { account: profile.account.clone(), region: region.clone() };
+            sites.extend(profile.regions().map(at));
+        }
+        Ok(sites)
+    }
+
+    /// The sites whose accounts are registered: nobody else gets anywhere.
+    async fn reached(&self, sites: BTreeSet<Site>) -> Result<BTreeMap<Site, Access>, EngineError> {
+        let accounts: BTreeSet<AccountId> = sites.iter().map(|site| site.account.clone()).collect();
+        let accounts: BTreeMap<Key, AccountId> =
+            accounts.into_iter().map(|id| (account_key(&id), id)).collect();
+        let mut known = BTreeMap::new();
+        for item in self.some(accounts.keys().cloned()).await? {
+            let Some(id) = accounts.get(&item.key) else { continue };
+            let doc = document::<AccountConfig>(read::<ConfigRecord>(item)?.value)?;
+            known.insert(id.clone(), access(&config::account(id.clone(), &doc)?));
+        }
+        let reached = |site: Site| Some((site.clone(), known.get(&site.account)?.clone()));
+        Ok(sites.into_iter().filter_map(reached).collect())
+    }
+
+    /// The names of a kind.
+    async fn names(&self, kind: &str) -> Result<Vec<String>, EngineError> {
+        let query = Query {
+            pk: index_pk(kind),
+            prefix: String::new(),
+            after: None,
+            newest_first: false,
+            limit: PAGE,
+        };
+        Ok(self.all(query).await?.into_iter().map(|item| item.key.sk).collect())
+    }
+
+    /// All of a query's items, page by page: names are few, and so are a service's stages.
+    async fn all(&self, mut query: Query) -> Result<Vec<Item>, EngineError> {
+        let mut all: Vec<Item> = Vec::new();
+        loop {
+            let page = self.store.query(query.clone()).await?;
+            all.extend(page.items);
+            if !page.more {
+                return Ok(all);
+            }
+            query.after = all.last().map(|item| item.key.sk.clone());
+        }
+    }
+
+    /// Those of these items that there are.
+    async fn some(&self, keys: impl Iterator<Item = Key>) -> Result<Vec<Item>, EngineError> {
+        let keys: Vec<Key> = keys.collect();
+        let mut some = Vec::new();
+        for keys in keys.chunks(PAGE) {
+            some.extend(self.store.get(keys).await?.into_iter().flatten());
+        }
+        Ok(some)
+    }
+}
+
+/// The objects that a release is made of.
+fn assets(release: &Release) -> impl Iterator<Item = Asset> {
+    release.package.objects().into_iter().filter_map(|(key, _)| Asset::parse_key(&key))
+}

@@ -1,0 +1,120 @@
+//! Carrying out what a saved rollout asks for. Every command can be repeated.
+
+use super::{DEPLOYMENTS_MAX, InHand, RACES_MAX};
+use crate::EngineError;
+use crate::ports::{Expect, Subject, Work, Write, WriteError};
+use crate::records::{Versioned, deployment_key, deployments_query, read, rollout_key};
+use crate::step::{Drive, due_at};
+use flotilla_domain::deployment::{Deployment, Event};
+use flotilla_domain::rollout::{Rollout, RolloutCommand};
+use flotilla_domain::{DeploymentId, Site, Target, Turn};
+
+/// Deployments opened in one transaction, which may have a hundred parts.
+const OPENED_AT_ONCE: usize = 50;
+
+impl Drive {
+    /// Carries out what the saved rollout asks for.
+    pub(crate) async fn perform_rollout(
+        &self,
+        hand: &InHand,
+        command: &RolloutCommand,
+    ) -> Result<(), EngineError> {
+        match command {
+            RolloutCommand::Replicate(release, sites) => {
+                let work = |site: &Site| Work::Replicate {
+                    release: *release,
+                    rollout: hand.now.id,
+                    site: site.clone(),
+                };
+                Ok(self.queue.send(sites.iter().map(|site| (work(site), 0)).collect()).await?)
+            }
+            RolloutCommand::Open(turn, targets) => {
+                for targets in targets.chunks(OPENED_AT_ONCE) {
+                    self.open(hand, *turn, targets).await?;
+                }
+                Ok(())
+            }
+            RolloutCommand::Wake(targets) => {
+                let id = |target: &Target| hand.now.deployment_id(target, Turn::Forward);
+                let ticks = targets.iter().map(|target| (Work::Tick(Subject::Deployment(id(target))), 0));
+                Ok(self.queue.send(ticks.collect()).await?)
+            }
+            RolloutCommand::Stop { by } => self.stop(&hand.now, by).await,
+        }
+    }
+
+    /// Opens deployments and wakes them; those that are open already are only woken. None is opened once
+    /// the rollout is no longer what it was when this was decided.
+    async fn open(&self, hand: &InHand, turn: Turn, targets: &[Target]) -> Result<(), EngineError> {
+        let (now, rollout) = (self.clock.now(), &hand.now);
+        let open = |target: &Target| {
+            let spec = rollout
+                .deployment_spec(target, turn)
+                .ok_or_else(|| EngineError::Defect(format!("{} has nothing for {target}", rollout.id)))?;
+            Ok(Deployment::open(rollout.deployment_id(target, turn), spec, now))
+        };
+        let opened = targets.iter().map(open).collect::<Result<Vec<Deployment>, EngineError>>()?;
+        let write = |d: &Deployment| Versioned::new(d.clone()).write(d, Some(due_at(now, 0)));
+        let unchanged = || Write::check(rollout_key(&rollout.id), Expect::Version(hand.saved.version));
+        let all = opened.iter().map(write).chain([unchanged()]).collect();
+        match self.store.write(all).await {
+            Ok(()) => {}
+            Err(WriteError::Conflict(places)) if !places.contains(&opened.len()) => {
+                for deployment in &opened {
+                    self.open_one(write(deployment), unchanged()).await?;
+                }
+            }
+            Err(error) => return Err(error.into()),
+        }
+        let ticks = opened.into_iter().map(|d| (Work::Tick(Subject::Deployment(d.id)), 0));
+        Ok(self.queue.send(ticks.collect()).await?)
+    }
+
+    /// Opens one deployment, unless it is open.
+    async fn open_one(&self, write: Write, unchanged: Write) -> Result<(), EngineError> {
+        let key = write.key().clone();
+        match self.store.write(vec![write, unchanged]).await {
+            Ok(()) => Ok(()),
+            // A conflict may be no more than another transaction at the same item: only a look tells.
+            Err(WriteError::Conflict(places)) if places == [0] => {
+                let there = self.store.get(&[key]).await?.into_iter().next().flatten().is_some();
+                if there { Ok(()) } else { Err(EngineError::Contended) }
+            }
+            Err(error) => Err(error.into()),
+        }
+    }
+
+    /// Tells the deployments under way to stop their updates.
+    async fn stop(&self, rollout: &Rollout, by: &str) -> Result<(), EngineError> {
+        let page = self.store.query(deployments_query(&rollout.id, DEPLOYMENTS_MAX)).await?;
+        let mut ticks = Vec::new();
+        for item in page.items {
+            let saved = read::<Deployment>(item)?;
+            if !saved.value.state.is_terminal() && self.stop_one(&saved.value.id, by).await? {
+                ticks.push((Work::Tick(Subject::Deployment(saved.value.id)), 0));
+            }
+        }
+        Ok(self.queue.send(ticks).await?)
+    }
+
+    /// Saves the wish at one deployment; answers whether it is still under way.
+    async fn stop_one(&self, id: &DeploymentId, by: &str) -> Result<bool, EngineError> {
+        for _ in 0..RACES_MAX {
+            let found = self.store.get(&[deployment_key(id)]).await?.into_iter().next().flatten();
+            let Some(saved) = found.map(read::<Deployment>).transpose()? else { return Ok(false) };
+            let now = self.clock.now();
+            let Ok(asked) = saved.value.clone().apply(Event::StopAsked { by: by.to_owned() }, now) else {
+                return Ok(false);
+            };
+            if asked == saved.value {
+                return Ok(true);
+            }
+            match self.store.write(vec![saved.write(&asked, Some(due_at(now, 0)))]).await {
+                Ok(()) => return Ok(true),
+                Err(WriteError::Conflict(_)) => {}
+                Err(error) => return Err(error.into()),
+            }
+        }
+        Err(EngineError::Contended)
+    }
+}

@@ -1,0 +1,344 @@
+//! A rollout is planned from a release, or for a removal, and the configuration as it is.
+
+use crate::config::document;
+use crate::ports::StateStore;
+use crate::records::{ConfigRecord, account_key, profile_key, read};
+use crate::{EngineError, config};
+use flotilla_contract::{AccountConfig, ProfileConfig};
+use flotilla_domain::deployment::{Access, StackPolicy};
+use flotilla_domain::gates::{Gates, Probe};
+use flotilla_domain::package::{
+    Package, PackagedStack, STAGE_PARAMETER, STAGE_PLACEHOLDER, levels, stack_parameter,
+};
+use flotilla_domain::profile::{Copies, Profile, ProfileWave};
+use flotilla_domain::release::Release;
+use flotilla_domain::rollout::{OnFailure, Rollout, RolloutKind, RolloutState, Wave};
+use flotilla_domain::rules::Route;
+use flotilla_domain::stage::StageHead;
+use flotilla_domain::{
+    Code, ProfileName, Refusal, RolloutId, ServiceName, Site, StackName, StackPart, StageName, Target,
+    TargetAccount, Timestamp,
+};
+use std::collections::{BTreeMap, BTreeSet};
+
+/// CloudFormation's quota of tags on a stack.
+const STACK_TAGS_MAX: usize = 50;
+
+/// A profile and the account it deploys to.
+#[derive(Debug, Clone)]
+pub struct Destination {
+    /// The profile.
+    pub profile: Profile,
+    /// Its account.
+    pub account: TargetAccount,
+}
+
+/// Reads a profile and its account.
+///
+/// # Errors
+/// [`Code::ProfileUnknown`] and [`Code::AccountUnknown`] as refusals.
+pub async fn destination(store: &dyn StateStore, name: &ProfileName) -> Result<Destination, EngineError> {
+    let found = store.get(&[profile_key(name)]).await?.into_iter().next().flatten();
+    let item = found.ok_or_else(|| {
+        let what = format!("the profile {name} is not configured");
+        Refusal::new(Code::ProfileUnknown, what, "add the profile to the configuration (flotilla apply)")
+    })?;
+    let profile =
+        config::profile(name.clone(), &document::<ProfileConfig>(read::<ConfigRecord>(item)?.value)?)?;
+    let found = store.get(&[account_key(&profile.account)]).await?.into_iter().next().flatten();
+    let item = found.ok_or_else(|| {
+        let what = format!("the account {} of profile {name} is not registered", profile.account);
+        Refusal::new(
+            Code::AccountUnknown,
+            what,
+            format!("prepare and register it: flotilla account add {}", profile.account),
+        )
+    })?;
+    let doc = document::<AccountConfig>(read::<ConfigRecord>(item)?.value)?;
+    let account = config::account(profile.account.clone(), &doc)?;
+    Ok(Destination { profile, account })
+}
+
+/// Plans the rollout of a release to where its route goes.
+///
+/// # Errors
+/// A refusal when the package does not fit the stage or the profile.
+pub fn plan_rollout(
+    id: RolloutId,
+    release: &Release,
+    route: &Route,
+    destination: &Destination,
+    requested_by: &str,
+    now: Timestamp,
+) -> Result<Rollout, Refusal> {
+    let package = &release.package;
+    let Destination { profile, account } = destination;
+    check_stage(package, route)?;
+    let stacks = stack_names(package, &release.service, route)?;
+    for stack in &package.stacks {
+        check_fits(stack, &stacks, profile)?;
+    }
+    let waves = planned_waves(&package.stacks, profile, account);
+    let targets = waves.iter().map(|wave| wave.targets.len()).sum::<usize>();
+    if targets > Rollout::TARGETS_MAX {
+        let what = format!("{} stacks in {} regions", package.stacks.len(), profile.regions().count());
+        let fix = format!("deploy {} at most: split the service, or the profile", Rollout::TARGETS_MAX);
+        return Err(Refusal::new(Code::LimitExceeded, what, fix));
+    }
+    let value = |value: &String| value.replace("{stage}", route.stage.as_str());
+    Ok(Rollout {
+        kind: RolloutKind::Deploy(release.to_ref()),
+        waves,
+        stacks,
+        on_failure: profile.on_failure,
+        copies: profile.copies,
+        parameters: profile.parameters.iter().map(|(name, text)| (name.clone(), value(text))).collect(),
+        needs: profile.outputs.clone(),
+        tags: tags(profile, &release.service, &route.stage),
+        capabilities: profile.capabilities.clone(),
+        notify: profile.notify.clone(),
+        gates: named_gates(&profile.gates, release, route),
+        requested_by: requested_by.to_owned(),
+        ..blank(
+            id,
+            (&release.service, &route.stage, &profile.name),
+            access(account),
+            profile.policy(route.ttl_h.is_some()),
+            now,
+        )
+    })
+}
+
+/// The gates of a profile, whose alarms and functions are called after service and stage.
+fn named_gates(gates: &Gates, release: &Release, route: &Route) -> Gates {
+    let named = |text: &str| {
+        text.replace("{service}", release.service.as_str()).replace("{stage}", route.stage.as_str())
+    };
+    let mut gates = gates.clone();
+    gates.alarms = gates.alarms.iter().map(|name| named(name)).collect();
+    for check in &mut gates.checks {
+        if let Probe::Function { name } = &mut check.probe {
+            *name = named(name);
+        }
+    }
+    gates
+}
+
+/// A rollout of a stage that brings nothing yet.
+fn blank(
+    id: RolloutId,
+    (service, stage, profile): (&ServiceName, &StageName, &ProfileName),
+    access: Access,
+    policy: StackPolicy,
+    now: Timestamp,
+) -> Rollout {
+    Rollout {
+        id,
+        service: service.clone(),
+        stage: stage.clone(),
+        profile: profile.clone(),
+        kind: RolloutKind::Remove,
+        waves: Vec::new(),
+        on_failure: OnFailure::Halt,
+        copies: Copies::S3,
+        stacks: BTreeMap::new(),
+        access,
+        parameters: BTreeMap::new(),
+        needs: BTreeMap::new(),
+        taken: BTreeMap::new(),
+        tags: BTreeMap::new(),
+        capabilities: Default::default(),
+        policy,
+        gates: Gates::default(),
+        plan_only: false,
+        plans: BTreeMap::new(),
+        approvals: Vec::new(),
+        break_glass: None,
+        closed: Vec::new(),
+        retry_of: None,
+        set: None,
+        notify: BTreeSet::new(),
+        state: RolloutState::Queued,
+        acted: false,
+        acted_at: None,
+        cancelled: None,
+        stop_sent: false,
+        paused_by: None,
+        failure: None,
+        revert_to: None,
+        requested_by: String::new(),
+        because: None,
+        created_at: now,
+        entered_at: now,
+    }
+}
+
+/// A package whose names have a stage baked in fits that stage only.
+fn check_stage(package: &Package, route: &Route) -> Result<(), Refusal> {
+    let Some(made_for) = package.made_for.as_ref().filter(|made_for| **made_for != route.stage) else {
+        return Ok(());
+    };
+    let what = format!(
+        "the package was made for the stage {made_for}, and its names are baked in; it would go to {}",
+        route.stage
+    );
+    let fix = format!(
+        "package once with --stage {STAGE_PLACEHOLDER}, which fits every stage; or with --stage {}",
+        route.stage
+    );
+    Err(Refusal::new(Code::StageMismatch, what, fix))
+}
+
+/// How the package's stacks are called at the stage.
+fn stack_names(
+    package: &Package,
+    service: &ServiceName,
+    route: &Route,
+) -> Result<BTreeMap<Option<StackPart>, StackName>, Refusal> {
+    let mut names = BTreeMap::new();
+    for stack in &package.stacks {
+        let name = route.stack_name.name(service, &route.stage, stack.part.as_ref()).map_err(|e| {
+            Refusal::new(Code::ConfigInvalid, e.to_string(), "correct the service's stack_name")
+                .at("stack_name")
+        })?;
+        names.insert(stack.part.clone(), name);
+    }
+    Ok(names)
+}
+
+/// Whether the profile gives a stack what its template needs.
+fn check_fits(
+    stack: &PackagedStack,
+    stacks: &BTreeMap<Option<StackPart>, StackName>,
+    profile: &Profile,
+) -> Result<(), Refusal> {
+    if let Some(missing) = stack.capabilities.iter().find(|needed| !grants(profile, needed)) {
+        return Err(Refusal::new(
+            Code::CapabilityMissing,
+            format!("the template needs {missing}, which the profile {} does not grant", profile.name),
+            format!("add \"{missing}\" to the profile's capabilities"),
+        ));
+    }
+    let lacks = |tag: &&String| !stack.tags.contains_key(*tag) && !profile.tags.contains_key(*tag);
+    if let Some(tag) = profile.required_tags.iter().find(lacks) {
+        let what = format!("the stack would have no tag {tag}, which the profile {} requires", profile.name);
+        let fix = format!("give {tag} a value in the profile's tags, or in the package");
+        return Err(Refusal::new(Code::TagMissing, what, fix));
+    }
+    let tags =
+        stack.tags.keys().filter(|key| !profile.tags.contains_key(*key)).count() + profile.tags.len() + 2;
+    if tags > STACK_TAGS_MAX {
+        let what = format!("{tags} tags: the package's, the profile's and Flotilla's two");
+        let fix = format!("CloudFormation takes {STACK_TAGS_MAX} for a stack: leave some out");
+        return Err(Refusal::new(Code::LimitExceeded, what, fix));
+    }
+    let given = |name: &String| {
+        let of_stack =
+            |part: &Option<StackPart>| part.as_ref().is_some_and(|part| *name == stack_parameter(part));
+        name == STAGE_PARAMETER || stacks.keys().any(of_stack)
+    };
+    let without = |(name, has_default): &(&String, &bool)| {
+        let named = profile.parameters.contains_key(*name) || profile.outputs.contains_key(*name);
+        !**has_default && !named && !given(name)
+    };
+    match stack.parameters.iter().find(without) {
+        None => Ok(()),
+        Some((name, _)) => Err(Refusal::new(
+            Code::ParameterMissing,
+            format!("the parameter {name} has no default and the profile {} gives it no value", profile.name),
+            format!("add {name} to the profile's parameters"),
+        )),
+    }
+}
+
+/// The profile's waves, each as many times as stacks have to come one behind the other: what needs another
+/// stack follows it at the same sites. The wave bakes when the last of them is done. A site at which a stack
+/// failed lacks what the next one needs, so that failures are tolerated only where there is nothing to follow.
+fn planned_waves(stacks: &[PackagedStack], profile: &Profile, account: &TargetAccount) -> Vec<Wave> {
+    let levels = levels(stacks);
+    let last = levels.iter().copied().max().unwrap_or(0);
+    let wave = |wave: &ProfileWave, level: usize| {
+        let parts = || stacks.iter().zip(&levels).filter(|(_, l)| **l == level).map(|(stack, _)| &stack.part);
+        let targets = wave.regions.iter().flat_map(|region| {
+            let site = Site { account: account.account.clone(), region: region.clone() };
+            parts().map(move |part| Target { site: site.clone(), part: part.clone() })
+        });
+        Wave {
+            targets: targets.collect(),
+            max_concurrent: wave.max_concurrent.saturating_mul(parts().count()),
+            tolerate_failures: if last == 0 { wave.tolerate_failures } else { 0 },
+            bake_s: if level == last { wave.bake_s } else { 0 },
+            level,
+            approvals: if level == 0 { wave.approvals } else { 0 },
+        }
+    };
+    profile.waves.iter().flat_map(|planned| (0..=last).map(move |level| wave(planned, level))).collect()
+}
+
+/// Lets a rollout back go at once: nobody waits for an approval to get out of trouble, and everybody knows what comes
+/// back. What needs other stacks still follows them.
+pub fn hurry(rollout: &mut Rollout, by_waves: bool) {
+    rollout.gates = Gates { hurry: true, plan_first: false, ..rollout.gates.clone() };
+    if by_waves {
+        return;
+    }
+    let mut levels: BTreeMap<usize, Vec<Target>> = BTreeMap::new();
+    for wave in std::mem::take(&mut rollout.waves) {
+        levels.entry(wave.level).or_default().extend(wave.targets);
+    }
+    rollout.waves = levels.into_iter().map(|(level, targets)| Wave { level, ..Wave::of(targets) }).collect();
+}
+
+/// Plans the removal of everything at a stage: what needs other stacks goes before them.
+pub fn plan_removal(id: RolloutId, head: &StageHead, destination: &Destination, now: Timestamp) -> Rollout {
+    let Destination { profile, account } = destination;
+    let of = (&head.service, &head.stage, &head.profile);
+    let level = |target: &Target| head.stacks.get(&target.part).map_or(0, |stack| stack.level);
+    let levels: BTreeSet<usize> = head.targets.keys().map(level).collect();
+    let wave = |at: &usize| {
+        let targets = head.targets.keys().filter(|target| level(target) == *at);
+        Wave { level: *at, ..Wave::of(targets.cloned().collect()) }
+    };
+    Rollout {
+        waves: levels.iter().rev().map(wave).collect(),
+        stacks: head.stacks.iter().map(|(part, stack)| (part.clone(), stack.name.clone())).collect(),
+        requested_by: "the preview's end".into(),
+        ..blank(id, of, access(account), profile.policy(true), now)
+    }
+}
+
+fn grants(profile: &Profile, needed: &str) -> bool {
+    // CAPABILITY_NAMED_IAM includes CAPABILITY_IAM (CreateChangeSet, Capabilities).
+    profile.capabilities.contains(needed)
+        || (needed == "CAPABILITY_IAM" && profile.capabilities.contains("CAPABILITY_NAMED_IAM"))
+}
+
+pub(crate) fn access(account: &TargetAccount) -> Access {
+    let TargetAccount { role_arn, external_id, service_role_arn, .. } = account.clone();
+    Access { role_arn, external_id, service_role_arn }
+}
+
+fn tags(profile: &Profile, service: &ServiceName, stage: &StageName) -> BTreeMap<String, String> {
+    let own = [
+        ("flotilla:service".to_owned(), service.to_string()),
+        ("flotilla:stage".to_owned(), stage.to_string()),
+    ];
+    profile.tags.clone().into_iter().chain(own).collect()
+}
+
+/// A rollout of nothing to a stage of no service, for the tests of this crate to fill.
+#[cfg(test)]
+pub(crate) fn blank_for_tests() -> Rollout {
+    let whose = (
+        &ServiceName::parse("orders").expect("a name"),
+        &StageName::parse("production").expect("a name"),
+        &ProfileName::parse("standard").expect("a name"),
+    );
+    let id = RolloutId::parse("rlo_00000000000000000000000000").expect("an id");
+    let access =
+        Access { role_arn: String::new(), external_id: String::new(), service_role_arn: String::new() };
+    blank(id, whose, access, StackPolicy::default(), Timestamp::UNIX_EPOCH)
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,267 @@
+//! What a plan takes from release, route and profile, and what it refuses.
+
+use super::*;
+use flotilla_domain::deployment::Drift;
+use flotilla_domain::package::{PackageFormat, levels};
+use flotilla_domain::profile::Copies;
+use flotilla_domain::release::ObjectVersion;
+use flotilla_domain::stage::{KnownStack, Running};
+use flotilla_domain::{AccountId, Digest, GitRef, ReleaseId, StackPattern};
+
+fn stack(part: Option<&str>, after: &[&str]) -> PackagedStack {
+    PackagedStack {
+        part: part.map(|part| StackPart::parse(part).unwrap()),
+        after: after.iter().map(|part| StackPart::parse(part).unwrap()).collect(),
+        template: Digest::of(b"t"),
+        functions: Vec::new(),
+        capabilities: BTreeSet::new(),
+        parameters: BTreeMap::new(),
+        tags: BTreeMap::new(),
+    }
+}
+
+fn release(stacks: Vec<PackagedStack>) -> Release {
+    let object = ObjectVersion {
+        key: "incoming/orders/branch/main/1.zip".into(),
+        version_id: "v".into(),
+        uploaded_at: Timestamp::UNIX_EPOCH,
+    };
+    let package = Package {
+        digest: Digest::of(b"p"),
+        format: PackageFormat::Native,
+        stacks,
+        assets: BTreeMap::new(),
+        made_for: None,
+        rewrites: Vec::new(),
+        warnings: Vec::new(),
+    };
+    Release {
+        id: object.release_id(),
+        service: ServiceName::parse("orders").unwrap(),
+        git_ref: GitRef::parse("branch:main").unwrap(),
+        build: "1".into(),
+        object,
+        package,
+    }
+}
+
+fn route() -> Route {
+    Route {
+        stage: StageName::parse("staging").unwrap(),
+        profile: ProfileName::parse("standard").unwrap(),
+        ttl_h: None,
+        stack_name: StackPattern::default(),
+    }
+}
+
+fn destination(doc: ProfileConfig) -> Destination {
+    let id = AccountId::parse("111122223333").unwrap();
+    let account = TargetAccount {
+        account: id,
+        role_arn: "role".into(),
+        external_id: "external".into(),
+        service_role_arn: "service".into(),
+    };
+    let doc = ProfileConfig { account: "111122223333".into(), ..doc };
+    let name = ProfileName::parse("standard").unwrap();
+    Destination { profile: config::profile(name, &doc).unwrap(), account }
+}
+
+fn in_one_region() -> ProfileConfig {
+    ProfileConfig { regions: vec!["eu-west-1".into()], ..ProfileConfig::default() }
+}
+
+fn plan(release: &Release, route: &Route, destination: &Destination) -> Result<Rollout, Refusal> {
+    let id = RolloutId::derive(Timestamp::UNIX_EPOCH, &["r"]);
+    plan_rollout(id, release, route, destination, "ann", Timestamp::UNIX_EPOCH)
+}
+
+#[track_caller]
+fn refused(release: &Release, destination: &Destination) -> Code {
+    plan(release, &route(), destination).expect_err("a refusal").code
+}
+
+fn texts(pairs: &[(&str, &str)]) -> BTreeMap<String, String> {
+    pairs.iter().map(|(key, value)| ((*key).to_owned(), (*value).to_owned())).collect()
+}
+
+#[test]
+fn a_plan_has_what_the_profile_gives_with_the_stages_name_in_it() {
+    let destination = destination(ProfileConfig {
+        on_failure: Some("revert".into()),
+        drift: Some("refuse".into()),
+        express: Some(true),
+        copies: Some("streamed".into()),
+        notify: vec!["arn:aws:sns:eu-west-1:111122223333:deploys".into()],
+        parameters: [("Table".to_owned(), "orders-{stage}".into())].into(),
+        tags: texts(&[("team", "checkout")]),
+        capabilities: vec!["CAPABILITY_IAM".into()],
+        ..in_one_region()
+    });
+    let release = release(vec![stack(None, &[])]);
+    let rollout = plan(&release, &route(), &destination).unwrap();
+    assert_eq!(rollout.kind, RolloutKind::Deploy(release.to_ref()));
+    assert_eq!((rollout.state.clone(), rollout.on_failure), (RolloutState::Queued, OnFailure::Revert));
+    assert_eq!(rollout.stacks[&None].as_str(), "orders-staging");
+    assert_eq!(rollout.parameters, texts(&[("Table", "orders-staging")]));
+    let tags = [("team", "checkout"), ("flotilla:service", "orders"), ("flotilla:stage", "staging")];
+    assert_eq!(rollout.tags, texts(&tags));
+    assert_eq!(rollout.capabilities, destination.profile.capabilities);
+    assert_eq!((rollout.copies, rollout.notify.len()), (Copies::Streamed, 1));
+    assert_eq!((rollout.requested_by.as_str(), rollout.access.role_arn.as_str()), ("ann", "role"));
+    assert_eq!(
+        (rollout.policy.drift, rollout.policy.express),
+        (Drift::Refuse, false),
+        "haste is for previews"
+    );
+    let preview = plan(&release, &Route { ttl_h: Some(1), ..route() }, &destination).unwrap();
+    assert!(preview.policy.express);
+}
+
+#[test]
+fn a_package_made_for_one_stage_goes_to_no_other() {
+    let made_for = |stage: &str| {
+        let mut release = release(vec![stack(None, &[])]);
+        release.package.made_for = Some(StageName::parse(stage).unwrap());
+        release
+    };
+    assert!(plan(&made_for("staging"), &route(), &destination(in_one_region())).is_ok());
+    assert_eq!(refused(&made_for("production"), &destination(in_one_region())), Code::StageMismatch);
+}
+
+#[test]
+fn a_stack_whose_name_would_be_too_long_is_refused_with_the_field() {
+    let route = Route {
+        stack_name: StackPattern::parse(&format!("{}-{{stage}}", "x".repeat(126))).unwrap(),
+        ..route()
+    };
+    let refusal = plan(&release(vec![stack(None, &[])]), &route, &destination(in_one_region())).unwrap_err();
+    assert_eq!((refusal.code, refusal.path.as_deref()), (Code::ConfigInvalid, Some("stack_name")));
+}
+
+#[test]
+fn a_named_capability_includes_the_plain_one_and_nothing_else() {
+    let fits = |needed: &str, granted: &[&str]| {
+        let release =
+            release(vec![PackagedStack { capabilities: [needed.to_owned()].into(), ..stack(None, &[]) }]);
+        let capabilities = granted.iter().map(|name| (*name).to_owned()).collect();
+        let destination = destination(ProfileConfig { capabilities, ..in_one_region() });
+        plan(&release, &route(), &destination).map_err(|refusal| refusal.code).map(drop)
+    };
+    let missing = Err(Code::CapabilityMissing);
+    assert_eq!(fits("CAPABILITY_IAM", &[]), missing);
+    assert_eq!(fits("CAPABILITY_IAM", &["CAPABILITY_IAM"]), Ok(()));
+    assert_eq!(fits("CAPABILITY_IAM", &["CAPABILITY_NAMED_IAM"]), Ok(()));
+    assert_eq!(fits("CAPABILITY_NAMED_IAM", &["CAPABILITY_IAM"]), missing);
+    assert_eq!(fits("CAPABILITY_AUTO_EXPAND", &["CAPABILITY_NAMED_IAM"]), missing);
+}
+
+#[test]
+fn a_stack_has_fifty_tags_with_those_of_the_profile_and_our_own_two() {
+    let tags = |kind: &str, count: usize| -> BTreeMap<String, String> {
+        (0..count).map(|n| (format!("{kind}{n}"), "v".to_owned())).collect()
+    };
+    let destination = destination(ProfileConfig { tags: tags("p", 30), ..in_one_region() });
+    let tagged = |tags| release(vec![PackagedStack { tags, ..stack(None, &[]) }]);
+    assert!(plan(&tagged(tags("s", 18)), &route(), &destination).is_ok());
+    assert_eq!(refused(&tagged(tags("s", 19)), &destination), Code::LimitExceeded);
+    let shared = [tags("s", 18), tags("p", 10)].into_iter().flatten().collect();
+    assert!(plan(&tagged(shared), &route(), &destination).is_ok(), "a tag of both is one");
+}
+
+#[test]
+fn a_parameter_needs_a_default_or_a_value_unless_it_is_given() {
+    let declares = |name: &str, has_default: bool| {
+        let parameters = [(name.to_owned(), has_default)].into();
+        release(vec![PackagedStack { parameters, ..stack(Some("Api"), &[]) }, stack(Some("Net"), &[])])
+    };
+    let destination = destination(ProfileConfig {
+        parameters: [("Given".to_owned(), "x".into())].into(),
+        ..in_one_region()
+    });
+    for (name, has_default) in
+        [("Other", true), ("Given", false), (STAGE_PARAMETER, false), ("FlotillaStackNameOfNet", false)]
+    {
+        assert!(plan(&declares(name, has_default), &route(), &destination).is_ok(), "{name}");
+    }
+    for name in ["Other", "FlotillaStackNameOfQueue"] {
+        assert_eq!(refused(&declares(name, false), &destination), Code::ParameterMissing, "{name}");
+    }
+}
+
+/// Regions and parts of a wave's targets, and the wave's numbers.
+fn told(wave: &Wave) -> (Vec<String>, [usize; 3], u32) {
+    let targets = wave.targets.iter().map(|target| target.to_string().replace("111122223333/", ""));
+    (targets.collect(), [wave.max_concurrent, wave.tolerate_failures, wave.level], wave.bake_s)
+}
+
+#[test]
+fn a_wave_comes_once_for_every_level_and_only_the_last_one_bakes() {
+    let doc = ProfileConfig {
+        regions: vec!["eu-west-1".into(), "us-east-1".into()],
+        max_concurrent: Some(1),
+        tolerate_failures: Some(1),
+        bake: Some("1m".into()),
+        ..ProfileConfig::default()
+    };
+    let destination = destination(doc);
+    let alone = plan(&release(vec![stack(None, &[])]), &route(), &destination).unwrap();
+    let both = ["eu-west-1", "us-east-1"].map(str::to_owned).to_vec();
+    assert_eq!(alone.waves.iter().map(told).collect::<Vec<_>>(), [(both, [1, 1, 0], 60)]);
+
+    let stacks = vec![stack(Some("Net"), &[]), stack(Some("Db"), &[]), stack(Some("Api"), &["Net"])];
+    assert_eq!(levels(&stacks), [0, 0, 1]);
+    let several = plan(&release(stacks), &route(), &destination).unwrap();
+    let at = |names: [&str; 4]| names.map(str::to_owned).to_vec();
+    let first = at(["eu-west-1:Net", "eu-west-1:Db", "us-east-1:Net", "us-east-1:Db"]);
+    let second = ["eu-west-1:Api", "us-east-1:Api"].map(str::to_owned).to_vec();
+    let expected = [(first, [2, 0, 0], 0), (second, [1, 0, 1], 60)];
+    assert_eq!(
+        several.waves.iter().map(told).collect::<Vec<_>>(),
+        expected,
+        "what follows tolerates no failure"
+    );
+}
+
+#[test]
+fn q11_a_rollout_has_four_hundred_targets_at_most() {
+    let regions = flotilla_domain::names::KNOWN_REGIONS[..25].iter().map(|region| (*region).to_owned());
+    let destination = destination(ProfileConfig { regions: regions.collect(), ..ProfileConfig::default() });
+    let of = |count: usize| release((0..count).map(|n| stack(Some(&format!("S{n}")), &[])).collect());
+    assert_eq!(plan(&of(16), &route(), &destination).unwrap().targets().count(), Rollout::TARGETS_MAX);
+    assert_eq!(refused(&of(17), &destination), Code::LimitExceeded);
+}
+
+#[test]
+fn a_removal_takes_every_stack_of_the_stage_from_the_top() {
+    let destination = destination(ProfileConfig { express: Some(true), ..in_one_region() });
+    let Destination { profile, .. } = &destination;
+    let mut head = StageHead::new(
+        ServiceName::parse("orders").unwrap(),
+        StageName::parse("pr-7").unwrap(),
+        profile.name.clone(),
+    );
+    for (name, level) in [("Net", 0), ("Db", 0), ("Api", 1)] {
+        let part = Some(StackPart::parse(name).unwrap());
+        let stack = KnownStack { name: StackName::parse(&format!("orders-pr-7-{name}")).unwrap(), level };
+        head.stacks.insert(part, stack);
+        let running = Running {
+            proven: Some((ReleaseId::derive(Timestamp::UNIX_EPOCH, &["x"]), Digest::of(b"p"))),
+            rollout: RolloutId::derive(Timestamp::UNIX_EPOCH, &["x"]),
+            status: "succeeded".into(),
+            at: Timestamp::UNIX_EPOCH,
+        };
+        head.targets.insert(Target::parse(&format!("111122223333/eu-west-1:{name}")).unwrap(), running);
+    }
+    let id = RolloutId::derive(Timestamp::UNIX_EPOCH, &["end"]);
+    let removal = plan_removal(id, &head, &destination, Timestamp::UNIX_EPOCH);
+    assert_eq!(
+        (removal.kind.clone(), removal.requested_by.as_str()),
+        (RolloutKind::Remove, "the preview's end")
+    );
+    let waves: Vec<_> = removal.waves.iter().map(told).collect();
+    let lower = ["eu-west-1:Db", "eu-west-1:Net"].map(str::to_owned).to_vec();
+    assert_eq!(waves, [(vec!["eu-west-1:Api".to_owned()], [1, 0, 1], 0), (lower, [2, 0, 0], 0)]);
+    assert_eq!(removal.stacks[&Some(StackPart::parse("Api").unwrap())].as_str(), "orders-pr-7-Api");
+    assert!(removal.policy.express, "a removal is of a preview");
+}

@@ -1,0 +1,84 @@
+//! The way of a release to a stage of its service.
+
+use super::admit::{Upon, check_kept};
+use crate::config::document;
+use crate::ports::StateStore;
+use crate::records::{ConfigRecord, kept_key, read, release_key, service_key, stage_key};
+use crate::{EngineError, config};
+use flotilla_contract::ServiceConfigDoc;
+use flotilla_domain::release::Release;
+use flotilla_domain::rules::{Route, ServiceConfig};
+use flotilla_domain::stage::StageHead;
+use flotilla_domain::{Code, Refusal, ReleaseId, ServiceName, StageName};
+
+/// A release, the way to a stage, and what is known of the stage.
+#[derive(Debug, Clone)]
+pub(crate) struct Way {
+    /// The release.
+    pub release: Release,
+    /// Where it goes.
+    pub route: Route,
+    /// The stage, if anything was ever rolled out to it.
+    pub head: Option<StageHead>,
+}
+
+impl Way {
+    /// What a rollout that goes this way is decided upon.
+    pub(crate) fn upon(&self) -> Upon {
+        Upon::Newest(self.head.as_ref().and_then(|head| head.newest))
+    }
+}
+
+/// Finds the way of a release to a stage of its service: by a rule, or as the stage went before. One read.
+///
+/// # Errors
+/// Refusals: there is no such release, it is not kept any more, the service is not configured, or no rule knows the stage.
+pub(crate) async fn way(
+    store: &dyn StateStore,
+    service: &ServiceName,
+    id: &ReleaseId,
+    stage: &StageName,
+) -> Result<Way, EngineError> {
+    let keys = [release_key(service, id), service_key(service), stage_key(service, stage), kept_key(service)];
+    let mut found = store.get(&keys).await?.into_iter();
+    let mut next = || found.next().flatten();
+    let (release, config, head, kept) = (next(), next(), next(), next());
+    let release = release.ok_or_else(|| {
+        missing(format!("{service} has no release {id}"), "list them with flotilla releases")
+    })?;
+    let release = read::<Release>(release)?.value;
+    check_kept(service, id, kept)?;
+    let config = config.ok_or_else(|| {
+        missing(format!("the service {service} is not configured"), "add it with flotilla apply")
+    })?;
+    let config: ServiceConfig = config::service_config(
+        service.clone(),
+        &document::<ServiceConfigDoc>(read::<ConfigRecord>(config)?.value)?,
+    )?;
+    let by_rule =
+        config.rules.iter().find(|rule| !rule.stage.is_per_ref() && rule.stage.as_str() == stage.as_str());
+    let head = head.map(read::<StageHead>).transpose()?.map(|head| head.value);
+    let route = match (by_rule, config.route(&release.git_ref).ok(), &head) {
+        (Some(rule), ..) => {
+            let (profile, ttl_h) = (rule.profile.clone(), rule.ttl_h);
+            Route { stage: stage.clone(), profile, ttl_h, stack_name: config.stack_name }
+        }
+        (None, Some(route), _) if route.stage == *stage => route,
+        (None, _, Some(head)) if head.expires_at.is_none() => {
+            let stack_name = config.stack_name;
+            Route { stage: stage.clone(), profile: head.profile.clone(), ttl_h: None, stack_name }
+        }
+        _ => {
+            return Err(missing(
+                format!("no rule of {service} knows the stage {stage}"),
+                "add a rule for it with flotilla apply",
+            )
+            .into());
+        }
+    };
+    Ok(Way { release, route, head })
+}
+
+fn missing(what: String, fix: &str) -> Refusal {
+    Refusal::new(Code::NotFound, what, fix)
+}

@@ -1,0 +1,37 @@
+//! New rollouts: of any release, and of what an earlier one did not bring about.
+
+use super::admit::Arrival;
+use super::compose::plan_rollout;
+use super::route::Way;
+use crate::EngineError;
+use crate::access::{Caller, Commands};
+use crate::plan::Allowed;
+use flotilla_domain::authority::{Act, Scope};
+use flotilla_domain::rollout::Rollout;
+use flotilla_domain::{ReleaseId, RolloutId, ServiceName, StageName};
+
+impl Commands {
+    /// Starts a rollout of a release of the service to one of its stages.
+    ///
+    /// # Errors
+    /// Refusals: there is no such release, no rule knows the stage, or the package does not fit it.
+    pub async fn start(
+        &self,
+        service: &ServiceName,
+        id: &ReleaseId,
+        stage: &StageName,
+        allow: &Allowed,
+        caller: &Caller,
+    ) -> Result<Rollout, EngineError> {
+        let order = self.order(caller, Act::Start, Scope::stage(service, stage)).await?;
+        let way = self.store.way(service, id, stage).await?;
+        let upon = way.upon();
+        let Way { release, route, .. } = way;
+        let destination = self.store.destination(&route.profile).await?;
+        let now = self.clock.now();
+        let id = RolloutId::derive(now, &[&caller.request_id]);
+        let mut rollout = plan_rollout(id, &release, &route, &destination, &caller.principal, now)?;
+        allow.apply_to(&mut rollout)?;
+        self.let_in(order, Arrival { upon, ..Arrival::of(&rollout, route.ttl_h) }).await
+    }
+}

@@ -1,0 +1,72 @@
+//! What runs at the stages of a service.
+
+use crate::EngineError;
+use crate::records::{read, stages_query};
+use crate::status::{Status, missing};
+use flotilla_contract as view;
+use flotilla_domain::stage::StageHead;
+use flotilla_domain::{ServiceName, StageName};
+
+impl Status {
+    /// The stages of a service with what runs at each target.
+    ///
+    /// # Errors
+    /// The table's, or that the service is not known.
+    pub async fn stages(&self, service: &ServiceName) -> Result<view::ServiceStagesView, EngineError> {
+        let found = self.store.query(stages_query(service, None, 1_000)).await?;
+        if found.items.is_empty() {
+            self.service_config(service).await?;
+        }
+        let stages = found.items.into_iter().map(|item| Ok(stage_view(read::<StageHead>(item)?.value)));
+        Ok(view::ServiceStagesView {
+            service: service.to_string(),
+            stages: stages.collect::<Result<_, EngineError>>()?,
+        })
+    }
+
+    /// One stage.
+    ///
+    /// # Errors
+    /// The table's, or that nothing was ever rolled out to it.
+    pub async fn stage(
+        &self,
+        service: &ServiceName,
+        stage: &StageName,
+    ) -> Result<view::StageView, EngineError> {
+        let found =
+            self.store.get(&[crate::records::stage_key(service, stage)]).await?.into_iter().next().flatten();
+        let item =
+            found.ok_or_else(|| missing(format!("nothing was ever rolled out to {service}/{stage}")))?;
+        Ok(stage_view(read::<StageHead>(item)?.value))
+    }
+}
+
+fn stage_view(head: StageHead) -> view::StageView {
+    let targets = head.targets.into_iter().map(|(target, running)| view::RunningView {
+        account: target.site.account.to_string(),
+        region: target.site.region.to_string(),
+        part: target.part.as_ref().map(ToString::to_string),
+        release: running.proven.map(|(release, _)| release.to_string()),
+        digest: running.proven.map(|(_, package)| package.to_string()),
+        status: running.status,
+        rollout: running.rollout.to_string(),
+        at: running.at.to_string(),
+    });
+    let holds = head.holds.into_iter().map(|(package, hold)| view::HoldView {
+        digest: package.to_string(),
+        by: hold.by,
+        because: hold.because,
+        at: hold.at.to_string(),
+    });
+    view::StageView {
+        stage: head.stage.to_string(),
+        profile: head.profile.to_string(),
+        active: head.active.map(|id| id.to_string()),
+        queued: head.queued.map(|id| id.to_string()),
+        stable: head.stable.map(|id| id.to_string()),
+        past: head.past.iter().map(ToString::to_string).collect(),
+        holds: holds.collect(),
+        expires_at: head.expires_at.map(|at| at.to_string()),
+        targets: targets.collect(),
+    }
+}

@@ -1,0 +1,46 @@
+//! What a worker counts: its function writes it out as metrics after each batch.
+
+use std::sync::atomic::{AtomicU64, Ordering};
+
+/// Counters of one process.
+#[derive(Debug, Default)]
+pub struct Meter {
+    ticks: AtomicU64,
+    transitions: AtomicU64,
+    throttled: AtomicU64,
+}
+
+/// What was counted since the last time.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Counts {
+    /// Steps that were asked for.
+    pub ticks: u64,
+    /// Transitions of deployments and rollouts that were saved.
+    pub transitions: u64,
+    /// Calls that CloudFormation throttled.
+    pub throttled: u64,
+}
+
+impl Meter {
+    pub(crate) fn tick(&self) {
+        self.ticks.fetch_add(1, Ordering::Relaxed);
+    }
+
+    pub(crate) fn transitions(&self, count: usize) {
+        self.transitions.fetch_add(count as u64, Ordering::Relaxed);
+    }
+
+    pub(crate) fn throttled(&self) {
+        self.throttled.fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// What was counted since the last call; counting begins anew.
+    pub fn take(&self) -> Counts {
+        let take = |counter: &AtomicU64| counter.swap(0, Ordering::Relaxed);
+        Counts {
+            ticks: take(&self.ticks),
+            transitions: take(&self.transitions),
+            throttled: take(&self.throttled),
+        }
+    }
+}
