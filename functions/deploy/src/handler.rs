@@ -3,13 +3,13 @@
 use aws_lambda_events::sqs::{SqsBatchResponse, SqsEvent};
 use flotilla_aws::messages::{TickMessage, batch_reply, decode_tick};
 use flotilla_engine::EngineError;
-use flotilla_engine::step::Drive;
+use flotilla_engine::step::Controllers;
 use flotilla_telemetry::Unit;
 use futures::future::join_all;
 
 /// Steps everything that the batch asks for, each thing once, all at once. A message that fails is
 /// delivered again; its neighbours are done.
-pub async fn handle(drive: &Drive, event: SqsEvent) -> SqsBatchResponse {
+pub async fn handle(controllers: &Controllers, event: SqsEvent) -> SqsBatchResponse {
     let mut failed = Vec::new();
     // What to step, and the messages that ask for it.
     let mut asked: Vec<(TickMessage, Vec<String>)> = Vec::new();
@@ -26,20 +26,20 @@ pub async fn handle(drive: &Drive, event: SqsEvent) -> SqsBatchResponse {
             }
         }
     }
-    let results = join_all(asked.iter().map(|(tick, _)| step(drive, tick))).await;
+    let results = join_all(asked.iter().map(|(tick, _)| step(controllers, tick))).await;
     for ((tick, ids), result) in asked.into_iter().zip(results) {
         if let Err(error) = result {
             tracing::error!(?tick, "the step failed: {error}");
             failed.extend(ids);
         }
     }
-    measure(drive, failed.len());
+    measure(controllers, failed.len());
     batch_reply(failed)
 }
 
 /// Writes out what was counted.
-fn measure(drive: &Drive, failed: usize) {
-    let counts = drive.meter.take();
+fn measure(controllers: &Controllers, failed: usize) {
+    let counts = controllers.meter().take();
     let count = |n: u64| f64::from(u32::try_from(n).unwrap_or(u32::MAX));
     let metrics = [
         ("Ticks", count(counts.ticks), Unit::Count),
@@ -47,13 +47,13 @@ fn measure(drive: &Drive, failed: usize) {
         ("Throttles", count(counts.throttled), Unit::Count),
         ("FailedSteps", count(failed as u64), Unit::Count),
     ];
-    flotilla_telemetry::emit(drive.clock.now().as_millisecond(), "deploy", &metrics);
+    flotilla_telemetry::emit(controllers.now().as_millisecond(), "deploy", &metrics);
 }
 
-async fn step(drive: &Drive, tick: &TickMessage) -> Result<(), EngineError> {
+async fn step(controllers: &Controllers, tick: &TickMessage) -> Result<(), EngineError> {
     match tick {
-        TickMessage::Tick(subject) => drive.tick(subject).await,
-        TickMessage::StackChanged(target, stack) => drive.hint(target, stack).await,
+        TickMessage::Tick(subject) => controllers.tick(subject).await,
+        TickMessage::StackChanged(target, stack) => controllers.hint(target, stack).await,
     }
 }
 
@@ -89,8 +89,8 @@ mod tests {
         let tick = format!(r#"{{"tick":{{"rollout":"{rollout}"}}}}"#);
         let bodies =
             [("good", tick.clone()), ("bad", "poison".into()), ("twice", tick), ("empty", String::new())];
-        let drive = world.drive();
-        let reply = futures::executor::block_on(handle(&drive, batch(&bodies)));
+        let controllers = world.controllers();
+        let reply = futures::executor::block_on(handle(&controllers, batch(&bodies)));
         assert_eq!(failed(&reply), ["bad", "empty"]);
         assert_eq!(world.end_of(&version).status, "succeeded", "the tick was enough");
     }

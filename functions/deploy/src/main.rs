@@ -3,7 +3,7 @@
 mod handler;
 
 use flotilla_aws::Aws;
-use flotilla_engine::step::Drive;
+use flotilla_engine::step::{Controllers, StepPorts};
 use lambda_runtime::{Error, LambdaEvent, service_fn};
 use std::sync::Arc;
 
@@ -11,7 +11,7 @@ use std::sync::Arc;
 async fn main() -> Result<(), Error> {
     flotilla_telemetry::init(None);
     let aws = Aws::from_env().await?;
-    let drive = Drive {
+    let controllers = &Controllers::new(StepPorts {
         clock: aws.clock(),
         store: aws.store(),
         queue: aws.queue(),
@@ -22,10 +22,9 @@ async fn main() -> Result<(), Error> {
         probes: aws.probes(),
         policies: aws.policies(),
         meter: Arc::default(),
-    };
-    let drive = &drive;
+    });
     lambda_runtime::run(service_fn(|event: LambdaEvent<_>| async move {
-        Ok::<_, Error>(handler::handle(drive, event.payload).await)
+        Ok::<_, Error>(handler::handle(controllers, event.payload).await)
     }))
     .await
 }

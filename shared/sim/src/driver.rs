@@ -23,7 +23,7 @@ use flotilla_engine::release::Ingest;
 use flotilla_engine::replica::{Replicate, ReplicateJob};
 use flotilla_engine::retention::{Collect, CollectLimits, CollectReport};
 use flotilla_engine::status::Status;
-use flotilla_engine::step::{Drive, Meter};
+use flotilla_engine::step::{Controllers, Meter, StepPorts};
 use flotilla_package::Limits;
 use futures::executor::block_on;
 use std::sync::Arc;
@@ -52,7 +52,7 @@ impl Clock for SimClock {
 struct UseCases {
     ingest: Ingest,
     replicate: Replicate,
-    drive: Drive,
+    controllers: Controllers,
     sweep: Sweep,
     collect: Collect,
 }
@@ -74,7 +74,7 @@ impl UseCases {
                 pace,
             },
             replicate: replicate(shared),
-            drive: drive(shared),
+            controllers: Controllers::new(step_ports(shared)),
             sweep: Sweep { clock: clock(), store: store(), queue: queue(), packages: packages() },
             collect: collect(shared),
         }
@@ -93,8 +93,8 @@ pub fn collect(shared: &Shared) -> Collect {
 }
 
 /// The engine on a world.
-pub fn drive(shared: &Shared) -> Drive {
-    Drive {
+pub fn step_ports(shared: &Shared) -> StepPorts {
+    StepPorts {
         clock: Arc::new(SimClock(shared.clone())),
         store: Arc::new(SimTable(shared.clone())),
         queue: Arc::new(SimQueue(shared.clone())),
@@ -247,7 +247,7 @@ impl Driver {
     pub fn hint(&mut self, target: &Site, stack: &StackName) {
         let cases = Arc::clone(&self.cases);
         let (target, stack) = (target.clone(), stack.clone());
-        self.begin(None, "a stack changed", async move { cases.drive.hint(&target, &stack).await });
+        self.begin(None, "a stack changed", async move { cases.controllers.hint(&target, &stack).await });
     }
 
     /// Lets everything end that runs.
@@ -318,7 +318,7 @@ impl Driver {
 impl UseCases {
     async fn handle(&self, work: &Work) -> Result<(), EngineError> {
         match work {
-            Work::Tick(subject) => self.drive.tick(subject).await,
+            Work::Tick(subject) => self.controllers.tick(subject).await,
             Work::Replicate { release, rollout, site } => {
                 let job = ReplicateJob { release: *release, rollout: *rollout, site: site.clone() };
                 self.replicate.run(&[job]).await.pop().unwrap_or(Ok(()))

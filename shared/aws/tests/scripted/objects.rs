@@ -218,11 +218,11 @@ fn s07_an_object_over_5_gb_is_refused_by_its_size_before_it_is_read() {
         .header("content-range", format!("bytes {}-5999999999/6000000000", 6_000_000_000 - bytes))
         .header("last-modified", "Sat, 21 Nov 2026 00:00:00 GMT")]);
     // The service is configured; nothing but the bucket is played from the script.
-    let drive = World::new(1, &[&["eu-west-1"]]).drive();
+    let ports = World::new(1, &[&["eu-west-1"]]).step_ports();
     let ingest = Ingest {
-        clock: drive.clock,
-        store: drive.store,
-        queue: drive.queue,
+        clock: ports.clock,
+        store: ports.store,
+        queue: ports.queue,
         packages: Arc::new(S3PackageStore::new(Client::new(&script.config()), &settings())),
         limits: Limits::DEFAULT,
         pace: Pace::DEFAULT,

@@ -2,10 +2,10 @@
 
 use super::cause::refused;
 use super::observe::place;
+use crate::deployment::DeploymentController;
 use crate::ports::{
     ChangeSetRequest, ChangeSetStatus, ErrorKind, Executed, Place, PortError, RollbackTriggers,
 };
-use crate::step::Drive;
 use flotilla_domain::Site;
 use flotilla_domain::deployment::{Command, Deployment, DeploymentKind, Drift, Effort, Event, Unwind};
 use flotilla_domain::package::KEEP_BUCKET_PARAMETER;
@@ -19,7 +19,7 @@ fn triggers(deployment: &Deployment) -> Option<RollbackTriggers> {
     Some(RollbackTriggers { alarm_arns: alarms.iter().map(arn).collect(), ..RollbackTriggers::default() })
 }
 
-impl Drive {
+impl DeploymentController {
     /// Carries the command out; answers what came of it.
     pub(crate) async fn perform(
         &self,

@@ -1,8 +1,8 @@
 //! Why something failed: from an error of a port, and from a stack's events.
 
 use super::observe::place;
+use crate::deployment::DeploymentController;
 use crate::ports::{ErrorKind, Place, PortError};
-use crate::step::Drive;
 use flotilla_domain::cause::{StackEvent, of_token, root_cause, root_event};
 use flotilla_domain::deployment::{AfterCause, Deployment, State};
 use flotilla_domain::{Cause, Code, Site};
@@ -88,7 +88,7 @@ pub(crate) fn refused_for(reason: String) -> Cause {
     Cause::new(Code::ChangeSetRefused, reason, "mend what CloudFormation complains of and upload again")
 }
 
-impl Drive {
+impl DeploymentController {
     /// Why an operation failed: the events of our own operation, as far back as it reaches, followed into
     /// the nested stack in which the failure began.
     pub(crate) async fn cause(&self, deployment: &Deployment) -> Result<Cause, PortError> {

@@ -1,8 +1,8 @@
 //! A deployment's looks at the world: each answers with one event.
 
 use super::cause::refused_for;
+use crate::deployment::DeploymentController;
 use crate::ports::{ChangeSetSeen, ChangeSetStatus, Place, PortError};
-use crate::step::Drive;
 use flotilla_domain::cause::outcome;
 use flotilla_domain::deployment::event::StackSeen;
 use flotilla_domain::deployment::{
@@ -27,7 +27,7 @@ pub(crate) fn place(deployment: &Deployment) -> Place {
     Place { site: deployment.id.target.site.clone(), access: deployment.spec.access.clone() }
 }
 
-impl Drive {
+impl DeploymentController {
     /// Looks where the state has to look.
     pub(crate) async fn observe(&self, deployment: &Deployment, look: Look) -> Result<Event, PortError> {
         let place = place(deployment);

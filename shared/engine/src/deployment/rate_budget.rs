@@ -4,11 +4,10 @@
 //! Who has to wait keeps its number and comes again when it should be its turn: nobody waits inside a
 //! function.
 
-use super::progress::InHand;
 use crate::EngineError;
+use crate::deployment::{DeploymentController, DeploymentStep};
 use crate::ports::{ErrorKind, PortError, WriteError};
 use crate::records::{BudgetRecord, Versioned, budget_key, read};
-use crate::step::Drive;
 use flotilla_domain::call_budget::{CallBudget, Turn};
 use flotilla_domain::{Site, Timestamp};
 
@@ -20,15 +19,15 @@ pub(crate) fn is_throttled(error: &PortError) -> bool {
     error.kind == ErrorKind::Throttled && error.operation.starts_with("cloudformation:")
 }
 
-impl Drive {
+impl DeploymentController {
     /// Asks for one call, if calls are rationed there. Whoever has to wait keeps its number.
-    pub(crate) async fn may_call(&self, hand: &mut InHand) -> Result<Turn, EngineError> {
-        let number = hand.now.number;
-        let turn = match hand.is_rationed(self.clock.now()) {
+    pub(crate) async fn may_call(&self, step: &mut DeploymentStep) -> Result<Turn, EngineError> {
+        let number = step.now.number;
+        let turn = match step.is_rationed(self.clock.now()) {
             false => Turn::Now,
-            true => self.change_budget(hand, |budget, now| budget.ask(number, now)).await?,
+            true => self.change_budget(step, |budget, now| budget.ask(number, now)).await?,
         };
-        hand.now.number = match turn {
+        step.now.number = match turn {
             Turn::Now => None,
             Turn::Later { number, .. } => Some(number),
         };
@@ -37,24 +36,24 @@ impl Drive {
 
     /// One call more was made than was asked for. What was seen counts, even if this cannot be noted because
     /// everybody changes the budget at once.
-    pub(crate) async fn charge(&self, hand: &mut InHand) -> Result<(), EngineError> {
-        if !hand.is_rationed(self.clock.now()) {
+    pub(crate) async fn charge(&self, step: &mut DeploymentStep) -> Result<(), EngineError> {
+        if !step.is_rationed(self.clock.now()) {
             return Ok(());
         }
-        match self.change_budget(hand, CallBudget::charge).await {
+        match self.change_budget(step, CallBudget::charge).await {
             Err(EngineError::Contended) => Ok(()),
             other => other,
         }
     }
 
     /// A call was throttled: everybody is to know. It comes again as the first in the line.
-    pub(crate) async fn throttled(&self, hand: &mut InHand) -> Result<(), EngineError> {
+    pub(crate) async fn throttled(&self, step: &mut DeploymentStep) -> Result<(), EngineError> {
         self.meter.throttled();
         let lower = |budget: &mut CallBudget, now| {
             *budget = CallBudget::throttled(Some(budget), now);
             budget.served
         };
-        hand.now.number = Some(self.change_budget(hand, lower).await?);
+        step.now.number = Some(self.change_budget(step, lower).await?);
         Ok(())
     }
 
@@ -62,14 +61,14 @@ impl Drive {
     /// is as it was is not written.
     async fn change_budget<T>(
         &self,
-        hand: &mut InHand,
+        step: &mut DeploymentStep,
         change: impl Fn(&mut CallBudget, Timestamp) -> T,
     ) -> Result<T, EngineError> {
         for _ in 0..RACES_MAX {
             let now = self.clock.now();
-            let before = match &hand.budget {
+            let before = match &step.notes.budget {
                 Some(known) => known.clone(),
-                None => self.budget(&hand.now.id.target.site, now).await?,
+                None => self.budget(&step.now.id.target.site, now).await?,
             };
             let mut after = before.value.clone();
             let answer = change(&mut after.budget, now);
@@ -79,11 +78,11 @@ impl Drive {
             match self.store.write(vec![before.write(&after, None)]).await {
                 Ok(()) => {
                     let version = before.version + 1;
-                    hand.budget = Some(Versioned { value: after, version, due_at: None });
+                    step.notes.budget = Some(Versioned { value: after, version, due_at: None });
                     return Ok(answer);
                 }
                 Err(WriteError::Conflict(_)) => {
-                    hand.budget = Some(self.budget(&hand.now.id.target.site, now).await?);
+                    step.notes.budget = Some(self.budget(&step.now.id.target.site, now).await?);
                 }
                 Err(WriteError::Port(error)) => return Err(error.into()),
             }

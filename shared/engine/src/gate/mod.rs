@@ -10,10 +10,11 @@ mod verification;
 pub use approval::Agreement;
 
 use crate::config::document;
+use crate::deployment::DeploymentController;
 use crate::ports::{Item, Place, PortError};
 use crate::records::{ConfigRecord, profile_key, read, rollout_key, stage_key, stops_key};
+use crate::rollout::RolloutController;
 use crate::rollout::admit::held;
-use crate::step::Drive;
 use crate::{EngineError, config};
 use flotilla_contract::ProfileConfig;
 use flotilla_domain::deployment::{Deployment, Event};
@@ -27,7 +28,7 @@ use futures::stream::{self, StreamExt, TryStreamExt};
 /// Sites whose alarms are read at a time.
 const SITES_AT_ONCE: usize = 10;
 
-impl Drive {
+impl RolloutController {
     /// Looks at the gates of a wave: the line, the profile's windows as they are now, and, if nothing of the
     /// rollout has begun, whether a newer one has come.
     pub(crate) async fn gates_of_wave(
@@ -85,7 +86,9 @@ impl Drive {
         let seen: Vec<Vec<AlarmSeen>> = stream::iter(looks).buffered(SITES_AT_ONCE).try_collect().await?;
         Ok(seen.concat())
     }
+}
 
+impl DeploymentController {
     /// Whether the rollout lets this deployment begin.
     pub(crate) async fn gates(&self, deployment: &Deployment) -> Result<Event, EngineError> {
         let keys = [rollout_key(&deployment.id.rollout), stops_key()];

@@ -2,7 +2,8 @@
 
 use crate::EngineError;
 use crate::records::{ConsumerRecord, OutputsRecord, consumers_query, outputs_key, read, stage_key};
-use crate::step::{Drive, wake};
+use crate::rollout::RolloutController;
+use crate::step::wake;
 use flotilla_domain::Site;
 use flotilla_domain::deployment::{Deployment, DeploymentKind};
 use flotilla_domain::outputs::OutputRef;
@@ -13,7 +14,7 @@ use std::collections::{BTreeMap, BTreeSet};
 /// Keys that one read of the table takes.
 const KEYS_MAX: usize = 100;
 
-impl Drive {
+impl RolloutController {
     /// Looks for the outputs that a rollout needs, and for those that it may need to go back. Only the first are missed.
     pub(crate) async fn outputs_of_others(&self, rollout: &Rollout) -> Result<RolloutEvent, EngineError> {
         let sites = rollout.sites();

@@ -3,8 +3,7 @@
 use crate::config::document;
 use crate::ports::{Item, Judged, PortError};
 use crate::records::{ConfigRecord, profile_key, read, release_key};
-use crate::rollout::InHand;
-use crate::step::Drive;
+use crate::rollout::{RolloutController, RolloutStep};
 use crate::{EngineError, config};
 use flotilla_contract::ProfileConfig;
 use flotilla_domain::package::AssetKind;
@@ -22,11 +21,11 @@ const BEGIN_S_MAX: i64 = 5;
 /// Most broken rules that are kept.
 const FIRST_MAX: usize = 20;
 
-impl Drive {
+impl RolloutController {
     /// Asks the profile's rules, as they are now, about every template of the release: those of its stacks, and
     /// those nested in them.
-    pub(crate) async fn ruling(&self, hand: &mut InHand) -> Result<RolloutEvent, EngineError> {
-        let rollout = &hand.now;
+    pub(crate) async fn ruling(&self, step: &mut RolloutStep) -> Result<RolloutEvent, EngineError> {
+        let rollout = &step.now;
         let unknown = |why: String, may_pass| Ok(RolloutEvent::RulingSeen(Ruling::Unknown { why, may_pass }));
         let Some(release) = rollout.release() else {
             return Err(EngineError::Defect(format!("{} brings nothing that has rules", rollout.id)));
@@ -43,7 +42,7 @@ impl Drive {
         if ruling == Ruling::Holds {
             let print = Digest::of(rules.as_bytes()).to_string();
             let detail = format!("{} templates hold to the rules {}", templates.len(), &print[..12]);
-            hand.tell(self.clock.now(), None, "vetted", Some(detail));
+            step.record(step.now.id, None, self.clock.now(), "vetted", Some(detail));
         }
         Ok(RolloutEvent::RulingSeen(ruling))
     }

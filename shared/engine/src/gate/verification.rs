@@ -2,7 +2,7 @@
 
 use crate::EngineError;
 use crate::ports::{HttpSeen, Place, PortError};
-use crate::step::Drive;
+use crate::rollout::RolloutController;
 use flotilla_domain::Target;
 use flotilla_domain::deployment::{Deployment, DeploymentKind};
 use flotilla_domain::gates::Probe;
@@ -21,7 +21,7 @@ pub(crate) struct Checked {
     pub passed: bool,
 }
 
-impl Drive {
+impl RolloutController {
     /// Asks every target of a wave that was deployed.
     pub(crate) async fn checks_of(
         &self,

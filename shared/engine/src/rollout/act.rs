@@ -1,10 +1,11 @@
 //! Carrying out what a saved rollout asks for. Every command can be repeated.
 
-use super::{DEPLOYMENTS_MAX, InHand, RACES_MAX};
+use super::{DEPLOYMENTS_MAX, RACES_MAX, RolloutStep};
 use crate::EngineError;
 use crate::ports::{Expect, Subject, Work, Write, WriteError};
 use crate::records::{Versioned, deployment_key, deployments_query, read, rollout_key};
-use crate::step::{Drive, due_at};
+use crate::rollout::RolloutController;
+use crate::step::due_at;
 use flotilla_domain::deployment::{Deployment, Event};
 use flotilla_domain::rollout::{Rollout, RolloutCommand};
 use flotilla_domain::{DeploymentId, Site, Target, Turn};
@@ -12,41 +13,41 @@ use flotilla_domain::{DeploymentId, Site, Target, Turn};
 /// Deployments opened in one transaction, which may have a hundred parts.
 const OPENED_AT_ONCE: usize = 50;
 
-impl Drive {
+impl RolloutController {
     /// Carries out what the saved rollout asks for.
-    pub(crate) async fn perform_rollout(
+    pub(crate) async fn perform(
         &self,
-        hand: &InHand,
+        step: &RolloutStep,
         command: &RolloutCommand,
     ) -> Result<(), EngineError> {
         match command {
             RolloutCommand::Replicate(release, sites) => {
                 let work = |site: &Site| Work::Replicate {
                     release: *release,
-                    rollout: hand.now.id,
+                    rollout: step.now.id,
                     site: site.clone(),
                 };
                 Ok(self.queue.send(sites.iter().map(|site| (work(site), 0)).collect()).await?)
             }
             RolloutCommand::Open(turn, targets) => {
                 for targets in targets.chunks(OPENED_AT_ONCE) {
-                    self.open(hand, *turn, targets).await?;
+                    self.open(step, *turn, targets).await?;
                 }
                 Ok(())
             }
             RolloutCommand::Wake(targets) => {
-                let id = |target: &Target| hand.now.deployment_id(target, Turn::Forward);
+                let id = |target: &Target| step.now.deployment_id(target, Turn::Forward);
                 let ticks = targets.iter().map(|target| (Work::Tick(Subject::Deployment(id(target))), 0));
                 Ok(self.queue.send(ticks.collect()).await?)
             }
-            RolloutCommand::Stop { by } => self.stop(&hand.now, by).await,
+            RolloutCommand::Stop { by } => self.stop(&step.now, by).await,
         }
     }
 
     /// Opens deployments and wakes them; those that are open already are only woken. None is opened once
     /// the rollout is no longer what it was when this was decided.
-    async fn open(&self, hand: &InHand, turn: Turn, targets: &[Target]) -> Result<(), EngineError> {
-        let (now, rollout) = (self.clock.now(), &hand.now);
+    async fn open(&self, step: &RolloutStep, turn: Turn, targets: &[Target]) -> Result<(), EngineError> {
+        let (now, rollout) = (self.clock.now(), &step.now);
         let open = |target: &Target| {
             let spec = rollout
                 .deployment_spec(target, turn)
@@ -55,7 +56,7 @@ impl Drive {
         };
         let opened = targets.iter().map(open).collect::<Result<Vec<Deployment>, EngineError>>()?;
         let write = |d: &Deployment| Versioned::new(d.clone()).write(d, Some(due_at(now, 0)));
-        let unchanged = || Write::check(rollout_key(&rollout.id), Expect::Version(hand.saved.version));
+        let unchanged = || Write::check(rollout_key(&rollout.id), Expect::Version(step.saved.version));
         let all = opened.iter().map(write).chain([unchanged()]).collect();
         match self.store.write(all).await {
             Ok(()) => {}

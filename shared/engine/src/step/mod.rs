@@ -1,23 +1,30 @@
-//! The heart: load, look, decide, save, act, come again.
+//! The step loop: load, observe, decide, save, act, and come again.
 //!
-//! A step never acts on what was not saved, so whatever crashes between two calls is healed by the next
-//! tick, and a tick that comes twice or late loses on the version of what it would save.
+//! Rollouts, deployments and sets go forward alike, each by its [`Controller`]. [`controller::run`] is the loop,
+//! with the promises that all three keep; [`Step`] is a subject between two saves.
 
+mod controller;
 mod meter;
+mod value;
 
+pub(crate) use controller::{Controller, Next, Pause, run};
 pub use meter::{Counts, Meter};
+pub(crate) use value::Step;
 
 use crate::EngineError;
+use crate::deployment::DeploymentController;
 use crate::ports::{
     Alarms, Buckets, Clock, Functions, Policies, Probes, Stacks, StateStore, Subject, Work, WorkQueue,
 };
 use crate::records::{lease_holder, lease_key};
+use crate::rollout::RolloutController;
+use crate::set::SetController;
 use flotilla_domain::{DeploymentId, RolloutId, Site, StackName, Timestamp};
 use std::sync::Arc;
 use tracing::{Instrument, info_span};
 
-/// The use case and what it needs.
-pub struct Drive {
+/// Everything that a step of some subject needs. Each controller takes its share.
+pub struct StepPorts {
     /// Time.
     pub clock: Arc<dyn Clock>,
     /// The table.
@@ -34,48 +41,101 @@ pub struct Drive {
     pub alarms: Arc<dyn Alarms>,
     /// The network.
     pub probes: Arc<dyn Probes>,
-    /// Rules of profiles.
+    /// Policies of profiles.
     pub policies: Arc<dyn Policies>,
     /// What is counted.
     pub meter: Arc<Meter>,
 }
 
-impl Drive {
+/// The controllers of all stepped subjects.
+pub struct Controllers {
+    rollouts: RolloutController,
+    deployments: DeploymentController,
+    sets: SetController,
+    clock: Arc<dyn Clock>,
+    store: Arc<dyn StateStore>,
+    meter: Arc<Meter>,
+}
+
+impl Controllers {
+    /// The controllers on their ports.
+    pub fn new(ports: StepPorts) -> Self {
+        let StepPorts { clock, store, queue, stacks, functions, buckets, alarms, probes, policies, meter } =
+            ports;
+        Self {
+            rollouts: RolloutController {
+                clock: clock.clone(),
+                store: store.clone(),
+                queue: queue.clone(),
+                alarms,
+                probes,
+                functions: functions.clone(),
+                policies,
+                meter: meter.clone(),
+            },
+            deployments: DeploymentController {
+                clock: clock.clone(),
+                store: store.clone(),
+                queue: queue.clone(),
+                stacks,
+                functions,
+                buckets,
+                meter: meter.clone(),
+            },
+            sets: SetController { clock: clock.clone(), store: store.clone(), queue, meter: meter.clone() },
+            clock,
+            store,
+            meter,
+        }
+    }
+
+    /// The time, by the clock of the controllers.
+    pub fn now(&self) -> Timestamp {
+        self.clock.now()
+    }
+
+    /// What was counted.
+    pub fn meter(&self) -> &Meter {
+        &self.meter
+    }
+
     /// Takes the next steps of a rollout, deployment or set, as far as nothing has to be waited for.
     ///
     /// # Errors
-    /// When the table or a queue fails; the same tick again goes on.
+    /// When the table or a queue fails; the same tick again continues.
     pub async fn tick(&self, subject: &Subject) -> Result<(), EngineError> {
         self.meter.tick();
         match subject {
-            Subject::Rollout(id) => self.rollout(id).instrument(info_span!("step", rollout.id = %id)).await,
-            Subject::Deployment(id) => self.deployment(id).instrument(span_of(id)).await,
-            Subject::Set(id) => self.set(id).instrument(info_span!("step", set.id = %id)).await,
+            Subject::Rollout(id) => {
+                run(&self.rollouts, id).instrument(info_span!("step", rollout.id = %id)).await
+            }
+            Subject::Deployment(id) => self.step_deployment(id).await,
+            Subject::Set(id) => run(&self.sets, id).instrument(info_span!("step", set.id = %id)).await,
         }
     }
-}
 
-impl Drive {
-    /// A stack's status changed: a hint, nothing more. Whoever holds the stack looks for itself.
+    /// Steps the deployment that holds a stack whose status has changed. The change is a hint, nothing more: the
+    /// deployment observes the stack itself.
     ///
     /// # Errors
     /// When the table or a queue fails.
     pub async fn hint(&self, site: &Site, stack: &StackName) -> Result<(), EngineError> {
         let found = self.store.get(&[lease_key(site, stack)]).await?.into_iter().next().flatten();
         match found.as_ref().and_then(lease_holder) {
-            Some(holder) => self.deployment(&holder).instrument(span_of(&holder)).await,
+            Some(holder) => self.step_deployment(&holder).await,
             None => Ok(()),
         }
     }
+
+    /// Every log line carries the rollout's id: with it, one rollout's story can be read.
+    async fn step_deployment(&self, id: &DeploymentId) -> Result<(), EngineError> {
+        let DeploymentId { rollout, target, turn } = id;
+        let span = info_span!("step", rollout.id = %rollout, %target, ?turn);
+        run(&self.deployments, id).instrument(span).await
+    }
 }
 
-/// What every line about a deployment says: with it, one rollout's story can be read by its id.
-fn span_of(id: &DeploymentId) -> tracing::Span {
-    let DeploymentId { rollout, target, turn } = id;
-    info_span!("step", rollout.id = %rollout, %target, ?turn)
-}
-
-/// When the sweep looks after an item whose next tick comes in `delay_s`, should that be lost.
+/// When the sweep checks an item whose next tick comes in `delay_s`, in case that tick is lost.
 pub(crate) fn due_at(now: Timestamp, delay_s: u32) -> Timestamp {
     /// Longer than a step takes, short enough that a lost tick is found within two minutes.
     const GRACE_S: i64 = 60;
@@ -93,4 +153,16 @@ pub(crate) async fn wake(
         return Ok(());
     }
     Ok(queue.send(work).await?)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_item_is_due_a_minute_after_its_next_tick() {
+        let at = |second| Timestamp::from_second(second).unwrap();
+        assert_eq!(due_at(at(1_000), 0), at(1_060));
+        assert_eq!(due_at(at(1_000), 30), at(1_090));
+    }
 }

@@ -27,16 +27,16 @@ pub struct Intake {
 impl Intake {
     /// An intake of what lies in a bucket, in a world that has not seen it.
     pub fn of(bucket: &LoadBucket) -> Self {
-        let world = World::new(1, &[&["eu-west-1"]]).drive();
+        let ports = World::new(1, &[&["eu-west-1"]]).step_ports();
         let ingest = Ingest {
-            clock: world.clock.clone(),
-            store: world.store,
-            queue: world.queue,
+            clock: ports.clock.clone(),
+            store: ports.store,
+            queue: ports.queue,
             packages: Arc::new(bucket.clone()),
             limits: Limits::DEFAULT,
             pace: Pace::DEFAULT,
         };
-        Self { ingest, clock: world.clock }
+        Self { ingest, clock: ports.clock }
     }
 
     /// Takes the upload in.

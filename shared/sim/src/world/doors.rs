@@ -1,12 +1,12 @@
 //! The use cases on a world, for whoever tests what stands before them: the API's routes, the functions.
 
 use super::World;
-use crate::driver::{Driver, drive, replicate};
+use crate::driver::{Driver, replicate, step_ports};
 use flotilla_engine::access::Commands;
 use flotilla_engine::ports::Key;
 use flotilla_engine::replica::Replicate;
 use flotilla_engine::status::Status;
-use flotilla_engine::step::Drive;
+use flotilla_engine::step::{Controllers, StepPorts};
 use std::collections::BTreeSet;
 use std::future::Future;
 use std::pin::pin;
@@ -48,8 +48,13 @@ impl World {
     }
 
     /// What the deploy function has.
-    pub fn drive(&self) -> Drive {
-        drive(&self.driver.shared)
+    pub fn controllers(&self) -> Controllers {
+        Controllers::new(self.step_ports())
+    }
+
+    /// The ports of all controllers, for tests that replace one.
+    pub fn step_ports(&self) -> StepPorts {
+        step_ports(&self.driver.shared)
     }
 
     /// What the replicate function has.

@@ -163,7 +163,7 @@ fn what_a_set_under_way_may_bring_or_go_back_to_is_kept() {
         if under_way {
             let set = set(&old, &older);
             let set = Versioned::new(set.clone()).write(&set, Timestamp::from_second(4_000_000_000).ok());
-            block_on(world.drive().store.write(vec![set])).unwrap();
+            block_on(world.step_ports().store.write(vec![set])).unwrap();
         }
         world.jump(31 * DAY_H);
         let report = world.collect();

@@ -124,7 +124,7 @@ fn a_rollout_that_cannot_be_read_keeps_no_other_from_its_copies() {
     let rollout = RolloutId::derive(Timestamp::UNIX_EPOCH, &["garbage"]);
     let garbage =
         Item { key: rollout_key(&rollout), version: 1, due_at: None, expires_at: None, body: Map::new() };
-    block_on(world.drive().store.write(vec![Write::put(garbage, Expect::Anything)])).unwrap();
+    block_on(world.step_ports().store.write(vec![Write::put(garbage, Expect::Anything)])).unwrap();
     let bad = ReplicateJob { rollout, ..good.clone() };
     let answers = block_on(world.replicate().run(&[good.clone(), bad.clone(), good]));
     assert_eq!(answers.iter().map(Result::is_ok).collect::<Vec<_>>(), [true, false, true]);

@@ -335,25 +335,25 @@ fn q02_a_tick_that_comes_twice_ends_where_another_is_still_to_come() {
     let version = until_it_is(&mut world, "executing");
     world.until("it runs", |w| w.stack(REGION, "staging") == Some("UPDATE_IN_PROGRESS"));
     let rollout = world.rollout(&version).unwrap().id;
-    let (drive, subject) = (world.drive(), subject(&rollout));
-    block_on(drive.tick(&subject)).unwrap();
-    block_on(drive.tick(&Subject::Rollout(RolloutId::parse(&rollout).unwrap()))).unwrap();
+    let (controllers, subject) = (world.controllers(), subject(&rollout));
+    block_on(controllers.tick(&subject)).unwrap();
+    block_on(controllers.tick(&Subject::Rollout(RolloutId::parse(&rollout).unwrap()))).unwrap();
     let work = |world: &World| {
         ["sqs:SendMessageBatch", "dynamodb:TransactWriteItems"].map(|operation| world.calls(operation))
     };
     let before = work(&world);
     for _ in 0..3 {
-        block_on(drive.tick(&subject)).unwrap();
-        block_on(drive.tick(&Subject::Rollout(RolloutId::parse(&rollout).unwrap()))).unwrap();
+        block_on(controllers.tick(&subject)).unwrap();
+        block_on(controllers.tick(&Subject::Rollout(RolloutId::parse(&rollout).unwrap()))).unwrap();
     }
     assert_eq!(work(&world), before, "whoever saved last comes again");
     // That one was lost.
     world.drop_messages().jump(1);
-    block_on(drive.tick(&subject)).unwrap();
+    block_on(controllers.tick(&subject)).unwrap();
     assert_eq!(work(&world), before.map(|calls| calls + 1), "a new one is on its way");
-    let counts = drive.meter.take();
+    let counts = controllers.meter().take();
     assert_eq!((counts.ticks, counts.transitions, counts.throttled), (9, 0, 0));
-    assert_eq!(drive.meter.take().ticks, 0, "counting begins anew");
+    assert_eq!(controllers.meter().take().ticks, 0, "counting begins anew");
 }
 
 #[test]
@@ -362,9 +362,9 @@ fn transitions_are_counted_as_they_are_saved() {
     let version = world.upload("branch/main", "one");
     world.until("it is open", |w| w.rollout(&version).is_some_and(|r| deployment(&r).status == "waiting"));
     world.drop_messages();
-    let (drive, rollout) = (world.drive(), world.rollout(&version).unwrap().id);
-    block_on(drive.tick(&subject(&rollout))).unwrap();
+    let (controllers, rollout) = (world.controllers(), world.rollout(&version).unwrap().id);
+    block_on(controllers.tick(&subject(&rollout))).unwrap();
     let told = world.timeline(&rollout).iter().filter(|line| line.starts_with(REGION)).count() as u64;
     assert!(told >= 2);
-    assert_eq!(drive.meter.take().transitions, told);
+    assert_eq!(controllers.meter().take().transitions, told);
 }

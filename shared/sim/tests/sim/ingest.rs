@@ -262,7 +262,7 @@ fn a_directory_that_begins_before_the_tail_is_read_from_its_beginning() {
 fn an_upload_may_have_as_many_bytes_as_the_limit_says() {
     let upload = flotilla_sim::package("one");
     let verdict = |upload_bytes_max: usize| {
-        let world = world().drive();
+        let world = world().step_ports();
         let bucket = LoadBucket::new(Upload::Memory(Bytes::from(upload.clone()))).unwrap();
         let now = world.clock.now();
         let limits = Limits { upload_bytes_max: upload_bytes_max as u64, ..Limits::DEFAULT };

@@ -11,7 +11,7 @@ use flotilla_engine::ports::{
     Clock, DueKey, Expect, Item, ItemPage, Key, PortError, Query, StateStore, Subject, Write, WriteError,
 };
 use flotilla_engine::records::{deployment_key, lease_holder, lease_key};
-use flotilla_engine::step::Drive;
+use flotilla_engine::step::{Controllers, StepPorts};
 use flotilla_sim::{Behaviour, World};
 use futures::executor::block_on;
 use std::sync::{Arc, Mutex};
@@ -28,8 +28,8 @@ struct Meddled {
 enum First {
     /// Somebody else writes this.
     Write(Box<Write>),
-    /// The last item of the transaction is busy with another one.
-    Busy,
+    /// The last item of so many transactions is busy with another one.
+    Busy(usize),
 }
 
 #[async_trait]
@@ -46,7 +46,10 @@ impl StateStore for Meddled {
         let first = self.first.lock().unwrap().take();
         match first {
             Some(First::Write(write)) => self.table.write(vec![*write]).await?,
-            Some(First::Busy) => return Err(WriteError::Conflict(vec![writes.len() - 1])),
+            Some(First::Busy(times)) => {
+                *self.first.lock().unwrap() = (times > 1).then_some(First::Busy(times - 1));
+                return Err(WriteError::Conflict(vec![writes.len() - 1]));
+            }
             None => {}
         }
         self.table.write(writes).await
@@ -88,7 +91,7 @@ fn at(state: &str) -> Still {
 
 impl Still {
     fn item(&self, key: Key) -> Option<Item> {
-        block_on(self.world.drive().store.get(&[key])).unwrap().remove(0)
+        block_on(self.world.step_ports().store.get(&[key])).unwrap().remove(0)
     }
 
     fn lease(&self) -> Key {
@@ -112,17 +115,17 @@ impl Still {
     }
 
     fn is_stolen(&self) -> bool {
-        block_on(self.world.drive().store.write(vec![self.theft()])).is_ok()
+        block_on(self.world.step_ports().store.write(vec![self.theft()])).is_ok()
     }
 
-    fn meddled(&self, first: First) -> Drive {
-        let drive = self.world.drive();
-        let table = Meddled { table: drive.store.clone(), first: Mutex::new(Some(first)) };
-        Drive { store: Arc::new(table), ..drive }
+    fn meddled(&self, first: First) -> Controllers {
+        let ports = self.world.step_ports();
+        let table = Meddled { table: ports.store.clone(), first: Mutex::new(Some(first)) };
+        Controllers::new(StepPorts { store: Arc::new(table), ..ports })
     }
 
-    fn tick(&self, drive: &Drive) -> Result<(), EngineError> {
-        block_on(drive.tick(&Subject::Deployment(self.id.clone())))
+    fn tick(&self, controllers: &Controllers) -> Result<(), EngineError> {
+        block_on(controllers.tick(&Subject::Deployment(self.id.clone())))
     }
 
     /// The deployment's state, and the code of its cause.
@@ -142,14 +145,14 @@ fn whoever_has_lost_its_stack_ends_and_touches_neither_stack_nor_lease() {
         let still = at(state);
         assert!(still.is_stolen());
         let (lease, woken) = (still.item(still.lease()), still.world.calls("sqs:SendMessageBatch"));
-        still.tick(&still.world.drive()).unwrap();
+        still.tick(&still.world.controllers()).unwrap();
         assert_eq!(still.state(), ("failed".into(), Code::LeaseLost.to_string()), "{state}");
         assert_eq!(still.item(still.lease()), lease, "it is another's");
         assert_eq!(still.world.calls("sqs:SendMessageBatch"), woken + 1, "the rollout is told");
     }
     let still = at("inspecting");
     assert!(still.is_stolen());
-    still.tick(&still.world.drive()).unwrap();
+    still.tick(&still.world.controllers()).unwrap();
     assert_eq!(still.world.calls("cloudformation:CreateChangeSet"), 0);
 }
 
@@ -157,10 +160,12 @@ fn whoever_has_lost_its_stack_ends_and_touches_neither_stack_nor_lease() {
 fn a_lease_that_is_only_busy_is_not_lost() {
     for state in ["inspecting", "executing"] {
         let still = at(state);
-        let answer = still.tick(&still.meddled(First::Busy));
+        let answer = still.tick(&still.meddled(First::Busy(8)));
         assert!(matches!(answer, Err(EngineError::Contended)), "{answer:?}");
         assert_eq!(still.state(), (state.to_owned(), String::new()));
-        still.tick(&still.world.drive()).unwrap();
+        still.tick(&still.meddled(First::Busy(1))).unwrap();
+        assert_ne!(still.state().0, "failed");
+        still.tick(&still.world.controllers()).unwrap();
         assert_ne!(still.state().0, "failed");
     }
 }
@@ -171,9 +176,9 @@ fn a_tick_that_another_one_has_overtaken_ends_quietly() {
         let still = at(state);
         let mut item = still.item(deployment_key(&still.id)).unwrap();
         item.version += 1;
-        let drive = still.meddled(First::Write(Box::new(Write::put(item.clone(), Expect::Anything))));
+        let controllers = still.meddled(First::Write(Box::new(Write::put(item.clone(), Expect::Anything))));
         let before = still.world.calls("sqs:SendMessageBatch");
-        still.tick(&drive).unwrap();
+        still.tick(&controllers).unwrap();
         assert_eq!(still.item(deployment_key(&still.id)), Some(item), "{state}");
         assert_eq!(still.world.calls("sqs:SendMessageBatch"), before, "the other one goes on");
     }
@@ -197,7 +202,8 @@ fn a_step_that_was_held_up_proves_that_it_owns_the_stack_before_it_acts() {
     const WRITE: &str = "dynamodb:TransactWriteItems";
     let slow = |still: &Still, seconds| {
         let now = Timestamp::from_millisecond(still.world.now_ms()).unwrap();
-        Drive { clock: Arc::new(Slow(Mutex::new(now), seconds)), ..still.world.drive() }
+        let clock = Arc::new(Slow(Mutex::new(now), seconds));
+        Controllers::new(StepPorts { clock, ..still.world.step_ports() })
     };
     let writes = |seconds| {
         let still = at("executing");

@@ -46,7 +46,7 @@ fn refused<T: std::fmt::Debug>(answer: Result<T, EngineError>) -> String {
 
 /// An item as it is stored.
 fn saved<T: Record>(world: &World, key: Key) -> Versioned<T> {
-    let found = block_on(world.drive().store.get(&[key])).unwrap().remove(0);
+    let found = block_on(world.step_ports().store.get(&[key])).unwrap().remove(0);
     read::<T>(found.unwrap()).unwrap()
 }
 
@@ -220,7 +220,7 @@ fn fifty_packages_are_held_at_most() {
         let mut full = before.value.clone();
         let hold = || Hold { by: "ann".into(), because: String::new(), at: Timestamp::UNIX_EPOCH };
         full.holds = (0..count).map(|n| (Digest::of(&n.to_le_bytes()), hold())).collect();
-        block_on(world.drive().store.write(vec![before.write(&full, None)])).unwrap();
+        block_on(world.step_ports().store.write(vec![before.write(&full, None)])).unwrap();
     };
     let hold = || block_on(commands.hold(&orders(), &stage("staging"), &one, "x", &caller(&commands, "ann")));
     fill(&world, StageHead::HOLDS_MAX - 1);

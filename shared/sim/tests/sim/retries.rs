@@ -29,7 +29,7 @@ fn conflicts(answer: Result<String, EngineError>) -> bool {
 
 /// A value as it is stored.
 fn saved<T: Record>(world: &World, key: Key) -> T {
-    let found = block_on(world.drive().store.get(&[key])).unwrap().remove(0);
+    let found = block_on(world.step_ports().store.get(&[key])).unwrap().remove(0);
     read::<T>(found.unwrap()).unwrap().value
 }
 

@@ -58,17 +58,17 @@ fn a_tick_that_comes_while_it_bakes_changes_nothing_and_one_that_was_lost_is_mad
         ["sqs:SendMessageBatch", "dynamodb:TransactWriteItems"].map(|operation| world.calls(operation))
     };
     let id = RolloutId::parse(&world.rollout(&version).unwrap().id).unwrap();
-    let drive = world.drive();
-    block_on(drive.tick(&Subject::Rollout(id))).unwrap();
+    let controllers = world.controllers();
+    block_on(controllers.tick(&Subject::Rollout(id))).unwrap();
     let before = work(&world);
     for wait_ms in [0, 300_000] {
         world.wait_ms(wait_ms);
-        block_on(drive.tick(&Subject::Rollout(id))).unwrap();
+        block_on(controllers.tick(&Subject::Rollout(id))).unwrap();
         assert_eq!(work(&world), before, "the one that was sent is still to come");
     }
     // SQS takes a quarter of an hour: it is due, and did not come.
     world.wait_ms(605_000);
-    block_on(drive.tick(&Subject::Rollout(id))).unwrap();
+    block_on(controllers.tick(&Subject::Rollout(id))).unwrap();
     let after = work(&world);
     assert!(after[0] > before[0] && after[1] == before[1] + 1, "{before:?}, then {after:?}");
     world.until("the next wave", is(&version, "rolling"));

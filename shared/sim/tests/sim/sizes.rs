@@ -70,7 +70,7 @@ fn largest_rules() -> String {
 
 /// Everything that is stored about a service and one of its rollouts.
 fn items(world: &World, rollout: &str) -> Vec<Item> {
-    let store = world.drive().store;
+    let store = world.step_ports().store;
     let of = |pk: String| {
         let query = Query { pk, prefix: String::new(), after: None, newest_first: false, limit: 10_000 };
         block_on(store.query(query)).unwrap().items

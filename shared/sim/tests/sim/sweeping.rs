@@ -18,7 +18,7 @@ fn world() -> World {
 
 fn head(world: &World, stage: &str) -> Versioned<StageHead> {
     let key = stage_key(&ServiceName::parse("orders").unwrap(), &StageName::parse(stage).unwrap());
-    let found = block_on(world.drive().store.get(&[key])).unwrap().remove(0);
+    let found = block_on(world.step_ports().store.get(&[key])).unwrap().remove(0);
     read::<StageHead>(found.unwrap()).unwrap()
 }
 
@@ -26,7 +26,7 @@ fn head(world: &World, stage: &str) -> Versioned<StageHead> {
 fn ends_at(world: &World, stage: &str, end: Timestamp) {
     let before = head(world, stage);
     let after = StageHead { expires_at: Some(end), ..before.value.clone() };
-    block_on(world.drive().store.write(vec![before.write(&after, Some(end))])).unwrap();
+    block_on(world.step_ports().store.write(vec![before.write(&after, Some(end))])).unwrap();
 }
 
 fn now(world: &World) -> Timestamp {
@@ -148,7 +148,7 @@ fn what_is_due_and_nobody_knows_is_told_and_keeps_nothing_else_from_being_found(
     };
     item.key.pk = "XXX#orders".into();
     let write = Write::put(item, flotilla_engine::ports::Expect::Anything);
-    block_on(world.drive().store.write(vec![write])).unwrap();
+    block_on(world.step_ports().store.write(vec![write])).unwrap();
     let report = world.sweep(SweepLimits { dry_run: true, ..LIMITS });
     assert_eq!(
         (report.ticks, report.failures),

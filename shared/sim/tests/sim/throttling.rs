@@ -17,7 +17,7 @@ fn world() -> World {
 
 fn budget(world: &World) -> Option<BudgetRecord> {
     let key = budget_key(&Site::parse(&format!("111122223333/{REGION}")).unwrap());
-    let found = block_on(world.drive().store.get(&[key])).unwrap().remove(0);
+    let found = block_on(world.step_ports().store.get(&[key])).unwrap().remove(0);
     found.map(|item| read::<BudgetRecord>(item).unwrap().value)
 }
 
@@ -45,7 +45,7 @@ fn at(state: &str) -> (World, Subject) {
 fn ration(world: &World, calls: f64) {
     let now = Timestamp::from_millisecond(world.now_ms()).unwrap();
     let site = Site::parse(&format!("111122223333/{REGION}")).unwrap();
-    let store = world.drive().store;
+    let store = world.step_ports().store;
     let found = block_on(store.get(&[budget_key(&site)])).unwrap().remove(0);
     let before = found.map_or_else(
         || Versioned::new(BudgetRecord { site, budget: CallBudget::throttled(None, now) }),
@@ -59,7 +59,7 @@ fn ration(world: &World, calls: f64) {
 /// The number with which a deployment waits for its turn.
 fn number(world: &World, subject: &Subject) -> Option<u64> {
     let Subject::Deployment(id) = subject else { return None };
-    let found = block_on(world.drive().store.get(&[deployment_key(id)])).unwrap().remove(0);
+    let found = block_on(world.step_ports().store.get(&[deployment_key(id)])).unwrap().remove(0);
     read::<Deployment>(found.unwrap()).unwrap().value.number
 }
 
@@ -80,16 +80,16 @@ fn nothing_is_rationed_before_a_call_was_throttled() {
 #[test]
 fn after_a_throttled_call_the_next_one_waits_for_its_turn() {
     let (mut world, subject) = at("inspecting");
-    let drive = world.drive();
+    let controllers = world.controllers();
     world.rate_limit(0);
-    block_on(drive.tick(&subject)).unwrap();
-    assert_eq!((world.throttling().1, drive.meter.take().throttled), (1, 1));
+    block_on(controllers.tick(&subject)).unwrap();
+    assert_eq!((world.throttling().1, controllers.meter().take().throttled), (1, 1));
     assert!(budget(&world).is_some(), "everybody is to know");
     let (asked, sent) = (world.throttling().0, world.calls("sqs:SendMessageBatch"));
     world.rate_limit(100).wait_ms(90_000);
     // Others have made all the calls that may be made.
     ration(&world, -1_000.0);
-    block_on(drive.tick(&subject)).unwrap();
+    block_on(controllers.tick(&subject)).unwrap();
     assert_eq!(world.throttling().0, asked, "no call is made");
     assert_eq!(world.calls("sqs:SendMessageBatch"), sent + 1, "but it comes again");
     assert!(number(&world, &subject).is_some(), "and keeps its place");
@@ -100,14 +100,14 @@ fn calls_of_a_tick<const N: usize>(state: &str, may: Option<f64>, operations: [&
     let (mut world, subject) = at(state);
     if state == "executing" {
         world.until("it runs", |w| w.stack(REGION, "staging") == Some("CREATE_IN_PROGRESS"));
-        block_on(world.drive().tick(&subject)).unwrap();
+        block_on(world.controllers().tick(&subject)).unwrap();
         world.drop_messages().finish_operations();
     }
     if let Some(calls) = may {
         ration(&world, calls);
     }
     let before = operations.map(|operation| world.calls(operation));
-    block_on(world.drive().tick(&subject)).unwrap();
+    block_on(world.controllers().tick(&subject)).unwrap();
     std::array::from_fn(|n| world.calls(operations[n]) - before[n])
 }
 

@@ -1,56 +1,44 @@
-//! A deployment between two saves.
+//! What a run keeps beside a deployment between two saves, and what its timeline says.
 
-use crate::records::{BudgetRecord, EventRecord, PlanRecord, Versioned, nth_moment};
+use crate::records::{BudgetRecord, PlanRecord, Versioned};
+use crate::step::Step;
 use flotilla_domain::deployment::{Deployment, Event, State};
 use flotilla_domain::plan::TargetPlan;
 use flotilla_domain::stack_lease::StackLease;
 use flotilla_domain::{Timestamp, Turn};
 
-pub(crate) struct InHand {
-    pub saved: Versioned<Deployment>,
-    pub now: Deployment,
-    /// Transitions that the timeline does not have yet.
-    pub story: Vec<EventRecord>,
-    /// How many were told in this tick: entries of one moment keep their order.
-    told: usize,
+/// What is kept beside a deployment during one run.
+pub(crate) struct Notes {
     /// What the change set would do, once it is seen and until it is saved.
     pub plan: Option<TargetPlan>,
     /// The lease as it was read, if it is to be taken.
     pub lease: Option<StackLease>,
-    /// How many calls CloudFormation takes there, if they are rationed.
+    /// How many calls CloudFormation takes there, if a rate budget applies.
     pub budget: Option<Versioned<BudgetRecord>>,
     /// When what is saved was known to be so last.
     pub fresh_at: Timestamp,
+    /// Whether the last event was an act.
+    pub acted: bool,
 }
 
-impl InHand {
-    pub fn new(
+/// A deployment between two saves.
+pub(crate) type DeploymentStep = Step<Deployment, Notes>;
+
+impl DeploymentStep {
+    pub fn loaded(
         saved: Versioned<Deployment>,
         budget: Option<Versioned<BudgetRecord>>,
         now: Timestamp,
     ) -> Self {
-        Self {
-            now: saved.value.clone(),
-            saved,
-            story: Vec::new(),
-            told: 0,
-            plan: None,
-            lease: None,
-            budget,
-            fresh_at: now,
-        }
+        Self::new(saved, Notes { plan: None, lease: None, budget, fresh_at: now, acted: false })
     }
 
-    pub fn is_dirty(&self) -> bool {
-        self.now != self.saved.value
-    }
-
-    /// Whether calls to CloudFormation are rationed there.
+    /// Whether a rate budget applies to calls to CloudFormation there.
     pub fn is_rationed(&self, now: Timestamp) -> bool {
-        self.budget.as_ref().is_some_and(|saved| !saved.value.budget.is_quiet(now))
+        self.notes.budget.as_ref().is_some_and(|saved| !saved.value.budget.is_quiet(now))
     }
 
-    /// How long to wait before the next look, in seconds: where calls are rationed, twice as long each time.
+    /// How long to wait before the next observation, in seconds: under a rate budget, twice as long each time.
     pub fn delay_s(&self, now: Timestamp) -> u32 {
         const RATIONED_S: (u32, u32) = (8, 120);
         let delay_s = self.now.delay_s(now);
@@ -61,25 +49,25 @@ impl InHand {
         delay_s.max(u32::try_from(age_s).unwrap_or(0).clamp(RATIONED_S.0, RATIONED_S.1))
     }
 
-    /// Forgets what was not saved.
-    pub fn drop_unsaved(&mut self) {
-        self.now = self.saved.value.clone();
-        self.story.clear();
-        self.plan = None;
+    /// Forgets what was not saved, the plan included.
+    pub fn forget_unsaved(&mut self) {
+        self.discard_unsaved();
+        self.notes.plan = None;
     }
 
-    /// Keeps what an event says of the plan.
-    pub fn note_plan(&mut self, event: &Event) {
+    /// Keeps what an event says of the plan, and whether it was an act.
+    pub fn note(&mut self, event: &Event) {
+        self.notes.acted = *event == Event::Acted;
         match event {
-            Event::PlanReady(plan) => self.plan = Some(plan.changes.clone()),
-            Event::PlanEmpty { .. } => self.plan = Some(TargetPlan::empty()),
+            Event::PlanReady(plan) => self.notes.plan = Some(plan.changes.clone()),
+            Event::PlanEmpty { .. } => self.notes.plan = Some(TargetPlan::empty()),
             _ => {}
         }
     }
 
     /// The plan as it is to be saved. What goes back has none: it undoes a plan that was seen.
     pub fn plan_record(&self, at: Timestamp) -> Option<PlanRecord> {
-        let plan = self.plan.clone().filter(|_| self.now.id.turn == Turn::Forward)?;
+        let plan = self.notes.plan.clone().filter(|_| self.now.id.turn == Turn::Forward)?;
         let blocked = match &self.now.state {
             State::Discarding(then) => then.cause().cloned(),
             _ => None,
@@ -94,17 +82,11 @@ impl InHand {
         })
     }
 
+    /// Takes the deployment into its next state, with an entry of its timeline if the state has changed.
     pub fn enter(&mut self, after: Deployment, now: Timestamp) {
         if after.state != self.now.state {
-            self.told += 1;
-            self.story.push(EventRecord {
-                rollout: after.id.rollout,
-                target: Some(after.id.target.clone()),
-                at: nth_moment(now, self.told),
-                actor: "flotilla".into(),
-                what: after.state.name().into(),
-                detail: detail(&after),
-            });
+            let target = Some(after.id.target.clone());
+            self.record(after.id.rollout, target, now, after.state.name(), detail(&after));
         }
         self.now = after;
     }
@@ -133,17 +115,22 @@ fn detail(deployment: &Deployment) -> Option<String> {
 mod tests {
     use super::*;
     use crate::fixtures::{at, deployment, rollout};
+    use crate::records::nth_moment;
     use flotilla_domain::call_budget::CallBudget;
     use flotilla_domain::deployment::{ChangeSetKind, ChangeSummary, Effort};
     use flotilla_domain::{Cause, Code};
 
-    fn hand(state: State, throttled_at: Option<i64>) -> InHand {
+    fn hand(state: State, throttled_at: Option<i64>) -> DeploymentStep {
         let value = deployment(&rollout("one", 1), "eu-west-1", state);
         let budget = throttled_at.map(|second| BudgetRecord {
             site: value.id.target.site.clone(),
             budget: CallBudget::throttled(None, at(second)),
         });
-        InHand::new(Versioned { value, version: 3, due_at: None }, budget.map(Versioned::new), at(100))
+        DeploymentStep::loaded(
+            Versioned { value, version: 3, due_at: None },
+            budget.map(Versioned::new),
+            at(100),
+        )
     }
 
     #[test]
@@ -167,11 +154,11 @@ mod tests {
         hand.enter(planning.clone(), at(100));
         hand.enter(Deployment { acted: true, ..planning.clone() }, at(100));
         hand.enter(Deployment { state: State::Planned, ..planning }, at(100));
-        let told: Vec<_> = hand.story.iter().map(|event| (event.what.as_str(), event.at)).collect();
+        let told: Vec<_> = hand.timeline.iter().map(|event| (event.what.as_str(), event.at)).collect();
         assert_eq!(told, [("planning", nth_moment(at(100), 1)), ("planned", nth_moment(at(100), 2))]);
         assert!(hand.is_dirty());
-        hand.drop_unsaved();
-        assert!(!hand.is_dirty() && hand.story.is_empty());
+        hand.forget_unsaved();
+        assert!(!hand.is_dirty() && hand.timeline.is_empty());
     }
 
     #[test]

@@ -1,0 +1,81 @@
+//! One transaction for a deployment, its timeline, its plan, its outputs and its lease.
+
+use crate::EngineError;
+use crate::deployment::{DeploymentController, DeploymentStep};
+use crate::ports::{Subject, Work, WriteError};
+use crate::records::{keep, keep_lease, release_lease, take_lease};
+use crate::step::due_at;
+use flotilla_domain::Code;
+use flotilla_domain::deployment::State;
+
+/// How a save ended.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) enum Saved {
+    Yes,
+    /// Somebody else was faster; they go on with it.
+    Lost,
+    /// Another deployment holds the stack, or took it over.
+    LeaseHeld,
+}
+
+impl DeploymentController {
+    /// Saves what has changed. Taking and giving back the lease are part of the same transaction; every
+    /// save between them is made only while the lease is this deployment's own.
+    pub(super) async fn save(&self, step: &mut DeploymentStep, delay_s: u32) -> Result<Saved, EngineError> {
+        let now = self.clock.now();
+        let ended = step.now.state.is_terminal();
+        let due = (!ended).then(|| due_at(now, delay_s));
+        let mut writes = vec![step.saved.write(&step.now, due)];
+        writes.extend(step.timeline.iter().map(keep));
+        writes.extend(step.plan_record(now).iter().map(keep));
+        writes.extend(crate::gate::outputs::outputs_left(&step.now).iter().map(keep));
+        let had_lease = step.saved.value.state != State::Waiting;
+        let has_lease = !ended && step.now.state != State::Waiting;
+        let lost = step.now.state.cause().is_some_and(|cause| cause.code == Code::LeaseLost);
+        let lease = match (had_lease, has_lease, &step.notes.lease) {
+            (false, true, Some(lease)) => Some(take_lease(lease, &step.now, now)),
+            (true, true, _) => Some(keep_lease(&step.now)),
+            (true, false, _) if !lost => Some(release_lease(&step.now, now)),
+            _ => None,
+        };
+        let lease_at = writes.len();
+        writes.extend(lease);
+        match self.store.write(writes).await {
+            Ok(()) => {}
+            Err(WriteError::Conflict(places)) if places == [lease_at] => return Ok(Saved::LeaseHeld),
+            Err(WriteError::Conflict(places)) => {
+                tracing::info!(deployment = %step.now.id, ?places, "another tick was faster");
+                return Ok(Saved::Lost);
+            }
+            Err(WriteError::Port(error)) => return Err(error.into()),
+        }
+        step.was_saved(due, &self.meter);
+        step.notes.plan = None;
+        step.notes.fresh_at = self.clock.now();
+        Ok(Saved::Yes)
+    }
+
+    /// Nothing more to do for now: makes sure that somebody comes again.
+    pub(super) async fn save_and_come_again(
+        &self,
+        step: &mut DeploymentStep,
+        delay_s: u32,
+    ) -> Result<(), EngineError> {
+        // Whoever saved last comes again a minute before the item is due. If that is still to come, this tick
+        // was a duplicate or a hint: one that comes is enough.
+        let somebody_comes = step.saved.due_at.is_some_and(|due| due > due_at(self.clock.now(), 0));
+        if somebody_comes && !step.is_dirty() {
+            return Ok(());
+        }
+        let planned = step.now.state == State::Planned && step.saved.value.state != State::Planned;
+        match self.save(step, delay_s).await? {
+            Saved::Yes => {}
+            Saved::Lost => return Ok(()),
+            Saved::LeaseHeld => return self.give_up_lease(step).await,
+        }
+        let mut ticks = vec![(Work::Tick(Subject::Deployment(step.now.id.clone())), delay_s)];
+        // Its rollout may wait for the last of the plans.
+        ticks.extend(planned.then_some((Work::Tick(Subject::Rollout(step.now.id.rollout)), 0)));
+        Ok(self.queue.send(ticks).await?)
+    }
+}

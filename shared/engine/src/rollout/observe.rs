@@ -1,0 +1,170 @@
+//! What the state of a rollout waits for, each observation as one event.
+
+use super::DEPLOYMENTS_MAX;
+use crate::EngineError;
+use crate::records::{
+    REPLICAS_MAX, ReplicaRecord, Versioned, deployments_query, read, release_key, replicas_query, stage_key,
+};
+use crate::rollout::{RolloutController, RolloutStep};
+use flotilla_domain::deployment::Deployment;
+use flotilla_domain::gates::AlarmSeen;
+use flotilla_domain::release::{Release, ReleaseRef};
+use flotilla_domain::rollout::{
+    Rollout, RolloutCommand, RolloutEvent, RolloutLook, RolloutState, TargetOutcome,
+};
+use flotilla_domain::stage::{Place, StageHead};
+use std::collections::{BTreeMap, BTreeSet};
+
+impl RolloutController {
+    /// What there is to see, if what a command asks for is there already: a promotion or a way back needs no copies.
+    pub(super) async fn done_already(
+        &self,
+        rollout: &Rollout,
+        command: &RolloutCommand,
+    ) -> Result<Option<RolloutEvent>, EngineError> {
+        let RolloutCommand::Replicate(_, sites) = command else { return Ok(None) };
+        let seen = self.replicas(rollout).await?;
+        let all = matches!(&seen, RolloutEvent::ReplicasSeen { proven, .. } if sites.is_subset(proven));
+        // While it is paused it goes no further, and is to be asked for by nobody.
+        Ok(Some(seen).filter(|_| all && rollout.paused_by.is_none()))
+    }
+
+    /// Looks where the state has to look.
+    pub(super) async fn observe(&self, step: &mut RolloutStep) -> Result<RolloutEvent, EngineError> {
+        let rollout = &step.now;
+        if rollout.deadline().is_some_and(|deadline| deadline <= self.clock.now()) {
+            return Ok(match rollout.state {
+                RolloutState::Gated { wave } if wave > 0 => {
+                    RolloutEvent::GatesLate(self.outcomes(step).await?)
+                }
+                _ => RolloutEvent::DeadlinePassed,
+            });
+        }
+        let asks = rollout.look() == Some(RolloutLook::Head);
+        // Once a tick: whoever takes its place wakes it.
+        if asks || (rollout.may_be_superseded() && !step.notes.has_its_place) {
+            let place = self.head(rollout).await?.value.place(rollout.id);
+            step.notes.has_its_place = place == Place::Active;
+            if asks || place != Place::Active {
+                return Ok(RolloutEvent::PlaceSeen(place));
+            }
+        }
+        let rollout = &step.now;
+        match rollout.look() {
+            Some(RolloutLook::Rules) => self.ruling(step).await,
+            Some(RolloutLook::Replicas) => self.replicas(rollout).await,
+            Some(RolloutLook::Deployments) => Ok(RolloutEvent::DeploymentsSeen(self.outcomes(step).await?)),
+            Some(RolloutLook::Outputs) => self.outputs_of_others(rollout).await,
+            Some(RolloutLook::Gates) => self.gates_of_wave(rollout, rollout.next_wave().unwrap_or(0)).await,
+            Some(RolloutLook::Checks) => {
+                let outcomes = self.outcomes(step).await?;
+                self.checks(step, outcomes).await
+            }
+            Some(RolloutLook::Clock) => {
+                let wave = wave_of(rollout).unwrap_or(0);
+                let alarms = self.alarms_of(rollout, wave).await?;
+                let outcomes = match alarms.iter().all(AlarmSeen::is_ok) {
+                    true => Vec::new(),
+                    false => self.outcomes(step).await?,
+                };
+                Ok(RolloutEvent::AlarmsSeen { alarms, outcomes })
+            }
+            Some(RolloutLook::Stable) => Ok(RolloutEvent::StableSeen(self.stable(rollout).await?)),
+            Some(RolloutLook::Head) | None => {
+                Err(EngineError::Defect("a terminal rollout was stepped".into()))
+            }
+        }
+    }
+
+    /// Verifies a wave. What was answered is kept in the timeline once all of it is as it should be.
+    pub(super) async fn checks(
+        &self,
+        step: &mut RolloutStep,
+        outcomes: Vec<TargetOutcome>,
+    ) -> Result<RolloutEvent, EngineError> {
+        let wave = wave_of(&step.now).unwrap_or(0);
+        let checked = self.checks_of(&step.now, wave, &step.notes.ended).await?;
+        let failed = checked.iter().filter(|check| !check.passed);
+        let failures: Vec<_> = failed.map(|check| (check.target.clone(), check.said.clone())).collect();
+        if failures.is_empty() {
+            let (rollout, now) = (step.now.id, self.clock.now());
+            for check in checked {
+                step.record(rollout, Some(check.target), now, "verified", Some(check.said));
+            }
+        }
+        Ok(RolloutEvent::ChecksSeen { failures, outcomes })
+    }
+
+    /// How its deployments stand.
+    pub(super) async fn outcomes(&self, step: &mut RolloutStep) -> Result<Vec<TargetOutcome>, EngineError> {
+        let page = self.store.query(deployments_query(&step.now.id, DEPLOYMENTS_MAX)).await?;
+        let deployments = page.items.into_iter().map(|item| Ok(read::<Deployment>(item)?.value));
+        let deployments: Vec<Deployment> = deployments.collect::<Result<_, EngineError>>()?;
+        let outcomes = deployments.iter().map(|d| TargetOutcome {
+            target: d.id.target.clone(),
+            turn: d.id.turn,
+            state: d.state.clone(),
+            touched: d.operations > 0,
+            plan: d.plan_digest,
+        });
+        let outcomes = outcomes.collect();
+        step.notes.ended = deployments.into_iter().filter(|d| d.state.is_terminal()).collect();
+        Ok(outcomes)
+    }
+
+    /// The stage's last stable release, unless it is the one that is being rolled out, or is held.
+    pub(super) async fn stable(&self, rollout: &Rollout) -> Result<Option<ReleaseRef>, EngineError> {
+        let head = self.head(rollout).await?.value;
+        let Some(stable) = head.stable else { return Ok(None) };
+        if Some(stable) == rollout.release() {
+            return Ok(None);
+        }
+        let found =
+            self.store.get(&[release_key(&rollout.service, &stable)]).await?.into_iter().next().flatten();
+        let release = found.map(read::<Release>).transpose()?.map(|release| release.value.to_ref());
+        Ok(release.filter(|release| !head.holds.contains_key(&release.package)))
+    }
+
+    pub(super) async fn replicas(&self, rollout: &Rollout) -> Result<RolloutEvent, EngineError> {
+        let (mut proven, mut failed) = (BTreeSet::new(), BTreeMap::new());
+        if let Some(release) = rollout.awaited_release() {
+            for item in self.store.query(replicas_query(&release, REPLICAS_MAX)).await?.items {
+                let replica = read::<ReplicaRecord>(item)?.value;
+                let proves = replica.proves_for(rollout);
+                // A failure of an earlier rollout is tried again, not believed.
+                match replica.failure {
+                    None if !proves => {}
+                    None => drop(proven.insert(replica.site)),
+                    Some(cause) if replica.at >= rollout.entered_at => {
+                        drop(failed.insert(replica.site, cause))
+                    }
+                    Some(_) => {}
+                }
+            }
+            let sites = rollout.sites();
+            failed.retain(|site, _| sites.contains(site));
+        }
+        Ok(RolloutEvent::ReplicasSeen { proven, failed })
+    }
+
+    pub(super) async fn head(&self, rollout: &Rollout) -> Result<Versioned<StageHead>, EngineError> {
+        let key = stage_key(&rollout.service, &rollout.stage);
+        match self.store.get(&[key]).await?.into_iter().next().flatten() {
+            Some(item) => Ok(read::<StageHead>(item)?),
+            None => Err(EngineError::Defect(format!(
+                "the stage {}/{} is not saved",
+                rollout.service, rollout.stage
+            ))),
+        }
+    }
+}
+
+pub(super) fn wave_of(rollout: &Rollout) -> Option<usize> {
+    match rollout.state {
+        RolloutState::Rolling { wave, .. }
+        | RolloutState::Gated { wave }
+        | RolloutState::Checking { wave }
+        | RolloutState::Baking { wave } => Some(wave),
+        _ => None,
+    }
+}

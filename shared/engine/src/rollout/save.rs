@@ -1,0 +1,105 @@
+//! One transaction for a rollout, its timeline and what it means for its stage.
+
+use crate::EngineError;
+use crate::ports::{Subject, Work};
+use crate::records::keep;
+use crate::rollout::finish::{note_end, note_targets};
+use crate::rollout::observe::wave_of;
+use crate::rollout::{RolloutController, RolloutStep};
+use crate::step::{due_at, wake};
+use flotilla_domain::deployment::pace::DELAY_S_MAX;
+use flotilla_domain::rollout::{Rollout, RolloutState};
+use flotilla_domain::{SignedDuration, Timestamp};
+
+impl RolloutController {
+    /// Saves what has changed of the rollout and of its stage's head, in one transaction.
+    pub(super) async fn save(&self, step: &mut RolloutStep) -> Result<(), EngineError> {
+        let now = self.clock.now();
+        let ended = step.now.state.is_terminal();
+        if ended && step.saved.value.state.is_terminal() {
+            return Ok(());
+        }
+        // Until what time it sleeps, if it does: nothing else wakes it then.
+        let sleeps_until = step.now.looks_at(now).filter(|_| !ended);
+        let sleeps_s = sleeps_until.map(|at| {
+            let left_s = at.duration_since(now).as_secs().saturating_add(1).clamp(1, DELAY_S_MAX.into());
+            u32::try_from(left_s).unwrap_or(DELAY_S_MAX)
+        });
+        // One that sleeps is woken a minute before it is due, and has to see then that nobody else comes.
+        let soon_s = if sleeps_s.is_some() { 61 } else { 20 };
+        let overdue_soon = step.saved.due_at.is_none_or(|due| due <= later(now, soon_s));
+        let dirty = step.now != step.saved.value || overdue_soon;
+        let due = (!ended).then(|| due_at(now, sleeps_s.unwrap_or(step.now.patience_s())));
+        let mut writes = Vec::new();
+        if dirty {
+            writes.push(step.saved.write(&step.now, due));
+            writes.extend(step.timeline.iter().map(keep));
+        }
+        let mut next = None;
+        if (ended || !step.notes.ended.is_empty()) && !step.now.plan_only {
+            let before = self.head(&step.now).await?;
+            let mut head = before.value.clone();
+            note_targets(&mut head, &step.now, &step.notes.ended);
+            if ended {
+                note_end(&mut head, &step.now, now);
+                next = head.leave(step.now.id);
+            }
+            if head != before.value {
+                writes.push(before.write(&head, head.expires_at));
+            }
+        }
+        if writes.is_empty() {
+            return Ok(());
+        }
+        self.store.write(writes).await?;
+        if dirty {
+            step.was_saved(due, &self.meter);
+            if let Some(delay_s) = sleeps_s {
+                let tick = Work::Tick(Subject::Rollout(step.now.id));
+                self.queue.send(vec![(tick, delay_s)]).await?;
+            }
+        }
+        if ended && step.now.state == RolloutState::Succeeded {
+            self.wake_consumers(&step.now).await?;
+        }
+        if let Some(set) = step.now.set.filter(|_| ended) {
+            self.queue.send(vec![(Work::Tick(Subject::Set(set)), 0)]).await?;
+        }
+        wake(self.queue.as_ref(), next).await
+    }
+}
+
+fn later(now: Timestamp, seconds: i64) -> Timestamp {
+    now.saturating_add(SignedDuration::from_secs(seconds)).unwrap_or(now)
+}
+
+/// The rollout in its next state. Gates that are open are passed without an entry; so are the steps within a wave, and
+/// of a rollback.
+pub(super) fn enter(step: &mut RolloutStep, after: Rollout, now: Timestamp) {
+    let entry_of = |rollout: &Rollout| (rollout.state.name(), wave_of(rollout), held_by(rollout));
+    let waits =
+        matches!(after.state, RolloutState::Vetting | RolloutState::Awaiting | RolloutState::Gated { .. });
+    let passes = waits && after.closed.is_empty();
+    if !passes && entry_of(&after) != entry_of(&step.now) {
+        step.record(after.id, None, now, after.state.name(), detail(&after));
+    }
+    step.now = after;
+}
+
+/// What the timeline says of a state beyond its name.
+fn detail(rollout: &Rollout) -> Option<String> {
+    match &rollout.state {
+        RolloutState::Rolling { wave, .. }
+        | RolloutState::Checking { wave }
+        | RolloutState::Baking { wave } => Some(format!("wave {} of {}", wave + 1, rollout.waves.len())),
+        RolloutState::Vetting | RolloutState::Awaiting | RolloutState::Gated { .. } => Some(held_by(rollout)),
+        RolloutState::Reverting(_) => rollout.failure.as_ref().map(|cause| cause.message.clone()),
+        RolloutState::Superseded { by } => by.map(|by| format!("by {by}")),
+        state => state.cause().map(|cause| format!("{}: {}", cause.code, cause.message)),
+    }
+}
+
+/// What keeps its next wave from beginning.
+fn held_by(rollout: &Rollout) -> String {
+    rollout.closed.iter().map(|closed| closed.why.as_str()).collect::<Vec<_>>().join("; ")
+}

@@ -1,0 +1,280 @@
+//! The loop that takes every subject forward, and what a subject gives to it.
+
+use super::Step;
+use crate::EngineError;
+use flotilla_domain::Timestamp;
+use std::fmt::Display;
+
+/// How often a run that lost a race starts again: the loser may have observed more than the winner.
+const RACES_MAX: usize = 8;
+
+/// What follows from one observation or act.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) enum Next<E> {
+    /// The subject's state machine decides about this event.
+    Event(E),
+    /// The subject was changed and saved already: start over with it.
+    Again,
+    /// Nothing can be done for so many seconds.
+    Wait(u32),
+    /// Another run was faster, and continues.
+    Lost,
+}
+
+/// Why a run ends before the subject does.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Pause {
+    /// Nothing has changed, or nothing can have changed yet: the subject says when it wants to be stepped again.
+    Idle,
+    /// The subject is to be stepped again in so many seconds.
+    For(u32),
+}
+
+/// A kind of subject that goes forward in steps.
+pub(crate) trait Controller {
+    /// Names one subject.
+    type Id: Display;
+    /// The subject, as it is stored.
+    type Value: Clone + PartialEq;
+    /// What its state machine decides about.
+    type Event;
+    /// What is kept beside the subject during one run.
+    type Notes;
+
+    /// Most transitions of one run: a bound on whatever would feed itself.
+    const STEPS_MAX: usize;
+
+    /// The time.
+    fn clock_now(&self) -> Timestamp;
+
+    /// Reads a subject; `None` if it was never saved.
+    async fn load(&self, id: &Self::Id) -> Result<Option<Step<Self::Value, Self::Notes>>, EngineError>;
+
+    /// Whether the subject has ended.
+    fn is_terminal(value: &Self::Value) -> bool;
+
+    /// If the subject asks for an act, saves the subject and then acts; else observes what its state waits for.
+    async fn next(&self, step: &mut Step<Self::Value, Self::Notes>)
+    -> Result<Next<Self::Event>, EngineError>;
+
+    /// The decision: what an event makes of the subject. Pure, and of the domain.
+    fn apply(value: Self::Value, event: Self::Event, now: Timestamp) -> Result<Self::Value, EngineError>;
+
+    /// Takes the subject into its new state, with the entry of its timeline.
+    fn enter(step: &mut Step<Self::Value, Self::Notes>, after: Self::Value, now: Timestamp);
+
+    /// Whether nothing can be observed yet of what the last act has begun.
+    fn must_rest(&self, _step: &Step<Self::Value, Self::Notes>, _now: Timestamp) -> bool {
+        false
+    }
+
+    /// Saves what has changed and makes sure that a tick comes.
+    async fn pause(&self, step: &mut Step<Self::Value, Self::Notes>, pause: Pause)
+    -> Result<(), EngineError>;
+
+    /// Saves the end and wakes whoever waits for it. A subject that had ended already is not saved again.
+    async fn finish(&self, step: &mut Step<Self::Value, Self::Notes>) -> Result<(), EngineError>;
+}
+
+/// Takes the next steps of a subject, as far as nothing has to be waited for.
+///
+/// The promises, whatever crashes between two calls:
+/// - A controller never acts on what was not saved: [`Controller::next`] saves before it acts. A crash after the
+///   save is healed by the next tick, which finds the same act still due.
+/// - A tick that comes twice or late loses on the version of the item it would save; nobody waits for a lock.
+/// - A run that loses is run again with what is saved now, at most eight times.
+/// - A run ends with the subject saved and a tick on its way, or with the subject ended. An item also says when
+///   it is overdue ([`due_at`](super::due_at)), so that a tick which is lost is sent again by the schedule.
+///
+/// # Errors
+/// The table's and the queue's; [`EngineError::Contended`] after too many lost races; a defect when an event does
+/// not fit the state that asked for it.
+pub(crate) async fn run<C: Controller>(controller: &C, id: &C::Id) -> Result<(), EngineError> {
+    for _ in 0..RACES_MAX {
+        match run_once(controller, id).await {
+            Err(EngineError::Contended) => {}
+            other => return other,
+        }
+    }
+    Err(EngineError::Contended)
+}
+
+async fn run_once<C: Controller>(controller: &C, id: &C::Id) -> Result<(), EngineError> {
+    let Some(mut step) = controller.load(id).await? else {
+        tracing::warn!(subject = %id, "a tick for something that is not saved");
+        return Ok(());
+    };
+    for _ in 0..C::STEPS_MAX {
+        if C::is_terminal(&step.now) {
+            return controller.finish(&mut step).await;
+        }
+        let event = match controller.next(&mut step).await? {
+            Next::Event(event) => event,
+            Next::Again => continue,
+            Next::Wait(delay_s) => return controller.pause(&mut step, Pause::For(delay_s)).await,
+            Next::Lost => return Ok(()),
+        };
+        let now = controller.clock_now();
+        let after = C::apply(step.now.clone(), event, now)?;
+        let changed = after != step.now;
+        C::enter(&mut step, after, now);
+        if !changed || controller.must_rest(&step, now) {
+            return controller.pause(&mut step, Pause::Idle).await;
+        }
+    }
+    // The bound is reached: the rest comes with the next tick.
+    controller.pause(&mut step, Pause::For(1)).await
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::records::Versioned;
+    use futures::executor::block_on;
+    use std::sync::Mutex;
+
+    /// Counts up to thirty. Every third count is an act.
+    struct Counting {
+        log: Mutex<Vec<String>>,
+        /// How many saves lose their race first.
+        races: Mutex<usize>,
+        saved: Mutex<Option<u32>>,
+    }
+
+    const END: u32 = 30;
+
+    impl Counting {
+        fn from(saved: Option<u32>, races: usize) -> Self {
+            Self { log: Mutex::default(), races: Mutex::new(races), saved: Mutex::new(saved) }
+        }
+
+        fn log(&self, entry: impl Into<String>) {
+            self.log.lock().unwrap().push(entry.into());
+        }
+
+        fn save(&self, step: &mut Step<u32, bool>) -> Result<(), EngineError> {
+            let mut races = self.races.lock().unwrap();
+            if *races > 0 {
+                *races -= 1;
+                return Err(EngineError::Contended);
+            }
+            *self.saved.lock().unwrap() = Some(step.now);
+            step.saved.value = step.now;
+            self.log(format!("saved {}", step.now));
+            Ok(())
+        }
+
+        fn ran(self) -> (Result<(), EngineError>, Vec<String>) {
+            let end = block_on(run(&self, &"it"));
+            (end, self.log.into_inner().unwrap())
+        }
+    }
+
+    impl Controller for Counting {
+        type Id = &'static str;
+        type Value = u32;
+        type Event = u32;
+        type Notes = bool;
+
+        const STEPS_MAX: usize = 6;
+
+        fn clock_now(&self) -> Timestamp {
+            Timestamp::UNIX_EPOCH
+        }
+
+        async fn load(&self, _: &&'static str) -> Result<Option<Step<u32, bool>>, EngineError> {
+            let saved = *self.saved.lock().unwrap();
+            Ok(saved.map(|value| Step::new(Versioned { value, version: 1, due_at: None }, false)))
+        }
+
+        fn is_terminal(value: &u32) -> bool {
+            *value >= END
+        }
+
+        async fn next(&self, step: &mut Step<u32, bool>) -> Result<Next<u32>, EngineError> {
+            step.notes = step.now % 3 == 2;
+            if step.notes {
+                self.save(step)?;
+                self.log(format!("acted on {}", step.now));
+            }
+            Ok(match step.now {
+                7 => Next::Event(0),
+                20 => Next::Again,
+                22 => Next::Wait(9),
+                24 => Next::Lost,
+                _ => Next::Event(1),
+            })
+        }
+
+        fn apply(value: u32, event: u32, _: Timestamp) -> Result<u32, EngineError> {
+            Ok(value + event)
+        }
+
+        fn enter(step: &mut Step<u32, bool>, after: u32, _: Timestamp) {
+            step.now = after;
+        }
+
+        fn must_rest(&self, step: &Step<u32, bool>, _: Timestamp) -> bool {
+            step.notes && step.now == 6
+        }
+
+        async fn pause(&self, step: &mut Step<u32, bool>, pause: Pause) -> Result<(), EngineError> {
+            self.save(step)?;
+            self.log(format!("{pause:?}"));
+            Ok(())
+        }
+
+        async fn finish(&self, step: &mut Step<u32, bool>) -> Result<(), EngineError> {
+            self.save(step)?;
+            self.log("finished");
+            Ok(())
+        }
+    }
+
+    #[test]
+    fn a_run_saves_before_it_acts_and_rests_where_nothing_can_be_observed_yet() {
+        let (end, log) = Counting::from(Some(1), 0).ran();
+        assert!(end.is_ok());
+        assert_eq!(log, ["saved 2", "acted on 2", "saved 5", "acted on 5", "saved 6", "Idle"]);
+    }
+
+    #[test]
+    fn a_run_that_changes_nothing_is_saved_and_pauses() {
+        assert_eq!(Counting::from(Some(6), 0).ran().1, ["saved 7", "Idle"]);
+    }
+
+    #[test]
+    fn a_run_takes_so_many_steps_and_leaves_the_rest_to_the_next_tick() {
+        let (_, log) = Counting::from(Some(9), 0).ran();
+        assert_eq!(log, ["saved 11", "acted on 11", "saved 14", "acted on 14", "saved 15", "For(1)"]);
+    }
+
+    #[test]
+    fn a_lost_race_is_run_again_from_what_is_saved_and_not_for_ever() {
+        let (end, log) = Counting::from(Some(29), RACES_MAX - 1).ran();
+        assert!(end.is_ok());
+        assert_eq!(log, ["saved 29", "acted on 29", "saved 30", "finished"]);
+        let (end, log) = Counting::from(Some(29), RACES_MAX).ran();
+        assert!(matches!(end, Err(EngineError::Contended)));
+        assert_eq!(log, Vec::<String>::new(), "nothing is acted on that was not saved");
+    }
+
+    #[test]
+    fn a_run_ends_where_it_must_wait_or_another_was_faster() {
+        assert_eq!(Counting::from(Some(22), 0).ran().1, ["saved 22", "For(9)"]);
+        assert_eq!(Counting::from(Some(24), 0).ran().1, Vec::<String>::new());
+    }
+
+    #[test]
+    fn a_subject_that_changes_itself_for_ever_is_stopped_by_the_bound() {
+        let log = Counting::from(Some(20), 0).ran().1;
+        assert_eq!(log.iter().filter(|entry| *entry == "acted on 20").count(), Counting::STEPS_MAX);
+        assert_eq!(log.last().map(String::as_str), Some("For(1)"));
+    }
+
+    #[test]
+    fn a_tick_for_nothing_does_nothing() {
+        let (end, log) = Counting::from(None, 0).ran();
+        assert!(end.is_ok() && log.is_empty());
+    }
+}

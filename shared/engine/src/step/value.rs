@@ -1,0 +1,71 @@
+//! A subject between two saves.
+
+use super::Meter;
+use crate::records::{EventRecord, Versioned, nth_moment};
+use flotilla_domain::{RolloutId, Target, Timestamp};
+
+/// A subject as the table has it, as it is to be saved, and the entries that its timeline does not have yet.
+pub(crate) struct Step<V, N> {
+    /// As the table has it.
+    pub saved: Versioned<V>,
+    /// As it is to be saved.
+    pub now: V,
+    /// What the controller keeps beside it during one run; never saved by itself.
+    pub notes: N,
+    /// Entries of the timeline that are saved with it.
+    pub timeline: Vec<EventRecord>,
+    /// How many entries this run has made: entries of one moment keep their order.
+    entries: usize,
+}
+
+impl<V: Clone + PartialEq, N> Step<V, N> {
+    /// A subject as it was loaded.
+    pub fn new(saved: Versioned<V>, notes: N) -> Self {
+        Self { now: saved.value.clone(), saved, notes, timeline: Vec::new(), entries: 0 }
+    }
+
+    /// Whether there is anything to save.
+    pub fn is_dirty(&self) -> bool {
+        self.now != self.saved.value
+    }
+
+    /// Adds an entry to the timeline; it is saved with the next save.
+    pub fn record(
+        &mut self,
+        rollout: RolloutId,
+        target: Option<Target>,
+        at: Timestamp,
+        what: &str,
+        detail: Option<String>,
+    ) {
+        self.entries += 1;
+        self.timeline.push(EventRecord {
+            rollout,
+            target,
+            at: nth_moment(at, self.entries),
+            actor: "flotilla".into(),
+            what: what.into(),
+            detail,
+        });
+    }
+
+    /// Forgets what was not saved.
+    pub fn discard_unsaved(&mut self) {
+        self.now = self.saved.value.clone();
+        self.timeline.clear();
+    }
+
+    /// Notes that the present value was saved: logs and counts the transitions that were saved with it.
+    pub fn was_saved(&mut self, due_at: Option<Timestamp>, meter: &Meter) {
+        meter.transitions(self.timeline.len());
+        for EventRecord { rollout, target, what, detail, .. } in self.timeline.drain(..) {
+            match target {
+                Some(target) => {
+                    tracing::info!(rollout.id = %rollout, %target, state = what, detail, "deployment is {what}");
+                }
+                None => tracing::info!(rollout.id = %rollout, state = what, detail, "rollout is {what}"),
+            }
+        }
+        self.saved = Versioned { value: self.now.clone(), version: self.saved.version + 1, due_at };
+    }
+}
