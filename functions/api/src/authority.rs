@@ -10,7 +10,7 @@ use axum::extract::{MatchedPath, RawPathParams, Request};
 use axum::http::Method;
 use axum::middleware::Next;
 use axum::response::Response;
-use flotilla_domain::authority::{Act, Of, Role, Scope};
+use flotilla_domain::access::{Act, Of, Role, Scope};
 use flotilla_domain::{ServiceName, StageName};
 
 /// What a route asks of its caller.

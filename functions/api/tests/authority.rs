@@ -4,7 +4,7 @@
 
 use axum::body::{Body, to_bytes};
 use axum::http::{Request, StatusCode};
-use flotilla_domain::authority::Role;
+use flotilla_domain::access::Role;
 use flotilla_fn_api::{Api, ROUTES, Signed, openapi, router};
 use flotilla_sim::World;
 use serde_json::{Value, json};

@@ -1,7 +1,7 @@
 //! A package folder, or a zip of one, becomes a packed package on this machine, as ingest would make it.
 
 use crate::error::CliError;
-use flotilla_domain::package::template_key;
+use flotilla_domain::release::package::template_key;
 use flotilla_domain::{Digester, Refusal};
 use flotilla_package::Limits;
 use flotilla_package::folder_zip::FolderZip;

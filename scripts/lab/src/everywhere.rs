@@ -8,7 +8,7 @@ use flotilla_cli::packing::{PackError, Packing};
 use flotilla_contract::config::ConfigFile;
 use flotilla_contract::{ProfileConfig, RolloutView, RuleConfig, ServiceConfigDoc, WaveConfig};
 use flotilla_domain::Refusal;
-use flotilla_domain::package::{GIVEN_PREFIX, Package};
+use flotilla_domain::release::package::{GIVEN_PREFIX, Package};
 use std::collections::BTreeMap;
 use std::io::Cursor;
 use std::path::{Path, PathBuf};

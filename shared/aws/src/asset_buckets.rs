@@ -7,7 +7,7 @@ use aws_sdk_s3::Client;
 use aws_sdk_s3::primitives::DateTime;
 use aws_sdk_s3::types::{Delete, DeleteMarkerEntry, ObjectIdentifier, ObjectVersion};
 use flotilla_domain::Timestamp;
-use flotilla_domain::account::{artifact_bucket, collector_role_arn};
+use flotilla_domain::config::account::{artifact_bucket, collector_role_arn};
 use flotilla_domain::deployment::Access;
 use flotilla_domain::retention::StoredVersion;
 use flotilla_engine::ports::{

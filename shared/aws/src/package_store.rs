@@ -11,7 +11,7 @@ use aws_sdk_s3::types::{
 };
 use bytes::{Bytes, BytesMut};
 use flotilla_domain::release::ObjectVersion;
-use flotilla_domain::upload_key::INCOMING;
+use flotilla_domain::release::upload_key::INCOMING;
 use flotilla_domain::{Digest, Timestamp};
 use flotilla_engine::ports::{
     Body, ChunkStream, ErrorKind, IncomingPage, ObjectRef, PackageStore, PortError, Tail,

@@ -10,7 +10,7 @@ use aws_smithy_types::retry::RetryConfig;
 use aws_smithy_types::timeout::TimeoutConfig;
 use flotilla_contract::{GuardReply, GuardRequest};
 use flotilla_domain::Digest;
-use flotilla_domain::package::template_key;
+use flotilla_domain::release::package::template_key;
 use flotilla_domain::rollout::Broken;
 use flotilla_engine::ports::{ErrorKind, Judged, Policies, PortError};
 use serde_json::Value;

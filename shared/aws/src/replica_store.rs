@@ -7,8 +7,8 @@ use aws_config::SdkConfig;
 use aws_sdk_s3::Client;
 use aws_sdk_s3::types::{ChecksumAlgorithm, ChecksumMode, ChecksumType, CopyObjectResult};
 use aws_smithy_types::timeout::TimeoutConfig;
-use flotilla_domain::account::artifact_bucket;
-use flotilla_domain::profile::Copies;
+use flotilla_domain::config::account::artifact_bucket;
+use flotilla_domain::replica::Copies;
 use flotilla_domain::{Digest, Timestamp};
 use flotilla_engine::ports::{CopySource, ErrorKind, Place, PortError, Presence, ReplicaStore, Seen};
 

@@ -8,11 +8,11 @@ use async_trait::async_trait;
 use aws_sdk_cloudformation::Client;
 use aws_sdk_cloudformation::types as cfn;
 use aws_smithy_types::retry::RetryConfig;
-use flotilla_domain::account::artifact_bucket;
-use flotilla_domain::cause::StackEvent;
+use flotilla_domain::config::account::artifact_bucket;
 use flotilla_domain::deployment::event::StackSeen;
+use flotilla_domain::deployment::stack_event::StackEvent;
 use flotilla_domain::deployment::{ChangeSetKind, Effort};
-use flotilla_domain::package::{ASSETS_BUCKET_PARAMETER, template_key};
+use flotilla_domain::release::package::{ASSETS_BUCKET_PARAMETER, template_key};
 use flotilla_domain::{Digest, Site, StackName};
 use flotilla_engine::ports::{
     ChangeSetRequest, ChangeSetSeen, ChangeSetStatus, ErrorKind, Executed, Place, PortError, StackEventPage,

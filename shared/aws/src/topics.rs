@@ -5,7 +5,7 @@ use async_trait::async_trait;
 use aws_config::{Region, SdkConfig};
 use aws_sdk_sns::Client;
 use aws_sdk_sns::types::MessageAttributeValue;
-use flotilla_domain::notice::TopicArn;
+use flotilla_domain::topic::TopicArn;
 use flotilla_engine::ports::{ErrorKind, PortError, Said, Topics};
 use serde_json::json;
 

@@ -5,42 +5,36 @@
 //! [`deployment::Deployment`], [`rollout::Rollout`] and [`stage::StageHead`]; the engine only carries
 //! their decisions out.
 //!
-//! The files read in the order in which an upload passes: [`upload_key`] → [`rules`] → [`package`] →
-//! [`rollout`] → [`deployment`], with the small words ([`names`], [`ids`], [`digest`]) underneath.
+//! One folder a subject, under the name that it has in `flotilla-engine`. An upload becomes a [`release`], comes
+//! to a [`stage`] as a [`rollout`], and at each target by a [`deployment`] that passes the [`gate`]s; the small
+//! words ([`names`], [`ids`], [`digest`]) are underneath.
 
-pub mod account;
-pub mod alarm;
-pub mod authority;
-pub mod call_budget;
+pub mod access;
 pub mod cause;
 pub mod code;
+pub mod config;
 pub mod deployment;
 pub mod digest;
-pub mod gates;
+pub mod gate;
 pub mod git_ref;
 pub mod ids;
 pub mod names;
 pub mod notice;
-pub mod outputs;
-pub mod package;
 pub mod plan;
-pub mod profile;
 pub mod release;
+pub mod replica;
 pub mod retention;
 pub mod rollout;
-pub mod rules;
 pub mod set;
-pub mod stack_lease;
-pub mod stack_status;
 pub mod stage;
 pub mod target;
-pub mod upload_key;
+pub mod topic;
 
-pub use account::TargetAccount;
-pub use alarm::AlarmState;
 pub use cause::Cause;
 pub use code::{Code, Refusal};
+pub use config::account::TargetAccount;
 pub use digest::{Digest, Digester};
+pub use gate::alarm::AlarmState;
 pub use git_ref::GitRef;
 pub use ids::{DeploymentId, ReleaseId, RolloutId, SetId, Turn, UploadId};
 pub use jiff::{SignedDuration, Timestamp};

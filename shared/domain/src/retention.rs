@@ -5,7 +5,7 @@
 //! never be asked for again, and what comes new is told by the age of its objects.
 
 use crate::ids::ReleaseId;
-use crate::package::Asset;
+use crate::release::package::Asset;
 use jiff::{SignedDuration, Timestamp};
 use std::collections::BTreeSet;
 
@@ -160,7 +160,7 @@ pub fn is_unversioned(page: &[StoredVersion]) -> bool {
 mod tests {
     use super::*;
     use crate::digest::Digest;
-    use crate::package::AssetKind;
+    use crate::release::package::AssetKind;
 
     fn at(second: i64) -> Timestamp {
         Timestamp::from_second(second).unwrap()

@@ -2,7 +2,7 @@
 //! writes it.
 
 use crate::{check, files};
-use flotilla_domain::package::template_key;
+use flotilla_domain::release::package::template_key;
 use flotilla_domain::{Digest, Refusal};
 use flotilla_package::Limits;
 use flotilla_package::formats::{DraftStep, Files, Finished, Proof, Source, manifest_of, recognise};

@@ -1,7 +1,7 @@
 //! The key of an upload, which alone says what the upload is for.
 
 use crate::check;
-use flotilla_domain::upload_key::{INCOMING, KEY_BYTES_MAX, UploadKey};
+use flotilla_domain::release::upload_key::{INCOMING, KEY_BYTES_MAX, UploadKey};
 use flotilla_domain::{GitRef, ServiceName, StageName};
 
 /// Reads the input as a key, as it is and behind the prefix that every upload has.

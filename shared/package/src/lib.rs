@@ -1,4 +1,4 @@
-//! Untrusted bytes to a [`Package`](flotilla_domain::package::Package).
+//! Untrusted bytes to a [`Package`](flotilla_domain::release::package::Package).
 //!
 //! Nothing here does input or output: the caller fetches the ranges that are asked for and hands them
 //! in. An upload is never unpacked to disk, and never held whole in memory unless it is small.

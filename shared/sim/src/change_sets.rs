@@ -24,7 +24,7 @@ pub fn create(state: &mut State, place: &Place, request: &ChangeSetRequest) -> R
     const OPERATION: &str = CREATE;
 
     let key = (place.site.clone(), request.stack.to_string());
-    let template_key = flotilla_domain::package::template_key(&request.template);
+    let template_key = flotilla_domain::release::package::template_key(&request.template);
     if !state.replicas.contains_key(&(place.site.clone(), template_key)) {
         return Err(validation(OPERATION, "S3 error: Access Denied".into()));
     }

@@ -6,9 +6,9 @@ use crate::outputs::outputs;
 use crate::stack_books::{Behaviour, ChangeSetState, Stacks as Books, functions, settle};
 use crate::state::{Shared, State};
 use async_trait::async_trait;
-use flotilla_domain::cause::StackEvent;
 use flotilla_domain::deployment::Effort;
 use flotilla_domain::deployment::event::{StackOwner, StackSeen};
+use flotilla_domain::deployment::stack_event::StackEvent;
 use flotilla_domain::{Site, StackName};
 use flotilla_engine::ports::{
     ChangeSetRequest, ChangeSetSeen, ChangeSetStatus, ErrorKind, Executed, Place, PortError, StackEventPage,

@@ -4,7 +4,7 @@ mod sets;
 
 use crate::{Behaviour, Faults, World};
 use flotilla_contract::{FreezeConfig, ProfileConfig, RolloutView, SafeguardsConfig, WaveConfig, WaveTable};
-use flotilla_domain::gates::Line;
+use flotilla_domain::gate::Line;
 use flotilla_domain::retention::Pace;
 use flotilla_domain::{Digest, SignedDuration};
 use flotilla_engine::gate::Agreement;

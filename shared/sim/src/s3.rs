@@ -3,8 +3,8 @@
 use crate::state::{Object, Shared, State};
 use async_trait::async_trait;
 use bytes::Bytes;
-use flotilla_domain::profile::Copies;
 use flotilla_domain::release::ObjectVersion;
+use flotilla_domain::replica::Copies;
 use flotilla_domain::{Digest, Timestamp};
 use flotilla_engine::ports::{
     Body, Buckets, ChunkStream, CopySource, Emptied, ErrorKind, IncomingPage, ObjectRef, PackageStore, Place,

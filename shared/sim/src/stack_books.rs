@@ -16,8 +16,8 @@
 //! | every event of an operation carries its `ClientRequestToken` | API reference, `StackEvent` |
 
 use crate::state::State;
-use flotilla_domain::cause::StackEvent;
-use flotilla_domain::package::asset_key;
+use flotilla_domain::deployment::stack_event::StackEvent;
+use flotilla_domain::release::package::asset_key;
 use flotilla_domain::{AlarmState, Digest, Site};
 use flotilla_engine::ports::RollbackTriggers;
 use serde_json::Value;

@@ -9,7 +9,7 @@ use axum::body::Bytes;
 use axum::extract::Query;
 use axum::extract::rejection::{BytesRejection, QueryRejection};
 use flotilla_contract::{AccessConfig, AuditEntry, Page, Problem, VersionedAccessConfig};
-use flotilla_domain::authority::{Of, Role, Scope};
+use flotilla_domain::access::{Of, Role, Scope};
 use flotilla_domain::{ServiceName, StageName};
 use flotilla_engine::access::AuditRequest;
 use serde::Deserialize;

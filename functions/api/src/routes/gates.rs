@@ -10,7 +10,7 @@ use axum::extract::Path;
 use axum::extract::rejection::BytesRejection;
 use axum::http::StatusCode;
 use flotilla_contract::{Approve, Because, LiftLine, LineView, PlanRequest, Problem, RolloutView, StopLine};
-use flotilla_domain::gates::Line;
+use flotilla_domain::gate::Line;
 use flotilla_domain::{Digest, ProfileName, ReleaseId, RolloutId, ServiceName, StageName};
 use flotilla_engine::gate::Agreement;
 use flotilla_engine::plan::PlanOf;

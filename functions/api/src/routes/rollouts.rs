@@ -12,7 +12,7 @@ use axum::http::StatusCode;
 use flotilla_contract::{
     CancelRollout, EventView, Page, PlanView, Problem, RetryRollout, RolloutView, StartRollout,
 };
-use flotilla_domain::authority::{Of, Role, Scope};
+use flotilla_domain::access::{Of, Role, Scope};
 use flotilla_domain::{ReleaseId, RolloutId, ServiceName, StageName};
 use flotilla_engine::access::Caller;
 use flotilla_engine::plan::Allowed;

@@ -12,7 +12,7 @@ use axum::http::StatusCode;
 use flotilla_contract::{
     CancelRollout, ConsumersView, Page, Problem, PromoteSet, RedeployConsumers, RollBackSet, SetView,
 };
-use flotilla_domain::authority::{Of, Role, Scope};
+use flotilla_domain::access::{Of, Role, Scope};
 use flotilla_domain::{ServiceName, SetId, StageName};
 use flotilla_engine::set::{SetPromotion, SetRollback};
 

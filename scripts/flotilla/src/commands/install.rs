@@ -10,7 +10,7 @@ use crate::{error_text, home, show};
 use aws_config::SdkConfig;
 use aws_sdk_s3::primitives::ByteStream;
 use flotilla_domain::Digest;
-use flotilla_domain::account::artifact_bucket;
+use flotilla_domain::config::account::artifact_bucket;
 use serde::Serialize;
 use std::collections::BTreeMap;
 

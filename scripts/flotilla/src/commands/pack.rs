@@ -6,7 +6,7 @@ use crate::packing::{PackError, Packing};
 use crate::show;
 use console::style;
 use flotilla_domain::Refusal;
-use flotilla_domain::package::{GIVEN_PREFIX, PackagedStack};
+use flotilla_domain::release::package::{GIVEN_PREFIX, PackagedStack};
 use serde::Serialize;
 use serde_json::Value;
 use std::path::PathBuf;

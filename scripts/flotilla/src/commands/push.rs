@@ -11,7 +11,7 @@ use aws_config::SdkConfig;
 use aws_sdk_s3::primitives::{ByteStream, SdkBody};
 use bytes::Bytes;
 use flotilla_contract::{Page, UploadView};
-use flotilla_domain::upload_key::UploadKey;
+use flotilla_domain::release::upload_key::UploadKey;
 use flotilla_domain::{Digest, Digester, GitRef, ServiceName};
 use futures::stream;
 use http_body_util::StreamBody;

@@ -8,7 +8,7 @@ use aws_sdk_lambda::types::{FunctionCode, Runtime};
 use bytes::Bytes;
 use flotilla_aws::messages::{TickMessage, decode, decode_intake, decode_tick};
 use flotilla_aws::{Aws, Settings};
-use flotilla_domain::account::artifact_bucket;
+use flotilla_domain::config::account::artifact_bucket;
 use flotilla_domain::{AlarmState, Digest, Site};
 use flotilla_engine::ports::{Place, Work};
 use flotilla_lab::emulator::{ACCOUNT, Emulator, program};

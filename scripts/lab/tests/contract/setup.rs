@@ -6,7 +6,7 @@ use aws_sdk_dynamodb::types as ddb;
 use aws_sdk_s3::types as s3;
 use flotilla_aws::Settings;
 use flotilla_domain::AlarmState;
-use flotilla_domain::account::artifact_bucket;
+use flotilla_domain::config::account::artifact_bucket;
 use flotilla_domain::deployment::Access;
 use flotilla_engine::ports::Place;
 use flotilla_lab::emulator::ACCOUNT;

@@ -3,8 +3,8 @@
 use crate::script::{Reply, Script, place, reply, settings};
 use aws_sdk_s3::Client;
 use flotilla_aws::{S3PackageStore, S3ReplicaStore};
-use flotilla_domain::profile::Copies;
 use flotilla_domain::release::Verdict;
+use flotilla_domain::replica::Copies;
 use flotilla_domain::retention::Pace;
 use flotilla_domain::{Code, Digest, Timestamp};
 use flotilla_engine::ports::{

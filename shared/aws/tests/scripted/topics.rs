@@ -3,7 +3,7 @@
 use crate::script::{Script, answer, refusal};
 use flotilla_aws::SnsTopics;
 use flotilla_aws::stream::read_saved;
-use flotilla_domain::notice::TopicArn;
+use flotilla_domain::topic::TopicArn;
 use flotilla_engine::ports::{ErrorKind, PortError, Said, Topics};
 use serde_json::{Value, json};
 

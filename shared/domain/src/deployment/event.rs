@@ -5,19 +5,6 @@ use crate::digest::Digest;
 use crate::plan::TargetPlan;
 use std::collections::BTreeMap;
 
-/// What a change set does, in numbers.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub struct ChangeSummary {
-    /// Resources that are added.
-    pub add: u32,
-    /// Resources that are changed in place.
-    pub modify: u32,
-    /// Resources that are, or may be, replaced.
-    pub replace: u32,
-    /// Resources that are removed.
-    pub remove: u32,
-}
-
 /// A change set that can be executed.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Plan {
@@ -145,7 +132,7 @@ pub struct StackSeen {
     /// Whose it is, if its tags `flotilla:service` and `flotilla:stage` say so.
     pub owner: Option<StackOwner>,
     /// Whether it holds the deployment bucket of a packaging tool: see
-    /// [`crate::package::KEEP_BUCKET_PARAMETER`].
+    /// [`crate::release::package::KEEP_BUCKET_PARAMETER`].
     pub has_deployment_bucket: bool,
     /// Its outputs, as its last complete operation left them.
     pub outputs: BTreeMap<String, String>,

@@ -12,20 +12,25 @@
 mod causes;
 pub mod command;
 pub mod event;
+pub mod lease;
 pub mod pace;
 mod planned;
+pub mod rate_budget;
 pub mod spec;
+pub mod stack_event;
+pub mod stack_status;
 pub mod state;
 mod transition;
 
 pub use command::{Command, Look};
-pub use event::{ChangeSummary, CodeMismatch, Event, Outcome, Plan};
+pub use event::{CodeMismatch, Event, Outcome, Plan};
 pub use spec::{Access, DeploymentKind, DeploymentSpec, Drift, StackPolicy};
 pub use state::{AfterCause, ChangeSetKind, Effort, State, Unwind};
 pub use transition::IllegalTransition;
 
 use crate::digest::Digest;
 use crate::ids::{DeploymentId, Turn};
+use crate::plan::ChangeSummary;
 use jiff::Timestamp;
 use std::collections::BTreeMap;
 

@@ -15,7 +15,7 @@ pub enum DeploymentKind {
     Remove,
 }
 
-/// How the target is reached; see [`crate::account::TargetAccount`].
+/// How the target is reached; see [`crate::config::account::TargetAccount`].
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Access {
     /// The role that Flotilla assumes.

@@ -1,11 +1,11 @@
 //! The table: which event makes which state of which.
 
 use super::event::{Event, Outcome, StackOwner, StackSeen};
+use super::stack_status::{Standing, standing};
 use super::state::{AfterCause, ChangeSetKind, Effort, State, Unwind};
 use super::{Deployment, Stop, causes};
 use crate::cause::Cause;
 use crate::plan::TargetPlan;
-use crate::stack_status::{Standing, standing};
 use jiff::Timestamp;
 
 /// An event that the state does not provide for. Nothing was changed.

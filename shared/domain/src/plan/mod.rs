@@ -12,8 +12,20 @@ pub use fleet::{FleetChange, fleet_digest, merge};
 pub use safeguards::{Breach, Safeguards};
 
 use crate::code::cut_to;
-use crate::deployment::ChangeSummary;
 use crate::digest::{Digest, Digester};
+
+/// What a change set does, in numbers.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct ChangeSummary {
+    /// Resources that are added.
+    pub add: u32,
+    /// Resources that are changed in place.
+    pub modify: u32,
+    /// Resources that are, or may be, replaced.
+    pub replace: u32,
+    /// Resources that are removed.
+    pub remove: u32,
+}
 
 /// What happens to a resource.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]

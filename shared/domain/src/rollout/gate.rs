@@ -6,7 +6,7 @@ use crate::cause::Cause;
 use crate::code::Code;
 use crate::deployment::State;
 use crate::digest::Digest;
-use crate::gates::{AlarmSeen, AlarmState, Closed, Facts, Gate};
+use crate::gate::{AlarmSeen, AlarmState, Closed, Facts, Gate};
 use crate::ids::Turn;
 use crate::plan::fleet_digest;
 use crate::target::{Site, Target};

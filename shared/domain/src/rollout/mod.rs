@@ -5,18 +5,18 @@
 
 mod asks;
 mod gate;
+mod policy;
 mod reverts;
 mod specs;
 mod state;
 mod transition;
-mod vetting;
 mod waves;
 
 pub use asks::{RolloutCommand, RolloutLook};
 pub use gate::Answer;
+pub use policy::{Broken, Ruling};
 pub use state::{Revert, RolloutState, TargetOutcome};
 pub use transition::{IllegalRolloutTransition, RolloutEvent};
-pub use vetting::{Broken, Ruling};
 
 #[cfg(test)]
 pub(crate) use transition::tests::deploy as blank_for_tests;
@@ -24,14 +24,14 @@ pub(crate) use transition::tests::deploy as blank_for_tests;
 use crate::cause::Cause;
 use crate::deployment::{Access, StackPolicy};
 use crate::digest::Digest;
-use crate::gates::{Approval, BreakGlass, Closed, Gates};
+use crate::gate::output::OutputRef;
+use crate::gate::{Approval, BreakGlass, Closed, Gates};
 use crate::ids::{ReleaseId, RolloutId, SetId};
 use crate::names::{ProfileName, ServiceName, StackName, StackPart, StageName};
-use crate::notice::TopicArn;
-use crate::outputs::OutputRef;
-use crate::profile::Copies;
 use crate::release::ReleaseRef;
+use crate::replica::Copies;
 use crate::target::{Site, Target};
+use crate::topic::TopicArn;
 use jiff::Timestamp;
 use std::collections::{BTreeMap, BTreeSet};
 

@@ -2,10 +2,10 @@
 
 use super::{Rollout, RolloutKind};
 use crate::deployment::{DeploymentKind, DeploymentSpec};
-use crate::gates::Gates;
+use crate::gate::Gates;
 use crate::ids::{DeploymentId, Turn};
-use crate::package::{KEEP_BUCKET_PARAMETER, STAGE_MARK, STAGE_PARAMETER, stack_parameter};
 use crate::release::StackRelease;
+use crate::release::package::{KEEP_BUCKET_PARAMETER, STAGE_MARK, STAGE_PARAMETER, stack_parameter};
 use crate::target::Target;
 use std::collections::{BTreeMap, BTreeSet};
 

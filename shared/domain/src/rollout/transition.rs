@@ -1,11 +1,11 @@
 //! The table: which event makes which state of which.
 
+use super::policy::Ruling;
 use super::state::{Revert, RolloutState, TargetOutcome};
-use super::vetting::Ruling;
 use super::{Cancellation, Rollout};
 use crate::cause::Cause;
 use crate::code::Code;
-use crate::gates::{AlarmSeen, Approval, BreakGlass, Facts};
+use crate::gate::{AlarmSeen, Approval, BreakGlass, Facts};
 use crate::ids::RolloutId;
 use crate::release::ReleaseRef;
 use crate::stage::Place;

@@ -1,9 +1,9 @@
 use super::*;
 use crate::deployment::{Access, State};
-use crate::gates::{Gates, LineStop, Stops};
+use crate::gate::{Gates, LineStop, Stops};
 use crate::ids::Turn;
-use crate::profile::Copies;
 use crate::release::StackRef;
+use crate::replica::Copies;
 use crate::rollout::{OnFailure, RolloutCommand, RolloutKind, RolloutLook, Wave};
 use crate::{Digest, ProfileName, ReleaseId, ServiceName, StackName, StackPart, StageName};
 use RolloutEvent as E;
@@ -55,7 +55,7 @@ fn stack(part: Option<&str>) -> StackRef {
         template: Digest::of(b"t"),
         functions: Vec::new(),
         parameters: ["Known", "FlotillaStage", "FlotillaStackNameOfNet"].map(str::to_owned).into(),
-        tags: [("STAGE".to_owned(), crate::package::STAGE_MARK.to_owned())].into(),
+        tags: [("STAGE".to_owned(), crate::release::package::STAGE_MARK.to_owned())].into(),
     }
 }
 

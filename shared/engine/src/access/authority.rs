@@ -11,7 +11,7 @@ use crate::rollout::route::{Way, way};
 use crate::set::member::{Planned, plan_member};
 use crate::{EngineError, config};
 use flotilla_contract::AccessConfig;
-use flotilla_domain::authority::{Act, Authority, Of, Role, Scope};
+use flotilla_domain::access::{Act, Authority, Of, Role, Scope};
 use flotilla_domain::code::cut;
 use flotilla_domain::rollout::Rollout;
 use flotilla_domain::set::{Member, ServiceSet};

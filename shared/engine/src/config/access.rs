@@ -3,7 +3,7 @@
 use super::{invalid, no_such};
 use flotilla_contract::{AccessConfig, GrantConfig};
 use flotilla_domain::Refusal;
-use flotilla_domain::authority::{Authority, Grant, NamePatterns, PrincipalPattern, Role};
+use flotilla_domain::access::{Authority, Grant, NamePatterns, PrincipalPattern, Role};
 
 /// Reads who may do what.
 ///
@@ -42,7 +42,7 @@ fn names(field: &str, patterns: Option<&[String]>) -> Result<NamePatterns, Refus
 #[cfg(test)]
 mod tests {
     use super::*;
-    use flotilla_domain::authority::Scope;
+    use flotilla_domain::access::Scope;
 
     fn doc() -> GrantConfig {
         GrantConfig {

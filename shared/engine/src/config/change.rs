@@ -7,7 +7,7 @@ use crate::records::{
 };
 use crate::{Current, EngineError, config};
 use flotilla_contract::{AccessConfig, AccountConfig, ProfileConfig, ServiceConfigDoc};
-use flotilla_domain::authority::{Act, Scope};
+use flotilla_domain::access::{Act, Scope};
 use flotilla_domain::{AccountId, Code, ProfileName, Refusal, ServiceName, Timestamp};
 use serde::Serialize;
 

@@ -2,8 +2,8 @@
 
 use super::invalid;
 use flotilla_contract::{CheckConfig, FreezeConfig, ProfileConfig, WindowConfig};
-use flotilla_domain::gates::{Check, DateTime, Freeze, Gates, Probe, Time, TimeZone, Window, Windows};
-use flotilla_domain::profile::ProfileWave;
+use flotilla_domain::config::profile::ProfileWave;
+use flotilla_domain::gate::{Check, DateTime, Freeze, Gates, Probe, Time, TimeZone, Window, Windows};
 use flotilla_domain::{Refusal, SignedDuration};
 
 const DAYS: [&str; 7] = ["mon", "tue", "wed", "thu", "fri", "sat", "sun"];
@@ -139,7 +139,7 @@ mod tests {
     use flotilla_contract::{WaveConfig, WaveTable};
     use flotilla_domain::{Code, ProfileName};
 
-    fn read(doc: ProfileConfig) -> Result<flotilla_domain::profile::Profile, Refusal> {
+    fn read(doc: ProfileConfig) -> Result<flotilla_domain::config::profile::Profile, Refusal> {
         let doc = ProfileConfig { account: "111122223333".into(), ..doc };
         profile(ProfileName::parse("p").unwrap(), &doc)
     }

@@ -2,11 +2,12 @@
 
 use super::{invalid, named, no_such};
 use flotilla_contract::{ParameterConfig, ProfileConfig, WaveConfig, WaveTable};
+use flotilla_domain::config::profile::{Profile, ProfileWave};
 use flotilla_domain::deployment::{Drift, StackPolicy};
-use flotilla_domain::notice::TopicArn;
-use flotilla_domain::outputs::OutputRef;
-use flotilla_domain::profile::{Copies, Profile, ProfileWave};
+use flotilla_domain::gate::output::OutputRef;
+use flotilla_domain::replica::Copies;
 use flotilla_domain::rollout::OnFailure;
+use flotilla_domain::topic::TopicArn;
 use flotilla_domain::{AccountId, Code, ProfileName, Refusal, Region, SignedDuration, StageName};
 use std::collections::{BTreeMap, BTreeSet};
 

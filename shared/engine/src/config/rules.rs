@@ -2,7 +2,7 @@
 
 use crate::ports::Judged;
 use flotilla_contract::ProfileConfig;
-use flotilla_domain::gates::Gates;
+use flotilla_domain::gate::Gates;
 use flotilla_domain::{Code, Refusal};
 
 const PATH: &str = "safeguards.guard";

@@ -3,8 +3,8 @@
 use super::{invalid, no_such};
 use flotilla_contract::{ProfileConfig, SafeguardsConfig};
 use flotilla_domain::Refusal;
+use flotilla_domain::config::profile::Profile;
 use flotilla_domain::plan::Safeguards;
-use flotilla_domain::profile::Profile;
 use std::collections::BTreeSet;
 
 /// Reads what no change set may do.

@@ -2,8 +2,8 @@
 
 use super::{invalid, named};
 use flotilla_contract::{RuleConfig, ServiceConfigDoc};
+use flotilla_domain::config::service::{RefPattern, Rule, ServiceConfig, StageTemplate};
 use flotilla_domain::retention::Retention;
-use flotilla_domain::rules::{RefPattern, Rule, ServiceConfig, StageTemplate};
 use flotilla_domain::{ProfileName, Refusal, ServiceName, StackPattern};
 
 /// Reads a service's rules.

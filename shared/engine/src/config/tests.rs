@@ -6,12 +6,12 @@ use flotilla_contract::{
     AccountConfig, CheckConfig, FreezeConfig, ParameterConfig, ProfileConfig, RuleConfig, ServiceConfigDoc,
     WaveConfig, WaveTable,
 };
+use flotilla_domain::config::profile::Profile;
+use flotilla_domain::config::service::ServiceConfig;
 use flotilla_domain::deployment::Drift;
-use flotilla_domain::gates::{Gates, Windows};
+use flotilla_domain::gate::{Gates, Windows};
 use flotilla_domain::names::KNOWN_REGIONS;
-use flotilla_domain::profile::Profile;
 use flotilla_domain::rollout::OnFailure;
-use flotilla_domain::rules::ServiceConfig;
 use flotilla_domain::{AccountId, ProfileName, ServiceName};
 use std::collections::BTreeMap;
 

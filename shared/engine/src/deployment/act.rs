@@ -8,7 +8,7 @@ use crate::ports::{
 };
 use flotilla_domain::Site;
 use flotilla_domain::deployment::{Command, Deployment, DeploymentKind, Drift, Effort, Event, Unwind};
-use flotilla_domain::package::KEEP_BUCKET_PARAMETER;
+use flotilla_domain::release::package::KEEP_BUCKET_PARAMETER;
 
 /// The alarms that roll the operation back.
 fn triggers(deployment: &Deployment) -> Option<RollbackTriggers> {

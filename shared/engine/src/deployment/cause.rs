@@ -3,7 +3,7 @@
 use super::observe::place;
 use crate::deployment::DeploymentController;
 use crate::ports::{ErrorKind, Place, PortError};
-use flotilla_domain::cause::{StackEvent, of_token, root_cause, root_event};
+use flotilla_domain::deployment::stack_event::{StackEvent, of_token, root_cause, root_event};
 use flotilla_domain::deployment::{AfterCause, Deployment, State};
 use flotilla_domain::{Cause, Code, Site};
 

@@ -2,9 +2,9 @@
 
 use crate::records::{BudgetRecord, PlanRecord, Versioned};
 use crate::step::Step;
+use flotilla_domain::deployment::lease::StackLease;
 use flotilla_domain::deployment::{Deployment, Event, State};
 use flotilla_domain::plan::TargetPlan;
-use flotilla_domain::stack_lease::StackLease;
 use flotilla_domain::{Timestamp, Turn};
 
 /// What is kept beside a deployment during one run.
@@ -116,8 +116,9 @@ mod tests {
     use super::*;
     use crate::fixtures::{at, deployment, rollout};
     use crate::records::nth_moment;
-    use flotilla_domain::call_budget::CallBudget;
-    use flotilla_domain::deployment::{ChangeSetKind, ChangeSummary, Effort};
+    use flotilla_domain::deployment::rate_budget::CallBudget;
+    use flotilla_domain::deployment::{ChangeSetKind, Effort};
+    use flotilla_domain::plan::ChangeSummary;
     use flotilla_domain::{Cause, Code};
 
     fn hand(state: State, throttled_at: Option<i64>) -> DeploymentStep {

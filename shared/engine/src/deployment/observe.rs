@@ -3,14 +3,14 @@
 use super::cause::refused_for;
 use crate::deployment::DeploymentController;
 use crate::ports::{ChangeSetSeen, ChangeSetStatus, Place, PortError};
-use flotilla_domain::cause::outcome;
 use flotilla_domain::deployment::event::StackSeen;
+use flotilla_domain::deployment::stack_event::outcome;
+use flotilla_domain::deployment::stack_status::{Standing, standing};
 use flotilla_domain::deployment::{
     CodeMismatch, Deployment, DeploymentKind, Event, Look, Outcome, Plan, State,
 };
-use flotilla_domain::package::FunctionCode;
 use flotilla_domain::plan::TargetPlan;
-use flotilla_domain::stack_status::{Standing, standing};
+use flotilla_domain::release::package::FunctionCode;
 use flotilla_domain::{Cause, Code};
 use futures::stream::{self, StreamExt, TryStreamExt};
 use std::collections::BTreeMap;

@@ -8,7 +8,7 @@ use crate::EngineError;
 use crate::deployment::{DeploymentController, DeploymentStep};
 use crate::ports::{ErrorKind, PortError, WriteError};
 use crate::records::{BudgetRecord, Versioned, budget_key, read};
-use flotilla_domain::call_budget::{CallBudget, Turn};
+use flotilla_domain::deployment::rate_budget::{CallBudget, Turn};
 use flotilla_domain::{Site, Timestamp};
 
 /// How often a lost race for a turn is run again.

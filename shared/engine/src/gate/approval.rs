@@ -3,8 +3,8 @@
 use crate::EngineError;
 use crate::access::{Caller, Commands, conflict, reason};
 use crate::rollout::control::{Told, applied};
-use flotilla_domain::authority::{Act, may_approve};
-use flotilla_domain::gates::Approval;
+use flotilla_domain::access::{Act, may_approve};
+use flotilla_domain::gate::Approval;
 use flotilla_domain::rollout::{Rollout, RolloutEvent};
 use flotilla_domain::{Code, Digest, Refusal, RolloutId};
 

@@ -4,8 +4,8 @@ use crate::EngineError;
 use crate::access::{Caller, Commands, needed};
 use crate::rollout::control::{Told, applied};
 use flotilla_domain::RolloutId;
-use flotilla_domain::authority::Act;
-use flotilla_domain::gates::BreakGlass;
+use flotilla_domain::access::Act;
+use flotilla_domain::gate::BreakGlass;
 use flotilla_domain::rollout::{Rollout, RolloutEvent};
 
 impl Commands {

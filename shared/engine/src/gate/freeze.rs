@@ -6,8 +6,8 @@ use crate::ports::{Item, WriteError};
 use crate::records::{Versioned, read, stops_key};
 use crate::status::Status;
 use flotilla_contract as view;
-use flotilla_domain::authority::{Act, Scope};
-use flotilla_domain::gates::{Line, LineStop, Stops};
+use flotilla_domain::access::{Act, Scope};
+use flotilla_domain::gate::{Line, LineStop, Stops};
 use flotilla_domain::{ProfileName, Refusal};
 
 /// How often a lost race for the stops is run again.

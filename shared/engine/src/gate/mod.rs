@@ -18,7 +18,7 @@ use crate::rollout::admit::held;
 use crate::{EngineError, config};
 use flotilla_contract::ProfileConfig;
 use flotilla_domain::deployment::{Deployment, Event};
-use flotilla_domain::gates::{AlarmSeen, Facts, Windows};
+use flotilla_domain::gate::{AlarmSeen, Facts, Windows};
 use flotilla_domain::rollout::{Answer, Rollout, RolloutEvent};
 use flotilla_domain::stage::{Place as StagePlace, StageHead};
 use flotilla_domain::{Cause, ProfileName, Site};

@@ -6,7 +6,7 @@ use crate::rollout::RolloutController;
 use crate::step::wake;
 use flotilla_domain::Site;
 use flotilla_domain::deployment::{Deployment, DeploymentKind};
-use flotilla_domain::outputs::OutputRef;
+use flotilla_domain::gate::output::OutputRef;
 use flotilla_domain::rollout::{Rollout, RolloutEvent};
 use flotilla_domain::stage::StageHead;
 use std::collections::{BTreeMap, BTreeSet};

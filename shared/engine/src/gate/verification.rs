@@ -5,7 +5,7 @@ use crate::ports::{HttpSeen, Place, PortError};
 use crate::rollout::RolloutController;
 use flotilla_domain::Target;
 use flotilla_domain::deployment::{Deployment, DeploymentKind};
-use flotilla_domain::gates::Probe;
+use flotilla_domain::gate::Probe;
 use flotilla_domain::rollout::Rollout;
 use futures::stream::{self, StreamExt, TryStreamExt};
 use serde_json::json;

@@ -151,8 +151,8 @@ mod tests {
     use crate::records::create;
     use crate::rollout::compose::blank_for_tests;
     use async_trait::async_trait;
-    use flotilla_domain::gates::{BreakGlass, Closed, Gate};
-    use flotilla_domain::notice::TopicArn;
+    use flotilla_domain::gate::{BreakGlass, Closed, Gate};
+    use flotilla_domain::topic::TopicArn;
     use flotilla_domain::{Cause, Code};
     use futures::executor::block_on;
     use std::sync::Mutex;

@@ -7,8 +7,8 @@ use crate::records::{EventRecord, Versioned, create, read, releases_query, stage
 use crate::rollout::compose::plan_rollout;
 use crate::rollout::route::Way;
 use crate::step::wake;
-use flotilla_domain::authority::{Act, Scope};
-use flotilla_domain::gates::Gates;
+use flotilla_domain::access::{Act, Scope};
+use flotilla_domain::gate::Gates;
 use flotilla_domain::release::Release;
 use flotilla_domain::rollout::Rollout;
 use flotilla_domain::stage::StageHead;

@@ -2,7 +2,7 @@
 
 use super::{Place, PortError};
 use async_trait::async_trait;
-use flotilla_domain::profile::Copies;
+use flotilla_domain::replica::Copies;
 use flotilla_domain::{Digest, Timestamp};
 
 /// What is known of an object in a target's bucket.

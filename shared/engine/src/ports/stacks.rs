@@ -2,8 +2,8 @@
 
 use super::{Place, PortError};
 use async_trait::async_trait;
-use flotilla_domain::cause::StackEvent;
 use flotilla_domain::deployment::event::StackSeen;
+use flotilla_domain::deployment::stack_event::StackEvent;
 use flotilla_domain::deployment::{ChangeSetKind, Effort};
 use flotilla_domain::plan::ResourceChange;
 use flotilla_domain::{Digest, StackName};

@@ -2,7 +2,7 @@
 
 use super::PortError;
 use async_trait::async_trait;
-use flotilla_domain::notice::TopicArn;
+use flotilla_domain::topic::TopicArn;
 use serde_json::Value;
 use std::collections::BTreeMap;
 

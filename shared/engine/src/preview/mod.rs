@@ -7,8 +7,8 @@ use crate::records::{DueItem, IntakeCursor, Versioned, due_item, read, upload_ke
 use crate::rollout::admit::{Arrival, accept};
 use crate::rollout::compose::{destination, plan_removal};
 use flotilla_domain::release::ObjectVersion;
+use flotilla_domain::release::upload_key::UploadKey;
 use flotilla_domain::stage::StageHead;
-use flotilla_domain::upload_key::UploadKey;
 use flotilla_domain::{RolloutId, SignedDuration, Timestamp};
 use std::sync::Arc;
 

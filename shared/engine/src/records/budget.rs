@@ -5,7 +5,7 @@ use super::Record;
 use super::common::{parsed, time};
 use crate::ports::Key;
 use flotilla_domain::Site;
-use flotilla_domain::call_budget::CallBudget;
+use flotilla_domain::deployment::rate_budget::CallBudget;
 use serde::{Deserialize, Serialize};
 
 /// A budget and whose it is.

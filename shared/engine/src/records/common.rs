@@ -2,7 +2,7 @@
 
 use super::safeguards::StoredSafeguards;
 use flotilla_domain::deployment::{Access, Drift, StackPolicy};
-use flotilla_domain::package::FunctionCode;
+use flotilla_domain::release::package::FunctionCode;
 use flotilla_domain::release::{ReleaseRef, StackRef, StackRelease};
 use flotilla_domain::{Cause, Code, Digest, Refusal, ReleaseId, StackName, StackPart, Timestamp};
 use serde::{Deserialize, Serialize};

@@ -1,8 +1,8 @@
 //! Parts of a rollout that are about its gates.
 
 use super::common::{digest, parsed, time};
-use flotilla_domain::gates::{Approval, BreakGlass, Check, Closed, Gate, Gates, Probe};
-use flotilla_domain::outputs::OutputRef;
+use flotilla_domain::gate::output::OutputRef;
+use flotilla_domain::gate::{Approval, BreakGlass, Check, Closed, Gate, Gates, Probe};
 use flotilla_domain::{Region, StageName};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeSet;

@@ -5,7 +5,7 @@
 
 use crate::ports::{Expect, Item, Key, Write};
 use flotilla_domain::deployment::Deployment;
-use flotilla_domain::stack_lease::StackLease;
+use flotilla_domain::deployment::lease::StackLease;
 use flotilla_domain::{DeploymentId, Site, StackName, Timestamp};
 use serde_json::{Map, json};
 

@@ -4,7 +4,7 @@ use super::Record;
 use super::common::{parsed, time};
 use crate::ports::Key;
 use flotilla_domain::ProfileName;
-use flotilla_domain::gates::{Line, LineStop, Stops};
+use flotilla_domain::gate::{Line, LineStop, Stops};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 

@@ -4,7 +4,9 @@ use super::Record;
 use super::common::{StoredFunction, digest, parsed, read_functions, store_functions, time};
 use super::config::service_pk;
 use crate::ports::{Key, Query};
-use flotilla_domain::package::{Asset, AssetKind, Package, PackageFormat, PackagedStack, Rewrite, Warning};
+use flotilla_domain::release::package::{
+    Asset, AssetKind, Package, PackageFormat, PackagedStack, Rewrite, Warning,
+};
 use flotilla_domain::release::{ObjectVersion, Release};
 use flotilla_domain::{Code, GitRef, ReleaseId, ServiceName, StackPart, StageName};
 use serde::{Deserialize, Serialize};

@@ -8,9 +8,9 @@ use super::common::{
 use super::gates::{StoredApproval, StoredBreakGlass, StoredClosed, StoredGates, StoredOutputRef};
 use super::rollout_state::StoredState;
 use crate::ports::Key;
-use flotilla_domain::notice::TopicArn;
-use flotilla_domain::profile::Copies;
+use flotilla_domain::replica::Copies;
 use flotilla_domain::rollout::{Cancellation, OnFailure, Rollout, RolloutKind, Wave};
+use flotilla_domain::topic::TopicArn;
 use flotilla_domain::{ProfileName, RolloutId, ServiceName, SetId, Site, StageName, Target};
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet};

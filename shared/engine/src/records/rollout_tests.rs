@@ -1,10 +1,8 @@
 //! Rollouts, the stops of lines.
 
 use super::*;
-use flotilla_domain::gates::{
-    Approval, BreakGlass, Check, Closed, Gate, Gates, Line, LineStop, Probe, Stops,
-};
-use flotilla_domain::outputs::OutputRef;
+use flotilla_domain::gate::output::OutputRef;
+use flotilla_domain::gate::{Approval, BreakGlass, Check, Closed, Gate, Gates, Line, LineStop, Probe, Stops};
 
 fn known(part: Option<&str>, name: &str) -> (Option<StackPart>, StackName) {
     (part.map(|part| StackPart::parse(part).unwrap()), StackName::parse(name).unwrap())
@@ -73,10 +71,8 @@ fn rollout(kind: RolloutKind, state: RolloutState) -> Rollout {
         set: Some(flotilla_domain::SetId::derive(Timestamp::UNIX_EPOCH, &["s"])),
         notify: ["a", "b"]
             .map(|name| {
-                flotilla_domain::notice::TopicArn::parse(&format!(
-                    "arn:aws:sns:eu-west-1:111122223333:{name}"
-                ))
-                .unwrap()
+                flotilla_domain::topic::TopicArn::parse(&format!("arn:aws:sns:eu-west-1:111122223333:{name}"))
+                    .unwrap()
             })
             .into(),
         retry_of: Some(RolloutId::derive(Timestamp::UNIX_EPOCH, &["before"])),

@@ -1,14 +1,14 @@
 use super::*;
 use crate::ports::{Change, ListMark};
-use flotilla_domain::call_budget::CallBudget;
+use flotilla_domain::deployment::rate_budget::CallBudget;
 use flotilla_domain::deployment::{
     Access, AfterCause, ChangeSetKind, Deployment, DeploymentKind, DeploymentSpec, Drift, Effort,
     StackPolicy, State, Stop, Unwind,
 };
-use flotilla_domain::package::FunctionCode;
 use flotilla_domain::plan::Safeguards;
-use flotilla_domain::profile::Copies;
+use flotilla_domain::release::package::FunctionCode;
 use flotilla_domain::release::{ReleaseRef, StackRef, StackRelease};
+use flotilla_domain::replica::Copies;
 use flotilla_domain::retention::Kept;
 use flotilla_domain::rollout::{Cancellation, OnFailure, Revert, Rollout, RolloutKind, RolloutState, Wave};
 use flotilla_domain::stage::{KnownStack, Running, StageHead};

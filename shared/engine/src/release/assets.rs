@@ -6,7 +6,7 @@ use super::stream::{Unpacked, UploadBytes};
 use crate::EngineError;
 use crate::ports::{Body, ChunkStream, ErrorKind};
 use bytes::BytesMut;
-use flotilla_domain::package::{Asset, AssetKind};
+use flotilla_domain::release::package::{Asset, AssetKind};
 use flotilla_domain::{Code, Digest, Digester, Refusal};
 use flotilla_package::formats::{Draft, Proof, Source};
 use flotilla_package::listing::Listing;

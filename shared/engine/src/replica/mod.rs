@@ -8,8 +8,8 @@ use crate::records::{
     REPLICAS_MAX, ReplicaRecord, keep, read, release_key, replica_key, replicas_query, rollout_key,
 };
 use crate::step::wake;
-use flotilla_domain::profile::Copies;
 use flotilla_domain::release::Release;
+use flotilla_domain::replica::Copies;
 use flotilla_domain::retention::Pace;
 use flotilla_domain::rollout::Rollout;
 use flotilla_domain::{Cause, Code, Digest, ReleaseId, RolloutId, Site};

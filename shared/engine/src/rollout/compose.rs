@@ -5,15 +5,16 @@ use crate::ports::StateStore;
 use crate::records::{ConfigRecord, account_key, profile_key, read};
 use crate::{EngineError, config};
 use flotilla_contract::{AccountConfig, ProfileConfig};
+use flotilla_domain::config::profile::{Profile, ProfileWave};
+use flotilla_domain::config::service::Route;
 use flotilla_domain::deployment::{Access, StackPolicy};
-use flotilla_domain::gates::{Gates, Probe};
-use flotilla_domain::package::{
+use flotilla_domain::gate::{Gates, Probe};
+use flotilla_domain::release::Release;
+use flotilla_domain::release::package::{
     Package, PackagedStack, STAGE_PARAMETER, STAGE_PLACEHOLDER, levels, stack_parameter,
 };
-use flotilla_domain::profile::{Copies, Profile, ProfileWave};
-use flotilla_domain::release::Release;
+use flotilla_domain::replica::Copies;
 use flotilla_domain::rollout::{OnFailure, Rollout, RolloutKind, RolloutState, Wave};
-use flotilla_domain::rules::Route;
 use flotilla_domain::stage::StageHead;
 use flotilla_domain::{
     Code, ProfileName, Refusal, RolloutId, ServiceName, Site, StackName, StackPart, StageName, Target,

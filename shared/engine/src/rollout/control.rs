@@ -5,7 +5,7 @@ use crate::access::{Caller, Commands, conflict, missing};
 use crate::ports::WriteError;
 use crate::records::{EventRecord, keep, read, rollout_key};
 use crate::step::wake;
-use flotilla_domain::authority::{Act, Scope};
+use flotilla_domain::access::{Act, Scope};
 use flotilla_domain::rollout::{Rollout, RolloutEvent};
 use flotilla_domain::{Code, Refusal, RolloutId, Timestamp};
 

@@ -7,7 +7,7 @@ use crate::records::{
 };
 use crate::rollout::{RolloutController, RolloutStep};
 use flotilla_domain::deployment::Deployment;
-use flotilla_domain::gates::AlarmSeen;
+use flotilla_domain::gate::AlarmSeen;
 use flotilla_domain::release::{Release, ReleaseRef};
 use flotilla_domain::rollout::{
     Rollout, RolloutCommand, RolloutEvent, RolloutLook, RolloutState, TargetOutcome,

@@ -6,7 +6,7 @@ use super::route::Way;
 use crate::EngineError;
 use crate::access::{Caller, Commands, conflict, reason};
 use crate::plan::Allowed;
-use flotilla_domain::authority::{Act, Scope};
+use flotilla_domain::access::{Act, Scope};
 use flotilla_domain::rollout::Rollout;
 use flotilla_domain::{Code, Refusal, ReleaseId, RolloutId, ServiceName, StageName};
 

@@ -7,7 +7,7 @@ use crate::EngineError;
 use crate::access::{Caller, Commands, conflict, missing};
 use crate::plan::Allowed;
 use crate::records::{deployments_query, read, rollout_key, stage_key};
-use flotilla_domain::authority::{Act, Scope};
+use flotilla_domain::access::{Act, Scope};
 use flotilla_domain::deployment::{Deployment, Drift};
 use flotilla_domain::rollout::{Rollout, RolloutKind, RolloutState};
 use flotilla_domain::stage::StageHead;

@@ -6,8 +6,8 @@ use crate::ports::StateStore;
 use crate::records::{ConfigRecord, kept_key, read, release_key, service_key, stage_key};
 use crate::{EngineError, config};
 use flotilla_contract::ServiceConfigDoc;
+use flotilla_domain::config::service::{Route, ServiceConfig};
 use flotilla_domain::release::Release;
-use flotilla_domain::rules::{Route, ServiceConfig};
 use flotilla_domain::stage::StageHead;
 use flotilla_domain::{Code, Refusal, ReleaseId, ServiceName, StageName};
 

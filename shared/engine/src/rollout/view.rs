@@ -5,7 +5,7 @@ use crate::records::{EventRecord, deployments_query, events_query, read, rollout
 use crate::status::{PageRequest, Status, cause_view, missing, next_cursor};
 use flotilla_contract as view;
 use flotilla_domain::deployment::{Deployment, DeploymentKind, State};
-use flotilla_domain::gates::{Approval, Closed};
+use flotilla_domain::gate::{Approval, Closed};
 use flotilla_domain::rollout::{Rollout, RolloutKind, RolloutState};
 use flotilla_domain::{RolloutId, ServiceName, Turn};
 

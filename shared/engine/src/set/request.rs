@@ -7,7 +7,7 @@ use crate::ports::{Query, Subject, Work, WriteError};
 use crate::records::{ConsumerRecord, Versioned, consumers_query, read, set_key, stage_key};
 use crate::rollout::admit::held;
 use crate::step::due_at;
-use flotilla_domain::authority::{Act, Scope};
+use flotilla_domain::access::{Act, Scope};
 use flotilla_domain::set::{Member, ServiceSet, SetKind, SetState, in_order};
 use flotilla_domain::stage::StageHead;
 use flotilla_domain::{Code, Refusal, ReleaseId, RolloutId, ServiceName, SetId, StageName, Turn};

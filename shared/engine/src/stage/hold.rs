@@ -3,7 +3,7 @@
 use crate::EngineError;
 use crate::access::{Caller, Commands, Order, conflict, reason};
 use crate::ports::WriteError;
-use flotilla_domain::authority::{Act, Scope};
+use flotilla_domain::access::{Act, Scope};
 use flotilla_domain::stage::{Hold, StageHead};
 use flotilla_domain::{Digest, Refusal, ReleaseId, ServiceName, StageName};
 use std::collections::BTreeMap;

@@ -2,7 +2,7 @@
 
 use crate::template::asset_tokens;
 use crate::{Limits, zip_file};
-use flotilla_domain::package::PackagedStack;
+use flotilla_domain::release::package::PackagedStack;
 use flotilla_domain::{Code, Digest, Refusal};
 use serde_json::Value;
 use std::collections::BTreeMap;

@@ -1,7 +1,7 @@
 //! Templates with local paths: SAM's build folder (`.aws-sam/build/`), and plain CloudFormation.
 
 use super::{Draft, DraftStack, Folder, Stop, local_paths};
-use flotilla_domain::package::PackageFormat;
+use flotilla_domain::release::package::PackageFormat;
 use serde_json::Value;
 
 /// What every template of SAM asks for; newer versions would have another date.

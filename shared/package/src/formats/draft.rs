@@ -6,7 +6,7 @@ use crate::json::canonical;
 use crate::listing::Listing;
 use crate::template::{self, asset_tokens};
 use crate::{Limits, zip_file};
-use flotilla_domain::package::{
+use flotilla_domain::release::package::{
     ASSETS_BUCKET_PARAMETER, Asset, AssetKind, Package, PackageFormat, PackagedStack, Rewrite, Warning,
 };
 use flotilla_domain::{Code, Digest, Refusal, StackPart, StageName};
@@ -293,7 +293,7 @@ pub(super) fn hand_down(nested: &mut Value, properties: &mut Value) -> BTreeMap<
         .and_then(Value::as_object)
         .into_iter()
         .flatten()
-        .filter(|(name, _)| name.starts_with(flotilla_domain::package::GIVEN_PREFIX))
+        .filter(|(name, _)| name.starts_with(flotilla_domain::release::package::GIVEN_PREFIX))
         .filter(|(name, _)| *name != ASSETS_BUCKET_PARAMETER)
         .map(|(name, declaration)| (name.clone(), declaration.clone()))
         .collect();

@@ -8,7 +8,7 @@ use super::path_table::{Becomes, Row, TABLE, Takes};
 use super::{Draft, Folder, Source, Stop, includes};
 use crate::json::canonical;
 use crate::template::{self, MadeFor, asset_tokens};
-use flotilla_domain::package::{AssetKind, GIVEN_PREFIX, Warning};
+use flotilla_domain::release::package::{AssetKind, GIVEN_PREFIX, Warning};
 use flotilla_domain::{Code, Refusal};
 use serde_json::{Map, Value};
 use std::collections::{BTreeMap, BTreeSet};

@@ -17,7 +17,7 @@ pub use native::manifest_of;
 use crate::listing::Listing;
 use crate::template::{self, MadeFor};
 use crate::{Limits, zip_file};
-use flotilla_domain::package::PackageFormat;
+use flotilla_domain::release::package::PackageFormat;
 use flotilla_domain::{Code, Refusal};
 use serde_json::Value;
 use std::collections::BTreeMap;

@@ -17,7 +17,7 @@
 use super::{Draft, DraftStack, Finished, Folder, Source, Stop, local_paths, path_table};
 use crate::json::{canonical, parse_strict};
 use crate::template::asset_tokens;
-use flotilla_domain::package::{
+use flotilla_domain::release::package::{
     ASSETS_BUCKET_PARAMETER, AssetKind, PackageFormat, Rewrite, Warning, template_key,
 };
 use flotilla_domain::{Code, Refusal, StackPart, StageName};

@@ -5,7 +5,7 @@ use super::draft::{hand_down, mentions};
 use super::local_paths::{Place, Taker, local_path};
 use super::path_table::Row;
 use crate::template::asset_tokens;
-use flotilla_domain::package::{ASSETS_BUCKET_PARAMETER, Warning};
+use flotilla_domain::release::package::{ASSETS_BUCKET_PARAMETER, Warning};
 use flotilla_domain::{Code, Refusal};
 use serde_json::{Map, Value, json};
 use std::collections::{BTreeMap, BTreeSet};

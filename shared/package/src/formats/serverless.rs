@@ -6,7 +6,7 @@
 
 use super::{Draft, DraftStack, Folder, Source, Stop};
 use crate::template::{MadeFor, asset_tokens, declare, rest_deployment};
-use flotilla_domain::package::{
+use flotilla_domain::release::package::{
     AssetKind, KEEP_BUCKET_PARAMETER, PackageFormat, STAGE_MARK, STAGE_PLACEHOLDER, Warning,
 };
 use flotilla_domain::{Code, Digest, Refusal, Region, StageName};

@@ -1,6 +1,6 @@
 //! Where a template names a file of the package, a token stands until the file's digest is known.
 
-use flotilla_domain::package::{ASSETS_BUCKET_PARAMETER, Asset, AssetKind, FunctionCode};
+use flotilla_domain::release::package::{ASSETS_BUCKET_PARAMETER, Asset, AssetKind, FunctionCode};
 use serde_json::{Map, Value, json};
 use std::collections::{BTreeMap, BTreeSet};
 

@@ -6,7 +6,7 @@
 //! parameter is refused.
 
 use super::keep::Keep;
-use flotilla_domain::package::{
+use flotilla_domain::release::package::{
     GIVEN_PREFIX, PARAMETER_PLACEHOLDER, Rewrite, STAGE_PARAMETER, STAGE_PLACEHOLDER, Warning,
 };
 use flotilla_domain::{AccountId, Code, Refusal, Region};

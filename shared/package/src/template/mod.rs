@@ -9,11 +9,10 @@ pub mod rest_deployment;
 pub use literals::{MadeFor, Neutralised, neutralise};
 pub use needs::{Needs, needs};
 
-use crate::Limits;
 use crate::json::parse_strict;
-use crate::yaml;
+use crate::{Limits, yaml};
 use flotilla_domain::code::TEXT_BYTES_MAX;
-use flotilla_domain::package::ASSETS_BUCKET_PARAMETER;
+use flotilla_domain::release::package::ASSETS_BUCKET_PARAMETER;
 use flotilla_domain::{Code, Refusal};
 use serde_json::{Map, Value, json};
 

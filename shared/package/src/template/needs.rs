@@ -2,7 +2,7 @@
 
 use super::asset_tokens;
 use flotilla_domain::Digest;
-use flotilla_domain::package::AssetKind;
+use flotilla_domain::release::package::AssetKind;
 use serde_json::Value;
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -110,7 +110,7 @@ fn has_key(value: &Value, key: &str) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use flotilla_domain::package::template_key;
+    use flotilla_domain::release::package::template_key;
     use serde_json::json;
 
     #[track_caller]

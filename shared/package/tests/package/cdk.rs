@@ -5,7 +5,7 @@ use crate::support::assembly::{
 };
 use crate::support::{package, packed, zip_of_all};
 use flotilla_domain::Code;
-use flotilla_domain::package::{AssetKind, PackageFormat, template_key};
+use flotilla_domain::release::package::{AssetKind, PackageFormat, template_key};
 use flotilla_package::formats::Finished;
 use serde_json::{Value, json};
 use std::collections::BTreeMap;

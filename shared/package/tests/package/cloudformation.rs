@@ -3,7 +3,7 @@
 use crate::support::{
     files_of_folder, fixture, package, refused_at, template, zip_in_order, zip_of, zip_of_folder,
 };
-use flotilla_domain::package::PackageFormat;
+use flotilla_domain::release::package::PackageFormat;
 use flotilla_domain::{Code, Digest};
 use serde_json::{Value, json};
 

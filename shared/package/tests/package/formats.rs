@@ -1,7 +1,7 @@
 //! Packages of each format, and what is refused.
 
 use crate::support::{fixture, package, template, zip_of, zip_of_all, zip_of_folder};
-use flotilla_domain::package::{Asset, AssetKind, PackageFormat};
+use flotilla_domain::release::package::{Asset, AssetKind, PackageFormat};
 use flotilla_domain::{Code, Digest};
 use serde_json::{Value, json};
 

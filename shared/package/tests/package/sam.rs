@@ -2,7 +2,7 @@
 
 use crate::support::{files_of_folder, fixture, package, packed, refused_at, template, zip_in_order, zip_of};
 use flotilla_domain::Code;
-use flotilla_domain::package::{AssetKind, PackageFormat, template_key};
+use flotilla_domain::release::package::{AssetKind, PackageFormat, template_key};
 use flotilla_package::formats::Finished;
 use serde_json::{Value, json};
 

@@ -2,7 +2,7 @@
 
 use crate::support::{fixture, package, template, zip_of_folder};
 use flotilla_domain::Digest;
-use flotilla_domain::package::AssetKind;
+use flotilla_domain::release::package::AssetKind;
 use serde_json::{Value, json};
 
 fn properties(template: &Value, id: &str) -> Value {

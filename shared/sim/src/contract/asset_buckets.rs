@@ -2,7 +2,7 @@
 
 use super::Bench;
 use bytes::Bytes;
-use flotilla_domain::package::{asset_key, template_key};
+use flotilla_domain::release::package::{asset_key, template_key};
 use flotilla_domain::retention::StoredVersion;
 use flotilla_domain::{Digest, Region};
 use flotilla_engine::ports::{

@@ -4,7 +4,7 @@ use super::{Bench, Quirk};
 use async_trait::async_trait;
 use bytes::Bytes;
 use flotilla_domain::Digest;
-use flotilla_domain::package::asset_key;
+use flotilla_domain::release::package::asset_key;
 use flotilla_engine::ports::{Body, ChunkStream, ErrorKind, ObjectRef, PackageStore, PortError};
 use std::ops::Range;
 use std::time::Duration;

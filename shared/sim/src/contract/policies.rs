@@ -2,7 +2,7 @@
 
 use bytes::Bytes;
 use flotilla_domain::Digest;
-use flotilla_domain::package::template_key;
+use flotilla_domain::release::package::template_key;
 use flotilla_domain::rollout::Broken;
 use flotilla_engine::ports::{Body, ErrorKind, Judged, PackageStore, Policies, PortError};
 

@@ -3,8 +3,8 @@
 use super::{Bench, Quirk};
 use bytes::Bytes;
 use flotilla_domain::Digest;
-use flotilla_domain::package::asset_key;
-use flotilla_domain::profile::Copies;
+use flotilla_domain::release::package::asset_key;
+use flotilla_domain::replica::Copies;
 use flotilla_engine::ports::{
     Body, CopySource, ErrorKind, PackageStore, Place, PortError, Presence, ReplicaStore,
 };

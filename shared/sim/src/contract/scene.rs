@@ -1,11 +1,11 @@
 //! One stack of the suite, and what is done with it.
 
 use super::{Bench, Fate};
-use flotilla_domain::cause::StackEvent;
 use flotilla_domain::deployment::Effort;
 use flotilla_domain::deployment::event::StackSeen;
+use flotilla_domain::deployment::stack_event::StackEvent;
 use flotilla_domain::deployment::state::ChangeSetKind;
-use flotilla_domain::package::{ASSETS_BUCKET_PARAMETER, asset_key, template_key};
+use flotilla_domain::release::package::{ASSETS_BUCKET_PARAMETER, asset_key, template_key};
 use flotilla_domain::{Digest, StackName};
 use flotilla_engine::ports::{
     ChangeSetRequest, ChangeSetSeen, ChangeSetStatus, Executed, PortError, StackResource, Stacks,

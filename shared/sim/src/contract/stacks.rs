@@ -2,7 +2,7 @@
 
 use super::scene::{Scene, is_gone};
 use super::{Bench, Fate, Quirk};
-use flotilla_domain::cause::StackEvent;
+use flotilla_domain::deployment::stack_event::StackEvent;
 use flotilla_domain::deployment::state::ChangeSetKind::{Create, Update};
 use flotilla_engine::ports::{ErrorKind, Stacks};
 

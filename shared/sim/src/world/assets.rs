@@ -4,7 +4,7 @@ use super::{World, orders, target};
 use crate::driver::collect;
 use flotilla_contract::{Page, ReleaseView, VersionedServiceConfig};
 use flotilla_domain::Digest;
-use flotilla_domain::package::asset_key;
+use flotilla_domain::release::package::asset_key;
 use flotilla_domain::retention::Pace;
 use flotilla_engine::retention::{Collect, CollectLimits, CollectReport};
 use flotilla_engine::status::PageRequest;

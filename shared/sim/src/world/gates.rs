@@ -1,7 +1,7 @@
 //! What is said to gates.
 
 use super::{World, orders, target};
-use flotilla_domain::gates::Line;
+use flotilla_domain::gate::Line;
 use flotilla_domain::{RolloutId, StageName};
 use flotilla_engine::EngineError;
 use flotilla_engine::gate::Agreement;

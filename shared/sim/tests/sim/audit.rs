@@ -1,12 +1,11 @@
 //! What the audit log says, and who finds what in it.
 
 use flotilla_contract::{AccessConfig, AuditEntry, GrantConfig};
-use flotilla_domain::authority::{Act, Role, Scope};
-use flotilla_domain::gates::Line;
+use flotilla_domain::access::{Act, Role, Scope};
+use flotilla_domain::gate::Line;
 use flotilla_domain::{ReleaseId, ServiceName, StageName, Timestamp};
 use flotilla_engine::EngineError;
-use flotilla_engine::access::AuditRequest;
-use flotilla_engine::access::{Caller, Commands};
+use flotilla_engine::access::{AuditRequest, Caller, Commands};
 use flotilla_engine::plan::Allowed;
 use flotilla_engine::rollout::{Control, OperatorsWord};
 use flotilla_sim::{Behaviour, World};

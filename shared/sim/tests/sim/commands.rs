@@ -1,10 +1,9 @@
 //! Commands among each other: of two at one moment one wins, and none has an effect without its entry in the audit.
 
 use flotilla_contract::{AccessConfig, ProfileConfig, RuleConfig, ServiceConfigDoc};
-use flotilla_domain::gates::Line;
+use flotilla_domain::gate::Line;
 use flotilla_domain::{ProfileName, ReleaseId, RolloutId, ServiceName, StageName};
-use flotilla_engine::access::AuditRequest;
-use flotilla_engine::access::{Caller, Commands};
+use flotilla_engine::access::{AuditRequest, Caller, Commands};
 use flotilla_engine::plan::{Allowed, PlanOf};
 use flotilla_engine::rollout::{Control, OperatorsWord, Promotion, Rollback};
 use flotilla_engine::{Current, EngineError};

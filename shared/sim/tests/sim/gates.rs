@@ -3,7 +3,7 @@
 use flotilla_contract::{
     CheckConfig, FreezeConfig, OutputConfig, ParameterConfig, ProfileConfig, WaveConfig, WaveTable,
 };
-use flotilla_domain::gates::Line;
+use flotilla_domain::gate::Line;
 use flotilla_domain::{AlarmState, Code, Digest};
 use flotilla_engine::EngineError;
 use flotilla_engine::gate::Agreement;

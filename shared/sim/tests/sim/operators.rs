@@ -1,7 +1,7 @@
 //! What operators ask for, beyond the stories of promotion and rollback: what is kept of it, and what is refused.
 
 use flotilla_contract::{ProfileConfig, RuleConfig, ServiceConfigDoc};
-use flotilla_domain::gates::{Line, Stops};
+use flotilla_domain::gate::{Line, Stops};
 use flotilla_domain::rollout::Rollout;
 use flotilla_domain::stage::{Hold, StageHead};
 use flotilla_domain::{Digest, ProfileName, ReleaseId, RolloutId, ServiceName, StageName, Timestamp};

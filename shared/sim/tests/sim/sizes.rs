@@ -1,9 +1,8 @@
 //! The largest items: DynamoDB takes 400 KB for each, and a rollout whose item is larger could not go on.
 
-use flotilla_contract::ParameterConfig;
-use flotilla_contract::{ProfileConfig, SafeguardsConfig, WaveConfig};
-use flotilla_domain::gates::Gates;
-use flotilla_domain::profile::Profile;
+use flotilla_contract::{ParameterConfig, ProfileConfig, SafeguardsConfig, WaveConfig};
+use flotilla_domain::config::profile::Profile;
+use flotilla_domain::gate::Gates;
 use flotilla_domain::rollout::Rollout;
 use flotilla_engine::ports::{Item, Query};
 use flotilla_package::Limits;

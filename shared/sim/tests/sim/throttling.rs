@@ -1,7 +1,7 @@
 //! What becomes of calls that CloudFormation throttles. How many fit into a time is measured in `pace.rs`.
 
-use flotilla_domain::call_budget::CallBudget;
 use flotilla_domain::deployment::Deployment;
+use flotilla_domain::deployment::rate_budget::CallBudget;
 use flotilla_domain::{DeploymentId, RolloutId, Site, Target, Timestamp, Turn};
 use flotilla_engine::ports::{ErrorKind, Subject};
 use flotilla_engine::records::{BudgetRecord, Versioned, budget_key, deployment_key, read};

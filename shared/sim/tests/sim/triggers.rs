@@ -1,7 +1,7 @@
 //! Rollback triggers in the simulated CloudFormation.
 
 use flotilla_domain::deployment::ChangeSetKind;
-use flotilla_domain::package::template_key;
+use flotilla_domain::release::package::template_key;
 use flotilla_domain::{AlarmState, Digest, StackName};
 use flotilla_engine::ports::{ChangeSetRequest, RollbackTriggers, Stacks};
 use flotilla_sim::SimBench;

@@ -24,7 +24,7 @@ fn a_removal_empties_deletes_and_watches_to_the_end() {
 
 #[test]
 fn whatever_the_stack_is_but_busy_it_can_be_removed() {
-    for status in crate::stack_status::ALL {
+    for status in crate::deployment::stack_status::ALL {
         let end = way(remove(), [taken(), seen(status)]).1.state;
         match standing(status) {
             Standing::Busy => assert_eq!(end, State::Inspecting, "{status}"),

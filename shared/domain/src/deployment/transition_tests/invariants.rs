@@ -64,7 +64,7 @@ fn an_operation_is_looked_at_when_it_should_end() {
 }
 
 fn any_event() -> impl Strategy<Value = Event> {
-    let statuses = || prop::sample::select(crate::stack_status::ALL);
+    let statuses = || prop::sample::select(crate::deployment::stack_status::ALL);
     let outcomes =
         prop::sample::select(&[Outcome::Pending, Outcome::Completed, Outcome::Failed, Outcome::Unseen][..]);
     prop_oneof![

@@ -1,7 +1,7 @@
 //! What keeps a wave from beginning, and what ends it after it has.
 
 use super::*;
-use crate::gates::{
+use crate::gate::{
     AlarmSeen, AlarmState, Approval, BreakGlass, Check, Closed, Freeze, Gate, Line, Probe, Windows,
 };
 use crate::rollout::Answer;
@@ -313,7 +313,7 @@ fn a_newer_rollout_supersedes_one_whose_first_wave_waits_and_its_plans_are_withd
 fn what_other_services_have_to_give_is_waited_for_by_name_and_given_to_each_region() {
     let mut rollout = deploy();
     rollout.needs =
-        [("Known".to_owned(), crate::outputs::OutputRef::parse("database.Table").unwrap())].into();
+        [("Known".to_owned(), crate::gate::output::OutputRef::parse("database.Table").unwrap())].into();
     let awaiting = go(rollout, [E::PlaceSeen(Place::Active), holds(), all_proven()]);
     assert_eq!((awaiting.state.name(), awaiting.look()), ("awaiting", Some(RolloutLook::Outputs)));
     let missing = vec!["database.Table at staging in eu-west-2".to_owned()];

@@ -1,7 +1,7 @@
 //! Newer rollouts, and what operators ask for.
 
 use super::*;
-use crate::gates::{Check, Probe};
+use crate::gate::{Check, Probe};
 
 #[test]
 fn a_newer_rollout_supersedes_what_has_not_begun_and_never_what_has() {
@@ -152,7 +152,7 @@ fn what_goes_back_or_has_ended_is_not_called_off_and_stopping_is_remembered() {
 
 #[test]
 fn only_what_the_package_declares_is_needed_of_the_outputs_that_the_profile_names() {
-    let output = || crate::outputs::OutputRef::parse("database.Table").unwrap();
+    let output = || crate::gate::output::OutputRef::parse("database.Table").unwrap();
     let mut rollout = deploy();
     rollout.needs = ["Known", "Unknown"].map(|name| (name.to_owned(), output())).into();
     let needed = |rollout: &Rollout| rollout.needed().map(|(name, _)| name.clone()).collect::<Vec<_>>();

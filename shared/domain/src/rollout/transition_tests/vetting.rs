@@ -1,7 +1,7 @@
 //! The profile's rules, before anything begins.
 
 use super::*;
-use crate::gates::{BreakGlass, Gate};
+use crate::gate::{BreakGlass, Gate};
 use crate::rollout::{Answer, Broken, Ruling};
 
 /// One whose profile has rules, at its turn.

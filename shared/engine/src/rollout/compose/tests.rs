@@ -2,9 +2,9 @@
 
 use super::*;
 use flotilla_domain::deployment::Drift;
-use flotilla_domain::package::{PackageFormat, levels};
-use flotilla_domain::profile::Copies;
 use flotilla_domain::release::ObjectVersion;
+use flotilla_domain::release::package::{PackageFormat, levels};
+use flotilla_domain::replica::Copies;
 use flotilla_domain::stage::{KnownStack, Running};
 use flotilla_domain::{AccountId, Digest, GitRef, ReleaseId, StackPattern};
 

@@ -5,7 +5,7 @@ use super::invalid;
 use crate::json::parse_strict;
 use crate::template::asset_tokens;
 use crate::zip_file;
-use flotilla_domain::package::ASSETS_BUCKET_PARAMETER;
+use flotilla_domain::release::package::ASSETS_BUCKET_PARAMETER;
 use flotilla_domain::{Code, Refusal};
 use serde::Deserialize;
 use serde_json::{Value, json};

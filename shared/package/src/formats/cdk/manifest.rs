@@ -4,7 +4,7 @@ use super::super::{Folder, Stop};
 use super::{MANIFEST, invalid};
 use crate::json::parse_strict;
 use crate::template::MadeFor;
-use flotilla_domain::package::{STAGE_PLACEHOLDER, stack_parameter};
+use flotilla_domain::release::package::{STAGE_PLACEHOLDER, stack_parameter};
 use flotilla_domain::{AccountId, Code, Refusal, Region, StackPart};
 use serde::Deserialize;
 use serde_json::Value;

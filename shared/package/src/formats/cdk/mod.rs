@@ -17,7 +17,7 @@ use super::{Draft, DraftStack, Folder, Stop, local_paths};
 use crate::template::{MadeFor, asset_tokens, declare};
 use crate::zip_file;
 use assets::Assets;
-use flotilla_domain::package::{
+use flotilla_domain::release::package::{
     ASSETS_BUCKET_PARAMETER, GIVEN_PREFIX, PackageFormat, STAGE_MARK, STAGE_PLACEHOLDER, Warning,
 };
 use flotilla_domain::{Code, Refusal, StackPart};

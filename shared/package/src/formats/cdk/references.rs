@@ -3,7 +3,7 @@
 
 use super::super::{Draft, Stop};
 use crate::template::{MadeFor, declare};
-use flotilla_domain::package::{Rewrite, stack_parameter};
+use flotilla_domain::release::package::{Rewrite, stack_parameter};
 use flotilla_domain::{Code, Refusal, StackPart};
 use serde_json::{Value, json};
 use std::collections::{BTreeMap, BTreeSet};

@@ -1,6 +1,6 @@
 //! What synthesis leaves in a template for CDK's own use, and what it makes of the placeholder of the stage.
 
-use flotilla_domain::package::STAGE_PLACEHOLDER;
+use flotilla_domain::release::package::STAGE_PLACEHOLDER;
 use serde_json::{Map, Value};
 
 /// The check that the region was prepared for `cdk deploy`: Flotilla needs nothing of it.

@@ -3,7 +3,7 @@
 
 pub mod assembly;
 
-use flotilla_domain::package::{Asset, AssetKind, template_key};
+use flotilla_domain::release::package::{Asset, AssetKind, template_key};
 use flotilla_domain::{Code, Digest, Refusal};
 use flotilla_package::folder_zip::FolderZip;
 use flotilla_package::formats::{Draft, DraftStep, Files, Finished, Proof, Source, manifest_of, recognise};

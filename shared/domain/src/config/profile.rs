@@ -1,12 +1,13 @@
 //! Where and how a kind of stage is deployed.
 
 use crate::deployment::StackPolicy;
-use crate::gates::{Gates, Windows};
+use crate::gate::output::OutputRef;
+use crate::gate::{Gates, Windows};
 use crate::names::{AccountId, ProfileName, Region};
-use crate::notice::TopicArn;
-use crate::outputs::OutputRef;
 use crate::plan::Safeguards;
+use crate::replica::Copies;
 use crate::rollout::OnFailure;
+use crate::topic::TopicArn;
 use std::collections::{BTreeMap, BTreeSet};
 
 /// Regions that may proceed together.
@@ -22,17 +23,6 @@ pub struct ProfileWave {
     pub bake_s: u32,
     /// How many people have to approve it before it begins.
     pub approvals: usize,
-}
-
-/// How a package gets from the ingest bucket into a target's bucket.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub enum Copies {
-    /// S3 itself copies, with the target's role, which reads the ingest bucket.
-    #[default]
-    S3,
-    /// The bytes pass through `replicate`, which reads with the control plane's own role and writes with the
-    /// target's: for targets whose role cannot read a bucket of the control plane's account.
-    Streamed,
 }
 
 /// A profile: account, regions in waves, and what every stack gets.

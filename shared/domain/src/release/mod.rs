@@ -1,12 +1,15 @@
 //! One package of one service as uploaded once.
 
+pub mod package;
+pub mod upload_key;
+
 use crate::code::Refusal;
 use crate::digest::Digest;
 use crate::git_ref::GitRef;
 use crate::ids::{ReleaseId, RolloutId, UploadId};
 use crate::names::{ServiceName, StackPart};
-use crate::package::{FunctionCode, Package};
 use jiff::Timestamp;
+use package::{FunctionCode, Package};
 use std::collections::{BTreeMap, BTreeSet};
 
 /// The object version that an upload is: pinned on first sight and read by its version from then on.
@@ -127,7 +130,7 @@ pub struct StackRelease {
     pub template: Digest,
     /// The functions whose code is read back in the end.
     pub functions: Vec<FunctionCode>,
-    /// Whether the template declares [`crate::package::KEEP_BUCKET_PARAMETER`].
+    /// Whether the template declares [`package::KEEP_BUCKET_PARAMETER`].
     pub may_keep_bucket: bool,
 }
 

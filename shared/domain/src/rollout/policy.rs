@@ -4,7 +4,7 @@ use super::Rollout;
 use super::state::RolloutState;
 use crate::cause::Cause;
 use crate::code::{Code, cut, cut_to};
-use crate::gates::{Closed, Gate};
+use crate::gate::{Closed, Gate};
 
 /// What a profile's rules say of a release's templates. It depends on nothing but both of them.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -59,18 +59,18 @@ impl Rollout {
     /// How much of each of them, in bytes.
     const BROKEN_BYTES_MAX: usize = 350;
     /// How often the rules are asked again that could not be applied, in seconds.
-    pub(super) const VETTING_S: i64 = 20;
+    pub(crate) const VETTING_S: i64 = 20;
     /// How long that is tried, in minutes.
     pub const VETTING_MIN_MAX: i64 = 10;
 
     /// Whether the profile's rules, as they are when its turn comes, have to hold before it begins. What goes back
     /// ran before.
-    pub(super) fn is_vetted(&self) -> bool {
+    pub(crate) fn is_vetted(&self) -> bool {
         !self.gates.hurry && self.break_glass.is_none()
     }
 
     /// What follows from what the rules say; `None` to ask again.
-    pub(super) fn ruled(&mut self, ruling: Ruling) -> Option<RolloutState> {
+    pub(crate) fn ruled(&mut self, ruling: Ruling) -> Option<RolloutState> {
         match ruling {
             _ if !self.is_vetted() => Some(RolloutState::Replicating),
             Ruling::Holds => Some(RolloutState::Replicating),
@@ -96,7 +96,7 @@ impl Rollout {
     }
 
     /// The cause of its end if what the rules say could not be found out.
-    pub(super) fn unruled(&self) -> Cause {
+    pub(crate) fn unruled(&self) -> Cause {
         let why: Vec<&str> = self.closed.iter().map(|closed| closed.why.as_str()).collect();
         let why = if why.is_empty() { "nobody answered in time".to_owned() } else { why.join("; ") };
         let text = format!("the rules of the profile {} could not be applied: {why}", self.profile);

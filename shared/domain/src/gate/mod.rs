@@ -2,14 +2,16 @@
 //!
 //! The engine gathers [`Facts`]; [`crate::rollout::Rollout::closed`] says which gates they keep closed.
 
+pub mod alarm;
 mod approval;
-mod windows;
+pub mod output;
+mod window;
 
-pub use crate::alarm::AlarmState;
+pub use alarm::AlarmState;
 pub use approval::Approval;
 pub use jiff::civil::{DateTime, Time};
 pub use jiff::tz::TimeZone;
-pub use windows::{Freeze, Shut, Window, Windows};
+pub use window::{Freeze, Shut, Window, Windows};
 
 use crate::cause::Cause;
 use crate::names::ProfileName;

@@ -1,0 +1,5 @@
+//! What operators configure: services, profiles and accounts.
+
+pub mod account;
+pub mod profile;
+pub mod service;
