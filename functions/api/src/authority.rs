@@ -4,8 +4,8 @@
 //! again: it cannot save anything otherwise.
 
 use crate::caller::{Principal, Signed};
-use crate::handler::Shared;
 use crate::problem::{ApiError, invalid};
+use crate::state::Shared;
 use axum::extract::{MatchedPath, RawPathParams, Request};
 use axum::http::Method;
 use axum::middleware::Next;

@@ -3,27 +3,15 @@
 use crate::authority::authorise;
 use crate::problem::ApiError;
 use crate::routes;
+use crate::state::Api;
 use axum::extract::DefaultBodyLimit;
 use axum::routing::get;
 use axum::{Json, Router};
 use flotilla_domain::{Code, Refusal};
-use flotilla_engine::access::Commands;
-use flotilla_engine::status::Status;
 use std::sync::Arc;
 use utoipa::OpenApi;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
-
-/// What the routes need.
-pub struct Api {
-    /// Changes.
-    pub commands: Commands,
-    /// Views.
-    pub status: Status,
-}
-
-/// The state that every route shares.
-pub type Shared = axum::extract::State<Arc<Api>>;
 
 /// Largest request body in bytes: a configuration at its limits fits.
 const BODY_BYTES_MAX: usize = 256 * 1024;

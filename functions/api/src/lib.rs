@@ -8,7 +8,9 @@ mod caller;
 mod handler;
 mod problem;
 mod routes;
+mod state;
 
 pub use authority::{Needs, ROUTES};
 pub use caller::Signed;
-pub use handler::{Api, openapi, router};
+pub use handler::{openapi, router};
+pub use state::Api;

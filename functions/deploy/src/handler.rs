@@ -3,7 +3,7 @@
 use aws_lambda_events::sqs::{SqsBatchResponse, SqsEvent};
 use flotilla_aws::messages::{TickMessage, batch_reply, decode_tick};
 use flotilla_engine::EngineError;
-use flotilla_engine::step::Controllers;
+use flotilla_engine::controllers::Controllers;
 use flotilla_telemetry::Unit;
 use futures::future::join_all;
 

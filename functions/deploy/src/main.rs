@@ -3,7 +3,7 @@
 mod handler;
 
 use flotilla_aws::Aws;
-use flotilla_engine::step::{Controllers, StepPorts};
+use flotilla_engine::controllers::{Controllers, StepPorts};
 use lambda_runtime::{Error, LambdaEvent, service_fn};
 use std::sync::Arc;
 

@@ -1,6 +1,7 @@
 //! The rules of the house, as tests.
 
 use flotilla_domain::Code;
+use flotilla_tidy::imports::Imports;
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
@@ -100,6 +101,17 @@ fn the_domain_is_pure() {
         for forbidden in ["async fn", "Timestamp::now", "std::env", "std::fs"] {
             assert!(!text.contains(forbidden), "{} has {forbidden}", file.display());
         }
+    }
+}
+
+#[test]
+fn no_two_files_import_each_other() {
+    let crates = ["functions", "shared", "scripts"].iter().flat_map(|folder| {
+        std::fs::read_dir(root().join(folder)).expect("a folder").flatten().map(|entry| entry.path())
+    });
+    for package in crates.filter(|path| path.join("src").is_dir()) {
+        let circle = Imports::of(&package.join("src")).circle();
+        assert_eq!(circle, None, "a circle of imports in {}", package.display());
     }
 }
 

@@ -6,12 +6,13 @@
 //!
 //! One folder a subject, under the name that it has in `flotilla-domain`. A package becomes a [`release`],
 //! is copied as a [`replica`], and comes to the targets of a [`stage`] by a [`rollout`] of [`deployment`]s
-//! that pass its [`gate`]s; a [`set`] is several rollouts as one. [`step`] takes all three forward. Beside
+//! that pass its [`gate`]s; a [`set`] is several rollouts as one. [`step`] takes all three forward by their [`controllers`]. Beside
 //! them: what would change ([`plan`]), who may do what ([`access`]), the documents of [`config`], the end of
 //! [`preview`]s and of packages ([`retention`]), and what is sent to people ([`notice`]).
 
 pub mod access;
 pub mod config;
+pub mod controllers;
 pub mod deployment;
 pub mod error;
 #[cfg(test)]

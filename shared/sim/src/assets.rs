@@ -1,51 +1,11 @@
 //! The versions of objects in the ingest bucket and the artifact buckets, and what removes them.
 
+use crate::objects::Version;
 use crate::state::{Shared, State};
 use async_trait::async_trait;
 use flotilla_domain::retention::StoredVersion;
 use flotilla_domain::{Digest, Site, Timestamp};
 use flotilla_engine::ports::{AssetBucket, AssetBuckets, ListMark, PortError, Unremoved, VersionPage};
-use std::collections::BTreeMap;
-
-/// A version, or the mark that the object was deleted.
-#[derive(Debug, Clone)]
-struct Version {
-    id: u64,
-    stored_at: Timestamp,
-    /// `None` is a mark of deletion.
-    digest: Option<Digest>,
-    bytes: u64,
-}
-
-/// All versions of all keys, by site and key; `None` is the ingest bucket. The latest comes last.
-#[derive(Debug, Default)]
-pub struct Objects {
-    versions: BTreeMap<(Option<Site>, String), Vec<Version>>,
-    made: u64,
-    /// Keys of which no version is left, for the checker.
-    pub gone: Vec<(Option<Site>, String)>,
-}
-
-impl Objects {
-    fn latest(&self, site: Option<&Site>, key: &str) -> Option<&Version> {
-        self.versions.get(&(site.cloned(), key.to_owned()))?.last()
-    }
-
-    /// When what a key answers with was stored.
-    pub fn stored_at(&self, site: Option<&Site>, key: &str) -> Option<Timestamp> {
-        self.latest(site, key).filter(|version| version.digest.is_some()).map(|version| version.stored_at)
-    }
-
-    /// How long it is.
-    pub fn latest_bytes(&self, site: Option<&Site>, key: &str) -> u64 {
-        self.latest(site, key).map_or(0, |version| version.bytes)
-    }
-
-    /// How many versions a key has, marks of deletion included.
-    pub fn count(&self, site: Option<&Site>, key: &str) -> usize {
-        self.versions.get(&(site.cloned(), key.to_owned())).map_or(0, Vec::len)
-    }
-}
 
 impl State {
     /// Stores an object as a new version.

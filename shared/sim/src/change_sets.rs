@@ -1,11 +1,10 @@
 //! Change sets: making them, and what is told of them.
 
-use crate::cloudformation::{behaviour, validation};
 use crate::stack_books::{Behaviour, ChangeSet, ChangeSetState, Stack};
 use crate::state::State;
 use flotilla_domain::deployment::ChangeSetKind;
 use flotilla_domain::plan::{ChangeAction, Leaving, PropertyChange, Replacement, ResourceChange};
-use flotilla_domain::{Digest, StackName};
+use flotilla_domain::{Digest, Site, StackName};
 use flotilla_engine::plan::change_values::property_changes;
 use flotilla_engine::ports::{
     ChangeSetRequest, ChangeSetSeen, ChangeSetStatus, ErrorKind, Place, PortError, RollbackTriggers,
@@ -203,4 +202,12 @@ fn can_be_updated(status: &str) -> bool {
             | "IMPORT_COMPLETE"
             | "IMPORT_ROLLBACK_COMPLETE"
     )
+}
+
+pub fn behaviour(state: &State, target: &Site) -> Behaviour {
+    state.stacks.behaviours.get(target).cloned().unwrap_or_default()
+}
+
+pub fn validation(operation: &'static str, message: String) -> PortError {
+    PortError::new(ErrorKind::Permanent, operation, format!("ValidationError: {message}"))
 }

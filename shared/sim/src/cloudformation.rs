@@ -1,9 +1,11 @@
 //! CloudFormation's calls; the rules and where they come from are listed in [`crate::stack_books`].
 
 use crate::change_sets;
+use crate::change_sets::{behaviour, validation};
 use crate::operations::{begin_deletion, begin_execution, begin_rollback, fate_of, ours};
 use crate::outputs::outputs;
-use crate::stack_books::{Behaviour, ChangeSetState, Stacks as Books, functions, settle};
+use crate::settling::{functions, settle};
+use crate::stack_books::{Behaviour, ChangeSetState, Stacks as Books};
 use crate::state::{Shared, State};
 use async_trait::async_trait;
 use flotilla_domain::deployment::Effort;
@@ -21,9 +23,6 @@ pub struct SimStacks(pub Shared);
 
 /// Events on one page: few, so that pages are turned.
 const EVENTS_PAGE: usize = 4;
-pub fn validation(operation: &'static str, message: String) -> PortError {
-    PortError::new(ErrorKind::Permanent, operation, format!("ValidationError: {message}"))
-}
 
 /// The key of a stack that is there, by its name or id.
 fn find(books: &Books, target: &Site, stack: &str) -> Option<(Site, String)> {
@@ -69,10 +68,6 @@ fn is_throttled(state: &mut State, target: &Site) -> bool {
     }
     *tokens -= 1.0;
     false
-}
-
-pub fn behaviour(state: &State, target: &Site) -> Behaviour {
-    state.stacks.behaviours.get(target).cloned().unwrap_or_default()
 }
 
 /// Whether an operation of this token was begun before (`TokenAlreadyExistsException`). It must have been one

@@ -1,7 +1,8 @@
 //! How operations on stacks go, and what must hold when one of ours begins.
 
 use crate::checker;
-use crate::stack_books::{Behaviour, ChangeSetState, Effect, Operation, start};
+use crate::settling::start;
+use crate::stack_books::{Behaviour, ChangeSetState, Effect, Operation};
 use crate::state::State;
 use flotilla_domain::deployment::Effort;
 use flotilla_domain::{Digest, Site};

@@ -1,17 +1,9 @@
 //! The queues: standard ones, at least once, in no order.
 
 use crate::faults::Faults;
-use crate::state::Shared;
+use crate::state::{Message, Shared};
 use async_trait::async_trait;
 use flotilla_engine::ports::{PortError, Work, WorkQueue};
-
-/// A message.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Message {
-    pub work: Work,
-    pub visible_at_ms: i64,
-    pub receives: u32,
-}
 
 /// The fake.
 pub struct SimQueue(pub Shared);

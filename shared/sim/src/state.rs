@@ -1,19 +1,26 @@
 //! The whole world as plain values behind one lock, and the gate every call passes.
 
-use crate::assets::Objects;
 use crate::faults::Faults;
-use crate::queue::Message;
+use crate::objects::Objects;
 use crate::rng::Rng;
 use crate::stack_books::Stacks;
 use bytes::Bytes;
 use flotilla_domain::retention::Pace;
 use flotilla_domain::{AlarmState, Digest, Site, Timestamp};
-use flotilla_engine::ports::{ErrorKind, HttpSeen, Invoked, Item, Key, PortError, Presence};
+use flotilla_engine::ports::{ErrorKind, HttpSeen, Invoked, Item, Key, PortError, Presence, Work};
 use std::collections::{BTreeMap, BTreeSet};
 use std::future::Future;
 use std::pin::Pin;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll};
+
+/// A message.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Message {
+    pub work: Work,
+    pub visible_at_ms: i64,
+    pub receives: u32,
+}
 
 /// An uploaded object.
 #[derive(Debug, Clone)]

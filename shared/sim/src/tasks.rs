@@ -1,6 +1,6 @@
 //! Functions that run at once, one poll at a time.
 
-use crate::queue::Message;
+use crate::state::Message;
 use flotilla_engine::EngineError;
 use std::future::Future;
 use std::pin::Pin;

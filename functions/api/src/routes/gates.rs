@@ -2,8 +2,8 @@
 
 use super::params::{body, name};
 use crate::caller::Principal;
-use crate::handler::Shared;
 use crate::problem::{ApiError, invalid};
+use crate::state::Shared;
 use axum::Json;
 use axum::body::Bytes;
 use axum::extract::Path;

@@ -1,7 +1,7 @@
 //! Whether the API works.
 
-use crate::handler::Shared;
 use crate::problem::ApiError;
+use crate::state::Shared;
 use axum::Json;
 use flotilla_contract::HealthView;
 

@@ -1,8 +1,8 @@
 //! Services, their stages, releases and uploads.
 
 use super::params::{PageQuery, name, page};
-use crate::handler::Shared;
 use crate::problem::ApiError;
+use crate::state::Shared;
 use axum::Json;
 use axum::extract::rejection::QueryRejection;
 use axum::extract::{Path, Query};

@@ -2,8 +2,8 @@
 
 use super::params::{PageQuery, body, body_or_default, name, page};
 use crate::caller::Principal;
-use crate::handler::Shared;
 use crate::problem::ApiError;
+use crate::state::Shared;
 use axum::Json;
 use axum::body::Bytes;
 use axum::extract::rejection::{BytesRejection, QueryRejection};

@@ -1,7 +1,7 @@
 //! Carrying out what a saved deployment asks for. Every command can be repeated.
 
 use super::cause::refused;
-use super::observe::place;
+use super::place;
 use crate::deployment::DeploymentController;
 use crate::ports::{
     ChangeSetRequest, ChangeSetStatus, ErrorKind, Executed, Place, PortError, RollbackTriggers,

@@ -1,6 +1,6 @@
 //! Why something failed: from an error of a port, and from a stack's events.
 
-use super::observe::place;
+use super::place;
 use crate::deployment::DeploymentController;
 use crate::ports::{ErrorKind, Place, PortError};
 use flotilla_domain::deployment::stack_event::{StackEvent, of_token, root_cause, root_event};

@@ -16,7 +16,7 @@ pub(crate) use notes::DeploymentStep;
 use crate::EngineError;
 use crate::deployment::notes::Notes;
 use crate::deployment::save::Saved;
-use crate::ports::{Buckets, Clock, Functions, PortError, Stacks, StateStore, WorkQueue};
+use crate::ports::{Buckets, Clock, Functions, Place, PortError, Stacks, StateStore, WorkQueue};
 use crate::records::{BudgetRecord, budget_key, deployment_key, read};
 use crate::step::{Controller, Meter, Next, Pause, wake};
 use flotilla_domain::deployment::pace::DELAY_S_MAX;
@@ -181,8 +181,13 @@ impl DeploymentController {
         if error.may_pass() || watching {
             return Ok(Next::Wait(ERROR_DELAY_S));
         }
-        Ok(Next::Event(Event::Refused(cause::cause_of(error, &observe::place(deployment)))))
+        Ok(Next::Event(Event::Refused(cause::cause_of(error, &place(deployment)))))
     }
+}
+
+/// Where the deployment acts, and by which role.
+pub(crate) fn place(deployment: &Deployment) -> Place {
+    Place { site: deployment.id.target.site.clone(), access: deployment.spec.access.clone() }
 }
 
 /// A delay for SQS, in seconds.

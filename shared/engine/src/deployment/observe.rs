@@ -1,6 +1,7 @@
 //! A deployment's looks at the world: each answers with one event.
 
 use super::cause::refused_for;
+use super::place;
 use crate::deployment::DeploymentController;
 use crate::ports::{ChangeSetSeen, ChangeSetStatus, Place, PortError};
 use flotilla_domain::deployment::event::StackSeen;
@@ -22,10 +23,6 @@ const FUNCTIONS_AT_ONCE: usize = 8;
 /// How CloudFormation begins the reason of a change set that its validation, or a hook, refused.
 const VALIDATION: [&str; 4] =
     ["EarlyValidation", "early validation", "The following hook(s) failed", "Hook "];
-
-pub(crate) fn place(deployment: &Deployment) -> Place {
-    Place { site: deployment.id.target.site.clone(), access: deployment.spec.access.clone() }
-}
 
 impl DeploymentController {
     /// Looks where the state has to look.

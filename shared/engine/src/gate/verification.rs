@@ -75,7 +75,7 @@ impl RolloutController {
     }
 
     async fn invoke(&self, deployment: &Deployment, name: &str) -> Result<(bool, String), PortError> {
-        let place = crate::deployment::observe::place(deployment);
+        let place = crate::deployment::place(deployment);
         let (release, package) = match &deployment.spec.kind {
             DeploymentKind::Deploy(brought) => (brought.release.to_string(), brought.package.to_string()),
             DeploymentKind::Remove => Default::default(),

@@ -4,7 +4,7 @@ use super::safeguards::StoredSafeguards;
 use flotilla_domain::deployment::{Access, Drift, StackPolicy};
 use flotilla_domain::release::package::FunctionCode;
 use flotilla_domain::release::{ReleaseRef, StackRef, StackRelease};
-use flotilla_domain::{Cause, Code, Digest, Refusal, ReleaseId, StackName, StackPart, Timestamp};
+use flotilla_domain::{Cause, Code, Digest, Refusal, ReleaseId, StackName, StackPart, Target, Timestamp};
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -15,6 +15,14 @@ pub fn parsed<T, E: std::fmt::Display>(what: &str, result: Result<T, E>) -> Resu
 
 pub fn time(text: &str) -> Result<Timestamp, String> {
     parsed("time", text.parse())
+}
+
+pub fn targets(texts: &[String]) -> Result<Vec<Target>, String> {
+    texts.iter().map(|text| parsed("target", Target::parse(text))).collect()
+}
+
+pub fn target_texts(targets: &[Target]) -> Vec<String> {
+    targets.iter().map(ToString::to_string).collect()
 }
 
 pub fn digest(text: &str) -> Result<Digest, String> {

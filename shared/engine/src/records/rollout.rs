@@ -3,7 +3,7 @@
 use super::Record;
 use super::common::{
     ONLY, StoredAccess, StoredCause, StoredPolicy, StoredReleaseRef, digest, parsed, part_name, read_stack,
-    time,
+    target_texts, targets, time,
 };
 use super::gates::{StoredApproval, StoredBreakGlass, StoredClosed, StoredGates, StoredOutputRef};
 use super::rollout_state::StoredState;
@@ -115,18 +115,17 @@ enum StoredWave {
     },
 }
 
-pub(super) fn targets(texts: &[String]) -> Result<Vec<Target>, String> {
-    texts.iter().map(|text| parsed("target", Target::parse(text))).collect()
-}
-
-pub(super) fn texts(targets: &[Target]) -> Vec<String> {
-    targets.iter().map(ToString::to_string).collect()
-}
-
 impl StoredWave {
     fn of(wave: &Wave) -> Self {
         let Wave { targets, max_concurrent, tolerate_failures, bake_s, level, approvals } = wave.clone();
-        Self::Wave { targets: texts(&targets), max_concurrent, tolerate_failures, bake_s, level, approvals }
+        Self::Wave {
+            targets: target_texts(&targets),
+            max_concurrent,
+            tolerate_failures,
+            bake_s,
+            level,
+            approvals,
+        }
     }
 
     fn read(&self) -> Result<Wave, String> {

@@ -1,7 +1,6 @@
 //! Where a stored rollout stands.
 
-use super::common::{StoredCause, parsed};
-use super::rollout::{targets, texts};
+use super::common::{StoredCause, parsed, target_texts, targets};
 use flotilla_domain::RolloutId;
 use flotilla_domain::rollout::{Revert, RolloutState, Wave};
 use serde::{Deserialize, Serialize};
@@ -47,13 +46,13 @@ impl StoredState {
             | RolloutState::Checking { wave }
             | RolloutState::Baking { wave } => stored.wave = Some(*wave),
             RolloutState::Reverting(Revert::Finding(list)) => {
-                stored.back = Some(("finding".into(), texts(list)));
+                stored.back = Some(("finding".into(), target_texts(list)));
             }
             RolloutState::Reverting(Revert::Copying(list)) => {
-                stored.back = Some(("copying".into(), texts(list)));
+                stored.back = Some(("copying".into(), target_texts(list)));
             }
             RolloutState::Reverting(Revert::Rolling { targets, level }) => {
-                stored.back = Some(("rolling".into(), texts(targets)));
+                stored.back = Some(("rolling".into(), target_texts(targets)));
                 stored.back_level = Some(*level);
             }
             RolloutState::Withdrawing(end) => {

@@ -4,10 +4,8 @@ mod cdk;
 mod checks;
 mod cloudformation;
 mod draft;
-mod includes;
 mod local_paths;
 mod native;
-mod nested;
 mod path_table;
 mod serverless;
 

@@ -50,7 +50,7 @@ const fn row(kind: &'static str, property: &'static [&'static str], takes: Takes
     Row { kind, property, takes, becomes }
 }
 
-/// The table. `Fn::Transform` with `AWS::Include` may stand anywhere: see [`super::includes`].
+/// The table. `Fn::Transform` with `AWS::Include` may stand anywhere: see [`super::local_paths::includes`].
 #[rustfmt::skip]
 pub(super) const TABLE: &[Row] = &[
     row("AWS::Serverless::Function", &["CodeUri"], Code, BucketAndKey),

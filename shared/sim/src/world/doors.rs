@@ -3,10 +3,10 @@
 use super::World;
 use crate::driver::{Driver, replicate, step_ports};
 use flotilla_engine::access::Commands;
+use flotilla_engine::controllers::{Controllers, StepPorts};
 use flotilla_engine::ports::Key;
 use flotilla_engine::replica::Replicate;
 use flotilla_engine::status::Status;
-use flotilla_engine::step::{Controllers, StepPorts};
 use std::collections::BTreeSet;
 use std::future::Future;
 use std::pin::pin;

@@ -154,7 +154,7 @@ impl World {
         let visible_at_ms = state.now_ms;
         if with_event {
             let work = Work::Intake { key, version_id: version_id.clone(), uploaded_at };
-            state.messages.push(crate::queue::Message { work, visible_at_ms, receives: 0 });
+            state.messages.push(crate::state::Message { work, visible_at_ms, receives: 0 });
         }
         version_id
     }
@@ -187,7 +187,7 @@ impl World {
         let uploaded_at = object.uploaded_at;
         let work = Work::Intake { key: key.to_owned(), version_id: version_id.to_owned(), uploaded_at };
         let visible_at_ms = state.now_ms;
-        state.messages.push(crate::queue::Message { work, visible_at_ms, receives: 0 });
+        state.messages.push(crate::state::Message { work, visible_at_ms, receives: 0 });
         drop(state);
         self
     }
@@ -271,7 +271,7 @@ impl World {
         let mut state = self.driver.shared.lock();
         if let Some(end_ms) = state.stacks.last_end_ms() {
             state.now_ms = state.now_ms.max(end_ms);
-            crate::stack_books::settle(&mut state);
+            crate::settling::settle(&mut state);
         }
         drop(state);
         self

@@ -7,11 +7,11 @@ use flotilla_domain::{
     Code, DeploymentId, RolloutId, SignedDuration, Site, StackName, Target, Timestamp, Turn,
 };
 use flotilla_engine::EngineError;
+use flotilla_engine::controllers::{Controllers, StepPorts};
 use flotilla_engine::ports::{
     Clock, DueKey, Expect, Item, ItemPage, Key, PortError, Query, StateStore, Subject, Write, WriteError,
 };
 use flotilla_engine::records::{deployment_key, lease_holder, lease_key};
-use flotilla_engine::step::{Controllers, StepPorts};
 use flotilla_sim::{Behaviour, World};
 use futures::executor::block_on;
 use std::sync::{Arc, Mutex};

@@ -3,8 +3,8 @@
 //! CloudFormation puts it in when the stack is deployed, from S3 (AWS CloudFormation Template Reference,
 //! "AWS::Include transform"); here it is put in before, so that the template is all there is.
 
-use super::local_paths::{self, Place, local_path};
-use super::{Folder, Stop};
+use super::place::{self, Place, local_path};
+use crate::formats::{Folder, Stop};
 use crate::template;
 use flotilla_domain::{Code, Refusal};
 use serde_json::{Map, Value, json};
@@ -15,7 +15,7 @@ const DEPTH_MAX: usize = 127;
 const INCLUDE: &str = "AWS::Include";
 
 /// Puts the files into a template that it includes by local paths.
-pub(super) fn put_in(folder: &Folder<'_>, template: &mut Value, file: &str, at: &str) -> Result<(), Stop> {
+pub(crate) fn put_in(folder: &Folder<'_>, template: &mut Value, file: &str, at: &str) -> Result<(), Stop> {
     let mut includes =
         Includes { folder, at, bytes_left: folder.limits.template_bytes_max, open: Vec::new() };
     includes.open.push(file.to_owned());
@@ -116,10 +116,9 @@ impl Includes<'_, '_> {
         let nothing = json!(null);
         let location = include.pointer("/Parameters/Location").unwrap_or(&nothing);
         let place = Place { file: &file, at: self.at, path: path.join(".") };
-        let name = local_paths::resolve(self.folder, local_path(location, &place)?, &place)?;
-        if self.open.len() > local_paths::DEPTH_MAX || self.open.contains(&name) {
-            let what =
-                format!("files include each other more than {} deep, or themselves", local_paths::DEPTH_MAX);
+        let name = place::resolve(self.folder, local_path(location, &place)?, &place)?;
+        if self.open.len() > place::DEPTH_MAX || self.open.contains(&name) {
+            let what = format!("files include each other more than {} deep, or themselves", place::DEPTH_MAX);
             return Err(self.misfit(path, &what).into());
         }
         let bytes = self.folder.read(&name)?;
@@ -136,7 +135,7 @@ impl Includes<'_, '_> {
 
     fn misfit(&self, path: &[String], what: &str) -> Refusal {
         let fix = "write the included text into the template where it belongs";
-        let path = local_paths::placed(self.at, &path.join("."));
+        let path = place::placed(self.at, &path.join("."));
         Refusal::new(Code::TemplateInvalid, format!("AWS::Include: {what}"), fix).at(path)
     }
 }

@@ -1,9 +1,10 @@
 //! Templates of nested stacks: read with their own paths, handed what the outer stack is given.
 
-use super::Stop;
-use super::draft::{hand_down, mentions};
-use super::local_paths::{Place, Taker, local_path};
-use super::path_table::Row;
+use super::Taker;
+use super::place::{Place, local_path};
+use crate::formats::Stop;
+use crate::formats::draft::{hand_down, mentions};
+use crate::formats::path_table::Row;
 use crate::template::asset_tokens;
 use flotilla_domain::release::package::{ASSETS_BUCKET_PARAMETER, Warning};
 use flotilla_domain::{Code, Refusal};
@@ -14,7 +15,7 @@ const STACK: &str = "AWS::CloudFormation::Stack";
 const STACK_SET: &str = "AWS::CloudFormation::StackSet";
 
 /// A nested template that was read.
-pub(super) struct Nested {
+pub(crate) struct Nested {
     /// As it is after it was made ready for what it is handed.
     template: Value,
     /// Its number in the draft.

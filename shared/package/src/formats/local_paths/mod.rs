@@ -3,27 +3,25 @@
 //! The paths become tokens, text that is included is put in place, and nested templates are read with what
 //! they name. Nothing may come from elsewhere: its bytes could not be proven.
 
-use super::nested::Nested;
+mod includes;
+mod nested;
+mod place;
+
 use super::path_table::{Becomes, Row, TABLE, Takes};
-use super::{Draft, Folder, Source, Stop, includes};
+use super::{Draft, Folder, Source, Stop};
 use crate::json::canonical;
 use crate::template::{self, MadeFor, asset_tokens};
 use flotilla_domain::release::package::{AssetKind, GIVEN_PREFIX, Warning};
 use flotilla_domain::{Code, Refusal};
+use nested::Nested;
+pub(super) use place::{DEPTH_MAX, too_deep};
+use place::{Place, local_path, resolve};
 use serde_json::{Map, Value};
 use std::collections::{BTreeMap, BTreeSet};
 
-/// How deep templates may be nested: our own bound.
-pub(super) const DEPTH_MAX: usize = 8;
-
-pub(super) fn too_deep(name: &str) -> Refusal {
-    let what = format!("stacks are nested more than {DEPTH_MAX} deep, or contain themselves");
-    Refusal::new(Code::TemplateUnsupported, what, "nest fewer stacks").at(name)
-}
-
 /// Reads the template of the file `name`, with tokens in place of every local path, and makes it neutral. `at`
 /// is put before the paths of what is noted, for packages of several templates.
-pub(super) fn take(folder: &Folder<'_>, draft: &mut Draft, name: &str, at: &str) -> Result<Value, Stop> {
+pub(crate) fn take(folder: &Folder<'_>, draft: &mut Draft, name: &str, at: &str) -> Result<Value, Stop> {
     let root = name.rsplit_once('/').map_or(String::new(), |(root, _)| format!("{root}/"));
     let mut taker = Taker { folder, draft, root, nested: BTreeMap::new(), open: Vec::new() };
     let (template, _) = taker.template(name, at)?;
@@ -34,7 +32,7 @@ pub(super) fn take(folder: &Folder<'_>, draft: &mut Draft, name: &str, at: &str)
 }
 
 /// One template and those that are nested in it.
-pub(super) struct Taker<'a, 'f> {
+pub(crate) struct Taker<'a, 'f> {
     pub folder: &'a Folder<'f>,
     pub draft: &'a mut Draft,
     /// The folder of the outermost template: names are shown from there.
@@ -43,37 +41,6 @@ pub(super) struct Taker<'a, 'f> {
     pub nested: BTreeMap<String, Nested>,
     /// The files of the templates that are being read, each nested in the one before.
     pub open: Vec<String>,
-}
-
-/// Where a property stands.
-pub(super) struct Place<'p> {
-    /// The file of the template.
-    pub file: &'p str,
-    /// As in [`take`].
-    pub at: &'p str,
-    /// The path in the template.
-    pub path: String,
-}
-
-impl Place<'_> {
-    /// As it is shown.
-    pub fn shown(&self) -> String {
-        placed(self.at, &self.path)
-    }
-
-    /// The folder from which the template's paths start.
-    pub fn base(&self) -> &str {
-        self.file.rsplit_once('/').map_or("", |(base, _)| base)
-    }
-
-    fn below(&self, key: &str) -> Self {
-        Place { path: format!("{}.{key}", self.path), ..*self }
-    }
-}
-
-/// A path of the template `at`.
-pub(super) fn placed(at: &str, path: &str) -> String {
-    if at.is_empty() { path.to_owned() } else { format!("{at}: {path}") }
 }
 
 impl Taker<'_, '_> {
@@ -246,41 +213,6 @@ fn parameters(template: &Value) -> BTreeSet<String> {
     declared.into_iter().flat_map(Map::keys).cloned().collect()
 }
 
-/// The name of the file or folder that a path in a template means.
-pub(super) fn resolve(folder: &Folder<'_>, local: &str, place: &Place<'_>) -> Result<String, Refusal> {
-    folder.listing.resolve(place.base(), local).map_err(|mut refusal| {
-        // `sam build` copies functions, but not all layers and definitions.
-        if local.starts_with("../") || format!("/{}", place.file).contains("/.aws-sam/build/") {
-            refusal.fix = "zip the whole project folder, so that .aws-sam/build and the files that its template names by ../../ are in the package".into();
-        }
-        refusal.at(place.shown())
-    })
-}
-
-/// The path of a location that is one.
-pub(super) fn local_path<'v>(value: &'v Value, place: &Place<'_>) -> Result<&'v str, Refusal> {
-    const FIX: &str = "upload what the template names by local paths: the build folder of sam build, or the template with its folders, not what sam package or aws cloudformation package wrote";
-    let outside = |what: &str| {
-        Refusal::new(Code::CodeOutsidePackage, format!("{} {what}", place.path), FIX).at(place.shown())
-    };
-    match value {
-        Value::String(path) if path.starts_with("s3://") => {
-            Err(outside("is in S3 already, and not in the package"))
-        }
-        Value::String(path) if path.starts_with("http://") || path.starts_with("https://") => {
-            Err(outside("is at an address, and not in the package"))
-        }
-        Value::String(path) => Ok(path),
-        Value::Object(object) if object.keys().any(|key| key == "Ref" || key.starts_with("Fn::")) => {
-            Err(outside("is known at deployment only, so its bytes cannot be proven"))
-        }
-        Value::Object(object) if ["S3Bucket", "Bucket"].iter().any(|key| object.contains_key(*key)) => {
-            Err(outside("is in S3 already, and not in the package"))
-        }
-        _ => Err(outside("is not a path")),
-    }
-}
-
 /// A function or layer that says nothing of its code. The tools would take everything beside the template,
 /// which nobody means who packages for others.
 fn without_code(row: &Row, place: &Place<'_>) -> Refusal {
@@ -312,7 +244,7 @@ fn is_image(function: &Map<String, Value>) -> bool {
 }
 
 /// A function that runs a container image.
-pub(super) fn image(path: &str) -> Warning {
+pub(crate) fn image(path: &str) -> Warning {
     Warning {
         code: Code::ImageOutsidePackage,
         path: path.to_owned(),

@@ -1,0 +1,186 @@
+//! Operations of stacks that end as time passes.
+
+use crate::stack_books::{ChangeSetState, Effect, Operation, Stack, event};
+use crate::state::State;
+use flotilla_domain::release::package::asset_key;
+use flotilla_domain::{AlarmState, Digest, Site};
+use serde_json::Value;
+use std::collections::{BTreeMap, VecDeque};
+
+/// Moves every operation on to now.
+pub fn settle(state: &mut State) {
+    let now = state.now_ms;
+    while let Some(key) = state
+        .stacks
+        .live
+        .iter()
+        .find(|(_, s)| s.operation.as_ref().and_then(|op| op.phases.front()).is_some_and(|p| p.0 <= now))
+        .map(|(key, _)| key.clone())
+    {
+        advance(state, &key);
+    }
+}
+
+/// Turns an operation that would end well into a rollback, if an alarm that is to end it so has gone off.
+fn watch(stack: &mut Stack, site: &Site, alarms: &BTreeMap<(Site, String), AlarmState>) {
+    let arns = stack.watched.alarm_arns.iter().chain(&stack.watched.composite_alarm_arns);
+    let mut names = arns.filter_map(|arn| Some(arn.split_once(":alarm:")?.1.to_owned()));
+    let state = |name: &String| alarms.get(&(site.clone(), name.clone()));
+    let fired = names.find(|name| matches!(state(name), None | Some(AlarmState::Alarm)));
+    let phases = match stack.status {
+        "CREATE_IN_PROGRESS" => ["ROLLBACK_IN_PROGRESS", "ROLLBACK_COMPLETE"],
+        "UPDATE_IN_PROGRESS" => ["UPDATE_ROLLBACK_IN_PROGRESS", "UPDATE_ROLLBACK_COMPLETE"],
+        _ => return,
+    };
+    let Some(operation) = stack.operation.as_mut().filter(|operation| operation.reason.is_none()) else {
+        return;
+    };
+    if let (Some(name), Some((at_ms, _))) = (fired, operation.phases.front().copied()) {
+        operation.reason = Some(format!("the alarm {name} has gone off, or is not there"));
+        operation.effect = Effect::Nothing;
+        operation.phases = VecDeque::from([(at_ms, phases[0]), (at_ms + 4_000, phases[1])]);
+    }
+}
+
+/// Moves one stack's operation on by one status.
+fn advance(state: &mut State, key: &(Site, String)) {
+    let Some(stack) = state.stacks.live.get_mut(key) else { return };
+    watch(stack, &key.0, &state.alarms);
+    let Some(operation) = stack.operation.as_mut() else { return };
+    let Some((at_ms, status)) = operation.phases.pop_front() else { return };
+    let (token, ended) = (operation.token.clone(), operation.phases.is_empty());
+    let fails_now = operation.reason.is_some() && (status.contains("ROLLBACK_IN") || ended);
+    let reason = if fails_now { operation.reason.take() } else { None };
+    let (nested, last_reason) = (operation.nested, operation.last_reason);
+    stack.was = (stack.status, at_ms + 1_500);
+    stack.status = status;
+    stack.reason = None;
+    if let Some(reason) = reason {
+        state.stacks.true_reasons.insert((key.0.clone(), token.clone()), reason.clone());
+        let verb = match status {
+            _ if status.contains("DELETE") => "DELETE_FAILED",
+            _ if stack.template.is_none() => "CREATE_FAILED",
+            _ => "UPDATE_FAILED",
+        };
+        if nested {
+            let id = format!("arn:aws:cloudformation:{}:stack/{}-Nested/{token}", key.0, key.1);
+            let mut failed = event(
+                "Nested",
+                "AWS::CloudFormation::Stack",
+                verb,
+                Some("Embedded stack was not successfully updated: The following resource(s) failed"),
+                &token,
+                false,
+            );
+            failed.physical_id = Some(id.clone());
+            failed.reason = Some(format!("Embedded stack {id} was not successfully updated"));
+            stack.events.push_front(failed);
+            let child = |logical: &str, kind: &str, status: &str, reason: Option<&str>, is_stack| {
+                event(logical, kind, status, reason, "child", is_stack)
+            };
+            let events = vec![
+                child("Nested", "AWS::CloudFormation::Stack", "UPDATE_ROLLBACK_COMPLETE", None, true),
+                child(
+                    "Other",
+                    "AWS::Test::Resource",
+                    "UPDATE_FAILED",
+                    Some("Resource update cancelled"),
+                    false,
+                ),
+                child("Deep", "AWS::Test::Resource", "UPDATE_FAILED", Some(&reason), false),
+                child("Nested", "AWS::CloudFormation::Stack", "UPDATE_IN_PROGRESS", None, true),
+                child("Older", "AWS::Test::Resource", "UPDATE_FAILED", Some("an older failure"), false),
+            ];
+            state.stacks.nested.insert(id, events);
+        } else {
+            stack.events.push_front(event(
+                "Resource",
+                "AWS::Test::Resource",
+                verb,
+                Some(&reason),
+                &token,
+                false,
+            ));
+        }
+        let noise = Some("Resource update cancelled");
+        stack.events.push_front(event("Other", "AWS::Test::Resource", verb, noise, &token, false));
+    }
+    let last_reason = last_reason.filter(|_| ended);
+    stack.reason = last_reason.map(str::to_owned);
+    stack.events.push_front(event(&key.1, "AWS::CloudFormation::Stack", status, last_reason, &token, true));
+    if ended {
+        end(state, key, &token);
+    }
+}
+
+fn end(state: &mut State, key: &(Site, String), token: &str) {
+    let Some(mut stack) = state.stacks.live.remove(key) else { return };
+    let effect = stack.operation.take().map_or(Effect::Nothing, |operation| operation.effect);
+    let completed = matches!(stack.status, "CREATE_COMPLETE" | "UPDATE_COMPLETE");
+    for set in stack.change_sets.iter_mut().filter(|set| set.state == ChangeSetState::Executing) {
+        set.state = if completed { ChangeSetState::Executed } else { ChangeSetState::ExecutionFailed };
+    }
+    if token.starts_with("flotilla-") {
+        state.stacks.ended.push(key.clone());
+    }
+    match effect {
+        Effect::Gone => {
+            state.stacks.gone.insert(stack.id, stack.events);
+            let prefix = format!("{}/", key.1);
+            state.functions.retain(|(target, name), _| !(target == &key.0 && name.starts_with(&prefix)));
+            return;
+        }
+        Effect::Runs(template) => {
+            stack.template = Some(template);
+            give_code(state, key, &template);
+        }
+        Effect::Nothing => {}
+    }
+    state.stacks.live.insert(key.clone(), stack);
+}
+
+/// Gives every function of a template the code that the target's own bucket holds.
+fn give_code(state: &mut State, (target, stack): &(Site, String), template: &Digest) {
+    for (id, key) in functions(state, template) {
+        let held = state.replicas.get(&(target.clone(), key.clone())).copied();
+        if let Some(digest) = held.filter(|digest| asset_key(digest) == key) {
+            let name = format!("{stack}/{id}");
+            state.ran.insert((target.clone(), name.clone(), digest));
+            state.functions.insert((target.clone(), name), digest);
+        }
+    }
+}
+
+/// The functions of a template, with the keys of their code.
+pub(crate) fn functions(state: &State, template: &Digest) -> Vec<(String, String)> {
+    let bytes = state.templates.get(template).cloned().unwrap_or_default();
+    let template: Value = serde_json::from_slice(&bytes).unwrap_or_default();
+    let resources = template["Resources"].as_object().cloned().unwrap_or_default();
+    let functions = resources.into_iter().filter(|(_, resource)| resource["Type"] == "AWS::Lambda::Function");
+    let key =
+        |resource: &Value| resource["Properties"]["Code"]["S3Key"].as_str().unwrap_or_default().to_owned();
+    functions.map(|(id, resource)| (id, key(&resource))).collect()
+}
+
+/// Begins an operation on a stack on which none runs.
+pub(crate) fn start(state: &mut State, key: &(Site, String), operation: Operation, running: &'static str) {
+    let now_ms = state.now_ms;
+    let Some(stack) = state.stacks.live.get_mut(key) else { return };
+    if stack.operation.is_some() {
+        state.stacks.breaches.push(format!("two operations on {}", stack.id));
+        return;
+    }
+    stack.was = (stack.status, now_ms + 1_500);
+    stack.status = running;
+    stack.reason = None;
+    let begun = Some("User Initiated");
+    stack.events.push_front(event(
+        &key.1,
+        "AWS::CloudFormation::Stack",
+        running,
+        begun,
+        &operation.token,
+        true,
+    ));
+    stack.operation = Some(operation);
+}
