@@ -1,6 +1,6 @@
 //! What a deployment asks the engine for. Each command can be repeated without effect.
 
-use super::state::{ChangeSetKind, Effort, State, Unwind};
+use super::state::{ChangeSetKind, Effort, StackRollback, State};
 use super::{Deployment, DeploymentKind, Stop};
 
 /// What a saved state asks to be done.
@@ -28,11 +28,11 @@ pub enum Command {
         token: String,
     },
     /// Bring the stack back to its last stable state. Repeated, CloudFormation knows the token.
-    Unwind {
+    RollBackStack {
         /// The stack's id.
         stack_id: String,
         /// How.
-        how: Unwind,
+        how: StackRollback,
         /// The operation's token.
         token: String,
     },
@@ -92,13 +92,13 @@ impl Deployment {
             State::Executing => {
                 Some(Command::ExecuteChangeSet { change_set_id: self.change_set_id.clone()?, token: token() })
             }
-            State::Unwinding { how, .. } => {
-                Some(Command::Unwind { stack_id: stack_id()?, how: *how, token: token() })
+            State::RollingBackStack { how, .. } => {
+                Some(Command::RollBackStack { stack_id: stack_id()?, how: *how, token: token() })
             }
-            State::Clearing(effort) | State::Deleting(effort) => {
+            State::DeletingFailedStack(effort) | State::Deleting(effort) => {
                 Some(Command::DeleteStack { stack_id: stack_id()?, effort: effort.clone(), token: token() })
             }
-            State::Discarding(_) => Some(Command::DiscardPlan { name: self.change_set_name() }),
+            State::DiscardingChangeSet(_) => Some(Command::DiscardPlan { name: self.change_set_name() }),
             _ => None,
         }
     }
@@ -108,16 +108,17 @@ impl Deployment {
         match self.state {
             State::Waiting => Some(Look::Lease),
             State::Inspecting => Some(Look::Stack),
-            State::Executing | State::Unwinding { .. } | State::Clearing(_) | State::Deleting(_) => {
-                Some(Look::Operation)
-            }
+            State::Executing
+            | State::RollingBackStack { .. }
+            | State::DeletingFailedStack(_)
+            | State::Deleting(_) => Some(Look::Operation),
             State::Planning(_) => Some(Look::ChangeSet),
             State::Planned => Some(Look::Gates),
             State::Verifying { .. } => Some(Look::Code),
-            State::Explaining { .. } => Some(Look::StackEvents),
-            State::Emptying => Some(Look::Buckets),
-            State::Salvaging => Some(Look::Leftovers),
-            State::Discarding(_)
+            State::FindingCause { .. } => Some(Look::StackEvents),
+            State::EmptyingBuckets => Some(Look::Buckets),
+            State::FindingUndeletable => Some(Look::Leftovers),
+            State::DiscardingChangeSet(_)
             | State::Succeeded { .. }
             | State::Removed
             | State::RolledBack(_)

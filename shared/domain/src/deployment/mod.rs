@@ -11,10 +11,12 @@
 
 mod causes;
 pub mod command;
+mod deletion;
 pub mod event;
 pub mod lease;
 pub mod pace;
 mod planned;
+mod properties;
 pub mod rate_budget;
 pub mod spec;
 pub mod stack_event;
@@ -25,7 +27,7 @@ mod transition;
 pub use command::{Command, Look};
 pub use event::{CodeMismatch, Event, Outcome, Plan};
 pub use spec::{Access, DeploymentKind, DeploymentSpec, Drift, StackPolicy};
-pub use state::{AfterCause, ChangeSetKind, Effort, State, Unwind};
+pub use state::{AfterCause, ChangeSetKind, Effort, StackRollback, State};
 pub use transition::IllegalTransition;
 
 use crate::digest::Digest;

@@ -1,7 +1,7 @@
 //! When to look again, and when to give up.
 
 use super::{Deployment, State};
-use jiff::{SignedDuration, Timestamp};
+use jiff::Timestamp;
 
 /// Longest delay SQS takes, in seconds.
 pub const DELAY_S_MAX: u32 = 900;
@@ -30,28 +30,8 @@ impl Deployment {
     }
 
     /// When the present state ends in failure if nothing happens; `None` when it is terminal.
-    ///
-    /// Waiting and planned have the longest: others may hold the lease, and a rollout may be paused. An
-    /// operation's is above what CloudFormation itself needs for its slowest resources (an hour for many,
-    /// and 20 to 30 minutes for the deletion of a function in a VPC).
     pub fn deadline(&self) -> Option<Timestamp> {
-        let limit = match self.state {
-            State::Waiting | State::Planned => SignedDuration::from_hours(7 * 24),
-            State::Inspecting => SignedDuration::from_hours(3),
-            State::Planning(_) | State::Discarding(_) => SignedDuration::from_mins(30),
-            State::Executing | State::Unwinding { .. } | State::Clearing(_) | State::Deleting(_) => {
-                SignedDuration::from_hours(12)
-            }
-            State::Verifying { .. } | State::Explaining { .. } | State::Salvaging => {
-                SignedDuration::from_mins(15)
-            }
-            State::Emptying => SignedDuration::from_hours(6),
-            State::Succeeded { .. }
-            | State::Removed
-            | State::RolledBack(_)
-            | State::Failed(_)
-            | State::Cancelled => return None,
-        };
+        let limit = self.state.limit()?;
         Some(self.entered_at.saturating_add(limit).unwrap_or(Timestamp::MAX))
     }
 }

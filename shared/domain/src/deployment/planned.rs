@@ -23,13 +23,13 @@ impl Deployment {
         let policy = &self.spec.policy;
         let breaches = policy.safeguards.check(&plan.changes, &self.id.target.site.region);
         if let Some(cause) = causes::breached(&breaches) {
-            return State::Discarding(Box::new(State::Failed(cause)));
+            return State::DiscardingChangeSet(Box::new(State::Failed(cause)));
         }
         if policy.refuse_warnings && !plan.warnings.is_empty() {
-            return State::Discarding(Box::new(State::Failed(causes::warned(&plan.warnings))));
+            return State::DiscardingChangeSet(Box::new(State::Failed(causes::warned(&plan.warnings))));
         }
         if policy.drift == Drift::Refuse && !plan.reverted.is_empty() {
-            return State::Discarding(Box::new(State::Failed(causes::drifted(&plan.reverted))));
+            return State::DiscardingChangeSet(Box::new(State::Failed(causes::drifted(&plan.reverted))));
         }
         State::Planned
     }

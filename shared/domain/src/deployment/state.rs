@@ -17,14 +17,14 @@ pub enum AfterCause {
     /// Nothing: what was there before is there again.
     RolledBack,
     /// The rollback is helped to its end.
-    Unwind,
+    StackRollback,
     /// Nothing: an operator is needed.
     Fail,
 }
 
 /// How a stack is brought back to its last stable state.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Unwind {
+pub enum StackRollback {
     /// `ContinueUpdateRollback`, out of `UPDATE_ROLLBACK_FAILED`.
     ContinueRollback,
     /// `RollbackStack`, out of `UPDATE_FAILED`.
@@ -63,7 +63,7 @@ pub enum State {
         changed: bool,
     },
     /// The operation failed; the stack's events tell why.
-    Explaining {
+    FindingCause {
         /// The status the stack ended in.
         status: String,
         /// What follows.
@@ -72,22 +72,22 @@ pub enum State {
         before: Option<Cause>,
     },
     /// A stack that an operation left half done is brought back to its last stable state.
-    Unwinding {
+    RollingBackStack {
         /// How.
-        how: Unwind,
+        how: StackRollback,
         /// Why our own operation failed; `None` if the stack was found like this.
         cause: Option<Cause>,
     },
     /// A stack that never was stable is deleted, to be made anew.
-    Clearing(Effort),
+    DeletingFailedStack(Effort),
     /// The buckets of a stack that is to go are emptied.
-    Emptying,
+    EmptyingBuckets,
     /// The stack is deleted for good.
     Deleting(Effort),
     /// The stack could not be deleted: what resists is found out.
-    Salvaging,
+    FindingUndeletable,
     /// A change set that is not executed is removed, with the stack that it alone made; then this.
-    Discarding(Box<State>),
+    DiscardingChangeSet(Box<State>),
 
     /// Terminal: every function is proven to run the package's bytes.
     Succeeded {
@@ -105,24 +105,6 @@ pub enum State {
 }
 
 impl State {
-    /// Whether nothing follows.
-    pub fn is_terminal(&self) -> bool {
-        matches!(
-            self,
-            Self::Succeeded { .. } | Self::Removed | Self::RolledBack(_) | Self::Failed(_) | Self::Cancelled
-        )
-    }
-
-    /// Whether it ended as asked for.
-    pub fn is_success(&self) -> bool {
-        matches!(self, Self::Succeeded { .. } | Self::Removed)
-    }
-
-    /// Whether an operation of ours may be under way on the stack.
-    pub fn is_operation(&self) -> bool {
-        matches!(self, Self::Executing | Self::Unwinding { .. } | Self::Clearing(_) | Self::Deleting(_))
-    }
-
     /// The state's name in logs, table and API.
     pub fn name(&self) -> &'static str {
         match self {
@@ -132,13 +114,13 @@ impl State {
             Self::Planned => "planned",
             Self::Executing => "executing",
             Self::Verifying { .. } => "verifying",
-            Self::Explaining { .. } => "explaining",
-            Self::Unwinding { .. } => "unwinding",
-            Self::Clearing(_) => "clearing",
-            Self::Emptying => "emptying",
+            Self::FindingCause { .. } => "explaining",
+            Self::RollingBackStack { .. } => "unwinding",
+            Self::DeletingFailedStack(_) => "clearing",
+            Self::EmptyingBuckets => "emptying",
             Self::Deleting(_) => "deleting",
-            Self::Salvaging => "salvaging",
-            Self::Discarding(_) => "discarding",
+            Self::FindingUndeletable => "salvaging",
+            Self::DiscardingChangeSet(_) => "discarding",
             Self::Succeeded { .. } => "succeeded",
             Self::Removed => "removed",
             Self::RolledBack(_) => "rolled_back",

@@ -2,7 +2,7 @@
 
 use super::event::{Event, Outcome, StackOwner, StackSeen};
 use super::stack_status::{Standing, standing};
-use super::state::{AfterCause, ChangeSetKind, Effort, State, Unwind};
+use super::state::{AfterCause, ChangeSetKind, Effort, StackRollback, State};
 use super::{Deployment, Stop, causes};
 use crate::cause::Cause;
 use crate::plan::TargetPlan;
@@ -33,10 +33,10 @@ impl Deployment {
 
             (state, E::DeadlinePassed) => self.given_up(state),
             // Nothing more can be done about a plan that is only to be thrown away.
-            (S::Discarding(then), E::Refused(_)) => *then,
+            (S::DiscardingChangeSet(then), E::Refused(_)) => *then,
             // An earlier try, whose reply was lost, may have made the change set all the same.
             (S::Planning(_), E::Refused(cause) | E::PlanRefused(cause)) => {
-                S::Discarding(Box::new(S::Failed(cause)))
+                S::DiscardingChangeSet(Box::new(S::Failed(cause)))
             }
             (_, E::Refused(cause)) => S::Failed(cause),
             (_, E::LeaseLost) => S::Failed(causes::lease_lost(&self.spec.stack)),
@@ -47,7 +47,7 @@ impl Deployment {
                 return Ok(self);
             }
 
-            (S::Discarding(then), E::Acted) => *then,
+            (S::DiscardingChangeSet(then), E::Acted) => *then,
             (S::Executing, E::Acted) if self.acted => {
                 if let Stop::Asked(by) = &self.stop {
                     self.stop = Stop::Sent(by.clone());
@@ -61,7 +61,11 @@ impl Deployment {
                 return Ok(self);
             }
             (
-                S::Planning(_) | S::Executing | S::Unwinding { .. } | S::Clearing(_) | S::Deleting(_),
+                S::Planning(_)
+                | S::Executing
+                | S::RollingBackStack { .. }
+                | S::DeletingFailedStack(_)
+                | S::Deleting(_),
                 E::Acted,
             ) => {
                 self.acted = true;
@@ -73,9 +77,11 @@ impl Deployment {
                 S::Inspecting
             }
             (S::Waiting, E::LeaseHeld) => return Ok(self),
-            (S::Planned, E::Declined) if !self.removes() => S::Discarding(Box::new(S::Cancelled)),
+            (S::Planned, E::Declined) if !self.removes() => S::DiscardingChangeSet(Box::new(S::Cancelled)),
             (S::Waiting | S::Inspecting | S::Planned, E::Declined) => S::Cancelled,
-            (S::Planned, E::NotApproved) => S::Discarding(Box::new(S::Failed(causes::not_approved()))),
+            (S::Planned, E::NotApproved) => {
+                S::DiscardingChangeSet(Box::new(S::Failed(causes::not_approved())))
+            }
 
             (S::Inspecting, E::StackSeen(seen)) => self.inspected(seen),
 
@@ -84,7 +90,7 @@ impl Deployment {
             (S::Planning(_), E::PlanEmpty { stack_id }) => {
                 self.stack_id = Some(stack_id);
                 self.plan_digest = Some(TargetPlan::empty().digest);
-                S::Discarding(Box::new(S::Verifying { changed: false }))
+                S::DiscardingChangeSet(Box::new(S::Verifying { changed: false }))
             }
             // Another actor's execution deletes the stack's other change sets; look again from the start.
             (S::Planning(_) | S::Executing, E::PlanGone) if self.attempt < Self::ATTEMPTS_MAX => {
@@ -95,9 +101,9 @@ impl Deployment {
             // The alarms whose gate was broken open would roll it back: its change set is made again without them.
             (S::Planned, E::AllowedUnwatched) if self.is_watched() && self.attempt < Self::ATTEMPTS_MAX => {
                 self.spec.alarms.clear();
-                S::Discarding(Box::new(S::Inspecting))
+                S::DiscardingChangeSet(Box::new(S::Inspecting))
             }
-            (S::Planned, E::Allowed | E::AllowedUnwatched) if self.removes() => S::Emptying,
+            (S::Planned, E::Allowed | E::AllowedUnwatched) if self.removes() => S::EmptyingBuckets,
             (S::Planned, E::Allowed | E::AllowedUnwatched) => S::Executing,
             (S::Planned, E::Held) => return Ok(self),
 
@@ -105,17 +111,23 @@ impl Deployment {
             (S::Verifying { .. }, E::CodePending) => return Ok(self),
             (S::Verifying { .. }, E::CodeDiffers(functions)) => S::Failed(causes::code_differs(&functions)),
 
-            (S::Explaining { then, before, .. }, E::CauseFound(cause)) => self.explained(then, before, cause),
+            (S::FindingCause { then, before, .. }, E::CauseFound(cause)) => {
+                self.cause_found(then, before, cause)
+            }
 
-            (S::Emptying, E::Emptied) => S::Deleting(Effort::First),
-            (S::Emptying, E::EmptiedPartly) => return Ok(self),
-            (S::Salvaging, E::LeftoversSeen(names)) => self.salvaged(names),
+            (S::EmptyingBuckets, E::Emptied) => S::Deleting(Effort::First),
+            (S::EmptyingBuckets, E::EmptiedPartly) => return Ok(self),
+            (S::FindingUndeletable, E::LeftoversSeen(names)) => self.without_undeletable(names),
 
             (state, E::OperationSeen { stack, outcome }) if state.is_operation() => {
                 let next = match state {
                     S::Executing => self.executed(stack, outcome),
-                    S::Unwinding { how, cause } => self.unwound(how, cause, stack, outcome, now),
-                    S::Clearing(effort) => self.cleared(&effort, self.deletion(stack, outcome, now)),
+                    S::RollingBackStack { how, cause } => {
+                        self.stack_rolled_back(how, cause, stack, outcome, now)
+                    }
+                    S::DeletingFailedStack(effort) => {
+                        self.failed_stack_deleted(&effort, self.deletion(stack, outcome, now))
+                    }
                     S::Deleting(effort) => self.deleted(&effort, self.deletion(stack, outcome, now)),
                     _ => None,
                 };
@@ -165,12 +177,14 @@ impl Deployment {
     fn given_up(&self, state: State) -> State {
         let failed = State::Failed(causes::deadline(self));
         match state {
-            State::Discarding(then) => *then,
+            State::DiscardingChangeSet(then) => *then,
             // Its rollout says for how long it waits. What was planned so long ago is planned anew.
             State::Planned if !self.removes() && self.attempt < Self::ATTEMPTS_MAX => {
-                State::Discarding(Box::new(State::Inspecting))
+                State::DiscardingChangeSet(Box::new(State::Inspecting))
             }
-            State::Planning(_) | State::Planned if !self.removes() => State::Discarding(Box::new(failed)),
+            State::Planning(_) | State::Planned if !self.removes() => {
+                State::DiscardingChangeSet(Box::new(failed))
+            }
             _ => failed,
         }
     }
@@ -196,11 +210,13 @@ impl Deployment {
             _ if self.removes() => State::Planned,
             Standing::InReview => State::Planning(ChangeSetKind::Create),
             Standing::Stable => State::Planning(ChangeSetKind::Update),
-            Standing::NeverStable if policy.recreate_failed => State::Clearing(Effort::First),
+            Standing::NeverStable if policy.recreate_failed => State::DeletingFailedStack(Effort::First),
             Standing::NeverStable => State::Failed(causes::never_stable(&seen.status)),
-            Standing::UpdateFailed => State::Unwinding { how: Unwind::RollBack, cause: None },
-            Standing::RollbackFailed => State::Unwinding { how: Unwind::ContinueRollback, cause: None },
-            Standing::DeleteFailed if policy.force_delete => State::Clearing(Effort::First),
+            Standing::UpdateFailed => State::RollingBackStack { how: StackRollback::RollBack, cause: None },
+            Standing::RollbackFailed => {
+                State::RollingBackStack { how: StackRollback::ContinueRollback, cause: None }
+            }
+            Standing::DeleteFailed if policy.force_delete => State::DeletingFailedStack(Effort::First),
             Standing::DeleteFailed => State::Failed(causes::half_deleted(&seen.status)),
             Standing::ImportFailed => State::Failed(causes::import_failed(&seen.status)),
             Standing::Gone => absent,
@@ -215,9 +231,9 @@ impl Deployment {
     /// What follows from a look at our execution; `None` to look again.
     fn executed(&mut self, stack: Option<StackSeen>, outcome: Outcome) -> Option<State> {
         let Some(stack) = self.still_ours(stack) else { return Some(State::Failed(causes::replaced())) };
-        let explain = |then| State::Explaining { status: stack.status.clone(), then, before: None };
+        let explain = |then| State::FindingCause { status: stack.status.clone(), then, before: None };
         let failed = || match standing(&stack.status) {
-            Standing::RollbackFailed | Standing::UpdateFailed => explain(AfterCause::Unwind),
+            Standing::RollbackFailed | Standing::UpdateFailed => explain(AfterCause::StackRollback),
             Standing::NeverStable if stack.status != "ROLLBACK_COMPLETE" => explain(AfterCause::Fail),
             Standing::DeleteFailed | Standing::ImportFailed => explain(AfterCause::Fail),
             _ => explain(AfterCause::RolledBack),
@@ -246,9 +262,9 @@ impl Deployment {
     }
 
     /// What follows from a look at a stack that is brought back; `None` to look again.
-    fn unwound(
+    fn stack_rolled_back(
         &self,
-        how: Unwind,
+        how: StackRollback,
         cause: Option<Cause>,
         stack: Option<StackSeen>,
         outcome: Outcome,
@@ -260,13 +276,17 @@ impl Deployment {
         };
         let Some(stack) = self.still_ours(stack) else {
             // RollbackStack deletes a stack that never was stable.
-            return Some(if how == Unwind::RollBack { done } else { State::Failed(causes::replaced()) });
+            return Some(if how == StackRollback::RollBack {
+                done
+            } else {
+                State::Failed(causes::replaced())
+            });
         };
         match (standing(&stack.status), outcome) {
             (Standing::Busy | Standing::Unknown, _) | (_, Outcome::Pending) => None,
             (Standing::Stable | Standing::NeverStable, _) => Some(done),
             (_, Outcome::Unseen) if self.may_begin_yet(now) => None,
-            _ => Some(State::Explaining { status: stack.status, then: AfterCause::Fail, before: cause }),
+            _ => Some(State::FindingCause { status: stack.status, then: AfterCause::Fail, before: cause }),
         }
     }
 
@@ -278,15 +298,17 @@ impl Deployment {
     }
 
     /// What follows when it is known why an operation failed.
-    fn explained(&self, then: AfterCause, before: Option<Cause>, cause: Cause) -> State {
+    fn cause_found(&self, then: AfterCause, before: Option<Cause>, cause: Cause) -> State {
         match then {
             AfterCause::RolledBack => State::RolledBack(cause),
-            AfterCause::Unwind => {
+            AfterCause::StackRollback => {
                 let how = match &self.state {
-                    State::Explaining { status, .. } if status == "UPDATE_FAILED" => Unwind::RollBack,
-                    _ => Unwind::ContinueRollback,
+                    State::FindingCause { status, .. } if status == "UPDATE_FAILED" => {
+                        StackRollback::RollBack
+                    }
+                    _ => StackRollback::ContinueRollback,
                 };
-                State::Unwinding { how, cause: Some(cause) }
+                State::RollingBackStack { how, cause: Some(cause) }
             }
             AfterCause::Fail => State::Failed(match before {
                 Some(before) => causes::began_with(cause, &before),
@@ -295,60 +317,10 @@ impl Deployment {
         }
     }
 
-    /// What follows from a look at a leftover that is being deleted; `None` to look again.
-    fn cleared(&self, effort: &Effort, deletion: Deletion) -> Option<State> {
-        match deletion {
-            Deletion::Running => None,
-            Deletion::Done => Some(State::Inspecting),
-            Deletion::Failed(_) if *effort == Effort::First => Some(State::Clearing(Effort::Again)),
-            Deletion::Failed(_) if *effort == Effort::Again && self.spec.policy.force_delete => {
-                Some(State::Clearing(Effort::Force))
-            }
-            Deletion::Failed(status) | Deletion::Refused(status) => Some(cannot_delete(status)),
-        }
-    }
-
-    /// What follows from a look at a stack that is being deleted for good; `None` to look again.
-    fn deleted(&self, effort: &Effort, deletion: Deletion) -> Option<State> {
-        match deletion {
-            Deletion::Running => None,
-            Deletion::Done => Some(State::Removed),
-            Deletion::Refused(status) => Some(cannot_delete(status)),
-            Deletion::Failed(status) => Some(match effort {
-                Effort::First => State::Deleting(Effort::Again),
-                Effort::Again => State::Salvaging,
-                Effort::Retain(_) if self.spec.policy.force_delete => State::Deleting(Effort::Force),
-                Effort::Retain(_) | Effort::Force => cannot_delete(status),
-            }),
-        }
-    }
-
-    /// How a deletion stands.
-    fn deletion(&self, stack: Option<StackSeen>, outcome: Outcome, now: Timestamp) -> Deletion {
-        let Some(stack) = stack else { return Deletion::Done };
-        match (standing(&stack.status), outcome) {
-            (Standing::Gone, _) => Deletion::Done,
-            (Standing::Busy | Standing::Unknown, _) | (_, Outcome::Pending) => Deletion::Running,
-            (_, Outcome::Unseen) if self.may_begin_yet(now) => Deletion::Running,
-            (Standing::DeleteFailed, _) => Deletion::Failed(stack.status),
-            // CloudFormation gave it up before it began: an export in use brings the old status back.
-            _ => Deletion::Refused(stack.status),
-        }
-    }
-
     /// Whether an operation that left no trace yet may still begin.
-    fn may_begin_yet(&self, now: Timestamp) -> bool {
+    pub(super) fn may_begin_yet(&self, now: Timestamp) -> bool {
         const BEGINS_WITHIN_S: i64 = 120;
         now.duration_since(self.entered_at).as_secs() < BEGINS_WITHIN_S
-    }
-
-    /// What follows when it is known what resists its deletion.
-    fn salvaged(&mut self, names: Vec<String>) -> State {
-        if names.is_empty() {
-            return cannot_delete("DELETE_FAILED".into());
-        }
-        self.note(format!("left behind, delete by hand: {}", names.join(", ")));
-        State::Deleting(Effort::Retain(names))
     }
 
     /// Keeps the stack's outputs, as many as there is room for.
@@ -360,20 +332,6 @@ impl Deployment {
         let kept = seen.outputs.iter().filter(fits);
         self.outputs = kept.map(|(name, value)| (name.clone(), value.clone())).collect();
     }
-}
-
-/// How a deletion stands.
-enum Deletion {
-    Running,
-    Done,
-    /// It ended in this status; trying harder may help.
-    Failed(String),
-    /// The stack is what it was, in this status.
-    Refused(String),
-}
-
-fn cannot_delete(status: String) -> State {
-    State::Explaining { status, then: AfterCause::Fail, before: None }
 }
 
 #[cfg(test)]

@@ -61,7 +61,7 @@ impl Rollout {
                 Some(RolloutCommand::Replicate(self.awaited_release()?, self.waits_for_copies_at()))
             }
             RolloutState::Planning => Some(RolloutCommand::Open(Turn::Forward, self.planned_ahead())),
-            RolloutState::Withdrawing(_) => Some(RolloutCommand::Wake(self.planned_ahead())),
+            RolloutState::DiscardingChangeSets(_) => Some(RolloutCommand::Wake(self.planned_ahead())),
             RolloutState::Rolling { wave, from, opened } if from < opened => {
                 let targets = self.waves[*wave].targets[*from..*opened].to_vec();
                 Some(match self.is_ahead(*wave) {
@@ -81,17 +81,17 @@ impl Rollout {
     pub fn look(&self) -> Option<RolloutLook> {
         match self.state {
             RolloutState::Queued => Some(RolloutLook::Head),
-            RolloutState::Vetting => Some(RolloutLook::Rules),
+            RolloutState::PolicyCheck => Some(RolloutLook::Rules),
             RolloutState::Replicating | RolloutState::Reverting(Revert::Copying(_)) => {
                 Some(RolloutLook::Replicas)
             }
             RolloutState::Planning
             | RolloutState::Rolling { .. }
             | RolloutState::Reverting(Revert::Rolling { .. })
-            | RolloutState::Withdrawing(_) => Some(RolloutLook::Deployments),
-            RolloutState::Awaiting => Some(RolloutLook::Outputs),
+            | RolloutState::DiscardingChangeSets(_) => Some(RolloutLook::Deployments),
+            RolloutState::WaitingForOutputs => Some(RolloutLook::Outputs),
             RolloutState::Gated { .. } => Some(RolloutLook::Gates),
-            RolloutState::Checking { .. } => Some(RolloutLook::Checks),
+            RolloutState::Verifying { .. } => Some(RolloutLook::Checks),
             RolloutState::Baking { .. } => Some(RolloutLook::Clock),
             RolloutState::Reverting(Revert::Finding(_)) => Some(RolloutLook::Stable),
             _ => None,
@@ -101,14 +101,9 @@ impl Rollout {
     /// Whether its place at the stage's head still counts, besides what its state looks at: nothing of it has
     /// begun, and a newer one may have come. One that only shows its plan never was there.
     pub fn may_be_superseded(&self) -> bool {
-        let unbegun = matches!(
-            self.state,
-            RolloutState::Vetting
-                | RolloutState::Replicating
-                | RolloutState::Awaiting
-                | RolloutState::Planning
-        );
-        unbegun && !self.plan_only
+        // These two observe the place themselves.
+        let looks = matches!(self.look(), Some(RolloutLook::Head | RolloutLook::Gates));
+        self.state.properties().is_supersedable && !looks && !self.plan_only
     }
 
     /// Where it waits for copies of a release, in its present state.
@@ -143,11 +138,11 @@ impl Rollout {
         let copies =
             matches!(self.state, RolloutState::Replicating | RolloutState::Reverting(Revert::Copying(_)));
         let after = match self.state {
-            RolloutState::Vetting => SignedDuration::from_mins(Self::VETTING_MIN_MAX),
+            RolloutState::PolicyCheck => SignedDuration::from_mins(Self::VETTING_MIN_MAX),
             _ if copies && self.paused_by.is_none() => SignedDuration::from_hours(2),
             // Two rollouts may each have stacks that the other one waits for.
             RolloutState::Planning => SignedDuration::from_hours(2),
-            RolloutState::Awaiting | RolloutState::Gated { .. } => {
+            RolloutState::WaitingForOutputs | RolloutState::Gated { .. } => {
                 SignedDuration::from_hours(Self::GATED_H_MAX)
             }
             _ => return None,

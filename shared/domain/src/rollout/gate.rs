@@ -1,5 +1,6 @@
 //! The gates of a rollout: what keeps its next wave from beginning, and what each deployment is told.
 
+use super::properties::Position;
 use super::state::{RolloutState, TargetOutcome};
 use super::{Rollout, RolloutKind};
 use crate::cause::Cause;
@@ -87,17 +88,11 @@ impl Rollout {
 
     /// The wave that waits for its gates, or will be the first to do so.
     pub fn next_wave(&self) -> Option<usize> {
-        match self.state {
-            RolloutState::Queued
-            | RolloutState::Vetting
-            | RolloutState::Replicating
-            | RolloutState::Awaiting
-            | RolloutState::Planning => Some(0),
-            RolloutState::Gated { wave } => Some(wave),
-            RolloutState::Rolling { wave, .. }
-            | RolloutState::Checking { wave }
-            | RolloutState::Baking { wave } => Some(wave + 1).filter(|next| *next < self.waves.len()),
-            _ => None,
+        match self.state.properties().position {
+            Position::Start => Some(0),
+            Position::Before(wave) => Some(wave),
+            Position::In(wave) => Some(wave + 1).filter(|next| *next < self.waves.len()),
+            Position::Past => None,
         }
     }
 
@@ -130,10 +125,10 @@ impl Rollout {
             // It is shown already. Others may wait for the stack, and have what this one waits for.
             (RolloutState::Planning, _) if self.plan_only => return Answer::Never,
             (
-                RolloutState::Awaiting
+                RolloutState::WaitingForOutputs
                 | RolloutState::Planning
                 | RolloutState::Gated { .. }
-                | RolloutState::Checking { .. },
+                | RolloutState::Verifying { .. },
                 _,
             )
             | (RolloutState::Baking { .. }, _) => false,
@@ -242,13 +237,9 @@ impl Rollout {
 
     /// Where a rollout ends whose change sets may still be there: they are withdrawn first.
     pub(super) fn withdrawn(&self, end: RolloutState) -> RolloutState {
-        let begun = !matches!(
-            self.state,
-            RolloutState::Queued | RolloutState::Vetting | RolloutState::Replicating | RolloutState::Awaiting
-        );
-        let open = begun && !self.planned_ahead().is_empty();
+        let open = self.state.properties().has_change_sets && !self.planned_ahead().is_empty();
         if open && end.is_terminal() && end != RolloutState::Succeeded {
-            RolloutState::Withdrawing(Box::new(end))
+            RolloutState::DiscardingChangeSets(Box::new(end))
         } else {
             end
         }
@@ -281,9 +272,9 @@ impl Rollout {
                 let baked = self.baked_at().filter(|at| *at > now).or_else(|| in_s(Self::GATE_S));
                 watch.into_iter().chain(baked).min()
             }
-            RolloutState::Vetting => in_s(Self::VETTING_S),
-            RolloutState::Checking { .. } => in_s(Self::CHECK_S),
-            RolloutState::Awaiting => in_s(Self::GATE_S),
+            RolloutState::PolicyCheck => in_s(Self::VETTING_S),
+            RolloutState::Verifying { .. } => in_s(Self::CHECK_S),
+            RolloutState::WaitingForOutputs => in_s(Self::GATE_S),
             RolloutState::Gated { .. } => {
                 let unsaid = |closed: &Closed| matches!(closed.gate, Gate::Line | Gate::Alarm);
                 let soon = if self.closed.iter().any(unsaid) { in_s(Self::GATE_S) } else { None };

@@ -6,6 +6,7 @@
 mod asks;
 mod gate;
 mod policy;
+mod properties;
 mod reverts;
 mod specs;
 mod state;
@@ -15,6 +16,7 @@ mod waves;
 pub use asks::{RolloutCommand, RolloutLook};
 pub use gate::Answer;
 pub use policy::{Broken, Ruling};
+pub use properties::{OnCancel, Position, Properties};
 pub use state::{Revert, RolloutState, TargetOutcome};
 pub use transition::{IllegalRolloutTransition, RolloutEvent};
 
@@ -176,8 +178,7 @@ pub struct Rollout {
 impl Rollout {
     /// Whether it can be called off: what goes back, or withdraws its change sets, is finished.
     pub fn may_be_called_off(&self) -> bool {
-        let finishes = matches!(self.state, RolloutState::Reverting(_) | RolloutState::Withdrawing(_));
-        !finishes && !self.state.is_terminal()
+        self.state.properties().on_cancel != OnCancel::Refused
     }
 
     /// The rollout, called off by somebody. Its next step carries it out.

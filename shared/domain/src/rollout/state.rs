@@ -28,12 +28,12 @@ pub enum RolloutState {
     /// Another rollout of its stage is under way.
     Queued,
     /// The profile's rules are asked what they say of its templates. Nothing of it has begun.
-    Vetting,
+    PolicyCheck,
     /// The package is copied to every target's bucket. Nothing is deployed anywhere before it is proven
     /// everywhere.
     Replicating,
     /// It waits for outputs of other services.
-    Awaiting,
+    WaitingForOutputs,
     /// The change sets of all targets are made before any of them is executed.
     Planning,
     /// A wave waits for its gates.
@@ -51,7 +51,7 @@ pub enum RolloutState {
         opened: usize,
     },
     /// A wave is done and is verified.
-    Checking {
+    Verifying {
         /// Counted from 0.
         wave: usize,
     },
@@ -63,7 +63,7 @@ pub enum RolloutState {
     /// It failed, and what it has changed goes back to the stage's last stable release.
     Reverting(Revert),
     /// It is over but for change sets that were made and are not executed: they are removed, then this.
-    Withdrawing(Box<RolloutState>),
+    DiscardingChangeSets(Box<RolloutState>),
 
     /// Terminal: every target succeeded.
     Succeeded,
@@ -83,33 +83,20 @@ pub enum RolloutState {
 }
 
 impl RolloutState {
-    /// Whether nothing follows.
-    pub fn is_terminal(&self) -> bool {
-        matches!(
-            self,
-            Self::Succeeded
-                | Self::Failed(_)
-                | Self::Reverted(_)
-                | Self::Cancelled
-                | Self::Planned
-                | Self::Superseded { .. }
-        )
-    }
-
     /// The state's name in logs, table and API.
     pub fn name(&self) -> &'static str {
         match self {
             Self::Queued => "queued",
-            Self::Vetting => "vetting",
+            Self::PolicyCheck => "vetting",
             Self::Replicating => "replicating",
-            Self::Awaiting => "awaiting",
+            Self::WaitingForOutputs => "awaiting",
             Self::Planning => "planning",
             Self::Gated { .. } => "gated",
             Self::Rolling { .. } => "rolling",
-            Self::Checking { .. } => "checking",
+            Self::Verifying { .. } => "checking",
             Self::Baking { .. } => "baking",
             Self::Reverting(_) => "reverting",
-            Self::Withdrawing(_) => "withdrawing",
+            Self::DiscardingChangeSets(_) => "withdrawing",
             Self::Planned => "planned",
             Self::Succeeded => "succeeded",
             Self::Failed(_) => "failed",
@@ -123,7 +110,7 @@ impl RolloutState {
     pub fn cause(&self) -> Option<&Cause> {
         match self {
             Self::Failed(cause) | Self::Reverted(cause) => Some(cause),
-            Self::Withdrawing(end) => end.cause(),
+            Self::DiscardingChangeSets(end) => end.cause(),
             _ => None,
         }
     }

@@ -1,6 +1,7 @@
 //! The table: which event makes which state of which.
 
 use super::policy::Ruling;
+use super::properties::OnCancel;
 use super::state::{Revert, RolloutState, TargetOutcome};
 use super::{Cancellation, Rollout};
 use crate::cause::Cause;
@@ -99,21 +100,11 @@ impl Rollout {
                 return Err(IllegalRolloutTransition { state: state.name(), event: Box::new(event) });
             }
 
-            (
-                S::Queued
-                | S::Vetting
-                | S::Replicating
-                | S::Awaiting
-                | S::Planning
-                | S::Gated { .. }
-                | S::Checking { .. }
-                | S::Baking { .. },
-                E::CancelRequested(off),
-            ) => {
+            (state, E::CancelRequested(off)) if state.properties().on_cancel == OnCancel::Ends => {
                 self.cancelled = Some(off);
                 S::Cancelled
             }
-            (S::Rolling { .. }, E::CancelRequested(off)) => {
+            (state, E::CancelRequested(off)) if state.properties().on_cancel == OnCancel::Finishes => {
                 // What has begun is finished, or stopped if an operator asks for that, be it later on.
                 let stop_running =
                     off.stop_running || self.cancelled.as_ref().is_some_and(|c| c.stop_running);
@@ -121,18 +112,7 @@ impl Rollout {
                 self.cancelled = Some(Cancellation { by, stop_running });
                 return Ok(self);
             }
-            (
-                S::Queued
-                | S::Vetting
-                | S::Replicating
-                | S::Awaiting
-                | S::Planning
-                | S::Gated { .. }
-                | S::Rolling { .. }
-                | S::Checking { .. }
-                | S::Baking { .. },
-                E::PauseRequested { by },
-            ) => {
+            (state, E::PauseRequested { by }) if state.properties().is_pausable => {
                 self.paused_by.get_or_insert(by);
                 return Ok(self);
             }
@@ -159,19 +139,17 @@ impl Rollout {
 
             (S::Queued, E::PlaceSeen(Place::Active)) => self.begin(),
             (S::Queued, E::PlaceSeen(Place::Queued)) => return Ok(self),
-            (
-                S::Queued | S::Vetting | S::Replicating | S::Awaiting | S::Planning | S::Gated { wave: 0 },
-                E::PlaceSeen(Place::ActiveWithSuccessor(by)),
-            ) => superseded(Some(by)),
-            (
-                S::Queued | S::Vetting | S::Replicating | S::Awaiting | S::Planning | S::Gated { wave: 0 },
-                E::PlaceSeen(Place::Replaced(by)),
-            ) => superseded(by),
-            (S::Vetting, E::RulingSeen(ruling)) => match self.ruled(ruling) {
+            (state, E::PlaceSeen(Place::ActiveWithSuccessor(by))) if state.properties().is_supersedable => {
+                superseded(Some(by))
+            }
+            (state, E::PlaceSeen(Place::Replaced(by))) if state.properties().is_supersedable => {
+                superseded(by)
+            }
+            (S::PolicyCheck, E::RulingSeen(ruling)) => match self.ruled(ruling) {
                 Some(next) => next,
                 None => return Ok(self),
             },
-            (S::Vetting, E::DeadlinePassed) => S::Failed(self.unruled()),
+            (S::PolicyCheck, E::DeadlinePassed) => S::Failed(self.unruled()),
             (S::Replicating, E::PlaceSeen(Place::Active)) => return Ok(self),
 
             (S::Replicating, E::ReplicasSeen { proven, failed }) => match failed.into_iter().next() {
@@ -186,10 +164,12 @@ impl Rollout {
             },
             (S::Replicating, E::DeadlinePassed) => S::Failed(copies_late()),
 
-            (S::Awaiting, E::OutputsSeen { values, missing }) => match self.given_outputs(values, missing) {
-                Some(next) => next,
-                None => return Ok(self),
-            },
+            (S::WaitingForOutputs, E::OutputsSeen { values, missing }) => {
+                match self.given_outputs(values, missing) {
+                    Some(next) => next,
+                    None => return Ok(self),
+                }
+            }
             (S::Planning, E::DeploymentsSeen(outcomes)) => match self.planned(&outcomes) {
                 Some(next) => next,
                 None => return Ok(self),
@@ -204,9 +184,9 @@ impl Rollout {
                 self.wave(wave)
             }
             (S::Planning, E::DeadlinePassed) => S::Failed(plans_late()),
-            (S::Awaiting | S::Gated { wave: 0 }, E::DeadlinePassed) => S::Failed(gates_late(&self)),
+            (S::WaitingForOutputs | S::Gated { wave: 0 }, E::DeadlinePassed) => S::Failed(gates_late(&self)),
             (S::Gated { .. }, E::GatesLate(outcomes)) => self.failed(gates_late(&self), &outcomes),
-            (S::Withdrawing(end), E::DeploymentsSeen(outcomes)) => {
+            (S::DiscardingChangeSets(end), E::DeploymentsSeen(outcomes)) => {
                 if outcomes.iter().any(|outcome| !outcome.state.is_terminal()) {
                     return Ok(self);
                 }
@@ -219,7 +199,7 @@ impl Rollout {
                     None => return Ok(self),
                 }
             }
-            (S::Checking { wave }, E::ChecksSeen { failures, outcomes }) => {
+            (S::Verifying { wave }, E::ChecksSeen { failures, outcomes }) => {
                 match self.checked(wave, &failures, &outcomes, now) {
                     Some(next) => next,
                     None => return Ok(self),
@@ -267,7 +247,7 @@ impl Rollout {
                 S::Replicating
                 | S::Planning
                 | S::Rolling { .. }
-                | S::Withdrawing(_)
+                | S::DiscardingChangeSets(_)
                 | S::Reverting(Revert::Copying(_) | Revert::Rolling { .. }),
                 E::Acted,
             ) => {
@@ -279,7 +259,7 @@ impl Rollout {
                 return Err(IllegalRolloutTransition { state: state.name(), event: Box::new(event) });
             }
         };
-        let next = if matches!(self.state, S::Withdrawing(_)) { next } else { self.withdrawn(next) };
+        let next = if matches!(self.state, S::DiscardingChangeSets(_)) { next } else { self.withdrawn(next) };
         if next != self.state {
             self.closed.clear();
             self.state = next;

@@ -12,7 +12,7 @@ impl Rollout {
     /// The first state of a rollout that may act.
     pub fn begin(&self) -> RolloutState {
         match self.kind {
-            RolloutKind::Deploy(_) if self.is_vetted() => RolloutState::Vetting,
+            RolloutKind::Deploy(_) if self.is_vetted() => RolloutState::PolicyCheck,
             RolloutKind::Deploy(_) => RolloutState::Replicating,
             RolloutKind::Remove => RolloutState::Gated { wave: 0 },
         }
@@ -20,7 +20,7 @@ impl Rollout {
 
     /// What follows when the package is everywhere.
     pub(super) fn after_copies(&self) -> RolloutState {
-        if self.needs.is_empty() { self.ready() } else { RolloutState::Awaiting }
+        if self.needs.is_empty() { self.ready() } else { RolloutState::WaitingForOutputs }
     }
 
     /// What follows when everything is known that its stacks are given.
@@ -91,7 +91,7 @@ impl Rollout {
         Some(if self.gates.checks.is_empty() {
             self.after_checks(wave)
         } else {
-            RolloutState::Checking { wave }
+            RolloutState::Verifying { wave }
         })
     }
 

@@ -7,7 +7,7 @@ use crate::ports::{
     ChangeSetRequest, ChangeSetStatus, ErrorKind, Executed, Place, PortError, RollbackTriggers,
 };
 use flotilla_domain::Site;
-use flotilla_domain::deployment::{Command, Deployment, DeploymentKind, Drift, Effort, Event, Unwind};
+use flotilla_domain::deployment::{Command, Deployment, DeploymentKind, Drift, Effort, Event, StackRollback};
 use flotilla_domain::release::package::KEEP_BUCKET_PARAMETER;
 
 /// The alarms that roll the operation back.
@@ -68,11 +68,11 @@ impl DeploymentController {
             Command::CancelUpdate { stack_id, token } => {
                 return self.cancel(deployment, &place, stack_id, token).await;
             }
-            Command::Unwind { stack_id, how: Unwind::ContinueRollback, token } => {
+            Command::RollBackStack { stack_id, how: StackRollback::ContinueRollback, token } => {
                 let skip = &deployment.spec.policy.skip_resources;
                 self.stacks.continue_rollback(&place, stack_id, token, skip).await?;
             }
-            Command::Unwind { stack_id, how: Unwind::RollBack, token } => {
+            Command::RollBackStack { stack_id, how: StackRollback::RollBack, token } => {
                 self.stacks.roll_back(&place, stack_id, token).await?;
             }
             Command::DeleteStack { stack_id, effort, token } => {

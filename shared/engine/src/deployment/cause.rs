@@ -93,7 +93,7 @@ impl DeploymentController {
     /// the nested stack in which the failure began.
     pub(crate) async fn cause(&self, deployment: &Deployment) -> Result<Cause, PortError> {
         let place = place(deployment);
-        let State::Explaining { status, then, .. } = &deployment.state else {
+        let State::FindingCause { status, then, .. } = &deployment.state else {
             return Ok(Cause::new(
                 Code::StackStuck,
                 "the stack is in an unknown state",
@@ -103,7 +103,7 @@ impl DeploymentController {
         let deletes = deployment.removes() || status == "DELETE_FAILED";
         let code = match then {
             _ if deletes => Code::DeleteFailed,
-            AfterCause::RolledBack | AfterCause::Unwind => Code::RolledBack,
+            AfterCause::RolledBack | AfterCause::StackRollback => Code::RolledBack,
             AfterCause::Fail => Code::StackStuck,
         };
         let mut stack = deployment.stack_id.clone().unwrap_or_else(|| deployment.spec.stack.to_string());

@@ -69,7 +69,7 @@ impl DeploymentStep {
     pub fn plan_record(&self, at: Timestamp) -> Option<PlanRecord> {
         let plan = self.notes.plan.clone().filter(|_| self.now.id.turn == Turn::Forward)?;
         let blocked = match &self.now.state {
-            State::Discarding(then) => then.cause().cloned(),
+            State::DiscardingChangeSet(then) => then.cause().cloned(),
             _ => None,
         };
         Some(PlanRecord {
@@ -102,10 +102,11 @@ fn detail(deployment: &Deployment) -> Option<String> {
                 c.add, c.modify, c.replace, c.remove
             )
         }),
-        State::Executing | State::Unwinding { .. } | State::Clearing(_) | State::Deleting(_) => {
-            Some(deployment.operation_token())
-        }
-        State::Explaining { status, .. } => Some(status.clone()),
+        State::Executing
+        | State::RollingBackStack { .. }
+        | State::DeletingFailedStack(_)
+        | State::Deleting(_) => Some(deployment.operation_token()),
+        State::FindingCause { status, .. } => Some(status.clone()),
         State::Succeeded { changed: false } => Some("nothing to change".into()),
         state => state.cause().map(|cause| format!("{}: {}", cause.code, cause.message)),
     }
@@ -174,7 +175,9 @@ mod tests {
         assert_eq!(planning, Some(change_set));
         let changes = "1 to add, 2 to change, 3 to replace, 4 to remove";
         assert_eq!(told(State::Planned).0.as_deref(), Some(changes));
-        for state in [State::Executing, State::Clearing(Effort::First), State::Deleting(Effort::Force)] {
+        for state in
+            [State::Executing, State::DeletingFailedStack(Effort::First), State::Deleting(Effort::Force)]
+        {
             let (said, _, token) = told(state);
             assert_eq!(said, Some(token));
         }

@@ -218,7 +218,7 @@ mod tests {
     #[test]
     fn whoever_has_to_approve_is_told_what_it_waits_for() {
         let closed = Closed { gate: Gate::Approval, why: "1 of 2 approvals".into(), until: None };
-        let waits = Rollout { closed: vec![closed], ..rollout(RolloutState::Awaiting) };
+        let waits = Rollout { closed: vec![closed], ..rollout(RolloutState::WaitingForOutputs) };
         let (told, said) = tell(Heard::default(), Some(&rollout(RolloutState::Queued)), &waits);
         assert_eq!(told.unwrap().published, 2);
         assert_eq!(said[0].1.subject, "orders/production waits");
@@ -239,7 +239,7 @@ mod tests {
 
     #[test]
     fn of_broken_glass_it_is_told_who_broke_it_and_why() {
-        let before = rollout(RolloutState::Awaiting);
+        let before = rollout(RolloutState::WaitingForOutputs);
         let word = BreakGlass { by: "ann".into(), because: "fire".into(), at: before.created_at };
         let because = Some("the sale".to_owned());
         let open = Rollout { break_glass: Some(word), because, ..before.clone() };

@@ -2,7 +2,7 @@
 
 use super::common::StoredCause;
 use flotilla_domain::Cause;
-use flotilla_domain::deployment::{AfterCause, ChangeSetKind, Effort, State, Unwind};
+use flotilla_domain::deployment::{AfterCause, ChangeSetKind, Effort, StackRollback, State};
 use serde::{Deserialize, Serialize};
 
 #[derive(Serialize, Deserialize, Default)]
@@ -43,29 +43,29 @@ impl StoredState {
         match state {
             State::Planning(kind) => stored.create = Some(*kind == ChangeSetKind::Create),
             State::Verifying { changed } | State::Succeeded { changed } => stored.changed = Some(*changed),
-            State::Explaining { status, then, before } => {
+            State::FindingCause { status, then, before } => {
                 stored.stack_status = Some(status.clone());
                 stored.cause = cause(before);
                 let how = match then {
                     AfterCause::RolledBack => "rolled_back",
-                    AfterCause::Unwind => "unwind",
+                    AfterCause::StackRollback => "unwind",
                     AfterCause::Fail => "fail",
                 };
                 stored.how = Some(how.into());
             }
-            State::Unwinding { how, cause: known } => {
+            State::RollingBackStack { how, cause: known } => {
                 let how = match how {
-                    Unwind::ContinueRollback => "continue",
-                    Unwind::RollBack => "roll_back",
+                    StackRollback::ContinueRollback => "continue",
+                    StackRollback::RollBack => "roll_back",
                 };
                 stored.how = Some(how.into());
                 stored.cause = cause(known);
             }
-            State::Clearing(effort) | State::Deleting(effort) => {
+            State::DeletingFailedStack(effort) | State::Deleting(effort) => {
                 let (how, retain) = effort_name(effort);
                 (stored.how, stored.retain) = (Some(how.into()), retain);
             }
-            State::Discarding(then) => stored.then = Some(Box::new(Self::of(then))),
+            State::DiscardingChangeSet(then) => stored.then = Some(Box::new(Self::of(then))),
             State::RolledBack(cause) | State::Failed(cause) => {
                 stored.cause = Some(StoredCause::of_cause(cause));
             }
@@ -73,8 +73,8 @@ impl StoredState {
             | State::Inspecting
             | State::Planned
             | State::Executing
-            | State::Emptying
-            | State::Salvaging
+            | State::EmptyingBuckets
+            | State::FindingUndeletable
             | State::Removed
             | State::Cancelled => {}
         }
@@ -96,31 +96,31 @@ impl StoredState {
             "planned" => State::Planned,
             "executing" => State::Executing,
             "verifying" => State::Verifying { changed: changed()? },
-            "explaining" => State::Explaining {
+            "explaining" => State::FindingCause {
                 status: self.stack_status.clone().ok_or_else(|| lacks("stack_status"))?,
                 then: match (self.how.as_deref(), self.restored) {
                     (Some("rolled_back"), _) | (None, Some(true)) => AfterCause::RolledBack,
-                    (Some("unwind"), _) => AfterCause::Unwind,
+                    (Some("unwind"), _) => AfterCause::StackRollback,
                     (Some("fail"), _) | (None, Some(false)) => AfterCause::Fail,
                     _ => return Err(lacks("what follows")),
                 },
                 before: cause()?,
             },
-            "unwinding" => State::Unwinding {
+            "unwinding" => State::RollingBackStack {
                 how: match self.how.as_deref() {
-                    Some("continue") => Unwind::ContinueRollback,
-                    Some("roll_back") => Unwind::RollBack,
+                    Some("continue") => StackRollback::ContinueRollback,
+                    Some("roll_back") => StackRollback::RollBack,
                     _ => return Err(lacks("how")),
                 },
                 cause: cause()?,
             },
-            "clearing" => State::Clearing(self.effort()?),
-            "emptying" => State::Emptying,
+            "clearing" => State::DeletingFailedStack(self.effort()?),
+            "emptying" => State::EmptyingBuckets,
             "deleting" => State::Deleting(self.effort()?),
-            "salvaging" => State::Salvaging,
+            "salvaging" => State::FindingUndeletable,
             "discarding" => {
                 let Some(then) = self.then else { return Err(lacks("what follows")) };
-                State::Discarding(Box::new(then.read()?))
+                State::DiscardingChangeSet(Box::new(then.read()?))
             }
             "succeeded" => State::Succeeded { changed: changed()? },
             "removed" => State::Removed,

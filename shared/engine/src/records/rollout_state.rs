@@ -43,7 +43,7 @@ impl StoredState {
                 (stored.wave, stored.from, stored.opened) = (Some(*wave), Some(*from), Some(*opened));
             }
             RolloutState::Gated { wave }
-            | RolloutState::Checking { wave }
+            | RolloutState::Verifying { wave }
             | RolloutState::Baking { wave } => stored.wave = Some(*wave),
             RolloutState::Reverting(Revert::Finding(list)) => {
                 stored.back = Some(("finding".into(), target_texts(list)));
@@ -55,15 +55,15 @@ impl StoredState {
                 stored.back = Some(("rolling".into(), target_texts(targets)));
                 stored.back_level = Some(*level);
             }
-            RolloutState::Withdrawing(end) => {
+            RolloutState::DiscardingChangeSets(end) => {
                 let end = Self::of(end);
                 return Self { state: WITHDRAWING.into(), end: Some(end.state), ..end };
             }
             RolloutState::Superseded { by } => stored.superseded_by = by.map(|by| by.to_string()),
             RolloutState::Queued
-            | RolloutState::Vetting
+            | RolloutState::PolicyCheck
             | RolloutState::Replicating
-            | RolloutState::Awaiting
+            | RolloutState::WaitingForOutputs
             | RolloutState::Planning
             | RolloutState::Succeeded
             | RolloutState::Failed(_)
@@ -79,7 +79,7 @@ impl StoredState {
         let lacks = |what: &str| format!("the state {} lacks its {what}", self.state);
         if self.state == WITHDRAWING {
             let end = self.end.as_deref().filter(|end| *end != WITHDRAWING).ok_or_else(|| lacks("end"))?;
-            return Ok(RolloutState::Withdrawing(Box::new(self.named(end, waves)?)));
+            return Ok(RolloutState::DiscardingChangeSets(Box::new(self.named(end, waves)?)));
         }
         self.named(&self.state, waves)
     }
@@ -90,9 +90,9 @@ impl StoredState {
         let cause = || self.cause.as_ref().ok_or_else(|| lacks("cause"))?.to_cause();
         Ok(match name {
             "queued" => RolloutState::Queued,
-            "vetting" => RolloutState::Vetting,
+            "vetting" => RolloutState::PolicyCheck,
             "replicating" => RolloutState::Replicating,
-            "awaiting" => RolloutState::Awaiting,
+            "awaiting" => RolloutState::WaitingForOutputs,
             "planning" => RolloutState::Planning,
             "gated" => RolloutState::Gated { wave: wave()? },
             "rolling" => {
@@ -102,7 +102,7 @@ impl StoredState {
                 let opened = self.opened.unwrap_or(count).min(count);
                 RolloutState::Rolling { wave, from: self.from.unwrap_or(0).min(opened), opened }
             }
-            "checking" => RolloutState::Checking { wave: wave()? },
+            "checking" => RolloutState::Verifying { wave: wave()? },
             "baking" => RolloutState::Baking { wave: wave()? },
             "reverting" => {
                 let (step, list) = self.back.as_ref().ok_or_else(|| lacks("step"))?;

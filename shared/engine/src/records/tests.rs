@@ -3,7 +3,7 @@ use crate::ports::{Change, ListMark};
 use flotilla_domain::deployment::rate_budget::CallBudget;
 use flotilla_domain::deployment::{
     Access, AfterCause, ChangeSetKind, Deployment, DeploymentKind, DeploymentSpec, Drift, Effort,
-    StackPolicy, State, Stop, Unwind,
+    StackPolicy, StackRollback, State, Stop,
 };
 use flotilla_domain::plan::Safeguards;
 use flotilla_domain::release::package::FunctionCode;
@@ -122,19 +122,19 @@ fn every_state_of_a_deployment_reads_back() {
         State::Executing,
         State::Verifying { changed: true },
         State::Verifying { changed: false },
-        State::Explaining { status: "A".into(), then: AfterCause::RolledBack, before: None },
-        State::Explaining { status: "B".into(), then: AfterCause::Unwind, before: None },
-        State::Explaining { status: "C".into(), then: AfterCause::Fail, before: Some(cause()) },
-        State::Unwinding { how: Unwind::ContinueRollback, cause: Some(cause()) },
-        State::Unwinding { how: Unwind::RollBack, cause: None },
-        State::Clearing(Effort::First),
-        State::Emptying,
+        State::FindingCause { status: "A".into(), then: AfterCause::RolledBack, before: None },
+        State::FindingCause { status: "B".into(), then: AfterCause::StackRollback, before: None },
+        State::FindingCause { status: "C".into(), then: AfterCause::Fail, before: Some(cause()) },
+        State::RollingBackStack { how: StackRollback::ContinueRollback, cause: Some(cause()) },
+        State::RollingBackStack { how: StackRollback::RollBack, cause: None },
+        State::DeletingFailedStack(Effort::First),
+        State::EmptyingBuckets,
         State::Deleting(Effort::Again),
         State::Deleting(Effort::Retain(vec!["Bucket".into()])),
         State::Deleting(Effort::Force),
-        State::Salvaging,
-        State::Discarding(Box::new(State::Failed(cause()))),
-        State::Discarding(Box::new(State::Verifying { changed: false })),
+        State::FindingUndeletable,
+        State::DiscardingChangeSet(Box::new(State::Failed(cause()))),
+        State::DiscardingChangeSet(Box::new(State::Verifying { changed: false })),
         State::Succeeded { changed: false },
         State::Removed,
         State::RolledBack(cause()),
@@ -180,7 +180,7 @@ fn the_first_format_of_an_explanation_and_of_a_rollout_are_still_read() {
     let state = |restored| serde_json::json!({"name": "explaining", "stack_status": "ROLLBACK_COMPLETE", "restored": restored});
     for (restored, then) in [(true, AfterCause::RolledBack), (false, AfterCause::Fail)] {
         item.body["state"] = state(restored);
-        let expected = State::Explaining { status: "ROLLBACK_COMPLETE".into(), then, before: None };
+        let expected = State::FindingCause { status: "ROLLBACK_COMPLETE".into(), then, before: None };
         assert_eq!(read::<Deployment>(item.clone()).unwrap().value.state, expected);
     }
     let stored = r#"{"format":1,"id":"rlo_0000000000DYXYB3JD4YNKF6C2","service":"orders","stage":"staging","profile":"p",

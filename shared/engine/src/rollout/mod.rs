@@ -28,7 +28,7 @@ use crate::ports::{Alarms, Clock, Functions, Policies, Probes, StateStore, WorkQ
 use crate::records::{read, rollout_key};
 use crate::step::{Controller, Meter, Next, Pause, Step, wake};
 use flotilla_domain::deployment::Deployment;
-use flotilla_domain::rollout::{Cancellation, Rollout, RolloutCommand, RolloutEvent, RolloutState};
+use flotilla_domain::rollout::{Cancellation, OnCancel, Rollout, RolloutCommand, RolloutEvent};
 use flotilla_domain::{RolloutId, Timestamp};
 use std::sync::Arc;
 
@@ -127,16 +127,6 @@ impl Controller for RolloutController {
 
 /// How the rollout was called off, while nothing has begun that would have to be finished.
 fn called_off(rollout: &Rollout) -> Option<Cancellation> {
-    let unbegun = matches!(
-        rollout.state,
-        RolloutState::Queued
-            | RolloutState::Vetting
-            | RolloutState::Replicating
-            | RolloutState::Awaiting
-            | RolloutState::Planning
-            | RolloutState::Gated { .. }
-            | RolloutState::Checking { .. }
-            | RolloutState::Baking { .. }
-    );
-    rollout.cancelled.clone().filter(|_| unbegun)
+    let ends = rollout.state.properties().on_cancel == OnCancel::Ends;
+    rollout.cancelled.clone().filter(|_| ends)
 }

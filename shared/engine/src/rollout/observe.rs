@@ -61,7 +61,7 @@ impl RolloutController {
                 self.checks(step, outcomes).await
             }
             Some(RolloutLook::Clock) => {
-                let wave = wave_of(rollout).unwrap_or(0);
+                let wave = rollout.state.wave().unwrap_or(0);
                 let alarms = self.alarms_of(rollout, wave).await?;
                 let outcomes = match alarms.iter().all(AlarmSeen::is_ok) {
                     true => Vec::new(),
@@ -82,7 +82,7 @@ impl RolloutController {
         step: &mut RolloutStep,
         outcomes: Vec<TargetOutcome>,
     ) -> Result<RolloutEvent, EngineError> {
-        let wave = wave_of(&step.now).unwrap_or(0);
+        let wave = step.now.state.wave().unwrap_or(0);
         let checked = self.checks_of(&step.now, wave, &step.notes.ended).await?;
         let failed = checked.iter().filter(|check| !check.passed);
         let failures: Vec<_> = failed.map(|check| (check.target.clone(), check.said.clone())).collect();
@@ -156,15 +156,5 @@ impl RolloutController {
                 rollout.service, rollout.stage
             ))),
         }
-    }
-}
-
-pub(super) fn wave_of(rollout: &Rollout) -> Option<usize> {
-    match rollout.state {
-        RolloutState::Rolling { wave, .. }
-        | RolloutState::Gated { wave }
-        | RolloutState::Checking { wave }
-        | RolloutState::Baking { wave } => Some(wave),
-        _ => None,
     }
 }

@@ -9,7 +9,7 @@ use crate::plan::Allowed;
 use crate::records::{deployments_query, read, rollout_key, stage_key};
 use flotilla_domain::access::{Act, Scope};
 use flotilla_domain::deployment::{Deployment, Drift};
-use flotilla_domain::rollout::{Rollout, RolloutKind, RolloutState};
+use flotilla_domain::rollout::{Rollout, RolloutKind};
 use flotilla_domain::stage::StageHead;
 use flotilla_domain::{RolloutId, Target, Turn};
 use std::collections::BTreeSet;
@@ -61,11 +61,7 @@ impl Commands {
         let head_key = stage_key(&failed.service, &failed.stage);
         let head = self.store.get(&[head_key]).await?.into_iter().next().flatten();
         let head = head.map(read::<StageHead>).transpose()?.map(|head| head.value);
-        let retryable = matches!(
-            failed.state,
-            RolloutState::Failed(_) | RolloutState::Reverted(_) | RolloutState::Cancelled
-        );
-        if !retryable {
+        if !failed.state.properties().is_retryable {
             let refusal = conflict(format!("the rollout is {}", failed.state.name()));
             return Err(EngineError::conflict(refusal, &failed));
         }

@@ -4,7 +4,6 @@ use crate::EngineError;
 use crate::ports::{Subject, Work};
 use crate::records::keep;
 use crate::rollout::finish::{note_end, note_targets};
-use crate::rollout::observe::wave_of;
 use crate::rollout::{RolloutController, RolloutStep};
 use crate::step::{due_at, wake};
 use flotilla_domain::deployment::pace::DELAY_S_MAX;
@@ -76,10 +75,8 @@ fn later(now: Timestamp, seconds: i64) -> Timestamp {
 /// The rollout in its next state. Gates that are open are passed without an entry; so are the steps within a wave, and
 /// of a rollback.
 pub(super) fn enter(step: &mut RolloutStep, after: Rollout, now: Timestamp) {
-    let entry_of = |rollout: &Rollout| (rollout.state.name(), wave_of(rollout), held_by(rollout));
-    let waits =
-        matches!(after.state, RolloutState::Vetting | RolloutState::Awaiting | RolloutState::Gated { .. });
-    let passes = waits && after.closed.is_empty();
+    let entry_of = |rollout: &Rollout| (rollout.state.name(), rollout.state.wave(), held_by(rollout));
+    let passes = after.state.properties().is_gate && after.closed.is_empty();
     if !passes && entry_of(&after) != entry_of(&step.now) {
         step.record(after.id, None, now, after.state.name(), detail(&after));
     }
@@ -90,9 +87,11 @@ pub(super) fn enter(step: &mut RolloutStep, after: Rollout, now: Timestamp) {
 fn detail(rollout: &Rollout) -> Option<String> {
     match &rollout.state {
         RolloutState::Rolling { wave, .. }
-        | RolloutState::Checking { wave }
+        | RolloutState::Verifying { wave }
         | RolloutState::Baking { wave } => Some(format!("wave {} of {}", wave + 1, rollout.waves.len())),
-        RolloutState::Vetting | RolloutState::Awaiting | RolloutState::Gated { .. } => Some(held_by(rollout)),
+        RolloutState::PolicyCheck | RolloutState::WaitingForOutputs | RolloutState::Gated { .. } => {
+            Some(held_by(rollout))
+        }
         RolloutState::Reverting(_) => rollout.failure.as_ref().map(|cause| cause.message.clone()),
         RolloutState::Superseded { by } => by.map(|by| format!("by {by}")),
         state => state.cause().map(|cause| format!("{}: {}", cause.code, cause.message)),

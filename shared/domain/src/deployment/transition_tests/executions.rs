@@ -51,20 +51,26 @@ fn c03_each_way_in_which_an_operation_fails_has_its_reaction() {
         ("ROLLBACK_COMPLETE", AfterCause::RolledBack),
         ("UPDATE_ROLLBACK_COMPLETE", AfterCause::RolledBack),
         ("UPDATE_COMPLETE", AfterCause::RolledBack),
-        ("UPDATE_ROLLBACK_FAILED", AfterCause::Unwind),
-        ("UPDATE_FAILED", AfterCause::Unwind),
+        ("UPDATE_ROLLBACK_FAILED", AfterCause::StackRollback),
+        ("UPDATE_FAILED", AfterCause::StackRollback),
         ("CREATE_FAILED", AfterCause::Fail),
         ("ROLLBACK_FAILED", AfterCause::Fail),
         ("DELETE_FAILED", AfterCause::Fail),
         ("IMPORT_ROLLBACK_FAILED", AfterCause::Fail),
     ] {
         let end = way(executing(), [op_as(status, Outcome::Failed)]).1;
-        assert_eq!(end.state, State::Explaining { status: status.into(), then, before: None });
+        assert_eq!(end.state, State::FindingCause { status: status.into(), then, before: None });
     }
     let update_failed = way(executing(), [op("UPDATE_FAILED"), Event::CauseFound(cause())]).1;
-    assert_eq!(update_failed.state, State::Unwinding { how: Unwind::RollBack, cause: Some(cause()) });
+    assert_eq!(
+        update_failed.state,
+        State::RollingBackStack { how: StackRollback::RollBack, cause: Some(cause()) }
+    );
     let continued = way(executing(), [op("UPDATE_ROLLBACK_FAILED"), Event::CauseFound(cause())]).1;
-    assert_eq!(continued.state, State::Unwinding { how: Unwind::ContinueRollback, cause: Some(cause()) });
+    assert_eq!(
+        continued.state,
+        State::RollingBackStack { how: StackRollback::ContinueRollback, cause: Some(cause()) }
+    );
 }
 
 #[test]
@@ -202,7 +208,10 @@ fn only_an_update_that_was_stopped_and_is_rolled_back_ends_as_stopped() {
     assert!(
         matches!(stopped("UPDATE_ROLLBACK_COMPLETE"), State::RolledBack(cause) if cause.code == Code::Stopped)
     );
-    assert!(matches!(stopped("UPDATE_ROLLBACK_FAILED"), State::Explaining { then: AfterCause::Unwind, .. }));
+    assert!(matches!(
+        stopped("UPDATE_ROLLBACK_FAILED"),
+        State::FindingCause { then: AfterCause::StackRollback, .. }
+    ));
 }
 
 #[test]

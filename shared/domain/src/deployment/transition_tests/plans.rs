@@ -16,7 +16,7 @@ fn c01_a_stack_in_review_or_none_gets_a_change_set_of_type_create() {
 fn c02_a_stack_that_never_was_stable_is_deleted_by_its_id_and_made_anew() {
     for status in ["ROLLBACK_COMPLETE", "ROLLBACK_FAILED", "CREATE_FAILED"] {
         let (_, clearing) = way(deploy(), [taken(), seen(status)]);
-        assert_eq!(clearing.state, State::Clearing(Effort::First));
+        assert_eq!(clearing.state, State::DeletingFailedStack(Effort::First));
         assert!(
             matches!(clearing.due(), Some(Command::DeleteStack { stack_id, .. }) if stack_id == "stack-1")
         );
@@ -40,7 +40,7 @@ fn c02_a_policy_may_forbid_to_make_a_stack_anew() {
 #[test]
 fn c03_a_failed_update_is_rolled_back_before_the_next_one() {
     let (_, unwinding) = way(deploy(), [taken(), seen("UPDATE_FAILED")]);
-    assert!(matches!(unwinding.due(), Some(Command::Unwind { how: Unwind::RollBack, .. })));
+    assert!(matches!(unwinding.due(), Some(Command::RollBackStack { how: StackRollback::RollBack, .. })));
     let (names, _) = way(
         unwinding.clone(),
         [
@@ -58,7 +58,10 @@ fn c03_a_failed_update_is_rolled_back_before_the_next_one() {
 #[test]
 fn c04_a_stuck_rollback_is_continued_before_the_next_update() {
     let (_, unwinding) = way(deploy(), [taken(), seen("UPDATE_ROLLBACK_FAILED")]);
-    assert!(matches!(unwinding.due(), Some(Command::Unwind { how: Unwind::ContinueRollback, .. })));
+    assert!(matches!(
+        unwinding.due(),
+        Some(Command::RollBackStack { how: StackRollback::ContinueRollback, .. })
+    ));
     let (names, _) = way(
         unwinding.clone(),
         [Event::Acted, op("UPDATE_ROLLBACK_COMPLETE"), seen("UPDATE_ROLLBACK_COMPLETE")],
@@ -109,7 +112,7 @@ fn c08_a_half_deleted_stack_is_cleared_for_a_preview_and_left_to_an_operator_oth
         ],
     );
     assert_eq!(names, "waiting inspecting clearing clearing clearing clearing clearing");
-    assert_eq!(end.state, State::Clearing(Effort::Force));
+    assert_eq!(end.state, State::DeletingFailedStack(Effort::Force));
 }
 
 #[test]
@@ -252,7 +255,7 @@ fn names_for_cloudformation_keep_its_rules_and_tell_the_turns_apart() {
 #[test]
 fn what_is_discarded_for_too_long_goes_where_it_was_to_go() {
     let then = State::Failed(cause());
-    let discarding = Deployment { state: State::Discarding(Box::new(then.clone())), ..executing() };
+    let discarding = Deployment { state: State::DiscardingChangeSet(Box::new(then.clone())), ..executing() };
     assert_eq!(way(discarding, [Event::DeadlinePassed]).1.state, then);
 }
 

@@ -103,7 +103,7 @@ fn one_that_only_shows_its_plan_ends_with_it() {
     let first = target("eu-west-1");
     assert_eq!(planning.answer(&first, Turn::Forward, None, false), Answer::Never, "it keeps no stack");
     let planned = go(planning, [plans("a")]);
-    assert_eq!(planned.state, RolloutState::Withdrawing(Box::new(RolloutState::Planned)));
+    assert_eq!(planned.state, RolloutState::DiscardingChangeSets(Box::new(RolloutState::Planned)));
     let gone = ["eu-west-1", "eu-west-2", "us-east-1"]
         .map(|region| outcome(region, Turn::Forward, &State::Cancelled));
     let end = go(planned, [E::Acted, E::DeploymentsSeen(gone.into())]);
@@ -335,16 +335,19 @@ fn what_other_services_have_to_give_is_waited_for_by_name_and_given_to_each_regi
 #[test]
 fn the_next_wave_is_the_one_behind_what_is_under_way() {
     let of = |state: RolloutState| Rollout { state, ..deploy() }.next_wave();
-    for before in
-        [RolloutState::Queued, RolloutState::Vetting, RolloutState::Replicating, RolloutState::Awaiting]
-    {
+    for before in [
+        RolloutState::Queued,
+        RolloutState::PolicyCheck,
+        RolloutState::Replicating,
+        RolloutState::WaitingForOutputs,
+    ] {
         assert_eq!(of(before.clone()), Some(0), "{before:?}");
     }
     assert_eq!(of(RolloutState::Gated { wave: 1 }), Some(1));
     for (wave, next) in [(0, Some(1)), (1, None)] {
         let states = [
             RolloutState::Rolling { wave, from: 0, opened: 1 },
-            RolloutState::Checking { wave },
+            RolloutState::Verifying { wave },
             RolloutState::Baking { wave },
         ];
         for state in states {
@@ -367,7 +370,9 @@ fn the_alarms_of_a_wave_are_those_of_its_sites_and_of_all_before_it() {
 #[test]
 fn what_nothing_wakes_looks_again_by_itself() {
     let looks = |state: RolloutState| Rollout { state, entered_at: at(5), ..deploy() }.looks_at(at(5));
-    for state in [RolloutState::Checking { wave: 0 }, RolloutState::Awaiting, RolloutState::Vetting] {
+    for state in
+        [RolloutState::Verifying { wave: 0 }, RolloutState::WaitingForOutputs, RolloutState::PolicyCheck]
+    {
         let again = looks(state.clone());
         assert!(again.is_some_and(|again| again > at(5) && again <= at(5 + 300)), "{state:?}: {again:?}");
     }

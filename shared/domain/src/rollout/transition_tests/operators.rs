@@ -138,7 +138,7 @@ fn what_goes_back_or_has_ended_is_not_called_off_and_stopping_is_remembered() {
     assert!(may(RolloutState::Queued) && may(RolloutState::Gated { wave: 0 }));
     assert!(may(RolloutState::Rolling { wave: 0, from: 0, opened: 1 }));
     assert!(!may(RolloutState::Reverting(Revert::Finding(Vec::new()))));
-    assert!(!may(RolloutState::Withdrawing(Box::new(RolloutState::Cancelled))));
+    assert!(!may(RolloutState::DiscardingChangeSets(Box::new(RolloutState::Cancelled))));
     assert!(!may(RolloutState::Succeeded));
     let told = |stops: &[bool]| {
         let off = stops.iter().fold(deploy(), |rollout, stop| rollout.call_off("ann", *stop));

@@ -30,7 +30,7 @@ fn glass() -> E {
 #[test]
 fn rules_are_asked_before_anything_is_copied_or_opened() {
     let rollout = vetting();
-    assert_eq!(rollout.state, RolloutState::Vetting);
+    assert_eq!(rollout.state, RolloutState::PolicyCheck);
     assert_eq!((rollout.due(), rollout.look()), (None, Some(RolloutLook::Rules)));
     assert_eq!(rollout.answer(&target("eu-west-1"), Turn::Forward, None, false), Answer::Never);
     assert!(rollout.may_be_superseded());
@@ -59,7 +59,7 @@ fn a_broken_rule_ends_it_and_the_cause_names_the_first_ones() {
 #[test]
 fn what_is_not_known_is_asked_again_and_never_holds() {
     let waiting = go(vetting(), [unknown("the function crashed", true)]);
-    assert_eq!(waiting.state, RolloutState::Vetting);
+    assert_eq!(waiting.state, RolloutState::PolicyCheck);
     assert_eq!(waiting.closed[0].gate, Gate::Rules);
     assert!(waiting.looks_at(at(5)).is_some_and(|again| again > at(5) && again <= at(30)));
     assert_eq!(waiting.deadline(), Some(at(5 + 600)));

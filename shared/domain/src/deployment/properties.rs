@@ -1,0 +1,143 @@
+//! What holds of a deployment's state: every state answers every question here, and nowhere else.
+
+use super::state::State;
+use jiff::SignedDuration;
+
+/// The answers of one state.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Properties {
+    /// Whether nothing follows.
+    pub is_terminal: bool,
+    /// Whether it ended as asked for.
+    pub is_success: bool,
+    /// Whether an operation of ours may be under way on the stack.
+    pub is_operation: bool,
+    /// How long it may last before it ends in failure, in minutes; 0 for an end.
+    limit_min: i64,
+}
+
+const HOUR: i64 = 60;
+
+const fn under_way(limit_min: i64) -> Properties {
+    Properties { is_terminal: false, is_success: false, is_operation: false, limit_min }
+}
+
+/// An operation's limit is above what CloudFormation itself needs for its slowest resources: an hour for many, and 20 to
+/// 30 minutes for the deletion of a function in a VPC.
+const OPERATION: Properties = Properties { is_operation: true, ..under_way(12 * HOUR) };
+const FAILURE: Properties = Properties { is_terminal: true, ..under_way(0) };
+const SUCCESS: Properties = Properties { is_success: true, ..FAILURE };
+
+impl State {
+    /// The answers of this state. There is no default: a new state has to answer.
+    pub fn properties(&self) -> Properties {
+        match self {
+            // The longest: others may hold the lease, and a rollout may be paused.
+            Self::Waiting | Self::Planned => under_way(7 * 24 * HOUR),
+            Self::Inspecting => under_way(3 * HOUR),
+            Self::Planning(_) | Self::DiscardingChangeSet(_) => under_way(30),
+            Self::Executing
+            | Self::RollingBackStack { .. }
+            | Self::DeletingFailedStack(_)
+            | Self::Deleting(_) => OPERATION,
+            Self::Verifying { .. } | Self::FindingCause { .. } | Self::FindingUndeletable => under_way(15),
+            Self::EmptyingBuckets => under_way(6 * HOUR),
+            Self::Succeeded { .. } | Self::Removed => SUCCESS,
+            Self::RolledBack(_) | Self::Failed(_) | Self::Cancelled => FAILURE,
+        }
+    }
+
+    /// Whether nothing follows.
+    pub fn is_terminal(&self) -> bool {
+        self.properties().is_terminal
+    }
+
+    /// Whether it ended as asked for.
+    pub fn is_success(&self) -> bool {
+        self.properties().is_success
+    }
+
+    /// Whether an operation of ours may be under way on the stack.
+    pub fn is_operation(&self) -> bool {
+        self.properties().is_operation
+    }
+
+    /// How long it may last before it ends in failure; `None` for an end.
+    pub fn limit(&self) -> Option<SignedDuration> {
+        let Properties { is_terminal, limit_min, .. } = self.properties();
+        (!is_terminal).then(|| SignedDuration::from_mins(limit_min))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::state::{AfterCause, ChangeSetKind, Effort, StackRollback};
+    use super::*;
+    use crate::cause::Cause;
+    use crate::code::Code;
+
+    #[test]
+    fn every_state_answers_every_question() {
+        use State as S;
+        let cause = || Cause::new(Code::RolledBack, "because", "fix it");
+        let finding = S::FindingCause { status: String::new(), then: AfterCause::Fail, before: None };
+        let rolling_back = S::RollingBackStack { how: StackRollback::RollBack, cause: None };
+        let rows = [
+            (S::Waiting, "168 h"),
+            (S::Inspecting, "3 h"),
+            (S::Planning(ChangeSetKind::Create), "0.5 h"),
+            (S::Planned, "168 h"),
+            (S::Executing, "12 h, operation"),
+            (S::Verifying { changed: true }, "0.25 h"),
+            (finding, "0.25 h"),
+            (rolling_back, "12 h, operation"),
+            (S::DeletingFailedStack(Effort::First), "12 h, operation"),
+            (S::EmptyingBuckets, "6 h"),
+            (S::Deleting(Effort::First), "12 h, operation"),
+            (S::FindingUndeletable, "0.25 h"),
+            (S::DiscardingChangeSet(Box::new(S::Cancelled)), "0.5 h"),
+            (S::Succeeded { changed: true }, "success"),
+            (S::Removed, "success"),
+            (S::RolledBack(cause()), "failure"),
+            (S::Failed(cause()), "failure"),
+            (S::Cancelled, "failure"),
+        ];
+        for (n, (state, expected)) in rows.iter().enumerate() {
+            assert_eq!(row_of(state), n, "{state:?}");
+            let said = match (state.limit(), state.is_success(), state.is_operation()) {
+                (Some(limit), false, operation) => {
+                    let hours = limit.as_secs() as f64 / 3_600.0;
+                    format!("{hours} h{}", if operation { ", operation" } else { "" })
+                }
+                (None, true, false) => "success".to_owned(),
+                (None, false, false) => "failure".to_owned(),
+                odd => format!("{odd:?}"),
+            };
+            assert_eq!(said, *expected, "{state:?}");
+        }
+    }
+
+    /// A new state does not compile until it has its row in the table above.
+    fn row_of(state: &State) -> usize {
+        match state {
+            State::Waiting => 0,
+            State::Inspecting => 1,
+            State::Planning(_) => 2,
+            State::Planned => 3,
+            State::Executing => 4,
+            State::Verifying { .. } => 5,
+            State::FindingCause { .. } => 6,
+            State::RollingBackStack { .. } => 7,
+            State::DeletingFailedStack(_) => 8,
+            State::EmptyingBuckets => 9,
+            State::Deleting(_) => 10,
+            State::FindingUndeletable => 11,
+            State::DiscardingChangeSet(_) => 12,
+            State::Succeeded { .. } => 13,
+            State::Removed => 14,
+            State::RolledBack(_) => 15,
+            State::Failed(_) => 16,
+            State::Cancelled => 17,
+        }
+    }
+}
