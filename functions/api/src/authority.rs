@@ -1,7 +1,7 @@
-//! What each route asks of its caller: one table, one layer. A route without a line is not reached.
+//! What each route requires of its caller: one table and one layer. A route without an entry cannot be reached.
 //!
-//! The layer knows what stands in the path. Where the stage comes to light later, the command itself looks
-//! again: it cannot save anything otherwise.
+//! The layer knows only what the path contains. If the stage becomes known later, from the body or the rollout, the
+//! command itself checks the caller again before it saves anything.
 
 use crate::caller::{Principal, Signed};
 use crate::problem::{ApiError, invalid};
@@ -13,17 +13,17 @@ use axum::response::Response;
 use flotilla_domain::access::{Act, Of, Role, Scope};
 use flotilla_domain::{ServiceName, StageName};
 
-/// What a route asks of its caller.
+/// What a route requires of its caller.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Needs {
-    /// To be a viewer; of the path's service, if it names one.
+    /// The role of a viewer; of the path's service, if the path names one.
     View,
-    /// What the act needs.
+    /// The role that the act needs.
     Do(Act),
 }
 
 impl Needs {
-    /// The least role.
+    /// The least role that is sufficient.
     pub fn role(self) -> Role {
         match self {
             Self::View => Role::Viewer,
@@ -73,20 +73,20 @@ pub const ROUTES: &[(Method, &str, Needs)] = &[
     (Method::POST, "/v1/rollouts/{id}/approve", Needs::Do(Act::Approve)),
     (Method::POST, "/v1/rollouts/{id}/break-glass", Needs::Do(Act::BreakGlass)),
     (Method::GET, "/v1/lines", Needs::View),
-    (Method::POST, "/v1/lines/stop", Needs::Do(Act::StopLine)),
-    (Method::POST, "/v1/lines/lift", Needs::Do(Act::LiftLine)),
+    (Method::POST, "/v1/lines/stop", Needs::Do(Act::Freeze)),
+    (Method::POST, "/v1/lines/lift", Needs::Do(Act::Unfreeze)),
 ];
 
 fn needs(method: &Method, path: &str) -> Option<Needs> {
-    // Whoever may GET may ask for the head alone.
+    // A HEAD request requires the same as a GET request.
     let method = if method == Method::HEAD { &Method::GET } else { method };
     ROUTES.iter().find(|(known, route, _)| known == method && *route == path).map(|(.., needs)| *needs)
 }
 
-/// Lets a request through to its route, if its caller may do what the route does.
+/// Passes a request on to its route if the caller has the required role.
 ///
 /// # Errors
-/// Whoever is not known, or may not.
+/// Refuses a request whose caller is unknown or lacks the role.
 pub async fn authorise(
     api: Shared,
     Signed { principal, request_id }: Signed,
@@ -95,17 +95,17 @@ pub async fn authorise(
     next: Next,
 ) -> Result<Response, ApiError> {
     let Some(path) = request.extensions().get::<MatchedPath>() else {
-        // There is no such route, and nothing to be allowed.
+        // No route matches; the fallback answers.
         return Ok(next.run(request).await);
     };
     let needs = needs(request.method(), path.as_str()).ok_or_else(|| {
-        invalid("the route does not know this method", "GET /openapi.json lists the methods")
+        invalid("the route does not support this method", "use a method that GET /openapi.json lists")
     })?;
     let named = |wanted: &str| {
         let params = params.as_ref().ok()?;
         params.iter().find(|(name, _)| *name == wanted).map(|(_, value)| value)
     };
-    // What is no name is refused by its route.
+    // The route itself refuses an invalid name.
     let service = named("service").and_then(|text| ServiceName::parse(text).ok());
     let stage = named("stage").and_then(|text| StageName::parse(text).ok());
     let service = service.as_ref().map_or(Of::Any, Of::One);

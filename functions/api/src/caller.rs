@@ -1,4 +1,4 @@
-//! Who asks: whom the authorizer has let in, and, behind the layer of [`crate::authority`], what they may do.
+//! The caller: the principal that the authorizer authenticated and, behind [`crate::authority`], its grants.
 
 use crate::problem::ApiError;
 use axum::extract::FromRequestParts;
@@ -7,16 +7,16 @@ use flotilla_domain::{Code, Refusal};
 use flotilla_engine::access::Caller;
 use lambda_http::request::RequestContext;
 
-/// Whose signature a request has.
+/// The principal that signed the request.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Signed {
     /// The principal's ARN.
     pub principal: String,
-    /// Unique to the request.
+    /// The unique id of the request.
     pub request_id: String,
 }
 
-/// Who asks, with what they may do.
+/// The caller with its grants.
 #[derive(Debug, Clone)]
 pub struct Principal(pub Caller);
 
@@ -32,7 +32,7 @@ impl<S: Send + Sync> FromRequestParts<S> for Signed {
     type Rejection = ApiError;
 
     async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, ApiError> {
-        // Tests put one in; on AWS it comes from the authorizer alone.
+        // Tests insert it as an extension; on AWS it comes only from the authorizer.
         if let Some(signed) = parts.extensions.get::<Self>() {
             return Ok(signed.clone());
         }

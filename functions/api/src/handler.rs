@@ -1,4 +1,4 @@
-//! The router and the OpenAPI document that is made from it.
+//! The router and the OpenAPI document that is generated from it.
 
 use crate::authority::authorise;
 use crate::problem::ApiError;
@@ -13,13 +13,13 @@ use utoipa::OpenApi;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
-/// Largest request body in bytes: a configuration at its limits fits.
+/// Maximum size of a request body in bytes: the largest valid configuration fits.
 const BODY_BYTES_MAX: usize = 256 * 1024;
 
 #[derive(OpenApi)]
 #[openapi(info(
     title = "Flotilla",
-    description = "What runs where, and how it is changed. Every request is signed by an IAM principal (SigV4, service execute-api).",
+    description = "Shows what runs where, and changes it. Every request must be signed by an IAM principal (SigV4, service execute-api).",
     license(name = "Apache-2.0", identifier = "Apache-2.0")
 ))]
 struct Document;
@@ -80,10 +80,10 @@ pub fn router(api: Api) -> Router {
             ApiError::from(Refusal::new(
                 Code::NotFound,
                 "there is no such route",
-                "GET /openapi.json lists them",
+                "use a route that GET /openapi.json lists",
             ))
         })
-        // One layer for every route: nobody asks without being known, and for nothing that they may not.
+        // One layer for every route: it refuses unknown callers and callers without the required role.
         .layer(axum::middleware::from_fn_with_state(Arc::clone(&api), authorise))
         .layer(DefaultBodyLimit::max(BODY_BYTES_MAX))
         .with_state(api)

@@ -6,10 +6,10 @@ use flotilla_contract::{CurrentState, Problem};
 use flotilla_domain::{Code, Refusal};
 use flotilla_engine::{Conflict, Current, EngineError};
 
-/// Why a request was not done.
+/// The error of a request.
 #[derive(Debug)]
 pub enum ApiError {
-    /// What was asked for is refused.
+    /// The request is refused.
     Refused(Refusal),
     /// A use case failed.
     Engine(EngineError),
@@ -30,7 +30,7 @@ impl From<Refusal> for ApiError {
     }
 }
 
-/// A request that is not understood.
+/// The error of an invalid request: `what` is wrong with it, and the fix.
 pub fn invalid(what: impl Into<String>, fix: &str) -> ApiError {
     ApiError::Refused(Refusal::new(Code::RequestInvalid, what, fix))
 }
@@ -81,16 +81,18 @@ impl IntoResponse for ApiError {
                 current = Some(current_state(found));
                 refusal
             }
-            Self::Engine(EngineError::Contended) => {
-                Refusal::new(Code::Conflict, "others kept changing the same thing", "ask again")
-            }
+            Self::Engine(EngineError::Contended) => Refusal::new(
+                Code::Conflict,
+                "other requests kept changing the same item",
+                "send the request again",
+            ),
             Self::Engine(error) => {
-                // What failed inside is for the log, not for the caller.
+                // The caller must not see internal errors; the log has them.
                 tracing::error!("the request failed: {error}");
                 Refusal::new(
                     Code::Unavailable,
-                    "something inside failed",
-                    "ask again; if it stays, look at the api function's log",
+                    "an internal error occurred",
+                    "send the request again; if the error persists, read the log of the api function",
                 )
             }
         };

@@ -4,13 +4,13 @@ use flotilla_engine::access::Commands;
 use flotilla_engine::status::Status;
 use std::sync::Arc;
 
-/// What the routes need.
+/// The use cases that the routes need.
 pub struct Api {
-    /// Changes.
+    /// Commands: they change state.
     pub commands: Commands,
-    /// Views.
+    /// Views: they only read.
     pub status: Status,
 }
 
-/// The state that every route shares.
+/// [`Api`] as an extractor.
 pub type Shared = axum::extract::State<Arc<Api>>;

@@ -1,6 +1,6 @@
-//! Who may use which route, and what is written down of it.
+//! Tests which role each route requires, and what the audit records.
 
-#![allow(clippy::unwrap_used, reason = "a test ends where something is not as it should be")]
+#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 use axum::body::{Body, to_bytes};
 use axum::http::{Request, StatusCode};
@@ -31,7 +31,7 @@ fn grant(user: &str, role: &str) -> Value {
     json!({"principal": arn(user), "role": role})
 }
 
-/// A world with a rollout, in which each role is granted to a user of its name, and more as given.
+/// A world with a rollout, in which each role is granted to a user of the same name, with further grants.
 async fn granted(more: &[Value]) -> (World, String) {
     let mut world = World::new(1, &[&["eu-west-1"]]);
     let version = world.upload("branch/main", "one");
@@ -43,7 +43,7 @@ async fn granted(more: &[Value]) -> (World, String) {
     (world, rollout)
 }
 
-/// The newest entries of the audit: who, what, and what became of it.
+/// The newest entries of the audit: principal, act and outcome.
 async fn audit(world: &World, query: &str) -> Vec<String> {
     let (status, page) = ask(world, "admin", &format!("GET /v1/audit?limit=100{query}"), None).await;
     assert_eq!(status, StatusCode::OK, "{page}");
@@ -66,7 +66,7 @@ fn every_route_has_a_line_in_the_table_and_every_line_a_route() {
     }
     let lines: BTreeSet<String> = ROUTES.iter().map(|(method, path, _)| format!("{method} {path}")).collect();
     assert_eq!(lines, known);
-    assert_eq!(lines.len(), ROUTES.len(), "a route has two lines");
+    assert_eq!(lines.len(), ROUTES.len(), "a route has two entries");
 }
 
 #[tokio::test]
@@ -96,7 +96,7 @@ async fn each_route_is_for_whoever_has_its_role_and_nobody_else() {
                 assert_eq!(
                     changed.len(),
                     usize::from(role != Role::Viewer),
-                    "{user} {route}: a refused command is told"
+                    "{user} {route}: a refused command is recorded in the audit"
                 );
                 assert_eq!(reply["fix"], format!("ask an admin for a grant ({})", arn("admin")));
             }
@@ -123,7 +123,10 @@ async fn a_stage_that_only_the_body_or_the_rollout_names_is_looked_at_too() {
     assert_eq!(ask(&world, "dave", route, Some(promote("eu-staging"))).await.0, StatusCode::ACCEPTED);
     let (status, problem) = ask(&world, "dave", route, Some(promote("production"))).await;
     assert_eq!((status, &problem["code"]), (StatusCode::FORBIDDEN, &json!("FL0410")));
-    assert_eq!(problem["detail"], format!("{} is no deployer of orders at production", arn("dave")));
+    assert_eq!(
+        problem["detail"],
+        format!("{} does not have the role deployer for orders at production", arn("dave"))
+    );
     for command in ["cancel", "pause", "resume", "retry"] {
         let (status, _) = ask(&world, "dave", &format!("POST /v1/rollouts/{rollout}/{command}"), None).await;
         assert_eq!(status, StatusCode::FORBIDDEN, "{command}: the rollout is one of staging");
@@ -200,7 +203,7 @@ async fn the_audit_says_who_did_what_newest_first_page_by_page() {
     assert_eq!(
         told[..3],
         ["viewer rollback: refused", "deployer promote: accepted", "admin put access: accepted"],
-        "what changed nothing is not there: the rollout had ended"
+        "commands that changed nothing are not recorded: the rollout had ended"
     );
     assert_eq!(audit(&world, "&stage=eu-staging&service=orders").await, ["deployer promote: accepted"]);
     assert_eq!(audit(&world, "&to=2001-01-01T00:00:00Z").await, [] as [&str; 0]);

@@ -1,6 +1,6 @@
-//! The API over the simulated world: every route, its errors, and the document that describes it.
+//! Tests the API on the simulated world: every route, its errors, and the OpenAPI document.
 
-#![allow(clippy::unwrap_used, reason = "a test ends where something is not as it should be")]
+#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 use axum::body::{Body, to_bytes};
 use axum::http::{Request, StatusCode};
@@ -9,7 +9,7 @@ use flotilla_sim::{SHOP, World};
 use serde_json::{Value, json};
 use tower::ServiceExt;
 
-/// A world in which one package has reached two regions, and what its upload started.
+/// A world in which one package is deployed to two regions, and the rollout that its upload started.
 fn world() -> (World, flotilla_contract::RolloutView) {
     let mut world = World::new(1, &[&["eu-west-1"], &["us-east-1"]]);
     let version = world.upload("branch/main", "one");
@@ -114,7 +114,7 @@ async fn a_rollout_is_shown_with_its_deployments_and_timeline() {
     let (world, rollout) = world();
     let (status, shown) = get(&world, &format!("/v1/rollouts/{}", rollout.id)).await;
     assert_eq!(status, StatusCode::OK);
-    // Whether JSON objects keep their order depends on which crates are built together.
+    // The order of JSON objects depends on which crates are built together.
     insta::with_settings!({sort_maps => true}, {
         insta::assert_json_snapshot!("rollout", shown, {".**.code_sha256" => "[code]", ".**.entered_at" => "[time]", ".**.created_at" => "[time]"});
     });
@@ -204,7 +204,7 @@ async fn a_configuration_is_versioned_and_the_same_again_changes_nothing() {
                 assert_eq!((reply["version"].as_u64(), &reply["config"]), (Some(2), &doc));
                 assert_eq!(reply["changed_by"], "arn:aws:iam::111122223333:user/ann");
             }
-            // The second time it has version 2.
+            // The second request finds version 2.
             other => assert_eq!(other, StatusCode::CONFLICT),
         }
     }
@@ -284,8 +284,12 @@ async fn several_services_go_as_one_unit_and_it_is_said_who_takes_whose_outputs(
     let again = json!({"services": ["jobs"], "from": "staging", "to": "production"});
     let (_, other) = ask(&world, "POST", "/v1/sets/promote", Some(again), true).await;
     let off = format!("/v1/sets/{}/cancel", other["id"].as_str().unwrap());
-    let (status, called_off) = ask(&world, "POST", &off, None, true).await;
-    assert_eq!((status.as_u16(), &called_off["cancelled_by"]), (200, &other["requested_by"]), "{called_off}");
+    let (status, pending_cancellation) = ask(&world, "POST", &off, None, true).await;
+    assert_eq!(
+        (status.as_u16(), &pending_cancellation["cancelled_by"]),
+        (200, &other["requested_by"]),
+        "{pending_cancellation}"
+    );
     world.end_of_set(other["id"].as_str().unwrap());
     let consumers = "/v1/services/database/stages/production/consumers";
     let (_, taken) = get(&world, consumers).await;

@@ -1,15 +1,15 @@
-//! One run of the sweep, and a part of the collection if a round is due or under way. The schedule sends any event;
-//! an operator may send `{"dry_run": true, "removals_max": 5}`, or `{"ahead_s": 120}` after an outage, so that
-//! nothing waits. How old what is collected has to be is not a matter of events.
+//! One run of the sweep, and a part of garbage collection if a round is due or in progress. The schedule's event has
+//! no parameters. An operator may send `{"dry_run": true, "removals_max": 5}`, or after an outage `{"ahead_s": 120}`,
+//! which sends ticks before they are due. No event can change how old an object must be to be collected.
 
 use flotilla_engine::EngineError;
 use flotilla_engine::preview::{Sweep, SweepLimits, SweepReport};
-use flotilla_engine::retention::{Collect, CollectLimits, CollectReport};
+use flotilla_engine::retention::{CollectorLimits, CollectorReport, GarbageCollector};
 use flotilla_telemetry::Unit;
 use serde_json::{Value, json};
 
-/// Runs the sweep and the collection, and answers what they found.
-pub async fn handle(sweep: &Sweep, collect: &Collect, event: &Value) -> Result<Value, EngineError> {
+/// Runs the sweep and garbage collection, and returns what they found.
+pub async fn handle(sweep: &Sweep, collect: &GarbageCollector, event: &Value) -> Result<Value, EngineError> {
     let limits = limits(event);
     let mut report = sweep.run(limits).await?;
     tracing::info!(
@@ -22,7 +22,7 @@ pub async fn handle(sweep: &Sweep, collect: &Collect, event: &Value) -> Result<V
     let now = || sweep.clock.now().as_millisecond();
     let count = |n: usize| f64::from(u32::try_from(n).unwrap_or(u32::MAX));
     let seconds = |s: i64| f64::from(u32::try_from(s).unwrap_or(0));
-    // That the sweep has run is known whatever becomes of the collection.
+    // The metrics of the sweep are emitted even if garbage collection fails.
     let swept = [
         ("LostTicks", count(report.ticks), Unit::Count),
         ("LostUploads", count(report.uploads.len()), Unit::Count),
@@ -32,15 +32,15 @@ pub async fn handle(sweep: &Sweep, collect: &Collect, event: &Value) -> Result<V
     flotilla_telemetry::emit(now(), "cleanup", &swept);
     let collected = match collect.run(collect_limits(event)).await {
         Ok(collected) => collected,
-        Err(error) => CollectReport { failures: vec![error.to_string()], ..CollectReport::default() },
+        Err(error) => CollectorReport { failures: vec![error.to_string()], ..CollectorReport::default() },
     };
-    report.failures.extend(collected.failures.iter().map(|failure| format!("collection: {failure}")));
+    report.failures.extend(collected.failures.iter().map(|failure| format!("garbage collection: {failure}")));
     for failure in &report.failures {
-        tracing::error!("not cleaned up: {failure}");
+        tracing::error!("the cleanup failed: {failure}");
     }
     if collected.pages > 0 {
-        let CollectReport { pages, objects, bytes, .. } = collected;
-        tracing::info!(limits.dry_run, pages, objects, bytes, "collected what nothing needs");
+        let CollectorReport { pages, objects, bytes, .. } = collected;
+        tracing::info!(limits.dry_run, pages, objects, bytes, "collected unneeded objects");
     }
     #[allow(clippy::cast_precision_loss, reason = "a metric is a number of sixteen digits")]
     let large = |n: u64| n as f64;
@@ -53,7 +53,7 @@ pub async fn handle(sweep: &Sweep, collect: &Collect, event: &Value) -> Result<V
     Ok(reply(limits, report, &collected))
 }
 
-/// Furthest that a run may look ahead.
+/// The maximum number of seconds that a run may look ahead.
 const AHEAD_S_MAX: u32 = 3600;
 
 fn limits(event: &Value) -> SweepLimits {
@@ -72,20 +72,20 @@ fn limits(event: &Value) -> SweepLimits {
     }
 }
 
-fn collect_limits(event: &Value) -> CollectLimits {
-    let default = CollectLimits::default();
+fn collect_limits(event: &Value) -> CollectorLimits {
+    let default = CollectorLimits::default();
     let pages = event["collect_pages_max"].as_u64().and_then(|n| usize::try_from(n).ok());
-    CollectLimits {
+    CollectorLimits {
         dry_run: event["dry_run"].as_bool().unwrap_or(default.dry_run),
         pages_max: pages.map_or(default.pages_max, |n| n.min(COLLECT_PAGES_MAX)),
         ..default
     }
 }
 
-/// Most pages that a run may look at, whoever asks.
+/// The maximum number of pages that a run may read, whatever the event asks for.
 const COLLECT_PAGES_MAX: usize = 200;
 
-fn reply(limits: SweepLimits, report: SweepReport, collected: &CollectReport) -> Value {
+fn reply(limits: SweepLimits, report: SweepReport, collected: &CollectorReport) -> Value {
     json!({
         "dry_run": limits.dry_run,
         "ticks": report.ticks,

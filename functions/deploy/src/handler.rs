@@ -1,4 +1,4 @@
-//! A batch of the tick queue: each message asks for the next step of something.
+//! A batch of the tick queue: each message asks for the next step of a subject.
 
 use aws_lambda_events::sqs::{SqsBatchResponse, SqsEvent};
 use flotilla_aws::messages::{TickMessage, batch_reply, decode_tick};
@@ -7,11 +7,10 @@ use flotilla_engine::controllers::Controllers;
 use flotilla_telemetry::Unit;
 use futures::future::join_all;
 
-/// Steps everything that the batch asks for, each thing once, all at once. A message that fails is
-/// delivered again; its neighbours are done.
+/// Runs the step of each subject of the batch once, all concurrently. Only the messages that fail are delivered again.
 pub async fn handle(controllers: &Controllers, event: SqsEvent) -> SqsBatchResponse {
     let mut failed = Vec::new();
-    // What to step, and the messages that ask for it.
+    // The subjects, and the messages that ask for their steps.
     let mut asked: Vec<(TickMessage, Vec<String>)> = Vec::new();
     for message in event.records {
         let id = message.message_id.unwrap_or_default();
@@ -37,7 +36,7 @@ pub async fn handle(controllers: &Controllers, event: SqsEvent) -> SqsBatchRespo
     batch_reply(failed)
 }
 
-/// Writes out what was counted.
+/// Emits the counted metrics.
 fn measure(controllers: &Controllers, failed: usize) {
     let counts = controllers.meter().take();
     let count = |n: u64| f64::from(u32::try_from(n).unwrap_or(u32::MAX));
@@ -92,6 +91,6 @@ mod tests {
         let controllers = world.controllers();
         let reply = futures::executor::block_on(handle(&controllers, batch(&bodies)));
         assert_eq!(failed(&reply), ["bad", "empty"]);
-        assert_eq!(world.end_of(&version).status, "succeeded", "the tick was enough");
+        assert_eq!(world.end_of(&version).status, "succeeded", "the tick was sufficient");
     }
 }

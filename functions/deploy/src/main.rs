@@ -1,4 +1,4 @@
-//! The `deploy` function: one short step after the other, for rollouts and deployments. Wiring only.
+//! The `deploy` function: runs the steps of rollouts, deployments and sets. Wiring only.
 
 mod handler;
 

@@ -1,4 +1,5 @@
-//! One question: rules and a template go in, what is broken comes out, bounded and without the template's values.
+//! Evaluates rules against a template. The reply lists the violations. It is bounded and contains no values of the
+//! template.
 
 use cfn_guard::commands::Executable;
 use cfn_guard::commands::validate::{OutputFormatType, ShowSummaryType, parse_rules};
@@ -9,24 +10,24 @@ use flotilla_contract::{BrokenRule, GuardReply, GuardRequest};
 use serde_json::{Value, json};
 use std::io::Cursor;
 
-/// Most broken rules that are told; of the rest it is said how many there are.
+/// The maximum number of violations in a reply. The rest are only counted.
 const TOLD_MAX: usize = 20;
-/// Longest text of one that is told, in bytes.
+/// The maximum length of each text of a violation, in bytes.
 const TEXT_BYTES_MAX: usize = 300;
 
-/// Applies rules to a template.
+/// Evaluates rules against a template.
 pub fn handle(request: &GuardRequest) -> GuardReply {
     let GuardRequest { rules, template } = request;
     if rules.len() > GuardRequest::RULES_BYTES_MAX {
-        return GuardReply::Invalid { line: None, why: format!("they have {} bytes", rules.len()) };
+        return GuardReply::Invalid { line: None, why: format!("the rules have {} bytes", rules.len()) };
     }
     if template.len() > GuardRequest::TEMPLATE_BYTES_MAX {
         return GuardReply::Unfit { why: format!("the template has {} bytes", template.len()) };
     }
-    // The evaluation passes over rules that it cannot read.
+    // The evaluation skips rules that it cannot parse, so they are parsed first.
     match parse_rules(rules, "") {
         Err(error) => return invalid(&error.to_string()),
-        Ok(None) => return GuardReply::Invalid { line: None, why: "there is no rule in them".into() },
+        Ok(None) => return GuardReply::Invalid { line: None, why: "they contain no rule".into() },
         Ok(Some(_)) => {}
     }
     let reply = match evaluate(rules, template) {
@@ -37,12 +38,12 @@ pub fn handle(request: &GuardRequest) -> GuardReply {
         rules = rules.len(),
         template = template.len(),
         reply = name(&reply),
-        "rules were applied"
+        "evaluated the rules"
     );
     reply
 }
 
-/// What Guard reports, as its structured JSON.
+/// Returns Guard's structured JSON report.
 fn evaluate(rules: &str, template: &str) -> Result<Vec<Value>, String> {
     let text = |error: cfn_guard::Error| error.to_string();
     let validate = ValidateBuilder::default().payload(true).structured(true);
@@ -71,7 +72,7 @@ fn said(reports: &[Value]) -> GuardReply {
         }
     }
     match broken.count {
-        0 => GuardReply::Unfit { why: "Guard says that it fails, and not why".into() },
+        0 => GuardReply::Unfit { why: "Guard reports a failure without a reason".into() },
         count => GuardReply::Broken { first: broken.first, count },
     }
 }
@@ -83,7 +84,7 @@ struct Broken {
 }
 
 impl Broken {
-    /// Looks for the clauses that failed; a rule may be made of other rules, blocks and alternatives.
+    /// Collects the clauses that failed. A rule may consist of other rules, blocks and alternatives.
     fn look_into(&mut self, check: &Value, rule: &str) {
         if let Some(inner) = check.get("Rule") {
             let rule = if rule.is_empty() { inner["name"].as_str().unwrap_or_default() } else { rule };
@@ -108,17 +109,17 @@ impl Broken {
         }
         let report = check.as_object().and_then(|kinds| kinds.values().next()).unwrap_or(check);
         let report = report.get("Unary").or_else(|| report.get("Binary")).unwrap_or(report);
-        // A rule that could not be evaluated is told in Guard's own words, which may quote the template's values.
+        // For a rule that could not be evaluated, Guard's own message may quote values of the template.
         let is_rule = report.get("checks").is_some();
         let own = report["messages"]["custom_message"].as_str().map(str::trim).filter(|own| !own.is_empty());
         let message = match own.or_else(|| report["context"].as_str()) {
-            _ if is_rule => "it could not be evaluated with this template",
+            _ if is_rule => "it could not be evaluated against this template",
             message => message.unwrap_or_default(),
         };
         let path = place(report).unwrap_or_default();
         let resource = path.strip_prefix("/Resources/").and_then(|rest| rest.split('/').next());
         self.first.push(BrokenRule {
-            // Clauses outside of rules are called after the file, which has no name here.
+            // Guard names clauses outside of rules after the file, which has no name here.
             rule: cut(rule.rsplit('/').next().unwrap_or_default()),
             resource: resource.map(cut),
             path: cut(&path.trim_matches('/').replace('/', ".")),
@@ -127,7 +128,7 @@ impl Broken {
     }
 }
 
-/// Where in the template a clause failed: the first path that its check names.
+/// The place in the template where a clause failed: the first path that its check names.
 fn place(report: &Value) -> Option<&str> {
     match report {
         Value::Object(fields) => {
@@ -148,7 +149,7 @@ fn place(report: &Value) -> Option<&str> {
     }
 }
 
-/// What is wrong with rules that cannot be read, from Guard's `… at line 5 at column 17, when handling …, fragment …`.
+/// The reply for unparsable rules, from Guard's `… at line 5 at column 17, when handling …, fragment …`.
 fn invalid(error: &str) -> GuardReply {
     let number = |name: &str| -> Option<u32> {
         let rest = error.split_once(name)?.1;
@@ -159,7 +160,7 @@ fn invalid(error: &str) -> GuardReply {
     let why = match told {
         Some((wanted, found)) => {
             let found = found.trim().lines().next().unwrap_or_default().trim_end_matches('`');
-            let wanted = if wanted.is_empty() { "this is not understood" } else { wanted };
+            let wanted = if wanted.is_empty() { "a syntax error" } else { wanted };
             format!("column {}: {wanted}; found: {found}", column.unwrap_or(1))
         }
         None => error.to_owned(),

@@ -1,7 +1,7 @@
-//! The `guard` function: what a profile's rules say of a template. Wiring only.
+//! The `guard` function: evaluates a profile's rules against a template. Wiring only.
 //!
-//! It is a function of its own because the library may bring its process down: a rule that refers to itself
-//! overflows the stack. Here that is an invocation that failed, and nothing else.
+//! It is a separate function because the library can crash its process: a rule that refers to itself overflows the
+//! stack. Here, only one invocation fails.
 
 mod handler;
 

@@ -1,5 +1,5 @@
-//! What brings the process down ends one invocation, and never becomes an answer. The binary runs as Lambda runs it,
-//! against a runtime API that this test serves.
+//! A crash of the process ends one invocation and never becomes a reply. The binary runs as on Lambda, against a
+//! runtime API that this test serves.
 
 #![allow(clippy::disallowed_methods, reason = "a real process takes real time")]
 
@@ -9,18 +9,18 @@ use std::net::{TcpListener, TcpStream};
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::time::{Duration, Instant};
 
-/// What became of an invocation.
+/// The outcome of an invocation.
 #[derive(Debug)]
 enum Outcome {
-    /// It answered.
+    /// It returned a reply.
     Answered(Value),
-    /// The process ended without an answer.
+    /// The process ended without a reply.
     Died(ExitStatus),
-    /// The process caught a panic: only what is built for tests does.
+    /// The process caught a panic, which only test builds do.
     Failed,
 }
 
-/// Serves one request of the runtime API; answers what was said of the invocation, if something was.
+/// Serves one request of the runtime API. Returns the outcome of the invocation if the request reports one.
 fn serve(mut stream: TcpStream, event: &Value) -> Option<Outcome> {
     let mut reader = BufReader::new(stream.try_clone().expect("a stream"));
     let (mut line, mut length) = (String::new(), 0);
@@ -47,7 +47,7 @@ fn serve(mut stream: TcpStream, event: &Value) -> Option<Outcome> {
          content-type: application/json\r\ncontent-length: {}\r\nconnection: close\r\n\r\n",
         payload.len()
     );
-    // Whoever has died does not read any more.
+    // A process that has ended no longer reads the response.
     let _ = stream.write_all(head.as_bytes()).and_then(|()| stream.write_all(payload.as_bytes()));
     match (request.contains("/response"), request.contains("/error")) {
         (true, _) => Some(Outcome::Answered(serde_json::from_slice(&body).expect("JSON"))),
@@ -92,7 +92,7 @@ fn invoke(rules: &str, template: &str) -> Outcome {
             },
         }
     };
-    // It may have ended by itself.
+    // It may already have ended.
     let _ = function.kill();
     function.wait().expect("its end");
     outcome

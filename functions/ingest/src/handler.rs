@@ -5,8 +5,8 @@ use flotilla_aws::messages::{batch_reply, decode_intake};
 use flotilla_engine::EngineError;
 use flotilla_engine::release::Ingest;
 
-/// Takes the uploads in one after the other: a large one needs the memory for itself. A message that
-/// fails is delivered again; its neighbours are done.
+/// Ingests the uploads one after the other, because a large one needs all the memory. Only the messages that fail are
+/// delivered again.
 pub async fn handle(ingest: &Ingest, event: SqsEvent) -> SqsBatchResponse {
     let mut failed = Vec::new();
     for message in event.records {

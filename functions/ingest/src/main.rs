@@ -1,4 +1,4 @@
-//! The `ingest` function: upload events in, releases and rollouts out. Wiring only.
+//! The `ingest` function: turns uploads into releases and rollouts. Wiring only.
 
 mod handler;
 

@@ -5,13 +5,13 @@ use aws_lambda_events::streams::{DynamoDbBatchItemFailure, DynamoDbEventResponse
 use flotilla_aws::stream::{Saved, read_saved};
 use flotilla_domain::Timestamp;
 use flotilla_engine::EngineError;
-use flotilla_engine::notice::{Notify, Told};
+use flotilla_engine::notice::{NoticeCounts, Notify};
 use flotilla_telemetry::Unit;
 
-/// Tells what each record says of a rollout, in their order. From the first that cannot be told now, the batch comes
-/// again; one that nobody can read never could be told, and is left behind.
+/// Publishes the notices of each record's rollout, in order. If a record cannot be published now, the batch is retried
+/// from it. A record that cannot be read is skipped, because no retry would help.
 pub async fn handle(notify: &Notify, now: Timestamp, event: Event) -> DynamoDbEventResponse {
-    let (mut told, mut unreadable, mut again) = (Told::default(), 0_u32, Vec::new());
+    let (mut told, mut unreadable, mut again) = (NoticeCounts::default(), 0_u32, Vec::new());
     for record in event.records {
         let sequence = record.change.sequence_number.clone();
         match read_saved(record.change) {
@@ -21,11 +21,11 @@ pub async fn handle(notify: &Notify, now: Timestamp, event: Event) -> DynamoDbEv
                     told.undeliverable += of_record.undeliverable;
                 }
                 Err(error @ EngineError::Port(_)) => {
-                    tracing::error!(sequence, "nobody could be told: {error}");
+                    tracing::error!(sequence, "the notice could not be published: {error}");
                     again.push(failure(sequence));
                     break;
                 }
-                // Saved by another version of Flotilla, say.
+                // For example, another version of Flotilla saved it.
                 Err(error) => {
                     unreadable += 1;
                     tracing::error!(sequence, "the rollout cannot be read: {error}");
@@ -48,7 +48,7 @@ pub async fn handle(notify: &Notify, now: Timestamp, event: Event) -> DynamoDbEv
     response
 }
 
-/// The filter of the event source lets nothing else pass; an emulator may.
+/// Whether the record is a rollout. The filter of the event source passes nothing else; an emulator may.
 fn is_rollout(saved: &Saved) -> bool {
     saved.now.key.pk.starts_with("RLO#") && saved.now.key.sk == "META"
 }

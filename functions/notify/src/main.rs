@@ -1,4 +1,4 @@
-//! The `notify` function: tells the topics of a profile what becomes of its rollouts. Wiring only.
+//! The `notify` function: publishes the progress of rollouts to their profile's topics. Wiring only.
 
 mod handler;
 

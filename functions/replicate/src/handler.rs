@@ -1,11 +1,11 @@
-//! A batch of the replicate queue: each message names a release and a target.
+//! A batch of the replicate queue: each message names a release and an account-region.
 
 use aws_lambda_events::sqs::{SqsBatchResponse, SqsEvent};
 use flotilla_aws::messages::{batch_reply, decode};
 use flotilla_engine::ports::Work;
 use flotilla_engine::replica::{Replicate, ReplicateJob};
 
-/// Does all copies of the batch at once. A message that fails is delivered again; its neighbours are done.
+/// Makes all copies of the batch concurrently. Only the messages that fail are delivered again.
 pub async fn handle(replicate: &Replicate, event: SqsEvent) -> SqsBatchResponse {
     let (mut ids, mut jobs, mut failed) = (Vec::new(), Vec::new(), Vec::new());
     for message in event.records {
@@ -16,7 +16,7 @@ pub async fn handle(replicate: &Replicate, event: SqsEvent) -> SqsBatchResponse 
                 jobs.push(ReplicateJob { release, rollout, site });
             }
             other => {
-                tracing::error!(message.id = id, "the message is no copy: {other:?}");
+                tracing::error!(message.id = id, "the message does not ask for a copy: {other:?}");
                 failed.push(id);
             }
         }

@@ -1,4 +1,4 @@
-//! The `replicate` function: has S3 copy packages to the targets' buckets and proves them. Wiring only.
+//! The `replicate` function: copies packages to the regions' artifact buckets and proves them. Wiring only.
 
 mod handler;
 

@@ -1,4 +1,4 @@
-//! The HTTP API's client: requests signed with SigV4 by the ordinary credential chain.
+//! A client of the HTTP API: requests are signed with SigV4, with credentials of the default chain.
 
 use crate::args::Global;
 use crate::error::CliError;
@@ -21,56 +21,56 @@ pub struct Api {
 }
 
 impl Api {
-    /// Finds the control plane's API.
+    /// Connects to the API of the control plane's stack.
     pub async fn connect(global: &Global) -> Result<Self, CliError> {
         let config = home::load(global).await?;
         let outputs = home::control_plane(&config, &global.prefix).await?;
         Self::at(&outputs["ApiUrl"], config)
     }
 
-    /// The API at a URL.
+    /// Connects to the API at a URL.
     pub fn at(base: &str, config: SdkConfig) -> Result<Self, CliError> {
-        let url = reqwest::Url::parse(base).map_err(|e| CliError::failed("reading the API's URL", e))?;
+        let url = reqwest::Url::parse(base).map_err(|e| CliError::failed("the API URL is invalid", e))?;
         let mut builder = reqwest::Client::builder().timeout(Duration::from_secs(30));
-        // Names below localhost are this machine (RFC 6761); not every resolver knows that.
+        // RFC 6761: names under localhost are this machine. Not every resolver implements that.
         if let (Some(host), Some(port)) =
             (url.host_str().filter(|host| host.ends_with(".localhost")), url.port_or_known_default())
         {
             builder = builder.resolve(host, SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), port));
         }
-        let http = builder.build().map_err(|e| CliError::failed("making the HTTP client", e))?;
+        let http = builder.build().map_err(|e| CliError::failed("cannot create the HTTP client", e))?;
         Ok(Self { http, base: base.trim_end_matches('/').to_owned(), config })
     }
 
-    /// The AWS configuration it signs with.
+    /// The AWS configuration that signs the requests.
     pub fn config(&self) -> &SdkConfig {
         &self.config
     }
 
-    /// GET
+    /// Sends a GET request.
     pub async fn get<T: DeserializeOwned>(&self, path: &str) -> Result<T, CliError> {
         read(path, &self.send("GET", path, Vec::new()).await?)
     }
 
-    /// PUT of a JSON body, for a JSON reply or none.
+    /// Sends a PUT request with a JSON body; an empty reply is `Null`.
     pub async fn put<B: Serialize>(&self, path: &str, body: &B) -> Result<serde_json::Value, CliError> {
-        let body = serde_json::to_vec(body).map_err(|e| CliError::failed("writing the request", e))?;
+        let body = serde_json::to_vec(body).map_err(|e| CliError::failed("cannot write the request", e))?;
         let reply = self.send("PUT", path, body).await?;
         if reply.is_empty() { Ok(serde_json::Value::Null) } else { read(path, &reply) }
     }
 
-    /// POST of a JSON body.
+    /// Sends a POST request with a JSON body.
     pub async fn post<B: Serialize, T: DeserializeOwned>(&self, path: &str, body: &B) -> Result<T, CliError> {
-        let body = serde_json::to_vec(body).map_err(|e| CliError::failed("writing the request", e))?;
+        let body = serde_json::to_vec(body).map_err(|e| CliError::failed("cannot write the request", e))?;
         read(path, &self.send("POST", path, body).await?)
     }
 
     async fn send(&self, method: &str, path: &str, body: Vec<u8>) -> Result<Vec<u8>, CliError> {
-        let what = || format!("{method} {path}");
+        let what = || format!("{method} {path} failed");
         let url = format!("{}{path}", self.base);
         let headers = self.sign(method, &url, &body).await?;
-        let method =
-            reqwest::Method::from_bytes(method.as_bytes()).map_err(|e| CliError::failed("the method", e))?;
+        let method = reqwest::Method::from_bytes(method.as_bytes())
+            .map_err(|e| CliError::failed("the HTTP method is invalid", e))?;
         let mut request =
             self.http.request(method, &url).header("content-type", "application/json").body(body);
         for (name, value) in headers {
@@ -84,7 +84,7 @@ impl Api {
         }
         match serde_json::from_slice::<Problem>(&bytes) {
             Ok(problem) => Err(CliError::Problem(Box::new(problem))),
-            // API Gateway itself, not Flotilla: a signature or a permission is wrong.
+            // A reply without a problem comes from API Gateway itself: the signature or a permission is wrong.
             Err(_) => {
                 let text = String::from_utf8_lossy(&bytes).chars().take(500).collect::<String>();
                 Err(CliError::failed(what(), format!("HTTP {status}: {text}")))
@@ -93,13 +93,14 @@ impl Api {
     }
 
     async fn sign(&self, method: &str, url: &str, body: &[u8]) -> Result<Vec<(String, String)>, CliError> {
-        let failed = |e: Box<dyn std::error::Error + Send + Sync>| CliError::failed("signing the request", e);
+        let failed =
+            |e: Box<dyn std::error::Error + Send + Sync>| CliError::failed("cannot sign the request", e);
         let provider = self.config.credentials_provider().ok_or_else(|| {
-            CliError::usage("there are no AWS credentials", "set AWS_PROFILE, or log in with aws sso login")
+            CliError::usage("no AWS credentials were found", "set AWS_PROFILE, or run aws sso login")
         })?;
         let credentials = provider.provide_credentials().await.map_err(|e| failed(error_text(&e).into()))?;
         let identity = credentials.into();
-        #[allow(clippy::disallowed_methods, reason = "a signature carries the time")]
+        #[allow(clippy::disallowed_methods, reason = "a signature contains the time")]
         let now = SystemTime::now();
         let region = home::region_of(&self.config);
         let params = v4::SigningParams::builder()
@@ -118,7 +119,7 @@ impl Api {
     }
 }
 
-/// Text as it stands in a query.
+/// Percent-encodes text for a query.
 pub fn encoded(text: &str) -> String {
     let byte = |byte: u8| match byte {
         b'a'..=b'z' | b'A'..=b'Z' | b'0'..=b'9' | b'-' | b'.' | b'_' | b'~' => char::from(byte).to_string(),
@@ -128,5 +129,5 @@ pub fn encoded(text: &str) -> String {
 }
 
 fn read<T: DeserializeOwned>(path: &str, bytes: &[u8]) -> Result<T, CliError> {
-    serde_json::from_slice(bytes).map_err(|e| CliError::failed(format!("reading the reply to {path}"), e))
+    serde_json::from_slice(bytes).map_err(|e| CliError::failed(format!("cannot read the reply to {path}"), e))
 }

@@ -1,8 +1,12 @@
-//! The command line.
+//! The command line: its commands and global options.
 
+mod gates;
 mod moves;
+mod setup;
 
-pub use moves::{Consumers, Promote, Rollback, SetCommand, SetRollback};
+pub use gates::{Freeze, Line, Unfreeze};
+pub use moves::{Consumers, Promote, Retry, Rollback, SetCommand, SetRollback};
+pub use setup::{AccountCommand, AddAccount, Install};
 
 use clap::{Args, Parser, Subcommand};
 use std::path::PathBuf;
@@ -10,338 +14,335 @@ use std::path::PathBuf;
 /// Package once, deploy many: one serverless package to every region, account and stage.
 #[derive(Debug, Parser)]
 #[command(name = "flotilla", version, disable_help_subcommand = true)]
+#[command(after_help = "Example:\n  flotilla push .serverless --service orders --ref branch:main")]
 pub struct Cli {
-    /// Everything that concerns the connection and the output.
+    /// Connection and output.
     #[command(flatten)]
     pub global: Global,
-    /// What to do.
+    /// The command to run.
     #[command(subcommand)]
     pub command: Command,
 }
 
-/// Options of every subcommand.
+/// Heading of the options that every command has.
+const GLOBAL: &str = "Global options";
+
+/// Options of every command.
 #[derive(Debug, Clone, Args)]
 pub struct Global {
-    /// What the names of this control plane begin with.
-    #[arg(long, global = true, default_value = "flotilla", env = "FLOTILLA_PREFIX")]
+    /// Prefix of the control plane's resource names.
+    #[arg(long, global = true, default_value = "flotilla", env = "FLOTILLA_PREFIX", help_heading = GLOBAL)]
     pub prefix: String,
-    /// The control plane's region; else the one of the AWS configuration.
-    #[arg(long, global = true, env = "FLOTILLA_REGION")]
+    /// Region of the control plane; by default, the region of the AWS configuration.
+    #[arg(long, global = true, env = "FLOTILLA_REGION", help_heading = GLOBAL)]
     pub region: Option<String>,
-    /// Write JSON.
-    #[arg(long, global = true)]
+    /// Write JSON to standard output.
+    #[arg(long, global = true, help_heading = GLOBAL)]
     pub json: bool,
 }
 
-/// The subcommands.
+/// The commands, in the order of the help.
 #[derive(Debug, Subcommand)]
 pub enum Command {
-    /// Bring up or update the control plane and its regions.
+    /// Install or update the control plane and its regions.
+    #[command(
+        after_help = "Example:\n  flotilla install --region eu-central-1 --regions eu-central-1,us-east-1"
+    )]
     Install(Install),
-    /// Target accounts beside the control plane's own.
+    /// Manage target accounts other than the control plane's own.
     #[command(subcommand)]
+    #[command(after_help = "Example:\n  flotilla account add 333344445555 --regions us-east-1")]
     Account(AccountCommand),
-    /// Put services, profiles and who may do what from TOML files.
+    /// Apply profiles, services and access grants from TOML files.
+    #[command(after_help = "Example:\n  flotilla apply flotilla.toml")]
     Apply {
-        /// The files.
+        /// Configuration files.
         #[arg(required = true)]
         files: Vec<PathBuf>,
     },
-    /// Make a package the same for every stage and region, and say what is in it.
+    /// Build a package that fits every stage and region, and show its contents.
+    #[command(after_help = "Example:\n  flotilla pack .serverless -o orders.zip")]
     Pack(Pack),
-    /// Pack a package folder, upload it and follow the rollout.
+    /// Pack a folder, upload it and follow the rollout.
+    #[command(after_help = "Example:\n  flotilla push .serverless --service orders --ref branch:main")]
     Push(Push),
-    /// Show services, or what runs at the stages of one.
+    /// List services, or show what runs at the stages of one service.
+    #[command(after_help = "Example:\n  flotilla status orders")]
     Status {
-        /// The service; all of them if left out.
+        /// Service to show; by default, all services are listed.
         service: Option<String>,
     },
     /// Follow a rollout until it ends.
+    #[command(after_help = "Example:\n  flotilla watch rlo_01K9Z3M4")]
     Watch {
-        /// The rollout's id.
+        /// Rollout ID.
         rollout: String,
-    },
-    /// List a service's releases, newest first.
-    Releases {
-        /// The service.
-        service: String,
-        /// How many.
-        #[arg(long, default_value_t = 20, value_parser = clap::value_parser!(u16).range(1..=100))]
-        limit: u16,
-    },
-    /// List a service's uploads with the reasons of refusals, newest first.
-    Uploads {
-        /// The service; uploads whose key names none if left out.
-        service: Option<String>,
-        /// How many.
-        #[arg(long, default_value_t = 20, value_parser = clap::value_parser!(u16).range(1..=100))]
-        limit: u16,
     },
     /// Show a rollout with its deployments, causes and timeline.
+    #[command(after_help = "Example:\n  flotilla rollout rlo_01K9Z3M4")]
     Rollout {
-        /// The rollout's id.
+        /// Rollout ID.
         rollout: String,
     },
-    /// Start a rollout of a release that exists.
-    Start {
-        /// The service.
+    /// List the releases of a service, newest first.
+    #[command(after_help = "Example:\n  flotilla releases orders --limit 5")]
+    Releases {
+        /// Service name.
         service: String,
-        /// The release's id.
+        /// Number of releases to show, 1 to 100.
+        #[arg(long, default_value_t = 20, value_parser = clap::value_parser!(u16).range(1..=100))]
+        limit: u16,
+    },
+    /// List uploads, newest first, with the cause of each refusal.
+    #[command(after_help = "Example:\n  flotilla uploads orders")]
+    Uploads {
+        /// Service name; by default, uploads whose key names no service are listed.
+        service: Option<String>,
+        /// Number of uploads to show, 1 to 100.
+        #[arg(long, default_value_t = 20, value_parser = clap::value_parser!(u16).range(1..=100))]
+        limit: u16,
+    },
+    /// Start a rollout of an existing release.
+    #[command(after_help = "Example:\n  flotilla start orders rel_01K9Z3M4 --stage staging")]
+    Start {
+        /// Service name.
+        service: String,
+        /// Release ID.
         release: String,
-        /// The stage.
+        /// Stage to deploy to.
         #[arg(long)]
         stage: String,
-        /// A resource that may be lost although a safeguard keeps it, by logical id (Orders, or Orders@eu-west-1 for
-        /// one region); may be given several times.
+        /// Allow the loss of a resource that a safeguard protects, by logical ID (Orders, or Orders@eu-west-1 for one
+        /// region); can be repeated.
         #[arg(long, value_name = "LOGICAL_ID")]
         allow: Vec<String>,
-        /// Return at once.
+        /// Return without following the rollout.
         #[arg(long)]
         no_follow: bool,
     },
-    /// Show what a rollout changes, or would change: one diff for all its targets.
+    /// Show what a rollout changes or would change, as one diff for all targets.
+    #[command(after_help = "Example:\n  flotilla plan orders --stage production --from staging")]
     Plan(Plan),
-    /// Bring the release that runs everywhere at one stage to another: the same bytes. Several services go as one
-    /// unit, in the order of the outputs that they take from each other; if one does not arrive, all go back.
+    /// Promote a stable release to another stage; several services are promoted as a set.
+    #[command(after_help = "Example:\n  flotilla promote orders --from staging --to production")]
     Promote(Promote),
-    /// Bring a stage back to an earlier release, everywhere at once, and hold what runs there now.
+    /// Roll a stage back to an earlier release, and hold the current one.
+    #[command(
+        after_help = "Example:\n  flotilla rollback orders --stage production --reason \"checkout fails\""
+    )]
     Rollback(Rollback),
-    /// Show sets of services that went as one unit, follow one, or bring its services back.
-    #[command(subcommand)]
-    Set(SetCommand),
-    /// Show who takes outputs of a stage of a service, or deploy them again in order.
-    Consumers(Consumers),
-    /// Hold a release's package at a stage: nothing brings it there until the hold is lifted.
-    Hold {
-        /// The service.
-        service: String,
-        /// The release's id.
-        release: String,
-        /// The stage.
-        #[arg(long)]
-        stage: String,
-        /// Why.
-        #[arg(long, value_name = "REASON")]
-        because: String,
-    },
-    /// Lift holds of a stage.
-    Unhold {
-        /// The service.
-        service: String,
-        /// The release's id; every hold of the stage if it is left out.
-        release: Option<String>,
-        /// The stage.
-        #[arg(long)]
-        stage: String,
-    },
-    /// Approve the wave that a rollout waits with, for the package and plan that it shows now.
-    Approve {
-        /// The rollout's id.
-        rollout: String,
-        /// Why.
-        #[arg(long, value_name = "REASON")]
-        because: Option<String>,
-    },
-    /// Open every gate of one rollout: approvals, windows, alarms and stopped lines.
-    BreakGlass {
-        /// The rollout's id.
-        rollout: String,
-        /// Why.
-        #[arg(long, value_name = "REASON")]
-        because: String,
-    },
-    /// Stop everything or a profile, and let it go on.
-    #[command(subcommand)]
-    Line(Line),
-    /// Call a rollout off: what has begun is finished, nothing more is begun.
+    /// Start a new rollout for the targets that a rollout did not change as asked.
+    #[command(after_help = "Example:\n  flotilla retry rlo_01K9Z3M4")]
+    Retry(Retry),
+    /// Cancel a rollout: running deployments finish, and nothing new begins.
+    #[command(after_help = "Example:\n  flotilla cancel rlo_01K9Z3M4 --stop")]
     Cancel {
-        /// The rollout's id.
+        /// Rollout ID.
         rollout: String,
-        /// Stop updates that run, so that CloudFormation rolls them back.
-        #[arg(long)]
+        /// Also cancel running updates; CloudFormation rolls them back.
+        #[arg(long = "stop", visible_alias = "stop-running")]
         stop_running: bool,
     },
-    /// Hold a rollout: nothing more is begun until it is resumed.
+    /// Pause a rollout before its next step.
+    #[command(after_help = "Example:\n  flotilla pause rlo_01K9Z3M4")]
     Pause {
-        /// The rollout's id.
+        /// Rollout ID.
         rollout: String,
     },
-    /// Let a rollout that is held go on.
+    /// Resume a paused rollout.
+    #[command(after_help = "Example:\n  flotilla resume rlo_01K9Z3M4")]
     Resume {
-        /// The rollout's id.
+        /// Rollout ID.
         rollout: String,
     },
-    /// Show who asked for what, newest first; with --json one entry a line, for export.
-    Audit(Audit),
-    /// Do again what a rollout did not bring about, only where it did not.
-    Retry(Retry),
-}
-
-/// Bring up or update the control plane and its regions.
-#[derive(Debug, Args)]
-pub struct Install {
-    /// The regions that packages are deployed to.
-    #[arg(long, value_delimiter = ',', required = true)]
-    pub regions: Vec<String>,
-    /// The folder of the functions' binaries, as scripts/build makes it.
-    #[arg(long, default_value = "target/lambda")]
-    pub binaries: PathBuf,
-    /// What the binaries were built for; else this machine's.
-    #[arg(long, value_parser = ["arm64", "x86_64"])]
-    pub architecture: Option<String>,
-    /// Do not reserve concurrency: for accounts that have too little of it.
-    #[arg(long)]
-    pub no_reserved_concurrency: bool,
-    /// Allow calls without TLS: only for an emulator on this machine.
-    #[arg(long, hide = true)]
-    pub allow_plain_http: bool,
-    /// A run of replicate and deploy may take this long, in seconds.
-    #[arg(long, hide = true)]
-    pub step_timeout_s: Option<u16>,
-    /// A run of ingest may take this long, in seconds.
-    #[arg(long, hide = true)]
-    pub ingest_timeout_s: Option<u16>,
-}
-
-/// What is done with a line.
-#[derive(Debug, Subcommand)]
-pub enum Line {
-    /// Show what is stopped.
-    Show,
-    /// Begin nothing more, whatever was approved, until it is lifted.
-    Stop {
-        /// Only the rollouts of this profile.
-        #[arg(long)]
-        profile: Option<String>,
-        /// Why.
-        #[arg(long, value_name = "REASON")]
+    /// Approve the next wave of a rollout, for its current package and plan.
+    #[command(after_help = "Example:\n  flotilla approve rlo_01K9Z3M4 --reason \"plan reviewed\"")]
+    Approve {
+        /// Rollout ID.
+        rollout: String,
+        /// Reason, kept in the timeline and the audit.
+        #[arg(long = "reason", visible_alias = "because", value_name = "REASON")]
+        because: Option<String>,
+    },
+    /// Open every gate of one rollout: approvals, windows, alarms and freezes.
+    #[command(after_help = "Example:\n  flotilla break-glass rlo_01K9Z3M4 --reason \"incident 4711\"")]
+    BreakGlass {
+        /// Rollout ID.
+        rollout: String,
+        /// Reason, kept in the timeline and the audit.
+        #[arg(long = "reason", visible_alias = "because", value_name = "REASON")]
         because: String,
     },
-    /// Let it go on.
-    Lift {
-        /// Only the stop of this profile.
+    /// Stop all rollouts, or those of one profile, from beginning anything.
+    #[command(after_help = "Example:\n  flotilla freeze --profile production --reason \"incident 4711\"")]
+    Freeze(Freeze),
+    /// End a freeze.
+    #[command(after_help = "Example:\n  flotilla unfreeze --profile production")]
+    Unfreeze(Unfreeze),
+    /// List the freezes.
+    #[command(after_help = "Example:\n  flotilla freezes")]
+    Freezes,
+    /// Use freeze, unfreeze or freezes: this is their former name.
+    #[command(subcommand)]
+    #[command(after_help = "Example:\n  flotilla line stop --reason \"incident 4711\"")]
+    Line(Line),
+    /// Forbid the package of a release at a stage until the hold is released.
+    #[command(
+        after_help = "Example:\n  flotilla hold orders rel_01K9Z3M4 --stage production --reason \"data loss\""
+    )]
+    Hold {
+        /// Service name.
+        service: String,
+        /// Release ID.
+        release: String,
+        /// Stage of the hold.
         #[arg(long)]
-        profile: Option<String>,
+        stage: String,
+        /// Reason, kept with the hold and in the audit.
+        #[arg(long = "reason", visible_alias = "because", value_name = "REASON")]
+        because: String,
     },
+    /// Release one hold, or all holds, of a stage.
+    #[command(after_help = "Example:\n  flotilla unhold orders rel_01K9Z3M4 --stage production")]
+    Unhold {
+        /// Service name.
+        service: String,
+        /// Release ID; by default, all holds of the stage are released.
+        release: Option<String>,
+        /// Stage of the hold.
+        #[arg(long)]
+        stage: String,
+    },
+    /// List, show, follow, roll back or cancel sets of services.
+    #[command(subcommand)]
+    #[command(after_help = "Example:\n  flotilla set show set_01K9Z3M4")]
+    Set(SetCommand),
+    /// Show which services use outputs of a stage, or redeploy them.
+    #[command(after_help = "Example:\n  flotilla consumers database --stage production --redeploy")]
+    Consumers(Consumers),
+    /// List the commands of operators, newest first; with --json, one entry per line.
+    #[command(after_help = "Example:\n  flotilla audit --since 30d --service orders")]
+    Audit(Audit),
 }
 
-/// Which entries of the audit.
+/// The entries of the audit to list.
 #[derive(Debug, Args)]
 pub struct Audit {
-    /// How far back: 12h, 7d, or a time such as 2026-11-21T00:00:00Z.
+    /// Oldest time to include: 12h, 7d or 2026-11-21T00:00:00Z.
     #[arg(long, default_value = "7d")]
     pub since: String,
-    /// Of this service.
+    /// Show only commands for this service.
     #[arg(long)]
     pub service: Option<String>,
-    /// Of this stage.
+    /// Show only commands for this stage.
     #[arg(long)]
     pub stage: Option<String>,
-    /// By this principal: its ARN, or a part of it.
-    #[arg(long, value_name = "PRINCIPAL")]
+    /// Show only commands of this principal: its ARN, or a part of it.
+    #[arg(long = "principal", visible_alias = "by", value_name = "PRINCIPAL")]
     pub by: Option<String>,
 }
 
-/// What is done about an account.
-#[derive(Debug, Subcommand)]
-pub enum AccountCommand {
-    /// Prepare another account and its regions, and register it; running it again updates them.
-    Add(AddAccount),
-}
-
-/// Which account, and how it is reached. The control plane is reached as ever.
-#[derive(Debug, Args)]
-pub struct AddAccount {
-    /// The account: 12 digits.
-    pub account: String,
-    /// The regions that packages are deployed to there.
-    #[arg(long, value_delimiter = ',', required = true)]
-    pub regions: Vec<String>,
-    /// The profile of the AWS configuration that has the account's credentials.
-    #[arg(long, value_name = "NAME")]
-    pub aws_profile: Option<String>,
-    /// A role of the account to assume, with the ordinary credentials or those of --aws-profile.
-    #[arg(long, value_name = "ROLE_ARN")]
-    pub assume_role: Option<String>,
-    /// Allow calls without TLS: only for an emulator on this machine.
-    #[arg(long, hide = true)]
-    pub allow_plain_http: bool,
-}
-
-/// What an operator allows for one retry.
-#[derive(Debug, Args)]
-pub struct Retry {
-    /// The rollout's id.
-    pub rollout: String,
-    /// A resource that a stuck rollback may leave as it is, by logical id; may be given several times.
-    #[arg(long, value_name = "LOGICAL_ID")]
-    pub skip: Vec<String>,
-    /// Change back what was changed outside of CloudFormation.
-    #[arg(long)]
-    pub accept_drift: bool,
-    /// Delete a stack by force if it resists.
-    #[arg(long)]
-    pub force: bool,
-    /// A resource that may be lost although a safeguard keeps it, by logical id (Orders, or Orders@eu-west-1 for
-    /// one region); may be given several times.
-    #[arg(long, value_name = "LOGICAL_ID")]
-    pub allow: Vec<String>,
-    /// Return at once.
-    #[arg(long)]
-    pub no_follow: bool,
-}
-
-/// What to pack.
+/// The package to build or explain.
 #[derive(Debug, Args)]
 pub struct Pack {
-    /// The folder that the packaging tool wrote (.serverless, cdk.out, .aws-sam/build, …), or a zip of it.
+    /// Folder that the packaging tool wrote (.serverless, cdk.out, .aws-sam/build, …), or a zip of it.
     pub path: PathBuf,
-    /// Where to write the packed package; named after service and digest if it is left out.
+    /// File to write; by default, it is named after the service and the digest.
     #[arg(short, long, value_name = "ZIP", conflicts_with = "explain")]
     pub output: Option<PathBuf>,
-    /// Only show what was found, all of it.
+    /// Show the contents in full and write no file.
     #[arg(long)]
     pub explain: bool,
 }
 
-/// What is to be shown, or planned and shown.
+/// The plan to show, or to create and show.
 #[derive(Debug, Args)]
 pub struct Plan {
-    /// A rollout's id, or with --stage a service: its change sets are made, shown and removed again.
+    /// Rollout ID; or, with --stage, a service: its change sets are created, shown and deleted.
     #[arg(value_name = "ROLLOUT|SERVICE")]
     pub what: String,
-    /// The stage to plan for.
+    /// Stage to plan for.
     #[arg(long)]
     pub stage: Option<String>,
-    /// The release to plan; else the stable one of --from, else the service's newest.
+    /// Release to plan; by default, the stable release of --from, else the newest of the service.
     #[arg(long, requires = "stage")]
     pub release: Option<String>,
-    /// The stage whose stable release is to be planned.
+    /// Stage whose stable release to plan.
     #[arg(long, requires = "stage", conflicts_with = "release")]
     pub from: Option<String>,
-    /// Show properties, before and after.
+    /// Show the properties before and after.
     #[arg(short, long)]
     pub verbose: bool,
 }
 
-/// What to upload, and as what.
+/// The package to upload, and its key.
 #[derive(Debug, Args)]
 pub struct Push {
-    /// The folder that the packaging tool wrote, or a zip of it.
+    /// Folder that the packaging tool wrote, or a zip of it.
     pub path: PathBuf,
-    /// The service.
+    /// Service name.
     #[arg(long)]
     pub service: String,
-    /// What it was built from: branch:main, tag:v1.2, pr:42.
+    /// Ref that the package was built from: branch:main, tag:v1.2 or pr:42.
     #[arg(long = "ref", value_name = "REF")]
     pub git_ref: String,
-    /// What to call this build; else the beginning of the zip's digest.
+    /// Name of the build; by default, the first digits of the zip's digest.
     #[arg(long)]
     pub build: Option<String>,
-    /// Upload to this bucket without asking for the control plane's: all that CI's role may do.
+    /// Ingest bucket; uploads with s3:PutObject as the only permission, and does not follow the rollout.
     #[arg(long)]
     pub bucket: Option<String>,
     /// Return after the upload.
     #[arg(long)]
     pub no_follow: bool,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use clap::CommandFactory;
+
+    fn without_example(command: &clap::Command, path: &str) -> Vec<String> {
+        let path = format!("{path} {}", command.get_name());
+        let own = command.get_after_help().is_none().then(|| path.clone());
+        own.into_iter().chain(command.get_subcommands().flat_map(|c| without_example(c, &path))).collect()
+    }
+
+    #[test]
+    fn every_command_shows_an_example() {
+        let command = Cli::command();
+        command.clone().debug_assert();
+        assert_eq!(without_example(&command, ""), Vec::<String>::new());
+    }
+
+    #[test]
+    fn former_names_still_work() {
+        for (former, name) in [
+            ("line stop --because why --profile p", "freeze --reason why --profile p"),
+            ("line lift --profile p", "unfreeze --profile p"),
+            ("line show", "freezes"),
+            ("cancel rlo --stop-running", "cancel rlo --stop"),
+            ("set cancel set --stop-running", "set cancel set --stop"),
+            ("audit --by ann", "audit --principal ann"),
+            ("approve rlo --because why", "approve rlo --reason why"),
+            ("break-glass rlo --because why", "break-glass rlo --reason why"),
+            ("hold s rel --stage t --because why", "hold s rel --stage t --reason why"),
+            ("promote s --from a --to b --because why", "promote s --from a --to b --reason why"),
+            ("rollback s --stage t --because why", "rollback s --stage t --reason why"),
+            ("set rollback set --because why", "set rollback set --reason why"),
+            (
+                "consumers s --stage t --redeploy --because why",
+                "consumers s --stage t --redeploy --reason why",
+            ),
+        ] {
+            for line in [former, name] {
+                let parsed = Cli::try_parse_from(format!("flotilla {line}").split(' '));
+                assert!(
+                    parsed.is_ok(),
+                    "{line}: {}",
+                    parsed.err().map(|e| e.to_string()).unwrap_or_default()
+                );
+            }
+        }
+    }
 }

@@ -1,26 +1,26 @@
-//! How the command ends.
+//! Exit codes and errors of the command.
 
 use flotilla_contract::Problem;
 use flotilla_domain::Refusal;
 
-/// Exit codes. They are part of the command's contract: see `docs/cli.md`.
+/// Exit codes: a stable interface, documented in `docs/cli.md`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Exit {
-    /// Done; a rollout that was followed succeeded everywhere.
+    /// Done; a followed rollout succeeded at all targets.
     Success = 0,
-    /// It could not be done: AWS or the network failed.
+    /// AWS, the network or a file failed.
     Failure = 1,
-    /// The request was refused, or the command line is wrong.
+    /// The request was refused, or the command line is invalid.
     Refused = 2,
     /// The upload was refused.
     UploadRefused = 3,
-    /// The rollout failed.
+    /// The rollout failed or was reverted.
     RolloutFailed = 4,
     /// The rollout was cancelled or superseded.
     RolloutStopped = 5,
 }
 
-/// Why the command ends early.
+/// Why the command failed.
 #[derive(Debug, thiserror::Error)]
 pub enum CliError {
     /// The API refused.
@@ -29,10 +29,10 @@ pub enum CliError {
     /// The package cannot be deployed.
     #[error("{0}")]
     Package(Box<Refusal>),
-    /// Something the user gave is wrong.
+    /// The input of the user is invalid, or its environment is not ready.
     #[error("{what}")]
     Usage {
-        /// What is wrong.
+        /// What is wrong, and why.
         what: String,
         /// What to do.
         fix: String,
@@ -40,7 +40,7 @@ pub enum CliError {
     /// AWS, the network or a file failed.
     #[error("{what}: {source}")]
     Failed {
-        /// What was being done.
+        /// What failed, such as `cannot read app.zip`.
         what: String,
         /// Why it failed.
         source: Box<dyn std::error::Error + Send + Sync>,
@@ -48,12 +48,12 @@ pub enum CliError {
 }
 
 impl CliError {
-    /// Something the user gave is wrong.
+    /// An error in the input or the environment of the user: what is wrong, and what to do.
     pub fn usage(what: impl Into<String>, fix: impl Into<String>) -> Self {
         Self::Usage { what: what.into(), fix: fix.into() }
     }
 
-    /// Something failed while `what` was being done.
+    /// A failure of AWS, the network or a file: what failed, such as `cannot read app.zip`, and why.
     pub fn failed(
         what: impl Into<String>,
         source: impl Into<Box<dyn std::error::Error + Send + Sync>>,
@@ -61,7 +61,7 @@ impl CliError {
         Self::Failed { what: what.into(), source: source.into() }
     }
 
-    /// The code it ends with.
+    /// The exit code for this error.
     pub fn exit(&self) -> Exit {
         match self {
             Self::Problem(_) | Self::Package(_) | Self::Usage { .. } => Exit::Refused,
@@ -69,15 +69,15 @@ impl CliError {
         }
     }
 
-    /// What there is instead, if the API has said it.
+    /// The current state that the API reports with a conflict.
     pub fn now(&self) -> Option<String> {
         let Self::Problem(problem) = self else { return None };
         let current = problem.current.as_ref()?;
         let said = [
             ("rollout", &current.rollout),
             ("status", &current.status),
-            ("under way", &current.active),
-            ("next", &current.queued),
+            ("active", &current.active),
+            ("queued", &current.queued),
             ("package", &current.package),
             ("plan", &current.plan),
             ("version", &current.version.map(|version| version.to_string())),
@@ -87,7 +87,7 @@ impl CliError {
         Some(said.collect::<Vec<_>>().join(", "))
     }
 
-    /// What to do about it, if that is known.
+    /// What to do, if that is known.
     pub fn fix(&self) -> Option<&str> {
         match self {
             Self::Problem(problem) => Some(&problem.fix),

@@ -1,4 +1,4 @@
-//! The control plane as this machine reaches it.
+//! Finds the control plane: AWS configuration, credentials and stack outputs.
 
 use crate::args::Global;
 use crate::error::CliError;
@@ -15,7 +15,7 @@ pub fn control_plane_stack(prefix: &str) -> String {
     format!("{prefix}-control-plane")
 }
 
-/// The AWS configuration by the ordinary chain, in the control plane's region.
+/// Loads the AWS configuration from the default chain, in the control plane's region.
 pub async fn load(global: &Global) -> Result<SdkConfig, CliError> {
     let loader = aws_config::defaults(BehaviorVersion::latest());
     let loader = match &global.region {
@@ -24,12 +24,12 @@ pub async fn load(global: &Global) -> Result<SdkConfig, CliError> {
     };
     let config = loader.load().await;
     if config.region().is_none() {
-        return Err(CliError::usage("no region is configured", "give --region, or set AWS_REGION"));
+        return Err(CliError::usage("no region is configured", "set --region or AWS_REGION"));
     }
     Ok(config)
 }
 
-/// The same in another region.
+/// The configuration for another region.
 pub fn in_region(config: &SdkConfig, region: &str) -> SdkConfig {
     config.to_builder().region(Region::new(region.to_owned())).build()
 }
@@ -39,8 +39,8 @@ pub fn region_of(config: &SdkConfig) -> String {
     config.region().map(ToString::to_string).unwrap_or_default()
 }
 
-/// The same with the credentials of a profile of the AWS configuration, or of a role, or of a role that the
-/// profile's credentials assume.
+/// The configuration with the credentials of an AWS profile, of a role, or of a role that the profile's credentials
+/// assume.
 pub async fn acting(config: &SdkConfig, profile: Option<&str>, role_arn: Option<&str>) -> SdkConfig {
     let with = |config: &SdkConfig, provider| config.to_builder().credentials_provider(provider).build();
     let mut config = config.clone();
@@ -55,7 +55,7 @@ pub async fn acting(config: &SdkConfig, profile: Option<&str>, role_arn: Option<
     config
 }
 
-/// A stack; `None` when there is none.
+/// Reads a stack; `None` if it does not exist.
 async fn stack(config: &SdkConfig, name: &str) -> Result<Option<Stack>, CliError> {
     match Client::new(config).describe_stacks().stack_name(name).send().await {
         Ok(found) => Ok(found.stacks.unwrap_or_default().into_iter().next()),
@@ -67,30 +67,30 @@ async fn stack(config: &SdkConfig, name: &str) -> Result<Option<Stack>, CliError
         {
             Ok(None)
         }
-        Err(error) => Err(CliError::failed(format!("reading stack {name}"), crate::error_text(&error))),
+        Err(error) => Err(CliError::failed(format!("cannot read stack {name}"), crate::error_text(&error))),
     }
 }
 
-/// The outputs of a stack; `None` when there is none.
+/// The outputs of a stack; `None` if it does not exist.
 pub async fn outputs(config: &SdkConfig, name: &str) -> Result<Option<BTreeMap<String, String>>, CliError> {
     let pair = |o: &Output| Some((o.output_key()?.to_owned(), o.output_value()?.to_owned()));
     let found = stack(config, name).await?;
     Ok(found.map(|stack| stack.outputs().iter().filter_map(pair).collect()))
 }
 
-/// The values of a stack's parameters; none when there is no stack.
+/// The parameter values of a stack; empty if it does not exist.
 pub async fn parameters(config: &SdkConfig, name: &str) -> Result<BTreeMap<String, String>, CliError> {
     let pair = |p: &Parameter| Some((p.parameter_key()?.to_owned(), p.parameter_value()?.to_owned()));
     let found = stack(config, name).await?;
     Ok(found.iter().flat_map(|stack| stack.parameters()).filter_map(pair).collect())
 }
 
-/// The outputs of the control plane.
+/// The outputs of the control plane's stack.
 pub async fn control_plane(config: &SdkConfig, prefix: &str) -> Result<BTreeMap<String, String>, CliError> {
     let stack = control_plane_stack(prefix);
     let missing = || {
-        let what = format!("there is no control plane {stack} in {}", region_of(config));
-        CliError::usage(what, "run flotilla install, or give --region and --prefix of yours")
+        let what = format!("no control plane was found: there is no stack {stack} in {}", region_of(config));
+        CliError::usage(what, "run flotilla install, or set --region and --prefix of your control plane")
     };
     outputs(config, &stack).await?.filter(|outputs| outputs.contains_key("ApiUrl")).ok_or_else(missing)
 }

@@ -1,7 +1,7 @@
 //! The `flotilla` command.
 //!
-//! Each file of [`commands`] is one subcommand. [`api`] signs and sends requests, [`show`] is what people
-//! see, [`home`] finds the control plane.
+//! Each file of [`commands`] holds one command or a few related ones. [`api`] signs and sends requests, [`show`]
+//! writes text for people, [`home`] finds the control plane.
 
 pub mod api;
 pub mod args;

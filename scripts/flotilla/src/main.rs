@@ -1,4 +1,4 @@
-//! Reads the command line, runs it, says how it ended.
+//! Parses the command line, runs the command and reports errors.
 
 use clap::Parser;
 use flotilla_cli::args::Cli;

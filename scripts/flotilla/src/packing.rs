@@ -1,4 +1,4 @@
-//! A package folder, or a zip of one, becomes a packed package on this machine, as ingest would make it.
+//! Packs a package folder, or a zip of one, on this machine, with the result that ingest would have.
 
 use crate::error::CliError;
 use flotilla_domain::release::package::template_key;
@@ -15,16 +15,16 @@ use std::io::{self, Cursor, Read, Seek, SeekFrom, Write};
 use std::path::{Path, PathBuf};
 use walkdir::WalkDir;
 
-/// Bytes read at a time.
+/// Bytes per read.
 const CHUNK_BYTES: usize = 256 * 1024;
 
-/// Why nothing came of it.
+/// Why a package could not be packed.
 #[derive(Debug, thiserror::Error)]
 pub enum PackError {
     /// The package cannot be deployed.
     #[error("{0}")]
     Refused(Box<Refusal>),
-    /// A file could not be read.
+    /// A file could not be read or written.
     #[error(transparent)]
     Failed(#[from] CliError),
 }
@@ -44,20 +44,20 @@ impl From<Refusal> for PackError {
     }
 }
 
-/// A package as far as it has been read.
+/// A package, as far as it has been read.
 pub struct Packing {
     root: Root,
-    /// Its files.
+    /// The files.
     pub listing: Listing,
-    /// What was found, if it is a package.
+    /// The draft, if a format was recognised.
     pub draft: Option<Draft>,
-    /// The assets.
+    /// Digest and size of each asset.
     pub proofs: BTreeMap<Source, Proof>,
-    /// What came of it, if it can be deployed.
+    /// The result, if the package can be deployed.
     pub finished: Option<Finished>,
 }
 
-/// Where the files are.
+/// Where the files are read from.
 enum Root {
     Folder(PathBuf),
     Zip(File, Directory),
@@ -67,9 +67,9 @@ impl Packing {
     /// Opens a package folder or a zip of one.
     ///
     /// # Errors
-    /// When there is none, or it is no zip.
+    /// The path does not exist, cannot be read, or is not a package folder or a zip.
     pub fn open(path: &Path) -> Result<Self, PackError> {
-        let failed = |e: io::Error| CliError::failed(format!("reading {}", path.display()), e);
+        let failed = |e: io::Error| CliError::failed(format!("cannot read {}", path.display()), e);
         let (root, listing) = if path.is_dir() {
             let base = project_of(path);
             let listing = list(&base)?;
@@ -80,17 +80,16 @@ impl Packing {
             let listing = Listing::from(&directory);
             (Root::Zip(file, directory), listing)
         } else {
-            let fix =
-                "give the package folder, such as .serverless, cdk.out or .aws-sam/build, or a zip of it";
+            let fix = "use a package folder, such as .serverless, cdk.out or .aws-sam/build, or a zip of it";
             return Err(CliError::usage(format!("{} does not exist", path.display()), fix).into());
         };
         Ok(Self { root, listing, draft: None, proofs: BTreeMap::new(), finished: None })
     }
 
-    /// Reads it to its end, or to where it is refused: what was found until then stays.
+    /// Reads the package to its end. If it is refused, what was read until then stays available for a report.
     ///
     /// # Errors
-    /// Why it cannot be deployed, or read.
+    /// Why the package cannot be deployed or read.
     pub fn finish(&mut self) -> Result<&Finished, PackError> {
         let limits = Limits::DEFAULT;
         let recognised = recognise(&self.listing)?;
@@ -119,15 +118,15 @@ impl Packing {
         Ok(self.finished.insert(finished))
     }
 
-    /// Writes the packed package: a zip with a manifest, neutral templates, and the assets by their digests.
+    /// Writes the packed package: a zip with a manifest, neutral templates, and assets named by their digests.
     ///
     /// # Errors
-    /// When it is not finished, or a file cannot be read or written.
+    /// The package is not finished, or a file cannot be read or written.
     pub fn write<W: Write + Seek>(&self, out: W) -> Result<W, PackError> {
         let finished = self
             .finished
             .as_ref()
-            .ok_or_else(|| CliError::usage("the package is not finished", "pack it"))?;
+            .ok_or_else(|| CliError::usage("the package has not been read", "read it to its end first"))?;
         let mut small: BTreeMap<String, Vec<u8>> = finished
             .templates
             .iter()
@@ -137,7 +136,7 @@ impl Packing {
         let assets: BTreeMap<String, &Source> =
             self.proofs.iter().map(|(source, proof)| (source.asset(proof.digest).key(), source)).collect();
         let names: Vec<String> = small.keys().chain(assets.keys()).cloned().collect();
-        let failed = |e: io::Error| CliError::failed("writing the package", e);
+        let failed = |e: io::Error| CliError::failed("cannot write the package", e);
         let open = |name: &str| -> io::Result<SourceFile<'_>> {
             let content: Box<dyn Read> = match (small.get(name), assets.get(name)) {
                 (Some(bytes), _) => Box::new(Cursor::new(bytes.clone())),
@@ -158,9 +157,9 @@ impl Packing {
 }
 
 impl Root {
-    /// Hands a file's bytes to `sink`.
+    /// Passes the bytes of a file to `sink`.
     fn read(&self, name: &str, mut sink: impl FnMut(&[u8]) -> io::Result<()>) -> Result<(), PackError> {
-        let failed = |e: io::Error| CliError::failed(format!("reading {name}"), e);
+        let failed = |e: io::Error| CliError::failed(format!("cannot read {name}"), e);
         match self {
             Self::Folder(base) => {
                 let mut file = File::open(base.join(name)).map_err(failed)?;
@@ -190,7 +189,7 @@ impl Root {
         }
     }
 
-    /// Hands the bytes of an asset to `sink`: of a file as it is, of a folder as the zip it makes.
+    /// Passes the bytes of an asset to `sink`: a file unchanged, a folder as a zip.
     fn asset(
         &self,
         listing: &Listing,
@@ -201,7 +200,7 @@ impl Root {
             Source::File { name, .. } => return self.read(name, sink),
             Source::Folder { folder } => folder,
         };
-        let failed = |e: io::Error| CliError::failed(format!("zipping {folder}"), e);
+        let failed = |e: io::Error| CliError::failed(format!("cannot zip {folder}"), e);
         let mut zip = FolderZip::default();
         for (name, info) in listing.folder(folder) {
             zip.begin(&name[folder.len()..], info.executable).map_err(failed)?;
@@ -224,7 +223,7 @@ fn chunks(from: &mut impl Read, sink: &mut impl FnMut(&[u8]) -> io::Result<()>) 
     }
 }
 
-/// The folder whose files a package may use: SAM's build folder points out of itself, into its project.
+/// The folder whose files a package may use. For a build folder of SAM it is the project, which its template refers to.
 fn project_of(path: &Path) -> PathBuf {
     let path = path.canonicalize().unwrap_or_else(|_| path.to_owned());
     match path.ancestors().nth(2) {
@@ -233,11 +232,11 @@ fn project_of(path: &Path) -> PathBuf {
     }
 }
 
-/// Lists a folder's files. Links count as what they lead to; those that lead in a circle are left out.
+/// Lists the files of a folder. Symbolic links are followed, except those that form a loop.
 fn list(base: &Path) -> Result<Listing, CliError> {
     let mut listing = Listing::default();
     let walk = WalkDir::new(base).follow_links(true).into_iter();
-    // A link that leads out of the folder is left out: whoever needs the file is told that it is missing.
+    // A link to a file outside of the folder is skipped: a template that needs the file is refused as incomplete.
     let inside = |path: &Path| path.canonicalize().is_ok_and(|path| path.starts_with(base));
     let wanted = |entry: &walkdir::DirEntry| {
         entry.file_name() != ".git" && (!entry.path_is_symlink() || inside(entry.path()))
@@ -247,25 +246,25 @@ fn list(base: &Path) -> Result<Listing, CliError> {
             let what = format!("{} has more than {} files", base.display(), Limits::DEFAULT.entries_max);
             return Err(CliError::usage(
                 what,
-                "give the folder that the tool wrote, without what is not deployed",
+                "use the folder that the packaging tool wrote, without files that are not deployed",
             ));
         }
         let entry = match entry {
             Ok(entry) => entry,
             Err(error) if error.loop_ancestor().is_some() => continue,
-            // A link that leads nowhere: whoever needs the file is told that it is missing.
+            // A dangling link is skipped: a template that needs the file is refused as incomplete.
             Err(error) if error.io_error().is_some_and(|e| e.kind() == io::ErrorKind::NotFound) => continue,
-            Err(error) => return Err(CliError::failed(format!("listing {}", base.display()), error)),
+            Err(error) => return Err(CliError::failed(format!("cannot list {}", base.display()), error)),
         };
         if !entry.file_type().is_file() {
             continue;
         }
         let path = entry.path().strip_prefix(base).unwrap_or(entry.path());
         let Some(name) = path.to_str().map(|name| name.replace('\\', "/")) else {
-            let what = format!("{} has a name that is not UTF-8", entry.path().display());
+            let what = format!("the name of {} is not UTF-8", entry.path().display());
             return Err(CliError::usage(what, "rename or remove the file"));
         };
-        let metadata = entry.metadata().map_err(|e| CliError::failed(format!("reading {name}"), e))?;
+        let metadata = entry.metadata().map_err(|e| CliError::failed(format!("cannot read {name}"), e))?;
         let executable = is_executable(&metadata);
         listing.files.insert(name, FileInfo { bytes: metadata.len(), executable });
     }
@@ -283,7 +282,7 @@ fn is_executable(_: &std::fs::Metadata) -> bool {
     false
 }
 
-/// Reads a zip's directory.
+/// Reads the central directory of a zip.
 fn directory(file: &mut File) -> io::Result<Result<Directory, Refusal>> {
     let total = file.metadata()?.len();
     let mut from = total.saturating_sub(CHUNK_BYTES as u64);

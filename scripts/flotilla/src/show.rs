@@ -1,4 +1,4 @@
-//! What people see: plain lines, colour only on a terminal, JSON when asked for.
+//! Output: plain text, in colour only on a terminal, or JSON.
 
 use console::style;
 use flotilla_contract::{CauseView, DeploymentView, EventView, GatesView, HoldView, RolloutView};
@@ -20,7 +20,7 @@ pub fn json_line<T: Serialize>(value: &T) {
     }
 }
 
-/// A status in its colour.
+/// A status in the colour of its meaning.
 pub fn status(status: &str) -> console::StyledObject<&str> {
     match status {
         "succeeded" | "removed" | "accepted" | "planned" => style(status).green(),
@@ -30,17 +30,17 @@ pub fn status(status: &str) -> console::StyledObject<&str> {
     }
 }
 
-/// A digest as people compare it.
+/// The first 12 digits of a digest.
 pub fn short(digest: &str) -> &str {
     digest.get(..12).unwrap_or(digest)
 }
 
-/// A time to the second.
+/// A time without its fraction of a second.
 pub fn time(at: &str) -> String {
     at.split_once('.').map_or_else(|| at.to_owned(), |(seconds, _)| format!("{seconds}Z"))
 }
 
-/// Lines of columns, as wide as they have to be.
+/// Prints rows in aligned columns.
 pub fn table(rows: &[Vec<String>]) {
     let width = |n: usize| {
         rows.iter().filter_map(|row| row.get(n)).map(|cell| console::measure_text_width(cell)).max()
@@ -58,7 +58,12 @@ pub fn table(rows: &[Vec<String>]) {
     }
 }
 
-/// A cause with its fix.
+/// Prints the command to run next.
+pub fn next(command: &str) {
+    println!("{} {command}", style("next:").bold());
+}
+
+/// Prints a cause with its fix.
 pub fn cause(indent: &str, cause: &CauseView) {
     println!("{indent}{} {}", style(&cause.code).red(), cause.message);
     if let Some(path) = &cause.path {
@@ -67,32 +72,32 @@ pub fn cause(indent: &str, cause: &CauseView) {
     println!("{indent}{} {}", style("fix:").bold(), cause.fix);
 }
 
-/// What a deployment has come to, in one line without its region.
+/// The status of a deployment in one line, without its region.
 pub fn deployment_line(deployment: &DeploymentView) -> String {
     let mut line = status(&deployment.status).to_string();
     if deployment.changed == Some(false) && deployment.status == "succeeded" {
-        line.push_str(" (nothing to change)");
+        line.push_str(" (no changes)");
     } else if let Some(c) = deployment.changes {
         line.push_str(&format!(" (+{} ~{} !{} -{})", c.add, c.modify, c.replace, c.remove));
     }
     if let Some(back) = &deployment.back {
-        line.push_str(&format!(", back: {}", status(&back.status)));
+        line.push_str(&format!(", rollback: {}", status(&back.status)));
     }
     line
 }
 
-/// How a rollout stands, in one line, with what it waits for.
+/// The status of a rollout in one line, with the reasons of blocked gates.
 pub fn rollout_line(rollout: &RolloutView) -> String {
     let mut line = status(&rollout.status).to_string();
     let closed = rollout.gates.iter().flat_map(|gates| &gates.closed);
     let closed: Vec<&str> = closed.map(|closed| closed.why.as_str()).collect();
     if !closed.is_empty() {
-        line.push_str(&format!(" ({}; flotilla rollout {} says more)", closed.join("; "), rollout.id));
+        line.push_str(&format!(" (blocked: {}; see flotilla rollout {})", closed.join("; "), rollout.id));
     }
     line
 }
 
-/// A rollout with its deployments.
+/// Prints a rollout with its deployments.
 pub fn rollout(rollout: &RolloutView) {
     println!(
         "rollout  {}  {} of {} to {}",
@@ -110,10 +115,11 @@ pub fn rollout(rollout: &RolloutView) {
         println!("because  {because}");
     }
     if let Some(by) = &rollout.cancelled_by {
-        println!("called off by {by}");
+        println!("cancelled by {by}");
     }
     if let Some(by) = &rollout.paused_by {
-        println!("paused by {by}; go on with: flotilla resume {}", rollout.id);
+        println!("paused by {by}");
+        next(&format!("flotilla resume {}", rollout.id));
     }
     if let Some(gates) = &rollout.gates {
         show_gates(rollout, gates);
@@ -122,7 +128,7 @@ pub fn rollout(rollout: &RolloutView) {
         println!("superseded by {by}");
     }
     if let Some(set) = &rollout.set {
-        println!("part of {set}");
+        println!("part of set {set}");
     }
     if let Some(failed) = &rollout.retry_of {
         println!("retry of {failed}");
@@ -154,39 +160,38 @@ pub fn rollout(rollout: &RolloutView) {
             println!("  note: {note}");
         }
     }
-    let failed = matches!(rollout.status.as_str(), "failed" | "reverted" | "cancelled");
-    if failed && rollout.ended {
-        println!("do again what failed: flotilla retry {}", rollout.id);
-    }
     if let Some(found) =
         rollout.cause.as_ref().filter(|_| rollout.deployments.iter().all(|d| d.cause.is_none()))
     {
         cause("  ", found);
     }
+    let failed = matches!(rollout.status.as_str(), "failed" | "reverted" | "cancelled");
+    if failed && rollout.ended {
+        next(&format!("flotilla retry {}", rollout.id));
+    }
 }
 
-/// What keeps a rollout's next wave from beginning, and who has let it through what.
+/// Prints the blocked gates of the next wave, its approvals and a break-glass.
 fn show_gates(rollout: &RolloutView, gates: &GatesView) {
     for closed in &gates.closed {
         let until = closed.until.as_deref().map(|at| format!(", until {}", time(at))).unwrap_or_default();
-        println!("{} {}: {}{until}", style("waits for").yellow(), closed.gate, closed.why);
+        // The API calls a freeze `line`.
+        let gate = if closed.gate == "line" { "freeze" } else { &closed.gate };
+        println!("{} {gate}: {}{until}", style("blocked by").yellow(), closed.why);
     }
     for approval in &gates.approvals {
         let because = approval.because.as_deref().map(|text| format!(": {text}")).unwrap_or_default();
         println!("approved wave {} by {} at {}{because}", approval.wave, approval.by, time(&approval.at));
     }
     if let Some(word) = &gates.broken_open {
-        println!("{} by {word}", style("all gates broken open").red());
+        println!("{} all gates opened by {word}", style("break-glass:").red());
     }
     if gates.closed.iter().any(|closed| closed.gate == "approval") {
-        println!(
-            "look at it with: flotilla plan {id}; approve it with: flotilla approve {id}",
-            id = rollout.id
-        );
+        next(&format!("flotilla plan {id}, then flotilla approve {id}", id = rollout.id));
     }
 }
 
-/// Packages that are held.
+/// Prints the holds of a stage.
 pub fn holds(holds: &[HoldView]) {
     let row = |hold: &HoldView| {
         let package = format!("  held sha256:{}", short(&hold.digest));
@@ -195,7 +200,7 @@ pub fn holds(holds: &[HoldView]) {
     table(&holds.iter().map(row).collect::<Vec<_>>());
 }
 
-/// A timeline.
+/// Prints a timeline.
 pub fn events(events: &[EventView]) {
     let row = |event: &EventView| {
         let target = event.target.clone().unwrap_or_else(|| "rollout".into());

@@ -1,12 +1,12 @@
-//! A plan as people read it.
+//! Formats a plan as text.
 
 use console::style;
 use flotilla_contract::{PlanView, PlannedChangeView, PropertyView, TargetPlanView};
 
-/// Properties that are named behind a resource when they are not shown.
+/// Most properties named after a resource when their values are not shown.
 const NAMED_MAX: usize = 4;
 
-/// The lines of a plan; with each property's values if they are wanted.
+/// The lines of a plan; `verbose` adds the values of each property.
 pub fn lines(plan: &PlanView, verbose: bool) -> Vec<String> {
     let (rollout, service, stage) = (style(&plan.rollout).bold(), &plan.service, &plan.stage);
     let mut lines = vec![format!("plan  {rollout}  {service} to {stage}  {}", plan.status)];
@@ -25,7 +25,7 @@ pub fn lines(plan: &PlanView, verbose: bool) -> Vec<String> {
     }
     lines.extend((plan.omitted > 0).then(|| format!("and {} more changes", plan.omitted)));
     if plan.changes.is_empty() && plan.targets.iter().any(|target| target.digest.is_some()) {
-        lines.push("nothing changes".into());
+        lines.push("no changes".into());
     }
     lines
 }
@@ -34,7 +34,7 @@ fn target(target: &TargetPlanView) -> Vec<String> {
     let changes = match (target.changes, target.complete) {
         (None, _) => "no plan".into(),
         (Some(c), complete) => {
-            let more = if complete { "" } else { ", and more than could be read" };
+            let more = if complete { "" } else { ", incomplete" };
             format!("(+{} ~{} !{} -{}){more}", c.add, c.modify, c.replace, c.remove)
         }
     };
@@ -42,7 +42,7 @@ fn target(target: &TargetPlanView) -> Vec<String> {
     place.into_iter().chain([target.stack.clone(), changes]).collect()
 }
 
-/// How a change is marked.
+/// The mark of a change.
 fn mark(change: &PlannedChangeView) -> &'static str {
     match (change.action.as_str(), change.replacement.as_str()) {
         ("add" | "import", _) => "+",
@@ -70,7 +70,7 @@ fn head(change: &PlannedChangeView, verbose: bool) -> Vec<String> {
 fn property(property: &PropertyView) -> String {
     let value = |value: &Option<String>| value.clone().unwrap_or_else(|| "–".into());
     let values = match (property.hidden, &property.before, &property.after) {
-        (true, ..) => "(not shown, it may be secret)".into(),
+        (true, ..) => "(hidden, may be secret)".into(),
         (false, None, None) => "(changes)".into(),
         (false, before, after) => format!("{} → {}", value(before), value(after)),
     };
@@ -82,17 +82,17 @@ fn property(property: &PropertyView) -> String {
     format!("      {}: {values}{replaces}", property.path)
 }
 
-/// What becomes of a resource beyond its mark.
+/// What happens to a resource, if its mark does not say it all.
 fn fate(change: &PlannedChangeView) -> Option<String> {
     let fate = match (change.action.as_str(), change.replacement.as_str()) {
         ("remove", _) => "",
-        ("modify", "always") => "another one takes its place",
+        ("modify", "always") => "it is replaced",
         ("modify", "conditional") | ("dynamic", _) => "it may be replaced",
         _ => return None,
     };
     let leaving = match change.leaving.as_deref() {
-        Some("retained") => "the old one stays, outside of the stack",
-        Some("snapshotted") => "a snapshot of the old one stays",
+        Some("retained") => "the old resource is retained outside of the stack",
+        Some("snapshotted") => "a snapshot of the old resource is kept",
         _ => "",
     };
     let said: Vec<&str> = [fate, leaving].into_iter().filter(|text| !text.is_empty()).collect();
@@ -109,7 +109,7 @@ fn painted(change: &PlannedChangeView, line: &str) -> String {
     .to_string()
 }
 
-/// Lines of columns, as wide as they have to be.
+/// Joins rows in aligned columns.
 fn columns(rows: &[Vec<String>]) -> Vec<String> {
     let width = |n: usize| rows.iter().filter_map(|row| row.get(n)).map(|cell| cell.chars().count()).max();
     let line = |row: &Vec<String>| {
@@ -164,7 +164,7 @@ mod tests {
         + New      AWS::X::Thing
         ~ Changed  AWS::X::Thing  Name, Password
         ± Table    AWS::X::Thing  Name, Password
-            another one takes its place; the old one stays, outside of the stack
+            it is replaced; the old resource is retained outside of the stack
         - Old      AWS::X::Thing  Name, Password
             only at 111122223333/eu-west-1
         ");
@@ -176,14 +176,14 @@ mod tests {
         insta::assert_snapshot!(lines(&plan, true)[3..].join("\n"), @r"
         ± Table  AWS::X::Thing
               Name: one → two  (replaces)
-              Password: (not shown, it may be secret)
-            another one takes its place; the old one stays, outside of the stack
+              Password: (hidden, may be secret)
+            it is replaced; the old resource is retained outside of the stack
         ");
     }
 
     #[test]
     fn a_plan_that_changes_nothing_says_so() {
         let plan = PlanView { changes: Vec::new(), ..plan() };
-        assert_eq!(lines(&plan, false).last().map(String::as_str), Some("nothing changes"));
+        assert_eq!(lines(&plan, false).last().map(String::as_str), Some("no changes"));
     }
 }

@@ -1,32 +1,32 @@
-//! What people see of sets of services.
+//! Formats sets of services as text.
 
 use crate::show;
 use console::style;
 use flotilla_contract::{ConsumersView, SetLegView, SetMemberView, SetView};
 
-/// How a member stands, in one line without its name.
+/// The status of a member in one line, without its name.
 pub fn member_line(member: &SetMemberView) -> String {
-    let Some(forward) = &member.forward else { return style("waits for its turn").dim().to_string() };
+    let Some(forward) = &member.forward else { return style("waiting").dim().to_string() };
     let mut line = show::status(&forward.status).to_string();
     if let Some(back) = &member.back {
-        line.push_str(&format!(", back: {}", show::status(&back.status)));
+        line.push_str(&format!(", rollback: {}", show::status(&back.status)));
     }
     line
 }
 
-/// A set with its members.
+/// Prints a set with its members.
 pub fn set(set: &SetView) {
     let whence = match set.kind.as_str() {
         "promotion" => format!("from {}", set.of),
-        "rollback" => format!("to what {} says", set.of),
-        _ => format!("of what takes outputs of {}", set.of),
+        "rollback" => format!("to {}", set.of),
+        _ => format!("of the consumers of {}", set.of),
     };
     println!("set      {}  {} {whence}", style(&set.id).bold(), set.kind);
     println!("status   {}  since {}", show::status(&set.status), show::time(&set.entered_at));
     println!("by       {}", set.requested_by);
     println!("because  {}", set.because);
     if let Some(by) = &set.cancelled_by {
-        println!("called off by {by}");
+        println!("cancelled by {by}");
     }
     let row = |member: &SetMemberView| {
         let leg = member.back.as_ref().or(member.forward.as_ref());
@@ -53,11 +53,11 @@ pub fn set(set: &SetView) {
         show::cause("  ", found);
     }
     if set.ended && set.status == "succeeded" && set.kind == "promotion" {
-        println!("back to what ran before: flotilla set rollback {} --before", set.id);
+        println!("to undo: flotilla set rollback {} --before", set.id);
     }
 }
 
-/// Sets, a line each.
+/// Prints sets, one per line.
 pub fn list(sets: &[SetView]) {
     let row = |set: &SetView| {
         let services: Vec<&str> = set.members.iter().map(|member| member.service.as_str()).collect();
@@ -70,20 +70,21 @@ pub fn list(sets: &[SetView]) {
         ]
     };
     if sets.is_empty() {
-        println!("no services have gone as one unit yet; flotilla promote takes several");
+        println!("there are no sets");
+        show::next("flotilla promote SERVICE SERVICE --from STAGE --to STAGE");
     }
     show::table(&sets.iter().map(row).collect::<Vec<_>>());
 }
 
-/// Who takes whose outputs.
+/// Prints the consumers of a stage with the outputs that they use.
 pub fn consumers(view: &ConsumersView) {
     if view.consumers.is_empty() {
-        println!("nothing has ever taken outputs of {}/{}", view.service, view.stage);
+        println!("no service has used outputs of {}/{}", view.service, view.stage);
         return;
     }
     let row = |consumer: &flotilla_contract::ConsumerView| {
         vec![format!("{}/{}", consumer.service, consumer.stage), consumer.outputs.join(", ")]
     };
     show::table(&view.consumers.iter().map(row).collect::<Vec<_>>());
-    println!("deploy them again: flotilla consumers {} --stage {} --redeploy", view.service, view.stage);
+    println!("to redeploy them: flotilla consumers {} --stage {} --redeploy", view.service, view.stage);
 }

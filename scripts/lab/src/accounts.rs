@@ -1,5 +1,4 @@
-//! Target accounts beside the control plane's own, as an operator makes them: by `flotilla account add`, with a
-//! profile of the AWS configuration for each.
+//! Target accounts other than the control plane's own, added with `flotilla account add` and one AWS profile each.
 
 use crate::emulator::ACCOUNT;
 use crate::error::{Doing, LabError};
@@ -8,16 +7,16 @@ use flotilla_contract::ProfileConfig;
 use std::path::PathBuf;
 use std::process::Output;
 
-/// Where staging runs.
+/// The account of staging.
 pub const STAGING: &str = "222233334444";
-/// Where production runs.
+/// The account of production.
 pub const PRODUCTION: &str = "333344445555";
 
 impl World {
     /// Prepares an account and its regions, and registers it.
     ///
     /// # Errors
-    /// When the command fails.
+    /// The command fails.
     pub async fn add_account(&self, account: &str, regions: &[&str]) -> Result<(), LabError> {
         let output = self.try_add_account(account, account, regions).await?;
         match output.status.success() {
@@ -26,10 +25,10 @@ impl World {
         }
     }
 
-    /// Runs `flotilla account add` with the credentials of an account, of the same one or not.
+    /// Runs `flotilla account add` with the credentials of this or another account.
     ///
     /// # Errors
-    /// When it cannot be started.
+    /// The command cannot be started.
     pub async fn try_add_account(
         &self,
         account: &str,
@@ -44,8 +43,8 @@ impl World {
         command.output().await.doing("running flotilla")
     }
 
-    /// A file of the AWS configuration with a profile that is called like the account. A key of 12 digits is an
-    /// administrator's of that account.
+    /// Writes a credentials file with a profile named after the account. In the emulator an access key of 12 digits
+    /// belongs to an administrator of that account.
     fn credentials_file(&self, account: &str) -> Result<PathBuf, LabError> {
         let path = self.emulator.folder.path().join(format!("credentials-{account}"));
         let text = format!("[{account}]\naws_access_key_id = {account}\naws_secret_access_key = test\n");
@@ -53,8 +52,8 @@ impl World {
         Ok(path)
     }
 
-    /// A profile that brings a service to regions of an account. The emulator's S3 copies nothing from one
-    /// account to another: there, copies are streamed.
+    /// A profile for regions of an account. The emulator's S3 does not copy between accounts, so copies are streamed
+    /// there.
     pub fn profile_in(&self, account: &str, regions: &[&str]) -> ProfileConfig {
         ProfileConfig {
             account: account.into(),

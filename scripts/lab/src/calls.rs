@@ -1,4 +1,4 @@
-//! Counts the AWS calls that Flotilla's functions make, from the emulator's CloudTrail.
+//! Counts the AWS calls of Flotilla's functions, from the CloudTrail of the emulator.
 
 use crate::World;
 use crate::emulator::ACCOUNT;
@@ -6,13 +6,13 @@ use crate::error::{Doing, LabError};
 use serde_json::{Value, json};
 use std::collections::{BTreeMap, BTreeSet};
 
-/// The functions of a rollout's way; `api` only answers questions, `cleanup` runs by the clock.
+/// The functions that carry out a rollout. `api` only reads, and `cleanup` runs on a schedule.
 const COUNTED: [&str; 3] = ["flotilla-ingest", "flotilla-replicate", "flotilla-deploy"];
 
-/// Begins recording: calls before this are not counted.
+/// Starts recording. Earlier calls are not counted.
 ///
 /// # Errors
-/// When the emulator refuses.
+/// The emulator refuses.
 pub async fn record(world: &World) -> Result<(), LabError> {
     let url = format!("{}/_ministack/config", world.emulator.endpoint());
     let sent =
@@ -20,10 +20,10 @@ pub async fn record(world: &World) -> Result<(), LabError> {
     sent.and_then(reqwest::Response::error_for_status).doing("switching on CloudTrail").map(drop)
 }
 
-/// The calls that were not seen before, by service.
+/// The calls since the last count, by service. `seen` holds the event IDs of earlier counts.
 ///
 /// # Errors
-/// When the emulator refuses.
+/// The emulator refuses.
 pub async fn count(world: &World, seen: &mut BTreeSet<String>) -> Result<BTreeMap<String, u64>, LabError> {
     let mut counts = BTreeMap::new();
     for (operation, number) in operations(world, seen).await? {
@@ -33,10 +33,10 @@ pub async fn count(world: &World, seen: &mut BTreeSet<String>) -> Result<BTreeMa
     Ok(counts)
 }
 
-/// The calls that were not seen before, by operation: `s3:CopyObject`.
+/// The calls since the last count, by operation, such as `s3:CopyObject`.
 ///
 /// # Errors
-/// When the emulator refuses.
+/// The emulator refuses.
 pub async fn operations(
     world: &World,
     seen: &mut BTreeSet<String>,
@@ -47,7 +47,7 @@ pub async fn operations(
     regions.sort();
     regions.dedup();
     for region in regions {
-        // The emulator answers with the newest events only, and has no next page: what is older is asked for by time.
+        // The emulator returns the newest events without pagination: older ones are requested by end time.
         let (mut until, mut looked_at) = (Value::Null, BTreeSet::new());
         loop {
             let page = lookup(world, &region, &until).await?;
@@ -81,7 +81,7 @@ async fn lookup(world: &World, region: &str, until: &Value) -> Result<Value, Lab
     if !until.is_null() {
         body["EndTime"] = until.clone();
     }
-    // The emulator takes an administrator's key without checking its signature.
+    // The emulator does not check the signature of an administrator's key.
     let credential = format!("{ACCOUNT}/20260101/{region}/cloudtrail/aws4_request");
     let sent = reqwest::Client::new()
         .post(world.emulator.endpoint())

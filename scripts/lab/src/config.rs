@@ -2,8 +2,8 @@
 
 use flotilla_contract::config::{ConfigFile, ProfileConfig, RuleConfig, ServiceConfigDoc};
 
-/// One profile `demo` in these regions; `branch:main` of the service goes to the stage, and every pull
-/// request to a preview of its own.
+/// One profile, `demo`, in these regions. `branch:main` of the service is deployed to the stage, and each pull request
+/// to its own preview.
 pub fn for_service(account: &str, service: &str, stage: &str, regions: &[String]) -> ConfigFile {
     let rule = |git_ref: &str, stage: &str, ttl_h| RuleConfig {
         git_ref: git_ref.into(),

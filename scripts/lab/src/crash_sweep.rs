@@ -1,5 +1,5 @@
-//! The crash sweep: one rollout to three regions again and again, each time with another of its AWS calls
-//! spoiled. Every run must end as if nothing had happened.
+//! The crash sweep: runs the same rollout to three regions repeatedly, each time with a fault at another AWS call.
+//! Each run must end as it does without a fault.
 
 use crate::emulator::{ACCOUNT, Emulator, kill, program};
 use crate::error::{Doing, LabError};
@@ -16,34 +16,34 @@ use serde_json::json;
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
-/// Where the rollouts go.
+/// The regions of the rollouts.
 pub const REGIONS: [&str; 3] = ["eu-central-1", "us-east-1", "ap-southeast-2"];
 const SERVICE: &str = "app";
 const QUEUES: [&str; 3] = ["flotilla-intake", "flotilla-replicate", "flotilla-tick"];
-/// How long a message stays away after a crash, in seconds. On AWS it is as long as the function may take;
-/// here it is all that a run waits for.
+/// Visibility timeout of the queues, in seconds. On AWS it is as long as the function may run; here it is short,
+/// because a run waits for it after a crash.
 const VISIBILITY_S: u32 = 2;
-/// How often the sweep runs once a call was spoiled; on AWS it is a minute.
+/// Interval of the sweep after the fault. On AWS it is a minute.
 const SWEEP_EVERY: Duration = Duration::from_secs(2);
-/// How far the sweep looks ahead: further than any item's grace.
+/// How far ahead the sweep looks for due items, in seconds: longer than the grace period of any item.
 const SWEEP_AHEAD_S: u32 = 120;
-/// A rollout that has not ended by then hangs.
+/// A rollout that takes longer is considered stuck.
 const RUN_MAX: Duration = Duration::from_secs(90);
-/// Messages that have not ended by then go round for ever.
+/// Messages that are still in a queue after this time are considered endless.
 const DRAIN_MAX: Duration = Duration::from_secs(60);
 
-/// A run that ended well.
+/// A successful run.
 #[derive(Debug, Clone)]
 pub struct Run {
-    /// The calls it made.
+    /// The AWS calls of the run.
     pub calls: Vec<Call>,
-    /// Whether the call that was to be spoiled has come: which ones do varies a little.
+    /// Whether the call of the fault was made. The calls vary a little from run to run.
     pub reached: bool,
-    /// How long it took.
+    /// Duration of the run.
     pub took: Duration,
 }
 
-/// Flotilla on an emulator, with the proxy between.
+/// Flotilla on an emulator, with the proxy between the functions and the emulator.
 pub struct CrashLab {
     world: World,
     proxy: Proxy,
@@ -51,7 +51,7 @@ pub struct CrashLab {
 }
 
 impl CrashLab {
-    /// Starts one, and has the stage that is updated deployed once.
+    /// Starts the emulator and deploys the stage for updates once.
     ///
     /// # Errors
     /// The first step that failed.
@@ -75,18 +75,18 @@ impl CrashLab {
         Ok(lab)
     }
 
-    /// The calls of a rollout that nothing happens to.
+    /// The calls of a rollout without a fault.
     ///
     /// # Errors
-    /// When it does not end well.
+    /// The rollout does not end as it should.
     pub async fn calls(&mut self, kind: Kind) -> Result<Vec<Call>, LabError> {
         Ok(self.run(kind, None).await?.calls)
     }
 
-    /// One rollout with this call spoiled, and the proof that it ended as it should.
+    /// Runs one rollout with a fault and checks that it ends as it should.
     ///
     /// # Errors
-    /// What is not as it should be. The lab is not fit for another run then.
+    /// The first difference. The lab cannot be used for another run after an error.
     pub async fn run_point(&mut self, point: &Point) -> Result<Run, LabError> {
         self.run(point.kind, Some(point.spoil.clone())).await
     }
@@ -103,7 +103,7 @@ impl CrashLab {
         for region in REGIONS {
             before.insert(region, self.executions(region, &stack).await?);
         }
-        // Each run begins with new processes, so that it makes the calls of a cold start too.
+        // Each run starts with new processes, so that it includes the calls of a cold start.
         self.end_functions();
         self.proxy.arm(spoil);
         let began = Instant::now();
@@ -116,9 +116,11 @@ impl CrashLab {
         if rollout.status != "succeeded" {
             return Err(LabError(format!("the rollout is {}: {rollout:#?}", rollout.status)));
         }
-        // Whoever forgets that it has executed a change set plans again, and then finds nothing to change.
+        // A deployment that lost the record of its execution plans again and then finds no changes.
         if let Some(forgotten) = rollout.deployments.iter().find(|d| d.changed != Some(true)) {
-            return Err(LabError(format!("a change was made and is not known: {forgotten:#?}")));
+            return Err(LabError(format!(
+                "a deployment changed its stack and did not record it: {forgotten:#?}"
+            )));
         }
         for region in REGIONS {
             let executed = self.executions(region, &stack).await?.saturating_sub(before[region]);
@@ -127,7 +129,7 @@ impl CrashLab {
             }
             let runs = report::read_back(&self.world, ACCOUNT, region, &stack).await?;
             if runs.values().ne([&code]) {
-                return Err(LabError(format!("{region} runs {runs:?} and not {code}")));
+                return Err(LabError(format!("{region} runs {runs:?}, expected {code}")));
             }
         }
         match seen.failure {
@@ -136,8 +138,8 @@ impl CrashLab {
         }
     }
 
-    /// Waits for the end of an upload's rollout. Once a call was spoiled, the sweep runs as if its time had
-    /// come: it is what finds a tick that was never sent.
+    /// Waits until the rollout of an upload has ended. After the fault the sweep runs regularly: it finds a tick that
+    /// was never sent.
     async fn end_of(&self, version: &str) -> Result<RolloutView, LabError> {
         let began = Instant::now();
         let (mut swept, mut rollout) = (began, None::<String>);
@@ -162,10 +164,10 @@ impl CrashLab {
                 },
             }
         }
-        Err(LabError(format!("not ended within {RUN_MAX:?}: {last}")))
+        Err(LabError(format!("the rollout did not end within {RUN_MAX:?}: {last}")))
     }
 
-    /// Waits until no message is left: what is delivered again after the end must change nothing either.
+    /// Waits until the queues are empty: messages that are redelivered after the end must not change anything.
     async fn drain(&self) -> Result<(), LabError> {
         use QueueAttributeName as Name;
         let counts = [
@@ -194,13 +196,13 @@ impl CrashLab {
                 return Ok(());
             }
             if began.elapsed() > DRAIN_MAX {
-                return Err(LabError(format!("{left} messages still go round after {DRAIN_MAX:?}")));
+                return Err(LabError(format!("{left} messages are still in the queues after {DRAIN_MAX:?}")));
             }
             tokio::time::sleep(Duration::from_millis(100)).await;
         }
     }
 
-    /// How many change sets were executed on a stack, by its own events.
+    /// The number of change sets executed on a stack, from its events.
     async fn executions(&self, region: &str, stack: &str) -> Result<usize, LabError> {
         let cfn = aws_sdk_cloudformation::Client::new(&self.world.config(region));
         let mut pages = cfn.describe_stack_events().stack_name(stack).into_paginator().items().send();
@@ -243,7 +245,7 @@ async fn queue_url(sqs: &aws_sdk_sqs::Client, queue: &str) -> Result<String, Lab
     Ok(found.queue_url.unwrap_or_default())
 }
 
-/// A package of one function, different for each run, and what the function's code is.
+/// A package with one function, different for each run, and the digest of the function's code.
 fn package(run: u32) -> Result<(Vec<u8>, String), LabError> {
     let code = zip(&[("app.py", format!("def handler(event, context):\n    return {run}\n").into_bytes())])?;
     let template = json!({"Resources": {

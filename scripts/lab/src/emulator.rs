@@ -1,4 +1,4 @@
-//! MiniStack: one process on a free port of this machine, ended when it is dropped.
+//! MiniStack, the emulator: one process on a free port of this machine, killed on drop.
 
 use crate::error::{Doing, LabError};
 use std::fs::File;
@@ -15,35 +15,35 @@ pub struct Emulator {
     process: Child,
     /// Its port.
     pub port: u16,
-    /// Its folder: log and unpacked functions.
+    /// Its folder, with the log and the unpacked functions.
     pub folder: tempfile::TempDir,
 }
 
-/// Where the emulator's program is: `FLOTILLA_MINISTACK`, which scripts/tools prints.
+/// The path of the emulator: `FLOTILLA_MINISTACK`, which scripts/tools sets.
 ///
 /// # Errors
-/// When the variable is missing.
+/// The variable is missing.
 pub fn program() -> Result<PathBuf, LabError> {
     let path = std::env::var("FLOTILLA_MINISTACK").map_err(|_| {
-        LabError("FLOTILLA_MINISTACK is not set: run scripts/demo or scripts/test, which set it".into())
+        LabError("FLOTILLA_MINISTACK is not set. Run scripts/demo or scripts/test, which set it".into())
     })?;
     Ok(PathBuf::from(path))
 }
 
 impl Emulator {
-    /// Starts an emulator that checks signatures and permissions, and waits until it answers. Its functions
-    /// call it at `functions_endpoint`, if that is not its own.
+    /// Starts an emulator that checks signatures and permissions, and waits until it answers. Functions use
+    /// `functions_endpoint`, by default the endpoint of the emulator.
     ///
     /// # Errors
-    /// When it does not start within 30 seconds; its log is part of the error.
+    /// The emulator does not start within 30 seconds. The error contains its log.
     pub async fn start(program: &Path, functions_endpoint: Option<&str>) -> Result<Self, LabError> {
         let folder = tempfile::Builder::new()
             .prefix("flotilla-")
             .tempdir()
-            .doing("making a folder for the emulator")?;
+            .doing("creating a folder for the emulator")?;
         let port = free_port()?;
-        let log = File::create(folder.path().join("log")).doing("making the emulator's log")?;
-        let errors = log.try_clone().doing("making the emulator's log")?;
+        let log = File::create(folder.path().join("log")).doing("creating the log of the emulator")?;
+        let errors = log.try_clone().doing("creating the log of the emulator")?;
         let own_endpoint = format!("http://127.0.0.1:{port}");
         let mut command = Command::new(program);
         for name in [
@@ -93,35 +93,35 @@ impl Emulator {
         Err(LabError(format!("the emulator did not answer within 30 seconds:\n{}", self.log())))
     }
 
-    /// Its URL. An address instead of a name: S3 clients then use path-style URLs.
+    /// Its URL. The host is an address, so that S3 clients use path-style URLs.
     pub fn endpoint(&self) -> String {
         format!("http://127.0.0.1:{}", self.port)
     }
 
-    /// What it has logged.
+    /// Its log.
     pub fn log(&self) -> String {
         std::fs::read_to_string(self.folder.path().join("log")).unwrap_or_default()
     }
 
-    /// The id of its own process.
+    /// Its process ID.
     pub fn process(&self) -> u32 {
         self.process.id()
     }
 
-    /// The ids of the functions' processes that it runs now.
+    /// The process IDs of its running functions.
     pub fn function_processes(&self) -> Vec<u32> {
         function_processes(self.process.id())
     }
 }
 
-/// The ids of the functions' processes that the emulator with this process id runs now.
+/// The process IDs of the running functions of an emulator, given its process ID.
 pub fn function_processes(emulator: u32) -> Vec<u32> {
     let Ok(entries) = std::fs::read_dir("/proc") else { return Vec::new() };
     let ids = entries.flatten().filter_map(|entry| entry.file_name().to_str()?.parse::<u32>().ok());
     ids.filter(|id| is_function_of(*id, emulator)).collect()
 }
 
-/// Whether a process is a `bootstrap` that `parent` started.
+/// Whether a process is a function, `bootstrap`, started by `parent`.
 fn is_function_of(id: u32, parent: u32) -> bool {
     let read = |file: &str| std::fs::read_to_string(format!("/proc/{id}/{file}")).unwrap_or_default();
     let stat = read("stat");
@@ -137,7 +137,7 @@ pub fn kill(id: u32) {
 
 impl Drop for Emulator {
     fn drop(&mut self) {
-        // Its functions first: they would outlive it.
+        // The functions are listed first, because they outlive their parent.
         let functions = self.function_processes();
         let _ = self.process.kill();
         let _ = self.process.wait();

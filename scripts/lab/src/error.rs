@@ -1,6 +1,6 @@
-//! What can go wrong in the laboratory.
+//! Errors of the lab.
 
-/// What was being done and why it failed.
+/// What the lab was doing, and why it failed.
 #[derive(Debug)]
 pub struct LabError(pub String);
 
@@ -13,15 +13,15 @@ impl std::fmt::Display for LabError {
 impl std::error::Error for LabError {}
 
 impl LabError {
-    /// An error while `what` was being done.
+    /// Makes an error of a failure during `what`, such as `uploading`.
     pub fn while_doing(what: &str) -> impl Fn(Box<dyn std::error::Error + Send + Sync>) -> Self + '_ {
         move |error| Self(format!("{what}: {}", flotilla_cli::error_text(error.as_ref())))
     }
 }
 
-/// Turns any error into one of the laboratory, saying what was being done.
+/// Turns any error into a [`LabError`].
 pub trait Doing<T> {
-    /// Says what was being done.
+    /// Adds what was being done, such as `uploading`.
     fn doing(self, what: &str) -> Result<T, LabError>;
 }
 

@@ -1,4 +1,5 @@
-//! One package folder, as a tool wrote it, brought to two stages and every region: the same digest, the same bytes.
+//! Deploys one package folder, as a tool wrote it, to two stages and all regions, and checks that digest and bytes are
+//! the same.
 
 use crate::error::{Doing, LabError};
 use crate::report::{TargetReport, targets};
@@ -13,27 +14,27 @@ use std::collections::BTreeMap;
 use std::io::Cursor;
 use std::path::{Path, PathBuf};
 
-/// What came of a folder.
+/// The outcome for a folder.
 #[derive(Debug)]
 pub enum Everywhere {
-    /// It runs everywhere.
+    /// The package runs at all targets.
     Deployed {
         /// The package's digest, the same at every stage.
         digest: String,
-        /// The stages it was brought to.
+        /// The stages that it was deployed to.
         stages: Vec<String>,
-        /// How many targets that were.
+        /// The number of targets.
         targets: usize,
     },
-    /// It cannot be deployed; the reason.
+    /// The package cannot be deployed.
     Refused(Box<Refusal>),
 }
 
-/// Brings a package folder to the stage it was made for, or, if it fits any, to `staging` and `production`.
+/// Deploys a package folder to the stage that it was built for, or, if it fits any, to `staging` and `production`.
 ///
 /// # Errors
-/// When a rollout does not succeed, when the digest differs from what `flotilla pack` says, or when a function
-/// runs other bytes in one region than in another.
+/// A rollout does not succeed, the digest differs from that of `flotilla pack`, or a function runs different bytes in
+/// two regions.
 pub async fn deploy(
     world: &World,
     account: &str,
@@ -62,21 +63,21 @@ pub async fn deploy(
     Ok(Everywhere::Deployed { digest: package.digest.to_string(), stages, targets: count })
 }
 
-/// Holds a rollout to what it should have brought.
+/// Checks that a rollout succeeded and that its functions run the bytes of the package.
 async fn check(world: &World, rollout: &RolloutView, stage: &str, package: &Package) -> Result<(), LabError> {
     let wrong = |what: String| Err(LabError(format!("{} to {stage}: {what}", rollout.service)));
     if rollout.status != "succeeded" || rollout.stage != stage {
         return wrong(format!("{} at {}: {:#?}", rollout.status, rollout.stage, rollout.deployments));
     }
     if rollout.digest.as_deref() != Some(package.digest.to_string().as_str()) {
-        return wrong(format!("the digest is {:?} and not {}", rollout.digest, package.digest));
+        return wrong(format!("the digest is {:?}, expected {}", rollout.digest, package.digest));
     }
     let mut known: BTreeMap<(String, String), String> = BTreeMap::new();
     for TargetReport { region, stack, code_sha256, .. } in targets(world, rollout).await? {
         for (function, digest) in code_sha256 {
             let before = known.entry((stack.clone(), function.clone())).or_insert_with(|| digest.clone());
             if *before != digest {
-                return wrong(format!("{function} of {stack} runs other bytes in {region}"));
+                return wrong(format!("{function} of {stack} runs different bytes in {region}"));
             }
         }
     }
@@ -128,10 +129,10 @@ fn config(
     }
 }
 
-/// The package folders at and below a folder: those in which a package is recognised, the outermost of each.
+/// The package folders at and below a folder. Folders inside of a package are not searched.
 ///
 /// # Errors
-/// When a folder cannot be read.
+/// A folder cannot be read.
 pub fn package_folders(below: &Path) -> Result<Vec<PathBuf>, LabError> {
     if samples::is_package(below) {
         return Ok(vec![below.to_owned()]);

@@ -1,10 +1,10 @@
-//! Flotilla on an emulator of AWS on this machine: what the demo and the end-to-end tests share.
+//! Runs Flotilla on an emulator of AWS on this machine, for the demo and the end-to-end tests.
 //!
-//! [`emulator`] starts and ends MiniStack, [`world`] installs Flotilla there and uses it as people do,
-//! [`report`] measures one push, [`everywhere`] brings one package to two stages, [`calls`] counts the AWS calls
-//! of the functions, [`crash_sweep`] spoils one call after the other with the help of [`proxy`] and [`points`].
+//! [`emulator`] starts and stops MiniStack, [`world`] installs Flotilla there and uses it,
+//! [`report`] measures one push, [`everywhere`] deploys one package to two stages, [`calls`] counts the AWS calls
+//! of the functions, [`crash_sweep`] injects a fault into one call after the other, with [`proxy`] and [`points`].
 
-#![allow(clippy::disallowed_methods, reason = "a laboratory measures real time and reads its environment")]
+#![allow(clippy::disallowed_methods, reason = "the lab measures real time and reads its environment")]
 
 pub mod accounts;
 pub mod calls;

@@ -1,6 +1,6 @@
-//! The demo: an emulator, Flotilla on it, a real package pushed to several regions.
+//! The demo: installs Flotilla on an emulator and pushes a real package to several regions.
 
-#![allow(clippy::disallowed_methods, reason = "a demo reads its environment")]
+#![allow(clippy::disallowed_methods, reason = "the demo reads its environment")]
 
 use clap::Parser;
 use flotilla_cli::commands::pack_folder;
@@ -11,26 +11,29 @@ use std::io::Cursor;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
-/// Brings Flotilla up on this machine and pushes a package.
+/// Install Flotilla on an emulator on this machine and push a package.
 #[derive(Debug, Parser)]
-#[command(name = "scripts/demo")]
+#[command(
+    name = "scripts/demo",
+    after_help = "Example:\n  scripts/demo --ci --regions eu-central-1,us-east-1 --json report.json"
+)]
 struct Args {
-    /// No terminal: push, write the report, end.
+    /// Run without a terminal: push, write the report and exit.
     #[arg(long)]
     ci: bool,
-    /// The regions.
+    /// Regions to deploy to, separated by commas.
     #[arg(long, value_delimiter = ',', default_value = "eu-central-1,us-east-1,ap-southeast-2")]
     regions: Vec<String>,
-    /// A package folder, or a zip of one; else the project's sample.
+    /// Package folder, or a zip of one; by default, a sample of this project.
     #[arg(long)]
     package: Option<PathBuf>,
-    /// A second package of the same service, pushed after the first: what is measured is then the update.
+    /// Second package of the same service, pushed after the first; the report is then about this update.
     #[arg(long)]
     update: Option<PathBuf>,
-    /// Where to write the report.
+    /// File to write the report to; by default, standard output.
     #[arg(long)]
     json: Option<PathBuf>,
-    /// Write a sample package of this many bytes to PATH and end: for measurements.
+    /// Write a sample package of BYTES bytes to PATH and exit; for measurements.
     #[arg(long, value_names = ["BYTES", "SEED", "PATH"], num_args = 3)]
     make_package: Option<Vec<String>>,
 }
@@ -54,7 +57,7 @@ fn package(path: &Path) -> Result<Vec<u8>, LabError> {
         let zip = pack_folder(path, Cursor::new(Vec::new())).map_err(|e| LabError(e.to_string()))?;
         return Ok(zip.into_inner());
     }
-    std::fs::read(path).map_err(|e| LabError(format!("reading {}: {e}", path.display())))
+    std::fs::read(path).map_err(|e| LabError(format!("cannot read {}: {e}", path.display())))
 }
 
 fn make_package(words: &[String]) -> Result<bool, LabError> {
@@ -65,7 +68,7 @@ fn make_package(words: &[String]) -> Result<bool, LabError> {
     Ok(true)
 }
 
-/// Without a terminal: push, report, end.
+/// Pushes, writes the report and exits.
 async fn ci(args: &Args) -> Result<bool, LabError> {
     if let Some(words) = &args.make_package {
         return make_package(words);
@@ -98,34 +101,34 @@ fn chosen(args: &Args) -> Result<(PathBuf, MadeFor), LabError> {
     Ok((path, made_for))
 }
 
-/// For people: everything is shown, and stays up until Ctrl-C.
+/// Shows every step and keeps running until Ctrl-C.
 async fn show(args: &Args) -> Result<bool, LabError> {
     if let Some(words) = &args.make_package {
         return make_package(words);
     }
     let (path, MadeFor { service, stage }) = chosen(args)?;
     let regions: Vec<&str> = args.regions.iter().map(String::as_str).collect();
-    title("An emulator of AWS starts, and flotilla install brings the control plane up on it");
+    title("Start an emulator of AWS and install the control plane: flotilla install");
     let world = World::start(&regions, &[], false).await?;
-    title("flotilla apply says where releases of the service go");
+    title("Configure where the service is deployed: flotilla apply");
     let config = config::for_service(ACCOUNT, &service, &stage, &args.regions);
     println!("{}", toml::to_string(&config).map_err(|e| LabError(e.to_string()))?);
     world.apply(&config).await?;
-    title("flotilla push uploads one package and follows it to every region");
+    title("Upload one package and follow its rollout to all regions: flotilla push");
     let source = path.to_str().unwrap_or_default().to_owned();
     let push = ["push", &source, "--service", &service, "--ref", "branch:main"];
     let pushed = world.command(&push)?.status().await.map_err(|e| LabError(e.to_string()))?;
-    title("The function answers in every region");
+    title("Invoke the function in each region");
     for region in &args.regions {
         match report::invoke_first(&world, region, &format!("{service}-{stage}")).await {
             Ok(reply) => println!("{region:16} {reply}"),
             Err(error) => println!("{region:16} {error}"),
         }
     }
-    title("What to try next, in another terminal");
+    title("Try next, in another terminal");
     print_hints(&world, &service, &source);
     tokio::signal::ctrl_c().await.map_err(|e| LabError(e.to_string()))?;
-    println!("\nThe emulator ends.");
+    println!("\nThe emulator stops.");
     Ok(pushed.success())
 }
 
@@ -146,16 +149,16 @@ fn print_hints(world: &World, service: &str, source: &str) {
   flotilla status {service}                  what runs where
   flotilla releases {service}                what was uploaded
   flotilla push {source} --service {service} --ref branch:main
-                                         the same bytes again: nothing to change, in every region
+                                         the same bytes again: no changes, in any region
   flotilla push {broken} --service hello --ref branch:main
-                                         an update that fails: rolled back everywhere, with its true cause
+                                         an update that fails: rolled back in all regions, with its cause
   flotilla push {preview} --service hello --ref pr:42
                                          a preview, removed after 72 hours
   curl --aws-sigv4 aws:amz:eu-central-1:execute-api -u {ACCOUNT}:test \\
     '{endpoint}/_aws/execute-api/{api_id}/$default/v1/services/{service}'
-                                         the HTTP API; /openapi.json describes it
+                                         the HTTP API, described by /openapi.json
 
-Ctrl-C ends the demo and everything it started.",
+Press Ctrl-C to stop the demo and everything that it started.",
         endpoint = world.emulator.endpoint(),
         api_id = world.api_id,
         broken = fixture("broken/package-staging").display(),

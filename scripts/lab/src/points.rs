@@ -1,20 +1,20 @@
-//! Where the crash sweep strikes: in which kind of rollout, at which call, and how. Words only.
+//! The faults of the crash sweep: the kind of rollout, the call and the fault. Data only.
 
 use std::collections::BTreeMap;
 
-/// What is done to a call.
+/// What happens to a call.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Fault {
-    /// The process that makes the call is killed; the call never reaches AWS.
+    /// The calling process is killed, and the call never reaches AWS.
     KillBefore,
-    /// The call takes effect; the process is killed before it hears so.
+    /// The call takes effect, and the calling process is killed before it gets the reply.
     KillAfter,
-    /// The call takes effect; its reply is lost and the process goes on.
+    /// The call takes effect, its reply is lost, and the calling process continues.
     DropReply,
 }
 
 impl Fault {
-    /// All of them.
+    /// All faults.
     pub const ALL: [Self; 3] = [Self::KillBefore, Self::KillAfter, Self::DropReply];
 }
 
@@ -33,9 +33,9 @@ impl std::fmt::Display for Fault {
 pub struct Call {
     /// The function, such as `deploy`.
     pub function: String,
-    /// Service and operation, such as `cloudformation:ExecuteChangeSet`; for S3 and Lambda the method.
+    /// Service and operation, such as `cloudformation:ExecuteChangeSet`. For S3 and Lambda, the HTTP method.
     pub operation: String,
-    /// The region that was called.
+    /// The region of the endpoint.
     pub region: String,
 }
 
@@ -50,23 +50,23 @@ impl std::fmt::Display for Call {
 pub struct Spoil {
     /// The call.
     pub call: Call,
-    /// Which of the calls that are equal to it, from 1.
+    /// Which one of equal calls, counted from 1.
     pub nth: usize,
     /// What is done to it.
     pub fault: Fault,
 }
 
-/// What a rollout does to its stacks.
+/// What a rollout does with its stacks.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Kind {
-    /// Creates them: the first rollout of a preview.
+    /// Creates them, as the first rollout of a preview does.
     Create,
     /// Updates them.
     Update,
 }
 
 impl Kind {
-    /// Both.
+    /// Both kinds.
     pub const ALL: [Self; 2] = [Self::Create, Self::Update];
 }
 
@@ -79,12 +79,12 @@ impl std::fmt::Display for Kind {
     }
 }
 
-/// One run's fault.
+/// The fault of one run.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Point {
     /// What the rollout does.
     pub kind: Kind,
-    /// What happens to which of its calls.
+    /// The call and its fault.
     pub spoil: Spoil,
 }
 
@@ -95,7 +95,7 @@ impl std::fmt::Display for Point {
     }
 }
 
-/// What rollouts call that nothing happens to.
+/// The calls of a rollout without faults, by kind.
 pub type Calls = BTreeMap<Kind, Vec<Call>>;
 
 /// Every fault at every call.
@@ -109,7 +109,7 @@ pub fn all_points(calls: &Calls) -> Vec<Point> {
     points
 }
 
-/// `n` points, evenly over the calls and in turn over kinds and faults.
+/// `n` points, spread evenly over the calls, alternating between kinds and faults.
 pub fn sample_points(calls: &Calls, n: usize) -> Vec<Point> {
     let mut points = Vec::new();
     for i in 0..n {
@@ -121,8 +121,8 @@ pub fn sample_points(calls: &Calls, n: usize) -> Vec<Point> {
     points
 }
 
-/// A call is known by what it is and how often it came before: regions go their way side by side, so its
-/// place among all calls differs from run to run.
+/// Identifies a call by its kind and its number among equal calls. Regions run concurrently, so the position among all
+/// calls differs from run to run.
 fn point(kind: Kind, calls: &[Call], index: usize, fault: Fault) -> Point {
     let call = calls[index].clone();
     let nth = calls[..=index].iter().filter(|other| **other == call).count();

@@ -1,5 +1,5 @@
-//! A proxy between the functions and the emulator: it counts the AWS calls of a rollout's functions and
-//! spoils one of them. It never changes what is asked or answered, and knows nothing of rollouts.
+//! A proxy between the functions and the emulator. It counts the AWS calls of the functions and injects a fault into
+//! one of them. It does not change requests or replies, and knows nothing about rollouts.
 
 use crate::emulator::{function_processes, kill};
 use crate::error::{Doing, LabError};
@@ -9,19 +9,19 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 
-/// The functions of a rollout's way: `api` only answers questions, `cleanup` runs by the clock.
+/// The functions that carry out a rollout. `api` only reads, and `cleanup` runs on a schedule.
 pub(crate) const COUNTED: [&str; 3] = ["ingest", "replicate", "deploy"];
-/// Longest head of a request or reply.
+/// Largest head of a request or reply.
 const HEAD_BYTES_MAX: usize = 64 * 1024;
 
 /// What the proxy has seen since it was armed.
 #[derive(Debug, Clone, Default)]
 pub struct Seen {
-    /// The calls, in the order in which they came.
+    /// The calls, in order of arrival.
     pub calls: Vec<Call>,
-    /// Whether the call that was to be spoiled has come.
+    /// Whether the call of the fault was made.
     pub reached: bool,
-    /// Why it could not be spoiled after all.
+    /// Why the fault could not be injected.
     pub failure: Option<String>,
 }
 
@@ -33,7 +33,7 @@ struct State {
     seen: Seen,
 }
 
-/// The running proxy; it ends when it is dropped.
+/// A running proxy; it stops on drop.
 pub struct Proxy {
     port: u16,
     state: Arc<Mutex<State>>,
@@ -51,10 +51,10 @@ fn lock(state: &Mutex<State>) -> MutexGuard<'_, State> {
 }
 
 impl Proxy {
-    /// Listens on a free port.
+    /// Starts to listen on a free port.
     ///
     /// # Errors
-    /// When there is none.
+    /// There is no free port.
     pub async fn start() -> Result<Self, LabError> {
         let listener = TcpListener::bind(("127.0.0.1", 0)).await.doing("starting the proxy")?;
         let port = listener.local_addr().doing("starting the proxy")?.port();
@@ -63,7 +63,7 @@ impl Proxy {
         let task = tokio::spawn(async move {
             while let Ok((client, peer)) = listener.accept().await {
                 let state = Arc::clone(&shared);
-                // A connection that breaks is the caller's to notice, as it is with AWS.
+                // The caller handles a broken connection, as it does with AWS.
                 tokio::spawn(async move { serve(client, peer, port, &state).await.unwrap_or_default() });
             }
         });
@@ -75,26 +75,26 @@ impl Proxy {
         format!("http://127.0.0.1:{}", self.port)
     }
 
-    /// Says which emulator answers.
+    /// Sets the emulator to forward to.
     pub fn forward_to(&self, emulator: &crate::emulator::Emulator) {
         lock(&self.state).emulator = (emulator.port, emulator.process());
     }
 
-    /// Counts anew, and spoils this call.
+    /// Resets the counts and sets the fault to inject.
     pub fn arm(&self, spoil: Option<Spoil>) {
         let mut state = lock(&self.state);
         state.spoil = spoil;
         state.seen = Seen::default();
     }
 
-    /// What it has seen since then.
+    /// The calls since [`Self::arm`].
     pub fn seen(&self) -> Seen {
         lock(&self.state).seen.clone()
     }
 }
 
 impl State {
-    /// Counts a call; answers what is to be done to it.
+    /// Counts a call; answers the fault to inject into it.
     fn note(&mut self, call: Call) -> Option<Fault> {
         self.seen.calls.push(call);
         let spoil = self.spoil.as_ref().filter(|spoil| self.seen.calls.last() == Some(&spoil.call))?;
@@ -105,7 +105,7 @@ impl State {
     }
 }
 
-/// One connection: one request, one reply.
+/// Serves one connection: one request and one reply.
 async fn serve(
     mut client: TcpStream,
     peer: SocketAddr,
@@ -152,7 +152,7 @@ async fn read_request(client: &mut TcpStream) -> std::io::Result<Option<Request>
     let body = bytes.split_off(end);
     let mut request = Request { head: String::from_utf8_lossy(&bytes).into_owned(), body };
     if request.header("transfer-encoding").is_some() {
-        return Err(std::io::Error::other("a body of unknown length"));
+        return Err(std::io::Error::other("the length of the body is unknown"));
     }
     if request.header("expect").is_some() {
         client.write_all(b"HTTP/1.1 100 Continue\r\n\r\n").await?;
@@ -170,7 +170,7 @@ fn end_of_head(bytes: &[u8]) -> Option<usize> {
     bytes.windows(4).position(|four| four == b"\r\n\r\n").map(|at| at + 4)
 }
 
-/// A head that ends its connection.
+/// The head with `connection: close`.
 fn closing(head: &str) -> String {
     let mut lines = head.trim_end().lines();
     let mut closing = format!("{}\r\nconnection: close\r\n", lines.next().unwrap_or_default());
@@ -181,7 +181,7 @@ fn closing(head: &str) -> String {
     closing + "\r\n"
 }
 
-/// The emulator's whole reply.
+/// Forwards a request; answers the whole reply of the emulator.
 async fn forward(request: &Request, port: u16) -> std::io::Result<Vec<u8>> {
     let mut upstream = TcpStream::connect(("127.0.0.1", port)).await?;
     upstream.write_all(closing(&request.head).as_bytes()).await?;
@@ -193,7 +193,7 @@ async fn forward(request: &Request, port: u16) -> std::io::Result<Vec<u8>> {
     {
         reply.drain(..end);
     }
-    let Some(end) = end_of_head(&reply) else { return Err(std::io::Error::other("half a reply")) };
+    let Some(end) = end_of_head(&reply) else { return Err(std::io::Error::other("the reply is incomplete")) };
     let mut whole = closing(&String::from_utf8_lossy(&reply[..end])).into_bytes();
     whole.extend_from_slice(&reply[end..]);
     Ok(whole)
@@ -205,7 +205,7 @@ impl Request {
         fields.find(|(field, _)| field.eq_ignore_ascii_case(name)).map(|(_, value)| value.trim())
     }
 
-    /// Who calls what, if it is a function of a rollout's way.
+    /// The call, if one of the counted functions makes it.
     fn call(&self) -> Option<Call> {
         let agent = self.header("user-agent")?;
         let function = COUNTED.iter().find(|name| agent.contains(&format!("app/flotilla-{name}")))?;
@@ -224,7 +224,7 @@ impl Request {
         })
     }
 
-    /// The operation of a request that is a form, as CloudFormation's and STS's are.
+    /// The operation of a form request, as CloudFormation and STS use them.
     fn action(&self) -> Option<String> {
         let form = std::str::from_utf8(&self.body).ok()?;
         let mut fields = form.split('&').filter_map(|field| field.split_once('='));
@@ -232,8 +232,8 @@ impl Request {
     }
 }
 
-/// The function's process at the other end of a connection: it has the socket whose own port is `local` and
-/// whose peer's is `remote`.
+/// The process of the function at the other end of a connection: the owner of the socket with the port `local`,
+/// connected to the port `remote`.
 fn caller(local: u16, remote: u16, emulator: u32) -> Option<u32> {
     let table = std::fs::read_to_string("/proc/net/tcp").ok()?;
     let (local, remote) = (format!(":{local:04X}"), format!(":{remote:04X}"));

@@ -1,4 +1,4 @@
-//! One push, measured: how it ended, how long it took, what runs in each region.
+//! Measures one push: its outcome, its duration and what runs in each region.
 
 use crate::error::{Doing, LabError};
 use crate::{World, calls};
@@ -8,26 +8,26 @@ use serde::Serialize;
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::{Duration, Instant};
 
-/// What came of a push.
+/// The report of a push.
 #[derive(Debug, Clone, Serialize)]
 pub struct Report {
     /// The rollout's id.
     pub rollout: String,
-    /// How it ended.
+    /// The final status of the rollout.
     pub status: String,
     /// The package's digest.
     pub digest: Option<String>,
-    /// From the beginning of the upload until the API says that all is done.
+    /// Time from the start of the upload until the rollout has ended, in ms.
     pub upload_to_done_ms: u128,
     /// The targets.
     pub targets: Vec<TargetReport>,
-    /// AWS calls of ingest, replicate and deploy by service.
+    /// AWS calls of ingest, replicate and deploy, by service.
     pub calls: BTreeMap<String, u64>,
-    /// The same for one target.
+    /// AWS calls per target.
     pub calls_per_target: BTreeMap<String, f64>,
 }
 
-/// What came of it at one target.
+/// The outcome at one target.
 #[derive(Debug, Clone, Serialize)]
 pub struct TargetReport {
     /// The account.
@@ -36,18 +36,18 @@ pub struct TargetReport {
     pub region: String,
     /// The stack.
     pub stack: String,
-    /// How the deployment ended.
+    /// The final status of the deployment.
     pub status: String,
-    /// Why it ended badly.
+    /// Why the deployment failed.
     pub cause: Option<CauseView>,
-    /// What Lambda itself says that each function runs: SHA-256 in hex by logical id.
+    /// The `CodeSha256` of each function as Lambda reports it, in hex, by logical ID.
     pub code_sha256: BTreeMap<String, String>,
 }
 
-/// Pushes a package and measures it.
+/// Pushes a package and measures the rollout.
 ///
 /// # Errors
-/// When it is refused, or does not end within two minutes.
+/// The package is refused, or the rollout does not end within two minutes.
 pub async fn push(world: &World, service: &str, package: Vec<u8>) -> Result<Report, LabError> {
     let mut seen = BTreeSet::new();
     calls::record(world).await?;
@@ -78,10 +78,10 @@ pub async fn push(world: &World, service: &str, package: Vec<u8>) -> Result<Repo
     })
 }
 
-/// Reads what every target of a rollout runs.
+/// Reads what each target of a rollout runs.
 ///
 /// # Errors
-/// Never at present: a stack that cannot be read has no code.
+/// None at present: a stack that cannot be read has no code in the report.
 pub async fn targets(world: &World, rollout: &RolloutView) -> Result<Vec<TargetReport>, LabError> {
     let mut targets = Vec::new();
     for deployment in &rollout.deployments {
@@ -100,10 +100,10 @@ pub async fn targets(world: &World, rollout: &RolloutView) -> Result<Vec<TargetR
     Ok(targets)
 }
 
-/// Asks Lambda itself what a stack's functions run.
+/// Reads the `CodeSha256` of the functions of a stack from Lambda, in hex, by logical ID.
 ///
 /// # Errors
-/// When CloudFormation or Lambda refuses.
+/// CloudFormation or Lambda refuses.
 pub async fn read_back(
     world: &World,
     account: &str,
@@ -123,7 +123,7 @@ pub async fn read_back(
                 .function_name(name)
                 .send()
                 .await
-                .doing("asking Lambda")?;
+                .doing("reading the function")?;
             let digest =
                 Digest::parse_base64(seen.code_sha256().unwrap_or_default()).doing("reading CodeSha256")?;
             code.insert(resource.logical_resource_id().unwrap_or_default().to_owned(), digest.to_string());
@@ -132,10 +132,10 @@ pub async fn read_back(
     Ok(code)
 }
 
-/// Calls the first function of a stack with an empty event; answers its reply.
+/// Invokes the first function of a stack with an empty event; answers its reply.
 ///
 /// # Errors
-/// When there is none, or it fails.
+/// The stack has no function, or the function fails.
 pub async fn invoke_first(world: &World, region: &str, stack: &str) -> Result<String, LabError> {
     let config = world.config(region);
     let cfn = aws_sdk_cloudformation::Client::new(&config);
@@ -151,6 +151,6 @@ pub async fn invoke_first(world: &World, region: &str, stack: &str) -> Result<St
     let payload = aws_sdk_lambda::primitives::Blob::new("{}");
     let reply =
         aws_sdk_lambda::Client::new(&config).invoke().function_name(name).payload(payload).send().await;
-    let reply = reply.doing("calling the function")?;
+    let reply = reply.doing("invoking the function")?;
     Ok(reply.payload().map(|blob| String::from_utf8_lossy(blob.as_ref()).into_owned()).unwrap_or_default())
 }

@@ -1,4 +1,4 @@
-//! Packages to push.
+//! Sample packages.
 
 use crate::error::{Doing, LabError};
 use flotilla_package::write::{SourceFile, write_zip};
@@ -6,19 +6,19 @@ use serde::Deserialize;
 use std::io::Cursor;
 use std::path::{Path, PathBuf};
 
-/// One of the project's own sample packages.
+/// The path of a sample package in shared/fixtures.
 pub fn fixture(name: &str) -> PathBuf {
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../..").join("shared/fixtures").join(name);
     path.canonicalize().unwrap_or(path)
 }
 
-/// Whether a folder is a package that Flotilla recognises.
+/// Whether Flotilla recognises a folder as a package.
 pub fn is_package(folder: &Path) -> bool {
     let packing = flotilla_cli::packing::Packing::open(folder).ok();
     packing.is_some_and(|packing| flotilla_package::formats::recognise(&packing.listing).is_ok())
 }
 
-/// The service and stage that a package was made for.
+/// The service and the stage that a package was built for.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct MadeFor {
     /// The service's name.
@@ -44,11 +44,11 @@ struct StateService {
     service: String,
 }
 
-/// Reads what a package folder or zip was made for; a package that does not say goes to `staging` of a
-/// service that is named after the file.
+/// Reads the service and the stage of a package folder or zip. By default, the service has the name of the file and the
+/// stage is `staging`.
 ///
 /// # Errors
-/// When it cannot be read.
+/// The package cannot be read.
 pub fn made_for(path: &Path) -> Result<MadeFor, LabError> {
     const MANIFEST: &str = "serverless-state.json";
     let state =
@@ -87,18 +87,18 @@ fn from_zip(path: &Path, file: &str) -> Result<Option<Vec<u8>>, LabError> {
     Ok(Some(bytes))
 }
 
-/// A native package whose one Python function carries `bytes` of ballast, different for each `seed`.
+/// A native package with one Python function and `bytes` of incompressible data, different for each `seed`.
 ///
 /// # Errors
-/// When it cannot be written.
+/// The zip cannot be written.
 pub fn ballast_package(bytes: usize, seed: u64) -> Result<Vec<u8>, LabError> {
     package_with_outputs(bytes, seed, &serde_json::json!({}))
 }
 
-/// The same with outputs of its stack.
+/// As [`ballast_package`], with outputs of its stack.
 ///
 /// # Errors
-/// When it cannot be written.
+/// The zip cannot be written.
 pub fn package_with_outputs(
     bytes: usize,
     seed: u64,
@@ -138,12 +138,12 @@ pub fn package_with_outputs(
 /// A zip of files in memory.
 ///
 /// # Errors
-/// When it cannot be written.
+/// The zip cannot be written.
 pub fn zip(files: &[(&str, Vec<u8>)]) -> Result<Vec<u8>, LabError> {
     let open = |name: &str| {
         let content =
             files.iter().find(|(file, _)| *file == name).map(|(_, content)| Cursor::new(content.clone()));
-        let content = content.ok_or_else(|| std::io::Error::other("asked for one of them"))?;
+        let content = content.ok_or_else(|| std::io::Error::other("no such file"))?;
         Ok(SourceFile { name: name.to_owned(), executable: false, content: Box::new(content) })
     };
     let zip = write_zip(Cursor::new(Vec::new()), files.iter().map(|(name, _)| (*name).to_owned()), open);

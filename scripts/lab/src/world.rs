@@ -1,4 +1,4 @@
-//! Flotilla, installed on an emulator and used as people use it: by its command and its API.
+//! Flotilla installed on an emulator, used through its command and its API.
 
 use crate::emulator::{ACCOUNT, Emulator, program};
 use crate::error::{Doing, LabError};
@@ -19,18 +19,17 @@ pub const HOME: &str = "eu-central-1";
 pub struct World {
     /// The emulator.
     pub emulator: Emulator,
-    /// The regions packages can go to.
+    /// The regions to deploy packages to.
     pub regions: Vec<String>,
-    /// The API's own id at the gateway.
+    /// The ID of the API in API Gateway.
     pub api_id: String,
     api: Api,
 }
 
-/// The folder of the functions' binaries and of the command: `FLOTILLA_BINARIES`, which scripts/build
-/// prints.
+/// The folder with the binaries of the functions and of the command: `FLOTILLA_BINARIES`, which scripts/build prints.
 fn binaries() -> Result<PathBuf, LabError> {
     let path = std::env::var("FLOTILLA_BINARIES").map_err(|_| {
-        LabError("FLOTILLA_BINARIES is not set: run scripts/demo or scripts/test, which set it".into())
+        LabError("FLOTILLA_BINARIES is not set. Run scripts/demo or scripts/test, which set it".into())
     })?;
     Ok(PathBuf::from(path))
 }
@@ -83,52 +82,52 @@ impl World {
             .doing("finding the control plane")?;
         let url = &outputs["ApiUrl"];
         let api_id = url.trim_start_matches("http://").split('.').next().unwrap_or_default().to_owned();
-        let api = Api::at(url, config).doing("reaching the API")?;
+        let api = Api::at(url, config).doing("connecting to the API")?;
         Ok(Self { emulator, regions, api_id, api })
     }
 
-    /// The SDK's configuration of an administrator in a region of the control plane's account.
+    /// The SDK configuration of an administrator of the control plane's account.
     pub fn config(&self, region: &str) -> SdkConfig {
         self.config_in(ACCOUNT, region)
     }
 
-    /// The SDK's configuration of an administrator in a region of any account.
+    /// The SDK configuration of an administrator of any account.
     pub fn config_in(&self, account: &str, region: &str) -> SdkConfig {
         sdk_config(&self.emulator.endpoint(), region, account, "test")
     }
 
-    /// The API, as an administrator.
+    /// The API with the credentials of an administrator.
     pub fn api(&self) -> &Api {
         &self.api
     }
 
-    /// Where uploads go.
+    /// The name of the ingest bucket.
     pub fn ingest_bucket(&self) -> String {
         format!("flotilla-ingest-{ACCOUNT}-{HOME}")
     }
 
-    /// The `flotilla` command with these arguments, not run yet.
+    /// Prepares the `flotilla` command with arguments.
     ///
     /// # Errors
-    /// When the program is missing.
+    /// The program is missing.
     pub fn command(&self, args: &[&str]) -> Result<Command, LabError> {
         let mut command = flotilla(&self.emulator.endpoint())?;
         command.args(args);
         Ok(command)
     }
 
-    /// Runs the `flotilla` command to its end.
+    /// Runs the `flotilla` command.
     ///
     /// # Errors
-    /// When it cannot be started.
+    /// The command cannot be started.
     pub async fn run(&self, args: &[&str]) -> Result<Output, LabError> {
         self.command(args)?.output().await.doing("running flotilla")
     }
 
-    /// Applies a configuration by `flotilla apply`.
+    /// Applies a configuration with `flotilla apply`.
     ///
     /// # Errors
-    /// When it is refused.
+    /// The configuration is refused.
     pub async fn apply(&self, config: &ConfigFile) -> Result<(), LabError> {
         let path = self.emulator.folder.path().join("config.toml");
         std::fs::write(&path, toml::to_string(config).doing("writing the configuration")?)
@@ -141,10 +140,10 @@ impl World {
         }
     }
 
-    /// Uploads bytes as CI does, by S3 alone; answers the object's version.
+    /// Uploads bytes as CI does, with S3 only; answers the version ID of the object.
     ///
     /// # Errors
-    /// When S3 refuses.
+    /// S3 refuses.
     pub async fn upload(&self, key: &str, bytes: Vec<u8>) -> Result<String, LabError> {
         let s3 = aws_sdk_s3::Client::new(&self.config(HOME));
         let sent = s3
@@ -158,10 +157,10 @@ impl World {
         Ok(sent.version_id().unwrap_or_default().to_owned())
     }
 
-    /// Waits until ingest has decided on an upload; of a service, or of none.
+    /// Waits until ingest has accepted or refused an upload. Without a service, the key of the upload names none.
     ///
     /// # Errors
-    /// When it has not within the time.
+    /// Ingest has not decided within this time.
     pub async fn verdict(
         &self,
         service: Option<&str>,
@@ -172,25 +171,28 @@ impl World {
             service.map_or("/v1/uploads".to_owned(), |service| format!("/v1/services/{service}/uploads"));
         let deadline = Instant::now() + within;
         while Instant::now() < deadline {
-            let page: Page<UploadView> = self.api.get(&path).await.doing("asking for uploads")?;
+            let page: Page<UploadView> = self.api.get(&path).await.doing("reading the uploads")?;
             if let Some(found) = page.items.into_iter().find(|upload| upload.version_id == version) {
                 return Ok(found);
             }
             tokio::time::sleep(Duration::from_millis(100)).await;
         }
-        Err(LabError(format!("no verdict on the upload within {within:?}:\n{}", self.emulator.log())))
+        Err(LabError(format!(
+            "ingest did not decide on the upload within {within:?}:\n{}",
+            self.emulator.log()
+        )))
     }
 
     /// Waits until a rollout has ended.
     ///
     /// # Errors
-    /// When it has not within the time.
+    /// The rollout has not ended within this time.
     pub async fn end_of(&self, rollout: &str, within: Duration) -> Result<RolloutView, LabError> {
         let deadline = Instant::now() + within;
         let mut last = None;
         while Instant::now() < deadline {
             let view: RolloutView =
-                self.api.get(&format!("/v1/rollouts/{rollout}")).await.doing("asking for the rollout")?;
+                self.api.get(&format!("/v1/rollouts/{rollout}")).await.doing("reading the rollout")?;
             if view.ended {
                 return Ok(view);
             }
@@ -200,10 +202,10 @@ impl World {
         Err(LabError(format!("the rollout did not end within {within:?}: {last:#?}")))
     }
 
-    /// Uploads a package and waits for its rollout's end.
+    /// Uploads a package and waits until its rollout has ended.
     ///
     /// # Errors
-    /// When it is refused or does not end.
+    /// The package is refused, or the rollout does not end.
     pub async fn push(
         &self,
         service: &str,
@@ -219,10 +221,10 @@ impl World {
         self.end_of(&rollout, Duration::from_secs(60)).await
     }
 
-    /// Runs the sweep now, with these arguments; answers its reply.
+    /// Invokes the sweep with this event; answers its reply.
     ///
     /// # Errors
-    /// When it fails.
+    /// The sweep fails.
     pub async fn sweep(&self, event: serde_json::Value) -> Result<serde_json::Value, LabError> {
         let lambda = aws_sdk_lambda::Client::new(&self.config(HOME));
         let payload = aws_sdk_lambda::primitives::Blob::new(event.to_string());
@@ -253,11 +255,11 @@ pub fn sdk_config(endpoint: &str, region: &str, key: &str, secret: &str) -> SdkC
         .build()
 }
 
-/// The `flotilla` command, pointed at an emulator.
+/// The `flotilla` command with the endpoint and the credentials of an emulator.
 fn flotilla(endpoint: &str) -> Result<Command, LabError> {
     let program = binaries()?.join("flotilla");
     if !Path::new(&program).is_file() {
-        return Err(LabError(format!("{} is missing: run scripts/build", program.display())));
+        return Err(LabError(format!("{} is missing. Run scripts/build", program.display())));
     }
     let mut command = Command::new(program);
     command
@@ -271,7 +273,7 @@ fn flotilla(endpoint: &str) -> Result<Command, LabError> {
     Ok(command)
 }
 
-/// What a command has written.
+/// The output of a command: standard output, then standard error.
 pub fn text(output: &Output) -> String {
     format!("{}{}", String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr))
 }

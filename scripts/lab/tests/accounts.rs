@@ -1,7 +1,7 @@
-//! Target accounts beside the control plane's own: each is reached by its own role, and nothing of one is seen in
-//! another.
+//! Target accounts other than the control plane's own: each is accessed with its own role, and is isolated from the
+//! others.
 
-#![allow(clippy::unwrap_used, reason = "a test ends where something is not as it should be")]
+#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 use aws_sdk_cloudformation::Client as CloudFormation;
 use aws_sdk_iam::Client as Iam;
@@ -22,7 +22,7 @@ async fn world() -> World {
     World::start(&["eu-central-1"], &args, true).await.expect("Flotilla")
 }
 
-/// One rule a profile: a branch, a stage and a profile of the same name.
+/// One route per profile; branch, stage and profile have the same name.
 fn config<const N: usize>(profiles: [(&str, ProfileConfig); N]) -> ConfigFile {
     let rule = |name: &str| RuleConfig {
         git_ref: format!("branch:{name}"),
@@ -57,7 +57,7 @@ async fn one_package_runs_in_two_accounts_and_each_has_only_its_own_stacks() {
         .apply(&config(profiles.map(|(name, account)| (name, world.profile_in(account, &REGIONS)))))
         .await
         .expect("the configuration");
-    // Large enough to come in many chunks.
+    // Large enough for many chunks.
     let package = ballast_package(3_000_000, 1).unwrap();
     let mut code = Vec::new();
     for (stage, account) in profiles {
@@ -75,14 +75,14 @@ async fn one_package_runs_in_two_accounts_and_each_has_only_its_own_stacks() {
         assert_eq!(stacks(&world, STAGING, region).await, ["app-staging"]);
         assert_eq!(stacks(&world, PRODUCTION, region).await, ["app-production"]);
     }
-    // Every bucket can be looked through, each with the collector of its account; all that is there is young.
+    // Garbage collection can list every bucket, with the role of its account. All objects are too young to be removed.
     let found = world.sweep(json!({"dry_run": true})).await.expect("a dry run");
     assert_eq!(found["failures"], json!([]), "{found:#}");
-    // Two folders of the ingest bucket and of the buckets of two regions in two accounts.
+    // Two prefixes in each of five buckets: the ingest bucket, and two regions in two accounts.
     assert_eq!(found["collected"], json!({"pages": 10, "objects": 0, "bytes": 0}));
 }
 
-/// Pushes something new, which does not arrive; answers why.
+/// Pushes a new package whose rollout must fail; answers the cause.
 async fn failure(world: &World, seed: u64) -> CauseView {
     let package = ballast_package(1_000, seed).unwrap();
     let rollout = world.push("app", "branch/staging", package).await.expect("a push");
@@ -91,7 +91,7 @@ async fn failure(world: &World, seed: u64) -> CauseView {
     of_target.or(rollout.cause).expect("a cause")
 }
 
-/// Whether a cause has this code, AWS's words and the sentence that mends it.
+/// Checks that a cause has this code, contains AWS's message, and that its fix contains these parts.
 #[track_caller]
 fn says(cause: &CauseView, code: &str, words: &str, fix: &[&str]) {
     assert_eq!(cause.code, code, "{cause:#?}");
@@ -102,11 +102,11 @@ fn says(cause: &CauseView, code: &str, words: &str, fix: &[&str]) {
 #[tokio::test]
 async fn what_an_account_lacks_is_told_with_the_sentence_that_mends_it() {
     let world = world().await;
-    // Credentials of another account than the one that is named.
+    // Credentials of another account.
     let refused = world.try_add_account(STAGING, PRODUCTION, &REGIONS).await.unwrap();
     assert_eq!(refused.status.code(), Some(2));
     assert!(
-        text(&refused).contains("name credentials of 222233334444 with --aws-profile"),
+        text(&refused).contains("select credentials of 222233334444 with --aws-profile"),
         "{}",
         text(&refused)
     );
@@ -124,7 +124,7 @@ async fn what_an_account_lacks_is_told_with_the_sentence_that_mends_it() {
     says(&cause, "FL0305", "NoSuchBucket", &[add, "us-east-1"]);
     apply(&REGIONS[..1]).await;
 
-    // Another external id than the one the role asks for is registered.
+    // The registered external ID differs from the one in the role.
     let service_role_arn = "arn:aws:iam::222233334444:role/flotilla-cloudformation".to_owned();
     let wrong = AccountConfig {
         role_arn: role.into(),
@@ -134,10 +134,10 @@ async fn what_an_account_lacks_is_told_with_the_sentence_that_mends_it() {
     world.api().put(&format!("/v1/accounts/{STAGING}"), &wrong).await.expect("a registration");
     let cause = failure(&world, 2).await;
     says(&cause, "FL0306", "is not authorized to perform: sts:AssumeRole on resource", &[add, role]);
-    // The sentence says what to do; that mends it.
+    // The command in the fix repairs it.
     world.add_account(STAGING, &REGIONS[..1]).await.expect("the account again");
 
-    // The role may no longer do all that it has to.
+    // The role lacks a permission.
     let iam = Iam::new(&world.config_in(STAGING, "eu-central-1"));
     let forbid = async |action: &str| {
         let policy = format!(

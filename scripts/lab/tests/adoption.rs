@@ -1,7 +1,7 @@
-//! A stack that the Serverless Framework has deployed before is taken over as it is.
+//! Adopts a stack that the Serverless Framework has deployed.
 
-#![allow(clippy::unwrap_used, reason = "a test ends where something is not as it should be")]
-#![allow(clippy::disallowed_methods, reason = "a laboratory measures real time")]
+#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
+#![allow(clippy::disallowed_methods, reason = "the lab measures real time")]
 
 use aws_sdk_cloudformation::types::{Capability, EvaluationType, Replacement};
 use flotilla_lab::emulator::ACCOUNT;
@@ -9,11 +9,11 @@ use flotilla_lab::samples::fixture;
 use flotilla_lab::{World, config};
 use std::time::{Duration, Instant};
 
-/// The region that the package was made for.
+/// The region that the package was built for.
 const REGION: &str = "us-east-1";
 const BUCKET: &str = "ServerlessDeploymentBucket";
 
-/// Deploys the package as the framework does: a stack with its bucket, the zip in there, then the update.
+/// Deploys the package as the framework does: a stack with a bucket, the zip in the bucket, then a stack update.
 async fn deploy_by_the_framework(world: &World) -> String {
     let (cfn, s3) = (
         aws_sdk_cloudformation::Client::new(&world.config(REGION)),
@@ -78,7 +78,7 @@ async fn a_stack_that_serverless_deployed_keeps_its_bucket_and_changes_only_its_
     for change in plan.changes().iter().filter_map(|change| change.resource_change()) {
         let id = change.logical_resource_id().unwrap();
         assert_ne!(change.replacement(), Some(&Replacement::True), "{id}");
-        // What is known to change, and not only because something else might: the code, and the stack's tags.
+        // Static changes, that is without those that depend on other changes: only the code and the stack's tags.
         let known =
             change.details().iter().filter(|detail| detail.evaluation() == Some(&EvaluationType::Static));
         let properties = known.filter_map(|detail| detail.target()?.name());
@@ -89,12 +89,12 @@ async fn a_stack_that_serverless_deployed_keeps_its_bucket_and_changes_only_its_
     let kept = resources.stack_resource_summaries().iter().any(|r| {
         r.logical_resource_id() == Some(BUCKET) && r.physical_resource_id() == Some(bucket.as_str())
     });
-    assert!(kept, "the bucket is still in the stack");
+    assert!(kept, "the bucket must stay in the stack");
     let s3 = aws_sdk_s3::Client::new(&world.config(REGION));
     let left = s3.list_objects_v2().bucket(&bucket).send().await.unwrap();
-    assert_eq!(left.contents().len(), 1, "and what was in it is in it");
+    assert_eq!(left.contents().len(), 1, "the contents of the bucket must stay");
 
-    // The same bytes once more, in another zip: there is nothing to change, and the bucket is still kept.
+    // The same bytes in another zip: no changes, and the bucket stays.
     let mut renamed = package;
     let comment = b"again";
     let end = renamed.len() - 2;

@@ -1,7 +1,7 @@
-//! Flotilla's real functions on an emulator that checks signatures and permissions.
+//! End-to-end tests of the real functions, on an emulator that checks signatures and permissions.
 
-#![allow(clippy::unwrap_used, reason = "a test ends where something is not as it should be")]
-#![allow(clippy::disallowed_methods, reason = "a laboratory measures real time and reads its environment")]
+#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
+#![allow(clippy::disallowed_methods, reason = "the lab measures real time and reads its environment")]
 
 use flotilla_contract::{ServiceStagesView, UploadView};
 use flotilla_lab::emulator::{ACCOUNT, kill};
@@ -39,15 +39,15 @@ async fn a_serverless_package_reaches_three_regions_with_equal_bytes_and_answers
         let answer = report::invoke_first(&world, &target.region, &target.stack).await.expect("an answer");
         assert!(answer.contains(&format!("\\\"code_region\\\": \\\"{}\\\"", target.region)), "{answer}");
     }
-    // What an upload and its rollout need once, and what each target does.
+    // A fixed number of calls for the upload and its rollout, and a number per target.
     let (calls, targets) = (&done.calls, done.targets.len() as u64);
     assert!(calls["cloudformation"] <= 8 * targets && calls["dynamodb"] <= 34 + 12 * targets, "{calls:?}");
 
-    // A preview, packaged for its own stage.
+    // A preview, packaged for its stage.
     let preview = world.push("hello", "pr/42", sample("hello/package-pr-42")).await.expect("a push");
     assert_eq!((preview.status.as_str(), preview.stage.as_str()), ("succeeded", "pr-42"), "{preview:#?}");
 
-    // An update that fails is rolled back everywhere, with its true cause; what runs stays known.
+    // A failed update is rolled back in all regions, with its cause. The recorded digest is still the one that runs.
     let broken = report::push(&world, "hello", sample("broken/package-staging")).await.expect("a push");
     assert_eq!(broken.status, "failed");
     for target in &broken.targets {
@@ -104,14 +104,14 @@ async fn every_bad_upload_is_a_recorded_refusal_and_holds_nobody_up() {
     ];
     let mut uploaded = Vec::new();
     for (service, key, bytes, code) in &cases {
-        let version = world.upload(key, bytes.clone()).await.expect("S3 takes anything");
+        let version = world.upload(key, bytes.clone()).await.expect("S3 accepts every upload");
         uploaded.push((*service, version, *code));
     }
-    let rollout = world.push("hello", "branch/main", good).await.expect("the good one goes through");
+    let rollout = world.push("hello", "branch/main", good).await.expect("the valid upload is deployed");
     assert_eq!(rollout.status, "succeeded");
     for (service, version, code) in uploaded {
         let upload: UploadView =
-            world.verdict(service, &version, Duration::from_secs(20)).await.expect("a verdict");
+            world.verdict(service, &version, Duration::from_secs(20)).await.expect("a decision of ingest");
         let refusal =
             upload.refusal.unwrap_or_else(|| panic!("{} should have been refused by {code}", upload.key));
         assert_eq!(refusal.code, code, "{}: {}", upload.key, refusal.message);
@@ -141,7 +141,7 @@ async fn promise_5_functions_killed_at_random_lose_nothing() {
         .upload("incoming/app/branch/main/2.zip", ballast_package(3_000_000, 2).unwrap())
         .await
         .expect("an upload");
-    // A process is killed every few milliseconds until the push has taken its course.
+    // A process is killed every few milliseconds while the push is in progress.
     let began = Instant::now();
     let mut killed = 0;
     while began.elapsed() < Duration::from_secs(4) {
@@ -153,9 +153,9 @@ async fn promise_5_functions_killed_at_random_lose_nothing() {
         }
         tokio::time::sleep(Duration::from_millis(60)).await;
     }
-    // A function that has nothing to do is not started again, so there are not always some to kill.
+    // Idle functions are not started again, so there is not always a process to kill.
     assert!(killed >= 3, "only {killed} processes were killed");
-    // The schedule of the emulator is a minute; the test need not wait for it.
+    // The test runs the sweep itself, because the schedule is a minute.
     let mut upload = None;
     let deadline = Instant::now() + Duration::from_secs(170);
     while Instant::now() < deadline {
@@ -214,14 +214,14 @@ async fn a_preview_is_removed_with_what_its_own_bucket_holds() {
         assert!(Instant::now() < deadline, "{stage:#?}\n{}", world.emulator.log());
         tokio::time::sleep(Duration::from_millis(200)).await;
     }
-    assert!(s3.list_object_versions().bucket(&bucket).send().await.is_err(), "the bucket is gone");
+    assert!(s3.list_object_versions().bucket(&bucket).send().await.is_err(), "the bucket must be deleted");
     for region in REGIONS {
         let cfn = aws_sdk_cloudformation::Client::new(&world.config(region));
         assert!(cfn.describe_stacks().stack_name("shop-pr-42").send().await.is_err(), "{region}");
     }
 }
 
-/// Lets a preview's time be over, as nobody can by the API.
+/// Makes a preview expire. The API cannot do that.
 async fn expire(world: &World, service: &str, stage: &str) {
     use aws_sdk_dynamodb::types::AttributeValue as V;
     let table = aws_sdk_dynamodb::Client::new(&world.config("eu-central-1"));
@@ -292,7 +292,7 @@ async fn ci_needs_no_right_but_to_upload_under_its_own_prefix() {
         "succeeded"
     );
 
-    // The API answers nobody who may not ask.
+    // The API refuses a caller without permission.
     let api = flotilla_cli::api::Api::at(
         &format!("{}/_aws/execute-api/x/$default", world.emulator.endpoint()),
         config,
@@ -348,7 +348,7 @@ async fn the_command_does_what_it_says() {
     assert!(text(&failed).contains("NeverReady"), "{}", text(&failed));
     let nothing = world.run(&["rollout", "rlo_x"]).await.unwrap();
     assert_eq!(nothing.status.code(), Some(2));
-    // Installing again changes nothing, and everything still works.
+    // A second install changes nothing, and a push still succeeds.
     let install = world
         .run(&[
             "install",

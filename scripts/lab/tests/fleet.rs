@@ -1,7 +1,7 @@
-//! Twenty regions: what a promotion and a rollback cost when the package is there.
+//! Twenty regions: the AWS calls of a promotion and a rollback when all regions have the package.
 
-#![allow(clippy::unwrap_used, reason = "a test ends where something is not as it should be")]
-#![allow(clippy::disallowed_methods, reason = "a laboratory measures real time")]
+#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
+#![allow(clippy::disallowed_methods, reason = "the lab measures real time")]
 
 use flotilla_contract::RolloutView;
 use flotilla_contract::config::{ConfigFile, RuleConfig, ServiceConfigDoc};
@@ -35,7 +35,7 @@ const REGIONS: [&str; 20] = [
     "us-west-2",
 ];
 const LONG: Duration = Duration::from_secs(180);
-/// What moves bytes, as the emulator calls it: a copy and a part are puts too.
+/// The calls that move bytes, by their names in the emulator. A copy and a part also count as `PutObject`.
 const MOVES: [&str; 2] = ["s3:PutObject", "s3:CreateMultipartUpload"];
 
 fn config(world: &World) -> ConfigFile {
@@ -53,7 +53,7 @@ fn config(world: &World) -> ConfigFile {
     }
 }
 
-/// Runs a command that starts a rollout, and waits for its end; nothing may be copied for it. Answers how long it took
+/// Runs a command that starts a rollout, waits until it ends and checks that no bytes were copied. Answers the time
 /// until every region executes its change set.
 async fn without_a_copy(world: &World, seen: &mut BTreeSet<String>, args: &[&str]) -> Duration {
     let pushed = calls::operations(world, seen).await.unwrap();

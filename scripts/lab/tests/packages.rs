@@ -1,7 +1,7 @@
-//! What real tools have written, brought to two stages and three regions.
+//! Deploys packages of real tools to two stages and three regions.
 
-#![allow(clippy::unwrap_used, reason = "a test ends where something is not as it should be")]
-#![allow(clippy::disallowed_methods, reason = "a laboratory reads its environment")]
+#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
+#![allow(clippy::disallowed_methods, reason = "the lab reads its environment")]
 
 use flotilla_cli::packing::Packing;
 use flotilla_domain::Digest;
@@ -13,14 +13,14 @@ use std::path::{Path, PathBuf};
 
 const REGIONS: [&str; 3] = ["eu-central-1", "us-east-1", "ap-southeast-2"];
 
-/// Brings every package below these folders everywhere; prints a line for each.
+/// Deploys every package below these folders to all regions; prints a line for each.
 async fn deploy_all(below: &[PathBuf], regions: &[&str]) {
     let world =
         World::start(regions, &["--step-timeout-s", "20", "--ingest-timeout-s", "20"], true).await.unwrap();
     let mut wrong = Vec::new();
     let folders = below.iter().flat_map(|below| package_folders(below).unwrap());
     for (n, folder) in folders.enumerate() {
-        // `broken` fails in CloudFormation, as it should.
+        // `broken` is a package that must fail in CloudFormation.
         let name = folder.file_name().unwrap_or_default().to_string_lossy().into_owned();
         if name.starts_with("broken") {
             continue;
@@ -43,17 +43,16 @@ async fn deploy_all(below: &[PathBuf], regions: &[&str]) {
 
 #[tokio::test]
 async fn every_sample_runs_everywhere_with_the_same_bytes() {
-    // `broken`, beside them, fails in CloudFormation, as it should.
     let samples = ["cdk", "cloudformation", "hello", "pair", "sam"].map(fixture);
     deploy_all(&samples, &REGIONS).await;
 }
 
-/// What `scripts/real-tools` has just made, or any packages: `FLOTILLA_PACKAGES` names their folder. Those in a
-/// folder `again` were made a second time, elsewhere: each is the same package.
+/// Packages that `scripts/real-tools` has built, or others, in the folder `FLOTILLA_PACKAGES`. Those in its folder
+/// `again` were built a second time in another place, and must be the same packages.
 #[tokio::test]
 async fn packages_of_real_tools_run_everywhere() {
     let Some(below) = std::env::var_os("FLOTILLA_PACKAGES").map(PathBuf::from) else {
-        println!("skipped: FLOTILLA_PACKAGES names no folder (scripts/real-tools makes one)");
+        println!("skipped: FLOTILLA_PACKAGES is not set; scripts/real-tools builds such a folder");
         return;
     };
     let (again, once): (Vec<PathBuf>, Vec<PathBuf>) = package_folders(&below)
@@ -62,7 +61,7 @@ async fn packages_of_real_tools_run_everywhere() {
         .partition(|folder| folder.starts_with(below.join("again")));
     for folder in again {
         let first = below.join(folder.strip_prefix(below.join("again")).unwrap());
-        assert_eq!(digest(&folder), digest(&first), "{} is another package each time", first.display());
+        assert_eq!(digest(&folder), digest(&first), "{} differs when it is built again", first.display());
     }
     deploy_all(&once, &REGIONS).await;
 }

@@ -1,6 +1,6 @@
-//! Services that need each other: the three of the classic full-stack workshop, as osls packages them.
+//! Sets of services that use outputs of each other: the three services of the full-stack workshop, packaged with osls.
 
-#![allow(clippy::unwrap_used, reason = "a test ends where something is not as it should be")]
+#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 use flotilla_cli::commands::pack_folder;
 use flotilla_contract::config::{ConfigFile, OutputConfig, ParameterConfig, RuleConfig, ServiceConfigDoc};
@@ -14,7 +14,7 @@ use std::io::Cursor;
 use std::time::Duration;
 
 const REGIONS: [&str; 2] = ["eu-central-1", "us-east-1"];
-/// The services with their folders, the last first: whoever comes too early waits.
+/// The services with their folders, in reverse order of their outputs, so that each waits for the next.
 const SERVICES: [(&str, &str); 3] =
     [("fullstack-tasks", "tasks"), ("fullstack-restapi", "restapi"), ("fullstack-database", "database")];
 
@@ -43,7 +43,7 @@ fn config(world: &World) -> ConfigFile {
     }
 }
 
-/// Runs `flotilla`; answers what it says as JSON.
+/// Runs `flotilla`; answers its JSON output.
 async fn says<T: DeserializeOwned>(world: &World, args: &[&str]) -> T {
     let output = world.run(&[args, &["--json"]].concat()).await.unwrap();
     assert!(output.status.success(), "{args:?}: {}", text(&output));
@@ -67,7 +67,7 @@ async fn the_workshops_services_find_their_order_and_go_to_production_and_back_a
         let upload = world.verdict(Some(service), &version, Duration::from_secs(30)).await.unwrap();
         rollouts.push(upload.rollout.unwrap_or_else(|| panic!("{:?}", upload.refusal)));
     }
-    // Each waits by name for what is not there yet, and goes on by itself.
+    // Each rollout waits for the outputs that it needs and then continues by itself.
     for rollout in &rollouts {
         let end = world.end_of(rollout, Duration::from_secs(180)).await.unwrap();
         assert_eq!(end.status, "succeeded", "{end:#?}");

@@ -1,8 +1,8 @@
-//! From staging to production and back, as a release engineer goes: three accounts, approvals, alarms, a hold, and the
-//! audit of it all.
+//! From staging to production and back, as a release engineer works: three accounts, approvals, alarms, a hold and the
+//! audit.
 
-#![allow(clippy::unwrap_used, reason = "a test ends where something is not as it should be")]
-#![allow(clippy::disallowed_methods, reason = "a laboratory measures real time")]
+#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
+#![allow(clippy::disallowed_methods, reason = "the lab measures real time")]
 
 use aws_sdk_cloudwatch::types::{ComparisonOperator, StateValue, Statistic};
 use aws_sdk_sqs::types::QueueAttributeName;
@@ -20,7 +20,7 @@ const REGIONS: [&str; 2] = ["eu-central-1", "us-east-1"];
 const ALARM: &str = "app-production-errors";
 const LONG: Duration = Duration::from_secs(120);
 
-/// Staging is verified; production goes in two waves, each of which bakes, after somebody else has approved.
+/// Staging is verified. Production has two waves that bake, and needs the approval of a second person.
 fn config(world: &World, topic: &str) -> ConfigFile {
     let rule = |git_ref: &str, stage: &str| RuleConfig {
         git_ref: git_ref.into(),
@@ -58,7 +58,7 @@ fn config(world: &World, topic: &str) -> ConfigFile {
     }
 }
 
-/// Puts the alarm of a region into a state.
+/// Sets the state of the alarm of a region.
 async fn alarm(world: &World, region: &str, state: StateValue) {
     let client = aws_sdk_cloudwatch::Client::new(&world.config_in(PRODUCTION, region));
     client
@@ -78,7 +78,7 @@ async fn alarm(world: &World, region: &str, state: StateValue) {
     set.send().await.expect("a state");
 }
 
-/// A topic of the control plane's account, and a queue that hears what is said there.
+/// A topic of the control plane's account, and a queue that is subscribed to it.
 async fn topic(world: &World) -> (String, String) {
     let (sns, sqs) =
         (aws_sdk_sns::Client::new(&world.config(HOME)), aws_sdk_sqs::Client::new(&world.config(HOME)));
@@ -90,19 +90,19 @@ async fn topic(world: &World) -> (String, String) {
     let arn = arn.send().await.unwrap().attributes().unwrap()[&QueueAttributeName::QueueArn].clone();
     let policy = json!({"Version": "2012-10-17", "Statement": [{"Effect": "Allow",
         "Principal": {"Service": "sns.amazonaws.com"}, "Action": "sqs:SendMessage", "Resource": arn}]});
-    let let_in = sqs.set_queue_attributes().queue_url(&queue);
-    let_in.attributes(QueueAttributeName::Policy, policy.to_string()).send().await.unwrap();
+    let admit = sqs.set_queue_attributes().queue_url(&queue);
+    admit.attributes(QueueAttributeName::Policy, policy.to_string()).send().await.unwrap();
     let subscribe = sns.subscribe().topic_arn(&topic).protocol("sqs").endpoint(arn);
     subscribe.attributes("RawMessageDelivery", "true").send().await.unwrap();
     (topic, queue)
 }
 
-/// What was said of these rollouts, in no order, once all of it is there.
+/// The notices received so far, unordered, once all of `wanted` are among them.
 async fn heard(world: &World, queue: &str, wanted: &BTreeSet<(String, &str)>) -> BTreeSet<(String, String)> {
     let sqs = aws_sdk_sqs::Client::new(&world.config(HOME));
     let (began, mut heard) = (Instant::now(), BTreeSet::new());
     while !wanted.iter().all(|(id, kind)| heard.contains(&(id.clone(), (*kind).to_owned()))) {
-        assert!(began.elapsed() < LONG, "not all of {wanted:?} was said: {heard:?}");
+        assert!(began.elapsed() < LONG, "not all of {wanted:?} were received: {heard:?}");
         let got = sqs.receive_message().queue_url(queue).max_number_of_messages(10).wait_time_seconds(1);
         for message in got.send().await.unwrap().messages() {
             let said: NoticeView = serde_json::from_str(message.body().unwrap()).unwrap();
@@ -115,7 +115,7 @@ async fn heard(world: &World, queue: &str, wanted: &BTreeSet<(String, &str)>) ->
     heard
 }
 
-/// The keys of a person who may do all that the API does.
+/// Creates a user who may call the whole API; answers the access key.
 async fn person(world: &World, name: &str) -> (String, String) {
     let iam = aws_sdk_iam::Client::new(&world.config("us-east-1"));
     iam.create_user().user_name(name).send().await.unwrap();
@@ -128,7 +128,7 @@ async fn person(world: &World, name: &str) -> (String, String) {
     (key.access_key_id().to_owned(), key.secret_access_key().to_owned())
 }
 
-/// Runs `flotilla` as a person; answers what it says as JSON.
+/// Runs `flotilla` as a user; answers its JSON output.
 async fn says(world: &World, keys: &(String, String), args: &[&str]) -> serde_json::Value {
     let mut command = world.command(args).unwrap();
     command.arg("--json").env("AWS_ACCESS_KEY_ID", &keys.0).env("AWS_SECRET_ACCESS_KEY", &keys.1);
@@ -141,7 +141,7 @@ async fn view(world: &World, id: &str) -> RolloutView {
     world.api().get(&format!("/v1/rollouts/{id}")).await.expect("the rollout")
 }
 
-/// Waits until a rollout is as it should be.
+/// Waits until a rollout meets a condition.
 async fn until(world: &World, id: &str, what: &str, is: impl Fn(&RolloutView) -> bool) -> RolloutView {
     let began = Instant::now();
     loop {
@@ -154,7 +154,7 @@ async fn until(world: &World, id: &str, what: &str, is: impl Fn(&RolloutView) ->
     }
 }
 
-/// Promotes from staging to production, and has it approved once its plan is there.
+/// Promotes from staging to production, and approves the rollout once it has a plan.
 async fn promote(world: &World, by: &(String, String), approver: &(String, String)) -> String {
     let args = ["promote", "app", "--from", "staging", "--to", "production", "--no-follow"];
     let id = says(world, by, &args).await["id"].as_str().unwrap().to_owned();
@@ -164,12 +164,12 @@ async fn promote(world: &World, by: &(String, String), approver: &(String, Strin
     let mut command = world.command(&own).unwrap();
     command.env("AWS_ACCESS_KEY_ID", &by.0).env("AWS_SECRET_ACCESS_KEY", &by.1);
     let refused = command.output().await.unwrap();
-    assert!(!refused.status.success(), "who started it has approved it: {}", text(&refused));
-    says(world, approver, &["approve", &id, "--because", "looked at the plan"]).await;
+    assert!(!refused.status.success(), "the user who started it approved it: {}", text(&refused));
+    says(world, approver, &["approve", &id, "--reason", "plan reviewed"]).await;
     id
 }
 
-/// Gives staging rules in a file of their own, by `flotilla apply`; answers how that ended.
+/// Applies policy rules for staging from a separate file; answers the output of `flotilla apply`.
 async fn apply_rules(world: &World, config: &ConfigFile, rules: &str) -> std::process::Output {
     let folder = world.emulator.folder.path();
     let mut config = config.clone();
@@ -180,11 +180,11 @@ async fn apply_rules(world: &World, config: &ConfigFile, rules: &str) -> std::pr
     world.run(&["apply", folder.join("rules.toml").to_str().unwrap()]).await.unwrap()
 }
 
-/// What breaks the profile's rules goes nowhere, and what is no rule, or brings Guard down, is refused.
+/// A release that violates the rules is deployed nowhere. Rules that are invalid, or crash Guard, are refused.
 async fn rules_are_kept(world: &World, config: &ConfigFile, outputs: &serde_json::Value) {
     for (wrong, told) in [
         ("rule a {\n  Resources ===== 3\n}\n", "line 2"),
-        ("let x = %x\nrule a { %x exists }\n", "comes to no end"),
+        ("let x = %x\nrule a { %x exists }\n", "does not finish"),
     ] {
         let refused = apply_rules(world, config, wrong).await;
         assert_eq!(refused.status.code(), Some(2), "{}", text(&refused));
@@ -200,14 +200,14 @@ async fn rules_are_kept(world: &World, config: &ConfigFile, outputs: &serde_json
     assert_eq!((broken.status.as_str(), cause.code.as_str()), ("failed", "FL0546"), "{}", cause.message);
     assert!(cause.message.ends_with("none_of_it, Resources.App: not here"), "{}", cause.message);
     assert_eq!(cause.path.as_deref(), Some("App"));
-    assert!(broken.deployments.iter().all(|d| d.status == "skipped"), "something was begun");
+    assert!(broken.deployments.iter().all(|d| d.status == "skipped"), "a deployment has begun");
     let applied = apply_rules(world, config, &no("AWS::IAM::User")).await;
     assert!(applied.status.success(), "{}", text(&applied));
     let good = world.push("app", "branch/main", package(5)).await.expect("a push");
     assert_eq!(good.status, "succeeded", "{good:#?}");
 }
 
-/// The releases and digests that run at production, by region.
+/// The digests that run at production, in the order of the regions.
 async fn runs(world: &World) -> Vec<Option<String>> {
     let stage: StageView = world.api().get("/v1/services/app/stages/production").await.expect("the stage");
     stage.targets.into_iter().map(|target| target.digest).collect()
@@ -234,9 +234,9 @@ async fn a_release_goes_from_staging_to_production_and_back_and_the_audit_knows_
         done.digest.unwrap()
     };
 
-    // Staging, verified by what its stacks say.
+    // Staging, verified with outputs of its stacks.
     let one = push(1).await;
-    // Production, in two waves, each of which bakes.
+    // Production, in two waves that bake.
     let first = promote(&world, &ann, &bob).await;
     let mut told = vec![(first.clone(), "begun"), (first.clone(), "waits"), (first.clone(), "succeeded")];
     let first = world.end_of(&first, LONG).await.expect("its end");
@@ -248,7 +248,7 @@ async fn a_release_goes_from_staging_to_production_and_back_and_the_audit_knows_
             .all(|target| target.account == PRODUCTION && target.code_sha256 == targets[0].code_sha256)
     );
 
-    // An alarm in the second wave brings everything back.
+    // An alarm in the second wave reverts all targets.
     let two = push(2).await;
     let bad = promote(&world, &ann, &bob).await;
     until(&world, &bad, "the second wave", |r| {
@@ -262,21 +262,21 @@ async fn a_release_goes_from_staging_to_production_and_back_and_the_audit_knows_
     assert_eq!(bad.cause.unwrap().code, "FL0550");
     assert_eq!(runs(&world).await, [Some(one.clone()), Some(one.clone())]);
 
-    // Held, nobody brings it again.
+    // A held package cannot be promoted again.
     let held = ["hold", "app", &bad.release.unwrap(), "--stage", "production", "--because", "it fails"];
     says(&world, &ann, &held).await;
     let again = ["promote", "app", "--from", "staging", "--to", "production", "--no-follow"];
     let refused = world.run(&again).await.unwrap();
     assert!(!refused.status.success() && text(&refused).contains("FL0530"), "{}", text(&refused));
 
-    // What is mended goes the same way.
+    // The fixed release is promoted in the same way.
     alarm(&world, REGIONS[1], StateValue::Ok).await;
     let three = push(3).await;
     let mended = promote(&world, &ann, &bob).await;
     assert_eq!(world.end_of(&mended, LONG).await.expect("its end").status, "succeeded");
     assert_eq!(runs(&world).await, [Some(three.clone()), Some(three)]);
 
-    // And back to the release before, everywhere at once, without an approval.
+    // A rollback to the previous release, in all regions at once and without an approval.
     let asked = Instant::now();
     let back = ["rollback", "app", "--stage", "production", "--because", "too slow", "--no-follow"];
     let back = says(&world, &bob, &back).await["id"].as_str().unwrap().to_owned();
@@ -288,13 +288,13 @@ async fn a_release_goes_from_staging_to_production_and_back_and_the_audit_knows_
     assert_eq!(world.end_of(&back, LONG).await.expect("its end").status, "succeeded");
     assert_eq!(runs(&world).await, [Some(one.clone()), Some(one)]);
 
-    // Whoever subscribes was told.
+    // The subscribers were notified.
     told.push((back, "succeeded"));
     let said = heard(&world, &hears, &told.into_iter().collect()).await;
     assert!(said.iter().all(|(_, kind)| kind != "failed"), "{said:?}");
     rules_are_kept(&world, &config(&world, &releases), &json!({"Url": {"Value": url}})).await;
 
-    // Who did what.
+    // The audit.
     let audit = world.command(&["audit", "--service", "app", "--json"]).unwrap().output().await.unwrap();
     assert!(audit.status.success(), "{}", text(&audit));
     let entries: Vec<serde_json::Value> = String::from_utf8(audit.stdout)

@@ -1,4 +1,4 @@
-//! Which files of a crate import which others, read from their syntax.
+//! The imports among the files of a crate, from their syntax trees.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
@@ -7,14 +7,14 @@ use syn::{Attribute, Item, ItemMod, ItemUse, UseTree, Visibility};
 
 /// The imports among the files of one crate, by module path (`crate::rollout::observe`).
 ///
-/// A name that a `mod.rs` re-exports counts as an import of the file that defines it. A file may use what the
-/// `mod.rs` of its own folder defines: that is no import here. Tests do not count.
+/// A name that a `mod.rs` re-exports counts as an import of the file that defines it. Names that the `mod.rs` of the
+/// same folder defines, and tests, do not count.
 #[derive(Debug, Default)]
 pub struct Imports {
     edges: BTreeMap<String, BTreeSet<String>>,
 }
 
-/// What one file mentions: absolute paths, and what it re-exports.
+/// The paths that one file uses and re-exports.
 #[derive(Default)]
 struct Mentions {
     module: Vec<String>,
@@ -23,10 +23,10 @@ struct Mentions {
 }
 
 impl Imports {
-    /// Reads the crate whose sources are below `src`.
+    /// Reads the crate with the sources in `src`.
     ///
     /// # Panics
-    /// When a file cannot be read or parsed: it is not part of a project that builds.
+    /// A file cannot be read or parsed.
     pub fn of(src: &Path) -> Self {
         let mut files = BTreeMap::new();
         read(src, &mut vec!["crate".to_owned()], &mut files);
@@ -50,7 +50,7 @@ impl Imports {
         Self { edges }
     }
 
-    /// A circle of imports, if there is one: each file imports the next, the last the first.
+    /// A cycle of imports, if there is one: each file imports the next one, and the last imports the first.
     pub fn circle(&self) -> Option<Vec<String>> {
         let mut done = BTreeSet::new();
         self.edges.keys().find_map(|start| self.circle_from(start, &mut Vec::new(), &mut done))
@@ -98,7 +98,7 @@ fn read(folder: &Path, module: &mut Vec<String>, files: &mut BTreeMap<String, Me
     }
 }
 
-/// A path from the crate's root; `None` for one that leads out of the crate.
+/// A path from the root of the crate; `None` if it leads to another crate.
 fn absolute(files: &BTreeMap<String, Mentions>, module: &[String], path: &[String]) -> Option<Vec<String>> {
     let mut base = module.to_vec();
     let mut rest = path;
@@ -111,7 +111,7 @@ fn absolute(files: &BTreeMap<String, Mentions>, module: &[String], path: &[Strin
                 rest = &rest[1..];
             }
         }
-        // A child of this very module, or another crate.
+        // Not a child of this module: another crate.
         Some(first) if !files.contains_key(&format!("{}::{first}", module.join("::"))) => return None,
         _ => {}
     }
@@ -119,13 +119,13 @@ fn absolute(files: &BTreeMap<String, Mentions>, module: &[String], path: &[Strin
     Some(base)
 }
 
-/// The file that defines what a path names.
+/// The file that defines the item of a path.
 fn file_of(
     files: &BTreeMap<String, Mentions>,
     reexports: &BTreeMap<String, Option<Vec<String>>>,
     mut path: Vec<String>,
 ) -> Option<String> {
-    /// A name is re-exported by few folders one after the other.
+    /// Most re-exports to follow for one name.
     const HOPS_MAX: usize = 8;
     for _ in 0..HOPS_MAX {
         let hit = (1..=path.len()).rev().find_map(|length| {

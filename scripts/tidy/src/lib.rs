@@ -1,4 +1,4 @@
-//! Keeps the house in order: dependency directions, file lengths, documented codes, what may stand at the
-//! top. See the tests.
+//! Checks the rules of this repository: dependency directions, file lengths, documented codes, top-level files. See the
+//! tests.
 
 pub mod imports;

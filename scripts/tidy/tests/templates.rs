@@ -1,11 +1,11 @@
-//! What the control plane's template must say, so that nothing is lost in queues and schedules.
+//! Checks that the template of the control plane loses nothing in queues and schedules.
 //!
-//! It is read as text: a resource is what stands indented under its name.
+//! The template is read as text: a resource is the indented text under its name.
 
 use std::collections::BTreeMap;
 use std::path::Path;
 
-/// The resources of the control plane, by name, each as its text without comments.
+/// The resources of the control plane by name, each as text without comments.
 fn resources() -> BTreeMap<String, String> {
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../infra/control-plane.yaml");
     let text = std::fs::read_to_string(path).expect("the template");
@@ -33,7 +33,7 @@ fn of_type(kind: &str) -> Vec<(String, String)> {
     found
 }
 
-/// A property's value, wherever in the resource it stands, on a line of its own or in braces.
+/// The value of a property anywhere in a resource, on its own line or in braces.
 fn value<'r>(resource: &'r str, property: &str) -> Option<&'r str> {
     let (_, rest) = resource.split_once(&format!("{property}: "))?;
     rest.split(['\n', '}', ',']).next().map(str::trim)
@@ -43,7 +43,7 @@ fn number(resource: &str, property: &str) -> Option<u32> {
     value(resource, property)?.parse().ok()
 }
 
-/// Queues, less those that hold dead letters.
+/// The queues that are not dead-letter queues.
 fn work_queues() -> Vec<(String, String)> {
     let mut queues = of_type("SQS::Queue");
     queues.retain(|(name, _)| !name.ends_with("DeadLetters"));
@@ -66,14 +66,14 @@ fn q04_each_queue_gives_poison_to_a_dead_letter_queue_and_an_alarm_tells_of_it()
         assert_eq!(value(alarm, "MetricName"), Some("ApproximateNumberOfMessagesVisible"), "{name}");
         assert_eq!(number(alarm, "Threshold"), Some(0), "{name}");
         assert_eq!(value(alarm, "ComparisonOperator"), Some("GreaterThanThreshold"), "{name}");
-        assert!(alarm.contains("AlarmActions: !If [HasAlarmTopic, "), "nobody hears the alarm of {name}");
+        assert!(alarm.contains("AlarmActions: !If [HasAlarmTopic, "), "the alarm of {name} has no action");
     }
 }
 
 #[test]
 fn q05_a_throttled_function_brings_nothing_into_a_dead_letter_queue() {
     let mut sources = of_type("Lambda::EventSourceMapping");
-    // The table's stream is no queue: a poll of it counts nothing.
+    // The table's stream is not a queue: it has no receive count.
     sources.retain(|(_, source)| !source.contains("EventSourceArn: !GetAtt Table.StreamArn"));
     assert_eq!(sources.len(), work_queues().len());
     for (name, source) in &sources {
@@ -87,7 +87,7 @@ fn q05_a_throttled_function_brings_nothing_into_a_dead_letter_queue() {
         let most = number(&queue, "maxReceiveCount");
         assert!(most.is_some_and(|most| most >= 5), "{name} gives up after {most:?} receives");
     }
-    // A reservation would throttle the polls instead of holding them back.
+    // Reserved concurrency would throttle the polls, and throttled messages count as received.
     for (name, function) in of_type("Lambda::Function") {
         let polled =
             sources.iter().any(|(_, source)| source.contains(&format!("FunctionName: !Ref {name}\n")));
@@ -116,7 +116,7 @@ fn q07_functions_that_feed_themselves_are_not_stopped_by_lambdas_loop_detection(
     for name in ["DeployFunction", "ReplicateFunction"] {
         assert_eq!(value(&all[name], "RecursiveLoop"), Some("Allow"), "{name}");
     }
-    // Whoever is fed by a queue and may send to that queue feeds itself, whatever its name.
+    // A function that a queue invokes and that may send to this queue invokes itself.
     for (name, source) in of_type("Lambda::EventSourceMapping") {
         let function =
             value(&source, "FunctionName").unwrap_or_default().trim_start_matches("!Ref ").to_owned();

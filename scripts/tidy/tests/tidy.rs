@@ -1,4 +1,4 @@
-//! The rules of the house, as tests.
+//! The rules of this repository, as tests.
 
 use flotilla_domain::Code;
 use flotilla_tidy::imports::Imports;
@@ -33,7 +33,7 @@ fn rust_files() -> Vec<PathBuf> {
     files
 }
 
-/// The project's own crates that a manifest depends on outside of tests.
+/// The crates of this workspace that a manifest depends on, without dev-dependencies.
 fn own_dependencies(manifest: &str) -> BTreeSet<String> {
     let manifest: toml::Table = toml::from_str(&read(manifest)).expect("a manifest");
     let dependencies =
@@ -67,13 +67,13 @@ fn a_function_never_calls_the_sdk_and_never_depends_on_another_function() {
         let own = own_dependencies(&format!("functions/{function}/Cargo.toml"));
         assert!(!own.iter().any(|name| name.starts_with("fn-")), "{function} depends on a function: {own:?}");
         let main = read(format!("functions/{function}/src/main.rs"));
-        assert!(main.lines().count() <= 40, "{function}/main.rs holds more than wiring");
+        assert!(main.lines().count() <= 40, "{function}/main.rs must contain only wiring");
     }
 }
 
 #[test]
 fn guard_is_built_and_tested_apart_from_all_others() {
-    // Its library has serde_json keep the order of keys, and Cargo would have everybody do so who is built with it.
+    // Its library enables `preserve_order` of serde_json, and Cargo unifies features of crates that are built together.
     for script in ["scripts/build", "scripts/test"] {
         let text = read(script).replace("\\\n", " ");
         let alone: Vec<&str> = text.lines().filter(|line| line.contains("-p flotilla-fn-guard")).collect();
@@ -111,7 +111,7 @@ fn no_two_files_import_each_other() {
     });
     for package in crates.filter(|path| path.join("src").is_dir()) {
         let circle = Imports::of(&package.join("src")).circle();
-        assert_eq!(circle, None, "a circle of imports in {}", package.display());
+        assert_eq!(circle, None, "a cycle of imports in {}", package.display());
     }
 }
 
@@ -120,7 +120,7 @@ fn files_are_short_and_say_what_they_own() {
     for file in rust_files() {
         let text = std::fs::read_to_string(&file).expect("a file");
         let lines = text.lines().count();
-        assert!(lines <= 400, "{} has {lines} lines; is there a second concept in it?", file.display());
+        assert!(lines <= 400, "{} has {lines} lines, at most 400 are allowed; split it", file.display());
         let first = text.lines().next().unwrap_or_default();
         let is_tests = file.file_name().is_some_and(|n| n.to_string_lossy().ends_with("tests.rs"));
         assert!(is_tests || first.starts_with("//!"), "{} does not begin with //!", file.display());
@@ -151,6 +151,7 @@ fn nothing_else_stands_at_the_top() {
         "README.md",
         "LICENSE",
         "CHANGELOG.md",
+        "CONTRIBUTING.md",
         "clippy.toml",
         "rustfmt.toml",
         "deny.toml",
@@ -158,7 +159,7 @@ fn nothing_else_stands_at_the_top() {
     ];
     for entry in std::fs::read_dir(root()).expect("the project").flatten() {
         let name = entry.file_name().to_string_lossy().into_owned();
-        assert!(name.starts_with('.') || allowed.contains(&name.as_str()), "{name} stands at the top");
+        assert!(name.starts_with('.') || allowed.contains(&name.as_str()), "{name}: not allowed at the top");
     }
 }
 
@@ -176,7 +177,7 @@ fn links_in_the_docs_lead_somewhere() {
                 continue;
             }
             let folder = page.parent().unwrap_or(Path::new(""));
-            assert!(root().join(folder).join(file).exists(), "{}: {link} leads nowhere", page.display());
+            assert!(root().join(folder).join(file).exists(), "{}: no file for {link}", page.display());
         }
     }
 }

@@ -1,4 +1,4 @@
-//! CloudWatch's alarms.
+//! CloudWatch alarms.
 
 use crate::Sessions;
 use crate::classify::classify;
@@ -12,7 +12,7 @@ use std::collections::{BTreeMap, BTreeSet};
 const OPERATION: &str = "cloudwatch:DescribeAlarms";
 /// Names in one call, and alarms on one page (API reference, `DescribeAlarms`).
 const NAMES_MAX: usize = 100;
-/// Pages that a hundred alarms may come on.
+/// Most pages for a hundred alarms.
 const PAGES_MAX: usize = 5;
 
 /// CloudWatch.
@@ -22,7 +22,7 @@ pub struct CloudWatchAlarms {
 }
 
 impl CloudWatchAlarms {
-    /// Alarms that are reached by these sessions.
+    /// CloudWatch, through these sessions.
     pub fn new(sessions: Sessions) -> Self {
         Self { sessions }
     }
@@ -47,7 +47,7 @@ async fn describe(
         let request = client
             .describe_alarms()
             .set_alarm_names(Some(names.to_vec()))
-            // Composite alarms are left out unless they are asked for.
+            // CloudWatch omits composite alarms unless they are requested.
             .alarm_types(AlarmType::MetricAlarm)
             .alarm_types(AlarmType::CompositeAlarm)
             .max_records(100);
@@ -62,8 +62,8 @@ async fn describe(
             return Ok(());
         }
     }
-    // An alarm that is not on these pages would pass for one that does not exist.
-    Err(PortError::new(ErrorKind::Transient, OPERATION, "CloudWatch answers with too many pages"))
+    // An alarm on a later page would look like one that does not exist.
+    Err(PortError::new(ErrorKind::Transient, OPERATION, "CloudWatch returned too many pages"))
 }
 
 #[async_trait]
@@ -76,7 +76,7 @@ impl Alarms for CloudWatchAlarms {
         let client = Client::new(&self.sessions.config(place).await);
         let names: Vec<String> = names.iter().cloned().collect();
         let mut states = BTreeMap::new();
-        // Without names no call is made: it would ask for all alarms.
+        // A call without names would return all alarms.
         for names in names.chunks(NAMES_MAX) {
             describe(&client, names, &mut states).await?;
         }

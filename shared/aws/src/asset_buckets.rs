@@ -1,4 +1,4 @@
-//! What is listed and removed in the ingest bucket and the artifact buckets on S3.
+//! Lists and removes object versions in the ingest bucket and the artifact buckets on S3.
 
 use crate::classify::{classify, kind_of};
 use crate::{Sessions, Settings};
@@ -17,7 +17,7 @@ use flotilla_engine::ports::{
 const LIST: &str = "s3:ListObjectVersions";
 const DELETE: &str = "s3:DeleteObjects";
 
-/// The buckets.
+/// The ingest bucket and the artifact buckets on S3.
 #[derive(Debug, Clone)]
 pub struct S3AssetBuckets {
     sessions: Sessions,
@@ -26,7 +26,7 @@ pub struct S3AssetBuckets {
     home_owner: String,
 }
 
-/// A bucket with whom it has to belong to.
+/// A bucket and its expected owner.
 struct Reached {
     client: Client,
     bucket: String,
@@ -34,8 +34,8 @@ struct Reached {
 }
 
 impl S3AssetBuckets {
-    /// Buckets that are reached by these sessions: the ingest bucket with the function's own role, the others with
-    /// their accounts' collectors.
+    /// The buckets, through these sessions: the ingest bucket with the function's own role, the others with the
+    /// collector role of their account.
     pub fn new(sessions: Sessions, settings: &Settings) -> Self {
         Self {
             sessions,
@@ -93,14 +93,14 @@ fn of_marker(marker: &DeleteMarkerEntry) -> Result<StoredVersion, PortError> {
     })
 }
 
-/// What S3 says of one key that it did not remove.
+/// S3's error for one key that it did not remove.
 fn refused(error: &aws_sdk_s3::types::Error) -> PortError {
     let (code, message) = (error.code().unwrap_or_default(), error.message().unwrap_or_default());
     PortError::new(kind_of(code, message), DELETE, format!("{code}: {message}"))
 }
 
 fn identifier(version: &StoredVersion) -> Result<ObjectIdentifier, PortError> {
-    // Without a version S3 would put a mark of deletion on the key, whatever is stored there by then.
+    // Without a version id, S3 would add a delete marker to the key, whatever is stored there by then.
     if version.version_id.is_empty() || version.version_id == "null" {
         return Err(PortError::new(ErrorKind::Permanent, DELETE, format!("{} has no version", version.key)));
     }
@@ -126,7 +126,7 @@ impl AssetBuckets for S3AssetBuckets {
         let mut versions = versions
             .chain(page.delete_markers().iter().map(of_marker))
             .collect::<Result<Vec<_>, PortError>>()?;
-        // S3 tells versions and marks apart; within a key the latest comes first.
+        // S3 lists versions and delete markers separately; within a key the latest comes first.
         versions.sort_by(|one, other| {
             let age = other.stored_at.cmp(&one.stored_at);
             one.key.cmp(&other.key).then(other.is_latest.cmp(&one.is_latest)).then(age)
@@ -151,7 +151,7 @@ impl AssetBuckets for S3AssetBuckets {
             delete.map_err(|error| PortError::new(ErrorKind::Permanent, DELETE, error.to_string()))?;
         let request = client.delete_objects().bucket(bucket).delete(delete).expected_bucket_owner(owner);
         let deleted = request.send().await.map_err(|e| classify(DELETE, e))?;
-        // What is gone already is as it should be.
+        // A version that does not exist counts as removed.
         let errors = || deleted.errors().iter().filter(|error| refused(error).kind != ErrorKind::Missing);
         let is_left = |version: &StoredVersion| {
             errors().any(|error| {

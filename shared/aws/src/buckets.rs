@@ -1,4 +1,4 @@
-//! Emptying a preview's buckets on S3.
+//! Empties a preview's buckets on S3.
 
 use crate::Sessions;
 use crate::classify::classify;
@@ -7,17 +7,17 @@ use aws_sdk_s3::Client;
 use aws_sdk_s3::types::{Delete, ObjectIdentifier};
 use flotilla_engine::ports::{Buckets, Emptied, ErrorKind, Place, PortError};
 
-/// Pages of a thousand that one step removes.
+/// Pages of 1,000 versions that one call removes.
 const PAGES_MAX: usize = 5;
 
-/// S3, for buckets that are to be deleted.
+/// S3, for buckets that will be deleted.
 #[derive(Debug, Clone)]
 pub struct S3Buckets {
     sessions: Sessions,
 }
 
 impl S3Buckets {
-    /// Buckets that are reached by these sessions.
+    /// The buckets, through these sessions.
     pub fn new(sessions: Sessions) -> Self {
         Self { sessions }
     }
@@ -27,7 +27,7 @@ fn permanent(operation: &'static str) -> impl Fn(aws_sdk_s3::error::BuildError) 
     move |error| PortError::new(ErrorKind::Permanent, operation, error.to_string())
 }
 
-/// Removes one page of versions and delete markers; answers how many there were.
+/// Removes one page of versions and delete markers. Returns their number.
 async fn remove_page(client: &Client, bucket: &str, owner: &str) -> Result<u64, PortError> {
     const DELETE: &str = "s3:DeleteObjects";
     let page = client.list_object_versions().bucket(bucket).expected_bucket_owner(owner).send().await;
@@ -61,7 +61,7 @@ async fn remove_page(client: &Client, bucket: &str, owner: &str) -> Result<u64, 
     }
 }
 
-/// Aborts one page of unfinished uploads; answers how many there were, and whether those were all.
+/// Aborts one page of multipart uploads. Returns their number, and whether those were all.
 async fn abort_uploads(client: &Client, bucket: &str, owner: &str) -> Result<(u64, bool), PortError> {
     let page = client.list_multipart_uploads().bucket(bucket).expected_bucket_owner(owner).send().await;
     let page = page.map_err(|e| classify("s3:ListMultipartUploads", e))?;

@@ -1,4 +1,4 @@
-//! What CloudFormation says of a change set, in the engine's words.
+//! Converts change sets from CloudFormation's types to the engine's.
 
 use crate::classify::{classify, says_no_stack};
 use aws_sdk_cloudformation::Client;
@@ -6,16 +6,16 @@ use aws_sdk_cloudformation::operation::describe_change_set::DescribeChangeSetOut
 use aws_sdk_cloudformation::types as cfn;
 use flotilla_domain::plan::{ChangeAction, Leaving, PropertyChange, Replacement, ResourceChange};
 use flotilla_engine::plan::change_values::{dotted, property_changes};
-use flotilla_engine::ports::{ChangeSetSeen, ChangeSetStatus, PortError, RollbackTriggers, Validation};
+use flotilla_engine::ports::{ChangeSetObserved, ChangeSetStatus, PortError, RollbackTriggers, Validation};
 
-/// How a change set stands, from its two statuses and its reason.
+/// The status of a change set, from CloudFormation's two statuses and the reason.
 fn status(
     status: Option<&cfn::ChangeSetStatus>,
     execution: Option<&cfn::ExecutionStatus>,
     reason: Option<&str>,
 ) -> ChangeSetStatus {
     use cfn::{ChangeSetStatus as S, ExecutionStatus as E};
-    /// The two texts by which CloudFormation says that nothing would change.
+    /// The two texts with which CloudFormation reports that nothing would change.
     const EMPTY: [&str; 2] = ["didn't contain changes", "No updates are to be performed"];
     match (status, execution) {
         (Some(S::CreateComplete), Some(E::ExecuteInProgress)) => ChangeSetStatus::Executing,
@@ -35,8 +35,8 @@ fn status(
     }
 }
 
-/// Rollback triggers as CloudFormation wants them. An empty list is sent as well: CloudFormation keeps what
-/// a stack had when nothing is said (API reference, `RollbackConfiguration`).
+/// Rollback triggers in CloudFormation's type. An empty list is sent as well, because CloudFormation otherwise
+/// keeps the triggers that the stack had (API reference, `RollbackConfiguration`).
 pub fn rollback(triggers: Option<&RollbackTriggers>) -> cfn::RollbackConfiguration {
     let triggers = triggers.cloned().unwrap_or_default();
     let trigger = |arn: &String, kind| cfn::RollbackTrigger::builder().arn(arn).r#type(kind).build();
@@ -49,7 +49,7 @@ pub fn rollback(triggers: Option<&RollbackTriggers>) -> cfn::RollbackConfigurati
         .build()
 }
 
-/// A page of what is told of a change set; `None` when there is no such change set.
+/// A page of a change set's description; `None` if there is no such change set.
 pub async fn change_set_page(
     client: &Client,
     stack: &str,
@@ -66,9 +66,9 @@ pub async fn change_set_page(
     }
 }
 
-/// What the first page says of the change set itself.
-pub fn first_page(page: &DescribeChangeSetOutput) -> ChangeSetSeen {
-    ChangeSetSeen {
+/// The change set itself, from its first page.
+pub fn first_page(page: &DescribeChangeSetOutput) -> ChangeSetObserved {
+    ChangeSetObserved {
         id: page.change_set_id().unwrap_or_default().to_owned(),
         stack_id: page.stack_id().unwrap_or_default().to_owned(),
         status: status(page.status(), page.execution_status(), page.status_reason()),
@@ -80,16 +80,17 @@ pub fn first_page(page: &DescribeChangeSetOutput) -> ChangeSetSeen {
     }
 }
 
-/// What happens to a resource.
+/// The change of a resource.
 pub fn resource_change(change: &cfn::Change) -> Option<ResourceChange> {
     let change = change.resource_change()?;
     let action = match change.action() {
         Some(cfn::ChangeAction::Add) => ChangeAction::Add,
         Some(cfn::ChangeAction::Remove) => ChangeAction::Remove,
         Some(cfn::ChangeAction::Import) => ChangeAction::Import,
-        // Of a resource that only CloudFormation's own notes change (SyncWithActual) no property is told.
+        // For a resource whose change only updates CloudFormation's own records (SyncWithActual), no property
+        // is reported.
         Some(cfn::ChangeAction::Modify | cfn::ChangeAction::SyncWithActual) => ChangeAction::Modify,
-        // Also what AWS has added since: it may be anything.
+        // Includes values that AWS added later, whose meaning is unknown.
         _ => ChangeAction::Dynamic,
     };
     let properties = match action {
@@ -122,7 +123,7 @@ pub fn resource_change(change: &cfn::Change) -> Option<ResourceChange> {
     })
 }
 
-/// The properties of a resource that is made: `{"Properties": {…}}`.
+/// The properties of a resource that is created: `{"Properties": {…}}`.
 fn added(context: &str) -> Vec<PropertyChange> {
     let context: serde_json::Value = serde_json::from_str(context).unwrap_or_default();
     match context.get("Properties") {
@@ -131,7 +132,7 @@ fn added(context: &str) -> Vec<PropertyChange> {
     }
 }
 
-/// What changes in a property, or in an attribute beside the properties such as `DeletionPolicy`.
+/// The changes of a property, or of an attribute beside the properties such as `DeletionPolicy`.
 fn property(target: &cfn::ResourceTargetDefinition) -> Vec<PropertyChange> {
     let attribute = target.attribute().map_or("?", cfn::ResourceAttribute::as_str);
     let path = target.path().map(dotted).or(target.name().map(str::to_owned));
@@ -144,7 +145,7 @@ fn property(target: &cfn::ResourceTargetDefinition) -> Vec<PropertyChange> {
     property_changes(&path, target.before_value(), target.after_value(), recreation)
 }
 
-/// The properties that a drift-aware change set would change back.
+/// The properties whose drift a drift-aware change set would revert.
 pub fn reverted(changes: &[cfn::Change]) -> Vec<String> {
     let mut names = Vec::new();
     for change in changes.iter().filter_map(cfn::Change::resource_change) {
@@ -162,7 +163,7 @@ pub fn reverted(changes: &[cfn::Change]) -> Vec<String> {
     names
 }
 
-/// What a validation event says, if it is one that did not pass.
+/// The finding of a validation event, if the validation did not pass.
 pub fn said(event: &cfn::OperationEvent) -> Option<Validation> {
     let warns = event.validation_failure_mode() == Some(&cfn::HookFailureMode::Warn)
         || event.hook_failure_mode() == Some(&cfn::HookFailureMode::Warn);

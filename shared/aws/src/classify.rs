@@ -1,4 +1,4 @@
-//! What an SDK's error means. All of AWS's error codes that Flotilla tells apart are here.
+//! Classifies errors of the SDK. All AWS error codes that Flotilla distinguishes are here.
 
 use aws_smithy_runtime_api::client::result::SdkError;
 use aws_smithy_runtime_api::http::Response;
@@ -6,20 +6,20 @@ use aws_smithy_types::error::metadata::{ErrorMetadata, ProvideErrorMetadata};
 use flotilla_engine::ports::{ErrorKind, PortError};
 use std::error::Error;
 
-/// Classifies an SDK's error.
+/// Classifies an error of the SDK.
 pub fn classify<E: ProvideErrorMetadata + Error + 'static>(
     operation: &'static str,
     error: SdkError<E, Response>,
 ) -> PortError {
     let status = error.raw_response().map(|response| response.status().as_u16());
     let Some(service) = error.as_service_error() else {
-        // No answer that could be read: a timeout, a lost connection, no credentials for now.
+        // No readable response: a timeout, a lost connection, no credentials at the moment.
         return unanswered(operation, &error);
     };
     let message = service.message().unwrap_or("no message");
     match service.code() {
         Some(code) => PortError::new(kind(code, message, status), operation, format!("{code}: {message}")),
-        // The answer to a HEAD has no body that could say more.
+        // The response to a HEAD request has no body with an error code.
         None => {
             let status = status.unwrap_or_default();
             PortError::new(kind("", message, Some(status)), operation, format!("HTTP status {status}"))
@@ -27,8 +27,8 @@ pub fn classify<E: ProvideErrorMetadata + Error + 'static>(
     }
 }
 
-/// What it means that there is no answer. A role that may not be assumed comes as a failure to load
-/// credentials, with STS's refusal among its causes: waiting does not mend it.
+/// Classifies a missing response. A role that cannot be assumed appears as a failure to load credentials, with
+/// STS's refusal among its causes. Waiting does not fix it.
 fn unanswered<E: Error + 'static>(operation: &'static str, error: &SdkError<E, Response>) -> PortError {
     let mut causes = std::iter::successors(Error::source(error), |cause| Error::source(*cause));
     if let Some(refusal) = causes.find_map(|cause| cause.downcast_ref::<ErrorMetadata>())
@@ -44,13 +44,13 @@ fn unanswered<E: Error + 'static>(operation: &'static str, error: &SdkError<E, R
     PortError::new(kind, operation, with_sources(error))
 }
 
-/// What a code means that comes without a status of its own, as for one of many objects.
+/// Classifies an error code without an HTTP status, as for one object of a batch.
 pub fn kind_of(code: &str, message: &str) -> ErrorKind {
     kind(code, message, None)
 }
 
-/// What a code means. `LimitExceededException` is a quota here, although the SDK retries it as if it were
-/// throttling: no waiting makes room in a full account.
+/// Classifies an error code. `LimitExceededException` is a quota here, although the SDK retries it like
+/// throttling: waiting does not raise a quota.
 fn kind(code: &str, message: &str, status: Option<u16>) -> ErrorKind {
     match code {
         "Throttling"
@@ -73,7 +73,7 @@ fn kind(code: &str, message: &str, status: Option<u16>) -> ErrorKind {
         | "InvalidClientTokenId"
         | "SignatureDoesNotMatch"
         | "UnrecognizedClientException" => ErrorKind::Denied,
-        // A role that was made a moment ago, or expired credentials of a container that slept.
+        // A role that was just created, or expired credentials of a container that was frozen.
         "ExpiredToken" | "ExpiredTokenException" | "RequestExpired" => ErrorKind::Transient,
         "LimitExceededException" | "LimitExceeded" | "ServiceQuotaExceededException" => ErrorKind::Quota,
         "NoSuchKey"
@@ -90,31 +90,31 @@ fn kind(code: &str, message: &str, status: Option<u16>) -> ErrorKind {
         | "RequestTimeout"
         | "OperationAborted"
         | "ConditionalRequestConflict"
-        // A function that is being made or updated.
+        // A function that is being created or updated.
         | "ResourceConflictException"
         | "ServiceException" => ErrorKind::Transient,
-        // CloudFormation answers throttling as a validation error of this text too.
+        // CloudFormation also reports throttling as a validation error with this text.
         "ValidationError" if message.contains("Rate exceeded") => ErrorKind::Throttled,
-        // Another actor's operation began between our look and our call: same, later.
+        // Another actor's operation began between observation and call: the same call may succeed later.
         "ValidationError" if message.contains("_IN_PROGRESS state") => ErrorKind::Transient,
         _ => match status {
             Some(404) => ErrorKind::Missing,
             Some(403) => ErrorKind::Denied,
             Some(429) => ErrorKind::Throttled,
             Some(status) if status >= 500 => ErrorKind::Transient,
-            // S3 answers a failed copy with 200 and an error inside, often one without a known code.
+            // S3 responds to a failed copy with 200 and an error in the body, often without a known code.
             Some(200..=299) => ErrorKind::Transient,
             _ => ErrorKind::Permanent,
         },
     }
 }
 
-/// Whether an error says that there is no such stack. CloudFormation has no code for it.
+/// Whether an error means that there is no such stack. CloudFormation has no code for it.
 pub fn says_no_stack(error: &PortError) -> bool {
     error.message.starts_with("ValidationError") && error.message.contains("does not exist")
 }
 
-/// Whether an error says that an operation of this token was begun before.
+/// Whether an error means that an operation with this token has begun before.
 pub fn says_begun(error: &PortError) -> bool {
     error.message.starts_with("TokenAlreadyExists")
 }

@@ -1,14 +1,14 @@
-//! The system's clock.
+//! The system clock.
 
 use flotilla_domain::Timestamp;
 use flotilla_engine::ports::Clock;
 
-/// Tells the system's time.
+/// The system clock.
 #[derive(Debug, Clone, Copy)]
 pub struct SystemClock;
 
 impl Clock for SystemClock {
-    #[allow(clippy::disallowed_methods, reason = "this is the one place where time comes in")]
+    #[allow(clippy::disallowed_methods, reason = "this is the only place that reads the time")]
     fn now(&self) -> Timestamp {
         Timestamp::now()
     }

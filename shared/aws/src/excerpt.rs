@@ -1,10 +1,10 @@
-//! The beginning of what somebody else's program has said, fit to be kept and shown.
+//! Excerpts of the output of other programs, safe to store and show.
 
 /// The first bytes as one line of text, control characters replaced.
 pub(crate) fn excerpt(bytes: &[u8], bytes_max: usize) -> String {
     let text = String::from_utf8_lossy(&bytes[..bytes.len().min(bytes_max)]);
     let mut text: String = text.chars().map(|c| if c.is_control() { ' ' } else { c }).collect();
-    // What was cut in the middle of a character has become longer.
+    // A character that was cut in the middle becomes longer when it is replaced.
     text.truncate(text.floor_char_boundary(bytes_max));
     text
 }

@@ -1,4 +1,4 @@
-//! The services' functions on Lambda.
+//! Functions of services on Lambda.
 
 use crate::Sessions;
 use crate::classify::classify;
@@ -10,13 +10,13 @@ use aws_sdk_lambda::types::{InvocationType, LastUpdateStatus, State};
 use aws_smithy_types::retry::RetryConfig;
 use aws_smithy_types::timeout::TimeoutConfig;
 use flotilla_domain::Digest;
-use flotilla_engine::ports::{ErrorKind, FunctionCodeSeen, Functions, Invoked, Place, PortError};
+use flotilla_engine::ports::{ErrorKind, FunctionCodeObserved, Functions, Invoked, Place, PortError};
 use serde_json::Value;
 use std::time::Duration;
 
-/// How much of a function's reply is kept.
+/// Bytes of a function's reply that are kept.
 const REPLY_BYTES_MAX: usize = 2_048;
-/// Less than a step may take: what comes later is heard by nobody.
+/// The timeout of an invocation: less than a step may take.
 const INVOCATION: Duration = Duration::from_secs(20);
 
 /// Lambda.
@@ -26,7 +26,7 @@ pub struct LambdaFunctions {
 }
 
 impl LambdaFunctions {
-    /// Functions that are reached by these sessions.
+    /// Lambda, through these sessions.
     pub fn new(sessions: Sessions) -> Self {
         Self { sessions }
     }
@@ -34,10 +34,10 @@ impl LambdaFunctions {
 
 #[async_trait]
 impl Functions for LambdaFunctions {
-    async fn code(&self, place: &Place, function: &str) -> Result<Option<FunctionCodeSeen>, PortError> {
+    async fn code(&self, place: &Place, function: &str) -> Result<Option<FunctionCodeObserved>, PortError> {
         let client = Client::new(&self.sessions.config(place).await);
         match client.get_function_configuration().function_name(function).send().await {
-            Ok(seen) => Ok(Some(FunctionCodeSeen {
+            Ok(seen) => Ok(Some(FunctionCodeObserved {
                 code_sha256: seen.code_sha256().and_then(|text| Digest::parse_base64(text).ok()),
                 pending: seen.last_update_status() == Some(&LastUpdateStatus::InProgress)
                     || seen.state() == Some(&State::Pending),
@@ -55,7 +55,7 @@ impl Functions for LambdaFunctions {
             .connect_timeout(Duration::from_secs(3))
             .operation_timeout(INVOCATION)
             .build();
-        // The engine comes again by itself, and a function may not like to be invoked twice.
+        // No SDK retries: the engine repeats the step, and a function may not be safe to invoke twice.
         let once = aws_sdk_lambda::config::Builder::from(&config)
             .retry_config(RetryConfig::disabled())
             .timeout_config(timeouts);

@@ -1,7 +1,7 @@
-//! The engine's ports on the AWS SDK, one file a port.
+//! The engine's ports on the AWS SDK, one file for each port.
 //!
-//! SDK errors are classified in [`mod@classify`] and nowhere else. Nothing is decided here: an adapter
-//! turns a port's call into AWS's and AWS's answer into the port's.
+//! SDK errors are classified in [`mod@classify`] only. Adapters make no decisions: they convert a port's call
+//! into AWS's, and AWS's response into the port's.
 
 mod alarms;
 mod asset_buckets;

@@ -1,7 +1,9 @@
-//! Messages as they stand in the queues.
+//! The format of messages in the queues.
 
 use aws_lambda_events::sqs::{BatchItemFailure, SqsBatchResponse};
-use flotilla_domain::{DeploymentId, ReleaseId, RolloutId, SetId, Site, StackName, Target, Timestamp, Turn};
+use flotilla_domain::{
+    DeploymentId, Direction, ReleaseId, RolloutId, SetId, Site, StackName, Target, Timestamp,
+};
 use flotilla_engine::ports::{ObjectRef, Subject, Work};
 use serde::{Deserialize, Serialize};
 
@@ -32,13 +34,13 @@ enum Message {
     },
 }
 
-/// A message that nobody understands: it is left to the dead-letter queue.
+/// A message that cannot be read. It is left to the dead-letter queue.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Unreadable(pub String);
 
 impl std::fmt::Display for Unreadable {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(f, "the message cannot be read: {}", self.0)
+        write!(f, "cannot read the message: {}", self.0)
     }
 }
 
@@ -57,7 +59,7 @@ pub fn encode(work: &Work) -> String {
         Work::Tick(Subject::Deployment(id)) => Message::Tick {
             rollout: id.rollout.to_string(),
             target: Some(id.target.to_string()),
-            back: id.turn == Turn::Back,
+            back: id.direction == Direction::Rollback,
         },
         Work::Tick(Subject::Set(id)) => Message::Set { set: id.to_string() },
         Work::Replicate { release, rollout, site } => Message::Replicate {
@@ -77,18 +79,18 @@ pub fn encode(work: &Work) -> String {
 /// Reads a message of Flotilla's own.
 ///
 /// # Errors
-/// [`Unreadable`] with what is wrong.
+/// [`Unreadable`], with what is wrong.
 pub fn decode(body: &str) -> Result<Work, Unreadable> {
     let rollout = |text: &str| RolloutId::parse(text).map_err(unreadable);
     let target = |text: &str| Target::parse(text).map_err(unreadable);
     Ok(match serde_json::from_str(body).map_err(unreadable)? {
         Message::Tick { rollout: id, target: None, .. } => Work::Tick(Subject::Rollout(rollout(&id)?)),
         Message::Tick { rollout: id, target: Some(to), back } => {
-            let turn = if back { Turn::Back } else { Turn::Forward };
+            let direction = if back { Direction::Rollback } else { Direction::Forward };
             Work::Tick(Subject::Deployment(DeploymentId {
                 rollout: rollout(&id)?,
                 target: target(&to)?,
-                turn,
+                direction,
             }))
         }
         Message::Set { set } => Work::Tick(Subject::Set(SetId::parse(&set).map_err(unreadable)?)),
@@ -125,11 +127,11 @@ struct StackEventDetail {
     stack_id: String,
 }
 
-/// Reads a message of the tick queue. The shape of the event is that of "CloudFormation Stack Status
-/// Change" in the CloudFormation user guide.
+/// Reads a message of the tick queue. Source of the event's shape: "CloudFormation Stack Status Change" in the
+/// CloudFormation user guide.
 ///
 /// # Errors
-/// [`Unreadable`] with what is wrong.
+/// [`Unreadable`], with what is wrong.
 pub fn decode_tick(body: &str) -> Result<TickMessage, Unreadable> {
     if let Ok(event) = serde_json::from_str::<StackEvent>(body) {
         let site = Site::parse(&format!("{}/{}", event.account, event.region)).map_err(unreadable)?;
@@ -139,7 +141,7 @@ pub fn decode_tick(body: &str) -> Result<TickMessage, Unreadable> {
     }
     match decode(body)? {
         Work::Tick(subject) => Ok(TickMessage::Tick(subject)),
-        other => Err(Unreadable(format!("{other:?} is no tick"))),
+        other => Err(Unreadable(format!("{other:?} is not a tick"))),
     }
 }
 
@@ -148,7 +150,7 @@ pub fn decode_tick(body: &str) -> Result<TickMessage, Unreadable> {
 pub struct IntakeObject {
     /// The object.
     pub object: ObjectRef,
-    /// When S3 says that it happened, to the second.
+    /// When the event happened according to S3, to the second.
     pub happened_at: Option<Timestamp>,
 }
 
@@ -179,11 +181,11 @@ struct S3Object {
     version_id: Option<String>,
 }
 
-/// Reads a message of the intake queue: an S3 notification, whose keys are URL-encoded and are decoded
-/// here, once; or a message of the sweep. S3's test event names no object.
+/// Reads a message of the intake queue: an S3 notification, or a message of the sweep. Keys of a notification
+/// are URL-encoded and decoded only here. S3's test event names no object.
 ///
 /// # Errors
-/// [`Unreadable`] with what is wrong.
+/// [`Unreadable`], with what is wrong.
 pub fn decode_intake(body: &str) -> Result<Vec<IntakeObject>, Unreadable> {
     if let Ok(Work::Intake { key, version_id, uploaded_at }) = decode(body) {
         let object = ObjectRef { key, version_id };
@@ -198,7 +200,7 @@ pub fn decode_intake(body: &str) -> Result<Vec<IntakeObject>, Unreadable> {
         let happened_at = happened_at.and_then(|at| Timestamp::from_second(at.as_second()).ok());
         let object = record.s3.object;
         let version_id =
-            object.version_id.ok_or_else(|| Unreadable("the ingest bucket has no versions".into()))?;
+            object.version_id.ok_or_else(|| Unreadable("the ingest bucket has no versioning".into()))?;
         Ok(IntakeObject { object: ObjectRef { key: decode_key(&object.key)?, version_id }, happened_at })
     });
     objects.collect()
@@ -225,8 +227,8 @@ fn decode_key(encoded: &str) -> Result<String, Unreadable> {
     String::from_utf8(bytes).map_err(|_| Unreadable("a key is not UTF-8".into()))
 }
 
-/// The reply of a function that a queue feeds: these messages failed and are delivered again, all others
-/// are done.
+/// The response of a function that reads from a queue: these messages failed and are delivered again, all
+/// others are done.
 pub fn batch_reply(failed: Vec<String>) -> SqsBatchResponse {
     let failures = failed.into_iter().map(|id| {
         let mut failure = BatchItemFailure::default();
@@ -252,8 +254,9 @@ mod tests {
 
     #[test]
     fn every_message_reads_back() {
-        let deployment = DeploymentId { rollout: rollout(), target: site().into(), turn: Turn::Forward };
-        let back = DeploymentId { turn: Turn::Back, ..deployment.clone() };
+        let deployment =
+            DeploymentId { rollout: rollout(), target: site().into(), direction: Direction::Forward };
+        let back = DeploymentId { direction: Direction::Rollback, ..deployment.clone() };
         for work in [
             Work::Tick(Subject::Deployment(back)),
             Work::Tick(Subject::Rollout(rollout())),

@@ -34,7 +34,7 @@ pub struct S3PackageStore {
 }
 
 impl S3PackageStore {
-    /// The bucket that the settings name; every call names the owner it expects.
+    /// The bucket of the settings. Every call names the expected owner.
     pub fn new(client: Client, settings: &Settings) -> Self {
         Self { client, bucket: settings.ingest_bucket.clone(), owner: settings.account.to_string() }
     }
@@ -46,7 +46,7 @@ impl S3PackageStore {
         got.map_err(|e| classify(GET, e))
     }
 
-    /// The digest of an object's bytes as S3 computed it, and when it was stored; `None` if there is no object,
+    /// The digest of an object as S3 computed it, and when the object was stored; `None` if there is no object,
     /// or no such digest.
     async fn digest(&self, key: &str) -> Result<Option<(Digest, Timestamp)>, PortError> {
         let request =
@@ -63,10 +63,10 @@ impl S3PackageStore {
         }
     }
 
-    /// Has S3 copy an object of the bucket, and compute the SHA-256 of the whole copy.
+    /// Lets S3 copy an object within the bucket, and compute the SHA-256 of the whole copy.
     async fn copy(&self, from: &str, to: &str) -> Result<(), PortError> {
         let request = self.client.copy_object().bucket(&self.bucket).key(to);
-        // An object is copied onto itself only if something of it changes; there is no metadata to be lost.
+        // S3 copies an object onto itself only if something changes. The objects have no metadata to lose.
         let request = request.set_metadata_directive((from == to).then_some(MetadataDirective::Replace));
         let request = request.copy_source(format!("{}/{}", self.bucket, encoded(from)));
         let request = request.checksum_algorithm(ChecksumAlgorithm::Sha256);
@@ -74,7 +74,7 @@ impl S3PackageStore {
         request.send().await.map(drop).map_err(|e| classify("s3:CopyObject", e))
     }
 
-    /// What is left of an object that has no bytes: S3 answers every range of it with an error.
+    /// The tail of an empty object. S3 answers every range of it with an error.
     async fn empty_tail(&self, object: &ObjectRef) -> Result<Tail, PortError> {
         let request =
             self.client.head_object().bucket(&self.bucket).key(&object.key).version_id(&object.version_id);
@@ -88,17 +88,17 @@ impl S3PackageStore {
 }
 
 fn unproven(operation: &'static str, key: &str) -> PortError {
-    PortError::new(ErrorKind::Transient, operation, format!("S3 does not prove {key}"))
+    PortError::new(ErrorKind::Transient, operation, format!("S3 reports no matching SHA-256 for {key}"))
 }
 
-/// A key as `x-amz-copy-source` takes it.
+/// A key, encoded for `x-amz-copy-source`.
 fn encoded(key: &str) -> impl std::fmt::Display {
     const KEPT: &AsciiSet =
         &NON_ALPHANUMERIC.remove(b'/').remove(b'-').remove(b'_').remove(b'.').remove(b'~');
     utf8_percent_encode(key, KEPT)
 }
 
-/// The range an answer really covers: `bytes 0-9/100`. An answer without one is the whole object.
+/// The range that a response covers: `bytes 0-9/100`. A response without one is the whole object.
 fn covered(output: &GetObjectOutput) -> (u64, u64) {
     let length = output.content_length().and_then(|n| u64::try_from(n).ok()).unwrap_or(0);
     let range = output.content_range().and_then(|text| {
@@ -115,7 +115,7 @@ fn uploaded_at(time: Option<&aws_sdk_s3::primitives::DateTime>) -> Result<Timest
         .ok_or_else(|| PortError::new(ErrorKind::Permanent, GET, "the object has no Last-Modified"))
 }
 
-/// A body that begins before what was asked for: what comes before is passed over.
+/// A response body that may begin before the requested range. The bytes before it are skipped.
 struct Chunks {
     body: ByteStream,
     skip: u64,
@@ -209,7 +209,8 @@ impl PackageStore for S3PackageStore {
         request.expected_bucket_owner(&self.owner).send().await.map(drop).map_err(|e| classify(PUT, e))
     }
 
-    /// One part of a multipart copy: S3 computes the SHA-256 of the part, which is all of it.
+    /// Copies a range as the only part of a multipart upload. S3 computes the SHA-256 of the part, which is
+    /// that of the range.
     async fn lift(
         &self,
         object: &ObjectRef,

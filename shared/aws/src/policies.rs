@@ -1,4 +1,4 @@
-//! Rules of profiles: the control plane's own guard function applies them.
+//! Policy checks, through the control plane's guard function.
 
 use crate::Settings;
 use crate::classify::classify;
@@ -10,24 +10,24 @@ use aws_smithy_types::retry::RetryConfig;
 use aws_smithy_types::timeout::TimeoutConfig;
 use flotilla_contract::{GuardReply, GuardRequest};
 use flotilla_domain::Digest;
+use flotilla_domain::gate::Violation;
 use flotilla_domain::release::package::template_key;
-use flotilla_domain::rollout::Broken;
-use flotilla_engine::ports::{ErrorKind, Judged, Policies, PortError};
+use flotilla_engine::ports::{ErrorKind, Evaluation, Policies, PortError};
 use serde_json::Value;
 use std::time::Duration;
 
 const INVOKE: &str = "lambda:Invoke";
 const GET: &str = "s3:GetObject";
-/// A little longer than the function itself may take, and less than a step may.
+/// The timeout of a policy check: a little longer than the function's own, and less than a step may take.
 const JUDGEMENT: Duration = Duration::from_secs(22);
-/// Less than a request to the API may take. There is nothing in the template that would take longer.
+/// The timeout of a trial: less than a request to the API may take. An empty template needs no longer.
 const TRIAL: Duration = Duration::from_secs(12);
-/// How much of a crash's description is kept.
+/// Bytes of a crash's description that are kept.
 const CRASH_BYTES_MAX: usize = 500;
-/// What rules are tried out on.
+/// The empty template for trials.
 const NOTHING: &str = r#"{"Resources":{}}"#;
 
-/// The guard function, and the ingest bucket that keeps the templates.
+/// The guard function, and the ingest bucket with the templates.
 #[derive(Debug, Clone)]
 pub struct GuardPolicies {
     lambda: aws_sdk_lambda::Client,
@@ -38,9 +38,9 @@ pub struct GuardPolicies {
 }
 
 impl GuardPolicies {
-    /// The function and the bucket that the settings name.
+    /// The function and the bucket of the settings.
     pub fn new(config: &SdkConfig, settings: &Settings) -> Self {
-        // The engine comes again by itself.
+        // No SDK retries: the engine repeats the step.
         let once = aws_sdk_lambda::config::Builder::from(config).retry_config(RetryConfig::disabled());
         Self {
             lambda: aws_sdk_lambda::Client::from_conf(once.build()),
@@ -56,7 +56,7 @@ impl GuardPolicies {
         let got = request.expected_bucket_owner(&self.owner).send().await.map_err(|e| classify(GET, e))?;
         let bytes = got.content_length().and_then(|bytes| usize::try_from(bytes).ok());
         if bytes.is_none_or(|bytes| bytes > GuardRequest::TEMPLATE_BYTES_MAX) {
-            let what = format!("the template {digest} is larger than a template may be");
+            let what = format!("the template {digest} exceeds the size limit of templates");
             return Err(PortError::new(ErrorKind::Permanent, GET, what));
         }
         let unread = |e: &dyn std::fmt::Display| PortError::new(ErrorKind::Transient, GET, e.to_string());
@@ -64,13 +64,13 @@ impl GuardPolicies {
         String::from_utf8(bytes.into()).map_err(|e| PortError::new(ErrorKind::Permanent, GET, e.to_string()))
     }
 
-    async fn ask(&self, rules: &str, template: String, within: Duration) -> Result<Judged, PortError> {
+    async fn ask(&self, rules: &str, template: String, within: Duration) -> Result<Evaluation, PortError> {
         let permanent = |e: serde_json::Error| PortError::new(ErrorKind::Permanent, INVOKE, e.to_string());
         let request = GuardRequest { rules: rules.to_owned(), template };
         let payload = Blob::new(serde_json::to_vec(&request).map_err(permanent)?);
         let timeouts =
             TimeoutConfig::builder().connect_timeout(Duration::from_secs(3)).operation_timeout(within);
-        // One attempt: the time for all of them is its own.
+        // There is one attempt, so the timeout of the operation applies to it.
         let timeouts = timeouts.disable_operation_attempt_timeout();
         let call = self.lambda.invoke().function_name(&self.function).payload(payload).customize();
         let call =
@@ -79,7 +79,7 @@ impl GuardPolicies {
         let said = sent.map_err(|e| classify(INVOKE, e))?;
         let payload = said.payload().map_or(&[][..], |payload| payload.as_ref());
         if said.function_error().is_some() {
-            return Ok(Judged::Crashed { why: crash(payload) });
+            return Ok(Evaluation::Crashed { why: crash(payload) });
         }
         Ok(judged(serde_json::from_slice(payload).map_err(permanent)?))
     }
@@ -87,35 +87,35 @@ impl GuardPolicies {
 
 #[async_trait]
 impl Policies for GuardPolicies {
-    async fn judge(&self, rules: &str, template: &Digest) -> Result<Judged, PortError> {
+    async fn evaluate(&self, rules: &str, template: &Digest) -> Result<Evaluation, PortError> {
         let template = self.template(template).await?;
         self.ask(rules, template, JUDGEMENT).await
     }
 
-    async fn try_out(&self, rules: &str) -> Result<Judged, PortError> {
+    async fn dry_run_rules(&self, rules: &str) -> Result<Evaluation, PortError> {
         self.ask(rules, NOTHING.to_owned(), TRIAL).await
     }
 }
 
-fn judged(reply: GuardReply) -> Judged {
+fn judged(reply: GuardReply) -> Evaluation {
     match reply {
-        GuardReply::Holds => Judged::Holds,
-        GuardReply::Invalid { line, why } => Judged::Invalid { line, why },
-        GuardReply::Unfit { why } => Judged::Unfit { why },
+        GuardReply::Holds => Evaluation::Passed,
+        GuardReply::Invalid { line, why } => Evaluation::Invalid { line, why },
+        GuardReply::Unfit { why } => Evaluation::Unfit { why },
         GuardReply::Broken { first, count } => {
-            let broken = |rule: flotilla_contract::BrokenRule| Broken {
+            let broken = |rule: flotilla_contract::BrokenRule| Violation {
                 rule: rule.rule,
                 template: None,
                 resource: rule.resource,
                 path: rule.path,
                 message: rule.message,
             };
-            Judged::Broken { first: first.into_iter().map(broken).collect(), count }
+            Evaluation::Violated { first: first.into_iter().map(broken).collect(), count }
         }
     }
 }
 
-/// What Lambda says of a crash, without what differs from one to the next: the request's id, the time.
+/// Lambda's description of a crash, without the parts that differ each time: the request id and the time.
 fn crash(payload: &[u8]) -> String {
     let error: Value = serde_json::from_slice(payload).unwrap_or_default();
     let message = error["errorMessage"].as_str().map(str::as_bytes).unwrap_or(payload);

@@ -1,38 +1,38 @@
-//! Which addresses a probe may reach. A URL comes from a stack's output: whoever deploys may write there
-//! what they like, and the function that asks has more rights than they have.
+//! Which addresses a probe may reach. A URL comes from a stack's output, so the author of the template controls
+//! it, and the function that sends the request has more permissions than the author.
 //!
-//! Addresses of private networks may be asked: in a VPC, a control plane checks what only that VPC sees.
+//! Addresses of private networks are allowed: in a VPC, a control plane may verify services of that VPC.
 
 use aws_smithy_runtime_api::client::dns::{DnsFuture, ResolveDns, ResolveDnsError};
 use http::Uri;
 use std::net::{IpAddr, Ipv4Addr};
 
-/// Why an address is not asked.
-const FORBIDDEN: &str = "the address is the function's own, or one of its network's metadata";
+/// Why an address is refused.
+const FORBIDDEN: &str = "the address is the function's own, or a metadata address of its network";
 
-/// What may be asked.
+/// What a probe may reach.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Reach {
-    /// Other hosts, by HTTPS.
+    /// Other hosts, over HTTPS.
     Others,
-    /// This host as well, also without TLS: where AWS itself is an emulator on it.
+    /// This host too, also without TLS, if AWS is an emulator on it.
     ThisHostToo,
 }
 
 impl Reach {
-    /// Reads a URL that may be asked; else says what is wrong with it.
+    /// Parses a URL and checks that it is allowed; else returns what is wrong with it.
     pub fn admit(self, url: &str) -> Result<Uri, &'static str> {
-        let uri: Uri = url.parse().map_err(|_| "this is no URL")?;
-        let host = uri.host().ok_or("the URL names no host")?;
+        let uri: Uri = url.parse().map_err(|_| "not a URL")?;
+        let host = uri.host().ok_or("the URL has no host")?;
         if uri.authority().is_some_and(|authority| authority.as_str().contains('@')) {
-            return Err("the URL has a name or password in it");
+            return Err("the URL contains a user name or password");
         }
         let address = host.trim_start_matches('[').trim_end_matches(']').parse::<IpAddr>().ok();
         let is_here = is_localhost(host) || address.is_some_and(|address| address.is_loopback());
         match uri.scheme_str() {
             Some("https") => {}
             Some("http") if self == Self::ThisHostToo && is_here => {}
-            _ => return Err("only https:// is asked"),
+            _ => return Err("the URL must begin with https://"),
         }
         match address {
             Some(address) if !self.reaches(address) => Err(FORBIDDEN),
@@ -40,26 +40,26 @@ impl Reach {
         }
     }
 
-    /// Whether an address may be asked.
+    /// Whether an address is allowed.
     fn reaches(self, address: IpAddr) -> bool {
         match address.to_canonical() {
             address if address.is_loopback() => self == Self::ThisHostToo,
             address if address.is_unspecified() || address.is_multicast() => false,
-            // 169.254.0.0/16 has the metadata of EC2 and ECS, and Lambda's own.
+            // 169.254.0.0/16 contains the metadata of EC2, ECS and Lambda.
             IpAddr::V4(v4) => !v4.is_link_local() && !v4.is_broadcast() && v4.octets()[0] != 0,
-            // fd00:ec2::/32 has them, too.
+            // fd00:ec2::/32 contains them too.
             IpAddr::V6(v6) => !v6.is_unicast_link_local() && v6.segments()[..2] != [0xfd00, 0x0ec2],
         }
     }
 }
 
-/// Names of this host (RFC 6761); an emulator names what it serves below them.
+/// Names of this host (RFC 6761), and names below them, which an emulator uses for its endpoints.
 fn is_localhost(host: &str) -> bool {
     let host = host.to_ascii_lowercase();
     host == "localhost" || host.ends_with(".localhost")
 }
 
-/// Names are held to the same rule: each address is looked at that is about to be asked.
+/// The same rule applies to names: each resolved address is checked.
 impl ResolveDns for Reach {
     fn resolve_dns<'a>(&'a self, name: &'a str) -> DnsFuture<'a> {
         DnsFuture::new(async move {
@@ -117,7 +117,7 @@ mod tests {
 
     #[tokio::test]
     async fn a_name_that_leads_to_the_host_itself_is_not_resolved() {
-        // As the resolver of the system reads them, these are 127.0.0.1 and 169.254.169.254.
+        // The system's resolver reads the numbers as 127.0.0.1 and 169.254.169.254.
         for name in ["localhost", "2130706433", "0xa9fea9fe"] {
             assert!(Reach::Others.resolve_dns(name).await.is_err(), "{name}");
         }

@@ -1,4 +1,4 @@
-//! Asking a service by HTTPS, with the HTTP client that the SDK has.
+//! HTTPS requests to services, with the SDK's HTTP client.
 
 use crate::classify::with_sources;
 use crate::excerpt::excerpt;
@@ -9,16 +9,16 @@ use aws_smithy_http_client::tls::{Provider, rustls_provider::CryptoMode};
 use aws_smithy_runtime_api::client::http::{HttpConnector, SharedHttpConnector};
 use aws_smithy_runtime_api::client::orchestrator::{HttpRequest, HttpResponse};
 use aws_smithy_types::body::SdkBody;
-use flotilla_engine::ports::{ErrorKind, HttpSeen, PortError, Probes};
+use flotilla_engine::ports::{ErrorKind, HttpObserved, PortError, Probes};
 use http_body_util::BodyExt;
 use std::error::Error;
 use std::sync::OnceLock;
 use std::time::Duration;
 
 const OPERATION: &str = "https:GET";
-/// How long an answer may take, with its beginning.
+/// Timeout of a response, including the beginning of its body.
 const TIMEOUT: Duration = Duration::from_secs(10);
-/// How much of a body, and of a reason, is kept.
+/// Bytes of a body, or of an error, that are kept.
 const EXCERPT_BYTES_MAX: usize = 300;
 
 /// The network.
@@ -26,7 +26,7 @@ const EXCERPT_BYTES_MAX: usize = 300;
 pub struct HttpsProbes {
     reach: Reach,
     timeout: Duration,
-    /// Made when it is needed: it reads the system's certificates.
+    /// Created on first use, because it reads the system's certificates.
     connector: OnceLock<SharedHttpConnector>,
 }
 
@@ -37,7 +37,7 @@ impl HttpsProbes {
         Self { reach, timeout: TIMEOUT, connector: OnceLock::new() }
     }
 
-    /// The same with another patience.
+    /// The same, with another timeout.
     #[must_use]
     pub fn patient_for(self, timeout: Duration) -> Self {
         Self { timeout, ..self }
@@ -51,7 +51,7 @@ impl HttpsProbes {
     }
 }
 
-/// Reads as much of a body as is kept. What follows is never asked for.
+/// Reads the part of a body that is kept. The rest is never requested.
 async fn beginning(mut body: SdkBody) -> Result<Vec<u8>, Box<dyn Error + Send + Sync>> {
     let mut bytes = Vec::new();
     while bytes.len() < EXCERPT_BYTES_MAX {
@@ -61,19 +61,19 @@ async fn beginning(mut body: SdkBody) -> Result<Vec<u8>, Box<dyn Error + Send + 
     Ok(bytes)
 }
 
-async fn answer(response: HttpResponse) -> Result<HttpSeen, Box<dyn Error + Send + Sync>> {
+async fn answer(response: HttpResponse) -> Result<HttpObserved, Box<dyn Error + Send + Sync>> {
     let status = response.status().as_u16();
     let body = beginning(response.into_body()).await?;
-    Ok(HttpSeen::Answered { status, excerpt: excerpt(&body, EXCERPT_BYTES_MAX) })
+    Ok(HttpObserved::Answered { status, excerpt: excerpt(&body, EXCERPT_BYTES_MAX) })
 }
 
-fn unreachable(error: &dyn Error) -> HttpSeen {
-    HttpSeen::Unreachable(excerpt(with_sources(error).as_bytes(), EXCERPT_BYTES_MAX))
+fn unreachable(error: &dyn Error) -> HttpObserved {
+    HttpObserved::Unreachable(excerpt(with_sources(error).as_bytes(), EXCERPT_BYTES_MAX))
 }
 
 #[async_trait]
 impl Probes for HttpsProbes {
-    async fn get(&self, url: &str) -> Result<HttpSeen, PortError> {
+    async fn get(&self, url: &str) -> Result<HttpObserved, PortError> {
         let refused = |why: &str| PortError::new(ErrorKind::Permanent, OPERATION, format!("{why}: {url}"));
         let uri = self.reach.admit(url).map_err(refused)?;
         let mut request = HttpRequest::get(uri.to_string()).map_err(|error| refused(&error.to_string()))?;
@@ -84,7 +84,7 @@ impl Probes for HttpsProbes {
                 Err(error) => unreachable(&error),
             }
         };
-        let late = || HttpSeen::Unreachable(format!("no answer within {} s", self.timeout.as_secs_f32()));
+        let late = || HttpObserved::Unreachable(format!("no reply within {} s", self.timeout.as_secs_f32()));
         Ok(tokio::time::timeout(self.timeout, asked).await.unwrap_or_else(|_| late()))
     }
 }

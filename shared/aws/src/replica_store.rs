@@ -1,4 +1,4 @@
-//! The targets' artifact buckets on S3.
+//! The artifact buckets of the account-regions, on S3.
 
 use crate::classify::classify;
 use crate::{Sessions, Settings};
@@ -22,7 +22,7 @@ pub struct S3ReplicaStore {
 }
 
 impl S3ReplicaStore {
-    /// Buckets that are reached by these sessions.
+    /// The buckets, through these sessions.
     pub fn new(sessions: Sessions, settings: &Settings) -> Self {
         Self {
             sessions,
@@ -38,7 +38,7 @@ impl S3ReplicaStore {
         (client, artifact_bucket(&self.prefix, account, &place.site.region), account.to_string())
     }
 
-    /// S3 copies; the target's role reads the ingest bucket.
+    /// S3 copies the object. The deployer role of the account reads the ingest bucket.
     async fn copied_by_s3(&self, place: &Place, source: &CopySource) -> Result<Sums, PortError> {
         let (client, bucket, owner) = self.client(place).await;
         let request = client
@@ -54,10 +54,10 @@ impl S3ReplicaStore {
         Ok((result.checksum_sha256, result.checksum_type))
     }
 
-    /// The function's own role reads, the target's writes, and no more than a few chunks are held at a time.
-    /// One PUT, whatever the size: S3 then computes the SHA-256 of the whole object and refuses any other. What
-    /// a package may hold is below the 5 GB that a PUT takes. A stream that breaks off is begun anew by the
-    /// next delivery of the message.
+    /// The function's own role reads, the deployer role of the account writes, and only a few chunks are in
+    /// memory. One PUT for any size: S3 then computes the SHA-256 of the whole object and refuses any other.
+    /// Packages are below the 5 GB limit of a PUT. A stream that breaks off is started again by the next
+    /// delivery of the message.
     async fn streamed(&self, place: &Place, source: &CopySource) -> Result<Sums, PortError> {
         let read = patient(self.sessions.home()).get_object().bucket(&self.source_bucket).key(&source.key);
         let read = read.expected_bucket_owner(&self.source_owner).send().await;
@@ -76,7 +76,7 @@ impl S3ReplicaStore {
     }
 }
 
-/// A copy between far regions may take minutes; the function's own timeout bounds it.
+/// A copy between distant regions may take minutes. The function's own timeout limits it.
 fn patient(config: &SdkConfig) -> Client {
     let timeouts = TimeoutConfig::builder()
         .connect_timeout(std::time::Duration::from_secs(3))
@@ -86,10 +86,10 @@ fn patient(config: &SdkConfig) -> Client {
     Client::from_conf(config.build())
 }
 
-/// What S3 says of the bytes it has: a SHA-256, and whether it is a full object's.
+/// The SHA-256 that S3 reports, and whether it covers the full object.
 type Sums = (Option<String>, Option<ChecksumType>);
 
-/// S3's checksum as a proof: only a full object's is one.
+/// S3's checksum as a proof. Only a full-object checksum is one.
 fn proof(sha256: Option<&str>, kind: Option<&ChecksumType>) -> Option<Digest> {
     if kind == Some(&ChecksumType::Composite) {
         return None;
@@ -124,8 +124,8 @@ impl ReplicaStore for S3ReplicaStore {
             Copies::S3 => self.copied_by_s3(place, source).await,
             Copies::Streamed => self.streamed(place, source).await,
         };
-        // What is there is looked at: in a bucket that lets nobody overwrite, where another copy was quicker;
-        // and where S3 did not take bytes that have another digest.
+        // In these cases the existing object is observed: the bucket forbids overwriting and another copy was
+        // faster, or S3 refused bytes with another digest.
         const LOOK: [&str; 2] = ["PreconditionFailed", "BadDigest"];
         let sums = match sums {
             Err(error) if LOOK.iter().any(|code| error.message.starts_with(code)) => None,
@@ -133,7 +133,7 @@ impl ReplicaStore for S3ReplicaStore {
         };
         match sums.and_then(|(sha256, kind)| proof(sha256.as_deref(), kind.as_ref())) {
             Some(digest) => Ok(Presence::Proven(digest)),
-            // S3 answers with the checksum it was asked for; another implementation may keep it for HEAD.
+            // S3 responds with the requested checksum; another implementation may return it for HEAD only.
             None => Ok(self.presence(place, &source.key).await?.presence),
         }
     }

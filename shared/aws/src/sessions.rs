@@ -1,6 +1,6 @@
-//! Clients for a place: the target's role, assumed with its external id, in the target's region.
+//! SDK configurations for an account-region: its role, assumed with the external id, in its region.
 //!
-//! They are kept for the life of the process: the SDK renews the role's credentials before they expire.
+//! They are cached for the life of the process. The SDK renews the role's credentials before they expire.
 
 use aws_config::sts::AssumeRoleProvider;
 use aws_config::{BehaviorVersion, Region, SdkConfig};
@@ -12,7 +12,7 @@ use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-/// The home configuration: credentials of the function's own role, bounded retries and waits.
+/// The home configuration: credentials of the function's own role, bounded retries and timeouts.
 pub async fn load_config() -> SdkConfig {
     let timeouts = TimeoutConfig::builder()
         .connect_timeout(Duration::from_secs(3))
@@ -25,7 +25,7 @@ pub async fn load_config() -> SdkConfig {
         .await
 }
 
-/// What tells one configuration from another.
+/// The cache key of a configuration.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 struct SessionKey {
     role_arn: String,
@@ -41,7 +41,7 @@ pub struct Sessions {
 }
 
 impl Sessions {
-    /// Sessions that begin with the home configuration.
+    /// Sessions based on the home configuration.
     pub fn new(home: SdkConfig) -> Self {
         Self { home, places: Arc::default() }
     }
@@ -51,7 +51,7 @@ impl Sessions {
         &self.home
     }
 
-    /// The configuration for a place.
+    /// The configuration for an account-region.
     pub async fn config(&self, place: &Place) -> SdkConfig {
         let (access, region) = (&place.access, place.site.region.as_str());
         let key = SessionKey {

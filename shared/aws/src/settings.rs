@@ -1,15 +1,15 @@
-//! What a function is told by its environment, set in `infra/control-plane.yaml`.
+//! Settings of a function, from environment variables that `infra/control-plane.yaml` sets.
 
 use flotilla_domain::{AccountId, Region};
 
-/// A function's settings. Those that a function does not need may be empty.
+/// A function's settings. Settings that a function does not need may be empty.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Settings {
     /// The control plane's account.
     pub account: AccountId,
     /// The control plane's region.
     pub region: Region,
-    /// What the names of buckets begin with.
+    /// Prefix of the names of buckets.
     pub prefix: String,
     /// The table.
     pub table: String,
@@ -17,11 +17,11 @@ pub struct Settings {
     pub ingest_bucket: String,
     /// The queue of upload events.
     pub intake_queue_url: String,
-    /// The queue of copies.
+    /// The queue of replications.
     pub replicate_queue_url: String,
     /// The queue of ticks.
     pub tick_queue_url: String,
-    /// The function that applies profiles' rules.
+    /// The function that runs policy checks.
     pub guard_function: String,
 }
 

@@ -1,19 +1,19 @@
-//! A stack as `DescribeStacks` shows it.
+//! Converts a stack from `DescribeStacks`.
 
 use aws_sdk_cloudformation::types as cfn;
-use flotilla_domain::deployment::event::{StackOwner, StackSeen};
+use flotilla_domain::deployment::event::{StackObserved, StackOwner};
 use std::collections::BTreeMap;
 
-/// The output with which the Serverless Framework names its bucket in a stack that it has deployed.
+/// The output in which the Serverless Framework stores the name of its bucket.
 const BUCKET_OUTPUT: &str = "ServerlessDeploymentBucketName";
-/// Outputs of a stack: CloudFormation's quota.
+/// CloudFormation's limit of outputs of a stack.
 const OUTPUTS_MAX: usize = 200;
-/// A longer value is left out: a part of it would be a wrong value.
+/// A longer value is omitted, because a truncated value would be wrong.
 const OUTPUT_BYTES_MAX: usize = 1_024;
 
-/// Reads what of a stack decides.
-pub(crate) fn stack_seen(stack: &cfn::Stack) -> StackSeen {
-    StackSeen {
+/// Converts the parts of a stack that the engine uses.
+pub(crate) fn stack_seen(stack: &cfn::Stack) -> StackObserved {
+    StackObserved {
         stack_id: stack.stack_id().unwrap_or_default().to_owned(),
         status: stack.stack_status().map_or_else(String::new, |status| status.as_str().to_owned()),
         reason: stack.stack_status_reason().map(str::to_owned),
@@ -29,7 +29,7 @@ fn outputs(outputs: &[cfn::Output]) -> BTreeMap<String, String> {
     short.map(|(key, value)| (key.to_owned(), value.to_owned())).collect()
 }
 
-/// Whose a stack is, by its tags.
+/// The owner of a stack, from its tags.
 fn owner(tags: &[cfn::Tag]) -> Option<StackOwner> {
     let tag = |key: &str| tags.iter().find(|tag| tag.key() == Some(key))?.value().map(str::to_owned);
     Some(StackOwner { service: tag("flotilla:service")?, stage: tag("flotilla:stage")? })

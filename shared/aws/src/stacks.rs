@@ -9,22 +9,22 @@ use aws_sdk_cloudformation::Client;
 use aws_sdk_cloudformation::types as cfn;
 use aws_smithy_types::retry::RetryConfig;
 use flotilla_domain::config::account::artifact_bucket;
-use flotilla_domain::deployment::event::StackSeen;
+use flotilla_domain::deployment::event::StackObserved;
 use flotilla_domain::deployment::stack_event::StackEvent;
 use flotilla_domain::deployment::{ChangeSetKind, Effort};
 use flotilla_domain::release::package::{ASSETS_BUCKET_PARAMETER, template_key};
 use flotilla_domain::{Digest, Site, StackName};
 use flotilla_engine::ports::{
-    ChangeSetRequest, ChangeSetSeen, ChangeSetStatus, ErrorKind, Executed, Place, PortError, StackEventPage,
-    StackResource, Stacks, Validation,
+    ChangeSetObserved, ChangeSetRequest, ChangeSetStatus, ErrorKind, Executed, Place, PortError,
+    StackEventPage, StackResource, Stacks, Validation,
 };
 use std::collections::BTreeSet;
 
-/// Pages of a change set's changes that are read, of a megabyte each.
+/// Most pages of a change set's changes, of one megabyte each.
 const CHANGE_PAGES_MAX: usize = 10;
-/// Pages of what CloudFormation's validation says.
+/// Most pages of CloudFormation's validation findings.
 const VALIDATION_PAGES_MAX: usize = 5;
-/// Pages of a stack's resources, a hundred each: CloudFormation's quota is 500 resources.
+/// Most pages of a stack's resources, a hundred each. CloudFormation's limit is 500 resources.
 const RESOURCE_PAGES_MAX: usize = 6;
 
 /// CloudFormation.
@@ -35,13 +35,13 @@ pub struct CloudFormationStacks {
 }
 
 impl CloudFormationStacks {
-    /// Stacks that are reached by these sessions.
+    /// CloudFormation, through these sessions.
     pub fn new(sessions: Sessions, settings: &Settings) -> Self {
         Self { sessions, prefix: settings.prefix.clone() }
     }
 
-    /// A client that makes each call once. The engine comes again by itself, and only it knows how many
-    /// calls all workers together may make.
+    /// A client without SDK retries. The engine repeats steps, and only the engine's rate budget knows how many
+    /// calls all workers may make.
     async fn client(&self, place: &Place) -> Client {
         let config = self.sessions.config(place).await;
         let once =
@@ -49,15 +49,15 @@ impl CloudFormationStacks {
         Client::from_conf(once.build())
     }
 
-    /// Where CloudFormation reads the template: the target's own bucket, in its own region.
+    /// The URL of the template: in the artifact bucket of the account-region, in its own region.
     fn template_url(&self, target: &Site, template: &Digest) -> String {
         let suffix = if target.region.partition() == "aws-cn" { "amazonaws.com.cn" } else { "amazonaws.com" };
         let bucket = artifact_bucket(&self.prefix, &target.account, &target.region);
         format!("https://s3.{}.{suffix}/{bucket}/{}", target.region, template_key(template))
     }
 
-    /// What came of asking for an operation that begins in one status only: if the stack is no longer in it,
-    /// the operation was begun before.
+    /// The result of an operation that can begin in one status only: if the stack is no longer in that status,
+    /// the operation began before.
     async fn began(
         &self,
         place: &Place,
@@ -86,14 +86,14 @@ impl CloudFormationStacks {
 }
 
 fn express() -> cfn::DeploymentConfig {
-    // What is left out may mean anything: rollback stays on.
+    // Set explicitly, because defaults may change: rollback stays enabled.
     let config = cfn::DeploymentConfig::builder().mode(cfn::DeploymentConfigMode::Express);
     config.disable_rollback(false).build()
 }
 
 #[async_trait]
 impl Stacks for CloudFormationStacks {
-    async fn describe(&self, place: &Place, stack: &str) -> Result<Option<StackSeen>, PortError> {
+    async fn describe(&self, place: &Place, stack: &str) -> Result<Option<StackObserved>, PortError> {
         let sent = self.client(place).await.describe_stacks().stack_name(stack).send().await;
         let seen = match sent.map_err(|e| classify("cloudformation:DescribeStacks", e)) {
             Ok(seen) => seen,
@@ -135,7 +135,7 @@ impl Stacks for CloudFormationStacks {
             .await;
         match sent.map_err(|e| classify("cloudformation:CreateChangeSet", e)) {
             Ok(_) => Ok(()),
-            // The same name was asked for before; the look that follows tells what became of it.
+            // The same name was requested before. The next observation shows its status.
             Err(error) if error.message.starts_with("AlreadyExistsException") => Ok(()),
             Err(error) if error.message.contains("mismatch with existing attribute ClientToken") => Ok(()),
             Err(error) => Err(error),
@@ -147,9 +147,9 @@ impl Stacks for CloudFormationStacks {
         place: &Place,
         stack: &StackName,
         name: &str,
-    ) -> Result<Option<ChangeSetSeen>, PortError> {
+    ) -> Result<Option<ChangeSetObserved>, PortError> {
         let client = self.client(place).await;
-        let (mut seen, mut next): (Option<ChangeSetSeen>, Option<String>) = (None, None);
+        let (mut seen, mut next): (Option<ChangeSetObserved>, Option<String>) = (None, None);
         for _ in 0..CHANGE_PAGES_MAX {
             let Some(page) = change_set_page(&client, stack.as_str(), name, true, next).await? else {
                 return Ok(None);
@@ -189,7 +189,7 @@ impl Stacks for CloudFormationStacks {
             .execute_change_set()
             .stack_name(stack.as_str())
             .change_set_name(change_set_id);
-        // The default of DisableRollback depends on what is left out; what we want is said.
+        // Set explicitly, because the default of DisableRollback depends on other parameters.
         let sent = request.client_request_token(token).disable_rollback(false).send().await;
         match sent.map_err(|e| classify("cloudformation:ExecuteChangeSet", e)) {
             Ok(_) => Ok(Executed::Started),
@@ -215,7 +215,7 @@ impl Stacks for CloudFormationStacks {
         match sent.map_err(|e| classify("cloudformation:CancelUpdateStack", e)) {
             Ok(_) => Ok(true),
             Err(error) if says_begun(&error) => Ok(true),
-            // It has ended, is being rolled back already, or creates the stack.
+            // The operation has ended, is rolling back already, or creates the stack.
             Err(error) if error.message.starts_with("ValidationError") => Ok(false),
             Err(error) => Err(error),
         }
@@ -286,7 +286,7 @@ impl Stacks for CloudFormationStacks {
         match request.send().await.map_err(|e| classify("cloudformation:DeleteChangeSet", e)) {
             Ok(_) => Ok(()),
             Err(error) if error.message.starts_with("ChangeSetNotFound") || says_no_stack(&error) => Ok(()),
-            // It is being executed: then it is no leftover.
+            // It is being executed, so it is not a leftover.
             Err(error) if error.message.starts_with("InvalidChangeSetStatus") => Ok(()),
             Err(error) => Err(error),
         }
@@ -326,7 +326,7 @@ impl Stacks for CloudFormationStacks {
         let sent = self.client(place).await.list_imports().export_name(export).send().await;
         match sent.map_err(|e| classify("cloudformation:ListImports", e)) {
             Ok(page) => Ok(page.imports().to_vec()),
-            // Nobody imports it any more.
+            // No stack imports it any longer.
             Err(error) if error.message.starts_with("ValidationError") => Ok(Vec::new()),
             Err(error) => Err(error),
         }

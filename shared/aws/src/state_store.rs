@@ -1,7 +1,7 @@
-//! The table on DynamoDB.
+//! The state store on DynamoDB.
 //!
-//! An item's attributes: `pk`, `sk`, `lock` (its version), `due_shard` and `due_at` (epoch milliseconds)
-//! when the sweep is to look after it, `expires` (epoch seconds, the table's TTL), and its body's fields.
+//! An item's attributes: `pk`, `sk`, `lock` (its version), `due_shard` and `due_at` (epoch milliseconds) if the
+//! sweep observes it, `expires` (epoch seconds, the table's TTL), and the fields of its body.
 
 use crate::classify::classify;
 use async_trait::async_trait;
@@ -24,7 +24,7 @@ type Attributes = HashMap<String, AttributeValue>;
 
 /// The index of due items.
 const DUE_INDEX: &str = "due";
-/// Attributes that are not of the body.
+/// Attributes that do not belong to the body.
 const OWN: [&str; 6] = ["pk", "sk", "lock", "due_shard", "due_at", "expires"];
 
 /// The table.
@@ -59,7 +59,7 @@ impl DynamoStateStore {
             Err(error) => error,
         };
         match error.as_service_error() {
-            // The reply to our own write was lost and the SDK sent it again: it is there.
+            // The response to our own write was lost and the SDK repeated it: the item is stored.
             Some(PutItemError::ConditionalCheckFailedException(failed))
                 if failed.item() == Some(&attributes) =>
             {
@@ -103,7 +103,7 @@ impl DynamoStateStore {
             };
             items.push(part.build());
         }
-        // The SDK adds a client request token: sending it again after a lost reply is no conflict.
+        // The SDK adds a client request token, so a repeat after a lost response is no conflict.
         let sent = self.client.transact_write_items().set_transact_items(Some(items)).send().await;
         sent.map(drop).map_err(|error| transaction_error(OPERATION, error))
     }
@@ -169,7 +169,7 @@ impl StateStore for DynamoStateStore {
             let unprocessed = got.unprocessed_keys.unwrap_or_default();
             left = unprocessed.into_values().flat_map(|keys| keys.keys).collect();
         }
-        Err(PortError::new(ErrorKind::Throttled, OPERATION, "some keys stay unprocessed"))
+        Err(PortError::new(ErrorKind::Throttled, OPERATION, "some keys remain unprocessed"))
     }
 
     async fn query(&self, query: Query) -> Result<ItemPage, PortError> {
@@ -237,11 +237,11 @@ impl StateStore for DynamoStateStore {
 fn read_due(attributes: &Attributes) -> Result<DueKey, PortError> {
     let due_at = attributes.get("due_at").and_then(|value| value.as_n().ok());
     let due_at = due_at.and_then(|ms| ms.parse().ok()).and_then(|ms| Timestamp::from_millisecond(ms).ok());
-    let due_at = due_at.ok_or_else(|| unreadable("an item of the index has no time"))?;
+    let due_at = due_at.ok_or_else(|| unreadable("an item of the index has no due_at"))?;
     Ok(DueKey { due_at, key: read_key(attributes)? })
 }
 
-/// A write's condition in DynamoDB's words.
+/// A write's condition as a DynamoDB expression.
 struct Condition {
     expression: Option<String>,
     names: Option<HashMap<String, String>>,

@@ -1,22 +1,22 @@
-//! The table's stream: what was saved, as Lambda hands it on.
+//! Records of the table's stream, as Lambda delivers them.
 
 use crate::state_store::from_attributes;
 use aws_lambda_events::dynamodb::StreamRecord;
 use flotilla_engine::ports::{Item, PortError};
 
-/// An item that was saved, and what it was before.
+/// A saved item, and its previous form.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Saved {
-    /// What it was, if it was.
+    /// The item before, if it existed.
     pub before: Option<Item>,
-    /// What it is.
+    /// The item now.
     pub now: Item,
 }
 
 /// Reads a record; `None` if the item was removed.
 ///
 /// # Errors
-/// What is no item of ours.
+/// An image that is not an item of Flotilla.
 pub fn read_saved(record: StreamRecord) -> Result<Option<Saved>, PortError> {
     let item = |image: serde_dynamo::Item| match image.is_empty() {
         true => Ok(None),

@@ -1,4 +1,4 @@
-//! SNS.
+//! SNS topics.
 
 use crate::classify::classify;
 use async_trait::async_trait;
@@ -11,14 +11,14 @@ use serde_json::json;
 
 const OPERATION: &str = "sns:Publish";
 
-/// Topics in any region, reached with the function's own role: a topic's policy lets it in from another account.
+/// Topics in any region, with the function's own role. The policy of a topic in another account must allow it.
 #[derive(Debug, Clone)]
 pub struct SnsTopics {
     config: SdkConfig,
 }
 
 impl SnsTopics {
-    /// Topics that are reached with this configuration.
+    /// SNS, with this configuration.
     pub fn new(config: SdkConfig) -> Self {
         Self { config }
     }
@@ -27,9 +27,9 @@ impl SnsTopics {
 #[async_trait]
 impl Topics for SnsTopics {
     async fn publish(&self, topic: &TopicArn, said: &Said) -> Result<(), PortError> {
-        // A topic is known in its own region only.
+        // A topic exists in its own region only.
         let config = self.config.to_builder().region(Region::new(topic.region().to_string())).build();
-        // Mail is for people; whatever else subscribes gets the document.
+        // Mail is for people; all other protocols get the JSON document.
         let message = json!({"default": said.document.to_string(), "email": said.text});
         let mut request = Client::new(&config)
             .publish()

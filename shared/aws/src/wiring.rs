@@ -1,4 +1,4 @@
-//! All ports of one process, made from its environment.
+//! Creates all ports of a process from its environment.
 
 use crate::{
     CloudFormationStacks, CloudWatchAlarms, DynamoStateStore, GuardPolicies, HttpsProbes, LambdaFunctions,
@@ -12,7 +12,7 @@ use flotilla_engine::ports::{
 };
 use std::sync::Arc;
 
-/// Makes ports.
+/// Creates ports.
 #[derive(Debug, Clone)]
 pub struct Aws {
     config: SdkConfig,
@@ -24,7 +24,7 @@ impl Aws {
     /// Reads settings and credentials from the environment.
     ///
     /// # Errors
-    /// The first setting that is missing.
+    /// The first setting that is missing or wrong.
     pub async fn from_env() -> Result<Self, MissingSetting> {
         Ok(Self::new(load_config().await, Settings::from_env()?))
     }
@@ -35,12 +35,12 @@ impl Aws {
         Self { config, settings, sessions }
     }
 
-    /// The system's clock.
+    /// The system clock.
     pub fn clock(&self) -> Arc<dyn Clock> {
         Arc::new(SystemClock)
     }
 
-    /// The table.
+    /// The state store.
     pub fn store(&self) -> Arc<dyn StateStore> {
         Arc::new(DynamoStateStore::new(aws_sdk_dynamodb::Client::new(&self.config), &self.settings.table))
     }
@@ -50,7 +50,7 @@ impl Aws {
         Arc::new(SqsWorkQueue::new(aws_sdk_sqs::Client::new(&self.config), &self.settings))
     }
 
-    /// The ingest bucket. A large package passes in one call: its timeout is the function's.
+    /// The ingest bucket. A large package takes one long call, whose timeout is the function's.
     pub fn packages(&self) -> Arc<dyn PackageStore> {
         let timeouts = aws_smithy_types::timeout::TimeoutConfig::builder()
             .connect_timeout(std::time::Duration::from_secs(3))
@@ -60,7 +60,7 @@ impl Aws {
         Arc::new(S3PackageStore::new(aws_sdk_s3::Client::from_conf(config), &self.settings))
     }
 
-    /// The targets' artifact buckets.
+    /// The artifact buckets of the account-regions.
     pub fn replicas(&self) -> Arc<dyn ReplicaStore> {
         Arc::new(S3ReplicaStore::new(self.sessions.clone(), &self.settings))
     }
@@ -95,12 +95,12 @@ impl Aws {
         Arc::new(SnsTopics::new(self.config.clone()))
     }
 
-    /// Rules of profiles.
+    /// Policy checks.
     pub fn policies(&self) -> Arc<dyn Policies> {
         Arc::new(GuardPolicies::new(&self.config, &self.settings))
     }
 
-    /// The network; this host too, if AWS itself is an emulator on it.
+    /// The network; this host too, if AWS is an emulator on it.
     pub fn probes(&self) -> Arc<dyn Probes> {
         let endpoint = self.config.endpoint_url().unwrap_or_default();
         Arc::new(HttpsProbes::new(endpoint.starts_with("http://127.0.0.1:")))

@@ -9,12 +9,12 @@ use aws_sdk_sqs::types::SendMessageBatchRequestEntry;
 use flotilla_engine::ports::{ErrorKind, PortError, Work, WorkQueue};
 use std::collections::BTreeMap;
 
-/// SQS takes ten messages at once.
+/// SQS accepts ten messages in one batch.
 const BATCH: usize = 10;
-/// The longest delay SQS takes; a longer wait is chained by whoever wakes up.
+/// The longest delay of SQS. A longer wait is split into several ticks.
 const DELAY_S_MAX: u32 = 900;
 
-/// The queues of ticks, copies and uploads.
+/// The queues of ticks, replications and uploads.
 #[derive(Debug, Clone)]
 pub struct SqsWorkQueue {
     client: Client,
@@ -24,7 +24,7 @@ pub struct SqsWorkQueue {
 }
 
 impl SqsWorkQueue {
-    /// The queues that the settings name.
+    /// The queues of the settings.
     pub fn new(client: Client, settings: &Settings) -> Self {
         Self {
             client,

@@ -1,61 +1,61 @@
-//! Who may do what, as people write it and as the API shows it, and who did what.
+//! Access grants, as operators write them and as the API shows them, and the audit.
 
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
-/// Who may do what. Without this document, whoever IAM lets in may do everything.
+/// The access grants. Without any, every principal that IAM lets call the API may do everything.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct AccessConfig {
-    /// Every grant.
+    /// All grants.
     pub grants: Vec<GrantConfig>,
 }
 
-/// A role for some principals.
+/// Grants a role to principals.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct GrantConfig {
-    /// The ARN of a user or role; its name may have `*` and `?`. A role's grant is for its sessions.
+    /// The ARN of a user or role; the name may contain `*` and `?`. A grant to a role applies to its sessions.
     #[schema(example = "arn:aws:iam::111122223333:role/release-*")]
     pub principal: String,
     /// `viewer`, `deployer`, `approver` or `admin`.
     #[schema(example = "deployer")]
     pub role: String,
-    /// Names or patterns of stages; all if it is left out.
+    /// Names or patterns of stages; default: all.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schema(example = json!(["staging", "pr-*"]))]
     pub stages: Option<Vec<String>>,
-    /// Names or patterns of services; all if it is left out.
+    /// Names or patterns of services; default: all.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub services: Option<Vec<String>>,
 }
 
-/// Who may do what, with its version.
+/// The access grants, with their version.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct VersionedAccessConfig {
-    /// Counted from 1.
+    /// The version, counted from 1.
     pub version: u64,
-    /// Who changed it last.
+    /// The principal that made the last change.
     pub changed_by: String,
-    /// When.
+    /// The time of the last change.
     pub changed_at: String,
     /// The grants.
     pub config: AccessConfig,
 }
 
-/// One entry of the audit: who asked for what.
+/// One entry of the audit: a command that a principal gave.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct AuditEntry {
-    /// When.
+    /// The time of the command.
     pub at: String,
-    /// Who: a principal's ARN.
+    /// The principal's ARN.
     pub principal: String,
     /// The command.
     #[schema(example = "promote")]
     pub act: String,
-    /// `accepted`, or `refused` for lack of authority.
+    /// `accepted`, or `refused` if the principal lacked the role.
     pub outcome: String,
-    /// The service it is about.
+    /// The service that the command is about.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub service: Option<String>,
     /// The stage.
@@ -67,9 +67,9 @@ pub struct AuditEntry {
     /// The release.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub release: Option<String>,
-    /// More about it: a reason, the version of a configuration, why it was refused.
+    /// Details: the reason given, the version of a configuration, or why the command was refused.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub detail: Option<String>,
-    /// The request it came with.
+    /// The id of the API request.
     pub request_id: String,
 }

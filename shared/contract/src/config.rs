@@ -1,4 +1,4 @@
-//! The configuration, as people write it in TOML and as `PUT` takes it in JSON.
+//! The configuration, as operators write it in TOML and as `PUT` accepts it in JSON.
 
 use crate::access::GrantConfig;
 use crate::gates::{CheckConfig, FreezeConfig, WindowConfig};
@@ -7,11 +7,11 @@ use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use utoipa::ToSchema;
 
-/// A configuration file: any number of services and profiles, and who may do what.
+/// A configuration file: any number of services and profiles, and the access grants.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct ConfigFile {
-    /// Who may do what: all of it, or nothing of it.
+    /// All access grants. Empty: the file does not change the grants.
     #[serde(default)]
     pub access: Vec<GrantConfig>,
     /// Profiles by name.
@@ -22,72 +22,72 @@ pub struct ConfigFile {
     pub services: BTreeMap<String, ServiceConfigDoc>,
 }
 
-/// A service: ordered rules, the first match wins.
+/// A service: routes in order, the first match applies.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct ServiceConfigDoc {
-    /// In order.
+    /// The routes, in order.
     pub rules: Vec<RuleConfig>,
-    /// How the stacks are called: `{service}`, `{stage}` and, for a package of several stacks, `{stack}` stand for
-    /// the names. `{service}-{stage}` if it is left out, with `-{stack}` behind it for one of several.
+    /// The name of the stacks, with the placeholders `{service}`, `{stage}` and, for a package of several stacks,
+    /// `{stack}`. Default: `{service}-{stage}`, with `-{stack}` appended for one of several.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schema(example = "{stage}-{service}")]
     pub stack_name: Option<String>,
-    /// So many of the newest releases are kept although no stage needs them; 20 if it is left out.
+    /// The number of newest releases that are kept although no stage needs them; default: 20.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub keep_releases: Option<usize>,
-    /// Releases of so many days are kept although no stage needs them; 30 if it is left out.
+    /// The number of days for which releases are kept although no stage needs them; default: 30.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub keep_days: Option<u32>,
 }
 
-/// One rule: what matches goes to this stage by this profile.
+/// One route: releases of a matching ref are deployed to this stage with this profile.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct RuleConfig {
-    /// Which refs: `branch:main`, `tag:v*`, `pr:*`.
+    /// The refs that match: `branch:main`, `tag:v*`, `pr:*`.
     #[serde(rename = "ref")]
     #[schema(example = "branch:main")]
     pub git_ref: String,
-    /// The stage; `{ref}` stands for the ref as part of a name.
+    /// The stage; `{ref}` is replaced by the ref in a form that fits a name.
     #[schema(example = "staging")]
     pub stage: String,
     /// The profile's name.
     #[schema(example = "staging")]
     pub profile: String,
-    /// For previews: hours after the last upload until the stage is removed.
+    /// For previews: the hours from the last upload to the removal of the stage.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub ttl_h: Option<u32>,
 }
 
-/// A wave: its regions, alone or with what must hold before the next one.
+/// A wave: only its regions, or a table with further settings.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(untagged)]
 pub enum WaveConfig {
-    /// Only its regions.
+    /// The regions only.
     Regions(Vec<String>),
-    /// With more about it.
+    /// The regions with further settings.
     Wave(WaveTable),
 }
 
-/// A wave with what must hold before the next one.
+/// A wave with its settings.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct WaveTable {
-    /// Its regions, in the order in which they are begun.
+    /// Its regions, in the order in which their deployments begin.
     #[schema(example = json!(["eu-central-1", "us-east-1"]))]
     pub regions: Vec<String>,
-    /// Most of them at a time.
+    /// The maximum number of regions that are deployed concurrently.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub max_concurrent: Option<usize>,
-    /// How many of them may fail without stopping the rollout.
+    /// The number of regions that may fail without failing the rollout.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub tolerate_failures: Option<usize>,
-    /// How long it is left alone before the next one begins, such as `10m`.
+    /// How long the wave bakes before the next one begins, such as `10m`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schema(example = "10m")]
     pub bake: Option<String>,
-    /// How many different people have to approve it before it begins.
+    /// The number of different people who must approve the wave before it begins.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub approvals: Option<usize>,
 }
@@ -96,7 +96,7 @@ pub struct WaveTable {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(untagged)]
 pub enum ParameterConfig {
-    /// A text; `{stage}` stands for the stage. Secrets stay where they are: `{{resolve:secretsmanager:…}}`.
+    /// A text; `{stage}` is replaced by the stage. Refer to secrets by `{{resolve:secretsmanager:…}}`.
     Text(String),
     /// An output of another service's stack.
     Output(OutputConfig),
@@ -112,125 +112,125 @@ impl From<&str> for ParameterConfig {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct OutputConfig {
-    /// Service and output, with the stack behind the service if it has several.
+    /// The service and the output, with the stack appended to the service if it has several.
     #[schema(example = "fullstack-database.TableName")]
     pub output: String,
-    /// Another stage than the one that is deployed to.
+    /// The other service's stage; default: the stage that is deployed to.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub stage: Option<String>,
-    /// Another region than the target's own.
+    /// The region of the output; default: the target's own.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub region: Option<String>,
 }
 
-/// A profile: where and how a kind of stage is deployed.
+/// A profile: how rollouts go to one account.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct ProfileConfig {
-    /// The account of its targets: 12 digits.
+    /// The account of the targets: 12 digits.
     #[schema(example = "111122223333")]
     pub account: String,
-    /// Its regions, all in one wave. Give this or `waves`.
+    /// The regions, all in one wave. Give either this or `waves`.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schema(example = json!(["eu-central-1", "us-east-1"]))]
     pub regions: Vec<String>,
-    /// Its regions in waves: a wave begins when the one before it has ended, with no more failures than it
+    /// The regions in waves. A wave begins after the previous one has ended with no more failures than it
     /// tolerates, and has baked.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub waves: Vec<WaveConfig>,
-    /// How packages get to the targets' buckets: copied by `s3` itself with the target's role (the default), or
-    /// `streamed` through the control plane, where that role cannot read the ingest bucket.
+    /// How packages are copied to the buckets of the account-regions: `s3` (the default) has S3 copy them with the
+    /// account's role; `streamed` sends them through the control plane, for a role that cannot read the ingest bucket.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub copies: Option<String>,
-    /// For waves that do not say it themselves: most regions at a time; all if it is left out.
+    /// For waves without their own value: the maximum number of regions deployed concurrently; default: all.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub max_concurrent: Option<usize>,
-    /// For waves that do not say it themselves: how many regions may fail without stopping the rollout.
+    /// For waves without their own value: the number of regions that may fail without failing the rollout.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub tolerate_failures: Option<usize>,
-    /// For waves that do not say it themselves: how long a wave is left alone, such as `10m` or `1h 30m`.
+    /// For waves without their own value: how long a wave bakes, such as `10m` or `1h 30m`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub bake: Option<String>,
-    /// What becomes of the regions that a failed rollout has changed: `halt` (the default) leaves them,
-    /// `revert` brings them back to the stage's last stable release.
+    /// What a failed rollout does with the regions that it has changed: `halt` (the default) leaves them as they
+    /// are, `revert` rolls them back to the stage's last stable release.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub on_failure: Option<String>,
-    /// Whether every change set is made and shown before the first one is executed; true where approvals are
-    /// asked for, false else if it is left out.
+    /// Whether all change sets are created and shown before the first one is executed. Default: true if approvals
+    /// are required, else false.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub plan_first: Option<bool>,
-    /// How many different people have to approve a rollout before its first wave.
+    /// The number of different people who must approve a rollout before its first wave.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub approvals: Option<usize>,
-    /// Whether nobody approves what they have started themselves; false if it is left out.
+    /// Whether people are forbidden to approve rollouts that they started themselves; default: false.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub four_eyes: Option<bool>,
-    /// Whose clock the windows and freezes go by, such as `Europe/Berlin`; UTC if it is left out.
+    /// The time zone of the windows and freezes, such as `Europe/Berlin`; default: UTC.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schema(example = "Europe/Berlin")]
     pub timezone: Option<String>,
-    /// When waves may begin; at any time if there are none.
+    /// The windows in which waves may begin; default: at any time.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub windows: Vec<WindowConfig>,
-    /// When no wave begins.
+    /// Scheduled freezes: periods in which no wave begins.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub freezes: Vec<FreezeConfig>,
-    /// CloudWatch alarms that have to be OK before a wave begins and while it bakes, in every region it has come
-    /// to. `{service}` and `{stage}` stand for the names.
+    /// CloudWatch alarms that must be `OK` before a wave begins and while it bakes, in every region that the
+    /// rollout has reached. `{service}` and `{stage}` are replaced by the names.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schema(example = json!(["{service}-{stage}-errors"]))]
     pub alarms: Vec<String>,
-    /// Whether the first five of the alarms are also rollback triggers of the stacks: they must be metric alarms
-    /// then; true if it is left out.
+    /// Whether the first five alarms are also rollback triggers of the stacks, which requires metric alarms;
+    /// default: true.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub rollback_triggers: Option<bool>,
-    /// What is asked of every target when its wave is deployed, before it bakes.
+    /// The verifications of every target, made after its wave is deployed and before the wave bakes.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub checks: Vec<CheckConfig>,
-    /// Whether a stack whose first creation failed is deleted and made anew; true if it is left out.
+    /// Whether a stack whose first creation failed is deleted and recreated; default: true.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub recreate_failed: Option<bool>,
-    /// Whether a preview's stack that resists its deletion is deleted by force; true if it is left out.
+    /// Whether a preview's stack that cannot be deleted otherwise is deleted by force; default: true.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub force_delete: Option<bool>,
-    /// Whether previews are deployed in CloudFormation's EXPRESS mode; false if it is left out.
+    /// Whether previews are deployed in CloudFormation's EXPRESS mode; default: false.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub express: Option<bool>,
-    /// What is done about properties changed outside of CloudFormation: `ignore` (the default), `revert`, or
-    /// `refuse` until an operator says otherwise.
+    /// How to treat drift, that is properties changed outside of CloudFormation: `ignore` (the default), `revert`,
+    /// or `refuse` unless an operator permits it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub drift: Option<String>,
-    /// What is done about warnings of CloudFormation's validation: `proceed` (the default) or `refuse`.
+    /// How to treat warnings of CloudFormation's validation: `proceed` (the default) or `refuse`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub validation_warnings: Option<String>,
-    /// What no change set may do unless an operator has said so.
+    /// What change sets may not do unless an operator permits it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub safeguards: Option<SafeguardsConfig>,
-    /// The capabilities it grants to templates.
+    /// The CloudFormation capabilities that templates are granted.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schema(example = json!(["CAPABILITY_NAMED_IAM"]))]
     pub capabilities: Vec<String>,
-    /// Values for the templates' parameters: texts, or outputs of other services.
+    /// Values for the parameters of templates: texts, or outputs of other services.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub parameters: BTreeMap<String, ParameterConfig>,
-    /// Tags of every stack.
+    /// Tags for every stack.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub tags: BTreeMap<String, String>,
-    /// SNS topics that are told what becomes of rollouts, by their ARNs.
+    /// The ARNs of SNS topics to which the progress of rollouts is published.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schema(example = json!(["arn:aws:sns:eu-central-1:111122223333:flotilla-releases"]))]
     pub notify: Vec<String>,
 }
 
-/// A target account, as `infra/account.yaml` prepared it.
+/// A target account, as prepared by `infra/account.yaml`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct AccountConfig {
-    /// The role that Flotilla assumes there.
+    /// The ARN of the role that Flotilla assumes in the account.
     pub role_arn: String,
-    /// The external id that the role asks for.
+    /// The external id that the role requires.
     pub external_id: String,
-    /// The role that CloudFormation acts with.
+    /// The ARN of the role that CloudFormation uses.
     pub service_role_arn: String,
 }
 

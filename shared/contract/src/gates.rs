@@ -1,116 +1,116 @@
-//! Gates: how they are configured, what is said to them, and how they are shown.
+//! Gates: their configuration, the commands about them, and their views.
 
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
-/// Hours of some days of every week.
+/// A weekly window in which waves may begin.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct WindowConfig {
-    /// The days on which it begins: `mon` to `sun`; every day if it is left out.
+    /// The days on which it begins: `mon` to `sun`; default: every day.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schema(example = json!(["mon", "tue", "wed", "thu"]))]
     pub days: Vec<String>,
-    /// Its first moment.
+    /// Its start.
     #[schema(example = "09:00")]
     pub from: String,
-    /// Its end; one that is not after `from` is on the next day.
+    /// Its end; an end that is not after `from` is on the next day.
     #[schema(example = "16:00")]
     pub to: String,
 }
 
-/// A time in which no wave begins.
+/// A scheduled freeze: a period in which no wave begins.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct FreezeConfig {
-    /// Its first moment, by the profile's clock.
+    /// Its start, in the profile's time zone.
     #[schema(example = "2026-12-20T00:00")]
     pub from: String,
     /// Its end.
     #[schema(example = "2027-01-04T08:00")]
     pub to: String,
-    /// Why.
+    /// The reason.
     pub because: String,
 }
 
-/// A verification: an HTTPS request to what an output of the stack names, or a Lambda function.
+/// A verification: an HTTPS request to a URL that the stack outputs, or a Lambda function.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct CheckConfig {
-    /// The output of the stack that has the URL. Give this or `function`.
+    /// The stack output that holds the URL. Give either this or `function`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schema(example = "ServiceEndpoint")]
     pub output: Option<String>,
-    /// What is added to the URL.
+    /// The path that is appended to the URL.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schema(example = "/health")]
     pub path: Option<String>,
-    /// The status that is wanted; 200 if it is left out.
+    /// The expected HTTP status; default: 200.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub status: Option<u16>,
-    /// A function in the target's account and region: it is invoked with the deployment's details, and passes if
-    /// it comes to its end. `{service}` and `{stage}` stand for the names.
+    /// A function in the target's account and region. It is invoked with the deployment's details, and the
+    /// verification passes if it returns without an error. `{service}` and `{stage}` are replaced by the names.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schema(example = "{service}-{stage}-verify")]
     pub function: Option<String>,
-    /// How long it is tried again until it passes, such as `2m`, an hour at most; a minute if it is left out.
+    /// How long the verification is repeated until it passes, such as `2m`; at most an hour, default: a minute.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub within: Option<String>,
 }
 
-/// Approves the wave that a rollout waits with.
+/// Approves the wave that a rollout waits to begin.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Approve {
-    /// The package that was looked at; refused if the rollout brings another.
+    /// The digest of the package that was reviewed; refused if the rollout deploys another.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub package: Option<String>,
-    /// The plan that was looked at, as the rollout names it; refused if it has another by now.
+    /// The digest of the plan that was reviewed; refused if the rollout's plan has changed.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub plan: Option<String>,
-    /// Why.
+    /// The reason.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub because: Option<String>,
 }
 
-/// A reason, for what is not done without one.
+/// The reason for a command that requires one.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Because {
-    /// Why.
+    /// The reason.
     pub because: String,
 }
 
-/// Stops a line.
+/// Freezes everything, or a profile.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct StopLine {
-    /// The profile; everything if it is left out.
+    /// The profile; default: everything.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub profile: Option<String>,
-    /// Why.
+    /// The reason.
     pub because: String,
 }
 
-/// Lets a line go on.
+/// Unfreezes everything, or a profile.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct LiftLine {
-    /// The profile; everything if it is left out.
+    /// The profile; default: everything.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub profile: Option<String>,
 }
 
-/// Asks for the plan of a rollout that is not begun.
+/// Asks for a plan without starting a rollout.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct PlanRequest {
-    /// The stage it would go to.
+    /// The stage that would be deployed to.
     pub stage: String,
-    /// The release; else the stable one of `from`; else the service's newest.
+    /// The release; default: the stable release of `from`, else the service's newest release.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub release: Option<String>,
-    /// The stage whose stable release is meant.
+    /// The stage whose stable release is planned.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub from: Option<String>,
 }
@@ -118,30 +118,30 @@ pub struct PlanRequest {
 /// An approval.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct ApprovalView {
-    /// Who.
+    /// The principal that approved.
     pub by: String,
-    /// Why, if they said so.
+    /// The reason, if one was given.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub because: Option<String>,
-    /// When.
+    /// The time of the approval.
     pub at: String,
-    /// Of which wave, counted from 1.
+    /// The approved wave, counted from 1.
     pub wave: usize,
-    /// Of which package.
+    /// The digest of the approved package.
     pub package: String,
-    /// Of which plan.
+    /// The digest of the approved plan.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub plan: Option<String>,
 }
 
-/// A gate that is closed.
+/// A blocked gate.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct ClosedView {
     /// `line`, `window`, `alarm`, `approval`, `output` or `rules`.
     pub gate: String,
-    /// Why.
+    /// Why it is blocked.
     pub why: String,
-    /// When it opens by itself, if that is known.
+    /// The time at which it opens by itself, if known.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub until: Option<String>,
 }
@@ -149,32 +149,32 @@ pub struct ClosedView {
 /// The gates of a rollout.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize, ToSchema)]
 pub struct GatesView {
-    /// The wave that waits, counted from 1, and how many approvals it needs.
+    /// The wave that waits to begin, counted from 1.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub wave: Option<usize>,
-    /// How many approvals that wave needs.
+    /// The number of approvals that this wave needs.
     pub approvals_needed: usize,
-    /// Those that were given.
+    /// The approvals given so far.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub approvals: Vec<ApprovalView>,
-    /// What was closed when it was looked at last.
+    /// The gates that were blocked at the last observation.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub closed: Vec<ClosedView>,
-    /// Who has opened all of them, and why.
+    /// Who opened all gates by break-glass, and why.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub broken_open: Option<String>,
 }
 
-/// A line that is stopped: everything, or a profile.
+/// A freeze of everything, or of a profile.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct LineView {
-    /// The profile; every one if there is none.
+    /// The profile; absent: everything is frozen.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub profile: Option<String>,
-    /// Who stopped it.
+    /// The principal that froze it.
     pub by: String,
-    /// Why.
+    /// The reason.
     pub because: String,
-    /// Since when.
+    /// The time of the freeze.
     pub at: String,
 }

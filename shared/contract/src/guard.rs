@@ -1,59 +1,59 @@
-//! What the `guard` function is asked, and what it answers. Nothing of it goes through the HTTP API.
+//! Requests and replies of the `guard` function. They are not part of the HTTP API.
 
 use serde::{Deserialize, Serialize};
 
-/// Asks what rules say of a template.
+/// Asks for the evaluation of rules against a template.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct GuardRequest {
     /// The rules of CloudFormation Guard, as text.
     pub rules: String,
-    /// The template, as the text of its JSON.
+    /// The template, as JSON text.
     pub template: String,
 }
 
 impl GuardRequest {
-    /// Longest rules, in bytes.
+    /// Maximum size of the rules, in bytes.
     pub const RULES_BYTES_MAX: usize = 64 * 1024;
-    /// Longest template, in bytes: CloudFormation takes 1 MB.
+    /// Maximum size of the template, in bytes: CloudFormation accepts 1 MB.
     pub const TEMPLATE_BYTES_MAX: usize = 1_000_000;
 }
 
-/// What rules say of a template.
+/// The result of evaluating rules against a template.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum GuardReply {
-    /// All of them hold, or are about nothing that is in it.
+    /// Every rule passes or does not apply to the template.
     Holds,
-    /// Some are broken.
+    /// Some rules are violated.
     Broken {
-        /// The first of them.
+        /// The first violations.
         first: Vec<BrokenRule>,
-        /// How many there are, counted by what breaks them.
+        /// The number of all violations.
         count: usize,
     },
-    /// They cannot be read: it is the rules that have to be mended.
+    /// The rules cannot be parsed and must be fixed.
     Invalid {
-        /// In which line, counted from 1, if that is known.
+        /// The line of the error, counted from 1, if known.
         line: Option<u32>,
-        /// What is wrong.
+        /// The parse error.
         why: String,
     },
-    /// They can be read but cannot be applied to this template.
+    /// The rules can be parsed but not evaluated against this template.
     Unfit {
-        /// What is wrong.
+        /// The evaluation error.
         why: String,
     },
 }
 
-/// A rule that does not hold, and what breaks it. It has no value of the template in it.
+/// A violation of a rule. It contains no value of the template.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct BrokenRule {
-    /// The rule's name; `default` for clauses outside of rules.
+    /// The rule's name; `default` for clauses outside of named rules.
     pub rule: String,
-    /// The logical id of the resource, if it is one.
+    /// The logical id of the resource that violates the rule, if it is a resource.
     pub resource: Option<String>,
-    /// Where in the template, such as `Resources.Orders.Properties`.
+    /// The place in the template, such as `Resources.Orders.Properties`.
     pub path: String,
-    /// What the rule says about it: its own message, else the clause.
+    /// The rule's own message, else the violated clause.
     pub message: String,
 }

@@ -1,8 +1,8 @@
-//! What the HTTP API says: the bodies of its requests and replies, used by the `api` function that
-//! writes them and by the `flotilla` command that reads them. And what functions say to each other ([`guard`]).
+//! The bodies of the HTTP API's requests and replies, shared by the `api` function and the `flotilla` command, and
+//! the messages between functions ([`guard`]).
 //!
-//! These are types of their own: neither the table's items nor the domain's values. A field may be added
-//! at any time; one is never renamed or given another meaning under `/v1`.
+//! These types are separate from the table's items and the domain's values. A field may be added at any time; under
+//! `/v1` no field is renamed or changes its meaning.
 
 pub mod access;
 pub mod config;

@@ -1,9 +1,9 @@
-//! What is published to a profile's topics.
+//! Notices, as published to a profile's SNS topics.
 
 use crate::views::CauseView;
 use serde::{Deserialize, Serialize};
 
-/// What a rollout has come to. The same may come twice: rollout and kind tell.
+/// The progress of a rollout. A notice may be delivered twice: rollout and kind identify it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct NoticeView {
     /// `begun`, `waits`, `broken_open`, `reverting`, `succeeded`, `failed`, `reverted` or `cancelled`.
@@ -16,26 +16,26 @@ pub struct NoticeView {
     pub stage: String,
     /// The profile.
     pub profile: String,
-    /// The release it brings; none for a removal.
+    /// The release that is deployed; absent for a removal.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub release: Option<String>,
     /// The package's digest.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub digest: Option<String>,
-    /// The set of services that it is a part of.
+    /// The set that the rollout belongs to.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub set: Option<String>,
-    /// Who asked for it.
+    /// The principal that requested the rollout, or what started it.
     pub requested_by: String,
-    /// Why, if they said so.
+    /// The reason, if one was given.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub because: Option<String>,
-    /// What it waits for.
+    /// What the rollout waits for.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub waits_for: Vec<String>,
-    /// What failed.
+    /// The cause of the failure.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub cause: Option<CauseView>,
-    /// When.
+    /// The time of the change.
     pub at: String,
 }

@@ -1,10 +1,10 @@
-//! What a rollout would change, or was to change when its change sets were made.
+//! Plans: what the change sets of a rollout would change, recorded when they were created.
 
 use crate::views::{CauseView, ChangesView};
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
-/// The change sets of all targets of a rollout, as one.
+/// The changes at all targets of a rollout, merged into one diff.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct PlanView {
     /// The rollout.
@@ -13,21 +13,21 @@ pub struct PlanView {
     pub service: String,
     /// Its stage.
     pub stage: String,
-    /// The release that it brings, if it brings one.
+    /// The release that is deployed; absent for a removal.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub release: Option<String>,
-    /// Where the rollout stands.
+    /// The rollout's state.
     pub status: String,
-    /// Whether it is over.
+    /// Whether the rollout has ended.
     pub ended: bool,
-    /// The digest of the plans that were made before its first wave, if any were: what an approval is bound to.
+    /// The digest of the plan made before the first wave, if there is one. Approvals are bound to it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub plan: Option<String>,
-    /// Its targets, in the order of the waves.
+    /// The targets, in the order of the waves.
     pub targets: Vec<TargetPlanView>,
-    /// What changes, by stack and logical id; a resource is there more than once where targets differ.
+    /// The changes, by stack and logical id. A resource is listed more than once if its targets differ.
     pub changes: Vec<PlannedChangeView>,
-    /// How many more changes there are than are listed.
+    /// The number of changes that are not listed.
     pub omitted: usize,
 }
 
@@ -38,68 +38,68 @@ pub struct TargetPlanView {
     pub account: String,
     /// The region.
     pub region: String,
-    /// Which of the package's stacks, if it has several.
+    /// The stack's name within the package, if the package has several.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub part: Option<String>,
     /// The wave, counted from 1.
     pub wave: usize,
-    /// The stack.
+    /// The stack's name.
     pub stack: String,
-    /// The digest of its plan; absent as long as there is none.
+    /// The digest of the target's plan; absent until there is one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub digest: Option<String>,
-    /// Its changes in numbers.
+    /// The number of changes.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub changes: Option<ChangesView>,
-    /// Whether its changes are all that the change set makes.
+    /// Whether the listed changes are all changes of the change set.
     pub complete: bool,
-    /// Why it is not carried out, if a safeguard refuses it.
+    /// The cause, if a safeguard refuses the change set.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub blocked: Option<CauseView>,
-    /// When the change set was seen.
+    /// The time at which the change set was observed.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub at: Option<String>,
 }
 
-/// What happens to one resource.
+/// The change of one resource.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct PlannedChangeView {
-    /// In which of the package's stacks, if it has several.
+    /// The stack's name within the package, if the package has several.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub part: Option<String>,
-    /// Its id in the template.
+    /// The resource's logical id in the template.
     pub logical_id: String,
-    /// Its type.
+    /// The resource's type.
     pub resource_type: String,
-    /// `add`, `modify`, `remove`, `import`, or `dynamic` if CloudFormation knows only when it comes to it.
+    /// `add`, `modify`, `remove`, `import`, or `dynamic` if CloudFormation decides during execution.
     pub action: String,
-    /// Whether another resource takes its place: `never`, `conditional`, `always`.
+    /// Whether the resource is replaced: `never`, `conditional`, `always`.
     pub replacement: String,
-    /// What becomes of the one that leaves, if CloudFormation says so: `deleted`, `snapshotted`, `retained`.
+    /// What happens to a removed or replaced resource, if it is known: `deleted`, `snapshotted`, `retained`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub leaving: Option<String>,
-    /// Which of its properties change.
+    /// The properties that change.
     pub properties: Vec<PropertyView>,
-    /// How many more of its properties change than are listed.
+    /// The number of changed properties that are not listed.
     pub omitted: usize,
-    /// Whether this is so at all targets of its stack that have a plan.
+    /// Whether this change is planned at all targets of the stack that have a plan.
     pub everywhere: bool,
-    /// The targets where it is so: `account/region`.
+    /// The account-regions where this change is planned: `account/region`.
     pub targets: Vec<String>,
 }
 
-/// A property that changes. `${AWS::Region}` and `${AWS::AccountId}` stand for what differs between targets.
+/// A changed property. `${AWS::Region}` and `${AWS::AccountId}` stand for the values that differ between targets.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct PropertyView {
-    /// Where it is: `Environment.Variables.LEVEL`.
+    /// The path of the property: `Environment.Variables.LEVEL`.
     pub path: String,
-    /// Its value now.
+    /// The present value.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub before: Option<String>,
-    /// Its value to come.
+    /// The new value.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub after: Option<String>,
-    /// Whether its values are kept from everybody, because they may be secret.
+    /// Whether the values are not shown because they may be secret.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub hidden: bool,
     /// Whether this change alone replaces the resource: `never`, `conditional`, `always`.

@@ -1,117 +1,117 @@
-//! The bodies of requests.
+//! Bodies of requests.
 
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeSet;
 use utoipa::ToSchema;
 
-/// Starts a rollout.
+/// Starts a rollout of a release to a stage.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct StartRollout {
     /// The service.
     pub service: String,
-    /// The release: it must be one of the service.
+    /// The release; it must belong to the service.
     pub release: String,
-    /// The stage; one that a rule names, or that exists.
+    /// The stage; a route must name it, or it must exist.
     pub stage: String,
-    /// Resources that may be lost although a safeguard keeps them, by logical id: `Orders`, or `Orders@eu-west-1`.
+    /// Resources whose replacement or deletion the safeguards permit, by logical id: `Orders`, or `Orders@eu-west-1`.
     #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
     pub allow: BTreeSet<String>,
 }
 
-/// How a rollout is called off.
+/// Cancels a rollout or a set.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct CancelRollout {
-    /// Stop updates that run, so that CloudFormation rolls them back; else they are finished.
+    /// Whether CloudFormation cancels running updates and rolls them back; default: they finish.
     #[serde(default)]
     pub stop_running: bool,
 }
 
-/// What an operator allows for one retry, beyond what the profile does.
+/// What an operator permits for one retry, in addition to the profile.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct RetryRollout {
-    /// Resources that a stuck rollback may leave as they are, by logical id.
+    /// Resources that the continuation of a failed stack rollback may skip, by logical id.
     #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
     pub skip: BTreeSet<String>,
-    /// What was changed outside of CloudFormation may be changed back.
+    /// Whether the rollout may overwrite drift.
     #[serde(default)]
     pub accept_drift: bool,
-    /// A stack that resists its deletion may be deleted by force.
+    /// Whether a stack that cannot be deleted otherwise may be deleted by force.
     #[serde(default)]
     pub force: bool,
-    /// Resources that may be lost although a safeguard keeps them, by logical id: `Orders`, or `Orders@eu-west-1`.
+    /// Resources whose replacement or deletion the safeguards permit, by logical id: `Orders`, or `Orders@eu-west-1`.
     #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
     pub allow: BTreeSet<String>,
 }
 
-/// Whether the API works.
+/// The health of the API.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct HealthView {
     /// `ok` when the table answers.
     pub status: String,
     /// Flotilla's version.
     pub version: String,
-    /// What an operator should know.
+    /// Hints for operators.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub hints: Vec<String>,
 }
 
-/// Brings the release that runs everywhere at one stage to another.
+/// Promotes the stable release of one stage to another stage.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Promote {
-    /// The stage where it runs.
+    /// The stage whose release is promoted.
     pub from: String,
-    /// The stage where it is to run.
+    /// The stage that is deployed to.
     pub to: String,
-    /// The release; the stable one of `from` if it is left out.
+    /// The release; default: the stable release of `from`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub release: Option<String>,
-    /// Why. Another release than the stable one needs a reason.
+    /// The reason; required for a release that is not the stable one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub because: Option<String>,
-    /// Resources that may be lost although a safeguard keeps them, by logical id: `Orders`, or `Orders@eu-west-1`.
+    /// Resources whose replacement or deletion the safeguards permit, by logical id: `Orders`, or `Orders@eu-west-1`.
     #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
     pub allow: BTreeSet<String>,
 }
 
-/// Brings a stage back to an earlier release.
+/// Rolls a stage back to an earlier release.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct RollBack {
     /// The stage.
     pub stage: String,
-    /// The release; the one that was stable before the present one if it is left out.
+    /// The release; default: the one that was stable before the present one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub to: Option<String>,
-    /// In the profile's waves; else everywhere at once.
+    /// Whether to roll back in the profile's waves; default: all targets at once.
     #[serde(default)]
     pub by_waves: bool,
-    /// Why.
+    /// The reason.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub because: Option<String>,
-    /// Resources that may be lost although a safeguard keeps them, by logical id: `Orders`, or `Orders@eu-west-1`.
+    /// Resources whose replacement or deletion the safeguards permit, by logical id: `Orders`, or `Orders@eu-west-1`.
     #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
     pub allow: BTreeSet<String>,
 }
 
-/// Holds a release's package at a stage.
+/// Holds a package at a stage: it is not deployed there until the hold is released.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Hold {
-    /// The release.
+    /// The release whose package is held.
     pub release: String,
-    /// Why.
+    /// The reason.
     pub because: String,
 }
 
-/// Lifts a hold.
+/// Releases a hold.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct LiftHold {
-    /// The release; every hold of the stage if it is left out.
+    /// The release whose package is no longer held; default: release every hold of the stage.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub release: Option<String>,
 }

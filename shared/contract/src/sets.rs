@@ -1,44 +1,44 @@
-//! Several services brought somewhere as one unit.
+//! Sets: several services that are promoted or rolled back as one.
 
 use crate::views::CauseView;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
-/// Brings the releases that run everywhere at one stage to another, several services as one unit.
+/// Promotes the stable releases of several services from one stage to another, as one set.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct PromoteSet {
-    /// The services: 1 to 50.
+    /// The names of 1 to 50 services.
     pub services: Vec<String>,
-    /// The stage where they run.
+    /// The stage whose releases are promoted.
     pub from: String,
-    /// The stage where they are to run.
+    /// The stage that is deployed to.
     pub to: String,
-    /// Why.
+    /// The reason.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub because: Option<String>,
 }
 
-/// Brings the services of a set back.
+/// Rolls the services of a set back.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct RollBackSet {
-    /// To what ran before the set; else to what the set brought.
+    /// Whether to roll back to the releases before the set; default: to the releases that the set deployed.
     #[serde(default)]
     pub before: bool,
-    /// In the profiles' waves; else everywhere at once.
+    /// Whether to roll back in the profiles' waves; default: all targets at once.
     #[serde(default)]
     pub by_waves: bool,
-    /// Why.
+    /// The reason.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub because: Option<String>,
 }
 
-/// Deploys what takes outputs of a service again.
+/// Redeploys the services that take outputs of a service.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct RedeployConsumers {
-    /// Why.
+    /// The reason.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub because: Option<String>,
 }
@@ -50,77 +50,77 @@ pub struct SetView {
     pub id: String,
     /// `promotion`, `rollback` or `redeploy`.
     pub kind: String,
-    /// Of a promotion: the stage it comes from. Of a rollback: the set it goes back to. Of a redeploy: the service
-    /// whose outputs its members take.
+    /// For a promotion: the stage it promotes from. For a rollback: the set it rolls back to. For a redeploy: the
+    /// service whose outputs its members take.
     pub of: String,
     /// `rolling`, `reverting`, `succeeded`, `reverted` or `failed`.
     pub status: String,
-    /// Whether nothing follows.
+    /// Whether the set has ended.
     pub ended: bool,
-    /// Who asked for it.
+    /// The principal that requested the set.
     pub requested_by: String,
-    /// Why.
+    /// The reason.
     pub because: String,
-    /// Who called it off.
+    /// The principal that cancelled the set.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub cancelled_by: Option<String>,
-    /// What failed.
+    /// The cause of the failure.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub cause: Option<CauseView>,
-    /// When it was accepted.
+    /// The time at which the set was accepted.
     pub created_at: String,
-    /// When the state was entered.
+    /// The time at which the set entered its state.
     pub entered_at: String,
-    /// Its members, in the order in which they go.
+    /// Its members, in the order in which their rollouts start.
     pub members: Vec<SetMemberView>,
 }
 
-/// One service of a set.
+/// A member of a set: one service at one stage.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct SetMemberView {
     /// The service.
     pub service: String,
     /// The stage.
     pub stage: String,
-    /// When it goes: members of the same number go together, 1 first.
+    /// The order, from 1: the rollouts of members with the same number run together.
     pub order: usize,
-    /// The release that it is brought to.
+    /// The release that is deployed.
     pub release: String,
-    /// The release that ran everywhere before.
+    /// The release that was stable before.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub before: Option<String>,
-    /// Its way to the release; absent until its turn comes.
+    /// The rollout to the release; absent until it is started.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub forward: Option<SetLegView>,
-    /// Its way back to the release before, if the set failed.
+    /// The rollout back to the release before, if the set failed.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub back: Option<SetLegView>,
 }
 
-/// One way of one member.
+/// One rollout of a member.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct SetLegView {
-    /// The rollout that it goes by.
+    /// The rollout.
     pub rollout: String,
-    /// The rollout's status; `refused` if it was not let in, `overtaken` if somebody else has the stage now.
+    /// The rollout's state; `refused` if it was not admitted, `overtaken` if another rollout has the stage now.
     pub status: String,
-    /// What went wrong.
+    /// The cause of the failure.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub cause: Option<CauseView>,
 }
 
-/// What takes outputs of a stage of a service.
+/// The services that take outputs of a service's stage.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct ConsumersView {
     /// The service whose outputs are taken.
     pub service: String,
     /// Its stage.
     pub stage: String,
-    /// Who has ever taken some.
+    /// The services that have ever taken outputs.
     pub consumers: Vec<ConsumerView>,
 }
 
-/// Who takes outputs.
+/// A service that takes outputs.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct ConsumerView {
     /// The service.

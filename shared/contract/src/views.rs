@@ -1,4 +1,4 @@
-//! What the API shows.
+//! Views: bodies of replies.
 
 use crate::config::{ProfileConfig, ServiceConfigDoc};
 use crate::gates::GatesView;
@@ -9,9 +9,9 @@ use utoipa::ToSchema;
 /// One page of a list.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct Page<T> {
-    /// The items, newest first where they have a time.
+    /// The items; newest first if they have a time.
     pub items: Vec<T>,
-    /// Give this as `cursor` to get the next page; absent on the last one.
+    /// The `cursor` of the next page; absent on the last page.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub next: Option<String>,
 }
@@ -34,45 +34,45 @@ pub struct ServiceStagesView {
     pub stages: Vec<StageView>,
 }
 
-/// A stage: what runs where.
+/// A stage, with what runs at each target.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct StageView {
     /// The stage.
     pub stage: String,
     /// The profile of its newest rollout.
     pub profile: String,
-    /// The rollout under way.
+    /// The active rollout.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub active: Option<String>,
-    /// The rollout that comes next.
+    /// The queued rollout.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub queued: Option<String>,
-    /// The release that last succeeded everywhere.
+    /// The release that last succeeded at every target.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub stable: Option<String>,
-    /// The releases that were stable before it, the latest first.
+    /// The releases that were stable before it, latest first.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub past: Vec<String>,
-    /// Packages that nothing brings here until their hold is lifted.
+    /// Packages that are not deployed here until their hold is released.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub holds: Vec<HoldView>,
-    /// A preview's end.
+    /// For a preview: the time of its removal.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub expires_at: Option<String>,
-    /// Per target what the last rollout left there.
+    /// What the last rollout left at each target.
     pub targets: Vec<RunningView>,
 }
 
-/// A package that is held.
+/// A hold.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct HoldView {
     /// The package's digest.
     pub digest: String,
-    /// Who holds it.
+    /// The principal that holds it.
     pub by: String,
-    /// Why.
+    /// The reason.
     pub because: String,
-    /// Since when.
+    /// The time of the hold.
     pub at: String,
 }
 
@@ -83,20 +83,20 @@ pub struct RunningView {
     pub account: String,
     /// The region.
     pub region: String,
-    /// Which of the package's stacks it is, if there are several.
+    /// The stack's name within the package, if the package has several.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub part: Option<String>,
-    /// The release that was last proven to run there.
+    /// The release that was last verified to run there.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub release: Option<String>,
     /// Its package's digest.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub digest: Option<String>,
-    /// How the last rollout ended there; only `succeeded` means that it brought its release.
+    /// The state in which the last rollout's deployment ended; only `succeeded` means that it deployed its release.
     pub status: String,
-    /// That rollout.
+    /// The last rollout.
     pub rollout: String,
-    /// When it ended there.
+    /// The time at which its deployment ended.
     pub at: String,
 }
 
@@ -107,32 +107,32 @@ pub struct ReleaseView {
     pub id: String,
     /// The service.
     pub service: String,
-    /// What it was built from: `branch:main`.
+    /// The ref that it was built from: `branch:main`.
     #[serde(rename = "ref")]
     pub git_ref: String,
-    /// What CI calls the build.
+    /// The name that CI gave the build.
     pub build: String,
     /// The package's digest.
     pub digest: String,
-    /// What made the package.
+    /// The package's format, that is the tool that wrote it.
     pub format: String,
-    /// When it was uploaded.
+    /// The time of the upload.
     pub uploaded_at: String,
-    /// How many bytes its assets have.
+    /// The size of its assets in bytes.
     pub asset_bytes: u64,
-    /// Whether it can still be rolled out: what is not kept has to be uploaded again.
+    /// Whether it can still be deployed; a release that is not kept must be uploaded again.
     #[serde(default = "yes")]
     pub kept: bool,
-    /// Its stacks in their order, if it has several.
+    /// The names of its stacks, in order, if it has several.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub stacks: Vec<String>,
-    /// The one stage it fits, if names of it are baked in.
+    /// The only stage that it fits, if its templates contain that stage's name.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub stage: Option<String>,
-    /// What was replaced to make it the same everywhere, the first hundred.
+    /// The first hundred literals that were replaced to neutralise the templates.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub rewrites: Vec<RewriteView>,
-    /// What the user should know, the first hundred.
+    /// The first hundred warnings.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub warnings: Vec<WarningView>,
 }
@@ -141,45 +141,45 @@ fn yes() -> bool {
     true
 }
 
-/// A literal that became a parameter.
+/// A literal that was replaced by a parameter.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct RewriteView {
-    /// Where.
+    /// The place in the template.
     pub path: String,
-    /// What stood there.
+    /// The literal.
     pub from: String,
-    /// What stands there now, such as `AWS::Region`.
+    /// The replacement, such as `AWS::Region`.
     pub to: String,
 }
 
-/// Something the user should know.
+/// A warning about a package.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct WarningView {
     /// The stable code.
     pub code: String,
-    /// Where.
+    /// The place in the template.
     pub path: String,
-    /// What.
+    /// The warning.
     pub message: String,
 }
 
-/// An upload and what became of it.
+/// An upload and its result.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct UploadView {
     /// Its id.
     pub id: String,
-    /// The key it was uploaded to.
+    /// The key of the object.
     pub key: String,
     /// The object's version.
     pub version_id: String,
-    /// When it was uploaded.
+    /// The time of the upload.
     pub uploaded_at: String,
     /// `accepted` or `refused`.
     pub status: String,
-    /// The release it became.
+    /// The release that was created from it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub release: Option<String>,
-    /// The rollout it started.
+    /// The rollout that it started.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub rollout: Option<String>,
     /// Why it was refused.
@@ -192,11 +192,11 @@ pub struct UploadView {
 pub struct CauseView {
     /// The stable code, see `docs/errors.md`.
     pub code: String,
-    /// What happened.
+    /// What happened, and why.
     pub message: String,
-    /// What to do about it.
+    /// What to do.
     pub fix: String,
-    /// The resource or place it is about.
+    /// The resource or place that it is about.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub path: Option<String>,
 }
@@ -212,7 +212,7 @@ pub struct RolloutView {
     pub stage: String,
     /// `deploy` or `remove`.
     pub kind: String,
-    /// The release it brings.
+    /// The release that is deployed.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub release: Option<String>,
     /// The package's digest.
@@ -220,115 +220,115 @@ pub struct RolloutView {
     pub digest: Option<String>,
     /// Its state.
     pub status: String,
-    /// Whether nothing follows.
+    /// Whether the rollout has ended.
     pub ended: bool,
-    /// Who or what started it.
+    /// The principal or the event that started it.
     pub requested_by: String,
-    /// Why, if they said so.
+    /// The reason, if one was given.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub because: Option<String>,
-    /// Who called it off.
+    /// The principal that cancelled it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub cancelled_by: Option<String>,
-    /// Who paused it, while it is paused.
+    /// The principal that paused it, while it is paused.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub paused_by: Option<String>,
-    /// The rollout whose failed targets it does again.
+    /// The rollout that it retries.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub retry_of: Option<String>,
-    /// The set of services that it is a part of.
+    /// The set that it belongs to.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub set: Option<String>,
-    /// The release that it brings back, if it reverts or reverted.
+    /// The release that it reverts to, if it is reverting or has reverted.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub reverts_to: Option<String>,
-    /// The rollout that took its place.
+    /// The rollout that superseded it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub superseded_by: Option<String>,
     /// Why it failed.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub cause: Option<CauseView>,
-    /// The digest of its plan, if one was made before its first wave: an approval is bound to it.
+    /// The digest of its plan, if one was made before its first wave. Approvals are bound to it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub plan: Option<String>,
     /// Its gates, if it has any.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub gates: Option<GatesView>,
-    /// When it was accepted.
+    /// The time at which it was accepted.
     pub created_at: String,
-    /// When it entered its state.
+    /// The time at which it entered its state.
     pub entered_at: String,
-    /// Its targets in the order of the waves.
+    /// Its deployments, in the order of the waves.
     pub deployments: Vec<DeploymentView>,
 }
 
-/// One target of a rollout.
+/// A deployment: one target of a rollout.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct DeploymentView {
     /// The account.
     pub account: String,
     /// The region.
     pub region: String,
-    /// Which of the package's stacks it is, if there are several.
+    /// The stack's name within the package, if the package has several.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub part: Option<String>,
-    /// The wave, from 1.
+    /// The wave, counted from 1.
     pub wave: u32,
-    /// The stack.
+    /// The stack's name.
     pub stack: String,
     /// Its state; `pending` before its wave begins.
     pub status: String,
-    /// Whether the stack was changed, once it is known.
+    /// Whether the stack was changed; absent until it is known.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub changed: Option<bool>,
-    /// What the change set changes, once it is known.
+    /// What the change set changes; absent until it is known.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub changes: Option<ChangesView>,
-    /// Why it ended badly.
+    /// Why it did not succeed.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub cause: Option<CauseView>,
-    /// What an operator should know although it is no failure: resources left behind, drift, warnings.
+    /// Notes for operators that are not failures: retained resources, drift, warnings.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub notes: Vec<String>,
-    /// The SHA-256 of each function's code, in hex: what the package holds and, once the deployment has
-    /// succeeded, what Lambda says it runs.
+    /// The SHA-256 of each function's code in the package, in hex. Once the deployment has succeeded, Lambda has
+    /// reported the same value.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub code_sha256: BTreeMap<String, String>,
-    /// When it entered its state.
+    /// The time at which it entered its state.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub entered_at: Option<String>,
-    /// The way back to the stage's last stable release, if the rollout failed and reverts.
+    /// The rollback to the stage's last stable release, if the rollout failed and reverts.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schema(no_recursion)]
     pub back: Option<Box<DeploymentView>>,
 }
 
-/// What a change set changes, in numbers of resources.
+/// The number of resources that a change set changes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct ChangesView {
     /// Added.
     pub add: u32,
     /// Changed in place.
     pub modify: u32,
-    /// Replaced, or possibly so.
+    /// Replaced, or possibly replaced.
     pub replace: u32,
     /// Removed.
     pub remove: u32,
 }
 
-/// One entry of a rollout's timeline and audit.
+/// One entry of a rollout's timeline.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct EventView {
-    /// When.
+    /// The time of the entry.
     pub at: String,
-    /// Who: a principal's ARN for what people asked for, `flotilla` for what follows from it.
+    /// The actor: a principal's ARN for a command, `flotilla` for what follows from it.
     pub actor: String,
-    /// Which target, if it is about one: `<account>/<region>`.
+    /// The account-region, if the entry is about one: `<account>/<region>`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub target: Option<String>,
-    /// What: a state that was entered, or a command.
+    /// The state that was entered, or the command.
     pub what: String,
-    /// More about it.
+    /// Details.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub detail: Option<String>,
 }
@@ -336,11 +336,11 @@ pub struct EventView {
 /// The configuration of a service, with its version.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct VersionedServiceConfig {
-    /// Counted from 1.
+    /// The version, counted from 1.
     pub version: u64,
-    /// Who changed it last.
+    /// The principal that made the last change.
     pub changed_by: String,
-    /// When.
+    /// The time of the last change.
     pub changed_at: String,
     /// The configuration.
     pub config: ServiceConfigDoc,
@@ -349,11 +349,11 @@ pub struct VersionedServiceConfig {
 /// A profile, with its version.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct VersionedProfileConfig {
-    /// Counted from 1.
+    /// The version, counted from 1.
     pub version: u64,
-    /// Who changed it last.
+    /// The principal that made the last change.
     pub changed_by: String,
-    /// When.
+    /// The time of the last change.
     pub changed_at: String,
     /// The configuration.
     pub config: ProfileConfig,

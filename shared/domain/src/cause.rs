@@ -1,17 +1,17 @@
-//! Why a deployment or rollout ended as it did.
+//! The cause of a failure.
 
 use crate::code::{Code, Refusal, cut};
 
-/// The true cause of a failure: a stable code, AWS's own words, and the resource it began with.
+/// Why a deployment, rollout or set ended: a stable code, a message with AWS's own words, and the fix.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Cause {
     /// The stable code.
     pub code: Code,
-    /// What happened; a reason that AWS gave is kept word for word.
+    /// What happened. A reason from AWS is kept word for word.
     pub message: String,
-    /// What the operator can do about it.
+    /// What the operator can do.
     pub fix: String,
-    /// The logical id of the resource it began with, when one is known.
+    /// The logical id of the resource that failed first, if it is known.
     pub resource: Option<String>,
 }
 
@@ -21,7 +21,7 @@ impl Cause {
         Self { code, message: cut(message.into()), fix: cut(fix.into()), resource: None }
     }
 
-    /// The same with the resource it began with.
+    /// Adds the resource that failed first.
     #[must_use]
     pub fn of(mut self, resource: impl Into<String>) -> Self {
         self.resource = Some(resource.into());
@@ -29,7 +29,7 @@ impl Cause {
     }
 }
 
-/// A refusal that nobody is left to hear is the cause of an end.
+/// A refusal without a caller to receive it becomes the cause of the end.
 impl From<Refusal> for Cause {
     fn from(Refusal { code, message, fix, path }: Refusal) -> Self {
         Self { code, message, fix, resource: path }

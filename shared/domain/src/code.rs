@@ -1,12 +1,12 @@
-//! The stable codes of everything that can go wrong for a user, and the refusal that carries one.
+//! The stable error codes, and the refusal that carries one.
 //!
-//! Each code has an entry in `docs/errors.md`; a test holds the two together.
+//! Each code has an entry in `docs/errors.md`; a test checks that.
 
 use std::fmt;
 
 macro_rules! codes {
     ($($(#[$doc:meta])* $name:ident = $number:literal, $title:literal;)*) => {
-        /// A stable error code, written `FL0101`. Numbers are never used again for another meaning.
+        /// A stable error code, written `FL0101`. A number is never reused with another meaning.
         ///
         /// 01xx uploads, 02xx packages, 03xx configuration, 04xx API, 05xx deployments, 06xx warnings of packages.
         #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -18,12 +18,12 @@ macro_rules! codes {
             /// Every code, in the order of their numbers.
             pub const ALL: &'static [Self] = &[$(Self::$name,)*];
 
-            /// The number behind `FL`.
+            /// The number after `FL`.
             pub const fn number(self) -> u16 {
                 match self { $(Self::$name => $number,)* }
             }
 
-            /// A few words that name the problem, the same for every occurrence.
+            /// A short name of the problem, the same for every occurrence.
             pub const fn title(self) -> &'static str {
                 match self { $(Self::$name => $title,)* }
             }
@@ -47,15 +47,15 @@ codes! {
     NotAZip = 201, "the upload is not a zip";
     /// The zip is cut off, or its directory points outside of it.
     ZipDamaged = 202, "the zip is damaged";
-    /// An entry's name would lead outside of the package or cannot be stored everywhere.
+    /// An entry's name leads outside of the package or is not portable.
     EntryNameUnsafe = 203, "an entry has an unsafe name";
     /// An entry is a link, a device or another special file.
     EntrySpecial = 204, "an entry is not a plain file";
     /// Two entries share a name or bytes, or bytes belong to no entry.
     EntriesInconsistent = 205, "the zip's entries contradict each other";
-    /// An entry's own header says something else than the directory.
+    /// An entry's local header differs from the directory.
     HeaderMismatch = 206, "an entry's header contradicts the directory";
-    /// A limit was passed; the message names it.
+    /// A limit was exceeded; the message names it.
     LimitExceeded = 207, "the package is over a limit";
     /// Encryption, or a compression other than stored and deflate.
     EntryUnreadable = 208, "an entry is packed in a way Flotilla does not read";
@@ -64,68 +64,68 @@ codes! {
 
     /// No known manifest is at the top of the package.
     FormatUnknown = 221, "the package is of no known format";
-    /// The manifest is not what its format says.
+    /// The manifest does not follow its format.
     ManifestInvalid = 222, "the package's manifest is invalid";
     /// The template is not a CloudFormation template.
     TemplateInvalid = 223, "the template is invalid";
     /// A file the template or manifest names is not in the package.
     AssetMissing = 224, "the package lacks a file that it names";
-    /// Code is taken from a place that is not in the package.
+    /// A function's code is not in the package.
     CodeOutsidePackage = 225, "code comes from outside of the package";
-    /// The package was made for another stage than the one it is to be deployed to.
+    /// The package was built for another stage than the one it would be deployed to.
     StageMismatch = 226, "the package was made for another stage";
-    /// The template asks for something that Flotilla cannot deploy the same everywhere.
+    /// The template uses a feature that Flotilla cannot deploy the same way in every region.
     TemplateUnsupported = 227, "the template cannot be made the same for every region";
     /// The template needs a capability that the profile does not grant.
     CapabilityMissing = 228, "the profile does not grant a capability that the template needs";
     /// The template has a parameter without a value.
     ParameterMissing = 229, "a parameter of the template has no value";
-    /// The placeholder of the stage or of a parameter stands where CloudFormation takes no parameter.
+    /// A placeholder is used where CloudFormation accepts no parameter.
     PlaceholderMisplaced = 230, "a placeholder stands where CloudFormation takes no parameter";
-    /// The stacks of the package need each other in a circle.
+    /// The stacks of the package have a dependency cycle.
     StacksCircular = 231, "the package's stacks need each other in a circle";
 
-    /// The configuration is not what its schema says.
+    /// The configuration does not follow its schema.
     ConfigInvalid = 301, "the configuration is invalid";
     /// A region of that name does not exist.
     RegionUnknown = 302, "the region does not exist";
-    /// The profile that a rule or command names is not configured.
+    /// The profile that a route or a command names is not configured.
     ProfileUnknown = 303, "the profile is not configured";
-    /// The account of a profile was never registered with Flotilla.
+    /// The account of a profile is not registered.
     AccountUnknown = 304, "the account is not registered";
-    /// The account or region has not been prepared.
+    /// The account-region has not been prepared.
     RegionNotPrepared = 305, "the region has no artifact bucket";
-    /// The role of a target account may not be assumed.
+    /// The role of a target account cannot be assumed.
     RoleNotAssumed = 306, "the account's role could not be assumed";
     /// The role of a target account may not read the ingest bucket.
     SourceDenied = 307, "the account's role may not read the ingest bucket";
     /// A file of the package is no longer in the ingest bucket.
     HomeCopyGone = 308, "the package is gone from the ingest bucket";
-    /// The rules of CloudFormation Guard that a profile names are not what Guard reads.
+    /// CloudFormation Guard cannot read the rules of a profile.
     RulesInvalid = 309, "the profile's rules cannot be read";
 
     /// The request is not understood.
     RequestInvalid = 401, "the request is invalid";
     /// The request is not signed.
     NotAuthenticated = 403, "the caller is not known";
-    /// There is no such thing.
+    /// The requested resource does not exist.
     NotFound = 404, "there is no such thing";
-    /// The thing has changed meanwhile, or its state does not allow this.
+    /// The resource has changed meanwhile, or its state does not allow this.
     Conflict = 409, "the current state does not allow this";
     /// No grant gives the caller the role that this needs.
     Forbidden = 410, "the caller may not do this";
-    /// With the new grants their author would be no admin any more.
+    /// With the new grants their author would no longer be an admin.
     AdminMissing = 411, "nobody may lock themselves out";
-    /// Who started a rollout wants to approve it, and the profile asks for four eyes.
+    /// The person who started a rollout wants to approve it, and the profile requires four eyes.
     OwnApproval = 412, "who starts a rollout may not approve it";
-    /// Something inside failed; asking again may help.
+    /// An internal failure; a retry may succeed.
     Unavailable = 503, "Flotilla could not answer";
 
     /// CloudFormation refused the change set.
     ChangeSetRefused = 510, "CloudFormation refused the change";
-    /// The update failed and CloudFormation restored what was there.
+    /// The update failed and CloudFormation rolled it back.
     RolledBack = 511, "the stack was rolled back";
-    /// The stack is in a state that only an operator can mend.
+    /// The stack is in a state that only an operator can fix.
     StackStuck = 512, "the stack needs an operator";
     /// A function runs other bytes than the package holds.
     CodeDiffers = 513, "a function does not run the package's bytes";
@@ -135,9 +135,9 @@ codes! {
     AccessDenied = 515, "AWS denied a call";
     /// A quota of the account is used up.
     QuotaReached = 516, "a quota of the account is used up";
-    /// The stack vanished or was made anew by somebody else.
+    /// The stack was deleted or recreated by another actor.
     StackReplaced = 517, "the stack is no longer the one that was planned for";
-    /// AWS refused a call for good.
+    /// AWS refused a call permanently.
     CallRefused = 518, "AWS refused a call";
     /// The bytes in a region are not, or cannot be proven to be, the package's.
     ReplicaUnproven = 519, "the package could not be proven in a region";
@@ -145,7 +145,7 @@ codes! {
     DeleteFailed = 520, "the stack could not be deleted";
     /// The stack's tags name another service or stage.
     StackForeign = 521, "the stack belongs to another service";
-    /// The stack has termination protection, which Flotilla never switches off.
+    /// The stack has termination protection, which Flotilla never disables.
     TerminationProtected = 522, "the stack is protected from deletion";
     /// Another stack imports what this one exports.
     ExportInUse = 523, "another stack uses an export of this one";
@@ -153,33 +153,33 @@ codes! {
     LeaseLost = 524, "another deployment took the stack over";
     /// An operator stopped the running update.
     Stopped = 525, "the update was stopped";
-    /// The change set would change back what was changed outside of CloudFormation.
+    /// The change set would revert a change that was made outside of CloudFormation.
     DriftFound = 526, "the stack was changed outside of CloudFormation";
     /// CloudFormation's early validation, or a hook, refused the change set.
     ValidationFailed = 527, "CloudFormation's validation failed";
     /// CloudFormation's validation warns, and the profile refuses warnings.
     ValidationWarned = 528, "CloudFormation's validation warns";
-    /// The stage has no stable release to go back to.
+    /// The stage has no stable release to revert to.
     NothingToRevertTo = 529, "there is no release to go back to";
-    /// An operator holds the package: nothing brings it to the stage.
+    /// The package is on hold at the stage.
     PackageHeld = 530, "the package is held";
-    /// The release is older than what is kept of its service, and no stage needed it.
+    /// The release is older than its service's retention, and no stage needed it.
     ReleaseNotKept = 535, "the release is not kept any more";
-    /// A resource that holds data would be, or may be, replaced by an empty one.
+    /// A stateful resource would be, or may be, replaced.
     StatefulReplaced = 540, "a resource that holds data would be replaced";
-    /// A resource that holds data would be removed.
+    /// A stateful resource would be removed.
     StatefulRemoved = 541, "a resource that holds data would be removed";
-    /// A resource of a type that the profile forbids would be made or changed.
+    /// A resource of a type that the profile forbids would be created or changed.
     TypeForbidden = 542, "a type is forbidden";
     /// A change set would delete more resources than the profile allows.
     TooManyDeletions = 543, "too many resources would be deleted";
     /// A stack would lack a tag that the profile requires.
     TagMissing = 544, "a required tag is missing";
-    /// A change set is too large to be checked to its end.
+    /// A change set is too large to be checked completely.
     PlanUnchecked = 545, "the plan cannot be checked";
-    /// A template does not hold to the profile's rules.
+    /// A template violates the profile's rules.
     RuleBroken = 546, "a rule of the profile is broken";
-    /// What the profile's rules say could not be found out.
+    /// The profile's rules could not be evaluated.
     RulesUnapplied = 547, "the profile's rules could not be applied";
     /// An alarm of the profile was raised while a wave baked.
     AlarmRaised = 550, "an alarm was raised";
@@ -188,15 +188,15 @@ codes! {
     /// The plan that would be executed is not the one that was approved.
     PlanChanged = 552, "the plan is not the one that was approved";
 
-    /// The packaging tool does this by calls of its own, outside of CloudFormation.
+    /// The packaging tool does this with its own API calls, outside of CloudFormation.
     OutsideCloudformation = 601, "the tool does this outside of CloudFormation";
-    /// A container image is not in the package: what it runs cannot be proven.
+    /// A container image is not in the package, so the code that it runs cannot be proven.
     ImageOutsidePackage = 602, "a container image is not in the package";
-    /// A literal of the packaging region could not be made neutral.
+    /// A literal of the packaging region could not be neutralised.
     RegionStays = 603, "a region stays in the template";
-    /// A stack of the package asks for something that belongs into a profile.
+    /// A stack of the package sets something that belongs in a profile.
     BelongsInProfile = 604, "this belongs into the profile";
-    /// A literal of the packaging account could not be made neutral.
+    /// A literal of the packaging account could not be neutralised.
     AccountStays = 605, "an account stays in the template";
     /// The code of a nested stack's function is not read back after the deployment.
     NestedUnproven = 606, "a nested stack's function is not read back";
@@ -215,7 +215,7 @@ impl Code {
     }
 }
 
-/// Why something a user gave was refused: what, where and how to mend it.
+/// Why a user's input was refused: what is wrong, where, and how to fix it.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{code}: {message}")]
 pub struct Refusal {
@@ -225,7 +225,7 @@ pub struct Refusal {
     pub message: String,
     /// What to do about it.
     pub fix: String,
-    /// Where it is: a file in the package, a path in a document, a field.
+    /// Where it is wrong: a file in the package, a path in a document, a field.
     pub path: Option<String>,
 }
 
@@ -238,7 +238,7 @@ impl Refusal {
         Self { code, message: cut(message.into()), fix: cut(fix.into()), path: None }
     }
 
-    /// The same with the place of the fault.
+    /// Adds the place of the error.
     #[must_use]
     pub fn at(mut self, path: impl Into<String>) -> Self {
         self.path = Some(cut(path.into()));
@@ -246,12 +246,12 @@ impl Refusal {
     }
 }
 
-/// Cuts text to [`TEXT_BYTES_MAX`] at a character's end.
+/// Cuts text to [`TEXT_BYTES_MAX`] at a character boundary.
 pub fn cut(text: String) -> String {
     cut_to(text, TEXT_BYTES_MAX)
 }
 
-/// Cuts text to so many bytes at a character's end; what was cut ends with `…`.
+/// Cuts text to at most `bytes_max` bytes at a character boundary; text that was cut ends with `…`.
 pub fn cut_to(mut text: String, bytes_max: usize) -> String {
     if text.len() > bytes_max {
         let room = bytes_max.saturating_sub('…'.len_utf8());

@@ -9,7 +9,7 @@ use std::fmt;
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Digest([u8; 32]);
 
-/// Computes a digest of bytes as they come.
+/// Computes a digest incrementally.
 #[derive(Default)]
 pub struct Digester(sha2::Sha256);
 
@@ -19,13 +19,13 @@ impl Digester {
         self.0.update(bytes);
     }
 
-    /// The digest of all of them.
+    /// The digest of all bytes.
     pub fn finish(self) -> Digest {
         Digest(self.0.finalize().into())
     }
 }
 
-/// Text that is no SHA-256 digest.
+/// Text that is not a SHA-256 digest.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("a SHA-256 digest is 64 hexadecimal digits, or 44 characters of base64")]
 pub struct InvalidDigest;
@@ -57,8 +57,8 @@ impl Digest {
     /// Reads base64, as S3's `x-amz-checksum-sha256` and Lambda's `CodeSha256` write it.
     ///
     /// # Errors
-    /// [`InvalidDigest`] for anything else, also for S3's composite checksums (`…-3`), which are
-    /// checksums of checksums and must never be compared with a file's hash.
+    /// [`InvalidDigest`] for anything else, including S3's composite checksums (`…-3`): they are checksums of
+    /// checksums and never equal a file's hash.
     pub fn parse_base64(text: &str) -> Result<Self, InvalidDigest> {
         let bytes = STANDARD.decode(text).map_err(|_| InvalidDigest)?;
         bytes.try_into().map(Self).map_err(|_| InvalidDigest)

@@ -1,8 +1,8 @@
-//! What CI built from: a branch, a tag or a pull request.
+//! Refs: what an upload was built from: a branch, a tag or a pull request.
 
 use std::fmt;
 
-/// The kind of a ref, as the second segment of an upload's key says it.
+/// The kind of a ref: a segment of an upload's key.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum RefKind {
     /// `branch`
@@ -45,11 +45,10 @@ pub struct GitRef {
 pub const REF_NAME_BYTES_MAX: usize = 200;
 
 impl GitRef {
-    /// A ref of a kind. The name follows git's own rules as far as they protect us
-    /// (`git check-ref-format`): no control characters, no space, none of `~^:?*[\`, no empty, `.`-led
-    /// or `..` segments. A pull request's name is its number.
+    /// A ref of a kind. The name follows the rules of `git check-ref-format` that matter for safety: no control
+    /// characters, no space, none of `~^:?*[\`, no empty, `.`-led or `..` segments. A pull request's name is its number.
     ///
-    /// Returns `None` for a name that breaks them.
+    /// Returns `None` for a name that violates them.
     pub fn new(kind: RefKind, name: &str) -> Option<Self> {
         let segments_ok = name
             .split('/')
@@ -77,9 +76,9 @@ impl GitRef {
         &self.name
     }
 
-    /// The name as part of a stage's name: lower case, every run of other characters one hyphen, at
-    /// most 32 characters; a name that had to be changed keeps apart from others by six digits of its
-    /// hash. `feature/X` becomes `feature-x-1d0b5c`, `42` stays `42`.
+    /// The name as part of a stage's name: lower case, each run of other characters replaced by one hyphen, at most 32
+    /// characters. A name that is changed gets six digits of its hash, so that it stays unique. `feature/X` becomes
+    /// `feature-x-1d0b5c`, `42` stays `42`.
     pub fn slug(&self) -> String {
         let mut slug = String::new();
         for c in self.name.chars() {

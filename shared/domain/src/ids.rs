@@ -1,21 +1,21 @@
-//! The ids Flotilla makes: ULIDs with a prefix, so that they sort by time and say what they name.
+//! The ids that Flotilla generates: ULIDs with a prefix, so that they sort by time and show their kind.
 //!
-//! An id is derived from what it names (an object version, an API request) and never from chance, so
-//! that doing the same thing twice makes the same id and the second time changes nothing.
+//! An id is derived from what it names (an object version, an API request) and never random, so that a repeated
+//! request has the same id and changes nothing.
 
 use crate::names::InvalidName;
 use crate::target::Target;
 use std::fmt;
 use ulid::Ulid;
 
-/// 80 bits that identify `parts` and nothing else.
+/// The first 80 bits of the digest of `parts`.
 fn fingerprint(parts: &[&str]) -> u128 {
     // A separator that no part contains keeps ("a", "bc") and ("ab", "c") apart.
     let digest = crate::Digest::of(parts.join("\u{0}").as_bytes());
     digest.as_bytes()[..10].iter().fold(0, |bits, byte| (bits << 8) | u128::from(*byte))
 }
 
-/// A ULID for something that happened at `at` and is told apart by `parts`.
+/// A ULID for an event at time `at` that `parts` identify.
 pub fn derived_ulid(at: jiff::Timestamp, parts: &[&str]) -> Ulid {
     let ms = u64::try_from(at.as_millisecond()).unwrap_or(0);
     Ulid::from_parts(ms, fingerprint(parts))
@@ -28,7 +28,7 @@ macro_rules! id {
         pub struct $type(Ulid);
 
         impl $type {
-            /// The id of what happened at `at` and is told apart by `parts`.
+            /// The id of an event at time `at` that `parts` identify.
             pub fn derive(at: jiff::Timestamp, parts: &[&str]) -> Self {
                 Self(derived_ulid(at, parts))
             }
@@ -46,7 +46,7 @@ macro_rules! id {
                     .ok_or_else(|| InvalidName {
                         kind: $kind,
                         given: text.chars().take(64).collect(),
-                        rule: concat!("it is ", $prefix, " and 26 characters"),
+                        rule: concat!("it must be ", $prefix, " and 26 characters"),
                     })
             }
         }
@@ -66,26 +66,26 @@ macro_rules! id {
 }
 
 id!(
-    /// One upload as S3 took it: a key and an object version.
+    /// One upload: a key and an object version in S3.
     UploadId,
     "upl_",
     "upload id"
 );
 id!(
-    /// One package of one service as uploaded once.
+    /// One release of a service.
     ReleaseId,
     "rel_",
     "release id"
 );
 id!(
-    /// Bringing one release to one stage.
+    /// One rollout.
     RolloutId,
     "rlo_",
     "rollout id"
 );
 
 id!(
-    /// Several services brought somewhere as one unit.
+    /// One set of services.
     SetId,
     "set_",
     "set id"
@@ -101,43 +101,47 @@ impl RolloutId {
 
 /// Which way a rollout goes at a target.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub enum Turn {
+pub enum Direction {
     /// To what the rollout brings.
     Forward,
     /// Back to the stage's last stable release, because the rollout failed and reverts.
-    Back,
+    Rollback,
 }
 
-/// One target's part in one rollout.
+/// The deployment of one target in one rollout.
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct DeploymentId {
     /// The rollout it is part of.
     pub rollout: RolloutId,
-    /// Where it deploys to.
+    /// The target.
     pub target: Target,
     /// Forward, or back.
-    pub turn: Turn,
+    pub direction: Direction,
 }
 
-/// What the id of a deployment that goes back ends with.
+/// The suffix of a rollback deployment's id.
 const BACK: &str = "/back";
 
 impl fmt::Display for DeploymentId {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let back = if self.turn == Turn::Back { BACK } else { "" };
+        let back = if self.direction == Direction::Rollback { BACK } else { "" };
         write!(f, "{}/{}{back}", self.rollout, self.target)
     }
 }
 
 impl DeploymentId {
-    /// Reads `rlo_…/<target>`, with `/back` behind it for one that goes back.
+    /// Reads `rlo_…/<target>`, followed by `/back` for a rollback.
     pub fn parse(text: &str) -> Option<Self> {
-        let (text, turn) = match text.strip_suffix(BACK) {
-            Some(text) => (text, Turn::Back),
-            None => (text, Turn::Forward),
+        let (text, direction) = match text.strip_suffix(BACK) {
+            Some(text) => (text, Direction::Rollback),
+            None => (text, Direction::Forward),
         };
         let (rollout, target) = text.split_once('/')?;
-        Some(Self { rollout: RolloutId::parse(rollout).ok()?, target: Target::parse(target).ok()?, turn })
+        Some(Self {
+            rollout: RolloutId::parse(rollout).ok()?,
+            target: Target::parse(target).ok()?,
+            direction,
+        })
     }
 }
 
@@ -170,9 +174,9 @@ mod tests {
     #[test]
     fn a_deployments_id_reads_back_in_both_turns() {
         let rollout = RolloutId::derive(jiff::Timestamp::UNIX_EPOCH, &["r"]);
-        for turn in [Turn::Forward, Turn::Back] {
+        for direction in [Direction::Forward, Direction::Rollback] {
             for target in ["111122223333/eu-west-1", "111122223333/eu-west-1:back"] {
-                let id = DeploymentId { rollout, target: Target::parse(target).unwrap(), turn };
+                let id = DeploymentId { rollout, target: Target::parse(target).unwrap(), direction };
                 assert_eq!(DeploymentId::parse(&id.to_string()), Some(id));
             }
         }

@@ -36,7 +36,7 @@ pub use config::account::TargetAccount;
 pub use digest::{Digest, Digester};
 pub use gate::alarm::AlarmState;
 pub use git_ref::GitRef;
-pub use ids::{DeploymentId, ReleaseId, RolloutId, SetId, Turn, UploadId};
+pub use ids::{DeploymentId, Direction, ReleaseId, RolloutId, SetId, UploadId};
 pub use jiff::{SignedDuration, Timestamp};
 pub use names::{AccountId, ProfileName, Region, ServiceName, StackName, StackPart, StackPattern, StageName};
 pub use target::{Site, Target};

@@ -1,14 +1,14 @@
-//! The names people and AWS give to things. Each is a newtype whose only door is `parse`.
+//! Names given by people and by AWS. Each is a newtype that only `parse` constructs.
 //!
-//! Never here: names that Flotilla makes up itself; those are in [`crate::ids`].
+//! Ids that Flotilla generates are in [`crate::ids`].
 
 use std::fmt;
 
-/// A name was refused: which kind of name, what was given and the rule it breaks.
+/// A name was refused: the kind of name, the given text and the rule that it violates.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("{given:?} is no {kind}: {rule}")]
+#[error("{given:?} is not a valid {kind}: {rule}")]
 pub struct InvalidName {
-    /// What the name would have named, such as `service name`.
+    /// The kind of name, such as `service name`.
     pub kind: &'static str,
     /// What was given, cut to 64 characters.
     pub given: String,
@@ -26,7 +26,7 @@ macro_rules! name {
             /// Checks the rule and wraps the name.
             ///
             /// # Errors
-            /// [`InvalidName`] with the rule that the text breaks.
+            /// [`InvalidName`] with the rule that the text violates.
             pub fn parse(text: &str) -> Result<Self, InvalidName> {
                 let valid: fn(&str) -> bool = $valid;
                 if valid(text) {
@@ -58,21 +58,21 @@ macro_rules! name {
 }
 
 name!(
-    /// A service: what is deployed as one stack per target.
+    /// A service: what a team deploys as one unit.
     ServiceName,
     "service name",
     "use 1 to 63 lower-case letters, digits and hyphens, beginning with a letter and not ending with a hyphen",
     |text| is_label(text, 63)
 );
 name!(
-    /// A stage: a named environment of a service, such as `staging` or `pr-42`.
+    /// A stage: a named place that a service is deployed to, such as `staging` or `pr-42`.
     StageName,
     "stage name",
     "use 1 to 48 lower-case letters, digits and hyphens, beginning with a letter and not ending with a hyphen",
     |text| is_label(text, 48)
 );
 name!(
-    /// A profile: where and how a kind of stage is deployed.
+    /// A profile: how rollouts go to one account.
     ProfileName,
     "profile name",
     "use 1 to 48 lower-case letters, digits and hyphens, beginning with a letter and not ending with a hyphen",
@@ -106,7 +106,7 @@ name!(
 );
 
 name!(
-    /// One of several stacks of a service: how the packaging tool calls it, such as `Network`.
+    /// One of several stacks of a package: its name in the packaging tool, such as `Network`.
     StackPart,
     "stack of a package",
     "use 1 to 64 letters, digits and hyphens, beginning with a letter",
@@ -117,7 +117,7 @@ name!(
     }
 );
 
-/// How a service's stacks are called: text in which `{service}`, `{stage}` and `{stack}` stand for a name.
+/// A pattern of stack names, in which `{service}`, `{stage}` and `{stack}` are replaced by names.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct StackPattern(Option<String>);
 
@@ -125,19 +125,18 @@ impl StackPattern {
     /// Reads a pattern.
     ///
     /// # Errors
-    /// [`InvalidName`] if no stack's name can come of it.
+    /// [`InvalidName`] if the result cannot be a stack's name.
     pub fn parse(text: &str) -> Result<Self, InvalidName> {
         let example = text.replace("{service}", "s").replace("{stage}", "s").replace("{stack}", "s");
         StackName::parse(&example)?;
         Ok(Self(Some(text.to_owned())))
     }
 
-    /// The name of one stack. Without a pattern of its own, a service's stack is called `<service>-<stage>`, as
-    /// the Serverless Framework calls it, so that a stack it made before is the same stack; one of several is
-    /// called `<service>-<stage>-<part>`.
+    /// The name of one stack. The default is `<service>-<stage>`, as in the Serverless Framework, so that an existing
+    /// stack of that tool is updated; for one of several stacks it is `<service>-<stage>-<part>`.
     ///
     /// # Errors
-    /// [`InvalidName`] if the names make it too long, or if it tells the stacks of a package not apart.
+    /// [`InvalidName`] if the name is too long, or if the pattern does not distinguish the stacks of a package.
     pub fn name(
         &self,
         service: &ServiceName,
@@ -153,7 +152,7 @@ impl StackPattern {
             return Err(InvalidName {
                 kind: "pattern of stack names",
                 given: pattern.chars().take(64).collect(),
-                rule: "it has {stack} for a package of several stacks, and only for such a one",
+                rule: "it must contain {stack} for a package with several stacks, and only then",
             });
         }
         let text = pattern.replace("{service}", service.as_str()).replace("{stage}", stage.as_str());
@@ -162,8 +161,8 @@ impl StackPattern {
 }
 
 /// The AWS regions of the commercial, GovCloud and China partitions, as listed in AWS's
-/// "Regions and Availability Zones" page. A config that names another one is refused as a typing
-/// error; a new region is added here.
+/// "Regions and Availability Zones" page. A configuration that names another one is refused as a
+/// typing error; a new region is added here.
 pub const KNOWN_REGIONS: &[&str] = &[
     "af-south-1",
     "ap-east-1",

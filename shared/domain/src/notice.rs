@@ -1,27 +1,27 @@
-//! What people are told of a rollout, and where: derived from what was saved before and what is saved now.
+//! Notices of a rollout, derived from the saved rollout before and after a step.
 
 use crate::gate::Gate;
 use crate::rollout::{Rollout, RolloutState};
 use std::collections::BTreeSet;
 
-/// What a rollout has come to.
+/// The kind of a notice.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum NoticeKind {
-    /// It was accepted.
+    /// The rollout was accepted.
     Begun,
-    /// It waits: a gate is closed.
+    /// It waits: a gate is blocked.
     Waits,
-    /// Somebody has opened all its gates.
+    /// Break-glass has opened all its gates.
     BrokenOpen,
-    /// Something failed, and it goes back.
+    /// It failed, and it reverts.
     Reverting,
-    /// It ended, well.
+    /// It succeeded.
     Succeeded,
-    /// It ended with a failure.
+    /// It failed.
     Failed,
-    /// It ended, and what it had changed is as it was.
+    /// It failed, and everything it changed is reverted.
     Reverted,
-    /// It was called off.
+    /// It was cancelled.
     Cancelled,
 }
 
@@ -41,8 +41,8 @@ impl NoticeKind {
     }
 }
 
-/// What people are told of a rollout that was `before` and is `now`: each of it once, if each save is looked at once.
-/// One that only shows its plan tells nothing, and neither does one that a newer one has replaced.
+/// The notices of the step from `before` to `now`. Each notice occurs once if each save is processed once.
+/// Plan-only rollouts and superseded rollouts have no notices.
 pub fn notices(before: Option<&Rollout>, now: &Rollout) -> Vec<NoticeKind> {
     let mut told = Vec::new();
     if now.plan_only || matches!(now.state, RolloutState::Superseded { .. }) {
@@ -52,7 +52,7 @@ pub fn notices(before: Option<&Rollout>, now: &Rollout) -> Vec<NoticeKind> {
         told.push(NoticeKind::Begun);
     }
     let gates =
-        |rollout: &Rollout| rollout.closed.iter().map(|closed| closed.gate).collect::<BTreeSet<Gate>>();
+        |rollout: &Rollout| rollout.blocked_by.iter().map(|closed| closed.gate).collect::<BTreeSet<Gate>>();
     let known = before.map(gates).unwrap_or_default();
     if gates(now).difference(&known).next().is_some() {
         told.push(NoticeKind::Waits);
@@ -77,7 +77,7 @@ mod tests {
     use super::*;
     use crate::cause::Cause;
     use crate::code::Code;
-    use crate::gate::{BreakGlass, Closed};
+    use crate::gate::{Blocked, BreakGlass};
     use crate::rollout::{Revert, blank_for_tests};
     use jiff::Timestamp;
 
@@ -85,8 +85,8 @@ mod tests {
         notices(before, now).into_iter().map(NoticeKind::name).collect()
     }
 
-    fn closed(gates: &[Gate]) -> Vec<Closed> {
-        gates.iter().map(|gate| Closed { gate: *gate, why: "so".into(), until: None }).collect()
+    fn closed(gates: &[Gate]) -> Vec<Blocked> {
+        gates.iter().map(|gate| Blocked { gate: *gate, why: "so".into(), until: None }).collect()
     }
 
     #[test]
@@ -112,10 +112,10 @@ mod tests {
     #[test]
     fn a_gate_that_closes_is_told_and_one_that_stays_closed_is_not() {
         let open = blank_for_tests();
-        let waits = Rollout { closed: closed(&[Gate::Approval]), ..open.clone() };
+        let waits = Rollout { blocked_by: closed(&[Gate::Approval]), ..open.clone() };
         assert_eq!(told(Some(&open), &waits), ["waits"]);
         assert!(told(Some(&waits), &waits).is_empty());
-        let more = Rollout { closed: closed(&[Gate::Approval, Gate::Window]), ..open.clone() };
+        let more = Rollout { blocked_by: closed(&[Gate::Approval, Gate::Window]), ..open.clone() };
         assert_eq!(told(Some(&waits), &more), ["waits"]);
         assert!(told(Some(&more), &waits).is_empty(), "one of two has opened");
     }

@@ -1,12 +1,12 @@
-//! Copies of a package, one bucket per region.
+//! Replicas: copies of a package, one per account-region.
 
-/// How a package gets from the ingest bucket into a target's bucket.
+/// How a package is copied from the ingest bucket to a target's bucket.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum Copies {
-    /// S3 itself copies, with the target's role, which reads the ingest bucket.
+    /// S3 copies the objects. The target's role reads the ingest bucket.
     #[default]
     S3,
-    /// The bytes pass through `replicate`, which reads with the control plane's own role and writes with the
-    /// target's: for targets whose role cannot read a bucket of the control plane's account.
+    /// The `replicate` function streams the bytes. It reads with the control plane's role and writes with the target's:
+    /// for targets whose role cannot read a bucket of the control plane's account.
     Streamed,
 }

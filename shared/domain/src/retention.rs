@@ -1,20 +1,20 @@
-//! What is kept: which releases of a service, and so which objects of the buckets.
+//! Retention: which releases of a service are kept, and so which objects of the buckets.
 //!
-//! Kept is what a stage runs, may run or could go back to; the newest releases of a service; and those that are
-//! young. What is kept is written down before anything is removed (see [`Kept`]): what is not kept any more can
-//! never be asked for again, and what comes new is told by the age of its objects.
+//! Kept are the releases that a stage runs, may run or can roll back to; the newest releases of a service; and those
+//! that are young. The decision is saved before anything is removed (see [`Kept`]): a release that is no longer kept
+//! can never be deployed again, and the objects of new releases are protected by their age.
 
 use crate::ids::ReleaseId;
 use crate::release::package::Asset;
 use jiff::{SignedDuration, Timestamp};
 use std::collections::BTreeSet;
 
-/// How long a service's releases are kept that no stage needs.
+/// How long releases are kept that no stage needs.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Retention {
-    /// So many of the newest.
+    /// The number of newest releases that are kept.
     pub releases: usize,
-    /// And those that were uploaded in so many of the last days.
+    /// Releases that were uploaded within this number of days are kept too.
     pub days: u32,
 }
 
@@ -25,27 +25,27 @@ impl Default for Retention {
 }
 
 impl Retention {
-    /// Most releases of a service that are kept for their number or age. What stages need comes beside.
+    /// Most releases of a service that are kept for their number or age. Those that stages need are kept in addition.
     pub const RELEASES_MAX: usize = 1_000;
-    /// Most days.
+    /// The maximum of `days`.
     pub const DAYS_MAX: u32 = 365;
 }
 
-/// Times that only a simulated world has shorter.
+/// The times of garbage collection. Only the simulation uses shorter ones.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Pace {
-    /// An object that is older is stored anew by whoever relies on it.
+    /// An upload or a replication stores an object again if the stored one is older than this.
     pub renew_after: SignedDuration,
-    /// A version that is younger is never removed.
+    /// A version that is younger than this is never removed.
     pub grace: SignedDuration,
-    /// How often a whole round through all buckets begins.
+    /// The interval at which a garbage collection of all buckets begins.
     pub every: SignedDuration,
-    /// How long a day of [`Retention::days`] is.
+    /// The length of a day of [`Retention::days`].
     pub day: SignedDuration,
 }
 
 impl Pace {
-    /// What relies on an object has `grace - renew_after` to be saved: 23 days for what takes minutes.
+    /// A release must be saved within `grace - renew_after` after its objects are stored: 23 days, for minutes of work.
     pub const DEFAULT: Self = Self {
         renew_after: SignedDuration::from_hours(24 * 7),
         grace: SignedDuration::from_hours(24 * 30),
@@ -53,24 +53,24 @@ impl Pace {
         day: SignedDuration::from_hours(24),
     };
 
-    /// Objects stored before this time are stored anew.
+    /// Objects stored before this time are stored again.
     pub fn renewed_before(&self, now: Timestamp) -> Timestamp {
         now.saturating_sub(self.renew_after).unwrap_or(Timestamp::MIN)
     }
 
-    /// Versions stored before this time may go.
+    /// Versions stored before this time may be removed.
     pub fn removed_before(&self, now: Timestamp) -> Timestamp {
         now.saturating_sub(self.grace).unwrap_or(Timestamp::MIN)
     }
 }
 
-/// Which releases of a service are kept: those from `since` on, and some older ones.
+/// The releases of a service that are kept: those since `since`, and some older ones.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Kept {
-    /// The oldest of the releases that are kept for their number or age; `None` keeps all. It never goes back:
-    /// what was let go is gone.
+    /// The oldest release that is kept for its number or age; `None` keeps all. It never becomes older: releases that
+    /// are no longer kept may be deleted already.
     pub since: Option<ReleaseId>,
-    /// Older ones that a stage needs.
+    /// Older releases that a stage needs.
     pub older: BTreeSet<ReleaseId>,
 }
 
@@ -80,8 +80,8 @@ impl Kept {
         self.since.is_none_or(|since| since <= *release) || self.older.contains(release)
     }
 
-    /// What is kept from now on. `newest` are the service's releases, the newest first, as far down as they
-    /// are kept; `reached_end` says that there is none older; `needed` are those that stages need.
+    /// What is kept from now on. `newest` are the recent releases of the service, the newest first; `reached_end` tells
+    /// that there are no older ones; `needed` are those that stages need.
     #[must_use]
     pub fn next(&self, newest: &[ReleaseId], reached_end: bool, needed: &BTreeSet<ReleaseId>) -> Self {
         let since = match newest.last() {
@@ -93,7 +93,7 @@ impl Kept {
     }
 }
 
-/// Whether the nth newest release (from 0), which was uploaded at that time, is kept for its number or age.
+/// Whether the nth newest release (counted from 0) is kept for its number or age.
 pub fn is_recent(
     nth: usize,
     uploaded_at: Timestamp,
@@ -105,7 +105,7 @@ pub fn is_recent(
     nth < Retention::RELEASES_MAX && (nth < retention.releases || young)
 }
 
-/// A version of an object, or the mark that an object was deleted.
+/// A version of an object, or a delete marker.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct StoredVersion {
     /// The object's key.
@@ -116,20 +116,20 @@ pub struct StoredVersion {
     pub stored_at: Timestamp,
     /// Its length.
     pub bytes: u64,
-    /// Whether it is what the key answers with.
+    /// Whether it is the current version of the key.
     pub is_latest: bool,
-    /// Whether it only says that the object was deleted.
+    /// Whether it is a delete marker.
     pub is_marker: bool,
 }
 
-/// The version of objects in a bucket without versions: what is stored later has the same one.
+/// The version id in a bucket without versioning. All objects of a key have the same one.
 const NO_VERSION: &str = "null";
 
-/// Which versions of a page may be removed for good, by their place in it: old ones of objects that nothing
-/// needs, and old ones that a newer one of the same bytes stands before. Keys that are no package's are let
-/// alone, and so is what cannot be told from what comes after it.
+/// The indexes of the versions of a page that may be permanently deleted: old versions of objects that nothing
+/// needs, and old versions behind a newer one of the same bytes. Keys that are not of a package are never deleted,
+/// nor are objects without versions.
 ///
-/// A key's versions may be spread over two pages: those on the second one wait until they are on one.
+/// If a key's versions are spread over two pages, those on the second page are deleted by a later collection.
 pub fn removable(
     page: &[StoredVersion],
     is_needed: impl Fn(&Asset) -> bool,
@@ -145,13 +145,13 @@ pub fn removable(
         if !is_needed(&asset) {
             return true;
         }
-        // Of a marker on top nothing is known but that somebody put it there: what it hides stays.
+        // Flotilla puts no delete markers: what another actor's marker hides is kept.
         !version.is_latest && latest.contains(version.key.as_str())
     };
     page.iter().enumerate().filter(|(_, version)| goes(version)).map(|(place, _)| place).collect()
 }
 
-/// Whether a page has versions that cannot be told from what is stored after them.
+/// Whether a page has objects from a bucket without versioning.
 pub fn is_unversioned(page: &[StoredVersion]) -> bool {
     page.iter().any(|version| version.version_id == NO_VERSION)
 }
@@ -194,7 +194,7 @@ mod tests {
         assert_eq!((kept.since, kept.older.clone()), (Some(release(7)), [release(3)].into()));
         let held = [9, 7, 6, 3, 1].map(|second| kept.holds(&release(second)));
         assert_eq!(held, [true, true, false, true, false]);
-        // Somebody wants more to be kept: what is gone is gone.
+        // A longer retention does not restore what is no longer kept.
         let more = kept.next(&newest_first([9, 8, 7, 6, 5, 4]), false, &needed);
         assert_eq!(more, kept);
         assert!(!kept.next(&newest_first([9, 8]), false, &BTreeSet::new()).holds(&release(3)));

@@ -1,9 +1,9 @@
-//! Where a deployment goes.
+//! Account-regions and targets.
 
 use crate::names::{AccountId, InvalidName, Region, StackPart};
 use std::fmt;
 
-/// An account and a region: where there is one artifact bucket, and one rate of calls.
+/// An account-region: it has one artifact bucket and one rate budget.
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Site {
     /// The AWS account.
@@ -35,19 +35,17 @@ impl fmt::Debug for Site {
     }
 }
 
-/// With a rollout's service and stage exactly one stack: a site and, for a package of several stacks, which
-/// of them.
+/// A target: one stack of a package in one account-region. Together with a service and a stage it identifies a stack.
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Target {
     /// The account that owns the stack, and the region it is in.
     pub site: Site,
-    /// Which of the package's stacks it is; `None` if the package's format knows one only.
+    /// The stack's name within the package; `None` if the package's format has only one stack.
     pub part: Option<StackPart>,
 }
 
 impl Target {
-    /// Reads `<account>/<region>`, with `:<part>` behind it for one of several stacks, as [`fmt::Display`]
-    /// writes it.
+    /// Reads `<account>/<region>`, followed by `:<part>` for one of several stacks, as [`fmt::Display`] writes it.
     ///
     /// # Errors
     /// [`InvalidName`] of the part that is wrong.

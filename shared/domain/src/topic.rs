@@ -3,8 +3,8 @@
 use crate::names::{AccountId, InvalidName, Region};
 use std::fmt;
 
-/// An SNS topic: `arn:aws:sns:eu-central-1:111122223333:releases`. Topics that keep an order (`.fifo`) are none here:
-/// they refuse what is sent to them without a group.
+/// An SNS topic: `arn:aws:sns:eu-central-1:111122223333:releases`. FIFO topics (`.fifo`) are refused:
+/// they need a message group.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct TopicArn {
     text: String,
@@ -33,7 +33,7 @@ impl TopicArn {
         region.map(|region| Self { text: text.to_owned(), region }).ok_or_else(|| InvalidName {
             kind: "topic",
             given: text.chars().take(64).collect(),
-            rule: "it is the ARN of an SNS topic that is not first-in-first-out",
+            rule: "it must be the ARN of a standard SNS topic (not FIFO)",
         })
     }
 

@@ -1,4 +1,4 @@
-//! The controllers of all stepped subjects, on their ports.
+//! The controllers of all subjects, and their ports.
 
 use crate::EngineError;
 use crate::deployment::DeploymentController;
@@ -13,11 +13,11 @@ use flotilla_domain::{DeploymentId, Site, StackName, Timestamp};
 use std::sync::Arc;
 use tracing::{Instrument, info_span};
 
-/// Everything that a step of some subject needs. Each controller takes its share.
+/// The ports that the controllers need. Each controller takes its share.
 pub struct StepPorts {
-    /// Time.
+    /// The clock.
     pub clock: Arc<dyn Clock>,
-    /// The table.
+    /// The state store.
     pub store: Arc<dyn StateStore>,
     /// The queues.
     pub queue: Arc<dyn WorkQueue>,
@@ -31,13 +31,13 @@ pub struct StepPorts {
     pub alarms: Arc<dyn Alarms>,
     /// The network.
     pub probes: Arc<dyn Probes>,
-    /// Policies of profiles.
+    /// Policy checks.
     pub policies: Arc<dyn Policies>,
-    /// What is counted.
+    /// The meter of steps and calls.
     pub meter: Arc<Meter>,
 }
 
-/// The controllers of all stepped subjects.
+/// The controllers of all subjects.
 pub struct Controllers {
     rollouts: RolloutController,
     deployments: DeploymentController,
@@ -48,7 +48,7 @@ pub struct Controllers {
 }
 
 impl Controllers {
-    /// The controllers on their ports.
+    /// Creates the controllers on their ports.
     pub fn new(ports: StepPorts) -> Self {
         let StepPorts { clock, store, queue, stacks, functions, buckets, alarms, probes, policies, meter } =
             ports;
@@ -79,20 +79,20 @@ impl Controllers {
         }
     }
 
-    /// The time, by the clock of the controllers.
+    /// The current time of the controllers' clock.
     pub fn now(&self) -> Timestamp {
         self.clock.now()
     }
 
-    /// What was counted.
+    /// The meter.
     pub fn meter(&self) -> &Meter {
         &self.meter
     }
 
-    /// Takes the next steps of a rollout, deployment or set, as far as nothing has to be waited for.
+    /// Takes the next steps of a subject, until it has to wait.
     ///
     /// # Errors
-    /// When the table or a queue fails; the same tick again continues.
+    /// Errors of the state store or a queue. Repeating the tick continues.
     pub async fn tick(&self, subject: &Subject) -> Result<(), EngineError> {
         self.meter.tick();
         match subject {
@@ -104,11 +104,11 @@ impl Controllers {
         }
     }
 
-    /// Steps the deployment that holds a stack whose status has changed. The change is a hint, nothing more: the
-    /// deployment observes the stack itself.
+    /// Steps the deployment that holds the lease of a stack whose status has changed. The change is only a
+    /// hint: the deployment observes the stack itself.
     ///
     /// # Errors
-    /// When the table or a queue fails.
+    /// Errors of the state store or a queue.
     pub async fn hint(&self, site: &Site, stack: &StackName) -> Result<(), EngineError> {
         let found = self.store.get(&[lease_key(site, stack)]).await?.into_iter().next().flatten();
         match found.as_ref().and_then(lease_holder) {
@@ -117,10 +117,10 @@ impl Controllers {
         }
     }
 
-    /// Every log line carries the rollout's id: with it, one rollout's story can be read.
+    /// Every log line carries the rollout's id, so that logs can be filtered by rollout.
     async fn step_deployment(&self, id: &DeploymentId) -> Result<(), EngineError> {
-        let DeploymentId { rollout, target, turn } = id;
-        let span = info_span!("step", rollout.id = %rollout, %target, ?turn);
+        let DeploymentId { rollout, target, direction } = id;
+        let span = info_span!("step", rollout.id = %rollout, %target, ?direction);
         run(&self.deployments, id).instrument(span).await
     }
 }

@@ -1,4 +1,4 @@
-//! What can keep a use case from doing its work.
+//! Errors of use cases.
 
 use crate::ports::{PortError, WriteError};
 use crate::records::RecordError;
@@ -7,26 +7,25 @@ use flotilla_domain::set::ServiceSet;
 use flotilla_domain::stage::StageHead;
 use flotilla_domain::{Digest, Refusal, RolloutId, SetId};
 
-/// A use case could not be carried through. Whoever called it may call it again: nothing is half done that
-/// the next call would not mend.
+/// The error of a use case. The call can be repeated: the next one completes whatever was left half done.
 #[derive(Debug, thiserror::Error)]
 pub enum EngineError {
     /// A port failed.
     #[error(transparent)]
     Port(#[from] PortError),
-    /// Somebody else changed what was to be saved, again and again.
-    #[error("the state kept changing while it was being changed")]
+    /// Other writers kept changing the item.
+    #[error("other writers kept changing the state")]
     Contended,
-    /// A stored item is not what it should be.
+    /// A stored item cannot be read.
     #[error(transparent)]
     Record(#[from] RecordError),
-    /// What was asked for is refused.
+    /// The request is refused.
     #[error(transparent)]
     Refused(#[from] Refusal),
-    /// The present state does not allow what was asked for.
+    /// The current state does not allow the request.
     #[error("{}", .0.refusal)]
     Conflict(Box<Conflict>),
-    /// A decision did not fit its state: a defect of Flotilla.
+    /// A defect of Flotilla, such as an event that does not fit its state.
     #[error("defect: {0}")]
     Defect(String),
 }
@@ -34,38 +33,38 @@ pub enum EngineError {
 /// A refusal, with the state that does not allow it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Conflict {
-    /// What is refused.
+    /// The refusal.
     pub refusal: Refusal,
-    /// What there is.
+    /// The current state.
     pub current: Current,
 }
 
-/// What there is, where something else was expected.
+/// The current state, where another one was expected.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Current {
     /// A rollout.
     Rollout {
-        /// Which one.
+        /// The id.
         id: RolloutId,
         /// Its state, by name.
         state: &'static str,
         /// Its package.
         package: Option<Digest>,
-        /// Its plan, once it is made.
+        /// Its plan, once it exists.
         plan: Option<Digest>,
     },
     /// A stage.
     Stage {
         /// Its newest rollout.
         newest: Option<RolloutId>,
-        /// The rollout under way.
+        /// The active rollout.
         active: Option<RolloutId>,
-        /// The rollout that comes next.
+        /// The queued rollout.
         queued: Option<RolloutId>,
     },
     /// A set of services.
     Set {
-        /// Which one.
+        /// The id.
         id: SetId,
         /// Its state, by name.
         state: &'static str,
@@ -99,7 +98,7 @@ impl From<&StageHead> for Current {
 }
 
 impl EngineError {
-    /// A refusal because of what there is.
+    /// A refusal because of the current state.
     pub fn conflict(refusal: Refusal, current: impl Into<Current>) -> Self {
         Self::Conflict(Box::new(Conflict { refusal, current: current.into() }))
     }

@@ -1,10 +1,10 @@
-//! A rollout and its deployments, for the tests of this folder.
+//! Rollouts and deployments for tests.
 
 use crate::rollout::compose::blank_for_tests;
 use flotilla_domain::deployment::{Deployment, State};
 use flotilla_domain::release::{ReleaseRef, StackRef};
 use flotilla_domain::rollout::{Rollout, RolloutKind, Wave};
-use flotilla_domain::{Digest, ReleaseId, RolloutId, StackName, Target, Timestamp, Turn};
+use flotilla_domain::{Digest, Direction, ReleaseId, RolloutId, StackName, Target, Timestamp};
 use std::collections::{BTreeMap, BTreeSet};
 
 /// A time, in seconds since 1970.
@@ -22,7 +22,7 @@ pub fn release(name: &str) -> (ReleaseId, Digest) {
     (ReleaseId::derive(Timestamp::UNIX_EPOCH, &[name]), Digest::of(name.as_bytes()))
 }
 
-/// A rollout of a release to two regions, begun at this second.
+/// A rollout of a release to two regions, created at this second.
 pub fn rollout(name: &str, second: i64) -> Rollout {
     let (release, package) = release(name);
     let stack = StackRef {
@@ -43,8 +43,8 @@ pub fn rollout(name: &str, second: i64) -> Rollout {
 
 /// A rollout's deployment in a region, in this state.
 pub fn deployment(rollout: &Rollout, region: &str, state: State) -> Deployment {
-    let (target, turn) = (target(region), Turn::Forward);
-    let spec = rollout.deployment_spec(&target, turn).unwrap();
-    let open = Deployment::open(rollout.deployment_id(&target, turn), spec, at(0));
+    let (target, direction) = (target(region), Direction::Forward);
+    let spec = rollout.deployment_spec(&target, direction).unwrap();
+    let open = Deployment::open(rollout.deployment_id(&target, direction), spec, at(0));
     Deployment { state, entered_at: at(100), ..open }
 }

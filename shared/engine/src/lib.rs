@@ -1,14 +1,14 @@
 //! Flotilla's use cases, over ports.
 //!
-//! Here decisions of `flotilla-domain` meet the world: a use case loads what was saved, observes, lets the
-//! domain decide, saves, acts. It knows the world only by its [`ports`]; AWS and the simulation implement
-//! them. [`records`] fixes how values are stored.
+//! A use case loads the saved state, observes, lets `flotilla-domain` decide, saves, and acts. It reaches the
+//! world only through its [`ports`], which the AWS adapters and the simulation implement. [`records`] defines
+//! how values are stored.
 //!
-//! One folder a subject, under the name that it has in `flotilla-domain`. A package becomes a [`release`],
-//! is copied as a [`replica`], and comes to the targets of a [`stage`] by a [`rollout`] of [`deployment`]s
-//! that pass its [`gate`]s; a [`set`] is several rollouts as one. [`step`] takes all three forward by their [`controllers`]. Beside
-//! them: what would change ([`plan`]), who may do what ([`access`]), the documents of [`config`], the end of
-//! [`preview`]s and of packages ([`retention`]), and what is sent to people ([`notice`]).
+//! One folder for each subject, with the same name as in `flotilla-domain`. A package becomes a [`release`], is
+//! copied as a [`replica`], and is deployed to the targets of a [`stage`] by a [`rollout`] of [`deployment`]s
+//! that pass its [`gate`]s. A [`set`] is several rollouts as one. [`step`] takes all three forward with their
+//! [`controllers`]. The rest: planned changes ([`plan`]), permissions and audit ([`access`]), the documents of
+//! [`config`], the expiry of [`preview`]s, garbage collection ([`retention`]), and notices ([`notice`]).
 
 pub mod access;
 pub mod config;

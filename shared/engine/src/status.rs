@@ -1,4 +1,4 @@
-//! What runs where, and why: every view is one or two queries, however long the history.
+//! The views of the API. Every view takes one or two queries, however long the history.
 
 use crate::EngineError;
 use crate::ports::{Clock, Key, Query, StateStore};
@@ -7,28 +7,28 @@ use flotilla_contract as view;
 use flotilla_domain::{Cause, Code, Refusal};
 use std::sync::Arc;
 
-/// The use case and what it needs.
+/// The use case and the ports that it needs.
 pub struct Status {
-    /// Time.
+    /// The clock.
     pub clock: Arc<dyn Clock>,
-    /// The table.
+    /// The state store.
     pub store: Arc<dyn StateStore>,
 }
 
-/// Which part of a list is wanted.
+/// A page of a list.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct PageRequest {
-    /// Where an earlier page ended.
+    /// Where the previous page ended.
     pub cursor: Option<String>,
     /// Most items: 1 to 100.
     pub limit: usize,
 }
 
 impl Status {
-    /// Services by name.
+    /// The services, ordered by name.
     ///
     /// # Errors
-    /// The table's.
+    /// Errors of the state store.
     pub async fn services(&self, page: PageRequest) -> Result<view::Page<view::ServiceView>, EngineError> {
         let query = Query {
             pk: index_pk("services"),
@@ -52,10 +52,10 @@ impl Status {
         Ok(view::Page { items: items.collect::<Result<_, EngineError>>()?, next })
     }
 
-    /// Whether the table answers, and whether somebody has said who may do what.
+    /// Checks the state store. Returns whether access is configured.
     ///
     /// # Errors
-    /// The table's.
+    /// Errors of the state store.
     pub async fn health(&self) -> Result<bool, EngineError> {
         Ok(self.store.get(&[access_key()]).await?.into_iter().flatten().next().is_some())
     }
@@ -66,7 +66,7 @@ pub(crate) fn next_cursor(page: &crate::ports::ItemPage) -> Option<String> {
 }
 
 pub(crate) fn missing(what: String) -> Refusal {
-    Refusal::new(Code::NotFound, what, "check the name; flotilla status lists what there is")
+    Refusal::new(Code::NotFound, what, "check the name with flotilla status")
 }
 
 pub(crate) fn cause_view(cause: &Cause) -> view::CauseView {

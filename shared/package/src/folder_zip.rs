@@ -1,8 +1,8 @@
-//! A folder as the zip that runs: the same bytes on every machine, every time.
+//! Zips a folder reproducibly: the same bytes on every machine, every time.
 //!
-//! Names in order, the time of the format's beginning, mode 0644, or 0755 for what its owner may execute and
-//! for `bootstrap`, which Lambda executes; deflated at one level by a pinned encoder. The zip is written as
-//! its files pass: nothing is sought back to, and no more than a chunk is held.
+//! Names are sorted, the time is the earliest that the format allows, and the mode is 0644, or 0755 for executable
+//! files and for `bootstrap`, which Lambda executes. A pinned encoder deflates at one level. The zip is streamed: the
+//! writer never seeks back and holds one chunk at most.
 
 use std::io::{self, Write};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -15,7 +15,7 @@ pub struct FolderZip {
     pipe: Pipe,
 }
 
-/// Where the zip's bytes wait until they are fetched.
+/// Buffers the zip's bytes until they are fetched.
 #[derive(Clone, Default)]
 struct Pipe(Arc<Mutex<Vec<u8>>>);
 
@@ -44,10 +44,10 @@ impl Default for FolderZip {
 }
 
 impl FolderZip {
-    /// Begins a file. The names, relative to the folder, have to come in order.
+    /// Begins a file. Names are relative to the folder and must be passed in sorted order.
     ///
     /// # Errors
-    /// When the name is not fit for a zip.
+    /// If the name is not valid in a zip.
     pub fn begin(&mut self, name: &str, executable: bool) -> io::Result<()> {
         let executable = executable || name == "bootstrap";
         let options = SimpleFileOptions::default()
@@ -61,20 +61,20 @@ impl FolderZip {
     /// Adds bytes of the file that was begun last.
     ///
     /// # Errors
-    /// When no file was begun.
+    /// If no file was begun.
     pub fn push(&mut self, bytes: &[u8]) -> io::Result<()> {
         self.zip.write_all(bytes)
     }
 
-    /// The zip's bytes that have come of it since they were fetched last.
+    /// Takes the bytes of the zip that were written since the last call.
     pub fn fetch(&mut self) -> Vec<u8> {
         self.pipe.take()
     }
 
-    /// Ends the zip; answers its last bytes.
+    /// Ends the zip and returns its last bytes.
     ///
     /// # Errors
-    /// When there are too many files for a zip.
+    /// If there are too many files for a zip.
     pub fn finish(self) -> io::Result<Vec<u8>> {
         let Self { zip, pipe } = self;
         zip.finish().map_err(io::Error::other)?;
@@ -107,8 +107,8 @@ mod tests {
         assert_eq!(zipped(7), zipped(60_000));
     }
 
-    /// Another encoder would give every unchanged folder a new digest, and every function a new deployment: an
-    /// update of a dependency that does so has to be noticed.
+    /// Another encoder would change the digest of every unchanged folder and redeploy every function. This test
+    /// detects a dependency update that does so.
     #[test]
     fn the_bytes_are_those_of_every_earlier_version() {
         let digest = Digest::of(&zipped(1_000)).to_string();

@@ -1,15 +1,15 @@
-//! JSON as Flotilla takes and writes it: duplicate keys are refused, and what is written is canonical,
-//! so that equal values have equal bytes.
+//! Strict reading and canonical writing of JSON: duplicate keys are refused, and equal values are written as equal
+//! bytes.
 
 use serde::de::{Deserialize, Deserializer, Error as _, MapAccess, SeqAccess, Visitor};
 use serde_json::{Map, Value};
 use std::fmt;
 
-/// Reads JSON. Nesting is bounded by `serde_json` (128 levels).
+/// Parses JSON. `serde_json` bounds the nesting to 128 levels.
 ///
 /// # Errors
-/// What is wrong and where, by line and column; also for a key that occurs twice in one object, of which
-/// parsers keep different ones.
+/// The error with its line and column. A key that occurs twice in one object is an error, because parsers differ in
+/// which of the two values they keep.
 pub fn parse_strict(bytes: &[u8]) -> Result<Value, serde_json::Error> {
     serde_json::from_slice::<Strict>(bytes).map(|strict| strict.0)
 }
@@ -80,7 +80,7 @@ impl<'de> Visitor<'de> for StrictVisitor {
     }
 }
 
-/// Writes JSON without white space and with the keys of every object in order.
+/// Writes JSON without white space and with the keys of every object sorted.
 pub fn canonical(value: &Value) -> Vec<u8> {
     let mut out = Vec::new();
     write_canonical(value, &mut out);

@@ -1,14 +1,14 @@
-//! Untrusted bytes to a [`Package`](flotilla_domain::release::package::Package).
+//! Parses untrusted bytes into a [`Package`](flotilla_domain::release::package::Package).
 //!
-//! Nothing here does input or output: the caller fetches the ranges that are asked for and hands them
-//! in. An upload is never unpacked to disk, and never held whole in memory unless it is small.
+//! This crate does no input or output: the caller fetches the requested ranges and passes them in. An upload is
+//! never unpacked to disk, and is held in memory as a whole only if it is small.
 //!
-//! The way of an upload: [`zip_file::read_directory`] over its last bytes → [`zip_file::EntryReader`]
-//! for the small files → [`formats::recognise`] makes a [`formats::Draft`], neutral templates that
-//! still name files and folders → the caller hashes those, again through an `EntryReader`, folders as the
-//! zip that [`folder_zip`] makes of them → [`formats::Draft::finish`].
+//! Steps for an upload: [`zip_file::read_directory`] parses its last bytes → [`zip_file::EntryReader`] unpacks the
+//! small files → [`formats::recognise`] finds the format and creates a [`formats::Draft`]: neutral templates that
+//! still name files and folders → the caller hashes those, again through an `EntryReader`, each folder as the zip
+//! that [`folder_zip`] writes → [`formats::Draft::finish`].
 //!
-//! [`limits::Limits`] bounds all of it; every refusal has a code, a place and a fix.
+//! [`limits::Limits`] bounds every step. Every refusal has a code, a place and a fix.
 
 pub mod folder_zip;
 pub mod formats;

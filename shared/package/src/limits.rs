@@ -1,40 +1,41 @@
-//! What an upload may be at most.
+//! The limits of an upload.
 
-/// Limits of one upload. Each one's refusal names it, so that a user can find it here.
+/// The maxima for one upload. A refusal names the field of the limit that is exceeded.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Limits {
-    /// The upload itself. Lambda takes 250 MB of unzipped code per function; a package may hold several.
+    /// The size of the upload. Lambda accepts 250 MB of unzipped code per function; a package may hold several.
     pub upload_bytes_max: u64,
-    /// The zip's directory.
+    /// The size of the zip's directory.
     pub directory_bytes_max: u64,
-    /// Entries of the upload. Files inside of an asset that is a zip itself do not count.
+    /// The number of entries of the upload. Files inside an asset that is itself a zip do not count.
     pub entries_max: usize,
-    /// An entry's name.
+    /// The length of an entry's name.
     pub name_bytes_max: usize,
-    /// All entries unpacked.
+    /// The size of all entries unpacked.
     pub unpacked_bytes_max: u64,
-    /// A manifest, such as `serverless-state.json`.
+    /// The size of a manifest, such as `serverless-state.json`.
     pub manifest_bytes_max: u64,
-    /// Manifests, templates and other small files that have to be read to know what a package is.
+    /// The number of manifests, templates and other small files that must be read to interpret a package.
     pub manifests_max: usize,
-    /// The template: CloudFormation takes 1 MB by URL.
+    /// The size of a template: CloudFormation accepts 1 MB by URL.
     pub template_bytes_max: u64,
-    /// Resources of a template: CloudFormation's quota.
+    /// The number of resources of a template: CloudFormation's quota.
     pub resources_max: usize,
-    /// Parameters of a template: CloudFormation's quota.
+    /// The number of parameters of a template: CloudFormation's quota.
     pub parameters_max: usize,
-    /// Outputs of a template: CloudFormation's quota.
+    /// The number of outputs of a template: CloudFormation's quota.
     pub outputs_max: usize,
-    /// The names of a template's resources and parameters together.
+    /// The total length of the names of a template's resources and parameters.
     pub names_bytes_max: usize,
-    /// What a rollout keeps of all stacks: names of functions and parameters, digests, tags. It stands in the
-    /// rollout's item, that of the release it may go back to as well, and DynamoDB takes 400 KB for an item.
+    /// The size of what a rollout stores about all stacks: names of functions and parameters, digests, tags. The
+    /// rollout's item holds it for its release and for the release it may revert to, and a DynamoDB item is limited
+    /// to 400 KB.
     pub described_bytes_max: usize,
-    /// All manifests, templates and other small files together.
+    /// The size of all manifests, templates and other small files together.
     pub manifests_bytes_max: u64,
-    /// Stacks of a package.
+    /// The number of stacks of a package.
     pub stacks_max: usize,
-    /// Different files that a template takes code from.
+    /// The number of different assets that the templates name.
     pub assets_max: usize,
 }
 

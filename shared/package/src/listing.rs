@@ -1,22 +1,22 @@
-//! The files of a package folder, wherever they lie: in a zip, or on a disk.
+//! The files of a package folder, in a zip or on a disk.
 
 use crate::zip_file::Directory;
 use flotilla_domain::{Code, Refusal};
 use std::collections::BTreeMap;
 
-/// What is known of a file without reading it.
+/// What is known about a file without reading it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct FileInfo {
-    /// Its length.
+    /// Its size in bytes.
     pub bytes: u64,
-    /// Whether its owner may execute it.
+    /// Whether its mode lets its owner execute it.
     pub executable: bool,
 }
 
-/// The files of a package folder by their names: relative, with forward slashes.
+/// The files of a package folder. Names are relative, with forward slashes.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Listing {
-    /// The files.
+    /// The files by name.
     pub files: BTreeMap<String, FileInfo>,
 }
 
@@ -34,20 +34,20 @@ impl Listing {
         self.files.contains_key(name)
     }
 
-    /// The names of the files in a folder, in order. The folder ends with a slash, or is empty for all.
+    /// The files in a folder, sorted by name. `folder` ends with a slash, or is empty for all files.
     pub fn folder<'a>(&'a self, folder: &'a str) -> impl Iterator<Item = (&'a str, FileInfo)> {
         let from =
             self.files.range::<str, _>((std::ops::Bound::Included(folder), std::ops::Bound::Unbounded));
         from.take_while(move |(name, _)| name.starts_with(folder)).map(|(name, info)| (name.as_str(), *info))
     }
 
-    /// The name of the file or folder (with its slash) that a path means which stands in a file of `base`.
+    /// Resolves a path written in a file of the folder `base` to the name of a file, or of a folder with its slash.
     ///
     /// # Errors
-    /// [`Code::AssetMissing`] when it is not there, or lies outside of what was uploaded.
+    /// [`Code::AssetMissing`] if the file does not exist or the path leads out of the package.
     pub fn resolve(&self, base: &str, path: &str) -> Result<String, Refusal> {
         let missing = |what: String| {
-            let fix = "put it into the package: zip the whole folder that the path starts from";
+            let fix = "add it to the package: zip the whole folder that the path starts from";
             Refusal::new(Code::AssetMissing, what, fix)
         };
         let mut segments: Vec<&str> = base.split('/').filter(|segment| !segment.is_empty()).collect();

@@ -1,24 +1,24 @@
-//! Writing a package's zip, the same bytes every time: sorted names, one fixed time, fixed modes.
+//! Writes a package's zip reproducibly: sorted names, one fixed time, fixed modes.
 
 use std::io::{self, Read, Seek, Write};
 use zip::write::SimpleFileOptions;
 use zip::{CompressionMethod, DateTime, ZipWriter};
 
-/// A file for the zip.
+/// A file that is added to the zip.
 pub struct SourceFile<'a> {
     /// Its name in the zip, with forward slashes.
     pub name: String,
-    /// Whether its owner may execute it.
+    /// Whether its mode lets its owner execute it.
     pub executable: bool,
     /// Its bytes.
     pub content: Box<dyn Read + 'a>,
 }
 
-/// Writes a zip. What is packed already (`.zip`, `.jar`) is stored, so that it can later be lifted out of
-/// the upload as it is.
+/// Writes a zip. Files that are already compressed (`.zip`, `.jar`) are stored, so that S3 can copy them out of the
+/// upload unchanged.
 ///
 /// # Errors
-/// What reading a file or writing the zip gave.
+/// Errors of reading a file or writing the zip.
 pub fn write_zip<'a, W: Write + Seek>(
     out: W,
     names: impl IntoIterator<Item = String>,

@@ -1,12 +1,12 @@
-//! CloudFormation's YAML, with its short tags (`!Ref`, `!Sub`, …), as the JSON that it means.
+//! Reads CloudFormation's YAML, with its short tags (`!Ref`, `!Sub`, …), as the equivalent JSON.
 //!
 //! Values are read as the packaging tools read them (`awscli/customizations/cloudformation/yamlhelper.py`, the
-//! same in SAM's `samcli/yamlhelper.py`): booleans are YAML 1.1's, dates are text, and what follows a short
-//! tag is text. A number is one only if JSON would write it the same way: an account id with leading zeros, a
-//! version such as `5.10` and a size such as `1_000` stay text, which CloudFormation converts where it wants a
+//! same in SAM's `samcli/yamlhelper.py`): booleans follow YAML 1.1, dates are text, and a scalar after a short
+//! tag is text. A scalar is a number only if JSON writes it the same way: an account id with leading zeros, a
+//! version such as `5.10` and a size such as `1_000` stay text, which CloudFormation converts where it expects a
 //! number.
 //!
-//! Nothing is built deeper than JSON may be, and what aliases and merge keys copy is counted.
+//! The nesting is bounded as for JSON, and what aliases and merge keys copy is counted and bounded.
 
 mod build;
 mod scalars;
@@ -15,7 +15,7 @@ use saphyr_parser::{Event, Marker, Parser, ScalarStyle, Tag};
 use serde_json::Value;
 use std::fmt;
 
-/// What is wrong with a document, and where.
+/// An error in a document, with its line and column.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct YamlError {
     what: String,
@@ -38,11 +38,11 @@ impl fmt::Display for YamlError {
 
 impl std::error::Error for YamlError {}
 
-/// Reads a document, such as a template.
+/// Parses a document, such as a template.
 ///
 /// # Errors
-/// What is wrong and where, by line and column; also for what readers of YAML understand differently, such as
-/// a key that occurs twice, and for what would grow without bounds.
+/// The error with its line and column. Constructs that YAML readers interpret differently, such as a key that occurs
+/// twice, and documents that would expand without bounds are errors.
 pub fn parse_strict(bytes: &[u8]) -> Result<Value, YamlError> {
     let text = std::str::from_utf8(bytes).map_err(|e| {
         let before = &bytes[..e.valid_up_to()];
@@ -77,12 +77,12 @@ pub fn parse_strict(bytes: &[u8]) -> Result<Value, YamlError> {
     builder.finish().ok_or_else(|| YamlError::new("there is no document", Marker::new(0, 1, 0)))
 }
 
-/// What a tag says of a value.
+/// The meaning of a tag.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Meaning {
-    /// Nothing.
+    /// No tag.
     None,
-    /// A function of CloudFormation.
+    /// An intrinsic function of CloudFormation.
     Function(&'static str),
     /// `!!str`, or `!` alone.
     Text,
@@ -92,7 +92,7 @@ enum Meaning {
     Collection(&'static str),
 }
 
-/// CloudFormation's functions that have a short form, by their full names
+/// CloudFormation's intrinsic functions that have a short form, by their full names
 /// (AWS CloudFormation Template Reference, "Intrinsic functions", "Condition functions", "Rule functions").
 const FUNCTIONS: [&str; 27] = [
     "Ref",
@@ -144,7 +144,7 @@ fn meaning(tag: Option<&Tag>, at: Marker) -> Result<Meaning, YamlError> {
     known.ok_or_else(|| {
         let shown: String = format!("{handle}{suffix}").chars().take(64).collect();
         let shown = shown.replace("tag:yaml.org,2002:", "!!");
-        YamlError::new(format!("the tag {shown} is none that CloudFormation knows"), at)
+        YamlError::new(format!("CloudFormation does not know the tag {shown}"), at)
     })
 }
 

@@ -34,10 +34,10 @@ fn short_tags_are_the_functions_they_stand_for() {
         let short = function.strip_prefix("Fn::").unwrap_or(function);
         reads(&format!("!{short} [a, b]"), json!({ function: ["a", "b"] }));
     }
-    refused("a:\n  b: !Reff A", "the tag !Reff is none that CloudFormation knows at line 2 column 6");
+    refused("a:\n  b: !Reff A", "CloudFormation does not know the tag !Reff at line 2 column 6");
     refused(
         "a: !!python/name:os.system x",
-        "the tag !!python/name:os.system is none that CloudFormation knows at line 1 column 4",
+        "CloudFormation does not know the tag !!python/name:os.system at line 1 column 4",
     );
     refused("!GetAtt A", "!GetAtt needs Resource.Attribute at line 1 column 1");
 }
@@ -60,7 +60,7 @@ fn scalars_are_what_cloudformations_tools_read() {
     reads("[5.10, 1., .5, 1e3, .inf, -0, 1.2.3]", json!(["5.10", "1.", ".5", "1e3", ".inf", "-0", "1.2.3"]));
     reads("['1', \"true\", !!str 2, ! 3]", json!(["1", "true", "2", "3"]));
     reads("[!!int 4, !!bool no, !!null '', !!float 1.5]", json!([4, false, null, 1.5]));
-    refused("!!int x", "the value is no !!int at line 1 column 1");
+    refused("!!int x", "the value is not of type !!int at line 1 column 1");
     reads("|\n  1\n", json!("1\n"));
 }
 
@@ -70,8 +70,8 @@ fn keys_are_texts_as_they_are_written() {
         "{1: a, true: b, 012: c, ~: d, 'e': f}",
         json!({"1": "a", "true": "b", "012": "c", "~": "d", "e": "f"}),
     );
-    refused("? [a]\n: b", "a key has to be a text at line 1 column 3");
-    refused("!Ref a: b", "a key has to be a text at line 1 column 1");
+    refused("? [a]\n: b", "a key must be a text at line 1 column 3");
+    refused("!Ref a: b", "a key must be a text at line 1 column 1");
 }
 
 #[test]
@@ -92,7 +92,7 @@ fn anchors_and_merge_keys_are_expanded() {
     );
     reads("'<<': a", json!({"<<": "a"}));
     refused("<<: a", "<< takes a mapping, or a list of mappings at line 1 column 5");
-    refused("a: &a [*a]", "what the alias names contains the alias at line 1 column 8");
+    refused("a: &a [*a]", "the anchor of the alias contains the alias at line 1 column 8");
     refused("a: *b", "while parsing node, found unknown anchor at line 1 column 4");
 }
 

@@ -1,4 +1,4 @@
-//! The versions of objects in the ingest bucket and the artifact buckets, and what removes them.
+//! The versions of objects in the ingest bucket and the artifact buckets, and the fake that removes them.
 
 use crate::objects::Version;
 use crate::state::{Shared, State};
@@ -13,13 +13,13 @@ impl State {
         self.store_version(site, key, Some(digest), bytes);
     }
 
-    /// Deletes an object as people do: its versions stay behind a mark.
+    /// Deletes an object as a person does: its versions remain behind a delete marker.
     pub fn hide(&mut self, site: Option<&Site>, key: &str) {
         self.store_version(site, key, None, 0);
     }
 
     fn store_version(&mut self, site: Option<&Site>, key: &str, digest: Option<Digest>, bytes: u64) {
-        // S3 tells seconds.
+        // S3 reports whole seconds.
         let stored_at = Timestamp::from_second(self.now_ms.div_euclid(1_000)).unwrap_or(Timestamp::MAX);
         self.objects.made += 1;
         let version = Version { id: self.objects.made, stored_at, digest, bytes };
@@ -27,7 +27,7 @@ impl State {
         self.answer(site, key, digest);
     }
 
-    /// What a key answers with from now on.
+    /// Sets the version that a key returns from now on.
     fn answer(&mut self, site: Option<&Site>, key: &str, digest: Option<Digest>) {
         match (site, digest) {
             (None, Some(digest)) => drop(self.home.insert(key.to_owned(), digest)),
@@ -57,7 +57,7 @@ fn site_of(bucket: &AssetBucket) -> Option<&Site> {
     }
 }
 
-/// Versions of one page: few, so that keys are spread over two.
+/// The versions of one page: few, so that the versions of a key can span two pages.
 const PAGE: usize = 4;
 
 /// The buckets.
@@ -78,7 +78,7 @@ impl AssetBuckets for SimAssetBuckets {
             let inside = state.objects.versions.range(first..);
             let inside = inside.take_while(|((at, key), _)| at.as_ref() == site && key.starts_with(prefix));
             for ((_, key), of_key) in inside {
-                // From the marked version on, the older ones of its key are still to come.
+                // The marker names a version; the older versions of its key follow.
                 let below = match after {
                     Some(mark) if *key < mark.key => 0,
                     Some(mark) if *key == mark.key => {

@@ -1,4 +1,4 @@
-//! Change sets: making them, and what is told of them.
+//! Change sets: creating and describing them.
 
 use crate::stack_books::{Behaviour, ChangeSet, ChangeSetState, Stack};
 use crate::state::State;
@@ -7,18 +7,18 @@ use flotilla_domain::plan::{ChangeAction, Leaving, PropertyChange, Replacement, 
 use flotilla_domain::{Digest, Site, StackName};
 use flotilla_engine::plan::change_values::property_changes;
 use flotilla_engine::ports::{
-    ChangeSetRequest, ChangeSetSeen, ChangeSetStatus, ErrorKind, Place, PortError, RollbackTriggers,
+    ChangeSetObserved, ChangeSetRequest, ChangeSetStatus, ErrorKind, Place, PortError, RollbackTriggers,
 };
 use serde_json::{Map, Value};
 use std::collections::{BTreeSet, VecDeque};
 
 /// The operation's name.
 pub const CREATE: &str = "cloudformation:CreateChangeSet";
-/// How a change set begins its reason that validation has refused.
+/// How the reason of a change set that validation refused begins.
 const VALIDATION_FAILED: &str =
     "The following early validation(s) failed: [AWS::EarlyValidation::PropertyValidation]";
 
-/// Makes a change set, and the stack in review that a first one needs.
+/// Creates a change set, and for the first one of a stack also the stack in review.
 pub fn create(state: &mut State, place: &Place, request: &ChangeSetRequest) -> Result<(), PortError> {
     const OPERATION: &str = CREATE;
 
@@ -56,7 +56,7 @@ pub fn create(state: &mut State, place: &Place, request: &ChangeSetRequest) -> R
         }
         (ChangeSetKind::Update, Some(stack)) if !can_be_updated(stack.status) => {
             let text = format!("Stack:{} is in {} state and can not be updated.", stack.id, stack.status);
-            // Another actor's operation: the adapter takes it for something that passes.
+            // Another actor's operation: the adapter treats the error as transient.
             let kind =
                 if text.contains("_IN_PROGRESS state") { ErrorKind::Transient } else { ErrorKind::Permanent };
             return Err(PortError::new(kind, OPERATION, format!("ValidationError: {text}")));
@@ -104,13 +104,13 @@ pub fn create(state: &mut State, place: &Place, request: &ChangeSetRequest) -> R
     Ok(())
 }
 
-/// What is told of a change set.
-pub fn describe(state: &State, place: &Place, stack: &StackName, name: &str) -> Option<ChangeSetSeen> {
+/// Describes a change set.
+pub fn describe(state: &State, place: &Place, stack: &StackName, name: &str) -> Option<ChangeSetObserved> {
     let how = behaviour(state, &place.site);
     let stack = state.stacks.live.get(&(place.site.clone(), stack.to_string()))?;
     let set = stack.change_sets.iter().find(|set| set.name == name || set.id == name);
     let now_ms = state.now_ms;
-    set.map(|set| ChangeSetSeen {
+    set.map(|set| ChangeSetObserved {
         id: set.id.clone(),
         stack_id: stack.id.clone(),
         status: match &set.state {
@@ -133,7 +133,7 @@ pub fn describe(state: &State, place: &Place, stack: &StackName, name: &str) -> 
     })
 }
 
-/// What bringing one template in place of another changes.
+/// The changes between two templates.
 fn changes(state: &State, from: Option<&Digest>, to: &Digest) -> Vec<ResourceChange> {
     let (old, new) = (from.map(|from| resources(state, from)).unwrap_or_default(), resources(state, to));
     let names: BTreeSet<&String> = old.keys().chain(new.keys()).collect();
@@ -178,7 +178,7 @@ fn change(name: &str, old: Option<&Value>, new: Option<&Value>) -> Option<Resour
     Some(ResourceChange { physical_id, ..change })
 }
 
-/// Here it is the resource's own name that cannot be changed in place, as it is of most types.
+/// Whether a change replaces the resource: as for most types, a change of its name does.
 fn recreation(property: &PropertyChange) -> Replacement {
     let named = !property.path.contains('.') && property.path.ends_with("Name");
     if named { Replacement::Always } else { Replacement::Never }
@@ -192,7 +192,7 @@ fn leaving(resource: &Value, policy: &str) -> Option<Leaving> {
     })
 }
 
-/// Whether an ordinary update may begin in this status.
+/// Whether an update may begin in this status.
 fn can_be_updated(status: &str) -> bool {
     matches!(
         status,

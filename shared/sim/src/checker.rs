@@ -1,7 +1,7 @@
-//! The promises, looked at after every step.
+//! The invariants ("promises"), checked after every step.
 //!
-//! It reads the table's items and CloudFormation's books as they are; nothing here is shared with the
-//! engine, and what is legal is written down once more in [`edges`].
+//! The checker reads the table's items and CloudFormation's books directly and shares no code with the engine.
+//! [`edges`] defines the legal transitions independently.
 
 mod edges;
 mod gates;
@@ -13,11 +13,11 @@ use flotilla_domain::Site;
 use flotilla_engine::ports::{Item, Key};
 use std::collections::{BTreeMap, BTreeSet};
 
-/// What has been seen so far.
+/// What was observed so far.
 #[derive(Debug, Default)]
 pub struct Checker {
     seen: BTreeMap<Key, (String, u64)>,
-    /// The last wave of each rollout that was seen to have begun.
+    /// The last wave of each rollout that has begun.
     waves: BTreeMap<Key, usize>,
 }
 
@@ -30,7 +30,7 @@ fn text<'i>(item: &'i Item, path: &str) -> Option<&'i str> {
     value.as_str()
 }
 
-/// The account and region of a target, which may have the part of a package behind them.
+/// The account-region of a target, without the part.
 fn site(target: &str) -> &str {
     target.split_once(':').map_or(target, |(site, _)| site)
 }
@@ -41,7 +41,7 @@ fn target_of(holder: &str) -> &str {
     target.strip_suffix("/back").unwrap_or(target)
 }
 
-/// The items of one partition whose sort key begins like this.
+/// The items of one partition whose sort keys have this prefix.
 fn partition<'t>(
     table: &'t BTreeMap<Key, Item>,
     pk: &'t str,
@@ -50,7 +50,7 @@ fn partition<'t>(
     table.range(Key::new(pk, sk)..).take_while(move |(key, _)| key.pk == pk && key.sk.starts_with(sk))
 }
 
-/// The name that CloudFormation knows a deployment by, from the holder of a lease.
+/// The prefix of a deployment's tokens in CloudFormation, derived from the holder of a lease.
 fn name_of(holder: &str) -> String {
     let rollout = holder.split('/').next().unwrap_or_default().replace('_', "-");
     let part = target_of(holder).split_once(':').map(|(_, part)| format!("-{part}")).unwrap_or_default();
@@ -58,7 +58,7 @@ fn name_of(holder: &str) -> String {
     format!("flotilla-{rollout}{part}{back}-op")
 }
 
-/// Looks whether an operation of ours may begin; answers what is wrong.
+/// Checks that an operation of Flotilla may begin. Returns the violation, if any.
 pub(crate) fn begins(
     state: &State,
     (at, stack): &(Site, String),
@@ -68,13 +68,13 @@ pub(crate) fn begins(
     let lease = Key::new(format!("STK#{}#{}", at.account, at.region), stack.as_str());
     let holder = state.table.get(&lease).and_then(|lease| text(lease, "holder")).unwrap_or("-");
     if !token.starts_with(&name_of(holder)) {
-        return Some(format!("promise 1: {token} begins on {stack} and {holder} holds its lease"));
+        return Some(format!("promise 1: {token} begins on {stack}, but {holder} holds its lease"));
     }
     let rollout = holder.split('/').next().unwrap_or_default();
     let pk = format!("RLO#{rollout}");
     let told = partition(&state.table, &pk, "EVT#").any(|(_, event)| text(event, "detail") == Some(token));
     if !told {
-        return Some(format!("promise 11: {token} begins and the timeline does not say so"));
+        return Some(format!("promise 11: {token} begins, but the timeline has no entry"));
     }
     let change_set_id = change_set_id?;
     let saved = partition(&state.table, &pk, "DEP#").map(|(_, item)| item).find(|deployment| {
@@ -82,7 +82,7 @@ pub(crate) fn begins(
             && text(deployment, "state.name") == Some("executing")
     });
     let Some(saved) = saved else {
-        return Some(format!("save, then act: {change_set_id} is executed and nothing saved says so"));
+        return Some(format!("save, then act: {change_set_id} is executed, but no saved state asks for it"));
     };
     let meta = state.table.get(&Key::new(pk.as_str(), "META"))?;
     if !holder.ends_with("/back") {
@@ -91,16 +91,17 @@ pub(crate) fn begins(
         }
         return waves_before(state, &pk, meta, target_of(holder));
     }
-    (text(meta, "state") != Some("reverting")).then(|| format!("{token} goes back and its rollout does not"))
+    (text(meta, "state") != Some("reverting"))
+        .then(|| format!("{token} is a rollback, but its rollout is not reverting"))
 }
 
-/// Whether a deployment has begun and not ended. One that is only planned has not.
+/// Whether a deployment has begun and not ended. A deployment that is only planned has not begun.
 fn is_under_way(name: &str) -> bool {
     !edges::DEPLOYMENT_ENDS.contains(&name)
         && !matches!(name, "waiting" | "inspecting" | "planning" | "planned" | "discarding")
 }
 
-/// Looks whether the waves before a target's have done what they should.
+/// Checks that the waves before the target's wave allow the target to be deployed.
 fn waves_before(state: &State, pk: &str, meta: &Item, target: &str) -> Option<String> {
     let waves = meta.body.get("waves")?.as_array()?;
     for wave in waves {
@@ -113,28 +114,30 @@ fn waves_before(state: &State, pk: &str, meta: &Item, target: &str) -> Option<St
         let names: Vec<&str> = outcomes.iter().filter_map(|item| text(item, "state.name")).collect();
         let failed = names.iter().filter(|name| matches!(**name, "failed" | "rolled_back")).count() as u64;
         if failed > wave["tolerate_failures"].as_u64()? && !targets.contains(&target) {
-            return Some(format!("promise 10: {target} is deployed and a wave before it has failed"));
+            return Some(format!("promise 10: {target} is deployed, but a wave before it has failed"));
         }
         if targets.contains(&target) {
             let open = names.iter().filter(|name| is_under_way(name)).count() as u64;
             let most = wave["max_concurrent"].as_u64()?;
-            return (open > most).then(|| format!("promise 10: {open} of a wave are open, {most} may be"));
+            return (open > most).then(|| {
+                format!("promise 10: {open} deployments of a wave are open, but only {most} may be")
+            });
         }
         if names.len() < targets.len() || names.iter().any(|name| !edges::DEPLOYMENT_ENDS.contains(name)) {
-            return Some(format!("promise 10: {target} is deployed before the wave before it has ended"));
+            return Some(format!("promise 10: {target} is deployed, but the wave before it has not ended"));
         }
         let bake_s = i64::try_from(wave["bake_s"].as_u64()?).ok()?;
         let last = outcomes.iter().filter_map(|item| text(item, "entered_at")).max()?;
         let last: flotilla_domain::Timestamp = last.parse().ok()?;
         if state.now().duration_since(last).as_secs() < bake_s {
-            return Some(format!("promise 10: {target} is deployed before the wave before it has baked"));
+            return Some(format!("promise 10: {target} is deployed, but the wave before it has not baked"));
         }
     }
-    Some(format!("promise 9: {target} is deployed and not in the plan"))
+    Some(format!("promise 9: {target} is deployed, but its rollout does not name it"))
 }
 
 impl Checker {
-    /// Looks at what was touched. Panics with the promise that is broken.
+    /// Checks what was changed. Panics with the promise that is violated.
     pub fn check(&mut self, state: &mut State) {
         let breach = state.stacks.breaches.first();
         assert!(breach.is_none(), "{}", breach.map_or("", String::as_str));
@@ -173,7 +176,11 @@ impl Checker {
     /// A version grows by one with each save.
     fn grows(&mut self, key: &Key, item: &Item) {
         let before = self.seen.get(key).map_or(0, |(_, version)| *version);
-        assert!(item.version > before, "promise 6: {key:?} went from version {before} to {}", item.version);
+        assert!(
+            item.version > before,
+            "promise 6: {key:?} changed from version {before} to {}",
+            item.version
+        );
         self.seen.insert(key.clone(), (String::new(), item.version));
     }
 
@@ -183,8 +190,11 @@ impl Checker {
             assert_eq!(before, state, "promise 7: {key:?} changed without a new version");
             return;
         }
-        assert!(item.version > version, "promise 6: {key:?} went back to version {}", item.version);
-        assert!(before == state || legal(&before, state), "promise 7: {key:?} went from {before} to {state}");
+        assert!(item.version > version, "promise 6: {key:?} returned to version {}", item.version);
+        assert!(
+            before == state || legal(&before, state),
+            "promise 7: {key:?} changed from {before} to {state}"
+        );
         self.seen.insert(key.clone(), (state.to_owned(), item.version));
     }
 
@@ -202,7 +212,7 @@ impl Checker {
         let own = format!("{rollout}/{target}{back}");
         let holds = lease.and_then(|lease| text(lease, "holder")) == Some(own.as_str());
         if ended {
-            assert!(!holds, "a deployment that ended holds its stack's lease: {key:?}");
+            assert!(!holds, "a deployment that has ended holds its stack's lease: {key:?}");
         } else if state != "waiting" {
             assert!(holds, "promise 1: {key:?} is {state} without its stack's lease");
             let fence = item.body.get("fence").and_then(serde_json::Value::as_u64);
@@ -215,7 +225,7 @@ impl Checker {
         assert_eq!(item.due_at.is_some(), !ended, "promise 5: {key:?} is {state}");
         if state == "failed" || state == "rolled_back" {
             let fix = text(item, "state.cause.fix").unwrap_or_default();
-            assert!(!fix.is_empty(), "promise 4: {key:?} failed without saying what to do");
+            assert!(!fix.is_empty(), "promise 4: {key:?} failed without a fix");
         }
         if state == "rolled_back" {
             Self::cause_is_true(key, item, world);
@@ -230,7 +240,7 @@ impl Checker {
         assert!(planned, "promise 9: {key:?} is at a target that its rollout does not name");
     }
 
-    /// Promise 8: the reason that is told is the one for which one of its own operations failed.
+    /// Promise 8: the reported reason is the one for which one of its own operations failed.
     fn cause_is_true(key: &Key, item: &Item, world: &State) {
         let message = text(item, "state.cause.message").unwrap_or_default();
         let code = text(item, "state.cause.code").unwrap_or_default();
@@ -249,12 +259,12 @@ impl Checker {
         let told = known.map(|(_, reason)| reason).any(|reason| message.contains(reason.as_str()));
         assert!(
             told,
-            "promise 8: {key:?} was rolled back and says {message:?}; known are {:?}",
+            "promise 8: {key:?} was rolled back and reports {message:?}; the true reasons are {:?}",
             world.stacks.true_reasons
         );
     }
 
-    /// Promise 3: every function has run the bytes that the release holds.
+    /// Promise 3: every function has run the bytes of the release.
     fn bytes_are_proven(key: &Key, item: &Item, world: &State, target: &str, stack: &str) {
         let Some(functions) = item.body.get("deploy").and_then(|deploy| deploy["functions"].as_array())
         else {
@@ -268,7 +278,7 @@ impl Checker {
                     && at.to_string() == site(target)
                     && Some(digest.to_string().as_str()) == asset
             });
-            assert!(ran, "promise 3: {key:?} succeeded and {name} never ran {asset:?}");
+            assert!(ran, "promise 3: {key:?} succeeded, but {name} never ran {asset:?}");
         }
     }
 
@@ -285,7 +295,7 @@ impl Checker {
             let open = deployments().find(|d| !edges::DEPLOYMENT_ENDS.contains(&of(d).as_str()));
             assert!(
                 open.is_none(),
-                "{key:?} is {state} and a deployment is open: {:?}",
+                "{key:?} is {state}, but a deployment is open: {:?}",
                 open.map(|d| &d.key)
             );
         }
@@ -306,12 +316,12 @@ impl Checker {
             .filter(|d| d.body.get("back").is_none() && matches!(of(d).as_str(), "succeeded" | "removed"))
             .count();
         if state == "succeeded" {
-            assert_eq!(good, targets, "{key:?} succeeded and not all of its targets did");
+            assert_eq!(good, targets, "{key:?} succeeded, but not all of its targets did");
         }
         if state == "reverted" {
             let back = |d: &&Item| d.body.get("back").is_some();
             let astray = deployments().filter(back).find(|d| of(d) != "succeeded");
-            assert!(astray.is_none(), "{key:?} is reverted and a target is not back");
+            assert!(astray.is_none(), "{key:?} is reverted, but a target was not rolled back");
             assert!(deployments().any(|d| d.body.get("back").is_some()), "{key:?} reverted nothing");
         }
         if state == "superseded" {

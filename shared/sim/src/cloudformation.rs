@@ -1,4 +1,4 @@
-//! CloudFormation's calls; the rules and where they come from are listed in [`crate::stack_books`].
+//! CloudFormation's calls. [`crate::stack_books`] lists the rules and their sources.
 
 use crate::change_sets;
 use crate::change_sets::{behaviour, validation};
@@ -9,22 +9,22 @@ use crate::stack_books::{Behaviour, ChangeSetState, Stacks as Books};
 use crate::state::{Shared, State};
 use async_trait::async_trait;
 use flotilla_domain::deployment::Effort;
-use flotilla_domain::deployment::event::{StackOwner, StackSeen};
+use flotilla_domain::deployment::event::{StackObserved, StackOwner};
 use flotilla_domain::deployment::stack_event::StackEvent;
 use flotilla_domain::{Site, StackName};
 use flotilla_engine::ports::{
-    ChangeSetRequest, ChangeSetSeen, ChangeSetStatus, ErrorKind, Executed, Place, PortError, StackEventPage,
-    StackResource, Stacks as StacksPort, Validation,
+    ChangeSetObserved, ChangeSetRequest, ChangeSetStatus, ErrorKind, Executed, Place, PortError,
+    StackEventPage, StackResource, Stacks as StacksPort, Validation,
 };
 use std::collections::{BTreeSet, VecDeque};
 
 /// The fake.
 pub struct SimStacks(pub Shared);
 
-/// Events on one page: few, so that pages are turned.
+/// The events of one page: few, so that tests read several pages.
 const EVENTS_PAGE: usize = 4;
 
-/// The key of a stack that is there, by its name or id.
+/// The key of an existing stack, by its name or id.
 fn find(books: &Books, target: &Site, stack: &str) -> Option<(Site, String)> {
     let by_name = (target.clone(), stack.to_owned());
     if books.live.contains_key(&by_name) {
@@ -34,7 +34,7 @@ fn find(books: &Books, target: &Site, stack: &str) -> Option<(Site, String)> {
 }
 
 impl SimStacks {
-    /// Makes a call, unless there were too many lately.
+    /// Makes a call, unless the rate limit is reached.
     async fn ask<T>(
         &self,
         operation: &'static str,
@@ -54,7 +54,7 @@ impl SimStacks {
     }
 }
 
-/// A bucket of as many calls as may be made in a second.
+/// A token bucket with the calls of one second.
 fn is_throttled(state: &mut State, target: &Site) -> bool {
     let Some(limit) = state.stacks.rate_limit_per_s else { return false };
     let limit = f64::from(limit);
@@ -70,8 +70,8 @@ fn is_throttled(state: &mut State, target: &Site) -> bool {
     false
 }
 
-/// Whether an operation of this token was begun before (`TokenAlreadyExistsException`). It must have been one
-/// of the same kind, told by the status in which such operations begin.
+/// Whether an operation with this token was begun before (`TokenAlreadyExistsException`). It must have been of the same
+/// kind, recognised by the status in which such operations begin.
 fn was_begun(state: &mut State, key: &(Site, String), token: &str, kind: &str) -> bool {
     let Some(stack) = state.stacks.live.get(key) else { return false };
     let same = |event: &&StackEvent| event.token.as_deref() == Some(token);
@@ -84,13 +84,13 @@ fn was_begun(state: &mut State, key: &(Site, String), token: &str, kind: &str) -
 
 #[async_trait]
 impl StacksPort for SimStacks {
-    async fn describe(&self, place: &Place, stack: &str) -> Result<Option<StackSeen>, PortError> {
+    async fn describe(&self, place: &Place, stack: &str) -> Result<Option<StackObserved>, PortError> {
         self.ask("cloudformation:DescribeStacks", place, |state| {
             let owned =
                 |owner: &(String, String)| StackOwner { service: owner.0.clone(), stage: owner.1.clone() };
             if state.stacks.gone.contains_key(stack) {
                 let status = "DELETE_COMPLETE".into();
-                return Ok(Some(StackSeen {
+                return Ok(Some(StackObserved {
                     stack_id: stack.into(),
                     status,
                     reason: None,
@@ -105,7 +105,7 @@ impl StacksPort for SimStacks {
                 state.rng.chance(chance)
             };
             let now_ms = state.now_ms;
-            Ok(state.stacks.live.get(&key).map(|live| StackSeen {
+            Ok(state.stacks.live.get(&key).map(|live| StackObserved {
                 stack_id: live.id.clone(),
                 status: if stale && now_ms < live.was.1 { live.was.0 } else { live.status }.into(),
                 reason: live.reason.clone(),
@@ -131,7 +131,7 @@ impl StacksPort for SimStacks {
         place: &Place,
         stack: &StackName,
         name: &str,
-    ) -> Result<Option<ChangeSetSeen>, PortError> {
+    ) -> Result<Option<ChangeSetObserved>, PortError> {
         self.ask("cloudformation:DescribeChangeSet", place, |state| {
             Ok(change_sets::describe(state, place, stack, name))
         })
@@ -193,7 +193,7 @@ impl StacksPort for SimStacks {
                     (now_ms + 10, "UPDATE_ROLLBACK_IN_PROGRESS"),
                     (now_ms + 5_000, "UPDATE_ROLLBACK_COMPLETE"),
                 ]);
-                // One that stood still between its look and its call cannot know better.
+                // A function that stalled between observation and call cannot know that.
                 if !token.starts_with(&operation.token) && state.faults.stalled == 0 {
                     state.stacks.breaches.push(format!("{token} stops another's operation"));
                 }
@@ -268,7 +268,7 @@ impl StacksPort for SimStacks {
             if let Some(operation) = &stack.operation {
                 let deleting = stack.status == "DELETE_IN_PROGRESS" || operation.token == token;
                 let text = format!("Stack [{}] cannot be deleted while in status {}", key.1, stack.status);
-                // Another's operation: the adapter takes it for something that passes.
+                // Another actor's operation: the adapter treats the error as transient.
                 return if deleting {
                     Ok(())
                 } else {

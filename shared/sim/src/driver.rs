@@ -1,4 +1,4 @@
-//! The scheduler: which function goes on next, which message is delivered, when the clock moves.
+//! The scheduler: decides which function continues, which message is delivered, and when the clock advances.
 
 use crate::assets::SimAssetBuckets;
 use crate::checker::Checker;
@@ -22,7 +22,7 @@ use flotilla_engine::ports::{Clock, ObjectRef, Work};
 use flotilla_engine::preview::{Sweep, SweepLimits, SweepReport};
 use flotilla_engine::release::Ingest;
 use flotilla_engine::replica::{Replicate, ReplicateJob};
-use flotilla_engine::retention::{Collect, CollectLimits, CollectReport};
+use flotilla_engine::retention::{CollectorLimits, CollectorReport, GarbageCollector};
 use flotilla_engine::status::Status;
 use flotilla_engine::step::Meter;
 use flotilla_package::Limits;
@@ -30,15 +30,15 @@ use futures::executor::block_on;
 use std::sync::Arc;
 use std::task::Poll;
 
-/// A message that fails, or whose function crashes, is seen again after this.
+/// A message that fails, or whose function crashes, is visible again after this time.
 const VISIBILITY_MS: i64 = 60_000;
-/// A message that fails this often goes to the dead-letter queue.
+/// A message that fails this many times goes to the dead-letter queue.
 const RECEIVES_MAX: u32 = 12;
-/// The schedule.
+/// The interval of the schedule.
 const SWEEP_EVERY_MS: i64 = 60_000;
-/// A function that runs longer is ended.
+/// The timeout of functions.
 const TIMEOUT_MS: i64 = 60_000;
-/// Most functions that run at once.
+/// The maximum number of functions that run concurrently.
 const CONCURRENCY: usize = 6;
 
 struct SimClock(Shared);
@@ -49,13 +49,13 @@ impl Clock for SimClock {
     }
 }
 
-/// What the functions do.
+/// The use cases of the functions.
 struct UseCases {
     ingest: Ingest,
     replicate: Replicate,
     controllers: Controllers,
     sweep: Sweep,
-    collect: Collect,
+    collect: GarbageCollector,
 }
 
 impl UseCases {
@@ -82,10 +82,10 @@ impl UseCases {
     }
 }
 
-/// What removes what is not needed.
-pub fn collect(shared: &Shared) -> Collect {
+/// The garbage collector.
+pub fn collect(shared: &Shared) -> GarbageCollector {
     let pace = shared.lock().pace;
-    Collect {
+    GarbageCollector {
         clock: Arc::new(SimClock(shared.clone())),
         store: Arc::new(SimTable(shared.clone())),
         buckets: Arc::new(SimAssetBuckets(shared.clone())),
@@ -93,7 +93,7 @@ pub fn collect(shared: &Shared) -> Collect {
     }
 }
 
-/// The engine on a world.
+/// The engine's controllers on a world.
 pub fn step_ports(shared: &Shared) -> StepPorts {
     StepPorts {
         clock: Arc::new(SimClock(shared.clone())),
@@ -109,7 +109,7 @@ pub fn step_ports(shared: &Shared) -> StepPorts {
     }
 }
 
-/// What brings packages to targets.
+/// The replication of packages.
 pub fn replicate(shared: &Shared) -> Replicate {
     let pace = shared.lock().pace;
     Replicate {
@@ -121,7 +121,7 @@ pub fn replicate(shared: &Shared) -> Replicate {
     }
 }
 
-/// The functions, and the clockwork that calls them.
+/// The functions, and the scheduler that calls them.
 pub struct Driver {
     pub shared: Shared,
     cases: Arc<UseCases>,
@@ -151,7 +151,7 @@ impl Driver {
         }
     }
 
-    /// Takes one step: lets a function go on, begins one, or moves the clock to the next thing.
+    /// Makes one step: continues a function, begins one, or advances the clock to the next event.
     pub fn step(&mut self) {
         let (now_ms, pick) = {
             let mut state = self.shared.lock();
@@ -164,7 +164,7 @@ impl Driver {
             let collects = self.shared.lock().collects;
             if collects {
                 let cases = Arc::clone(&self.cases);
-                let limits = CollectLimits::default();
+                let limits = CollectorLimits::default();
                 self.begin(None, "collect", async move { cases.collect.run(limits).await.map(drop) });
             }
             return;
@@ -190,7 +190,7 @@ impl Driver {
         if room { take_visible(&mut self.shared.lock()) } else { None }
     }
 
-    /// Nothing can happen now: the clock moves to what happens next.
+    /// Advances the clock to the next event, when nothing can happen now.
     fn pass_time(&mut self) {
         let now_ms = self.shared.lock().now_ms;
         let stalls = self.tasks.iter().map(|task| task.stalled_until_ms.min(task.began_at_ms + TIMEOUT_MS));
@@ -224,12 +224,12 @@ impl Driver {
         }
     }
 
-    /// Runs the sweep and answers its report, for tests.
+    /// Runs the sweep and returns its report, for tests.
     pub fn sweep_now(&mut self, limits: SweepLimits) -> SweepReport {
         block_on(self.cases.sweep.run(limits)).expect("no faults")
     }
 
-    /// From now on the schedule's runs collect what is not needed, at this pace.
+    /// From now on, scheduled runs include garbage collection at this pace.
     pub fn collects(&mut self, pace: Pace) {
         let mut state = self.shared.lock();
         (state.pace, state.collects) = (pace, true);
@@ -237,21 +237,21 @@ impl Driver {
         self.cases = Arc::new(UseCases::of(&self.shared));
     }
 
-    /// Runs the collection and answers its report, for tests.
-    pub fn collect_now(&mut self, limits: CollectLimits) -> CollectReport {
+    /// Runs garbage collection and returns its report, for tests.
+    pub fn collect_now(&mut self, limits: CollectorLimits) -> CollectorReport {
         let report = block_on(self.cases.collect.run(limits)).expect("no faults");
         self.checker.check(&mut self.shared.lock());
         report
     }
 
-    /// A stack-status event arrives.
+    /// Delivers a stack-status event.
     pub fn hint(&mut self, target: &Site, stack: &StackName) {
         let cases = Arc::clone(&self.cases);
         let (target, stack) = (target.clone(), stack.clone());
         self.begin(None, "a stack changed", async move { cases.controllers.hint(&target, &stack).await });
     }
 
-    /// Lets everything end that runs.
+    /// Runs until all running functions have ended.
     pub fn finish_tasks(&mut self) {
         while !self.tasks.is_empty() {
             self.go_on(0);
@@ -273,7 +273,7 @@ impl Driver {
         self.tasks.push(Task::new(self.begun, message, state.now_ms, future));
     }
 
-    /// Lets a function come to its next call, and checks the promises.
+    /// Runs a function to its next call, and checks the promises.
     fn go_on(&mut self, at: usize) {
         {
             let mut state = self.shared.lock();
@@ -302,7 +302,7 @@ impl Driver {
         }
     }
 
-    /// A message whose function did not do its work is delivered again.
+    /// Makes a message visible again whose function failed.
     fn again(&mut self, task: Task) {
         let Some(message) = task.message else { return };
         let mut state = self.shared.lock();
@@ -332,7 +332,7 @@ impl UseCases {
     }
 }
 
-/// What the world does to itself as time passes.
+/// Injects the faults that occur as time passes.
 fn disturb(state: &mut State) {
     let faults = state.faults;
     if state.rng.chance(faults.foreign) {
@@ -348,7 +348,7 @@ fn disturb(state: &mut State) {
     }
 }
 
-/// Takes one of the messages that can be seen, any one.
+/// Takes any one of the visible messages.
 fn take_visible(state: &mut State) -> Option<Message> {
     let now = state.now_ms;
     let visible: Vec<usize> =

@@ -1,9 +1,9 @@
-//! What may go wrong, and how often.
+//! The injected faults and their probabilities.
 
-/// Chances in thousandths.
+/// Probabilities in thousandths.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Faults {
-    /// A call fails before it has any effect, and may work later.
+    /// A call fails transiently, before it has any effect.
     pub call_fails: u32,
     /// A call is throttled.
     pub throttled: u32,
@@ -13,19 +13,19 @@ pub struct Faults {
     pub crash_before: u32,
     /// The function crashes after a call has had its effect.
     pub crash_after: u32,
-    /// The function stands still before a call, up to a minute, while everything else goes on.
+    /// The function stalls before a call, up to a minute, while everything else continues.
     pub stalled: u32,
     /// A message is delivered twice.
     pub duplicated: u32,
     /// A message is lost.
     pub dropped: u32,
-    /// A message comes late, up to five minutes.
+    /// A message is delayed, up to five minutes.
     pub late: u32,
-    /// A transaction meets another one at one of its items, and nothing is written.
+    /// A transaction conflicts with another one, and nothing is written.
     pub contended: u32,
     /// The index of due items lacks an item.
     pub stale_index: u32,
-    /// A stack is seen as it was a moment ago.
+    /// A read of a stack is stale.
     pub stale_stack: u32,
     /// A quota of CloudFormation is used up.
     pub quota: u32,
@@ -33,16 +33,16 @@ pub struct Faults {
     pub operation_fails: u32,
     /// A rollback, or a deletion, fails.
     pub rollback_fails: u32,
-    /// At a moment when time passes, somebody else does something to a stack.
+    /// When time passes, another actor changes a stack.
     pub foreign: u32,
-    /// At such a moment, the table or a region goes down for up to a minute.
+    /// When time passes, the table or a region is down for up to a minute.
     pub outage: u32,
-    /// A stack-status event arrives when an operation ends; else it is lost.
+    /// A stack-status event arrives when an operation ends; otherwise it is lost.
     pub hints: u32,
 }
 
 impl Faults {
-    /// Nothing goes wrong, and nothing helps.
+    /// No faults, and no stack-status events.
     pub const NONE: Self = Self {
         call_fails: 0,
         throttled: 0,
@@ -64,7 +64,7 @@ impl Faults {
         hints: 0,
     };
 
-    /// Everything goes wrong now and then.
+    /// Every fault occurs from time to time.
     pub const STORM: Self = Self {
         call_fails: 15,
         throttled: 5,

@@ -1,9 +1,9 @@
-//! What gates ask: CloudWatch's alarms, and services by HTTPS. All of it is as somebody has set it.
+//! The fakes that gates read: CloudWatch's alarms, and services by HTTPS. Tests set their state.
 
 use crate::state::Shared;
 use async_trait::async_trait;
 use flotilla_domain::AlarmState;
-use flotilla_engine::ports::{Alarms, HttpSeen, Place, PortError, Probes};
+use flotilla_engine::ports::{Alarms, HttpObserved, Place, PortError, Probes};
 use std::collections::{BTreeMap, BTreeSet};
 
 /// The fake CloudWatch.
@@ -28,13 +28,13 @@ impl Alarms for SimAlarms {
     }
 }
 
-/// The fake network: who has not been given an answer does not answer.
+/// The fake network: URLs without a configured response are unreachable.
 pub struct SimProbes(pub Shared);
 
 #[async_trait]
 impl Probes for SimProbes {
-    async fn get(&self, url: &str) -> Result<HttpSeen, PortError> {
-        let nobody = || HttpSeen::Unreachable("nobody is there".into());
+    async fn get(&self, url: &str) -> Result<HttpObserved, PortError> {
+        let nobody = || HttpObserved::Unreachable("nobody is there".into());
         self.0
             .call("https:GET", None, |state| Ok(state.answers.get(url).cloned().unwrap_or_else(nobody)))
             .await

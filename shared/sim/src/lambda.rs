@@ -1,9 +1,9 @@
-//! Lambda: what a function runs is what CloudFormation gave it, unless a test says otherwise.
+//! Lambda: a function runs the code that CloudFormation gave it, unless a test changes it.
 
 use crate::state::Shared;
 use async_trait::async_trait;
 use flotilla_domain::Digest;
-use flotilla_engine::ports::{ErrorKind, FunctionCodeSeen, Functions, Invoked, Place, PortError};
+use flotilla_engine::ports::{ErrorKind, FunctionCodeObserved, Functions, Invoked, Place, PortError};
 use serde_json::Value;
 
 /// The fake.
@@ -11,13 +11,13 @@ pub struct SimFunctions(pub Shared);
 
 #[async_trait]
 impl Functions for SimFunctions {
-    async fn code(&self, place: &Place, function: &str) -> Result<Option<FunctionCodeSeen>, PortError> {
+    async fn code(&self, place: &Place, function: &str) -> Result<Option<FunctionCodeObserved>, PortError> {
         self.0
             .call("lambda:GetFunctionConfiguration", Some(&place.site), |state| {
                 let digest = state.functions.get(&(place.site.clone(), function.to_owned()));
                 let pending = state.functions_pending;
                 let code = |digest: &Digest| if pending { Digest::of(b"before") } else { *digest };
-                Ok(digest.map(|digest| FunctionCodeSeen { code_sha256: Some(code(digest)), pending }))
+                Ok(digest.map(|digest| FunctionCodeObserved { code_sha256: Some(code(digest)), pending }))
             })
             .await
     }

@@ -1,10 +1,10 @@
-//! A deterministic world for the engine.
+//! A deterministic simulation of the engine's world.
 //!
 //! The engine's real code runs in one thread against fakes of the table, the queues, S3, CloudFormation
-//! and Lambda, on a virtual clock. Several functions run at once: each call gives way to whatever else can
-//! happen. A seed decides the order of everything and where [`Faults`] strike. After every step [`checker`]
-//! looks at the promises; it shares no code with the engine. [`lives`] are whole lives of the world, one a
-//! seed: `scripts/simulate` runs many of them.
+//! and Lambda, on a virtual clock. Several functions run concurrently: each call yields to whatever else can
+//! happen. A seed decides the order of all events and where [`Faults`] occur. After every step, [`checker`]
+//! checks the invariants ("promises"); it shares no code with the engine. [`lives`] are complete runs of the world, one
+//! per seed: `scripts/simulate` runs many of them.
 
 mod assets;
 mod change_sets;

@@ -1,32 +1,32 @@
-//! Whole lives of the world, one a seed: a storm, then calm, in which everything has to end well.
+//! Complete runs ("lives") of the world, one per seed: first with faults, then without, when everything must succeed.
 
 mod sets;
 
 use crate::{Behaviour, Faults, World};
 use flotilla_contract::{FreezeConfig, ProfileConfig, RolloutView, SafeguardsConfig, WaveConfig, WaveTable};
-use flotilla_domain::gate::Line;
+use flotilla_domain::gate::FreezeScope;
 use flotilla_domain::retention::Pace;
 use flotilla_domain::{Digest, SignedDuration};
-use flotilla_engine::gate::Agreement;
-use flotilla_engine::rollout::{Control, OperatorsWord};
+use flotilla_engine::gate::ApprovalRequest;
+use flotilla_engine::rollout::{Control, RetryOptions};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
-/// A life that did not go well.
+/// A life that failed.
 #[derive(Debug)]
 pub struct Failure {
-    /// The promise that was broken, or what did not happen.
+    /// The promise that was violated, or what did not happen.
     pub why: String,
-    /// What happened before, one line each, if it was traced.
+    /// The trace, one line per event, if it was enabled.
     pub trace: String,
 }
 
-/// One life in so many is that of a set of services.
+/// One in this many lives is that of a set of services.
 const SETS_EVERY: u64 = 19;
 
 const REGIONS: [&str; 3] = ["eu-west-1", "us-east-1", "ap-south-1"];
 
-/// A pace at which what nothing needs is removed while a life goes on. Between `renew_after` and `grace` there is
-/// more time than a function may run.
+/// A pace of garbage collection that removes objects during a life. Between `renew_after` and `grace` is more time than
+/// a function may run.
 const HASTE: Pace = Pace {
     renew_after: SignedDuration::from_secs(60),
     grace: SignedDuration::from_secs(180),
@@ -58,7 +58,7 @@ fn profile(seed: u64) -> ProfileConfig {
         to: "2027-01-15T08:06".into(),
         because: "the sale".into(),
     };
-    // Rules that hold: what matters is that they are asked, and by whom.
+    // The rules pass: the life only tests that they are evaluated.
     let rules = SafeguardsConfig {
         guard: Some("rule no_users { Resources.*[ Type == 'AWS::IAM::User' ] empty }".into()),
         ..SafeguardsConfig::default()
@@ -75,15 +75,15 @@ fn profile(seed: u64) -> ProfileConfig {
     }
 }
 
-/// The storm of a seed: some lives are without stalls, so that what only they can leave behind is told, and in some
-/// transactions meet each other all the time.
+/// The faults of a seed. Some lives have no stalls, so that leftovers that only stalls explain are reported; in some,
+/// transactions conflict all the time.
 fn storm(seed: u64) -> Faults {
     let stalled = if seed.is_multiple_of(2) { 0 } else { Faults::STORM.stalled };
     let contended = if seed % 7 == 5 { 150 } else { Faults::STORM.contended };
     Faults { stalled, contended, ..Faults::STORM }
 }
 
-/// One life of the world.
+/// Runs one life of the world.
 fn live(world: &mut World, seed: u64) {
     world.faults(storm(seed));
     if seed % 11 == 3 {
@@ -106,7 +106,7 @@ fn live(world: &mut World, seed: u64) {
         3 => uploads.push(world.upload("pr/7", "preview")),
         4 => drop(world.lose_upload(&uploads[uploads.len() - 1])),
         5 => {
-            // Two services whose stacks have the same name: one of them gets it.
+            // Two services whose stacks have the same name: only one of them gets it.
             uploads.push(world.upload("branch/eu", "one"));
             let rival = "incoming/orders-eu/branch/main/{n}.zip";
             uploads.push(world.upload_bytes(rival, crate::package("rival"), true));
@@ -123,9 +123,9 @@ fn live(world: &mut World, seed: u64) {
     }
     world.faults(Faults::NONE);
     resume(world, &first);
-    world.lift_line(&Line::Everything).expect("it is lifted");
+    world.unfreeze(&FreezeScope::Everything).expect("everything is unfrozen");
     for version in &uploads {
-        world.until_at_last("a verdict on every upload", |w| w.verdict(version).is_some());
+        world.until_at_last("a result for every upload", |w| w.verdict(version).is_some());
         if world.verdict(version).is_some_and(|verdict| verdict.rollout.is_some()) {
             let id = world.rollout(version).expect("it has one").id;
             end_of(world, &id, &uploads);
@@ -151,11 +151,11 @@ fn live(world: &mut World, seed: u64) {
     }
     if seed.is_multiple_of(2) {
         let left = world.leftovers();
-        assert_eq!(left, Vec::<String>::new(), "change sets and stacks nobody needs stay behind");
+        assert_eq!(left, Vec::<String>::new(), "unneeded change sets and stacks remain");
     }
 }
 
-/// A short life of the world: one rollout of three regions, through a storm and then to its end.
+/// Runs a short life of the world: one rollout of three regions, with faults and then to its end.
 fn live_shortly(world: &mut World, seed: u64) {
     world.faults(storm(seed));
     let version = world.upload("branch/main", "one");
@@ -166,26 +166,26 @@ fn live_shortly(world: &mut World, seed: u64) {
     end_of(world, &id, &[]);
 }
 
-/// What operators do meanwhile.
+/// The operators' commands during the life.
 fn operate(world: &mut World, seed: u64, version: &str) {
     let Some(rollout) = world.rollout(version) else { return };
-    // Each may come too late, which is refused.
+    // Each may be too late and refused.
     let asked = match seed % 5 {
         0 => world.control(&rollout.id, Control::Cancel { stop_running: false }),
         1 => world.control(&rollout.id, Control::Cancel { stop_running: true }),
         2 => world.control(&rollout.id, Control::Pause),
-        3 => world.retry(&rollout.id, &OperatorsWord::default()).map(drop),
+        3 => world.retry(&rollout.id, &RetryOptions::default()).map(drop),
         _ => Ok(()),
     };
     drop(asked);
 }
 
-/// What people say to the gates: some of it wrong, some too early, some too late.
+/// The operators' commands about gates: some are wrong, too early or too late.
 fn people(world: &mut World, seed: u64, uploads: &[String]) {
     let said = |result: Result<(), flotilla_engine::EngineError>| drop(result);
     match seed % 13 {
-        2 => said(world.stop_line(&Line::Everything)),
-        5 => said(world.lift_line(&Line::Everything)),
+        2 => said(world.freeze(&FreezeScope::Everything)),
+        5 => said(world.unfreeze(&FreezeScope::Everything)),
         _ => {}
     }
     if seed % 17 == 6 {
@@ -194,16 +194,17 @@ fn people(world: &mut World, seed: u64, uploads: &[String]) {
     let ids: Vec<String> = uploads.iter().filter_map(|version| Some(world.rollout(version)?.id)).collect();
     for (n, id) in (0..).zip(&ids) {
         match (seed + n) % 5 {
-            0 => said(world.approve(id, "bob", &Agreement::default())),
+            0 => said(world.approve(id, "bob", &ApprovalRequest::default())),
             1 => {
                 let seen = world.rollout_by_id(id).plan;
                 let plan = seen.and_then(|plan| Digest::parse_hex(&plan).ok());
-                said(world.approve(id, "eve", &Agreement { plan, ..Agreement::default() }));
+                said(world.approve(id, "eve", &ApprovalRequest { plan, ..ApprovalRequest::default() }));
             }
             2 => {
                 let plan = Some(Digest::of(b"another"));
-                let refused = world.approve(id, "eve", &Agreement { plan, ..Agreement::default() });
-                assert!(refused.is_err(), "an approval of another plan was taken");
+                let refused =
+                    world.approve(id, "eve", &ApprovalRequest { plan, ..ApprovalRequest::default() });
+                assert!(refused.is_err(), "an approval of another plan was accepted");
             }
             3 if seed % 19 == 3 => said(world.break_glass(id, "the site is down")),
             _ => {}
@@ -211,15 +212,15 @@ fn people(world: &mut World, seed: u64, uploads: &[String]) {
     }
 }
 
-/// Runs until a rollout has ended, with people who approve what waits for them; answers it.
+/// Runs until a rollout has ended, approves it whenever it waits for approval, and returns it.
 fn end_of(world: &mut World, id: &str, uploads: &[String]) -> RolloutView {
     while !world.rollout_by_id(id).ended {
-        // It may wait for nobody, or not yet; or for another one that holds its stack and waits itself.
+        // It may need no approval, or not yet, or it waits for another rollout that holds its stack and waits itself.
         let others = uploads.iter().filter_map(|version| Some(world.rollout(version)?.id));
         let waiting: Vec<String> = others.chain([id.to_owned()]).collect();
         for waiting in &waiting {
             for by in ["bob", "eve"] {
-                drop(world.approve(waiting, by, &Agreement::default()));
+                drop(world.approve(waiting, by, &ApprovalRequest::default()));
             }
         }
         let before_ms = world.now_ms();
@@ -235,33 +236,33 @@ fn end_of(world: &mut World, id: &str, uploads: &[String]) -> RolloutView {
     world.rollout_by_id(id)
 }
 
-/// In calm, what failed is done again; answers how that ended, if it was possible.
+/// Without faults, retries a failed rollout. Returns how the retry ended, if one was possible.
 fn try_again(world: &mut World, version: &str, uploads: &[String]) -> Option<RolloutView> {
     let failed = world.rollout(version)?;
-    let retry = world.retry(&failed.id, &OperatorsWord::default()).ok()?;
+    let retry = world.retry(&failed.id, &RetryOptions::default()).ok()?;
     Some(end_of(world, &retry, uploads))
 }
 
 fn resume(world: &mut World, version: &str) {
     if let Some(rollout) = world.rollout(version).filter(|rollout| rollout.paused_by.is_some()) {
-        world.control(&rollout.id, Control::Resume).expect("it is held");
+        world.control(&rollout.id, Control::Resume).expect("it is paused");
     }
 }
 
-/// How much happens in a life.
+/// The length of a life.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum Length {
-    /// One to four rollouts, operators, neighbours, previews; some the life of a set of services.
+    /// One to four rollouts, operators, other actors, previews; some lives are those of a set.
     #[default]
     Whole,
     /// One rollout of three regions.
     Short,
 }
 
-/// Lives one seed; `traced` writes down what happens.
+/// Runs the life of one seed; `traced` records what happens.
 ///
 /// # Errors
-/// The promise that was broken.
+/// The promise that was violated.
 pub fn run(seed: u64, length: Length, traced: bool) -> Result<(), Failure> {
     let mut world = World::with(seed, profile(seed));
     if traced {

@@ -1,4 +1,4 @@
-//! How operations on stacks go, and what must hold when one of ours begins.
+//! The course of operations on stacks, and the checks when an operation of Flotilla begins.
 
 use crate::checker;
 use crate::settling::start;
@@ -13,11 +13,11 @@ use std::collections::VecDeque;
 pub(crate) struct Fails {
     pub reason: String,
     pub nested: bool,
-    /// Its rollback does, too.
+    /// Whether its rollback fails too.
     pub sticks: bool,
 }
 
-/// One of ours begins: the checker looks whether it may.
+/// Has the checker verify that an operation of Flotilla may begin.
 pub(crate) fn ours(state: &mut State, key: &(Site, String), token: &str, change_set_id: Option<&str>) {
     if let Some(breach) = checker::begins(state, key, token, change_set_id) {
         state.stacks.breaches.push(breach);
@@ -27,7 +27,7 @@ pub(crate) fn ours(state: &mut State, key: &(Site, String), token: &str, change_
     }
 }
 
-/// How the next operation at a target fails, if it does.
+/// How the next operation at a target fails, if it fails.
 pub(crate) fn fate_of(state: &mut State, target: &Site) -> Option<Fails> {
     let behaviour = state.stacks.behaviours.get(target).cloned().unwrap_or_default();
     let fails = |reason: &str, nested, sticks| Some(Fails { reason: reason.to_owned(), nested, sticks });
@@ -48,7 +48,7 @@ pub(crate) fn fate_of(state: &mut State, target: &Site) -> Option<Fails> {
 fn takes_ms(state: &mut State, target: &Site) -> i64 {
     match state.stacks.behaviours.get(target) {
         Some(Behaviour::Takes(ms)) => *ms,
-        // Most are short; one in five takes up to a minute.
+        // Most operations are short; one in five takes up to a minute.
         _ => {
             let most_ms = if state.rng.chance(200) { 60_000 } else { 5_000 };
             500 + i64::try_from(state.rng.below(most_ms)).unwrap_or(0)
@@ -56,7 +56,7 @@ fn takes_ms(state: &mut State, target: &Site) -> i64 {
     }
 }
 
-/// Begins the execution of a change set, ours or another's.
+/// Begins the execution of a change set, of Flotilla or of another actor.
 pub(crate) fn begin_execution(
     state: &mut State,
     key: &(Site, String),
@@ -94,7 +94,7 @@ pub(crate) fn begin_execution(
     start(state, key, operation, if first { "CREATE_IN_PROGRESS" } else { "UPDATE_IN_PROGRESS" });
 }
 
-/// Begins a rollback that was asked for.
+/// Begins a requested rollback.
 pub(crate) fn begin_rollback(state: &mut State, key: &(Site, String), token: &str, fails: Option<Fails>) {
     let ends = state.now_ms + 3_000;
     let status = if fails.is_some() { "UPDATE_ROLLBACK_FAILED" } else { "UPDATE_ROLLBACK_COMPLETE" };
@@ -149,7 +149,7 @@ pub(crate) fn begin_deletion(
     start(state, key, operation, "DELETE_IN_PROGRESS");
 }
 
-/// Somebody else does something to some stack on which nothing runs.
+/// Another actor changes a stack on which no operation runs.
 pub(crate) fn meddle(state: &mut State) {
     let idle: Vec<_> =
         state.stacks.live.iter().filter(|(_, s)| s.operation.is_none()).map(|(key, _)| key.clone()).collect();
@@ -169,11 +169,11 @@ pub(crate) fn meddle(state: &mut State) {
             let ready = stack.change_sets.iter_mut().filter(|set| set.state == ChangeSetState::Ready);
             ready.for_each(|set| set.state = ChangeSetState::Obsolete);
         }
-        state.note(|| format!("somebody else updates {key:?}"));
+        state.note(|| format!("another actor updates {key:?}"));
         let fails = fate_of(state, &key.0);
         begin_execution(state, &key, template, &token, fails);
     } else if what < 8 {
-        state.note(|| format!("somebody else deletes {key:?}"));
+        state.note(|| format!("another actor deletes {key:?}"));
         begin_deletion(state, &key, &token, &Effort::First, &Behaviour::Works);
     }
 }

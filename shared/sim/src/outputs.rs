@@ -1,5 +1,5 @@
-//! A stack's outputs, rendered from its template: never what AWS would give, but the same text each time
-//! and another one for another stack or region.
+//! A stack's outputs, rendered from its template: not AWS's values, but reproducible texts that differ between stacks
+//! and regions.
 
 use crate::state::State;
 use flotilla_domain::{Digest, Site};
@@ -33,7 +33,7 @@ fn render(value: &Value, site: &Site, stack: &str) -> String {
     }
 }
 
-/// What `Ref` gives: a resource's name, as its functions have it, or a pseudo parameter.
+/// The value of `Ref`: a resource's name, or a pseudo parameter.
 fn refer(name: &str, site: &Site, stack: &str) -> String {
     match name {
         "AWS::Region" => site.region.to_string(),
@@ -43,7 +43,7 @@ fn refer(name: &str, site: &Site, stack: &str) -> String {
     }
 }
 
-/// Puts names in place of `${…}`.
+/// Replaces `${…}` by values.
 fn substitute(pattern: &str, site: &Site, stack: &str) -> String {
     let mut parts = pattern.split("${");
     let first = parts.next().unwrap_or_default().to_owned();

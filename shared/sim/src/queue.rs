@@ -1,4 +1,4 @@
-//! The queues: standard ones, at least once, in no order.
+//! The queues: standard queues with at-least-once delivery and no order.
 
 use crate::faults::Faults;
 use crate::state::{Message, Shared};

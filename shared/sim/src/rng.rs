@@ -1,4 +1,4 @@
-//! A small seeded generator (SplitMix64): the same seed, the same world.
+//! A small seeded random generator (SplitMix64): the same seed gives the same world.
 
 /// The generator.
 #[derive(Debug, Clone)]
@@ -17,12 +17,12 @@ impl Rng {
         z ^ (z >> 31)
     }
 
-    /// A number below `bound`; 0 for a bound of 0.
+    /// A random number below `bound`; 0 for a bound of 0.
     pub fn below(&mut self, bound: u64) -> u64 {
         self.next().checked_rem(bound).unwrap_or(0)
     }
 
-    /// True in `per_mille` of a thousand cases.
+    /// True with a probability of `per_mille` thousandths.
     pub fn chance(&mut self, per_mille: u32) -> bool {
         self.below(1_000) < u64::from(per_mille)
     }

@@ -15,7 +15,7 @@ use std::ops::Range;
 /// The ingest bucket.
 pub struct SimPackages(pub Shared);
 
-/// One chunk; after it the end, or an error where more was asked for than there is.
+/// One chunk, followed by the end, or by an error if more was requested than exists.
 struct Once {
     chunk: Option<Bytes>,
     is_short: bool,
@@ -214,7 +214,7 @@ impl ReplicaStore for SimReplicas {
                 }
                 let digest = *state.home.get(&source.key).ok_or_else(missing)?;
                 if how == Copies::Streamed && digest != source.digest {
-                    // S3 does not take bytes that have another digest than the one it is told.
+                    // S3 refuses bytes whose digest differs from the given one.
                     let found = state.replicas.get(&(place.site.clone(), source.key.clone()));
                     return Ok(found.map_or(Presence::Absent, |digest| Presence::Proven(*digest)));
                 }
@@ -227,7 +227,7 @@ impl ReplicaStore for SimReplicas {
     }
 }
 
-/// The buckets that every stack has.
+/// The buckets that every stack contains.
 pub fn buckets(state: &State) -> Vec<StackResource> {
     let bucket = |name: &String| StackResource {
         logical_id: name.clone(),

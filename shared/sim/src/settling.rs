@@ -1,4 +1,4 @@
-//! Operations of stacks that end as time passes.
+//! Advances the operations of stacks as time passes.
 
 use crate::stack_books::{ChangeSetState, Effect, Operation, Stack, event};
 use crate::state::State;
@@ -7,7 +7,7 @@ use flotilla_domain::{AlarmState, Digest, Site};
 use serde_json::Value;
 use std::collections::{BTreeMap, VecDeque};
 
-/// Moves every operation on to now.
+/// Advances every operation to the present time.
 pub fn settle(state: &mut State) {
     let now = state.now_ms;
     while let Some(key) = state
@@ -21,7 +21,7 @@ pub fn settle(state: &mut State) {
     }
 }
 
-/// Turns an operation that would end well into a rollback, if an alarm that is to end it so has gone off.
+/// Turns an operation that would succeed into a rollback if one of its rollback triggers is in alarm or missing.
 fn watch(stack: &mut Stack, site: &Site, alarms: &BTreeMap<(Site, String), AlarmState>) {
     let arns = stack.watched.alarm_arns.iter().chain(&stack.watched.composite_alarm_arns);
     let mut names = arns.filter_map(|arn| Some(arn.split_once(":alarm:")?.1.to_owned()));
@@ -36,13 +36,13 @@ fn watch(stack: &mut Stack, site: &Site, alarms: &BTreeMap<(Site, String), Alarm
         return;
     };
     if let (Some(name), Some((at_ms, _))) = (fired, operation.phases.front().copied()) {
-        operation.reason = Some(format!("the alarm {name} has gone off, or is not there"));
+        operation.reason = Some(format!("the alarm {name} was raised or does not exist"));
         operation.effect = Effect::Nothing;
         operation.phases = VecDeque::from([(at_ms, phases[0]), (at_ms + 4_000, phases[1])]);
     }
 }
 
-/// Moves one stack's operation on by one status.
+/// Advances one stack's operation by one status.
 fn advance(state: &mut State, key: &(Site, String)) {
     let Some(stack) = state.stacks.live.get_mut(key) else { return };
     watch(stack, &key.0, &state.alarms);
@@ -139,7 +139,7 @@ fn end(state: &mut State, key: &(Site, String), token: &str) {
     state.stacks.live.insert(key.clone(), stack);
 }
 
-/// Gives every function of a template the code that the target's own bucket holds.
+/// Sets the code of a template's functions from the artifact bucket of the target's account-region.
 fn give_code(state: &mut State, (target, stack): &(Site, String), template: &Digest) {
     for (id, key) in functions(state, template) {
         let held = state.replicas.get(&(target.clone(), key.clone())).copied();
@@ -162,7 +162,7 @@ pub(crate) fn functions(state: &State, template: &Digest) -> Vec<(String, String
     functions.map(|(id, resource)| (id, key(&resource))).collect()
 }
 
-/// Begins an operation on a stack on which none runs.
+/// Begins an operation on a stack. No other operation may run on it.
 pub(crate) fn start(state: &mut State, key: &(Site, String), operation: Operation, running: &'static str) {
     let now_ms = state.now_ms;
     let Some(stack) = state.stacks.live.get_mut(key) else { return };

@@ -1,4 +1,4 @@
-//! The contract's bench on the simulated world.
+//! The bench of the contract tests for the simulated world.
 
 use crate::Behaviour;
 use crate::assets::SimAssetBuckets;
@@ -16,15 +16,15 @@ use bytes::Bytes;
 use flotilla_domain::deployment::Access;
 use flotilla_domain::{AlarmState, Digest, Site, Timestamp};
 use flotilla_engine::ports::{
-    Alarms, AssetBuckets, Buckets, Clock, Functions, HttpSeen, Invoked, PackageStore, Place, Policies,
+    Alarms, AssetBuckets, Buckets, Clock, Functions, HttpObserved, Invoked, PackageStore, Place, Policies,
     Probes, ReplicaStore, Stacks, StateStore, Work, WorkQueue,
 };
 use std::time::Duration;
 
-/// How the fakes differ from AWS. Each is to be mended; the suite says when one is.
+/// The known differences of the fakes from AWS. Each should be fixed; the suite reports one that is fixed.
 const QUIRKS: [Quirk; 3] = [Quirk::ItemsHaveNoLimit, Quirk::EveryObjectIsProven, Quirk::BucketsAreNotKept];
 
-/// A quiet world with nothing in it, and its ports.
+/// An empty world without faults, and its ports.
 pub struct SimBench {
     shared: Shared,
     quirks: Quirks,
@@ -56,7 +56,7 @@ impl SimBench {
         SimQueue(self.shared.clone())
     }
 
-    /// The fake buckets, for what removes from them.
+    /// The fake buckets, as the garbage collector uses them.
     pub fn asset_buckets(&self) -> impl AssetBuckets + use<> {
         SimAssetBuckets(self.shared.clone())
     }
@@ -137,7 +137,7 @@ impl Bench for SimBench {
 
     async fn upload(&self, key: &str, bytes: Bytes) -> String {
         let mut state = self.shared.lock();
-        // Uploads of one second could not be told apart by time.
+        // Uploads in the same second could not be distinguished by time.
         state.now_ms += 1_000;
         let version_id = format!("v{:04}", state.uploads.len() + 1);
         let uploaded_at = Timestamp::from_second(state.now_ms / 1_000).expect("a time");
@@ -199,7 +199,7 @@ impl Bench for SimBench {
         let mut state = self.shared.lock();
         let url = format!("https://{}.example/", state.answers.len());
         let excerpt = body.chars().take(300).map(|c| if c.is_control() { ' ' } else { c }).collect();
-        state.answers.insert(url.clone(), HttpSeen::Answered { status, excerpt });
+        state.answers.insert(url.clone(), HttpObserved::Answered { status, excerpt });
         url
     }
 

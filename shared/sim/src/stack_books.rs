@@ -1,18 +1,18 @@
-//! CloudFormation's books: stacks, change sets, and operations that take time and go through the statuses of
+//! CloudFormation's books: stacks, change sets, and operations that take time and pass through the statuses of
 //! the user guide ("Understand CloudFormation stack creation events", "Stack status codes").
 //!
-//! | rule | where it comes from |
+//! | rule | source |
 //! |---|---|
 //! | a first creation that fails ends in `ROLLBACK_COMPLETE` and can only be deleted | user guide, troubleshooting: "Update rollback failed", "ROLLBACK_COMPLETE" |
 //! | an update ends through `UPDATE_COMPLETE_CLEANUP_IN_PROGRESS`, a rolled back one through `UPDATE_ROLLBACK_COMPLETE_CLEANUP_IN_PROGRESS` | API reference, `StackStatus` |
 //! | executing one change set deletes the stack's other ones | API reference, `ExecuteChangeSet` |
 //! | a direct update makes change sets obsolete | API reference, `ExecutionStatus` `OBSOLETE` |
-//! | a deletion that fails ends in `DELETE_FAILED`; one that an export forbids brings the old status back | API reference, `DeleteStack`; issue threads on "Export … in use" |
+//! | a deletion that fails ends in `DELETE_FAILED`; one that an export forbids restores the old status | API reference, `DeleteStack`; issue threads on "Export … in use" |
 //! | resources are only retained from `DELETE_FAILED` | API reference, `DeleteStack`, `RetainResources` |
 //! | `ContinueUpdateRollback` works from `UPDATE_ROLLBACK_FAILED` only | API reference |
 //! | `RollbackStack` works from `CREATE_FAILED` and `UPDATE_FAILED`; without a stable state the stack is deleted | API reference |
 //! | `CancelUpdateStack` works from `UPDATE_IN_PROGRESS` only | API reference |
-//! | an alarm that goes off, or is missing, while a stack is created or updated rolls that back; the stack keeps its alarms | API reference, `RollbackConfiguration` |
+//! | an alarm that is raised or missing while a stack is created or updated rolls that back; the stack keeps its alarms | API reference, `RollbackConfiguration` |
 //! | every event of an operation carries its `ClientRequestToken` | API reference, `StackEvent` |
 
 use flotilla_domain::deployment::stack_event::StackEvent;
@@ -20,27 +20,27 @@ use flotilla_domain::{Digest, Site};
 use flotilla_engine::ports::RollbackTriggers;
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
-/// How the next operations at a target go.
+/// How the next operations at a target end.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub enum Behaviour {
-    /// Well.
+    /// They succeed.
     #[default]
     Works,
-    /// Well, each in this many milliseconds.
+    /// They succeed, each in this many milliseconds.
     Takes(i64),
     /// The update fails for this reason and is rolled back.
     RollsBack(String),
-    /// The same, in a nested stack.
+    /// The update of a nested stack fails for this reason and is rolled back.
     RollsBackNested(String),
-    /// The rollback fails as well.
+    /// The update fails for this reason, and its rollback fails too.
     Sticks(String),
-    /// Well, but resources that are no longer in the template cannot be deleted.
+    /// They succeed, but resources that are no longer in the template cannot be deleted.
     Orphans,
     /// CloudFormation refuses the change set.
     Refuses(String),
-    /// Its validation does, for these reasons.
+    /// CloudFormation's validation refuses the change set, for these reasons.
     FailsValidation(Vec<String>),
-    /// Its validation warns.
+    /// CloudFormation's validation warns.
     Warns(Vec<String>),
     /// These properties were changed outside of CloudFormation.
     Drifted(Vec<String>),
@@ -69,30 +69,30 @@ pub(crate) struct ChangeSet {
     pub id: String,
     pub template: Digest,
     pub state: ChangeSetState,
-    /// It is being made until then.
+    /// It is being created until this time.
     pub made_at_ms: i64,
     pub rollback: Option<RollbackTriggers>,
     /// The token of its execution.
     pub token: String,
 }
 
-/// What an operation has brought about when it ends.
+/// The effect of an operation when it ends.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Effect {
     /// The stack runs this template.
     Runs(Digest),
-    /// Nothing but its status.
+    /// Only the status changes.
     Nothing,
-    /// The stack is gone.
+    /// The stack is deleted.
     Gone,
 }
 
 #[derive(Debug, Clone)]
 pub(crate) struct Operation {
-    /// The statuses to come, each with its time.
+    /// The next statuses, each with its time.
     pub phases: VecDeque<(i64, &'static str)>,
     pub effect: Effect,
-    /// Why it fails, if it does.
+    /// Why it fails, if it fails.
     pub reason: Option<String>,
     /// Whether it fails in a nested stack.
     pub nested: bool,
@@ -105,15 +105,15 @@ pub(crate) struct Operation {
 pub(crate) struct Stack {
     pub id: String,
     pub status: &'static str,
-    /// What it was, until when it may still be seen.
+    /// The previous status, and until when a stale read may return it.
     pub was: (&'static str, i64),
     pub reason: Option<String>,
     pub template: Option<Digest>,
     pub change_sets: Vec<ChangeSet>,
     pub operation: Option<Operation>,
-    /// Newest first.
+    /// The events, newest first.
     pub events: VecDeque<StackEvent>,
-    /// How many deletions have been begun.
+    /// The number of deletions that were begun.
     pub deletions: u32,
     pub owner: Option<(String, String)>,
     /// The alarms that roll its operations back.
@@ -128,25 +128,25 @@ pub struct Stacks {
     pub(crate) nested: BTreeMap<String, Vec<StackEvent>>,
     pub behaviours: BTreeMap<Site, Behaviour>,
     pub(crate) made: u64,
-    /// How many change sets were asked for in EXPRESS mode.
+    /// The number of change sets requested in EXPRESS mode.
     pub express: u64,
-    /// How many calls a second each account and region takes, if there is a limit.
+    /// How many calls per second each account-region accepts, if there is a limit.
     pub rate_limit_per_s: Option<u32>,
-    /// The calls that are left, and when that was counted.
+    /// The remaining calls, and when they were counted.
     pub(crate) tokens: BTreeMap<Site, (f64, i64)>,
-    /// Calls, and those of them that were throttled.
+    /// The number of calls.
     pub asked: u64,
-    /// Calls that were throttled.
+    /// The number of throttled calls.
     pub throttled: u64,
     /// How often each change set was executed, for the checker.
     pub executions: BTreeMap<String, u32>,
     /// The true reason of each failed operation, by target and token, for the checker.
     pub true_reasons: BTreeMap<(Site, String), String>,
-    /// The tokens of operations of ours, for the checker.
+    /// The tokens of Flotilla's operations, for the checker.
     pub(crate) begun: BTreeSet<(Site, String)>,
-    /// What was begun although it must not have been, for the checker.
+    /// Operations that must not have begun, for the checker.
     pub breaches: Vec<String>,
-    /// Operations of ours that have ended: by target and stack, for stack-status events.
+    /// Flotilla's operations that have ended, by target and stack, for stack-status events.
     pub(crate) ended: Vec<(Site, String)>,
 }
 
@@ -166,7 +166,7 @@ impl Stacks {
         self.live.get(&(target.clone(), stack.to_owned())).map(|stack| stack.status)
     }
 
-    /// Change sets of ours that were never executed, and stacks that only wait for one.
+    /// Flotilla's change sets that were never executed, and stacks in review.
     pub fn leftovers(&self) -> Vec<String> {
         let idle = |set: &ChangeSet| {
             matches!(set.state, ChangeSetState::Ready | ChangeSetState::Empty | ChangeSetState::Failed(_))

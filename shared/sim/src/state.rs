@@ -1,4 +1,4 @@
-//! The whole world as plain values behind one lock, and the gate every call passes.
+//! The state of the whole world as plain values behind one lock, and the function that every call passes through.
 
 use crate::faults::Faults;
 use crate::objects::Objects;
@@ -7,7 +7,7 @@ use crate::stack_books::Stacks;
 use bytes::Bytes;
 use flotilla_domain::retention::Pace;
 use flotilla_domain::{AlarmState, Digest, Site, Timestamp};
-use flotilla_engine::ports::{ErrorKind, HttpSeen, Invoked, Item, Key, PortError, Presence, Work};
+use flotilla_engine::ports::{ErrorKind, HttpObserved, Invoked, Item, Key, PortError, Presence, Work};
 use std::collections::{BTreeMap, BTreeSet};
 use std::future::Future;
 use std::pin::Pin;
@@ -29,72 +29,72 @@ pub struct Object {
     pub uploaded_at: Timestamp,
 }
 
-/// What the function that runs now is to suffer.
+/// The faults of the function that runs now.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Fate {
-    /// It crashes: nothing of it happens any more.
+    /// It has crashed: none of its further calls has an effect.
     Crashed,
-    /// It stands still until this time.
+    /// It stalls until this time.
     Stalled(i64),
 }
 
-/// A service that does not answer for a while: the table, or everything in a region.
+/// A service that is down for a while: the table, or everything in a region.
 pub type Outage = (Option<Site>, i64);
 
 pub struct State {
     pub now_ms: i64,
     pub rng: Rng,
     pub faults: Faults,
-    /// The function that runs now, if one does: only its calls meet faults.
+    /// The function that runs now, if any: only calls of functions meet faults.
     pub running: Option<u64>,
     pub fate: Option<Fate>,
     pub outages: Vec<Outage>,
-    /// Operations that fail whenever they are called.
+    /// Operations that always fail.
     pub refusals: BTreeMap<&'static str, PortError>,
-    /// What has happened, one line each; only if somebody wants to read it.
+    /// The trace, one line per event, if it is enabled.
     pub trace: Option<Vec<String>>,
-    /// How many calls functions have made, and after which of them one crashes.
+    /// The number of calls that functions have made, and the call after which a function crashes.
     pub made: u64,
     pub crash_at: Option<u64>,
-    /// How often each operation was called.
+    /// The number of calls of each operation.
     pub calls: BTreeMap<&'static str, u64>,
     pub table: BTreeMap<Key, Item>,
-    /// Keys of items that will be due.
+    /// Keys of items with a due time.
     pub due: BTreeSet<Key>,
-    /// Keys written since the checker looked last.
+    /// Keys written since the last check.
     pub touched: Vec<Key>,
     pub messages: Vec<Message>,
     pub dead_letters: u64,
     pub uploads: BTreeMap<(String, String), Object>,
-    /// What the keys of the ingest bucket answer with; all versions are in `objects`.
+    /// The current objects of the ingest bucket; all versions are in `objects`.
     pub home: BTreeMap<String, Digest>,
     pub templates: BTreeMap<Digest, Bytes>,
-    /// The same of the artifact buckets.
+    /// The current objects of the artifact buckets.
     pub replicas: BTreeMap<(Site, String), Digest>,
     pub objects: Objects,
     pub pace: Pace,
-    /// Whether the schedule's runs collect what is not needed.
+    /// Whether scheduled runs include garbage collection.
     pub collects: bool,
     pub replica_refusals: BTreeMap<Site, PortError>,
-    /// What S3 says of the copies it makes at a site, if not that they are as they should be.
+    /// What S3 reports about copies in an account-region, if not the truth.
     pub replica_proofs: BTreeMap<Site, Presence>,
-    /// Buckets of every stack, and how many parts each is emptied in.
+    /// The buckets of every stack, and in how many parts each is emptied.
     pub buckets: BTreeMap<String, u32>,
     pub copies: u64,
     pub stacks: Stacks,
-    /// The parameters that each stack's last change set was made with.
+    /// The parameters of each stack's last change set.
     pub parameters: BTreeMap<(Site, String), BTreeMap<String, String>>,
     pub functions: BTreeMap<(Site, String), Digest>,
     pub alarms: BTreeMap<(Site, String), AlarmState>,
-    /// What URLs answer.
-    pub answers: BTreeMap<String, HttpSeen>,
-    /// What functions answer when they are invoked.
+    /// The responses of URLs.
+    pub answers: BTreeMap<String, HttpObserved>,
+    /// The replies of invoked functions.
     pub replies: BTreeMap<(Site, String), Invoked>,
-    /// How often Guard crashes before it answers.
+    /// How many more times Guard crashes before it replies.
     pub guard_crashes: u32,
-    /// Lambda still applies what CloudFormation told it.
+    /// Whether Lambda is still applying the last update.
     pub functions_pending: bool,
-    /// Everything a function ever ran, for the checker.
+    /// All code that each function ever ran, for the checker.
     pub ran: BTreeSet<(Site, String, Digest)>,
 }
 
@@ -102,7 +102,7 @@ pub struct State {
 #[derive(Clone)]
 pub struct Shared(Arc<Mutex<State>>);
 
-/// Gives way to whatever else can happen.
+/// Yields to whatever else can happen.
 pub struct Yield(pub bool);
 
 impl Future for Yield {
@@ -120,7 +120,7 @@ impl Future for Yield {
 impl Shared {
     pub fn new(seed: u64) -> Self {
         Self(Arc::new(Mutex::new(State {
-            // A Thursday in 2027; nothing depends on which.
+            // An arbitrary Thursday in 2027.
             now_ms: 1_800_000_000_000,
             rng: Rng::new(seed),
             faults: Faults::NONE,
@@ -164,8 +164,7 @@ impl Shared {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Makes a call: others may come first, and faults may keep it from having its effect, or keep its reply
-    /// from coming back.
+    /// Makes a call. Other functions may run first, and a fault may prevent its effect or lose its reply.
     pub async fn call<T, E: From<PortError>>(
         &self,
         operation: &'static str,
@@ -179,7 +178,7 @@ impl Shared {
         }
         match self.attempt(operation, region, effect) {
             Some(result) => result,
-            // The function has crashed: nothing of it happens any more.
+            // The function has crashed: its calls have no effect.
             None => std::future::pending().await,
         }
     }
@@ -250,7 +249,7 @@ impl State {
         self.fate = Some(Fate::Crashed);
     }
 
-    /// Whether the function stands still before a call.
+    /// Whether the function stalls before a call.
     fn stalls(&mut self, operation: &str) -> bool {
         let stalls = self.running.is_some() && {
             let chance = self.faults.stalled;

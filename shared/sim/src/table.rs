@@ -1,4 +1,4 @@
-//! The table: conditions and transactions as DynamoDB has them.
+//! The table, with conditions and transactions as in DynamoDB.
 
 use crate::state::Shared;
 use async_trait::async_trait;
@@ -101,7 +101,7 @@ impl StateStore for SimTable {
                 let mut due = Vec::new();
                 for key in in_shard {
                     let at = state.table.get(&key).and_then(|item| item.due_at).filter(|at| *at <= until);
-                    // An index that lags may lack an item.
+                    // A lagging index may lack an item.
                     if let Some(due_at) = at.filter(|_| !state.rng.chance(stale)) {
                         due.push(DueKey { due_at, key });
                     }

@@ -1,4 +1,4 @@
-//! Functions that run at once, one poll at a time.
+//! Concurrent functions, polled one at a time.
 
 use crate::state::Message;
 use flotilla_engine::EngineError;
@@ -9,10 +9,10 @@ use std::task::{Context, Poll, Waker};
 /// A function's run.
 pub struct Task {
     pub id: u64,
-    /// The message it works on; none for the sweep and for hints.
+    /// The message that it handles; none for the sweep and stack-status events.
     pub message: Option<Message>,
     pub began_at_ms: i64,
-    /// It stands still until then.
+    /// It stalls until this time.
     pub stalled_until_ms: i64,
     future: Pin<Box<dyn Future<Output = Result<(), EngineError>>>>,
 }
@@ -27,7 +27,7 @@ impl Task {
         Self { id, message, began_at_ms: now_ms, stalled_until_ms: 0, future: Box::pin(future) }
     }
 
-    /// Lets it come to its next call.
+    /// Runs it to its next call.
     pub fn poll(&mut self) -> Poll<Result<(), EngineError>> {
         self.future.as_mut().poll(&mut Context::from_waker(Waker::noop()))
     }

@@ -1,7 +1,7 @@
 //! Logs as JSON lines with the fields of their spans; metrics in CloudWatch's embedded metric format.
 //!
-//! A log line is a readable message plus fields (`rollout.id`, `target.region`, …), never a body, a token
-//! or a parameter's value. Lambda takes what is written to standard output.
+//! A log line is a readable message plus fields (`rollout.id`, `target.region`, …). It never contains a body, a
+//! token or a parameter's value. Lambda collects standard output.
 
 use serde_json::{Value, json};
 use tracing_subscriber::EnvFilter;
@@ -9,8 +9,8 @@ use tracing_subscriber::EnvFilter;
 /// The namespace of all metrics.
 pub const NAMESPACE: &str = "Flotilla";
 
-/// Begins logging. `level` is a filter such as `info` or `info,flotilla_engine=debug`; the SDK's own lines
-/// are kept out below warnings, because some of them show credentials at trace level (RUSTSEC-2023-0125).
+/// Starts logging. `level` is a filter such as `info` or `info,flotilla_engine=debug`. The SDK's own lines are
+/// dropped below warnings, because some of them show credentials at trace level (RUSTSEC-2023-0125).
 pub fn init(level: Option<&str>) {
     let filter = EnvFilter::builder().parse_lossy(format!(
         "{},aws_config=warn,aws_smithy_runtime=warn,aws_sigv4=off,hyper=warn",
@@ -26,14 +26,14 @@ pub fn init(level: Option<&str>) {
         .init();
 }
 
-/// A metric's unit, by CloudWatch's names.
+/// A metric's unit, as CloudWatch names it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Unit {
-    /// How many.
+    /// A number.
     Count,
-    /// How long.
+    /// A duration in seconds.
     Seconds,
-    /// How large.
+    /// A size in bytes.
     Bytes,
 }
 
@@ -47,7 +47,7 @@ impl Unit {
     }
 }
 
-/// One line that carries metrics of a function, by CloudWatch's "embedded metric format" specification.
+/// One line with metrics of a function. Source: CloudWatch's "embedded metric format" specification.
 pub fn metric_line(timestamp_ms: i64, function: &str, metrics: &[(&str, f64, Unit)]) -> Value {
     let definitions: Vec<Value> =
         metrics.iter().map(|(name, _, unit)| json!({"Name": name, "Unit": unit.as_str()})).collect();

@@ -1,4 +1,4 @@
-//! Who may do what, and who did what.
+//! Access grants and the audit.
 
 use super::params::{ExpectedVersion, body, expected, limit, name, time};
 use crate::caller::Principal;
@@ -15,13 +15,13 @@ use flotilla_engine::access::AuditRequest;
 use serde::Deserialize;
 use utoipa::IntoParams;
 
-/// Shows who may do what.
+/// Shows the access grants.
 #[utoipa::path(get, path = "/v1/access", tag = "configuration", responses((status = 200, body = VersionedAccessConfig), (status = 404, body = Problem)))]
 pub async fn get_access(api: Shared) -> Result<Json<VersionedAccessConfig>, ApiError> {
     Ok(Json(api.status.access().await?))
 }
 
-/// Puts who may do what. Whoever puts it stays an admin of everything.
+/// Replaces the access grants. The caller must remain an admin of everything.
 #[utoipa::path(put, path = "/v1/access", tag = "configuration", params(ExpectedVersion), request_body = AccessConfig,
     responses((status = 200, body = VersionedAccessConfig), (status = 400, body = Problem), (status = 409, body = Problem), (status = 422, body = Problem)))]
 pub async fn put_access(
@@ -34,28 +34,28 @@ pub async fn put_access(
     Ok(Json(api.status.access().await?))
 }
 
-/// Which entries of the audit are wanted.
+/// Filters the entries of the audit.
 #[derive(Debug, Deserialize, IntoParams)]
 #[serde(deny_unknown_fields)]
 pub struct AuditQuery {
-    /// From this time on, such as `2026-11-21T00:00:00Z`; a week before `to` if left out.
+    /// Entries from this time on, such as `2026-11-21T00:00:00Z`; default: a week before `to`.
     pub from: Option<String>,
-    /// Until this time; now if left out.
+    /// Entries until this time; default: now.
     pub to: Option<String>,
-    /// Of this service.
+    /// Entries about this service.
     pub service: Option<String>,
-    /// Of this stage.
+    /// Entries about this stage.
     pub stage: Option<String>,
-    /// By this principal: its ARN, or a part of it.
+    /// Entries by this principal: its ARN, or a part of it.
     pub principal: Option<String>,
-    /// `next` of the page before.
+    /// `next` of the previous page.
     pub cursor: Option<String>,
-    /// Most items: 1 to 100, 50 if left out.
+    /// The maximum number of items: 1 to 100; default: 50.
     pub limit: Option<usize>,
 }
 
-/// Lists who asked for what, newest first. Whoever may view one service only has to name it. A page may be
-/// short, or empty, although more follow: `next` tells.
+/// Lists the commands that principals gave, newest first. A caller who may view only one service must name it. A
+/// page may be short or empty although more pages follow: `next` is absent only on the last page.
 #[utoipa::path(get, path = "/v1/audit", tag = "audit", params(AuditQuery), responses((status = 200, body = Page<AuditEntry>)))]
 pub async fn list_audit(
     api: Shared,
@@ -63,7 +63,7 @@ pub async fn list_audit(
     query: Result<Query<AuditQuery>, QueryRejection>,
 ) -> Result<Json<Page<AuditEntry>>, ApiError> {
     let Query(query) =
-        query.map_err(|e| invalid(e.body_text(), "GET /openapi.json lists what may be given"))?;
+        query.map_err(|e| invalid(e.body_text(), "use the parameters that GET /openapi.json lists"))?;
     let request = AuditRequest {
         from: time("from", query.from.as_deref())?,
         to: time("to", query.to.as_deref())?,

@@ -26,7 +26,7 @@ pub async fn get_service_config(
     Ok(Json(api.status.service_config(&name(ServiceName::parse(&service))?).await?))
 }
 
-/// Puts a service's configuration.
+/// Creates or replaces a service's configuration.
 #[utoipa::path(put, path = "/v1/services/{service}/config", tag = "configuration", params(ExpectedVersion), request_body = ServiceConfigDoc,
     responses((status = 200, body = VersionedServiceConfig), (status = 400, body = Problem), (status = 409, body = Problem)))]
 pub async fn put_service_config(
@@ -50,7 +50,7 @@ pub async fn get_profile(
     Ok(Json(api.status.profile(&name(ProfileName::parse(&profile))?).await?))
 }
 
-/// Puts a profile.
+/// Creates or replaces a profile.
 #[utoipa::path(put, path = "/v1/profiles/{profile}", tag = "configuration", params(ExpectedVersion), request_body = ProfileConfig,
     responses((status = 200, body = VersionedProfileConfig), (status = 400, body = Problem), (status = 409, body = Problem)))]
 pub async fn put_profile(
@@ -65,7 +65,7 @@ pub async fn put_profile(
     Ok(Json(api.status.profile(&profile).await?))
 }
 
-/// Registers a target account. What it holds is not shown again.
+/// Registers a target account. The API does not show what was registered.
 #[utoipa::path(put, path = "/v1/accounts/{account}", tag = "configuration", params(ExpectedVersion), request_body = AccountConfig,
     responses((status = 204), (status = 400, body = Problem), (status = 409, body = Problem)))]
 pub async fn put_account(

@@ -1,4 +1,4 @@
-//! The routes, one file a kind of thing.
+//! The routes, one file for each kind of resource.
 
 pub mod access;
 pub mod configs;

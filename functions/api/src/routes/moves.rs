@@ -11,14 +11,14 @@ use axum::extract::rejection::BytesRejection;
 use axum::http::StatusCode;
 use flotilla_contract::{Hold, LiftHold, Problem, Promote, RollBack, RolloutView, StageView};
 use flotilla_domain::{ReleaseId, ServiceName, StageName};
-use flotilla_engine::plan::Allowed;
+use flotilla_engine::plan::AllowedLosses;
 use flotilla_engine::rollout::{Promotion, Rollback};
 
 fn release(text: Option<&String>) -> Result<Option<ReleaseId>, ApiError> {
     text.map(|text| name(ReleaseId::parse(text))).transpose()
 }
 
-/// Brings the release that runs everywhere at one stage to another: the same bytes.
+/// Promotes the stable release of one stage to another stage: the same bytes.
 #[utoipa::path(post, path = "/v1/services/{service}/promote", tag = "rollouts", request_body = Promote,
     responses((status = 202, body = RolloutView), (status = 404, body = Problem), (status = 409, body = Problem), (status = 422, body = Problem)))]
 pub async fn promote(
@@ -33,13 +33,13 @@ pub async fn promote(
         to: name(StageName::parse(&request.to))?,
         release: release(request.release.as_ref())?,
         because: request.because,
-        allow: Allowed(request.allow),
+        allow: AllowedLosses(request.allow),
     };
     let rollout = api.commands.promote(&name(ServiceName::parse(&service))?, &promotion, &caller).await?;
     Ok((StatusCode::ACCEPTED, Json(api.status.rollout(&rollout.id).await?)))
 }
 
-/// Brings a stage back to an earlier release, everywhere at once, and holds what runs there now.
+/// Rolls a stage back to an earlier release, by default at all targets at once, and holds the package that it replaces.
 #[utoipa::path(post, path = "/v1/services/{service}/rollback", tag = "rollouts", request_body = RollBack,
     responses((status = 202, body = RolloutView), (status = 404, body = Problem), (status = 409, body = Problem), (status = 422, body = Problem)))]
 pub async fn roll_back(
@@ -54,13 +54,13 @@ pub async fn roll_back(
         to: release(request.to.as_ref())?,
         by_waves: request.by_waves,
         because: request.because,
-        allow: Allowed(request.allow),
+        allow: AllowedLosses(request.allow),
     };
     let rollout = api.commands.roll_back(&name(ServiceName::parse(&service))?, &rollback, &caller).await?;
     Ok((StatusCode::ACCEPTED, Json(api.status.rollout(&rollout.id).await?)))
 }
 
-/// Holds a release's package at a stage: nothing brings it there until the hold is lifted.
+/// Holds a package at a stage: it is not deployed there until the hold is released.
 #[utoipa::path(post, path = "/v1/services/{service}/stages/{stage}/hold", tag = "services", request_body = Hold,
     responses((status = 200, body = StageView), (status = 404, body = Problem), (status = 409, body = Problem)))]
 pub async fn hold(
@@ -76,7 +76,7 @@ pub async fn hold(
     Ok(Json(api.status.stage(&service, &stage).await?))
 }
 
-/// Lifts the hold of a release's package, or every hold of the stage.
+/// Releases the hold of a package, or every hold of the stage.
 #[utoipa::path(post, path = "/v1/services/{service}/stages/{stage}/unhold", tag = "services", request_body = LiftHold,
     responses((status = 200, body = StageView), (status = 404, body = Problem)))]
 pub async fn unhold(

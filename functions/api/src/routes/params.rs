@@ -1,4 +1,4 @@
-//! What stands in paths, queries and bodies, read strictly.
+//! Strict parsing of paths, queries and bodies.
 
 use crate::problem::{ApiError, invalid};
 use axum::body::Bytes;
@@ -10,28 +10,28 @@ use serde::Deserialize;
 use serde::de::DeserializeOwned;
 use utoipa::IntoParams;
 
-/// Which part of a list is wanted.
+/// The requested page of a list.
 #[derive(Debug, Deserialize, IntoParams)]
 #[serde(deny_unknown_fields)]
 pub struct PageQuery {
-    /// `next` of the page before.
+    /// `next` of the previous page.
     pub cursor: Option<String>,
-    /// Most items: 1 to 100, 50 if left out.
+    /// The maximum number of items: 1 to 100; default: 50.
     pub limit: Option<usize>,
 }
 
-/// Reads a page's query.
+/// Parses the query of a page.
 pub fn page(query: Result<axum::extract::Query<PageQuery>, QueryRejection>) -> Result<PageRequest, ApiError> {
     let axum::extract::Query(query) =
-        query.map_err(|e| invalid(e.body_text(), "give cursor and limit only"))?;
+        query.map_err(|e| invalid(e.body_text(), "give only cursor and limit"))?;
     let limit = limit(query.limit)?;
     if query.cursor.as_ref().is_some_and(|cursor| cursor.is_empty() || cursor.len() > 200) {
-        return Err(invalid("the cursor is none of ours", "give `next` of the page before"));
+        return Err(invalid("the cursor is invalid", "give next of the previous page as the cursor"));
     }
     Ok(PageRequest { cursor: query.cursor, limit })
 }
 
-/// Reads how many items a page may have.
+/// Parses the maximum number of items of a page.
 pub fn limit(given: Option<usize>) -> Result<usize, ApiError> {
     let limit = given.unwrap_or(50);
     if !(1..=100).contains(&limit) {
@@ -40,43 +40,45 @@ pub fn limit(given: Option<usize>) -> Result<usize, ApiError> {
     Ok(limit)
 }
 
-/// Reads a time that may be left out.
+/// Parses an optional time.
 pub fn time(field: &str, given: Option<&str>) -> Result<Option<Timestamp>, ApiError> {
     let read = |text: &str| {
-        text.parse().map_err(|_| invalid(format!("{field} is no time"), "write it like 2026-11-21T00:00:00Z"))
+        text.parse().map_err(|_| {
+            invalid(format!("{field} is not a valid time"), "write the time like 2026-11-21T00:00:00Z")
+        })
     };
     given.map(read).transpose()
 }
 
-/// The version that a configuration is expected to have.
+/// The expected version of a configuration.
 #[derive(Debug, Deserialize, IntoParams)]
 #[serde(deny_unknown_fields)]
 pub struct ExpectedVersion {
-    /// Put only if the present version is this; 0 for none yet.
+    /// Replace the configuration only if this is its present version; 0 if it must not exist yet.
     pub if_version: Option<u64>,
 }
 
-/// Reads the expected version.
+/// Parses the expected version.
 pub fn expected(
     query: Result<axum::extract::Query<ExpectedVersion>, QueryRejection>,
 ) -> Result<Option<u64>, ApiError> {
-    let axum::extract::Query(query) = query.map_err(|e| invalid(e.body_text(), "give if_version only"))?;
+    let axum::extract::Query(query) = query.map_err(|e| invalid(e.body_text(), "give only if_version"))?;
     Ok(query.if_version)
 }
 
-/// Reads a name of a path.
+/// Turns an invalid name, of a path or a body, into a refusal.
 pub fn name<T>(parsed: Result<T, InvalidName>) -> Result<T, ApiError> {
-    parsed.map_err(|e| invalid(e.to_string(), "correct the name in the path"))
+    parsed.map_err(|e| invalid(e.to_string(), "correct the name"))
 }
 
-/// Reads a JSON body.
+/// Parses a JSON body.
 pub fn body<T: DeserializeOwned>(bytes: Result<Bytes, BytesRejection>) -> Result<T, ApiError> {
-    let bytes = bytes.map_err(|e| invalid(e.body_text(), "send less: 256 KiB at most"))?;
+    let bytes = bytes.map_err(|e| invalid(e.body_text(), "send a body of at most 256 KiB"))?;
     serde_json::from_slice(&bytes)
-        .map_err(|e| invalid(e.to_string(), "send JSON as GET /openapi.json describes it"))
+        .map_err(|e| invalid(e.to_string(), "send JSON that fits the schema in GET /openapi.json"))
 }
 
-/// Reads a JSON body that may be left out.
+/// Parses an optional JSON body.
 pub fn body_or_default<T: DeserializeOwned + Default>(
     bytes: Result<Bytes, BytesRejection>,
 ) -> Result<T, ApiError> {

@@ -1,4 +1,4 @@
-//! Rollouts: what they do, and starting and calling them off.
+//! Rollouts: starting, showing and controlling them.
 
 use super::params::{PageQuery, body, body_or_default, name, page};
 use crate::caller::Principal;
@@ -15,8 +15,8 @@ use flotilla_contract::{
 use flotilla_domain::access::{Of, Role, Scope};
 use flotilla_domain::{ReleaseId, RolloutId, ServiceName, StageName};
 use flotilla_engine::access::Caller;
-use flotilla_engine::plan::Allowed;
-use flotilla_engine::rollout::{Control, OperatorsWord};
+use flotilla_engine::plan::AllowedLosses;
+use flotilla_engine::rollout::{Control, RetryOptions};
 
 /// Starts a rollout of a release to a stage.
 #[utoipa::path(post, path = "/v1/rollouts", tag = "rollouts", request_body = StartRollout,
@@ -30,11 +30,12 @@ pub async fn start_rollout(
     let service = name(ServiceName::parse(&request.service))?;
     let release = name(ReleaseId::parse(&request.release))?;
     let stage = name(StageName::parse(&request.stage))?;
-    let rollout = api.commands.start(&service, &release, &stage, &Allowed(request.allow), &caller).await?;
+    let rollout =
+        api.commands.start(&service, &release, &stage, &AllowedLosses(request.allow), &caller).await?;
     Ok((StatusCode::ACCEPTED, Json(api.status.rollout(&rollout.id).await?)))
 }
 
-/// Shows a rollout with its deployments and their failure causes.
+/// Shows a rollout with its deployments and the causes of failures.
 #[utoipa::path(get, path = "/v1/rollouts/{id}", tag = "rollouts", responses((status = 200, body = RolloutView), (status = 404, body = Problem)))]
 pub async fn get_rollout(
     api: Shared,
@@ -47,7 +48,7 @@ pub async fn get_rollout(
     Ok(Json(rollout))
 }
 
-/// Shows what a rollout changes: the change sets of all its targets as one.
+/// Shows a rollout's plan: the changes at all its targets, merged into one diff.
 #[utoipa::path(get, path = "/v1/rollouts/{id}/plan", tag = "rollouts", responses((status = 200, body = PlanView), (status = 404, body = Problem)))]
 pub async fn get_plan(
     api: Shared,
@@ -59,7 +60,7 @@ pub async fn get_plan(
     Ok(Json(api.status.plan(&id).await?))
 }
 
-/// Whether a caller may view a rollout. Whose it is has to be looked up only for whoever may not view all.
+/// Checks that the caller may view a rollout. Its service is read only for callers who may not view all services.
 async fn may_view(api: &Api, caller: &Caller, id: &RolloutId) -> Result<(), ApiError> {
     if caller.may(Role::Viewer, Scope { service: Of::All, stage: Of::Any }).is_err() {
         let service = api.status.service_of(id).await?;
@@ -82,7 +83,7 @@ pub async fn list_events(
     Ok(Json(api.status.events(&id, page).await?))
 }
 
-/// Calls a rollout off: nothing more is begun; what runs is finished, or stopped if the body asks for it.
+/// Cancels a rollout: nothing new begins. Running updates finish, or are cancelled if the body requests it.
 #[utoipa::path(post, path = "/v1/rollouts/{id}/cancel", tag = "rollouts", request_body = CancelRollout,
     responses((status = 202, body = RolloutView), (status = 404, body = Problem), (status = 409, body = Problem)))]
 pub async fn cancel_rollout(
@@ -95,7 +96,7 @@ pub async fn cancel_rollout(
     control(api, principal, id, Control::Cancel { stop_running }).await
 }
 
-/// Holds a rollout: nothing more is begun until it is resumed.
+/// Pauses a rollout: nothing new begins until it is resumed.
 #[utoipa::path(post, path = "/v1/rollouts/{id}/pause", tag = "rollouts",
     responses((status = 202, body = RolloutView), (status = 404, body = Problem), (status = 409, body = Problem)))]
 pub async fn pause_rollout(
@@ -106,7 +107,7 @@ pub async fn pause_rollout(
     control(api, principal, id, Control::Pause).await
 }
 
-/// Lets a rollout that is held go on.
+/// Resumes a paused rollout.
 #[utoipa::path(post, path = "/v1/rollouts/{id}/resume", tag = "rollouts",
     responses((status = 202, body = RolloutView), (status = 404, body = Problem), (status = 409, body = Problem)))]
 pub async fn resume_rollout(
@@ -128,7 +129,7 @@ async fn control(
     Ok((StatusCode::ACCEPTED, Json(api.status.rollout(&id).await?)))
 }
 
-/// Does again what a rollout did not bring about, only at the targets where it did not: a new rollout.
+/// Retries a rollout: starts a new one for the targets that it did not change as asked.
 #[utoipa::path(post, path = "/v1/rollouts/{id}/retry", tag = "rollouts", request_body = RetryRollout,
     responses((status = 202, body = RolloutView), (status = 404, body = Problem), (status = 409, body = Problem)))]
 pub async fn retry_rollout(
@@ -139,7 +140,7 @@ pub async fn retry_rollout(
 ) -> Result<(StatusCode, Json<RolloutView>), ApiError> {
     let RetryRollout { skip, accept_drift, force, allow } = body_or_default(bytes)?;
     let id = name(RolloutId::parse(&id))?;
-    let word = OperatorsWord { skip, accept_drift, force, allow: Allowed(allow) };
+    let word = RetryOptions { skip, accept_drift, force, allow: AllowedLosses(allow) };
     let rollout = api.commands.retry(&id, &word, &caller).await?;
     Ok((StatusCode::ACCEPTED, Json(api.status.rollout(&rollout.id).await?)))
 }

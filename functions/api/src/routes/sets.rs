@@ -1,4 +1,4 @@
-//! Several services as one unit, and who takes whose outputs.
+//! Sets of services, and the services that take outputs of others.
 
 use super::params::{PageQuery, body, body_or_default, name, page};
 use crate::caller::Principal;
@@ -18,8 +18,8 @@ use flotilla_engine::set::{SetPromotion, SetRollback};
 
 type Accepted = Result<(StatusCode, Json<SetView>), ApiError>;
 
-/// Brings the releases that run everywhere at one stage to another, as one unit: what takes outputs of another service
-/// follows it, and if one does not arrive, all go back.
+/// Promotes the stable releases of several services to another stage as one set. Services that take outputs of others
+/// follow those. If one rollout does not succeed, all are reverted.
 #[utoipa::path(post, path = "/v1/sets/promote", tag = "sets", request_body = PromoteSet,
     responses((status = 202, body = SetView), (status = 400, body = Problem), (status = 404, body = Problem), (status = 409, body = Problem), (status = 422, body = Problem)))]
 pub async fn promote_set(
@@ -39,7 +39,7 @@ pub async fn promote_set(
     Ok((StatusCode::ACCEPTED, Json(api.status.set(&set.id).await?)))
 }
 
-/// Brings the services of a set back to what it brought, or to what ran before it, and holds what runs there now.
+/// Rolls the services of a set back to what it deployed, or to what ran before it, and holds what they replace.
 #[utoipa::path(post, path = "/v1/sets/{id}/rollback", tag = "sets", request_body = RollBackSet,
     responses((status = 202, body = SetView), (status = 404, body = Problem), (status = 409, body = Problem), (status = 422, body = Problem)))]
 pub async fn roll_back_set(
@@ -54,7 +54,7 @@ pub async fn roll_back_set(
     Ok((StatusCode::ACCEPTED, Json(api.status.set(&set.id).await?)))
 }
 
-/// Calls a set off that is under way: none of its other services begins, and a promotion brings back what it has brought.
+/// Cancels a set: no further rollout of its services begins, and a promotion reverts the services that it changed.
 #[utoipa::path(post, path = "/v1/sets/{id}/cancel", tag = "sets", request_body = CancelRollout,
     responses((status = 200, body = SetView), (status = 404, body = Problem), (status = 409, body = Problem)))]
 pub async fn cancel_set(
@@ -68,7 +68,7 @@ pub async fn cancel_set(
     Ok(Json(api.status.set(&set.id).await?))
 }
 
-/// Shows a set with how its members stand.
+/// Shows a set with the status of its members.
 #[utoipa::path(get, path = "/v1/sets/{id}", tag = "sets", responses((status = 200, body = SetView), (status = 404, body = Problem)))]
 pub async fn get_set(
     api: Shared,
@@ -76,7 +76,7 @@ pub async fn get_set(
     Path(id): Path<String>,
 ) -> Result<Json<SetView>, ApiError> {
     let set = api.status.set(&name(SetId::parse(&id))?).await?;
-    // Whoever may view one of the services may not learn of the others by the way.
+    // The view names all members, so the caller must be allowed to view each of them.
     for member in &set.members {
         let service = name(ServiceName::parse(&member.service))?;
         caller.may(Role::Viewer, Scope::something_of(&service))?;
@@ -84,7 +84,7 @@ pub async fn get_set(
     Ok(Json(set))
 }
 
-/// Lists sets, newest first. For whoever may view all services.
+/// Lists sets, newest first. The caller must be allowed to view all services.
 #[utoipa::path(get, path = "/v1/sets", tag = "sets", params(PageQuery), responses((status = 200, body = Page<SetView>)))]
 pub async fn list_sets(
     api: Shared,
@@ -96,7 +96,7 @@ pub async fn list_sets(
     Ok(Json(api.status.sets(page).await?))
 }
 
-/// Shows who takes outputs of a stage of a service.
+/// Shows the services that take outputs of a service's stage.
 #[utoipa::path(get, path = "/v1/services/{service}/stages/{stage}/consumers", tag = "sets", responses((status = 200, body = ConsumersView)))]
 pub async fn list_consumers(
     api: Shared,
@@ -106,7 +106,7 @@ pub async fn list_consumers(
     Ok(Json(api.status.consumers(&service, &stage).await?))
 }
 
-/// Deploys again, as it is, what takes outputs of a stage of a service, directly or through others, in order.
+/// Redeploys the services that take outputs of a service's stage, directly or through others, in order.
 #[utoipa::path(post, path = "/v1/services/{service}/stages/{stage}/consumers/redeploy", tag = "sets", request_body = RedeployConsumers,
     responses((status = 202, body = SetView), (status = 404, body = Problem), (status = 409, body = Problem), (status = 422, body = Problem)))]
 pub async fn redeploy_consumers(

@@ -1,4 +1,4 @@
-//! Real rules on small templates.
+//! Real rules against small templates.
 
 use super::*;
 
@@ -120,7 +120,7 @@ fn expressions_texts_and_sizes_are_bounded() {
     let large = GuardRequest { rules: RULES.into(), template: " ".repeat(1_000_001) };
     assert!(matches!(handle(&large), GuardReply::Unfit { .. }));
     let GuardReply::Invalid { why, .. } = ask(&"é".repeat(5_000), json!({})) else {
-        panic!("it is no rule")
+        panic!("the text is not a rule")
     };
     assert!(why.len() <= TEXT_BYTES_MAX + '…'.len_utf8());
 }

@@ -1,128 +1,156 @@
-//! Releases brought on and back.
+//! Arguments of promotions, rollbacks and retries, of one service or of a set.
 
 use clap::{Args, Subcommand};
 
-/// What goes where.
+/// The promotion to start.
 #[derive(Debug, Args)]
 pub struct Promote {
-    /// The service, or several.
+    /// Services to promote.
     #[arg(required = true, value_name = "SERVICE")]
     pub services: Vec<String>,
-    /// The stage where it runs.
+    /// Stage to promote from.
     #[arg(long)]
     pub from: String,
-    /// The stage where it is to run.
+    /// Stage to promote to.
     #[arg(long)]
     pub to: String,
-    /// Another release than the one that runs everywhere at the first stage: needs --because.
+    /// Release to promote instead of the stable one of --from; requires --reason. For one service only.
     #[arg(long)]
     pub release: Option<String>,
-    /// Why.
-    #[arg(long, value_name = "REASON")]
+    /// Reason, kept in the timeline and the audit.
+    #[arg(long = "reason", visible_alias = "because", value_name = "REASON")]
     pub because: Option<String>,
-    /// A resource that may be lost although a safeguard keeps it, by logical id (Orders, or Orders@eu-west-1 for
-    /// one region); may be given several times.
+    /// Allow the loss of a resource that a safeguard protects, by logical ID (Orders, or Orders@eu-west-1 for one
+    /// region); can be repeated. For one service only.
     #[arg(long, value_name = "LOGICAL_ID")]
     pub allow: Vec<String>,
-    /// Return at once.
+    /// Return without following the rollout or the set.
     #[arg(long)]
     pub no_follow: bool,
 }
 
-/// What goes back, and to what.
+/// The rollback to start.
 #[derive(Debug, Args)]
 pub struct Rollback {
-    /// The service.
+    /// Service name.
     pub service: String,
-    /// The stage.
+    /// Stage to roll back.
     #[arg(long)]
     pub stage: String,
-    /// The release; the one that ran everywhere before the present one if it is left out.
+    /// Release to roll back to; by default, the one that was stable before the current one.
     #[arg(long, value_name = "RELEASE")]
     pub to: Option<String>,
-    /// In the profile's waves, instead of everywhere at once.
+    /// Follow the waves of the profile; by default, all targets are rolled back at once.
     #[arg(long)]
     pub by_waves: bool,
-    /// Why.
-    #[arg(long, value_name = "REASON")]
+    /// Reason, kept in the timeline and the audit.
+    #[arg(long = "reason", visible_alias = "because", value_name = "REASON")]
     pub because: Option<String>,
-    /// A resource that may be lost although a safeguard keeps it, by logical id (Orders, or Orders@eu-west-1 for
-    /// one region); may be given several times.
+    /// Allow the loss of a resource that a safeguard protects, by logical ID (Orders, or Orders@eu-west-1 for one
+    /// region); can be repeated.
     #[arg(long, value_name = "LOGICAL_ID")]
     pub allow: Vec<String>,
-    /// Return at once.
+    /// Return without following the rollout.
     #[arg(long)]
     pub no_follow: bool,
 }
 
-/// What is done with sets of services.
+/// The rollout to retry, and what is allowed for this one retry.
+#[derive(Debug, Args)]
+pub struct Retry {
+    /// Rollout ID.
+    pub rollout: String,
+    /// Let a stuck rollback (UPDATE_ROLLBACK_FAILED) skip a resource, by logical ID; can be repeated.
+    #[arg(long, value_name = "LOGICAL_ID")]
+    pub skip: Vec<String>,
+    /// Overwrite changes that were made outside of CloudFormation.
+    #[arg(long)]
+    pub accept_drift: bool,
+    /// Delete a stack by force if its deletion fails.
+    #[arg(long)]
+    pub force: bool,
+    /// Allow the loss of a resource that a safeguard protects, by logical ID (Orders, or Orders@eu-west-1 for one
+    /// region); can be repeated.
+    #[arg(long, value_name = "LOGICAL_ID")]
+    pub allow: Vec<String>,
+    /// Return without following the rollout.
+    #[arg(long)]
+    pub no_follow: bool,
+}
+
+/// Commands for sets of services.
 #[derive(Debug, Subcommand)]
 pub enum SetCommand {
-    /// List them, newest first.
+    /// List sets, newest first.
+    #[command(after_help = "Example:\n  flotilla set list --limit 5")]
     List {
-        /// How many.
+        /// Number of sets to show, 1 to 100.
         #[arg(long, default_value_t = 20, value_parser = clap::value_parser!(u16).range(1..=100))]
         limit: u16,
     },
-    /// Show one with how its services stand.
+    /// Show a set with the status of its services.
+    #[command(after_help = "Example:\n  flotilla set show set_01K9Z3M4")]
     Show {
-        /// The set's id.
+        /// Set ID.
         set: String,
     },
-    /// Follow one until it ends.
+    /// Follow a set until it ends.
+    #[command(after_help = "Example:\n  flotilla set watch set_01K9Z3M4")]
     Watch {
-        /// The set's id.
+        /// Set ID.
         set: String,
     },
-    /// Bring its services back to what it brought, everywhere at once, and hold what runs there now.
+    /// Roll the services back to the releases that a set deployed, and hold the current ones.
+    #[command(after_help = "Example:\n  flotilla set rollback set_01K9Z3M4 --before")]
     Rollback(SetRollback),
-    /// Call one off that is under way: no other service begins, and a promotion brings back what it has brought.
+    /// Cancel a set: no further service begins, and a promotion is reverted.
+    #[command(after_help = "Example:\n  flotilla set cancel set_01K9Z3M4")]
     Cancel {
-        /// The set's id.
+        /// Set ID.
         set: String,
-        /// Stop updates that run, so that CloudFormation rolls them back.
-        #[arg(long)]
+        /// Also cancel running updates; CloudFormation rolls them back.
+        #[arg(long = "stop", visible_alias = "stop-running")]
         stop_running: bool,
-        /// Return at once.
+        /// Return without following the set.
         #[arg(long)]
         no_follow: bool,
     },
 }
 
-/// Which set, and how.
+/// The set to roll back to.
 #[derive(Debug, Args)]
 pub struct SetRollback {
-    /// The set's id.
+    /// Set ID.
     pub set: String,
-    /// To what ran before the set, instead of what it brought.
+    /// Roll back to the releases that ran before the set.
     #[arg(long)]
     pub before: bool,
-    /// In the profiles' waves, instead of everywhere at once.
+    /// Follow the waves of the profiles; by default, all targets are rolled back at once.
     #[arg(long)]
     pub by_waves: bool,
-    /// Why.
-    #[arg(long, value_name = "REASON")]
+    /// Reason, kept in the timeline and the audit.
+    #[arg(long = "reason", visible_alias = "because", value_name = "REASON")]
     pub because: Option<String>,
-    /// Return at once.
+    /// Return without following the set.
     #[arg(long)]
     pub no_follow: bool,
 }
 
-/// Whose outputs.
+/// The stage whose consumers are shown or redeployed.
 #[derive(Debug, Args)]
 pub struct Consumers {
-    /// The service whose outputs are taken.
+    /// Service whose outputs are used.
     pub service: String,
-    /// Its stage.
+    /// Stage of the service.
     #[arg(long)]
     pub stage: String,
-    /// Deploy everybody who takes some again, as it is, directly or through others.
+    /// Redeploy the running releases of all consumers, direct and indirect, in order.
     #[arg(long)]
     pub redeploy: bool,
-    /// Why.
-    #[arg(long, value_name = "REASON", requires = "redeploy")]
+    /// Reason, kept in the timeline and the audit.
+    #[arg(long = "reason", visible_alias = "because", value_name = "REASON", requires = "redeploy")]
     pub because: Option<String>,
-    /// Return at once.
+    /// Return without following the set.
     #[arg(long, requires = "redeploy")]
     pub no_follow: bool,
 }

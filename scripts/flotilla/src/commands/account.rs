@@ -1,5 +1,5 @@
-//! `flotilla account add`: another account becomes a target. Its roles and buckets, the control plane's leave to
-//! use them, and its registration: each can be done again.
+//! `flotilla account add`: prepares another account as a target. Creates its roles and buckets, grants the permissions
+//! between it and the control plane, and registers it. Every step can be repeated.
 
 use super::prepare::{Target, account_of, region, with};
 use super::stacks::{OwnStack, bring};
@@ -25,7 +25,7 @@ pub async fn add(global: &Global, args: &AddAccount) -> Result<Exit, CliError> {
         }
     };
     let wanted = AccountId::parse(&args.account)
-        .map_err(|e| CliError::usage(e.to_string(), "give the account's 12 digits"))?;
+        .map_err(|e| CliError::usage(e.to_string(), "use an account ID of 12 digits"))?;
     let regions = args.regions.iter().map(|text| region(text)).collect::<Result<Vec<_>, _>>()?;
     let config = home::load(global).await?;
     let home_region = region(&home::region_of(&config))?;
@@ -56,40 +56,44 @@ pub async fn add(global: &Global, args: &AddAccount) -> Result<Exit, CliError> {
     if global.json {
         show::json(&added);
     } else {
-        println!("next: name account = \"{wanted}\" in a profile, then flotilla apply CONFIG.toml");
+        show::next(&format!("set account = \"{wanted}\" in a profile, then run flotilla apply CONFIG.toml"));
     }
     Ok(Exit::Success)
 }
 
-/// Whether it is another account, these are its credentials, and its regions can be reached by its role.
+/// Checks that the account is not the control plane's own, that the credentials belong to it, and that its regions are
+/// in the control plane's partition.
 fn check(target: &Target<'_>, theirs: AccountId, regions: &[Region]) -> Result<(), CliError> {
     let Target { account, home_account, home_region, .. } = target;
     if account == home_account {
         let what = format!("{account} is the control plane's own account");
-        return Err(CliError::usage(what, "flotilla install prepares it"));
+        return Err(CliError::usage(what, "prepare it with flotilla install"));
     }
     if theirs != **account {
-        let what = format!("these credentials are of account {theirs}, not of {account}");
-        let fix = format!("name credentials of {account} with --aws-profile or --assume-role");
+        let what = format!("the credentials belong to account {theirs}, not to {account}");
+        let fix = format!("select credentials of {account} with --aws-profile or --assume-role");
         return Err(CliError::usage(what, fix));
     }
     match regions.iter().find(|region| region.partition() != home_region.partition()) {
         None => Ok(()),
         Some(region) => {
-            let what = format!("{region} is in another partition than the control plane's {home_region}");
-            Err(CliError::usage(what, "install a control plane there: no role can be assumed across"))
+            let what = format!(
+                "{region} and the control plane's {home_region} are in different AWS partitions: no role can be \
+                 assumed across them"
+            );
+            Err(CliError::usage(what, "install another control plane there"))
         }
     }
 }
 
-/// Lets the control plane assume the account's role, the role read packages, and the account send its
-/// stack-status events: by two parameters of the control plane's stack.
+/// Lets the control plane assume the account's role, the role read packages, and the account send its stack-status
+/// events, by two parameters of the control plane's stack.
 async fn let_in(config: &SdkConfig, target: &Target<'_>) -> Result<(), CliError> {
     let name = home::control_plane_stack(&target.global.prefix);
     let known = home::parameters(config, &name).await?;
     if !known.contains_key("TargetAccounts") {
-        let what = format!("{name} was installed by an older flotilla: it knows no other accounts");
-        return Err(CliError::usage(what, "update it with flotilla install, then run this again"));
+        let what = format!("stack {name} is of an older version, which has no other accounts");
+        return Err(CliError::usage(what, "update it with flotilla install, then run this command again"));
     }
     let value = |name: &String, before: &String| match name.as_str() {
         "DeployerRoleArns" => Some(with(Some(before), &target.role_arn("deployer"))),

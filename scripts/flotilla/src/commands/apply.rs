@@ -1,4 +1,4 @@
-//! `flotilla apply`: services, profiles and access from TOML files.
+//! `flotilla apply`: applies profiles, services and access grants from TOML files.
 
 use crate::api::Api;
 use crate::args::Global;
@@ -20,11 +20,11 @@ pub async fn run(global: &Global, files: &[PathBuf]) -> Result<Exit, CliError> {
     let mut parsed = Vec::new();
     for path in files {
         let text = std::fs::read_to_string(path)
-            .map_err(|e| CliError::failed(format!("reading {}", path.display()), e))?;
+            .map_err(|e| CliError::failed(format!("cannot read {}", path.display()), e))?;
         let mut file: ConfigFile = toml::from_str(&text).map_err(|e| {
             CliError::usage(
-                format!("{} is not a configuration: {e}", path.display()),
-                "see docs/configuration.md",
+                format!("{} is not a valid configuration: {e}", path.display()),
+                "correct the file; docs/configuration.md describes it",
             )
         })?;
         read_rules(&mut file, path.parent().unwrap_or(Path::new("")))?;
@@ -32,7 +32,7 @@ pub async fn run(global: &Global, files: &[PathBuf]) -> Result<Exit, CliError> {
     }
     let api = Api::connect(global).await?;
     let mut applied = Vec::new();
-    // Profiles first: services name them.
+    // Profiles first: services refer to them.
     for (name, profile) in parsed.iter().flat_map(|file| &file.profiles) {
         let reply = api.put(&format!("/v1/profiles/{name}"), profile).await?;
         applied.push(Applied {
@@ -49,7 +49,7 @@ pub async fn run(global: &Global, files: &[PathBuf]) -> Result<Exit, CliError> {
             version: reply["version"].as_u64().unwrap_or(0),
         });
     }
-    // Access last: until then, what one may do is what one may do now.
+    // Access last, so that the current grants apply to the whole command.
     let grants: Vec<_> = parsed.iter().flat_map(|file| file.access.clone()).collect();
     if !grants.is_empty() {
         let reply = api.put("/v1/access", &AccessConfig { grants }).await?;
@@ -60,14 +60,17 @@ pub async fn run(global: &Global, files: &[PathBuf]) -> Result<Exit, CliError> {
         show::json(&applied);
     } else {
         for one in &applied {
-            println!("{} {} is at version {}", one.kind, one.name, one.version);
+            match one.kind {
+                "access" => println!("access: version {}", one.version),
+                kind => println!("{kind} {}: version {}", one.name, one.version),
+            }
         }
     }
     Ok(Exit::Success)
 }
 
-/// Puts the rules themselves where a profile names a file of them, by its path from the configuration's folder. What
-/// has more than one line is no path but the rules.
+/// Replaces the path of a rules file with its contents. The path is relative to the configuration file. A value of
+/// several lines is not a path but the rules.
 fn read_rules(file: &mut ConfigFile, folder: &Path) -> Result<(), CliError> {
     for (name, profile) in &mut file.profiles {
         let guard = profile.safeguards.as_mut().and_then(|safeguards| safeguards.guard.as_mut());
@@ -75,8 +78,8 @@ fn read_rules(file: &mut ConfigFile, folder: &Path) -> Result<(), CliError> {
         let path = folder.join(&*guard);
         *guard = std::fs::read_to_string(&path).map_err(|e| {
             CliError::usage(
-                format!("the rules of the profile {name} cannot be read from {}: {e}", path.display()),
-                "give safeguards.guard the path of a file from the configuration's folder",
+                format!("cannot read the policy rules of profile {name} from {}: {e}", path.display()),
+                "set safeguards.guard to the path of a file, relative to the configuration file",
             )
         })?;
     }

@@ -1,4 +1,4 @@
-//! `flotilla audit`: who asked for what.
+//! `flotilla audit`: lists the commands of operators.
 
 use crate::api::{Api, encoded};
 use crate::args::{Audit, Global};
@@ -9,8 +9,9 @@ use jiff::{Span, SpanRelativeTo, Timestamp};
 use std::time::SystemTime;
 
 pub async fn run(global: &Global, args: &Audit) -> Result<Exit, CliError> {
-    #[allow(clippy::disallowed_methods, reason = "how far back is counted from now")]
-    let now = Timestamp::try_from(SystemTime::now()).map_err(|e| CliError::failed("reading the time", e))?;
+    #[allow(clippy::disallowed_methods, reason = "a span is counted back from now")]
+    let now = Timestamp::try_from(SystemTime::now())
+        .map_err(|e| CliError::failed("the system time is invalid", e))?;
     let from = since(&args.since, now)?;
     let api = Api::connect(global).await?;
     let mut query = format!("limit=100&from={}", encoded(&from.to_string()));
@@ -32,12 +33,12 @@ pub async fn run(global: &Global, args: &Audit) -> Result<Exit, CliError> {
         }
     }
     if !shown && !global.json {
-        println!("nothing was asked for since {}", show::time(&from.to_string()));
+        println!("there are no entries since {}", show::time(&from.to_string()));
     }
     Ok(Exit::Success)
 }
 
-/// Reads how far back: a time, or a span before now.
+/// Parses `--since`: a time, or a span before now.
 fn since(text: &str, now: Timestamp) -> Result<Timestamp, CliError> {
     let span = || {
         let span: Span = text.parse().ok()?;
@@ -46,8 +47,8 @@ fn since(text: &str, now: Timestamp) -> Result<Timestamp, CliError> {
     let past = text.parse().ok().or_else(span).filter(|at| *at <= now);
     past.ok_or_else(|| {
         CliError::usage(
-            format!("{text:?} is no time that has passed"),
-            "write it like 12h, 7d or 2026-11-21T00:00:00Z",
+            format!("{text:?} is not a time in the past"),
+            "use a value such as 12h, 7d or 2026-11-21T00:00:00Z",
         )
     })
 }

@@ -1,4 +1,4 @@
-//! Following a rollout or a set live: a line per target or service on a terminal, a line per change elsewhere.
+//! Follows a rollout or a set: on a terminal with one line per target or service, elsewhere with one line per change.
 
 use crate::api::Api;
 use crate::error::{CliError, Exit};
@@ -9,7 +9,7 @@ use serde::de::DeserializeOwned;
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-/// How a rollout's end ends the command.
+/// The exit code for the outcome of a rollout.
 pub fn exit_of(rollout: &RolloutView) -> Exit {
     match rollout.status.as_str() {
         "succeeded" | "planned" => Exit::Success,
@@ -18,11 +18,11 @@ pub fn exit_of(rollout: &RolloutView) -> Exit {
     }
 }
 
-/// What can be followed.
+/// A subject that can be followed.
 pub trait Followed: DeserializeOwned {
-    /// Whether nothing follows.
+    /// Whether it has ended.
     fn ended(&self) -> bool;
-    /// Its lines: a name, how it stands, and whether that is all.
+    /// Its lines: a name, the status, and whether that status is final.
     fn lines(&self) -> Vec<(String, String, bool)>;
 }
 
@@ -51,7 +51,7 @@ pub async fn follow(api: &Api, id: &str, quiet: bool) -> Result<RolloutView, Cli
     follow_path(api, &format!("/v1/rollouts/{id}"), quiet).await
 }
 
-/// Follows what a path shows until it ends.
+/// Follows the subject at a path of the API until it ends.
 pub async fn follow_path<T: Followed>(api: &Api, path: &str, quiet: bool) -> Result<T, CliError> {
     let mut screen = Screen::new(quiet);
     for round in 0_u32.. {
@@ -61,14 +61,14 @@ pub async fn follow_path<T: Followed>(api: &Api, path: &str, quiet: bool) -> Res
             screen.end();
             return Ok(followed);
         }
-        // Brisk at first, easy on a long one.
+        // Short rollouts end quickly; long ones are polled less often.
         let pause_ms = if round < 50 { 200 } else { 1_000 };
         tokio::time::sleep(Duration::from_millis(pause_ms)).await;
     }
-    Err(CliError::usage("it did not end", "look at it with flotilla rollout, or flotilla set show"))
+    Err(CliError::usage("it has not ended", "run flotilla rollout ROLLOUT or flotilla set show SET"))
 }
 
-/// Where progress goes.
+/// How progress is shown.
 enum Screen {
     Quiet,
     Lines(BTreeMap<String, String>),
@@ -115,7 +115,7 @@ impl Screen {
 
     fn end(self) {
         if let Self::Live { bars, .. } = self {
-            // What they showed is said again, for good, by whoever followed.
+            // The caller prints the final status.
             let _ = bars.clear();
         }
     }

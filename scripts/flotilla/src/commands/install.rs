@@ -1,4 +1,4 @@
-//! `flotilla install`: the control plane and its regions, through CloudFormation, on AWS or any endpoint.
+//! `flotilla install`: deploys the control plane and its regions with CloudFormation, on AWS or another endpoint.
 
 use super::prepare::{Target, account_of, region, with};
 use super::stacks::{OwnStack, bring};
@@ -16,7 +16,7 @@ use std::collections::BTreeMap;
 
 const CONTROL_PLANE: &str = include_str!("../../../../infra/control-plane.yaml");
 
-/// The functions, and the parameter of the control plane's template that names each one's code.
+/// The functions, each with the template parameter for its code.
 const FUNCTIONS: [(&str, &str); 7] = [
     ("ingest", "IngestCode"),
     ("replicate", "ReplicateCode"),
@@ -27,18 +27,18 @@ const FUNCTIONS: [(&str, &str); 7] = [
     ("guard", "GuardCode"),
 ];
 
-/// What was installed.
+/// The installed control plane; the JSON output.
 #[derive(Debug, Clone, Serialize)]
 pub struct InstallReport {
     /// The account.
     pub account: String,
     /// The control plane's region.
     pub region: String,
-    /// The regions that packages can be deployed to.
+    /// The regions to deploy packages to.
     pub regions: Vec<String>,
-    /// The API's URL.
+    /// The URL of the API.
     pub api_url: String,
-    /// Where CI uploads to.
+    /// The bucket that CI uploads to.
     pub ingest_bucket: String,
 }
 
@@ -55,17 +55,15 @@ pub async fn run(global: &Global, args: &Install) -> Result<Exit, CliError> {
         println!("API            {}", report.api_url);
         println!("ingest bucket  {}", report.ingest_bucket);
         println!("regions        {}", report.regions.join(", "));
-        println!(
-            "next: flotilla apply CONFIG.toml, then flotilla push PATH --service NAME --ref branch:main"
-        );
+        show::next("flotilla apply CONFIG.toml, then flotilla push PATH --service NAME --ref branch:main");
     }
     Ok(Exit::Success)
 }
 
-/// Installs or updates; `say` hears of each step.
+/// Installs or updates the control plane; `say` is called with a line for each step.
 ///
 /// # Errors
-/// The first step that failed. Running it again goes on from there.
+/// The first step that failed. The next run continues from there.
 pub async fn install(global: &Global, args: &Install, say: &dyn Fn(&str)) -> Result<InstallReport, CliError> {
     let regions = args.regions.iter().map(|text| region(text)).collect::<Result<Vec<_>, _>>()?;
     let config = home::load(global).await?;
@@ -109,7 +107,7 @@ struct Setup<'a> {
 }
 
 impl Setup<'_> {
-    /// Uploads the functions' zips under their digests; answers the templates' parameters for them.
+    /// Uploads the zips of the functions, named by their digests; answers the template parameters for them.
     async fn upload_functions(&self, config: &SdkConfig) -> Result<Vec<(String, Option<String>)>, CliError> {
         let Target { global, account, home_region, say, .. } = &self.target;
         let bucket = artifact_bucket(&global.prefix, account, home_region);
@@ -118,8 +116,11 @@ impl Setup<'_> {
         for (function, parameter) in FUNCTIONS {
             let binary = self.args.binaries.join(function);
             if !binary.is_file() {
-                let what = format!("there is no binary {}", binary.display());
-                return Err(CliError::usage(what, "build the functions with scripts/build"));
+                let what = format!("the binary {} does not exist", binary.display());
+                return Err(CliError::usage(
+                    what,
+                    "build the functions with scripts/build, or set --binaries",
+                ));
             }
             let zip = zip_binary(&binary)?;
             let (digest, size) = (Digest::of(&zip), zip.len());
@@ -130,7 +131,9 @@ impl Setup<'_> {
                     client.put_object().bucket(&bucket).key(&key).checksum_sha256(digest.to_base64());
                 let sent =
                     request.body(ByteStream::from(zip)).expected_bucket_owner(account.as_str()).send().await;
-                sent.map_err(|e| CliError::failed(format!("uploading {function}"), error_text(&e)))?;
+                sent.map_err(|e| {
+                    CliError::failed(format!("cannot upload the function {function}"), error_text(&e))
+                })?;
             }
             say(&format!("function {function}: {size} bytes"));
             parameters.push((parameter.to_owned(), Some(key)));
@@ -145,7 +148,7 @@ impl Setup<'_> {
     ) -> Result<BTreeMap<String, String>, CliError> {
         let Target { global, say, .. } = &self.target;
         let name = home::control_plane_stack(&global.prefix);
-        // The accounts that were added stay.
+        // Keeps the accounts that flotilla account add has added.
         let known = home::parameters(config, &name).await?;
         let roles = with(known.get("DeployerRoleArns"), &self.target.role_arn("deployer"));
         let others = known.get("TargetAccounts").cloned().unwrap_or_default();

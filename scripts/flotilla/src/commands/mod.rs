@@ -1,4 +1,4 @@
-//! The subcommands, one file each.
+//! Runs the commands.
 
 mod account;
 mod apply;
@@ -17,17 +17,17 @@ mod sets;
 mod stacks;
 mod zips;
 
-use crate::args::{AccountCommand, Cli, Command};
+use crate::args::{AccountCommand, Cli, Command, Line};
 use crate::error::{CliError, Exit};
 use flotilla_contract::StartRollout;
 
 pub use install::{InstallReport, install};
 pub use zips::{pack_folder, zip_binary};
 
-/// Runs a subcommand.
+/// Runs a command.
 ///
 /// # Errors
-/// Why it could not be done.
+/// Why the command failed.
 pub async fn run(cli: Cli) -> Result<Exit, CliError> {
     let global = &cli.global;
     match cli.command {
@@ -57,6 +57,9 @@ pub async fn run(cli: Cli) -> Result<Exit, CliError> {
         Command::Unhold { service, release, stage } => moves::unhold(global, &service, &stage, release).await,
         Command::Approve { rollout, because } => gates::approve(global, &rollout, because).await,
         Command::BreakGlass { rollout, because } => gates::break_glass(global, &rollout, because).await,
+        Command::Freeze(freeze) => gates::line(global, Line::Stop(freeze)).await,
+        Command::Unfreeze(unfreeze) => gates::line(global, Line::Lift(unfreeze)).await,
+        Command::Freezes => gates::line(global, Line::Show).await,
         Command::Line(line) => gates::line(global, line).await,
         Command::Cancel { rollout, stop_running } => rollouts::cancel(global, &rollout, stop_running).await,
         Command::Pause { rollout } => rollouts::ask(global, &rollout, "pause").await,

@@ -1,4 +1,4 @@
-//! Releases brought on and back: promote, rollback, hold, unhold.
+//! `flotilla promote`, `rollback`, `hold` and `unhold`.
 
 use super::rollouts::begin;
 use crate::api::Api;
@@ -43,14 +43,14 @@ pub async fn unhold(
     change(global, &path, &LiftHold { release }).await
 }
 
-/// Changes the holds of a stage and shows those that it has now.
+/// Changes the holds of a stage and shows the result.
 async fn change<B: Serialize>(global: &Global, path: &str, request: &B) -> Result<Exit, CliError> {
     let api = Api::connect(global).await?;
     let stage: StageView = api.post(path, request).await?;
     if global.json {
         show::json(&stage);
     } else if stage.holds.is_empty() {
-        println!("nothing is held at {}", stage.stage);
+        println!("stage {} has no holds", stage.stage);
     } else {
         show::holds(&stage.holds);
     }

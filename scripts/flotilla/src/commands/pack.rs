@@ -1,4 +1,4 @@
-//! `flotilla pack`: what a package is, and the neutral package it becomes.
+//! `flotilla pack`: shows the contents of a package and writes the packed package.
 
 use crate::args::{Global, Pack};
 use crate::error::{CliError, Exit};
@@ -11,12 +11,12 @@ use serde::Serialize;
 use serde_json::Value;
 use std::path::PathBuf;
 
-/// What was found.
+/// What a package contains; the JSON output.
 #[derive(Serialize)]
 struct Report {
     format: Option<&'static str>,
     service: Option<String>,
-    /// The one stage the package fits, if names of it are baked in.
+    /// The only stage that the package fits; `None` if it fits any.
     stage: Option<String>,
     digest: Option<String>,
     stacks: Vec<StackReport>,
@@ -54,7 +54,7 @@ struct ParameterReport {
     name: String,
     stack: Option<String>,
     has_default: bool,
-    /// Whether Flotilla gives its value.
+    /// Whether Flotilla sets its value.
     given: bool,
 }
 
@@ -80,7 +80,7 @@ struct ErrorReport {
     fix: String,
 }
 
-/// Reads the package, writes the packed one if that is asked for, and shows what was found.
+/// Reads the package, writes the packed package unless `--explain` is set, and shows the contents.
 pub fn run(global: &Global, args: &Pack) -> Result<Exit, CliError> {
     let (packing, refusal) = match Packing::open(&args.path) {
         Ok(mut packing) => match packing.finish().map(drop) {
@@ -110,9 +110,9 @@ fn default_output(report: &Report) -> PathBuf {
     PathBuf::from(format!("{name}-{}.zip", show::short(report.digest.as_deref().unwrap_or_default())))
 }
 
-/// Writes the package beside its place and moves it there: a file of that name is always whole.
+/// Writes to a temporary file in the same folder and renames it, so that the output file is never incomplete.
 fn write(packing: &Packing, output: &PathBuf) -> Result<(), CliError> {
-    let failed = |e| CliError::failed(format!("writing {}", output.display()), e);
+    let failed = |e| CliError::failed(format!("cannot write {}", output.display()), e);
     let folder = output.parent().filter(|folder| !folder.as_os_str().is_empty());
     let file = tempfile::NamedTempFile::new_in(folder.unwrap_or_else(|| ".".as_ref())).map_err(failed)?;
     packing.write(file.reopen().map_err(failed)?)?;
@@ -191,7 +191,7 @@ fn parameters(stack: &PackagedStack) -> impl Iterator<Item = ParameterReport> {
     })
 }
 
-/// At most so many lines of a kind, unless everything is asked for.
+/// Most lines of a section without `--explain`.
 const LINES_MAX: usize = 8;
 
 fn print(report: &Report, all: bool) {
@@ -203,7 +203,7 @@ fn print(report: &Report, all: bool) {
         println!("service       {service}");
     }
     match (&report.stage, report.format) {
-        (Some(stage), _) => println!("stage         {stage} only: its names are baked in"),
+        (Some(stage), _) => println!("stage         {stage} only: resource names contain it"),
         (None, Some(_)) => println!("stage         any"),
         (None, None) => {}
     }
@@ -244,9 +244,9 @@ fn print(report: &Report, all: bool) {
         "parameters",
         report.parameters.iter().map(|parameter| {
             let from = match (parameter.given, parameter.has_default) {
-                (true, _) => "given by Flotilla",
-                (false, true) => "has a default; the profile may give another value",
-                (false, false) => "the profile has to give a value",
+                (true, _) => "set by Flotilla",
+                (false, true) => "has a default; the profile can override it",
+                (false, false) => "required: set it in the profile",
             };
             vec![parameter.name.clone(), parameter.stack.clone().unwrap_or_default(), from.to_owned()]
         }),
@@ -294,7 +294,7 @@ fn section(title: &str, rows: impl Iterator<Item = Vec<String>>, most: usize) {
     };
     show::table(&rows.iter().take(most).map(indented).collect::<Vec<_>>());
     if rows.len() > most {
-        println!("  and {} more: --explain shows all", rows.len() - most);
+        println!("  and {} more; show all with --explain", rows.len() - most);
     }
 }
 

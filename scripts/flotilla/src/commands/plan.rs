@@ -1,4 +1,4 @@
-//! `flotilla plan`: what a rollout changes, or would change.
+//! `flotilla plan`: shows what a rollout changes, or would change.
 
 use super::follow::follow;
 use crate::api::Api;
@@ -29,7 +29,7 @@ pub async fn run(global: &Global, args: Plan) -> Result<Exit, CliError> {
             println!("{} {}", target.account, target.region);
             target.blocked.iter().for_each(|cause| show::cause("  ", cause));
         }
-        // Why there is no plan, where there is none.
+        // A rollout that failed before its plan was ready has a cause instead.
         if let Some(rollout) = ended.as_ref().filter(|rollout| rollout.status == "failed" && !blocked) {
             rollout.cause.iter().for_each(|cause| show::cause("  ", cause));
         }

@@ -1,5 +1,5 @@
-//! Preparing a target account and its regions: what `install` does for the control plane's own account, and
-//! `account add` for another one.
+//! Prepares a target account and its regions: for `install`, the control plane's own account, for `account add`,
+//! another one.
 
 use super::stacks::{OwnStack, bring, exists};
 use crate::api::Api;
@@ -13,24 +13,25 @@ use flotilla_domain::{AccountId, Region};
 const REGIONAL: &str = include_str!("../../../../infra/regional.yaml");
 const ACCOUNT: &str = include_str!("../../../../infra/account.yaml");
 
-/// A target account to be prepared.
+/// A target account to prepare.
 pub struct Target<'a> {
-    /// The prefix of all names.
+    /// The global options; their prefix is part of all names.
     pub global: &'a Global,
     /// The account.
     pub account: &'a AccountId,
-    /// The control plane's account; the same, or another one.
+    /// The control plane's account; it may be the same.
     pub home_account: &'a AccountId,
     /// The control plane's region.
     pub home_region: &'a Region,
-    /// Leave out the policies that ask for TLS.
+    /// Whether the policies that require TLS are left out.
     pub allow_plain_http: bool,
-    /// Hears of each step.
+    /// Called with a line for each step.
     pub say: &'a dyn Fn(&str),
 }
 
 impl Target<'_> {
-    /// The artifact bucket of a region, and its rule once there is a bus. The configuration is the account's.
+    /// Creates or updates the stack of a region: its artifact bucket and, with a bus, its event rule. Without a bus an
+    /// existing stack stays as it is. The configuration is the target account's.
     pub async fn regional(
         &self,
         config: &SdkConfig,
@@ -52,8 +53,8 @@ impl Target<'_> {
         Ok(())
     }
 
-    /// The account's roles, in the control plane's region. Answers the external id they ask for: the one they
-    /// have, or a new one.
+    /// Creates or updates the roles of the account, by a stack in the control plane's region. Answers their external
+    /// id: the existing one, or a new one.
     pub async fn roles(&self, config: &SdkConfig) -> Result<String, CliError> {
         let name = format!("{}-account", self.global.prefix);
         let config = home::in_region(config, self.home_region.as_str());
@@ -74,13 +75,13 @@ impl Target<'_> {
         Ok(external_id)
     }
 
-    /// A role that infra/account.yaml makes.
+    /// The ARN of a role of infra/account.yaml.
     pub fn role_arn(&self, role: &str) -> String {
         let partition = self.home_region.partition();
         format!("arn:{partition}:iam::{}:role/{}-{role}", self.account, self.global.prefix)
     }
 
-    /// Tells the control plane of the account.
+    /// Registers the account with the control plane.
     pub async fn register(&self, api: &Api, external_id: String) -> Result<(), CliError> {
         let body = AccountConfig {
             role_arn: self.role_arn("deployer"),
@@ -88,29 +89,33 @@ impl Target<'_> {
             service_role_arn: self.role_arn("cloudformation"),
         };
         api.put(&format!("/v1/accounts/{}", self.account), &body).await?;
-        (self.say)(&format!("account {} is registered", self.account));
+        (self.say)(&format!("account {}: registered", self.account));
         Ok(())
     }
 }
 
-/// Reads a region's code.
+/// Parses a region code.
 pub fn region(text: &str) -> Result<Region, CliError> {
     let known = Region::parse(text).ok().filter(Region::is_known);
     known.ok_or_else(|| {
-        CliError::usage(format!("{text:?} is no region"), "use region codes such as eu-central-1")
+        CliError::usage(format!("{text:?} is not a region"), "use region codes such as eu-central-1")
     })
 }
 
-/// The account that credentials belong to.
+/// The account of the credentials.
 pub async fn account_of(config: &SdkConfig) -> Result<AccountId, CliError> {
     let who = aws_sdk_sts::Client::new(config).get_caller_identity().send().await;
-    let who =
-        who.map_err(|e| CliError::failed("asking who you are (sts:GetCallerIdentity)", error_text(&e)))?;
+    let who = who.map_err(|e| {
+        CliError::failed(
+            "cannot read the account of your credentials (sts:GetCallerIdentity)",
+            error_text(&e),
+        )
+    })?;
     AccountId::parse(who.account().unwrap_or_default())
-        .map_err(|e| CliError::failed("reading your account", e))
+        .map_err(|e| CliError::failed("the account of your credentials is invalid", e))
 }
 
-/// The members of a stack's parameter that is a list, and one more.
+/// Adds a member to a comma-separated list, if it is not there yet.
 pub fn with(list: Option<&String>, one: &str) -> String {
     let known = list.map_or("", String::as_str).split(',').map(str::trim).filter(|member| !member.is_empty());
     let mut members: Vec<&str> = known.collect();
@@ -120,10 +125,11 @@ pub fn with(list: Option<&String>, one: &str) -> String {
     members.join(",")
 }
 
-/// 128 random bits: an external id must not be guessed.
+/// An external id of 128 random bits, so that nobody can guess it.
 fn random_id() -> Result<String, CliError> {
     let mut bytes = [0; 16];
-    getrandom::fill(&mut bytes).map_err(|e| CliError::failed("making an external id", e.to_string()))?;
+    getrandom::fill(&mut bytes)
+        .map_err(|e| CliError::failed("cannot create an external id", e.to_string()))?;
     Ok(format!("flotilla-{}", hex::encode(bytes)))
 }
 

@@ -1,4 +1,4 @@
-//! `flotilla push`: pack, upload with progress, follow the rollout.
+//! `flotilla push`: packs, uploads and follows the rollout.
 
 use super::follow::follow;
 use super::rollouts::finish;
@@ -21,10 +21,10 @@ use std::io::{Read, Seek};
 use std::path::Path;
 use std::time::Duration;
 
-/// How often an upload is tried.
+/// Attempts of an upload.
 const ATTEMPTS: u32 = 3;
-/// How long to wait for the upload to be taken in, in polls of 150 ms: ingest of a large package takes a
-/// while, and a lost event is found after two minutes.
+/// How long to wait for ingest, in polls of 150 ms. Ingest of a large package takes a while, and the sweep finds an
+/// upload whose event was lost after two minutes.
 const POLLS_MAX: u32 = 2_400;
 
 pub async fn run(global: &Global, args: &Push) -> Result<Exit, CliError> {
@@ -62,9 +62,9 @@ pub async fn run(global: &Global, args: &Push) -> Result<Exit, CliError> {
     finish(global, &rollout)
 }
 
-/// The zip to upload: the given one as it is, or the packed folder.
+/// The file to upload: a zip unchanged, or the packed folder.
 fn package_file(path: &Path) -> Result<File, CliError> {
-    let failed = |e| CliError::failed(format!("reading {}", path.display()), e);
+    let failed = |e| CliError::failed(format!("cannot read {}", path.display()), e);
     if path.is_file() {
         return File::open(path).map_err(failed);
     }
@@ -74,7 +74,7 @@ fn package_file(path: &Path) -> Result<File, CliError> {
 }
 
 fn digest_of(mut file: &File) -> Result<Digest, CliError> {
-    let failed = |e| CliError::failed("reading the package", e);
+    let failed = |e| CliError::failed("cannot read the package", e);
     file.rewind().map_err(failed)?;
     let mut hash = Digester::default();
     let mut buffer = vec![0; 256 * 1024];
@@ -91,14 +91,17 @@ fn key(args: &Push, digest: &Digest) -> Result<UploadKey, CliError> {
     let service =
         ServiceName::parse(&args.service).map_err(|e| CliError::usage(e.to_string(), "correct --service"))?;
     let git_ref = GitRef::parse(&args.git_ref).ok_or_else(|| {
-        CliError::usage(format!("{:?} is no ref", args.git_ref), "write branch:main, tag:v1.2 or pr:42")
+        CliError::usage(
+            format!("{:?} is not a ref", args.git_ref),
+            "use a ref such as branch:main, tag:v1.2 or pr:42",
+        )
     })?;
     let build = args.build.clone().unwrap_or_else(|| show::short(&digest.to_string()).to_owned());
     let key = UploadKey { service, git_ref, build };
     UploadKey::parse(&key.to_key()).map_err(|refusal| CliError::usage(refusal.message, refusal.fix))
 }
 
-/// Uploads the file; answers the object's version.
+/// Uploads the file; answers the version ID of the object.
 async fn upload(
     config: &SdkConfig,
     bucket: &str,
@@ -107,7 +110,7 @@ async fn upload(
     digest: &Digest,
     quiet: bool,
 ) -> Result<String, CliError> {
-    let failed = |e| CliError::failed("reading the package", e);
+    let failed = |e| CliError::failed("cannot read the package", e);
     let length = file.metadata().map_err(failed)?.len();
     let client = aws_sdk_s3::Client::new(config);
     let bar = if quiet || !console::Term::stderr().is_term() {
@@ -136,17 +139,20 @@ async fn upload(
                 return Ok(done.version_id().unwrap_or_default().to_owned());
             }
             Err(error) if attempt >= ATTEMPTS || error.as_service_error().is_some() => {
-                return Err(CliError::failed(format!("uploading to {bucket}"), error_text(&error)));
+                return Err(CliError::failed(
+                    format!("cannot upload to bucket {bucket}"),
+                    error_text(&error),
+                ));
             }
             Err(_) => tokio::time::sleep(Duration::from_millis(300)).await,
         }
     }
-    Err(CliError::usage("the upload was never tried", "try again"))
+    Err(CliError::usage("the upload was not attempted", "run the command again"))
 }
 
 type Frame = Result<http_body::Frame<Bytes>, std::io::Error>;
 
-/// The file's bytes as they are read, counted by the bar.
+/// The bytes of the file as a request body; the bar counts them.
 fn body(
     source: File,
     bar: ProgressBar,
@@ -167,7 +173,7 @@ fn body(
     StreamBody::new(frames)
 }
 
-/// Waits until ingest has decided on this very version.
+/// Waits until ingest has accepted or refused this version of the object.
 async fn wait_for_verdict(api: &Api, key: &UploadKey, version: &str) -> Result<UploadView, CliError> {
     let path = format!("/v1/services/{}/uploads?limit=20", key.service);
     for _ in 0..POLLS_MAX {
@@ -178,7 +184,7 @@ async fn wait_for_verdict(api: &Api, key: &UploadKey, version: &str) -> Result<U
         tokio::time::sleep(Duration::from_millis(150)).await;
     }
     Err(CliError::usage(
-        "the upload was not taken in within six minutes",
-        "look at the ingest function's log and the intake dead-letter queue",
+        "ingest did not process the upload within six minutes",
+        "check the log of the ingest function and the intake dead-letter queue",
     ))
 }

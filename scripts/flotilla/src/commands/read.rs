@@ -1,4 +1,4 @@
-//! `flotilla status`, `releases` and `uploads`: what runs where, and what was uploaded.
+//! `flotilla status`, `releases` and `uploads`.
 
 use crate::api::Api;
 use crate::args::Global;
@@ -22,7 +22,8 @@ pub async fn status(global: &Global, service: Option<&str>) -> Result<Exit, CliE
         if global.json {
             show::json(&services);
         } else if services.is_empty() {
-            println!("no service is configured yet: flotilla apply FILE");
+            println!("no services are configured");
+            show::next("flotilla apply CONFIG.toml");
         } else {
             services.iter().for_each(|s| println!("{}", s.service));
         }
@@ -38,7 +39,8 @@ pub async fn status(global: &Global, service: Option<&str>) -> Result<Exit, CliE
         return Ok(Exit::Success);
     }
     if view.stages.is_empty() {
-        println!("nothing was ever rolled out: flotilla push PATH --service {service} --ref branch:main");
+        println!("nothing has been deployed");
+        show::next(&format!("flotilla push PATH --service {service} --ref branch:main"));
     }
     for stage in &view.stages {
         let ends = stage
@@ -46,19 +48,19 @@ pub async fn status(global: &Global, service: Option<&str>) -> Result<Exit, CliE
             .as_ref()
             .map(|at| format!("  preview until {}", show::time(at)))
             .unwrap_or_default();
-        println!("{}  by profile {}{ends}", console::style(&stage.stage).bold(), stage.profile);
+        println!("{}  profile {}{ends}", console::style(&stage.stage).bold(), stage.profile);
         if let Some(active) = &stage.active {
-            println!("  rollout {active} is under way");
+            println!("  active rollout {active}");
         }
         if let Some(queued) = &stage.queued {
-            println!("  rollout {queued} waits");
+            println!("  queued rollout {queued}");
         }
         let rows = stage.targets.iter().map(|t| {
             let digest = t
                 .digest
                 .as_deref()
                 .map_or("-".to_owned(), |digest| format!("sha256:{}", show::short(digest)));
-            // What runs is the release; how the last rollout ended is another matter.
+            // The release is what runs; the last rollout may have failed without changing it.
             let last = show::status(&t.status).to_string();
             let last = if t.status == "succeeded" { last } else { format!("last rollout {last}") };
             let release = t.release.clone().unwrap_or_else(|| "-".into());
@@ -84,7 +86,7 @@ pub async fn releases(global: &Global, service: &str, limit: u16) -> Result<Exit
             r.build.clone(),
             format!("sha256:{}", show::short(&r.digest)),
             format!("{} B", r.asset_bytes),
-            if r.kept { String::new() } else { "not kept".into() },
+            if r.kept { String::new() } else { "package deleted".into() },
         ]
     });
     show::table(&rows.collect::<Vec<_>>());

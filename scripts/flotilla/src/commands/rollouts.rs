@@ -14,7 +14,7 @@ pub async fn watch(global: &Global, id: &str) -> Result<Exit, CliError> {
     finish(global, &rollout)
 }
 
-/// Shows how a rollout ended.
+/// Prints a rollout; answers the exit code for its status.
 pub fn finish(global: &Global, rollout: &RolloutView) -> Result<Exit, CliError> {
     if global.json {
         show::json(rollout);
@@ -29,7 +29,7 @@ pub async fn show(global: &Global, id: &str) -> Result<Exit, CliError> {
     let rollout: RolloutView = api.get(&format!("/v1/rollouts/{id}")).await?;
     let mut events: Vec<EventView> = Vec::new();
     let mut cursor = String::new();
-    /// A timeline's pages that are shown; `--json` and the API give the rest.
+    /// Most pages of the timeline to show. The API gives the rest.
     const PAGES_MAX: usize = 20;
     for _ in 0..PAGES_MAX {
         let page: Page<EventView> = api.get(&format!("/v1/rollouts/{id}/events?limit=100{cursor}")).await?;
@@ -49,7 +49,7 @@ pub async fn show(global: &Global, id: &str) -> Result<Exit, CliError> {
     Ok(Exit::Success)
 }
 
-/// Asks for a rollout and follows it to its end.
+/// Starts a rollout and follows it to its end.
 pub async fn begin<B: Serialize>(
     global: &Global,
     path: &str,
@@ -76,7 +76,7 @@ pub async fn cancel(global: &Global, id: &str, stop_running: bool) -> Result<Exi
     finish(global, &rollout).map(|_| Exit::Success)
 }
 
-/// Pauses or resumes a rollout.
+/// Sends a command without options: `pause` or `resume`.
 pub async fn ask(global: &Global, id: &str, what: &str) -> Result<Exit, CliError> {
     let api = Api::connect(global).await?;
     let rollout: RolloutView = api.post(&format!("/v1/rollouts/{id}/{what}"), &serde_json::json!({})).await?;

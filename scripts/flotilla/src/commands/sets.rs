@@ -1,4 +1,4 @@
-//! Several services as one unit: `flotilla promote` of more than one, `flotilla set`, `flotilla consumers`.
+//! Sets of services: `flotilla promote` of several services, `flotilla set` and `flotilla consumers`.
 
 use super::follow::{Followed, follow_path};
 use crate::api::Api;
@@ -48,26 +48,26 @@ pub async fn run(global: &Global, command: SetCommand) -> Result<Exit, CliError>
             start(global, &format!("/v1/sets/{set}/rollback"), &request, no_follow).await
         }
         SetCommand::Cancel { set, stop_running, no_follow } => {
-            // Whoever follows it otherwise did not want that end.
+            // A cancelled set that ends `reverted` has done what was asked.
             let path = format!("/v1/sets/{set}/cancel");
             bring(global, &path, &CancelRollout { stop_running }, no_follow, "reverted").await
         }
     }
 }
 
-/// Promotes several services as one unit.
+/// Promotes several services as one set.
 pub async fn promote(global: &Global, args: Promote) -> Result<Exit, CliError> {
     let Promote { services, from, to, release, because, allow, no_follow } = args;
     if release.is_some() || !allow.is_empty() {
         return Err(CliError::usage(
-            "--release and --allow are for one service alone",
-            "promote that service by itself first, then the others",
+            "--release and --allow cannot be used with several services",
+            "promote that service on its own first, then the others",
         ));
     }
     start(global, "/v1/sets/promote", &PromoteSet { services, from, to, because }, no_follow).await
 }
 
-/// Shows who takes outputs of a service, or deploys them again.
+/// Shows the consumers of a stage, or redeploys them.
 pub async fn consumers(global: &Global, args: Consumers) -> Result<Exit, CliError> {
     let Consumers { service, stage, redeploy, because, no_follow } = args;
     let path = format!("/v1/services/{service}/stages/{stage}/consumers");
@@ -95,7 +95,7 @@ async fn list(global: &Global, limit: u16) -> Result<Exit, CliError> {
     Ok(Exit::Success)
 }
 
-/// Asks for a set to be brought to this end, and follows it there.
+/// Sends a request for a set and follows the set to its end, which should be `wanted`.
 async fn bring<B: Serialize>(
     global: &Global,
     path: &str,
@@ -112,7 +112,7 @@ async fn bring<B: Serialize>(
     Ok(if no_follow || set.status == wanted { Exit::Success } else { Exit::RolloutFailed })
 }
 
-/// Starts a set and follows it until it has arrived.
+/// Starts a set and follows it to its end.
 async fn start<B: Serialize>(
     global: &Global,
     path: &str,

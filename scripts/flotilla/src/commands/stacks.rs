@@ -1,4 +1,4 @@
-//! Flotilla's own stacks: created or updated, and waited for.
+//! Creates or updates the stacks of Flotilla itself and waits for them.
 
 use crate::error::CliError;
 use crate::error_text;
@@ -8,24 +8,24 @@ use aws_sdk_cloudformation::types::{Capability, Parameter, StackStatus, Tag};
 use aws_smithy_types::error::metadata::ProvideErrorMetadata;
 use std::time::Duration;
 
-/// A stack to be brought about.
+/// A stack to create or update.
 pub struct OwnStack<'a> {
     /// Its name.
     pub name: String,
-    /// Its template; `None` keeps the one it has.
+    /// Its template; `None` keeps the current one.
     pub template: Option<&'a str>,
-    /// Its parameters; `None` keeps the value it has.
+    /// Its parameters; `None` keeps the current value.
     pub parameters: Vec<(String, Option<String>)>,
 }
 
-/// What came of it; written as the command says it.
+/// What happened to a stack. Its text appears in the progress output.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Brought {
-    /// It was made.
+    /// It was created.
     Created,
-    /// It was changed.
+    /// It was updated.
     Updated,
-    /// It was so already.
+    /// There was nothing to update.
     Unchanged,
 }
 
@@ -34,7 +34,7 @@ impl std::fmt::Display for Brought {
         f.write_str(match self {
             Self::Created => "created",
             Self::Updated => "updated",
-            Self::Unchanged => "as it was",
+            Self::Unchanged => "unchanged",
         })
     }
 }
@@ -42,7 +42,7 @@ impl std::fmt::Display for Brought {
 /// Creates or updates a stack and waits for it.
 pub async fn bring(config: &SdkConfig, stack: &OwnStack<'_>) -> Result<Brought, CliError> {
     let client = Client::new(config);
-    let failed = |e: String| CliError::failed(format!("stack {}", stack.name), e);
+    let failed = |e: String| CliError::failed(format!("cannot deploy stack {}", stack.name), e);
     let parameters: Vec<Parameter> =
         stack.parameters.iter().map(|(name, value)| parameter(name, value.as_deref())).collect();
     let tag = Tag::builder().key("flotilla").value("control-plane").build();
@@ -87,7 +87,7 @@ fn parameter(name: &str, value: Option<&str>) -> Parameter {
     }
 }
 
-/// Whether there is a stack of this name.
+/// Whether a stack exists. One in `REVIEW_IN_PROGRESS` has no resources yet and does not count.
 pub async fn exists(client: &Client, name: &str) -> Result<bool, CliError> {
     match client.describe_stacks().stack_name(name).send().await {
         Ok(found) => Ok(found
@@ -95,24 +95,24 @@ pub async fn exists(client: &Client, name: &str) -> Result<bool, CliError> {
             .first()
             .is_some_and(|s| s.stack_status() != Some(&StackStatus::ReviewInProgress))),
         Err(error) if error.message().is_some_and(|m| m.contains("does not exist")) => Ok(false),
-        Err(error) => Err(CliError::failed(format!("reading stack {name}"), error_text(&error))),
+        Err(error) => Err(CliError::failed(format!("cannot read stack {name}"), error_text(&error))),
     }
 }
 
-/// Deletes a stack whose first creation failed: it can only be made anew.
+/// Deletes a stack whose creation failed: CloudFormation cannot update such a stack.
 async fn clear_failed(client: &Client, name: &str) -> Result<(), CliError> {
     /// Ten minutes.
     const POLLS_MAX: u32 = 300;
     for poll in 0..POLLS_MAX {
         let seen = client.describe_stacks().stack_name(name).send().await;
-        // That there is none is seen again, and told apart from other errors, by `exists`.
+        // `exists` reads the stack again and reports errors other than a missing stack.
         let Ok(seen) = seen else { return Ok(()) };
         let status = seen.stacks().first().and_then(|s| s.stack_status()).map_or("", |s| s.as_str());
         match status {
             "ROLLBACK_COMPLETE" | "ROLLBACK_FAILED" | "CREATE_FAILED" if poll == 0 => {
                 let sent = client.delete_stack().stack_name(name).send().await;
                 sent.map_err(|e| {
-                    CliError::failed(format!("deleting the failed stack {name}"), error_text(&e))
+                    CliError::failed(format!("cannot delete the failed stack {name}"), error_text(&e))
                 })?;
             }
             "DELETE_IN_PROGRESS" => {}
@@ -122,7 +122,10 @@ async fn clear_failed(client: &Client, name: &str) -> Result<(), CliError> {
         }
         tokio::time::sleep(Duration::from_secs(2)).await;
     }
-    Err(CliError::failed(format!("deleting the failed stack {name}"), "it did not end within ten minutes"))
+    Err(CliError::failed(
+        format!("cannot delete the failed stack {name}"),
+        "its deletion did not end within ten minutes",
+    ))
 }
 
 async fn wait(client: &Client, name: &str) -> Result<(), CliError> {
@@ -130,7 +133,7 @@ async fn wait(client: &Client, name: &str) -> Result<(), CliError> {
     const POLLS_MAX: u64 = 400;
     for poll in 0..POLLS_MAX {
         let seen = client.describe_stacks().stack_name(name).send().await;
-        let seen = seen.map_err(|e| CliError::failed(format!("reading stack {name}"), error_text(&e)))?;
+        let seen = seen.map_err(|e| CliError::failed(format!("cannot read stack {name}"), error_text(&e)))?;
         let status =
             seen.stacks().first().and_then(|s| s.stack_status()).map_or("", |s| s.as_str()).to_owned();
         match status.as_str() {
@@ -140,10 +143,10 @@ async fn wait(client: &Client, name: &str) -> Result<(), CliError> {
         }
         tokio::time::sleep(Duration::from_millis((50 + poll * 100).min(5_000))).await;
     }
-    Err(CliError::failed(format!("stack {name}"), "it did not end within half an hour"))
+    Err(CliError::failed(format!("cannot deploy stack {name}"), "it did not settle within half an hour"))
 }
 
-/// The first failure among the newest events.
+/// An error with the first failure in the newest page of events.
 async fn why(client: &Client, name: &str, status: &str) -> CliError {
     let events = client.describe_stack_events().stack_name(name).send().await;
     let events = events.map(|page| page.stack_events().to_vec()).unwrap_or_default();
@@ -152,7 +155,7 @@ async fn why(client: &Client, name: &str, status: &str) -> CliError {
         e.resource_status().is_some_and(|s| s.as_str().ends_with("_FAILED")) && !reason.contains("cancelled")
     });
     let why = failed.map_or_else(
-        || "no reason was given".to_owned(),
+        || "CloudFormation gave no reason".to_owned(),
         |event| {
             format!(
                 "{}: {}",

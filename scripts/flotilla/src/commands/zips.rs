@@ -1,4 +1,4 @@
-//! Zips: of package folders and of functions' binaries, the same bytes every time.
+//! Reproducible zips of package folders and of the binaries of functions.
 
 use crate::error::CliError;
 use flotilla_package::write::{SourceFile, write_zip};
@@ -7,12 +7,12 @@ use std::io::{Seek, Write};
 use std::path::Path;
 use walkdir::WalkDir;
 
-/// Zips a package folder. Links are refused: what is deployed shall be in the package.
+/// Zips a package folder. Symbolic links are refused, because their target may not be in the package.
 ///
 /// # Errors
-/// When a file cannot be read, or is no plain file.
+/// A file cannot be read, or is not a regular file.
 pub fn pack_folder<W: Write + Seek>(folder: &Path, out: W) -> Result<W, CliError> {
-    let failed = |e: std::io::Error| CliError::failed(format!("zipping {}", folder.display()), e);
+    let failed = |e: std::io::Error| CliError::failed(format!("cannot zip {}", folder.display()), e);
     let mut names = Vec::new();
     for entry in WalkDir::new(folder).sort_by_file_name() {
         let entry = entry.map_err(|e| failed(e.into()))?;
@@ -24,15 +24,15 @@ pub fn pack_folder<W: Write + Seek>(folder: &Path, out: W) -> Result<W, CliError
         match name {
             Some(name) if entry.file_type().is_file() => names.push(name),
             _ => {
-                let what = format!("{} is no plain file with a readable name", entry.path().display());
-                return Err(CliError::usage(what, "replace links by the files themselves"));
+                let what = format!("{} is not a regular file with a UTF-8 name", entry.path().display());
+                return Err(CliError::usage(what, "replace links with the files that they point to"));
             }
         }
     }
     if names.is_empty() {
         return Err(CliError::usage(
             format!("{} is empty", folder.display()),
-            "give the folder that the packaging tool wrote",
+            "use the folder that the packaging tool wrote",
         ));
     }
     let open = |name: &str| -> std::io::Result<SourceFile<'static>> {
@@ -54,14 +54,14 @@ fn is_executable(_: &File) -> std::io::Result<bool> {
     Ok(false)
 }
 
-/// Zips a function's binary as Lambda's custom runtime wants it: an executable `bootstrap`.
+/// Zips a function's binary for Lambda's custom runtime, as an executable `bootstrap`.
 ///
 /// # Errors
-/// When the binary cannot be read.
+/// The binary cannot be read.
 pub fn zip_binary(binary: &Path) -> Result<Vec<u8>, CliError> {
     let open = |_: &str| -> std::io::Result<SourceFile<'static>> {
         Ok(SourceFile { name: "bootstrap".into(), executable: true, content: Box::new(File::open(binary)?) })
     };
     let out = write_zip(std::io::Cursor::new(Vec::new()), ["bootstrap".to_owned()], open);
-    Ok(out.map_err(|e| CliError::failed(format!("zipping {}", binary.display()), e))?.into_inner())
+    Ok(out.map_err(|e| CliError::failed(format!("cannot zip {}", binary.display()), e))?.into_inner())
 }

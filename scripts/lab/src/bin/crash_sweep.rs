@@ -1,6 +1,6 @@
-//! The crash sweep's command: which points, how many emulators at once, and a line for each run.
+//! The command of the crash sweep: selects points, runs them on several emulators and prints a line per run.
 
-#![allow(clippy::disallowed_methods, reason = "a laboratory measures real time")]
+#![allow(clippy::disallowed_methods, reason = "the lab measures real time")]
 
 use clap::Parser;
 use flotilla_lab::LabError;
@@ -11,25 +11,25 @@ use std::process::ExitCode;
 use std::sync::{Mutex, PoisonError};
 use std::time::Instant;
 
-/// Kills or deafens the functions at each AWS call of a rollout in turn, and sees that nothing is lost.
+/// Inject a fault into each AWS call of a rollout in turn, and check that nothing is lost.
 #[derive(Debug, Parser)]
-#[command(name = "scripts/crash-sweep")]
+#[command(name = "scripts/crash-sweep", after_help = "Example:\n  scripts/crash-sweep --all --jobs 3")]
 struct Args {
-    /// Every fault at every call.
+    /// Run every fault at every call.
     #[arg(long, conflicts_with = "sample")]
     all: bool,
-    /// So many points, evenly spread.
+    /// Run this many points, spread evenly.
     #[arg(long, default_value_t = 12)]
     sample: usize,
-    /// Every fault, but only at calls whose name contains this, such as `deploy cloudformation:Execute`.
+    /// Run every fault, only at calls whose name contains this text, such as `deploy cloudformation:Execute`.
     #[arg(long, conflicts_with_all = ["all", "sample"])]
     only: Option<String>,
-    /// Emulators at once.
+    /// Number of emulators that run concurrently.
     #[arg(long, default_value_t = 2)]
     jobs: usize,
 }
 
-/// What is left to do, and what came of the rest.
+/// The points left to run, and the results.
 struct Board {
     points: Mutex<std::vec::IntoIter<Point>>,
     done: Mutex<Vec<(Point, Result<Run, String>)>>,
@@ -47,7 +47,7 @@ async fn main() -> ExitCode {
     }
 }
 
-/// Answers how many runs failed.
+/// Answers the number of failed runs.
 async fn sweep(args: &Args) -> Result<usize, LabError> {
     let began = Instant::now();
     let mut lab = CrashLab::start().await?;
@@ -82,12 +82,12 @@ async fn sweep(args: &Args) -> Result<usize, LabError> {
     }
     let failed = done.iter().filter(|(_, result)| result.is_err()).count();
     let missed = done.iter().filter(|(_, result)| result.as_ref().is_ok_and(|run| !run.reached)).count();
-    println!("{missed} runs ended before their call, {} s", began.elapsed().as_secs());
+    println!("{missed} runs did not reach their call; took {} s", began.elapsed().as_secs());
     println!("{} passed, {failed} failed", done.len() - failed);
     Ok(failed)
 }
 
-/// Runs one point after the other; after a failure in a new world, for the old one may be stuck.
+/// Runs one point after the other. After a failure it starts a new emulator, because the old one may be stuck.
 async fn work(board: &Board, mut lab: Option<CrashLab>) -> Result<(), LabError> {
     loop {
         let next = board.points.lock().unwrap_or_else(PoisonError::into_inner).next();

@@ -1,4 +1,4 @@
-//! The contract's bench on an endpoint that speaks AWS's protocols.
+//! The test bench of the contract for an endpoint with AWS's protocols.
 
 use crate::setup;
 use async_trait::async_trait;
@@ -19,7 +19,7 @@ use std::io::Write;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-/// The target's region: another one than the control plane's.
+/// The region of the target, different from the control plane's.
 const AWAY: &str = "eu-west-1";
 
 /// An account on an endpoint.
@@ -35,8 +35,8 @@ pub struct AwsBench {
     _emulator: Option<Emulator>,
 }
 
-/// The endpoint to test, and the emulator if it was started here. A line on the terminal says when there
-/// is none; libtest would keep it to itself if it were printed.
+/// The endpoint to test, and the emulator if it was started here. The message about a skipped test goes to stderr
+/// directly, because libtest captures what is printed.
 async fn endpoint() -> Option<(String, Option<Emulator>)> {
     if let Some(endpoint) = std::env::var("FLOTILLA_TEST_ENDPOINT").ok().filter(|e| !e.is_empty()) {
         return Some((endpoint, None));
@@ -51,7 +51,7 @@ async fn endpoint() -> Option<(String, Option<Emulator>)> {
     Some((emulator.endpoint(), Some(emulator)))
 }
 
-/// The quirks of whoever answers there: AWS has none.
+/// The quirks of the endpoint. AWS has none.
 async fn quirks(endpoint: &str) -> Quirks {
     let health = reqwest::Client::new().get(format!("{endpoint}/_ministack/health")).send().await;
     match health.is_ok_and(|reply| reply.status().is_success()) {
@@ -60,14 +60,13 @@ async fn quirks(endpoint: &str) -> Quirks {
     }
 }
 
-/// The administrator's configuration with all that a process loads, such as the time source that assuming
-/// a role needs.
+/// The administrator's configuration as a process loads it, with the time source that AssumeRole needs.
 async fn process_config(admin: &SdkConfig, endpoint: &str) -> SdkConfig {
     let loader = aws_config::defaults(BehaviorVersion::latest()).region(admin.region().cloned());
     loader.endpoint_url(endpoint).credentials_provider(admin.credentials_provider().unwrap()).load().await
 }
 
-/// A name that no other run has.
+/// A name that is unique to this run.
 fn new_space() -> String {
     static RUNS: AtomicU32 = AtomicU32::new(0);
     format!("c{:x}x{}", now_ms(), RUNS.fetch_add(1, Ordering::Relaxed))
@@ -79,7 +78,7 @@ fn now_ms() -> i64 {
 }
 
 impl AwsBench {
-    /// Makes what a run needs; `None` where there is no emulator.
+    /// Creates the resources of a run; `None` without an emulator.
     pub async fn start() -> Option<Self> {
         let (endpoint, emulator) = endpoint().await?;
         let [home, target] = [HOME, AWAY].map(|region| sdk_config(&endpoint, region, ACCOUNT, "test"));
@@ -93,7 +92,7 @@ impl AwsBench {
         Some(Self { aws, settings, home, target, place, space, quirks, _emulator: emulator })
     }
 
-    /// Makes the guard function that the settings name; `false` where its binary is not built.
+    /// Creates the guard function of the settings; `false` if its binary has not been built.
     pub async fn make_guard(&self) -> bool {
         setup::guard(&self.home, &self.settings.guard_function, &self.place.access.service_role_arn).await
     }
@@ -110,7 +109,7 @@ impl AwsBench {
         artifact_bucket(&self.space, &self.place.site.account, &self.place.site.region)
     }
 
-    /// Takes all messages of a queue that can be seen.
+    /// Receives and deletes all visible messages of a queue.
     async fn drain(&self, url: &str) -> Vec<String> {
         let sqs = aws_sdk_sqs::Client::new(&self.home);
         let mut bodies = Vec::new();
@@ -162,7 +161,7 @@ impl Bench for AwsBench {
     }
 
     async fn store_unproven(&self, key: &str, bytes: Bytes) {
-        // The SDK sends a CRC32 of its own accord, and nothing else.
+        // By default, the SDK sends a CRC32 and no SHA-256.
         let put = self.home_s3().put_object().bucket(&self.settings.ingest_bucket).key(key);
         put.body(bytes.into()).send().await.expect("an object");
     }
@@ -171,7 +170,7 @@ impl Bench for AwsBench {
         let ticks = self.drain(&self.settings.tick_queue_url).await;
         let ticks = ticks.iter().map(|body| match decode_tick(body).unwrap() {
             TickMessage::Tick(subject) => Work::Tick(subject),
-            other => panic!("{other:?} is no tick"),
+            other => panic!("{other:?} is not a tick"),
         });
         let copies = self.drain(&self.settings.replicate_queue_url).await;
         let copies = copies.iter().map(|body| decode(body).unwrap());
@@ -205,7 +204,7 @@ impl Bench for AwsBench {
     }
 
     async fn fate(&self, _: Fate) {
-        // It stands in the template.
+        // The template already contains it.
     }
 
     async fn make_function(&self, name: &str, zip: Bytes) {
@@ -232,7 +231,7 @@ impl Bench for AwsBench {
         let code = format!("def handler(event, context):\n    {verb}(\"{text}\")\n");
         self.make_function(name, zip_of(&[("app.py", code.as_bytes())]).into()).await;
         let client = aws_sdk_lambda::Client::new(&self.target);
-        // AWS refuses to invoke a function that is still being made.
+        // AWS refuses to invoke a function that is still being created.
         let made = async || {
             let seen = client.get_function_configuration().function_name(name).send().await;
             seen.expect("the function").state() != Some(&aws_sdk_lambda::types::State::Pending)

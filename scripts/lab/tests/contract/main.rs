@@ -1,11 +1,10 @@
-//! The port contracts, against the adapters on a running emulator.
+//! Runs the port contracts against the adapters on an emulator.
 //!
-//! `FLOTILLA_TEST_ENDPOINT` names one that speaks AWS's protocols, by an address such as
-//! `http://127.0.0.1:4566`; else `FLOTILLA_MINISTACK` is started. Without both nothing is proven, and a
-//! line says so.
+//! `FLOTILLA_TEST_ENDPOINT` is the URL of a running endpoint with AWS's protocols, such as `http://127.0.0.1:4566`.
+//! Without it, `FLOTILLA_MINISTACK` is started. Without both, the tests are skipped with a message.
 
-#![allow(clippy::unwrap_used, reason = "a test ends where something is not as it should be")]
-#![allow(clippy::disallowed_methods, reason = "a laboratory measures real time and reads its environment")]
+#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
+#![allow(clippy::disallowed_methods, reason = "the lab measures real time and reads its environment")]
 
 mod bench;
 mod setup;

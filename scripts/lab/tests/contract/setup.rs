@@ -1,4 +1,4 @@
-//! What a run of the suite needs on the emulator: an account's table, queues, buckets and roles.
+//! Creates the resources of a run on the emulator: table, queues, buckets and roles.
 
 use aws_config::SdkConfig;
 use aws_sdk_cloudwatch::types::{ComparisonOperator, StateValue, Statistic};
@@ -16,7 +16,7 @@ use serde_json::json;
 use std::io::{Read, Write};
 use std::net::TcpListener;
 
-/// How MiniStack differs from AWS; docs/emulator.md has them too.
+/// The differences between MiniStack and AWS, also listed in docs/emulator.md.
 pub const MINISTACK: [Quirk; 9] = [
     Quirk::CopiesStayUnproven,
     Quirk::PartsHaveNoDigest,
@@ -29,7 +29,7 @@ pub const MINISTACK: [Quirk; 9] = [
     Quirk::RunningStackIsUpdated,
 ];
 
-/// The table, as `infra/control-plane.yaml` makes it.
+/// Creates the table as `infra/control-plane.yaml` does.
 async fn table(home: &SdkConfig, name: &str) {
     let attribute = |name: &str, kind| {
         ddb::AttributeDefinition::builder().attribute_name(name).attribute_type(kind).build().unwrap()
@@ -63,13 +63,13 @@ async fn table(home: &SdkConfig, name: &str) {
     }
 }
 
-/// A queue; answers its URL.
+/// Creates a queue; answers its URL.
 async fn queue(home: &SdkConfig, name: String) -> String {
     let made = aws_sdk_sqs::Client::new(home).create_queue().queue_name(name).send().await;
     made.expect("a queue").queue_url().unwrap().to_owned()
 }
 
-/// A bucket with versions, in the configuration's region.
+/// Creates a versioned bucket in the region of the configuration.
 pub async fn bucket(config: &SdkConfig, name: &str) {
     let region = config.region().unwrap().as_ref();
     let client = aws_sdk_s3::Client::new(config);
@@ -81,7 +81,7 @@ pub async fn bucket(config: &SdkConfig, name: &str) {
     versioned.send().await.expect("versions");
 }
 
-/// A role that may do this; answers its ARN.
+/// Creates a role with a trust policy and permissions; answers its ARN.
 async fn role(home: &SdkConfig, name: String, trust: serde_json::Value, may: serde_json::Value) -> String {
     let iam = aws_sdk_iam::Client::new(home);
     let trust = json!({"Version": "2012-10-17", "Statement": [trust]}).to_string();
@@ -92,7 +92,7 @@ async fn role(home: &SdkConfig, name: String, trust: serde_json::Value, may: ser
     made.expect("a role").role().unwrap().arn().to_owned()
 }
 
-/// The guard function of one run, from the binaries that scripts/build has made; `false` if there are none.
+/// Creates the guard function of one run from the binaries of scripts/build; `false` if there are none.
 pub async fn guard(home: &SdkConfig, name: &str, role: &str) -> bool {
     let Some(binaries) = std::env::var_os("FLOTILLA_BINARIES") else { return false };
     let zip =
@@ -114,7 +114,7 @@ pub async fn guard(home: &SdkConfig, name: &str, role: &str) -> bool {
     }
 }
 
-/// An alarm of this state. What it watches never speaks, so that the state stays.
+/// Creates an alarm in this state. Its metric has no data, so the state does not change.
 pub async fn alarm(target: &SdkConfig, name: &str, composite: bool, state: AlarmState) {
     let client = aws_sdk_cloudwatch::Client::new(target);
     let known = client.describe_alarms().alarm_names(name).send().await.expect("an answer");
@@ -136,8 +136,7 @@ pub async fn alarm(target: &SdkConfig, name: &str, composite: bool, state: Alarm
     set.send().await.expect("a state");
 }
 
-/// Serves one answer on this host, whoever asks and as often as they do; answers its URL. It ends with the
-/// process.
+/// Serves the same reply to every request on this host, until the process ends; answers the URL.
 pub fn serve(status: u16, body: &str) -> String {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let url = format!("http://{}/", listener.local_addr().unwrap());
@@ -149,14 +148,14 @@ pub fn serve(status: u16, body: &str) -> String {
     std::thread::spawn(move || {
         for stream in listener.incoming().flatten() {
             let mut stream = stream;
-            // Whoever has read enough hangs up.
+            // The client may close the connection early.
             let _ = stream.read(&mut [0; 4_096]).and_then(|_| stream.write_all(reply.as_bytes()));
         }
     });
     url
 }
 
-/// The role of functions and of CloudFormation.
+/// Creates the role of the functions and of CloudFormation.
 pub async fn service_role(home: &SdkConfig, name: String) -> String {
     let services = json!(["lambda.amazonaws.com", "cloudformation.amazonaws.com"]);
     let trust = json!({"Effect": "Allow", "Principal": {"Service": services}, "Action": "sts:AssumeRole"});
@@ -167,7 +166,7 @@ fn everything() -> serde_json::Value {
     json!([{"Effect": "Allow", "Action": "*", "Resource": "*"}])
 }
 
-/// What `infra/account.yaml` lets the collector do, and nothing else.
+/// The permissions of the collector role, as in `infra/account.yaml`.
 fn collecting(space: &str) -> serde_json::Value {
     let buckets = format!("arn:aws:s3:::{space}-artifacts-{ACCOUNT}-*");
     let inside = [format!("{buckets}/assets/*"), format!("{buckets}/templates/*")];
@@ -177,7 +176,7 @@ fn collecting(space: &str) -> serde_json::Value {
     ])
 }
 
-/// The roles that Flotilla assumes, which ask for their external id.
+/// Creates the roles that Flotilla assumes; their trust policies require the external ID.
 pub async fn access(home: &SdkConfig, space: &str, service_role_arn: String) -> Access {
     let external_id = "0123456789abcdef".to_owned();
     let trust = json!({
@@ -189,7 +188,7 @@ pub async fn access(home: &SdkConfig, space: &str, service_role_arn: String) -> 
     Access { role_arn, external_id, service_role_arn }
 }
 
-/// Table, queues and buckets of one run, and the settings that name them.
+/// Creates table, queues and buckets of one run; answers the settings with their names.
 pub async fn settings(home: &SdkConfig, target: &SdkConfig, space: &str, place: &Place) -> Settings {
     table(home, space).await;
     let ingest = format!("{space}-ingest");

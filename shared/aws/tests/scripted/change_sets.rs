@@ -6,7 +6,7 @@ use flotilla_domain::deployment::ChangeSetKind;
 use flotilla_domain::plan::{ChangeAction, Leaving, Replacement};
 use flotilla_domain::{Digest, StackName};
 use flotilla_engine::ports::{
-    ChangeSetRequest, ChangeSetSeen, ChangeSetStatus, ErrorKind, PortError, RollbackTriggers, Stacks,
+    ChangeSetObserved, ChangeSetRequest, ChangeSetStatus, ErrorKind, PortError, RollbackTriggers, Stacks,
 };
 
 fn request() -> ChangeSetRequest {
@@ -170,7 +170,7 @@ fn change_set(status: &str, execution: &str, reason: &str) -> Reply {
     )
 }
 
-async fn seen(replies: Vec<Reply>) -> Option<ChangeSetSeen> {
+async fn seen(replies: Vec<Reply>) -> Option<ChangeSetObserved> {
     let (script, pages) = (Script::new(replies.clone()), replies.len());
     let stacks = CloudFormationStacks::new(script.sessions(), &settings());
     let stack = StackName::parse("orders-staging").unwrap();

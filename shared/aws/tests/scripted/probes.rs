@@ -1,7 +1,7 @@
 //! Probes against servers on this host: what is asked, and what comes of answers, silence and refusal.
 
 use flotilla_aws::HttpsProbes;
-use flotilla_engine::ports::{ErrorKind, HttpSeen, Probes};
+use flotilla_engine::ports::{ErrorKind, HttpObserved, Probes};
 use std::io::{Read, Write};
 use std::net::TcpListener;
 use std::thread::JoinHandle;
@@ -22,14 +22,14 @@ fn server(reply: Vec<u8>) -> (String, JoinHandle<String>) {
     (url, asked)
 }
 
-async fn seen(reply: &str) -> (HttpSeen, String) {
+async fn seen(reply: &str) -> (HttpObserved, String) {
     let (url, asked) = server(reply.as_bytes().to_vec());
     let seen = HttpsProbes::new(true).get(&url).await.unwrap();
     (seen, asked.join().unwrap())
 }
 
-fn answered(status: u16, excerpt: &str) -> HttpSeen {
-    HttpSeen::Answered { status, excerpt: excerpt.into() }
+fn answered(status: u16, excerpt: &str) -> HttpObserved {
+    HttpObserved::Answered { status, excerpt: excerpt.into() }
 }
 
 #[tokio::test]
@@ -60,15 +60,15 @@ async fn who_hangs_up_says_nonsense_or_keeps_silent_is_unreachable_and_may_be_as
     let cut = "HTTP/1.1 200 OK\r\ncontent-length: 100\r\n\r\nhalf";
     for reply in ["", "SSH-2.0-OpenSSH_9.9\r\n", cut] {
         let (said, _) = seen(reply).await;
-        assert!(matches!(said, HttpSeen::Unreachable(_)), "{reply:?}: {said:?}");
+        assert!(matches!(said, HttpObserved::Unreachable(_)), "{reply:?}: {said:?}");
     }
     let silent = TcpListener::bind("127.0.0.1:0").unwrap();
     let url = format!("http://{}/", silent.local_addr().unwrap());
     let said = HttpsProbes::new(true).patient_for(Duration::from_millis(200)).get(&url).await;
-    assert_eq!(said, Ok(HttpSeen::Unreachable("no answer within 0.2 s".into())));
+    assert_eq!(said, Ok(HttpObserved::Unreachable("no reply within 0.2 s".into())));
     drop(silent);
     let said = HttpsProbes::new(true).get(&url).await.unwrap();
-    assert!(matches!(&said, HttpSeen::Unreachable(why) if why.contains("refused")), "{said:?}");
+    assert!(matches!(&said, HttpObserved::Unreachable(why) if why.contains("refused")), "{said:?}");
 }
 
 #[tokio::test]
@@ -83,5 +83,5 @@ async fn where_aws_is_no_emulator_this_host_and_plain_http_are_not_asked() {
     }
     // By name it is not asked either.
     let said = probes.get("https://localhost:1/").await.unwrap();
-    assert!(matches!(&said, HttpSeen::Unreachable(why) if why.contains("metadata")), "{said:?}");
+    assert!(matches!(&said, HttpObserved::Unreachable(why) if why.contains("metadata")), "{said:?}");
 }

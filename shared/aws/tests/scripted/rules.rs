@@ -3,8 +3,8 @@
 use crate::script::{Reply, Script, reply, settings};
 use flotilla_aws::{GuardPolicies, Settings};
 use flotilla_domain::Digest;
-use flotilla_domain::rollout::Broken;
-use flotilla_engine::ports::{ErrorKind, Judged, Policies, PortError};
+use flotilla_domain::gate::Violation;
+use flotilla_engine::ports::{ErrorKind, Evaluation, Policies, PortError};
 
 const RULES: &str = "rule a { Resources exists }";
 
@@ -13,9 +13,9 @@ fn policies(script: &Script) -> GuardPolicies {
     GuardPolicies::new(&script.config(), &settings)
 }
 
-async fn try_out(reply: Reply) -> (Result<Judged, PortError>, Script) {
+async fn dry_run_rules(reply: Reply) -> (Result<Evaluation, PortError>, Script) {
     let script = Script::new([reply]);
-    (policies(&script).try_out(RULES).await, script)
+    (policies(&script).dry_run_rules(RULES).await, script)
 }
 
 #[tokio::test]
@@ -28,15 +28,15 @@ async fn a_template_is_read_from_the_ingest_bucket_and_sent_with_the_rules() {
         reply(200, broken),
     ]);
     let digest = Digest::of(template.as_bytes());
-    let rule = Broken {
+    let rule = Violation {
         rule: "a".into(),
         template: None,
         resource: Some("A".into()),
         path: "Resources.A".into(),
         message: "no".into(),
     };
-    let judged = policies(&script).judge(RULES, &digest).await;
-    assert_eq!(judged, Ok(Judged::Broken { first: vec![rule], count: 3 }));
+    let judged = policies(&script).evaluate(RULES, &digest).await;
+    assert_eq!(judged, Ok(Evaluation::Violated { first: vec![rule], count: 3 }));
     let calls = script.calls();
     assert!(calls[0].uri.contains(&format!("/templates/{digest}.json")), "{}", calls[0].uri);
     assert!(calls[1].uri.contains("/functions/flotilla-guard/invocations"), "{}", calls[1].uri);
@@ -47,15 +47,15 @@ async fn a_template_is_read_from_the_ingest_bucket_and_sent_with_the_rules() {
 #[tokio::test]
 async fn every_answer_is_read() {
     for (body, expected) in [
-        (r#""holds""#, Judged::Holds),
-        (r#"{"invalid":{"line":3,"why":"no"}}"#, Judged::Invalid { line: Some(3), why: "no".into() }),
-        (r#"{"invalid":{"line":null,"why":"no"}}"#, Judged::Invalid { line: None, why: "no".into() }),
-        (r#"{"unfit":{"why":"no"}}"#, Judged::Unfit { why: "no".into() }),
+        (r#""holds""#, Evaluation::Passed),
+        (r#"{"invalid":{"line":3,"why":"no"}}"#, Evaluation::Invalid { line: Some(3), why: "no".into() }),
+        (r#"{"invalid":{"line":null,"why":"no"}}"#, Evaluation::Invalid { line: None, why: "no".into() }),
+        (r#"{"unfit":{"why":"no"}}"#, Evaluation::Unfit { why: "no".into() }),
     ] {
-        assert_eq!(try_out(reply(200, body)).await.0, Ok(expected), "{body}");
+        assert_eq!(dry_run_rules(reply(200, body)).await.0, Ok(expected), "{body}");
     }
     for nonsense in ["", "null", "{}", r#""passes""#] {
-        let (tried, _) = try_out(reply(200, nonsense)).await;
+        let (tried, _) = dry_run_rules(reply(200, nonsense)).await;
         assert_eq!(tried.unwrap_err().kind, ErrorKind::Permanent, "{nonsense:?} was taken for an answer");
     }
 }
@@ -71,8 +71,9 @@ async fn a_crash_and_a_timeout_are_told_without_what_differs_from_one_to_the_nex
         ("out of luck", "out of luck"),
     ] {
         let body = serde_json::json!({"errorMessage": message, "errorType": "Runtime.ExitError"}).to_string();
-        let (tried, script) = try_out(reply(200, body).header("x-amz-function-error", "Unhandled")).await;
-        assert_eq!(tried, Ok(Judged::Crashed { why: expected.into() }));
+        let (tried, script) =
+            dry_run_rules(reply(200, body).header("x-amz-function-error", "Unhandled")).await;
+        assert_eq!(tried, Ok(Evaluation::Crashed { why: expected.into() }));
         script.only_call();
     }
 }
@@ -86,11 +87,11 @@ async fn a_call_that_fails_is_made_once_and_says_whether_it_may_pass() {
         (500, "ServiceException", ErrorKind::Transient),
     ] {
         let refusal = reply(status, r#"{"message": "no"}"#).header("x-amzn-errortype", code);
-        let (tried, script) = try_out(refusal).await;
+        let (tried, script) = dry_run_rules(refusal).await;
         assert_eq!(tried.unwrap_err().kind, kind, "{code}");
         script.only_call();
     }
     let script = Script::new([reply(404, "<Error><Code>NoSuchKey</Code><Message>gone</Message></Error>")]);
-    let gone = policies(&script).judge(RULES, &Digest::of(b"t")).await.unwrap_err();
+    let gone = policies(&script).evaluate(RULES, &Digest::of(b"t")).await.unwrap_err();
     assert_eq!((gone.kind, gone.operation), (ErrorKind::Missing, "s3:GetObject"));
 }

@@ -1,7 +1,7 @@
-//! Who may do what: roles that are granted to IAM principals, for some services and stages.
+//! Authorization: roles that are granted to IAM principals, for some services and stages.
 //!
-//! Reading goes by service: who may view one stage of a service may view the service. What changes
-//! something goes by stage, and what concerns more than one stage needs a grant without limits.
+//! Reads are authorized per service: a grant for one stage of a service allows viewing the service. Changes are
+//! authorized per stage, and changes of more than one stage need a grant without a limit on stages.
 
 mod principal;
 
@@ -11,15 +11,15 @@ use crate::code::{Code, Refusal};
 use crate::names::{ServiceName, StageName};
 use globset::{GlobBuilder, GlobMatcher};
 
-/// What somebody may do. Each role may view; an admin may do everything; who deploys may not approve, and
-/// who approves may not deploy, unless both are granted.
+/// A role. Each role may view; an admin may do everything; deployers may not approve and approvers may not
+/// deploy, unless both roles are granted.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Role {
-    /// Looks.
+    /// Reads.
     Viewer,
-    /// Starts, steers and ends rollouts, holds packages.
+    /// Starts, pauses, cancels and retries rollouts, and holds packages.
     Deployer,
-    /// Lets rollouts pass.
+    /// Approves waves.
     Approver,
     /// Changes the configuration.
     Admin,
@@ -49,10 +49,10 @@ impl Role {
     }
 }
 
-/// What can be asked for that changes something. Its name is what the audit says.
+/// A command that changes something. Its name is recorded in the audit.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Act {
-    /// Puts who may do what.
+    /// Puts the grants.
     PutAccess,
     /// Puts an account.
     PutAccount,
@@ -60,34 +60,34 @@ pub enum Act {
     PutProfile,
     /// Puts a service's configuration.
     PutService,
-    /// Has a rollout planned that is not carried out.
+    /// Starts a plan-only rollout.
     Plan,
     /// Starts a rollout.
     Start,
-    /// Brings a release from one stage to another.
+    /// Promotes a release from one stage to another.
     Promote,
-    /// Brings a stage back.
+    /// Rolls a stage back.
     RollBack,
-    /// Does again what a rollout did not bring about.
+    /// Retries a rollout.
     Retry,
-    /// Calls a rollout off.
+    /// Cancels a rollout.
     Cancel,
-    /// Holds a rollout.
+    /// Pauses a rollout.
     Pause,
-    /// Lets a rollout go on.
+    /// Resumes a rollout.
     Resume,
     /// Holds a package.
     Hold,
-    /// Lifts holds.
+    /// Releases holds.
     LiftHold,
     /// Approves a wave.
     Approve,
     /// Opens every gate of a rollout.
     BreakGlass,
-    /// Stops a line.
-    StopLine,
-    /// Lets a line go on.
-    LiftLine,
+    /// Freezes a line.
+    Freeze,
+    /// Ends a freeze.
+    Unfreeze,
 }
 
 impl Act {
@@ -110,12 +110,12 @@ impl Act {
             Self::LiftHold => "unhold",
             Self::Approve => "approve",
             Self::BreakGlass => "break glass",
-            Self::StopLine => "stop the line",
-            Self::LiftLine => "let the line go on",
+            Self::Freeze => "stop the line",
+            Self::Unfreeze => "let the line go on",
         }
     }
 
-    /// The least role that may ask for it.
+    /// The role that it needs.
     pub fn role(self) -> Role {
         match self {
             Self::PutAccess
@@ -123,7 +123,7 @@ impl Act {
             | Self::PutProfile
             | Self::PutService
             | Self::BreakGlass
-            | Self::LiftLine => Role::Admin,
+            | Self::Unfreeze => Role::Admin,
             Self::Approve => Role::Approver,
             Self::Plan
             | Self::Start
@@ -135,24 +135,24 @@ impl Act {
             | Self::Resume
             | Self::Hold
             | Self::LiftHold
-            // Whoever sees that something goes wrong may stop it.
-            | Self::StopLine => Role::Deployer,
+            // A deployer who sees a problem may freeze, but not unfreeze.
+            | Self::Freeze => Role::Deployer,
         }
     }
 }
 
-/// Which of the services, or of the stages, something is about.
+/// Which of the services, or of the stages, a request is about.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Of<T> {
-    /// Whichever: a grant for any of them will do.
+    /// Any one of them: a grant for one of them is enough.
     Any,
     /// This one.
     One(T),
-    /// Every one of them: only a grant for all will do.
+    /// Every one of them: only a grant for all is enough.
     All,
 }
 
-/// What something that is asked for is about.
+/// The services and stages that a request is about.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Scope<'a> {
     /// Which service.
@@ -162,9 +162,9 @@ pub struct Scope<'a> {
 }
 
 impl<'a> Scope<'a> {
-    /// Everything there is.
+    /// Every service and every stage.
     pub const EVERYTHING: Scope<'static> = Scope { service: Of::All, stage: Of::All };
-    /// Whatever it is: what it is about is not known yet, or does not matter.
+    /// Any service and any stage: the scope is not known yet, or does not matter.
     pub const ANYTHING: Scope<'static> = Scope { service: Of::Any, stage: Of::Any };
 
     /// One stage of a service.
@@ -177,13 +177,13 @@ impl<'a> Scope<'a> {
         Self { service: Of::One(service), stage: Of::All }
     }
 
-    /// Something of a service.
+    /// Any one stage of a service.
     pub fn something_of(service: &'a ServiceName) -> Self {
         Self { service: Of::One(service), stage: Of::Any }
     }
 }
 
-/// Patterns of names, of which one has to match.
+/// Patterns of names. At least one must match.
 #[derive(Debug, Clone)]
 pub struct NamePatterns(Option<Vec<GlobMatcher>>);
 
@@ -191,7 +191,7 @@ impl NamePatterns {
     /// Most patterns of a list.
     pub const MAX: usize = 20;
 
-    /// Reads patterns; none, or one that is `*`, are for every name.
+    /// Reads patterns. An empty list, or a pattern `*`, matches every name.
     ///
     /// # Errors
     /// [`Code::ConfigInvalid`] when one of them can match no name.
@@ -199,7 +199,7 @@ impl NamePatterns {
         let refuse =
             |what: String| Refusal::new(Code::ConfigInvalid, what, "give names such as production, or pr-*");
         if patterns.len() > Self::MAX {
-            return Err(refuse(format!("{} patterns, {} may be", patterns.len(), Self::MAX)));
+            return Err(refuse(format!("{} patterns, at most {} are allowed", patterns.len(), Self::MAX)));
         }
         let globs = patterns.iter().map(|text| {
             let known = |b: u8| b.is_ascii_lowercase() || b.is_ascii_digit() || b"-*?".contains(&b);
@@ -207,7 +207,7 @@ impl NamePatterns {
                 .then(|| GlobBuilder::new(text).build().ok())
                 .flatten();
             glob.map(|glob| glob.compile_matcher()).ok_or_else(|| {
-                refuse(format!("{:?} is no pattern of names", text.chars().take(64).collect::<String>()))
+                refuse(format!("{:?} is not a pattern of names", text.chars().take(64).collect::<String>()))
             })
         });
         let globs = globs.collect::<Result<Vec<_>, _>>()?;
@@ -227,9 +227,9 @@ impl NamePatterns {
 /// A role for some principals.
 #[derive(Debug, Clone)]
 pub struct Grant {
-    /// Whose it is.
+    /// Who has it.
     pub principal: PrincipalPattern,
-    /// What they may do.
+    /// The role.
     pub role: Role,
     /// At which stages.
     pub stages: NamePatterns,
@@ -240,9 +240,9 @@ pub struct Grant {
 /// Who may do what.
 #[derive(Debug, Clone)]
 pub enum Authority {
-    /// Nothing was ever put: whoever IAM lets in may do everything.
+    /// No grants were ever put: every caller that IAM allows may do everything.
     Open,
-    /// Only what is granted.
+    /// Only what is granted is allowed.
     Granted(Vec<Grant>),
 }
 
@@ -255,7 +255,7 @@ impl Authority {
     /// Whether a principal has a role for something.
     ///
     /// # Errors
-    /// [`Code::Forbidden`], with who can grant it.
+    /// [`Code::Forbidden`], with the admins who can grant it.
     pub fn allows(&self, principal: &str, needed: Role, scope: Scope<'_>) -> Result<(), Refusal> {
         let Self::Granted(grants) = self else { return Ok(()) };
         let service = match scope.service {
@@ -278,30 +278,29 @@ impl Authority {
             return Ok(());
         }
         let place = match (service, stage) {
-            (Of::One(service), Of::One(stage)) => format!(" of {service} at {stage}"),
-            (Of::One(service), Of::All) => format!(" of {service} at every stage"),
-            (Of::One(service), Of::Any) => format!(" of {service}"),
-            (Of::All, _) => " of everything".to_owned(),
+            (Of::One(service), Of::One(stage)) => format!(" for {service} at {stage}"),
+            (Of::One(service), Of::All) => format!(" for {service} at every stage"),
+            (Of::One(service), Of::Any) => format!(" for {service}"),
+            (Of::All, _) => " for all services and stages".to_owned(),
             _ => String::new(),
         };
-        let what = format!("{principal} is no {}{place}", needed.name());
+        let what = format!("{principal} does not have the role {}{place}", needed.name());
         Err(Refusal::new(Code::Forbidden, what, format!("ask an admin for a grant ({})", self.admins())))
     }
 
-    /// Looks whether what is to hold from now on keeps its author an admin of everything: nobody locks
-    /// everybody out.
+    /// Checks that these grants keep their author an admin of everything, so that nobody locks everybody out.
     ///
     /// # Errors
     /// [`Code::AdminMissing`].
     pub fn keeps_admin(&self, author: &str) -> Result<(), Refusal> {
         self.allows(author, Role::Admin, Scope::EVERYTHING).map_err(|_| {
-            let what = format!("with this, {author} would be no admin of everything any more");
-            let fix = "grant yourself admin without stages and services, or let another admin put it";
+            let what = format!("with these grants {author} would no longer be an admin of all services and stages");
+            let fix = "keep a grant that makes you an admin without stages and services, or let another admin put the grants";
             Refusal::new(Code::AdminMissing, what, fix)
         })
     }
 
-    /// The patterns of the admins of everything, the first few.
+    /// The patterns of the first few admins of everything.
     fn admins(&self) -> String {
         let Self::Granted(grants) = self else { return String::new() };
         let everything = |grant: &&Grant| {
@@ -312,9 +311,9 @@ impl Authority {
     }
 }
 
-/// Four eyes: whether somebody may approve what somebody has started. Two sessions of a role are two persons
-/// if their names differ, so a role that people share has to make them give their own
-/// (`sts:RoleSessionName` in its trust policy).
+/// The four-eyes rule: whether a person may approve a rollout that they may have started. Two sessions of a role
+/// count as two persons if their names differ, so the trust policy of a shared role must require that people use
+/// their own name (`sts:RoleSessionName`).
 ///
 /// # Errors
 /// [`Code::OwnApproval`].
@@ -322,8 +321,9 @@ pub fn may_approve(requested_by: &str, approver: &str, four_eyes: bool) -> Resul
     if !four_eyes || requested_by != approver {
         return Ok(());
     }
-    let what = format!("{approver} has started it, and the profile asks for four eyes");
-    Err(Refusal::new(Code::OwnApproval, what, "let another approver look at it"))
+    let what =
+        format!("{approver} started the rollout, and the profile requires another approver (four_eyes)");
+    Err(Refusal::new(Code::OwnApproval, what, "ask another approver to approve it"))
 }
 
 #[cfg(test)]

@@ -1,9 +1,9 @@
-//! Which principals a grant is for. A pattern names the account in full: no grant is for an account by accident.
+//! Patterns of IAM principals. A pattern names the account in full, so that no grant applies to another account.
 
 use crate::code::{Code, Refusal};
 use globset::{GlobBuilder, GlobMatcher};
 
-/// Longest pattern, in bytes: the longest ARN of a user fits, with its path.
+/// Longest pattern, in bytes: the longest ARN of a user with its path fits.
 const PATTERN_BYTES_MAX: usize = 640;
 
 /// A pattern of IAM principals: an ARN whose name may have `*` and `?`, which never match a slash, and `**`,
@@ -17,14 +17,14 @@ pub struct PrincipalPattern {
     glob: GlobMatcher,
 }
 
-/// What an ARN names.
+/// The kind of principal that an ARN names.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Kind {
     /// The account itself.
     Root,
     /// A user, by path and name.
     User,
-    /// A role, by name: whoever has assumed it.
+    /// A role, by name: every session of it.
     Role,
     /// One session of a role: `<role>/<session>`.
     Session,
@@ -37,7 +37,7 @@ struct Arn<'a> {
     partition: &'a str,
     account: &'a str,
     kind: Kind,
-    /// Path and name, without what the kind is told by.
+    /// The path and name, without the prefix of the kind.
     name: &'a str,
 }
 
@@ -63,8 +63,8 @@ impl<'a> Arn<'a> {
     }
 }
 
-/// The name of a role without its path: the ARN of a session does not have the path, and no account has two
-/// roles of one name (IAM, "IAM identifiers": names are unique within an account, whatever their paths).
+/// The name of a role without its path. The ARN of a session does not contain the path, and role names are unique
+/// within an account whatever their paths (IAM user guide, "IAM identifiers").
 fn without_path(name: &str) -> &str {
     name.rsplit_once('/').map_or(name, |(_, name)| name)
 }
@@ -73,32 +73,32 @@ impl PrincipalPattern {
     /// Reads a pattern.
     ///
     /// # Errors
-    /// [`Code::ConfigInvalid`] when it is no principal's ARN, or has a wildcard where none may be.
+    /// [`Code::ConfigInvalid`] when it is not a principal's ARN, or has a wildcard where none is allowed.
     pub fn parse(text: &str) -> Result<Self, Refusal> {
         let refuse = |why: &str, fix: &str| {
             let shown: String = text.chars().take(100).collect();
-            Refusal::new(Code::ConfigInvalid, format!("{shown:?} names no principal: {why}"), fix)
+            Refusal::new(Code::ConfigInvalid, format!("{shown:?} is not a principal: {why}"), fix)
         };
         const FIX: &str = "write the ARN of a user or role with the account's 12 digits, such as arn:aws:iam::111122223333:role/ops-*";
         if text.len() > PATTERN_BYTES_MAX {
             return Err(refuse("it is too long", FIX));
         }
         if text.bytes().any(|b| !b.is_ascii_graphic() || b"[]{}\\!".contains(&b)) {
-            return Err(refuse("only * and ? stand for something else", FIX));
+            return Err(refuse("the only wildcards are * and ?", FIX));
         }
-        let arn = Arn::parse(text).ok_or_else(|| refuse("it is no ARN of a user or role", FIX))?;
+        let arn = Arn::parse(text).ok_or_else(|| refuse("it is not the ARN of a user or role", FIX))?;
         let mut name = arn.name;
         if arn.kind == Kind::Role {
             name = without_path(name);
             if name.is_empty() || (name != arn.name && arn.name.contains(['*', '?'])) {
-                let fix = "leave the path out: role/NAME, whatever its path is";
-                return Err(refuse("a role's path is not known of who has assumed it", fix));
+                let fix = "write role/NAME without the path";
+                return Err(refuse("the ARN of an assumed role does not contain the role's path", fix));
             }
         }
         if arn.kind == Kind::Session && name.split_once('/').is_none_or(|(role, _)| role.contains(['*', '?']))
         {
             return Err(refuse(
-                "a session is one of a role that is named",
+                "the role of a session is named without wildcards",
                 "write assumed-role/NAME/SESSION",
             ));
         }
@@ -113,7 +113,7 @@ impl PrincipalPattern {
         })
     }
 
-    /// Whether it is for a principal, by the ARN that a signature is of. A pattern of a role is for all of its
+    /// Whether it matches a principal, by the ARN of the request's signature. A pattern of a role matches all its
     /// sessions.
     pub fn matches(&self, principal: &str) -> bool {
         let Some(arn) = Arn::parse(principal) else { return false };

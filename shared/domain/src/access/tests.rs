@@ -28,7 +28,7 @@ fn authority() -> Authority {
     ])
 }
 
-/// Whether a user has a role for `service/stage`; `*` asks for all, `-` for any.
+/// Whether a user has a role for `service/stage`; `*` means all, `-` means any.
 fn may(user: &str, role: Role, service: &str, stage: &str) -> bool {
     let named = (ServiceName::parse(service).ok(), StageName::parse(stage).ok());
     let scope = Scope {
@@ -89,17 +89,20 @@ fn a_refusal_names_who_is_what_and_who_can_grant_it() {
     let refusal =
         authority().allows(&arn("dave"), Role::Deployer, Scope::stage(&orders, &production)).unwrap_err();
     assert_eq!(refusal.code, Code::Forbidden);
-    assert_eq!(refusal.message, "arn:aws:iam::111122223333:user/dave is no deployer of orders at production");
+    assert_eq!(
+        refusal.message,
+        "arn:aws:iam::111122223333:user/dave does not have the role deployer for orders at production"
+    );
     assert_eq!(refusal.fix, "ask an admin for a grant (arn:aws:iam::111122223333:user/root)");
     let one = Of::One(&orders);
     for (service, stage, place) in [
-        (one, Of::All, "deployer of orders at every stage"),
-        (one, Of::Any, "deployer of orders"),
-        (Of::All, Of::All, "deployer of everything"),
+        (one, Of::All, "deployer for orders at every stage"),
+        (one, Of::Any, "deployer for orders"),
+        (Of::All, Of::All, "deployer for all services and stages"),
         (Of::Any, Of::Any, "deployer"),
     ] {
         let refused = authority().allows(&arn("abby"), Role::Deployer, Scope { service, stage }).unwrap_err();
-        assert_eq!(refused.message, format!("{} is no {place}", arn("abby")));
+        assert_eq!(refused.message, format!("{} does not have the role {place}", arn("abby")));
     }
 }
 

@@ -1,4 +1,4 @@
-//! Where and how a kind of stage is deployed.
+//! Profiles: how rollouts go to one account.
 
 use crate::deployment::StackPolicy;
 use crate::gate::output::OutputRef;
@@ -10,45 +10,45 @@ use crate::rollout::OnFailure;
 use crate::topic::TopicArn;
 use std::collections::{BTreeMap, BTreeSet};
 
-/// Regions that may proceed together.
+/// A wave of a profile: regions that are deployed together.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ProfileWave {
-    /// The regions, in the order in which they are begun.
+    /// The regions, in the order in which their deployments are opened.
     pub regions: Vec<Region>,
-    /// Most of them at a time.
+    /// Most regions that are deployed concurrently.
     pub max_concurrent: usize,
-    /// How many of them may fail without stopping the rollout.
+    /// How many regions may fail without failing the rollout.
     pub tolerate_failures: usize,
-    /// How long the wave is left alone before the next one begins, in seconds.
+    /// How long the wave bakes before the next one begins, in seconds.
     pub bake_s: u32,
-    /// How many people have to approve it before it begins.
+    /// How many people must approve the wave before it begins.
     pub approvals: usize,
 }
 
-/// A profile: account, regions in waves, and what every stack gets.
+/// A profile: an account, its regions in waves, gates, policies, and the parameters and tags of every stack.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Profile {
     /// Its name.
     pub name: ProfileName,
     /// The account of all its targets.
     pub account: AccountId,
-    /// Its regions in waves; a wave begins when the one before it has ended, with no more failures than it
-    /// tolerates, and has baked.
+    /// Its regions in waves. A wave begins when the one before it has ended with tolerated failures at most, and has
+    /// baked.
     pub waves: Vec<ProfileWave>,
-    /// How packages get to the targets' buckets.
+    /// How packages are copied to the targets' buckets.
     pub copies: Copies,
-    /// What becomes of the targets that a failed rollout has changed.
+    /// What happens to the targets that a failed rollout changed.
     pub on_failure: OnFailure,
-    /// What has to hold before a wave begins.
+    /// The gates of its waves.
     pub gates: Gates,
     /// When waves may begin.
     pub windows: Windows,
-    /// What may be done to a stack beyond updating it. What only previews may have done to them is left out
-    /// for stages that stay, see [`Profile::policy`].
+    /// What Flotilla may do to a stack beyond updating it. Some of it applies to previews only: see
+    /// [`Profile::policy`].
     pub policy: StackPolicy,
     /// Tags that every stack must have, from the profile or the package.
     pub required_tags: BTreeSet<String>,
-    /// The capabilities it grants to templates, by CloudFormation's names.
+    /// The capabilities that it grants to templates, such as `CAPABILITY_IAM`.
     pub capabilities: BTreeSet<String>,
     /// Values for the templates' parameters. A parameter that a template does not declare is not passed.
     pub parameters: BTreeMap<String, String>,
@@ -56,7 +56,7 @@ pub struct Profile {
     pub outputs: BTreeMap<String, OutputRef>,
     /// Tags of every stack.
     pub tags: BTreeMap<String, String>,
-    /// Who is told what becomes of rollouts.
+    /// The topics that get notices of its rollouts.
     pub notify: BTreeSet<TopicArn>,
 }
 
@@ -64,14 +64,14 @@ impl Profile {
     /// Longest bake of a wave, in seconds: a week.
     pub const BAKE_S_MAX: u32 = 7 * 24 * 3_600;
 
-    /// Most topics that are told.
+    /// Most topics of a profile.
     pub const TOPICS_MAX: usize = 10;
 
-    /// Most approvals that a wave asks for.
+    /// Most approvals that a wave can require.
     pub const APPROVALS_MAX: usize = 10;
 
-    /// What may be done to a stack of a stage. Force and haste are for previews, which nobody misses, nor what
-    /// is in them.
+    /// What Flotilla may do to the stacks of a stage. Force deletion and express operations apply to previews only,
+    /// and previews may lose stateful resources.
     pub fn policy(&self, preview: bool) -> StackPolicy {
         let block_stateful = self.policy.safeguards.block_stateful && !preview;
         StackPolicy {
@@ -87,17 +87,17 @@ impl Profile {
         self.waves.iter().flat_map(|wave| &wave.regions)
     }
 
-    /// Most waves, and most regions in all.
+    /// Most waves, and most regions of all waves together.
     pub const REGIONS_MAX: usize = 40;
     /// CloudFormation's quota of parameters in a template.
     pub const PARAMETERS_MAX: usize = 200;
     /// CloudFormation's limit for one parameter's value, in bytes.
     pub const PARAMETER_BYTES_MAX: usize = 4_096;
-    /// Limit for all values together, so that a deployment's item stays far below 400 KB.
+    /// Limit for all values together, in bytes: an item of DynamoDB holds at most 400 KB.
     pub const PARAMETERS_BYTES_MAX: usize = 64 * 1024;
-    /// CloudFormation's quota of tags on a stack, less those that Flotilla adds.
+    /// CloudFormation's quota of tags on a stack, minus those that Flotilla adds.
     pub const TAGS_MAX: usize = 44;
-    /// The capabilities CloudFormation knows.
+    /// The capabilities of CloudFormation.
     pub const CAPABILITIES: &'static [&'static str] =
         &["CAPABILITY_IAM", "CAPABILITY_NAMED_IAM", "CAPABILITY_AUTO_EXPAND"];
 }

@@ -1,4 +1,4 @@
-//! Where a release goes: a service's ordered rules from ref to stage.
+//! The configuration of a service: ordered rules that map refs to stages.
 
 use crate::code::{Code, Refusal};
 use crate::git_ref::{GitRef, RefKind};
@@ -30,12 +30,12 @@ impl RefPattern {
         let refuse = |why: &str| {
             Refusal::new(
                 Code::ConfigInvalid,
-                format!("{text:?} is no pattern of refs: {why}"),
+                format!("{text:?} is not a pattern of refs: {why}"),
                 "write a pattern such as branch:main, tag:v* or pr:*",
             )
         };
         let (kind, glob) = text.split_once(':').ok_or_else(|| refuse("the kind is missing"))?;
-        let kind = RefKind::parse(kind).ok_or_else(|| refuse("the kind is branch, tag or pr"))?;
+        let kind = RefKind::parse(kind).ok_or_else(|| refuse("the kind is not branch, tag or pr"))?;
         if glob.is_empty() || glob.len() > crate::git_ref::REF_NAME_BYTES_MAX {
             return Err(refuse("the name is empty or too long"));
         }
@@ -46,7 +46,7 @@ impl RefPattern {
         Ok(Self { text: text.to_owned(), kind, glob: glob.compile_matcher() })
     }
 
-    /// Whether the pattern holds for a ref.
+    /// Whether the pattern matches a ref.
     pub fn matches(&self, git_ref: &GitRef) -> bool {
         self.kind == git_ref.kind() && self.glob.is_match(git_ref.name())
     }
@@ -57,7 +57,7 @@ impl RefPattern {
     }
 }
 
-/// A stage's name, or a template of one in which `{ref}` stands for the ref's slug.
+/// A stage's name, or a template of one in which `{ref}` is replaced by the ref's slug.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct StageTemplate(String);
 
@@ -65,20 +65,20 @@ impl StageTemplate {
     /// Reads a template.
     ///
     /// # Errors
-    /// [`Code::ConfigInvalid`] if no stage name can come of it.
+    /// [`Code::ConfigInvalid`] if the result cannot be a stage's name.
     pub fn parse(text: &str) -> Result<Self, Refusal> {
         let longest_slug = "a".repeat(32);
         match StageName::parse(&text.replace("{ref}", &longest_slug)) {
             Ok(_) => Ok(Self(text.to_owned())),
             Err(e) => Err(Refusal::new(
                 Code::ConfigInvalid,
-                format!("{text:?} is no stage: {e}"),
+                format!("{text:?} is not a stage: {e}"),
                 "name a stage such as staging, or a template such as pr-{ref} ({ref} takes up to 32 characters)",
             )),
         }
     }
 
-    /// Whether every ref gets a stage of its own.
+    /// Whether every ref gets its own stage.
     pub fn is_per_ref(&self) -> bool {
         self.0.contains("{ref}")
     }
@@ -86,13 +86,13 @@ impl StageTemplate {
     /// The stage for a ref.
     ///
     /// # Errors
-    /// [`Code::RefUnmatched`] when the ref's slug cannot stand in this place of a stage's name.
+    /// [`Code::RefUnmatched`] when the slug makes the stage's name invalid.
     pub fn stage(&self, git_ref: &GitRef) -> Result<StageName, Refusal> {
         StageName::parse(&self.0.replace("{ref}", &git_ref.slug())).map_err(|e| {
             Refusal::new(
                 Code::RefUnmatched,
                 e.to_string(),
-                "begin the rule's stage with a letter, such as b-{ref}",
+                "begin the stage in the rule with a letter, such as b-{ref}",
             )
         })
     }
@@ -103,52 +103,52 @@ impl StageTemplate {
     }
 }
 
-/// One rule: what matches goes to this stage by this profile.
+/// A rule (a route): a ref that matches goes to this stage with this profile.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Rule {
-    /// Which refs.
+    /// The refs that match.
     pub pattern: RefPattern,
-    /// To which stage.
+    /// The stage.
     pub stage: StageTemplate,
-    /// How.
+    /// The profile.
     pub profile: ProfileName,
-    /// A preview's life in hours, counted anew from each upload; `None` for a stage that stays.
+    /// A preview's lifetime in hours, which each upload starts again; `None` for a permanent stage.
     pub ttl_h: Option<u32>,
 }
 
-/// A service: its rules, the first match wins.
+/// The configuration of a service.
 #[derive(Debug, Clone, PartialEq)]
 pub struct ServiceConfig {
     /// The service.
     pub service: ServiceName,
-    /// In order.
+    /// Its rules in order: the first match wins.
     pub rules: Vec<Rule>,
-    /// How its stacks are called.
+    /// The pattern of its stacks' names.
     pub stack_name: StackPattern,
     /// How long its releases are kept.
     pub retention: Retention,
 }
 
-/// What a rule says of one ref.
+/// The result of routing one ref.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Route {
     /// The stage.
     pub stage: StageName,
     /// The profile.
     pub profile: ProfileName,
-    /// A preview's life in hours.
+    /// A preview's lifetime in hours.
     pub ttl_h: Option<u32>,
-    /// How the stacks are called.
+    /// The pattern of the stacks' names.
     pub stack_name: StackPattern,
 }
 
 impl ServiceConfig {
     /// Most rules of one service.
     pub const RULES_MAX: usize = 50;
-    /// Longest life of a preview: 90 days.
+    /// Longest lifetime of a preview in hours: 90 days.
     pub const TTL_H_MAX: u32 = 24 * 90;
 
-    /// Where a ref goes.
+    /// The stage and profile of a ref.
     ///
     /// # Errors
     /// [`Code::RefUnmatched`] when no rule matches.

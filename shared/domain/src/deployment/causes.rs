@@ -1,4 +1,4 @@
-//! The causes that a deployment names by itself, each with what an operator can do.
+//! The causes that a deployment finds itself, each with its fix.
 
 use super::event::StackOwner;
 use super::{CodeMismatch, Deployment, DeploymentSpec};
@@ -10,8 +10,8 @@ use crate::plan::Breach;
 pub(super) fn always_stale(attempts: u32) -> Cause {
     Cause::new(
         Code::ChangeSetRefused,
-        format!("{attempts} change sets were made and each became obsolete before it could be executed"),
-        "another actor keeps changing this stack; stop it, then retry the rollout",
+        format!("{attempts} change sets were created and each became obsolete before it could be executed"),
+        "another process keeps changing this stack; stop it, then retry the rollout",
     )
 }
 
@@ -20,7 +20,7 @@ pub(super) fn deadline(deployment: &Deployment) -> Cause {
     Cause::new(
         Code::DeadlinePassed,
         format!("the deployment was {} since {}", deployment.state.name(), deployment.entered_at),
-        format!("look at stack {stack} in {}, then retry the rollout", deployment.id.target.site.region),
+        format!("check stack {stack} in {}, then retry the rollout", deployment.id.target.site.region),
     )
 }
 
@@ -29,22 +29,25 @@ fn stuck(status: &str, how: &str) -> Cause {
 }
 
 pub(super) fn never_stable(status: &str) -> Cause {
-    stuck(status, "its first creation failed and the profile does not let Flotilla make it anew: delete it")
+    stuck(status, "its first creation failed and the profile does not let Flotilla recreate it: delete it")
 }
 
 pub(super) fn half_deleted(status: &str) -> Cause {
-    stuck(status, "finish its deletion (aws cloudformation delete-stack, retaining what cannot go)")
+    stuck(
+        status,
+        "finish its deletion (aws cloudformation delete-stack, retaining the resources that cannot be deleted)",
+    )
 }
 
 pub(super) fn import_failed(status: &str) -> Cause {
-    stuck(status, "finish or undo the import that somebody began")
+    stuck(status, "finish or roll back the import")
 }
 
 pub(super) fn too_many_operations(operations: u32) -> Cause {
     Cause::new(
         Code::StackStuck,
         format!("{operations} operations on the stack did not bring it to a stable state"),
-        "look at the stack's events, mend it by hand, then retry the rollout",
+        "read the stack's events, fix the stack by hand, then retry the rollout",
     )
 }
 
@@ -52,7 +55,7 @@ pub(super) fn lease_lost(stack: &StackName) -> Cause {
     Cause::new(
         Code::LeaseLost,
         format!("the lease of stack {stack} passed to another deployment"),
-        "look at who holds the stack (its last rollout in flotilla status), then retry the rollout",
+        "find the rollout that holds the stack (flotilla status), then retry the rollout",
     )
 }
 
@@ -67,7 +70,7 @@ pub(super) fn foreign(owner: &StackOwner) -> Cause {
 pub(super) fn replaced() -> Cause {
     Cause::new(
         Code::StackReplaced,
-        "the stack was deleted, or deleted and made anew, while it was being deployed",
+        "the stack was deleted, or deleted and recreated, while it was being deployed",
         "find out who deleted it (CloudTrail: DeleteStack), then retry the rollout",
     )
 }
@@ -76,7 +79,7 @@ pub(super) fn stopped(by: &str) -> Cause {
     Cause::new(
         Code::Stopped,
         format!("the update was stopped by {by}; CloudFormation restored what was there"),
-        "nothing to mend; retry the rollout, or upload again, when you want it",
+        "nothing to fix; retry the rollout or upload again when you want the update",
     )
 }
 
@@ -84,15 +87,18 @@ pub(super) fn warned(warnings: &[String]) -> Cause {
     Cause::new(
         Code::ValidationWarned,
         format!("CloudFormation's validation warns: {}", warnings.join("; ")),
-        "mend the template, or let the profile proceed (validation_warnings = \"proceed\")",
+        "fix the template, or let the profile proceed (validation_warnings = \"proceed\")",
     )
 }
 
 pub(super) fn drifted(properties: &[String]) -> Cause {
     let cause = Cause::new(
         Code::DriftFound,
-        format!("changed outside of CloudFormation, and would be changed back: {}", properties.join(", ")),
-        "take the change into the template, or retry the rollout with --accept-drift",
+        format!(
+            "the change set would revert properties that were changed outside of CloudFormation: {}",
+            properties.join(", ")
+        ),
+        "add the change to the template, or retry the rollout with --accept-drift",
     );
     match properties.first().and_then(|property| property.split('.').next()) {
         Some(resource) => cause.of(resource),
@@ -100,9 +106,9 @@ pub(super) fn drifted(properties: &[String]) -> Cause {
     }
 }
 
-/// The failure of a mending, with what it was to mend.
+/// The failure of a recovery, with the failure that it should recover from.
 pub(super) fn began_with(cause: Cause, before: &Cause) -> Cause {
-    Cause { message: cut(format!("{}; it began with: {}", cause.message, before.message)), ..cause }
+    Cause { message: cut(format!("{}; the first failure was: {}", cause.message, before.message)), ..cause }
 }
 
 pub(super) fn code_differs(functions: &[CodeMismatch]) -> Cause {
@@ -116,7 +122,7 @@ pub(super) fn code_differs(functions: &[CodeMismatch]) -> Cause {
     let cause = Cause::new(
         Code::CodeDiffers,
         list.join("; "),
-        "somebody changed the function outside of CloudFormation: give it the package's code again (aws lambda update-function-code), or upload a changed package",
+        "the function was changed outside of CloudFormation: restore the package's code (aws lambda update-function-code), or upload a changed package",
     );
     match functions.first() {
         Some(first) => cause.of(first.function.clone()),
@@ -124,17 +130,16 @@ pub(super) fn code_differs(functions: &[CodeMismatch]) -> Cause {
     }
 }
 
-/// The change set was made anew after somebody had approved it, and changes something else now.
+/// The change set was recreated after its plan was approved, and the new plan differs.
 pub(super) fn not_approved() -> Cause {
     Cause::new(
         Code::PlanChanged,
-        "the stack has changed since its plan was approved, and the new plan is another one",
-        "retry the rollout and look at the new plan (flotilla plan), then approve that",
+        "the stack has changed since its plan was approved, and the new plan differs",
+        "retry the rollout, read the new plan (flotilla plan), then approve it",
     )
 }
 
-/// What safeguards say of a plan, if they refuse it. Approved is by name, so that nobody agrees to what they
-/// have not read.
+/// The cause if safeguards refuse a plan. Approval is by name, so that nobody approves a loss they have not read.
 pub(super) fn breached(breaches: &[Breach]) -> Option<Cause> {
     let first = breaches.first()?;
     let told: Vec<&str> = breaches.iter().map(|breach| breach.message.as_str()).collect();
@@ -145,18 +150,18 @@ pub(super) fn breached(breaches: &[Breach]) -> Option<Cause> {
     let mut fixes = Vec::new();
     if !names.is_empty() {
         fixes.push(format!(
-            "keep it in the template, or let it stay outside of the stack (DeletionPolicy and UpdateReplacePolicy: Retain); \
-             if nothing of it is needed, approve it by name when you start or retry: {}",
+            "keep the resource in the template, or retain it outside of the stack (DeletionPolicy and UpdateReplacePolicy: Retain); \
+             if its data is not needed, approve the loss by name when you start or retry: {}",
             allow.join(" ")
         ));
     }
     if breaches.iter().any(|breach| breach.code == Code::TypeForbidden) {
         fixes.push(
-            "take what is forbidden out of the template, or out of the profile's forbidden_types".into(),
+            "remove the resource from the template, or its type from the profile's forbidden_types".into(),
         );
     }
     if breaches.iter().any(|breach| breach.code == Code::PlanUnchecked) {
-        fixes.push("bring the change in smaller parts".into());
+        fixes.push("split the change into several smaller uploads".into());
     }
     let cause = Cause::new(first.code, told.join("; "), fixes.join("; "));
     Some(match first.names.first() {

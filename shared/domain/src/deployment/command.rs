@@ -1,83 +1,84 @@
-//! What a deployment asks the engine for. Each command can be repeated without effect.
+//! The commands and observations of a deployment. Every command can be repeated without effect.
 
 use super::state::{ChangeSetKind, Effort, StackRollback, State};
 use super::{Deployment, DeploymentKind, Stop};
 
-/// What a saved state asks to be done.
+/// A command that a saved state asks for.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Command {
-    /// Make the change set of this name. Repeated, it is already there.
+    /// Create the change set of this name. Repeated, it exists already.
     CreateChangeSet {
         /// Its name, derived from rollout and attempt.
         name: String,
         /// For a new stack or an existing one.
         kind: ChangeSetKind,
     },
-    /// Execute the change set. Repeated, CloudFormation knows the token or says it has begun.
+    /// Execute the change set. Repeated, CloudFormation recognises the token or answers that it has begun.
     ExecuteChangeSet {
         /// The change set's id.
         change_set_id: String,
         /// The operation's token.
         token: String,
     },
-    /// Stop the running update and roll it back. Repeated, it is being rolled back.
+    /// Cancel the running update, which rolls it back. Repeated, it is rolling back already.
     CancelUpdate {
         /// The stack's id.
         stack_id: String,
         /// The token of the cancellation.
         token: String,
     },
-    /// Bring the stack back to its last stable state. Repeated, CloudFormation knows the token.
+    /// Roll the stack back to its last stable state. Repeated, CloudFormation recognises the token.
     RollBackStack {
         /// The stack's id.
         stack_id: String,
-        /// How.
+        /// The API call to use.
+        /// @@
         how: StackRollback,
         /// The operation's token.
         token: String,
     },
-    /// Delete a stack by its id. Repeated, it is being deleted or gone.
+    /// Delete a stack by its id. Repeated, it is being deleted or is deleted.
     DeleteStack {
         /// The stack's id.
         stack_id: String,
-        /// How hard.
+        /// The method of the deletion.
         effort: Effort,
         /// The operation's token.
         token: String,
     },
-    /// Remove the change set of this name, which is not executed, and the stack if it alone made it.
-    /// Repeated, they are gone.
+    /// Delete the change set of this name, which is not executed, and the stack in review if only this change set
+    /// created it. Repeated, they are deleted already.
     DiscardPlan {
         /// The change set's name.
         name: String,
     },
 }
 
-/// The one look at the world that a state needs.
+/// The observation that a state needs.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Look {
-    /// Try to take the stack's lease.
+pub enum Observation {
+    /// The stack's lease, which is taken if it is free.
     Lease,
-    /// The stack, by its id once known, else by its name.
+    /// The stack, by its id once it is known, else by its name.
     Stack,
     /// The change set of the present attempt.
     ChangeSet,
-    /// The rollout: does it still want this?
+    /// The rollout's answer: may the change set be executed?
     Gates,
-    /// The stack by its id, and what became of our operation on it.
+    /// The stack by its id, and the outcome of our operation on it.
     Operation,
     /// The stack's events.
     StackEvents,
-    /// The functions' code.
+    /// The functions' `CodeSha256`.
     Code,
-    /// The stack's own buckets, which are emptied as far as one step goes.
+    /// The stack's own buckets. The observation empties them as far as one step can.
     Buckets,
     /// The resources that could not be deleted.
     Leftovers,
 }
 
 impl Deployment {
-    /// What the saved state asks for and is not yet known to be done.
+    /// The command that the saved state asks for and that is not yet known to be done.
     pub fn due(&self) -> Option<Command> {
         let token = || self.operation_token();
         let stack_id = || self.stack_id.clone();
@@ -103,21 +104,21 @@ impl Deployment {
         }
     }
 
-    /// Where the state has to look; `None` when it is terminal, or waits only for its command.
-    pub fn look(&self) -> Option<Look> {
+    /// What the state observes; `None` when it is terminal or waits only for its command.
+    pub fn observation(&self) -> Option<Observation> {
         match self.state {
-            State::Waiting => Some(Look::Lease),
-            State::Inspecting => Some(Look::Stack),
+            State::Waiting => Some(Observation::Lease),
+            State::Inspecting => Some(Observation::Stack),
             State::Executing
             | State::RollingBackStack { .. }
             | State::DeletingFailedStack(_)
-            | State::Deleting(_) => Some(Look::Operation),
-            State::Planning(_) => Some(Look::ChangeSet),
-            State::Planned => Some(Look::Gates),
-            State::Verifying { .. } => Some(Look::Code),
-            State::FindingCause { .. } => Some(Look::StackEvents),
-            State::EmptyingBuckets => Some(Look::Buckets),
-            State::FindingUndeletable => Some(Look::Leftovers),
+            | State::Deleting(_) => Some(Observation::Operation),
+            State::Planning(_) => Some(Observation::ChangeSet),
+            State::Planned => Some(Observation::Gates),
+            State::Verifying { .. } => Some(Observation::Code),
+            State::FindingCause { .. } => Some(Observation::StackEvents),
+            State::EmptyingBuckets => Some(Observation::Buckets),
+            State::FindingUndeletable => Some(Observation::Leftovers),
             State::DiscardingChangeSet(_)
             | State::Succeeded { .. }
             | State::Removed
@@ -127,12 +128,12 @@ impl Deployment {
         }
     }
 
-    /// Whether alarms roll its update back. A new stack has none yet: they may be among what it makes.
+    /// Whether its change set has rollback triggers. A new stack gets none: it may create the alarms itself.
     pub fn is_watched(&self) -> bool {
         !self.removes() && !self.creates && !self.spec.alarms.is_empty()
     }
 
-    /// Whether it removes its stack.
+    /// Whether it is a removal.
     pub fn removes(&self) -> bool {
         self.spec.kind == DeploymentKind::Remove
     }

@@ -1,23 +1,23 @@
-//! Deletions of stacks: of one that never was stable, and for good.
+//! Deletions of stacks: of one whose creation failed, and of one that is removed.
 
 use super::Deployment;
-use super::event::{Outcome, StackSeen};
+use super::event::{Outcome, StackObserved};
 use super::stack_status::{Standing, standing};
 use super::state::{AfterCause, Effort, State};
 use jiff::Timestamp;
 
-/// How a deletion stands.
+/// The progress of a deletion.
 pub(super) enum Deletion {
     Running,
     Done,
-    /// It ended in this status; trying harder may help.
+    /// It failed with this status; a stronger method may work.
     Failed(String),
-    /// The stack is what it was, in this status.
+    /// It did not begin; the stack has this status.
     Refused(String),
 }
 
 impl Deployment {
-    /// What follows from a look at a leftover that is being deleted; `None` to look again.
+    /// The state after an observation of a failed stack that is being deleted; `None` to observe again.
     pub(super) fn failed_stack_deleted(&self, effort: &Effort, deletion: Deletion) -> Option<State> {
         match deletion {
             Deletion::Running => None,
@@ -32,7 +32,7 @@ impl Deployment {
         }
     }
 
-    /// What follows from a look at a stack that is being deleted for good; `None` to look again.
+    /// The state after an observation of a stack that is being removed; `None` to observe again.
     pub(super) fn deleted(&self, effort: &Effort, deletion: Deletion) -> Option<State> {
         match deletion {
             Deletion::Running => None,
@@ -47,25 +47,30 @@ impl Deployment {
         }
     }
 
-    /// How a deletion stands.
-    pub(super) fn deletion(&self, stack: Option<StackSeen>, outcome: Outcome, now: Timestamp) -> Deletion {
+    /// The progress of a deletion.
+    pub(super) fn deletion(
+        &self,
+        stack: Option<StackObserved>,
+        outcome: Outcome,
+        now: Timestamp,
+    ) -> Deletion {
         let Some(stack) = stack else { return Deletion::Done };
         match (standing(&stack.status), outcome) {
             (Standing::Gone, _) => Deletion::Done,
             (Standing::Busy | Standing::Unknown, _) | (_, Outcome::Pending) => Deletion::Running,
             (_, Outcome::Unseen) if self.may_begin_yet(now) => Deletion::Running,
             (Standing::DeleteFailed, _) => Deletion::Failed(stack.status),
-            // CloudFormation gave it up before it began: an export in use brings the old status back.
+            // CloudFormation refused to begin: an export in use restores the old status.
             _ => Deletion::Refused(stack.status),
         }
     }
 
-    /// What follows when it is known what resists its deletion.
+    /// The state after the resources that could not be deleted are known.
     pub(super) fn without_undeletable(&mut self, names: Vec<String>) -> State {
         if names.is_empty() {
             return cannot_delete("DELETE_FAILED".into());
         }
-        self.note(format!("left behind, delete by hand: {}", names.join(", ")));
+        self.note(format!("retained, delete by hand: {}", names.join(", ")));
         State::Deleting(Effort::Retain(names))
     }
 }

@@ -1,4 +1,4 @@
-//! What can be seen of the world by a deployment.
+//! The events of a deployment.
 
 use crate::cause::Cause;
 use crate::digest::Digest;
@@ -14,65 +14,65 @@ pub struct Plan {
     pub change_set_id: String,
     /// What it changes.
     pub changes: TargetPlan,
-    /// What it would change back, because it was changed outside of CloudFormation: `Function.Timeout`.
+    /// Properties that it would revert because they were changed outside of CloudFormation: `Function.Timeout`.
     pub reverted: Vec<String>,
-    /// What CloudFormation's validation warns of.
+    /// The warnings of CloudFormation's validation.
     pub warnings: Vec<String>,
 }
 
-/// A function that does not run what it should.
+/// A function that does not run the package's code.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct CodeMismatch {
     /// The function's logical id.
     pub function: String,
-    /// What it should run.
+    /// The digest of the package's code.
     pub expected: Digest,
-    /// What it runs, as far as it can be read.
+    /// The digest of the code that it runs, if it can be read.
     pub found: Option<Digest>,
 }
 
-/// What became of our own operation on a stack, told by its token or its change set and never by the
-/// stack's status alone: that may speak of somebody else's operation.
+/// The outcome of our own operation on a stack, read from its token or its change set and never from the stack's
+/// status alone, which may belong to another actor's operation.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Outcome {
     /// It has not begun, or not ended.
     Pending,
-    /// It did what was asked for.
+    /// It succeeded.
     Completed,
     /// It failed.
     Failed,
-    /// There is no trace of it.
+    /// There is no event of it.
     Unseen,
 }
 
-/// Something that was seen, or came of a command.
+/// An observation, the result of a command, or a request.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Event {
-    /// The stack's lease is this deployment's.
+    /// This deployment holds the stack's lease.
     LeaseTaken {
-        /// The lease's number: it grows each time the lease changes hands.
+        /// The lease's number: it grows each time the lease is taken or released.
         fence: u64,
         /// How long the stack's last operation took, in seconds.
         expected_s: Option<u32>,
     },
     /// Another deployment holds the lease.
     LeaseHeld,
-    /// The lease is no longer this deployment's.
+    /// This deployment no longer holds the lease.
     LeaseLost,
-    /// A look at the stack: its id and status; `None` when there is no such stack.
-    StackSeen(Option<StackSeen>),
-    /// A look at the stack and at our operation on it.
-    OperationSeen {
+    /// The stack was observed; `None` when there is no such stack.
+    StackObserved(Option<StackObserved>),
+    /// The stack and our operation on it were observed.
+    OperationObserved {
         /// The stack; `None` when there is no such stack.
-        stack: Option<StackSeen>,
-        /// What became of the operation, if the stack has settled.
+        stack: Option<StackObserved>,
+        /// The outcome of the operation.
         outcome: Outcome,
     },
-    /// The change set is still being made.
+    /// The change set is still being created.
     PlanPending,
     /// The change set can be executed.
     PlanReady(Plan),
-    /// The change set would change nothing (CloudFormation says this by a failure).
+    /// The change set would change nothing. CloudFormation reports this as a failure.
     PlanEmpty {
         /// The stack's id.
         stack_id: String,
@@ -81,40 +81,40 @@ pub enum Event {
     PlanRefused(Cause),
     /// There is no such change set, or it can no longer be executed.
     PlanGone,
-    /// The gates are open.
+    /// The rollout allows the execution.
     Allowed,
-    /// The gates are closed for now.
+    /// The rollout does not allow the execution yet.
     Held,
-    /// The rollout was called off.
+    /// The rollout no longer wants this deployment.
     Declined,
-    /// It may begin, and somebody has broken the gates open: no alarm is to roll it back.
+    /// The rollout allows the execution by break-glass: without rollback triggers.
     AllowedUnwatched,
     /// The plan is not the one that was approved.
     NotApproved,
-    /// An operator wants the running update stopped.
+    /// An operator asked to stop the running update.
     StopAsked {
-        /// Who.
+        /// The operator.
         by: String,
     },
-    /// The commands of this state were carried out.
+    /// The command of this state is done.
     Acted,
-    /// There is no update of ours to stop any more.
+    /// There is no longer an update of ours to stop.
     NothingToStop,
-    /// The stack's events were read: why it failed.
+    /// The stack's events were read: the cause of the failure.
     CauseFound(Cause),
-    /// Every function runs the package's bytes.
+    /// Every function is proven to run the package's bytes.
     CodeProven,
-    /// Some functions do not.
+    /// Some functions do not run the package's bytes.
     CodeDiffers(Vec<CodeMismatch>),
     /// Lambda is still applying an update.
     CodePending,
-    /// The stack's buckets hold nothing any more.
+    /// The stack's buckets are empty.
     Emptied,
-    /// There was more in the buckets than one step removes.
+    /// The buckets hold more than one step can delete.
     EmptiedPartly,
     /// The resources that could not be deleted, by logical id.
-    LeftoversSeen(Vec<String>),
-    /// AWS refused a call in a way that repeating cannot mend.
+    LeftoversObserved(Vec<String>),
+    /// AWS refused a call permanently: repeating it cannot succeed.
     Refused(Cause),
     /// The state's deadline has passed.
     DeadlinePassed,
@@ -122,19 +122,19 @@ pub enum Event {
 
 /// A stack as `DescribeStacks` shows it.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct StackSeen {
+pub struct StackObserved {
     /// Its id.
     pub stack_id: String,
     /// Its status, as CloudFormation writes it.
     pub status: String,
     /// CloudFormation's reason for the status.
     pub reason: Option<String>,
-    /// Whose it is, if its tags `flotilla:service` and `flotilla:stage` say so.
+    /// Its owner, if it has the tags `flotilla:service` and `flotilla:stage`.
     pub owner: Option<StackOwner>,
     /// Whether it holds the deployment bucket of a packaging tool: see
     /// [`crate::release::package::KEEP_BUCKET_PARAMETER`].
     pub has_deployment_bucket: bool,
-    /// Its outputs, as its last complete operation left them.
+    /// Its outputs after its last complete operation.
     pub outputs: BTreeMap<String, String>,
 }
 

@@ -1,13 +1,13 @@
-//! One target's part in one rollout: the state machine that the engine steps.
+//! A deployment brings one release to one target: the state machine that the engine steps.
 //!
-//! Two pure functions decide everything: [`Deployment::apply`] says what an event makes of the state,
-//! [`Deployment::due`] says what the saved state asks for. Which single look at the world a state
-//! needs is [`Deployment::look`]. The engine saves what `apply` returned before it does what `due`
-//! asks for, so a crash between the two only means that `due` is asked again.
+//! Pure functions decide everything: [`Deployment::apply`] returns the state after an event, [`Deployment::due`]
+//! the command that the saved state asks for, and [`Deployment::look`] the one observation that the state needs.
+//! The engine saves what `apply` returned before it executes the command of `due`. After a crash between the two,
+//! `due` returns the same command again.
 //!
-//! The files: [`spec`] what is to be deployed, [`state`] the states, [`event`] what can be seen,
-//! [`command`] what can be asked for, `transition` the table, `planned` what a plan is held to, [`pace`]
-//! deadlines and delays.
+//! The files: [`spec`] the specification, [`state`] the states, [`event`] the events, [`command`] the commands
+//! and observations, `transition` the transition table, `planned` the checks of a plan, [`pace`] deadlines and
+//! delays.
 
 mod causes;
 pub mod command;
@@ -24,70 +24,70 @@ pub mod stack_status;
 pub mod state;
 mod transition;
 
-pub use command::{Command, Look};
+pub use command::{Command, Observation};
 pub use event::{CodeMismatch, Event, Outcome, Plan};
 pub use spec::{Access, DeploymentKind, DeploymentSpec, Drift, StackPolicy};
 pub use state::{AfterCause, ChangeSetKind, Effort, StackRollback, State};
 pub use transition::IllegalTransition;
 
 use crate::digest::Digest;
-use crate::ids::{DeploymentId, Turn};
+use crate::ids::{DeploymentId, Direction};
 use crate::plan::ChangeSummary;
 use jiff::Timestamp;
 use std::collections::BTreeMap;
 
-/// Whether an operator wants the running update stopped.
+/// Whether an operator asked to stop the running update.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub enum Stop {
-    /// Nobody does.
+    /// Nobody asked.
     #[default]
     No,
-    /// This one does.
+    /// This operator asked.
     Asked(String),
-    /// This one did, and CloudFormation was told.
+    /// This operator asked, and the cancellation was sent to CloudFormation.
     Sent(String),
-    /// This one did, too late.
+    /// This operator asked too late.
     TooLate(String),
 }
 
 /// A deployment.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Deployment {
-    /// Which one.
+    /// Its id.
     pub id: DeploymentId,
-    /// What it is to bring about; fixed when it is opened.
+    /// Its specification; fixed when it is opened.
     pub spec: DeploymentSpec,
-    /// Where it stands.
+    /// Its state.
     pub state: State,
-    /// Whether the commands of this state are known to have been carried out.
+    /// Whether the command of the state is known to be done.
     pub acted: bool,
-    /// How many change sets have been asked for.
+    /// The number of change sets requested so far.
     pub attempt: u32,
-    /// Whether the present change set makes the stack.
+    /// Whether the present change set creates the stack.
     pub creates: bool,
-    /// Whether the stack keeps the deployment bucket of the packaging tool that has deployed it before.
+    /// Whether the stack keeps the deployment bucket of the packaging tool that deployed it before.
     pub keeps_bucket: bool,
-    /// How many operations on the stack have been begun: each has a token of its own.
+    /// The number of operations on the stack begun so far: each has its own token.
     pub operations: u32,
-    /// The number of its lease: what it saves, it saves only while the lease has this number.
+    /// The number of its lease: a save is accepted only while the lease has this number.
     pub fence: u64,
-    /// The stack's id, once it is known. From then on the stack is asked for by it.
+    /// The stack's id, once it is known. From then on the stack is read by its id.
     pub stack_id: Option<String>,
     /// The change set's id, once it is known.
     pub change_set_id: Option<String>,
-    /// What the change set changes, once it is known.
+    /// The summary of the plan, once it is known.
     pub changes: Option<ChangeSummary>,
-    /// The digest of all that it changes: what an approval is bound to.
+    /// The digest of the plan, which approvals are bound to.
     pub plan_digest: Option<Digest>,
-    /// The stack's outputs, as they were seen last.
+    /// The stack's outputs at the last observation.
     pub outputs: BTreeMap<String, String>,
-    /// What an operator should know although it is no failure: orphans, drift, warnings.
+    /// Notes for operators that are not failures: retained resources, drift, warnings.
     pub notes: Vec<String>,
-    /// Whether the running update is to be stopped.
+    /// Whether an operator asked to stop the running update.
     pub stop: Stop,
     /// How long the stack's last execution took, in seconds.
     pub expected_s: Option<u32>,
-    /// The number with which it waits for its turn, if calls to CloudFormation are rationed.
+    /// Its number in the queue of the rate budget, if calls to CloudFormation are limited.
     pub number: Option<u64>,
     /// When it was opened.
     pub opened_at: Timestamp,
@@ -96,16 +96,16 @@ pub struct Deployment {
 }
 
 impl Deployment {
-    /// Most change sets one deployment asks for before it gives up.
+    /// Most change sets that one deployment requests before it fails.
     pub const ATTEMPTS_MAX: u32 = 5;
-    /// Most operations on the stack that one deployment begins before it gives up.
+    /// Most operations on the stack that one deployment begins before it fails.
     pub const OPERATIONS_MAX: u32 = 10;
-    /// How many bytes of outputs are kept, names and values: the item has to stay far below 400 KB.
+    /// Most bytes of outputs that are kept, names and values: an item of DynamoDB holds at most 400 KB.
     pub const OUTPUTS_BYTES_MAX: usize = 64 * 1024;
     /// Most notes that are kept.
     pub const NOTES_MAX: usize = 20;
 
-    /// A deployment as a rollout opens it: it waits for its stack's lease.
+    /// A new deployment, which waits for its stack's lease.
     pub fn open(id: DeploymentId, spec: DeploymentSpec, now: Timestamp) -> Self {
         Self {
             id,
@@ -131,20 +131,20 @@ impl Deployment {
         }
     }
 
-    /// What all its names for CloudFormation begin with: letters, digits and hyphens only.
+    /// The prefix of all its names in CloudFormation: letters, digits and hyphens only.
     fn name(&self) -> String {
         let part = self.id.target.part.as_ref().map(|part| format!("-{part}")).unwrap_or_default();
-        let back = if self.id.turn == Turn::Back { "-back" } else { "" };
+        let back = if self.id.direction == Direction::Rollback { "-back" } else { "" };
         format!("flotilla-{}{part}{back}", self.id.rollout).replace('_', "-")
     }
 
-    /// The name of the change set of the present attempt: derived, so that asking twice makes one.
-    /// At most 128 characters, beginning with a letter, as CloudFormation asks.
+    /// The name of the change set of the present attempt. It is derived, so that requesting it twice creates one
+    /// change set. At most 128 characters, beginning with a letter, as CloudFormation requires.
     pub fn change_set_name(&self) -> String {
         format!("{}-{}", self.name(), self.attempt)
     }
 
-    /// The token of the present operation: CloudFormation stamps it on the stack's events.
+    /// The `ClientRequestToken` of the present operation: CloudFormation adds it to the stack's events.
     pub fn operation_token(&self) -> String {
         format!("{}-op{}", self.name(), self.operations)
     }

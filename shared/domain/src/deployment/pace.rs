@@ -1,21 +1,21 @@
-//! When to look again, and when to give up.
+//! When to observe again, and when to fail.
 
 use super::{Deployment, State};
 use jiff::Timestamp;
 
-/// Longest delay SQS takes, in seconds.
+/// SQS's longest delay of a message, in seconds.
 pub const DELAY_S_MAX: u32 = 900;
-/// Longest time between two looks, in seconds.
+/// Longest time between two observations, in seconds.
 const POLL_S_MAX: u32 = 60;
-/// Longest time between two looks of one that waits for its rollout's gates, in seconds.
+/// Longest time between two observations of a deployment that waits for its rollout, in seconds.
 const GATE_POLL_S_MAX: u32 = 300;
 
 impl Deployment {
-    /// How long to wait before the next look, in seconds.
+    /// The delay before the next observation, in seconds.
     ///
-    /// An operation on a stack that has had one before is first looked at shortly before it should end, then
-    /// often; any other wait in steps of a tenth of its age, so that a long one is not polled for nothing
-    /// and a short one not prolonged. A stack-status event ends the wait sooner.
+    /// An operation on a stack that has had one before is first observed shortly before its expected end, then often.
+    /// Any other wait is observed at steps of a tenth of its age, so that long waits are polled rarely and short ones
+    /// end soon. A stack-status event ends the wait earlier.
     pub fn delay_s(&self, now: Timestamp) -> u32 {
         let age_s = u32::try_from(now.duration_since(self.entered_at).as_secs().max(0)).unwrap_or(u32::MAX);
         match self.expected_s.filter(|_| self.state.is_operation()) {
@@ -23,13 +23,13 @@ impl Deployment {
                 (expected_s - expected_s / 10).saturating_sub(age_s).clamp(1, DELAY_S_MAX)
             }
             Some(expected_s) if age_s < expected_s + expected_s / 2 => (expected_s / 20).clamp(1, POLL_S_MAX),
-            // The rollout wakes it when its turn comes.
+            // The rollout sends a tick when it may begin.
             _ if self.state == State::Planned => (age_s / 10).clamp(1, GATE_POLL_S_MAX),
             _ => (age_s / 10).clamp(1, POLL_S_MAX),
         }
     }
 
-    /// When the present state ends in failure if nothing happens; `None` when it is terminal.
+    /// When the present state fails if nothing happens; `None` when it is terminal.
     pub fn deadline(&self) -> Option<Timestamp> {
         let limit = self.state.limit()?;
         Some(self.entered_at.saturating_add(limit).unwrap_or(Timestamp::MAX))

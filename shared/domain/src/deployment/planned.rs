@@ -1,11 +1,11 @@
-//! What follows from a change set that is ready: it waits for the gates, or is refused and removed.
+//! Checks of a plan: its change set waits for the gates, or is refused and deleted.
 
 use super::event::Plan;
 use super::state::State;
 use super::{Deployment, Drift, causes};
 
 impl Deployment {
-    /// What follows from a change set that can be executed.
+    /// The state after a change set became ready.
     pub(super) fn planned(&mut self, plan: Plan) -> State {
         self.stack_id = Some(plan.stack_id);
         self.change_set_id = Some(plan.change_set_id);
@@ -15,7 +15,7 @@ impl Deployment {
             self.note(format!("CloudFormation warns: {warning}"));
         }
         for property in &plan.reverted {
-            self.note(format!("changed outside of CloudFormation and changed back: {property}"));
+            self.note(format!("changed outside of CloudFormation and reverted: {property}"));
         }
         for remark in self.spec.policy.safeguards.remarks(&plan.changes) {
             self.note(remark);
@@ -34,7 +34,7 @@ impl Deployment {
         State::Planned
     }
 
-    /// Keeps a note, once.
+    /// Adds a note, unless it is there already.
     pub(super) fn note(&mut self, text: String) {
         let text = crate::code::cut(text);
         if self.notes.len() < Self::NOTES_MAX && !self.notes.contains(&text) {

@@ -1,18 +1,18 @@
-//! What holds of a deployment's state: every state answers every question here, and nowhere else.
+//! The properties of a deployment's states. Every property of every state is defined here and nowhere else.
 
 use super::state::State;
 use jiff::SignedDuration;
 
-/// The answers of one state.
+/// The properties of one state.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Properties {
-    /// Whether nothing follows.
+    /// Whether the state is terminal.
     pub is_terminal: bool,
-    /// Whether it ended as asked for.
+    /// Whether the deployment succeeded.
     pub is_success: bool,
-    /// Whether an operation of ours may be under way on the stack.
+    /// Whether an operation of ours may be running on the stack.
     pub is_operation: bool,
-    /// How long it may last before it ends in failure, in minutes; 0 for an end.
+    /// How long it may last before the deployment fails, in minutes; 0 for a terminal state.
     limit_min: i64,
 }
 
@@ -29,7 +29,7 @@ const FAILURE: Properties = Properties { is_terminal: true, ..under_way(0) };
 const SUCCESS: Properties = Properties { is_success: true, ..FAILURE };
 
 impl State {
-    /// The answers of this state. There is no default: a new state has to answer.
+    /// The properties of this state. There is no default: a new state must define them.
     pub fn properties(&self) -> Properties {
         match self {
             // The longest: others may hold the lease, and a rollout may be paused.
@@ -47,22 +47,22 @@ impl State {
         }
     }
 
-    /// Whether nothing follows.
+    /// Whether the state is terminal.
     pub fn is_terminal(&self) -> bool {
         self.properties().is_terminal
     }
 
-    /// Whether it ended as asked for.
+    /// Whether the deployment succeeded.
     pub fn is_success(&self) -> bool {
         self.properties().is_success
     }
 
-    /// Whether an operation of ours may be under way on the stack.
+    /// Whether an operation of ours may be running on the stack.
     pub fn is_operation(&self) -> bool {
         self.properties().is_operation
     }
 
-    /// How long it may last before it ends in failure; `None` for an end.
+    /// How long it may last before the deployment fails; `None` for a terminal state.
     pub fn limit(&self) -> Option<SignedDuration> {
         let Properties { is_terminal, limit_min, .. } = self.properties();
         (!is_terminal).then(|| SignedDuration::from_mins(limit_min))

@@ -1,17 +1,17 @@
-//! What a deployment is to bring about: all of it is fixed when the deployment is opened, so that a
-//! configuration that changes meanwhile changes no deployment under way.
+//! The specification of a deployment. It is fixed when the deployment is opened, so that a change of the
+//! configuration does not affect running deployments.
 
 use crate::names::{ServiceName, StackName, StageName};
 use crate::plan::Safeguards;
 use crate::release::StackRelease;
 use std::collections::{BTreeMap, BTreeSet};
 
-/// What kind of work it is.
+/// The goal of a deployment.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum DeploymentKind {
-    /// Bring a release's part to the stack.
+    /// Deploy one stack of a release.
     Deploy(StackRelease),
-    /// Delete the stack of a preview, with what its own buckets hold.
+    /// Delete the stack of a preview, with the contents of its own buckets.
     Remove,
 }
 
@@ -20,41 +20,40 @@ pub enum DeploymentKind {
 pub struct Access {
     /// The role that Flotilla assumes.
     pub role_arn: String,
-    /// The external id the role asks for.
+    /// The external id that the role requires.
     pub external_id: String,
-    /// The role CloudFormation acts with.
+    /// CloudFormation's service role.
     pub service_role_arn: String,
 }
 
-/// What is done about properties that somebody changed outside of CloudFormation.
+/// The handling of properties that were changed outside of CloudFormation.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum Drift {
-    /// Nobody looks: change sets are made as ever.
+    /// Ordinary change sets, which do not detect drift.
     #[default]
     Ignore,
-    /// Change sets are drift-aware (`REVERT_DRIFT`): what was changed is changed back, and shown.
+    /// Drift-aware change sets (`REVERT_DRIFT`): drift is reverted, and shown.
     Revert,
-    /// They are drift-aware, and one that would change something back is not executed before an
-    /// operator says so.
+    /// Drift-aware change sets. One that would revert drift is refused until an operator accepts the drift.
     Refuse,
 }
 
-/// What may be done to a stack beyond updating it.
+/// What Flotilla may do to a stack beyond updating it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct StackPolicy {
-    /// A stack whose first creation failed may be deleted and made anew.
+    /// Whether a stack whose first creation failed may be deleted and recreated.
     pub recreate_failed: bool,
-    /// A stack that resists its deletion may be deleted by force: what is left of it stays behind.
+    /// Whether a stack that cannot be deleted may be force-deleted, which leaves resources behind.
     pub force_delete: bool,
-    /// Operations end when the configuration is applied, not when resources serve (`EXPRESS`).
+    /// Whether operations end when the configuration is applied, before resources are stable (`EXPRESS`).
     pub express: bool,
-    /// What is done about drift.
+    /// The handling of drift.
     pub drift: Drift,
-    /// A change set with validation warnings is not executed.
+    /// Whether a change set with validation warnings is refused.
     pub refuse_warnings: bool,
-    /// Resources that a stuck rollback may skip: an operator's word, by logical id.
+    /// Resources that a stuck rollback may skip, by logical id. An operator names them.
     pub skip_resources: BTreeSet<String>,
-    /// What no change set may do, with what of it an operator has approved.
+    /// The safeguards, with what an operator has approved.
     pub safeguards: Safeguards,
 }
 
@@ -72,7 +71,7 @@ impl Default for StackPolicy {
     }
 }
 
-/// What a deployment is to bring about.
+/// The specification of a deployment.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct DeploymentSpec {
     /// The service.
@@ -85,14 +84,14 @@ pub struct DeploymentSpec {
     pub access: Access,
     /// Deploy or remove.
     pub kind: DeploymentKind,
-    /// The values of the template's parameters, less `FlotillaAssetsBucket`.
+    /// The values of the template's parameters, without `FlotillaAssetsBucket`.
     pub parameters: BTreeMap<String, String>,
     /// The stack's tags.
     pub tags: BTreeMap<String, String>,
     /// The capabilities the profile grants.
     pub capabilities: BTreeSet<String>,
-    /// What may be done to the stack.
+    /// What Flotilla may do to the stack.
     pub policy: StackPolicy,
-    /// The alarms, by name, that roll an update back when they are raised.
+    /// The names of the alarms that are rollback triggers of an update.
     pub alarms: BTreeSet<String>,
 }

@@ -1,4 +1,4 @@
-//! What the events of a stack tell: whose operation has ended how, and what failed first.
+//! Reads a stack's events: the outcome of an operation, and the first failure.
 
 use super::Outcome;
 use crate::cause::Cause;
@@ -19,13 +19,13 @@ pub struct StackEvent {
     pub reason: Option<String>,
     /// The token of the operation it belongs to.
     pub token: Option<String>,
-    /// Whether it speaks of the stack itself, not of one of its resources.
+    /// Whether it is about the stack itself, not one of its resources.
     pub is_stack: bool,
 }
 
 impl StackEvent {
-    /// Whether it begins an operation; with a token, an operation that may be this token's: nothing older
-    /// belongs to it.
+    /// Whether it begins an operation. With a token, only an operation that may be this token's: no older event
+    /// belongs to that operation.
     pub fn begins(&self, token: Option<&str>) -> bool {
         let begins = matches!(
             self.status.as_str(),
@@ -35,25 +35,25 @@ impl StackEvent {
         self.is_stack && begins && !others
     }
 
-    /// The nested stack that it speaks of, by its id.
+    /// The id of the nested stack that it is about.
     pub fn nested_stack(&self) -> Option<&str> {
         let nested = !self.is_stack && self.resource_type == "AWS::CloudFormation::Stack";
         self.physical_id.as_deref().filter(|id| nested && id.starts_with("arn:"))
     }
 
-    /// The export that it says is still in use: `Export NAME cannot be deleted as it is in use by STACK`,
-    /// or `updated`.
+    /// The export that its reason says is in use: `Export NAME cannot be deleted as it is in use by STACK`, or
+    /// `updated`.
     pub fn export_in_use(&self) -> Option<&str> {
         let (name, rest) = self.reason.as_deref()?.split_once("Export ")?.1.split_once(" cannot be ")?;
         rest.contains("in use by").then_some(name.trim())
     }
 
-    /// Whether it has a reason that is more than who began.
+    /// Whether it has a reason other than `User Initiated`.
     fn says_why(&self) -> bool {
         self.reason.as_deref().is_some_and(|reason| reason != "User Initiated")
     }
 
-    /// Whether it is a failure for a reason of its own, and not because of another one.
+    /// Whether it is a failure with its own reason, not the consequence of another failure.
     ///
     /// The texts are CloudFormation's own: see "Resource creation cancelled" in the user guide's
     /// "Troubleshooting CloudFormation".
@@ -68,7 +68,7 @@ impl StackEvent {
     }
 }
 
-/// The events of a token's operation: those that have it, or none. All of them if no event has it.
+/// The events of a token's operation: those that have this token or no token. All of them if no event has it.
 pub fn of_token(mut events: Vec<StackEvent>, token: Option<&str>) -> Vec<StackEvent> {
     if token.is_some() && events.iter().any(|event| event.token.as_deref() == token) {
         events.retain(|event| event.token.is_none() || event.token.as_deref() == token);
@@ -76,7 +76,7 @@ pub fn of_token(mut events: Vec<StackEvent>, token: Option<&str>) -> Vec<StackEv
     events
 }
 
-/// What became of the operation of a token, told by the events of its stack, newest first.
+/// The outcome of a token's operation, from the events of its stack, newest first.
 pub fn outcome(events: &[StackEvent], token: &str) -> Outcome {
     let own = |event: &&StackEvent| event.is_stack && event.token.as_deref() == Some(token);
     match events.iter().find(own).map(|event| event.status.as_str()) {
@@ -88,8 +88,8 @@ pub fn outcome(events: &[StackEvent], token: &str) -> Outcome {
     }
 }
 
-/// Finds the event in which an operation began to fail, newest first: the earliest failure that is not
-/// merely a cancellation because of another one.
+/// Finds the event in which an operation began to fail: the earliest failure that is not merely a cancellation
+/// because of another one. Takes the events newest first.
 pub fn root_event(events: &[StackEvent]) -> Option<&StackEvent> {
     let oldest_first = || events.iter().rev();
     oldest_first()
@@ -98,9 +98,9 @@ pub fn root_event(events: &[StackEvent]) -> Option<&StackEvent> {
         .or_else(|| oldest_first().find(|event| event.is_stack && event.says_why()))
 }
 
-/// The true cause of a failure, from the event in which it began.
+/// The cause of a failure, from the event in which it began.
 pub fn root_cause(root: Option<&StackEvent>, code: Code, status: &str) -> Cause {
-    let fix = "mend what CloudFormation complains of and upload again";
+    let fix = "fix what CloudFormation reports and upload again";
     match root {
         None => Cause::new(code, format!("the stack is {status}; CloudFormation gave no reason"), fix),
         Some(event) => {

@@ -1,31 +1,31 @@
-//! CloudFormation's stack statuses, each with what it means for us.
+//! CloudFormation's stack statuses and their meaning for a deployment.
 //!
 //! Source: the `StackStatus` enumeration of the CloudFormation API and the user guide's "Understand
-//! CloudFormation stack creation events". The mapping is total: a status that AWS adds later reads as
-//! [`Standing::Unknown`] and is waited for until the state's deadline.
+//! CloudFormation stack creation events". The mapping is total: a status that AWS adds later is
+//! [`Standing::Unknown`], and the deployment waits until the state's deadline.
 
-/// What a stack's status means for whoever wants to change the stack.
+/// The meaning of a stack's status for a deployment.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Standing {
-    /// Only a change set has been made for it; it holds no resources.
+    /// Only a change set has been created for it; it has no resources.
     InReview,
-    /// It is stable and may be updated.
+    /// It is stable and can be updated.
     Stable,
-    /// An operation is running; nothing may be started.
+    /// An operation is running; no other can begin.
     Busy,
     /// The first creation failed; it can only be deleted.
     NeverStable,
     /// It is deleted.
     Gone,
-    /// An update failed without a rollback: `RollbackStack` brings the last stable state back.
+    /// An update failed without a rollback: `RollbackStack` restores the last stable state.
     UpdateFailed,
     /// A rollback of an update failed: `ContinueUpdateRollback` or a deletion is needed.
     RollbackFailed,
-    /// The rollback of an import failed; who began the import has to end it.
+    /// The rollback of an import failed; the actor that began the import must finish it.
     ImportFailed,
     /// A deletion failed.
     DeleteFailed,
-    /// A status this version does not know.
+    /// A status that this version does not know.
     Unknown,
 }
 

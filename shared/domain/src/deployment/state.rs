@@ -2,27 +2,27 @@
 
 use crate::cause::Cause;
 
-/// Whether a change set makes a stack or changes one.
+/// Whether a change set creates a stack or updates one.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum ChangeSetKind {
-    /// `CREATE`: there is no stack, or one that only was reviewed.
+    /// `CREATE`: there is no stack, or only one in review.
     Create,
     /// `UPDATE`
     Update,
 }
 
-/// What follows when it is known why an operation failed.
+/// What follows when the cause of a failed operation is known.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum AfterCause {
-    /// Nothing: what was there before is there again.
+    /// The end: CloudFormation has rolled back.
     RolledBack,
-    /// The rollback is helped to its end.
+    /// The stack is rolled back.
     StackRollback,
-    /// Nothing: an operator is needed.
+    /// The end: an operator is needed.
     Fail,
 }
 
-/// How a stack is brought back to its last stable state.
+/// The API call that rolls a stack back to its last stable state.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum StackRollback {
     /// `ContinueUpdateRollback`, out of `UPDATE_ROLLBACK_FAILED`.
@@ -31,76 +31,76 @@ pub enum StackRollback {
     RollBack,
 }
 
-/// How hard a deletion is tried.
+/// The method of a deletion.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Effort {
-    /// As CloudFormation does it.
+    /// An ordinary deletion.
     First,
-    /// The same once more: much that keeps a resource from going passes.
+    /// The same once more: many reasons why a resource cannot be deleted pass.
     Again,
-    /// Leaving these resources behind, by logical id.
+    /// Retaining these resources, by logical id.
     Retain(Vec<String>),
     /// By force: `FORCE_DELETE_STACK`.
     Force,
 }
 
-/// Where a deployment stands.
+/// The state of a deployment.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum State {
-    /// It has been opened and waits for its stack's lease.
+    /// It waits for its stack's lease.
     Waiting,
-    /// It holds the lease and finds out how the stack stands.
+    /// It holds the lease and reads the stack.
     Inspecting,
-    /// A change set is being made.
+    /// A change set is being created.
     Planning(ChangeSetKind),
-    /// The change set is ready; the gates decide.
+    /// The change set is ready and waits for the rollout's answer.
     Planned,
     /// The change set is being executed.
     Executing,
-    /// The stack has the package, or had it already; the functions' code is read back.
+    /// The stack is up to date; the functions' code is read back.
     Verifying {
-        /// Whether the stack had to be changed.
+        /// Whether the stack was changed.
         changed: bool,
     },
-    /// The operation failed; the stack's events tell why.
+    /// The operation failed; the cause is read from the stack's events.
     FindingCause {
         /// The status the stack ended in.
         status: String,
         /// What follows.
         then: AfterCause,
-        /// What failed before, if this is the failure of its mending.
+        /// The first failure, if this is the failure of the recovery from it.
         before: Option<Cause>,
     },
-    /// A stack that an operation left half done is brought back to its last stable state.
+    /// A stack whose operation did not complete is rolled back to its last stable state.
     RollingBackStack {
-        /// How.
+        /// The API call.
         how: StackRollback,
         /// Why our own operation failed; `None` if the stack was found like this.
         cause: Option<Cause>,
     },
-    /// A stack that never was stable is deleted, to be made anew.
+    /// A stack whose first creation failed is deleted, to be recreated.
     DeletingFailedStack(Effort),
-    /// The buckets of a stack that is to go are emptied.
+    /// The buckets of a stack that will be deleted are emptied.
     EmptyingBuckets,
-    /// The stack is deleted for good.
+    /// The stack is removed.
     Deleting(Effort),
-    /// The stack could not be deleted: what resists is found out.
+    /// The stack could not be deleted: the resources that cannot be deleted are read.
     FindingUndeletable,
-    /// A change set that is not executed is removed, with the stack that it alone made; then this.
+    /// A change set that is not executed is deleted, with the stack in review that it created; then this state.
     DiscardingChangeSet(Box<State>),
 
     /// Terminal: every function is proven to run the package's bytes.
     Succeeded {
-        /// Whether the stack had to be changed.
+        /// Whether the stack was changed.
         changed: bool,
     },
-    /// Terminal: the stack is gone, as asked.
+    /// Terminal: the stack is deleted, as requested.
     Removed,
-    /// Terminal: the update failed and what was there before is there again.
+    /// Terminal: the update failed and the stack is back at its state before.
     RolledBack(Cause),
-    /// Terminal: it failed; the cause says what an operator has to do.
+    /// Terminal: it failed; the cause tells the operator what to do.
     Failed(Cause),
-    /// Terminal: it was called off before anything was changed.
+    /// Terminal: it was cancelled before anything was changed.
     Cancelled,
 }
 
@@ -129,7 +129,7 @@ impl State {
         }
     }
 
-    /// Why it ended badly, if it did.
+    /// The cause of its failure, if it failed.
     pub fn cause(&self) -> Option<&Cause> {
         match self {
             Self::RolledBack(cause) | Self::Failed(cause) => Some(cause),

@@ -1,6 +1,6 @@
-//! The table: which event makes which state of which.
+//! The transition table of a deployment: state and event to next state.
 
-use super::event::{Event, Outcome, StackOwner, StackSeen};
+use super::event::{Event, Outcome, StackObserved, StackOwner};
 use super::stack_status::{Standing, standing};
 use super::state::{AfterCause, ChangeSetKind, Effort, StackRollback, State};
 use super::{Deployment, Stop, causes};
@@ -8,9 +8,9 @@ use crate::cause::Cause;
 use crate::plan::TargetPlan;
 use jiff::Timestamp;
 
-/// An event that the state does not provide for. Nothing was changed.
+/// An event that the state does not accept. Nothing was changed.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("a deployment that is {state} cannot take {event:?}")]
+#[error("a deployment in state {state} does not accept {event:?}")]
 pub struct IllegalTransition {
     /// The state's name.
     pub state: &'static str,
@@ -19,10 +19,10 @@ pub struct IllegalTransition {
 }
 
 impl Deployment {
-    /// What the event makes of the deployment. The same event in the same state again changes nothing.
+    /// Returns the deployment after the event. The same event in the same state again changes nothing.
     ///
     /// # Errors
-    /// [`IllegalTransition`] when the state does not provide for the event, always in a terminal state.
+    /// [`IllegalTransition`] when the state does not accept the event, always in a terminal state.
     pub fn apply(mut self, event: Event, now: Timestamp) -> Result<Self, IllegalTransition> {
         use Event as E;
         use State as S;
@@ -32,9 +32,9 @@ impl Deployment {
             }
 
             (state, E::DeadlinePassed) => self.given_up(state),
-            // Nothing more can be done about a plan that is only to be thrown away.
+            // A change set that cannot be deleted does not change the outcome.
             (S::DiscardingChangeSet(then), E::Refused(_)) => *then,
-            // An earlier try, whose reply was lost, may have made the change set all the same.
+            // An earlier request, whose reply was lost, may have created the change set.
             (S::Planning(_), E::Refused(cause) | E::PlanRefused(cause)) => {
                 S::DiscardingChangeSet(Box::new(S::Failed(cause)))
             }
@@ -83,7 +83,7 @@ impl Deployment {
                 S::DiscardingChangeSet(Box::new(S::Failed(causes::not_approved())))
             }
 
-            (S::Inspecting, E::StackSeen(seen)) => self.inspected(seen),
+            (S::Inspecting, E::StackObserved(seen)) => self.inspected(seen),
 
             (S::Planning(_), E::PlanPending) => return Ok(self),
             (S::Planning(_), E::PlanReady(plan)) => self.planned(plan),
@@ -92,13 +92,13 @@ impl Deployment {
                 self.plan_digest = Some(TargetPlan::empty().digest);
                 S::DiscardingChangeSet(Box::new(S::Verifying { changed: false }))
             }
-            // Another actor's execution deletes the stack's other change sets; look again from the start.
+            // Another actor's execution deletes the stack's other change sets: start again with an observation.
             (S::Planning(_) | S::Executing, E::PlanGone) if self.attempt < Self::ATTEMPTS_MAX => {
                 S::Inspecting
             }
             (S::Planning(_) | S::Executing, E::PlanGone) => S::Failed(causes::always_stale(self.attempt)),
 
-            // The alarms whose gate was broken open would roll it back: its change set is made again without them.
+            // After break-glass no alarm may roll the update back: recreate the change set without rollback triggers.
             (S::Planned, E::AllowedUnwatched) if self.is_watched() && self.attempt < Self::ATTEMPTS_MAX => {
                 self.spec.alarms.clear();
                 S::DiscardingChangeSet(Box::new(S::Inspecting))
@@ -117,9 +117,9 @@ impl Deployment {
 
             (S::EmptyingBuckets, E::Emptied) => S::Deleting(Effort::First),
             (S::EmptyingBuckets, E::EmptiedPartly) => return Ok(self),
-            (S::FindingUndeletable, E::LeftoversSeen(names)) => self.without_undeletable(names),
+            (S::FindingUndeletable, E::LeftoversObserved(names)) => self.without_undeletable(names),
 
-            (state, E::OperationSeen { stack, outcome }) if state.is_operation() => {
+            (state, E::OperationObserved { stack, outcome }) if state.is_operation() => {
                 let next = match state {
                     S::Executing => self.executed(stack, outcome),
                     S::RollingBackStack { how, cause } => {
@@ -144,7 +144,7 @@ impl Deployment {
         Ok(self.enter(next, now))
     }
 
-    /// Enters a state; its commands are not carried out yet.
+    /// Enters a state, whose command is not done yet.
     fn enter(mut self, mut next: State, now: Timestamp) -> Self {
         if next == self.state {
             return self;
@@ -173,12 +173,12 @@ impl Deployment {
         self
     }
 
-    /// Where a state leads whose deadline has passed. A plan that is not executed does not stay behind.
+    /// The state after a passed deadline. A change set that is not executed is deleted.
     fn given_up(&self, state: State) -> State {
         let failed = State::Failed(causes::deadline(self));
         match state {
             State::DiscardingChangeSet(then) => *then,
-            // Its rollout says for how long it waits. What was planned so long ago is planned anew.
+            // The rollout limits how long it waits. A plan this old is recreated.
             State::Planned if !self.removes() && self.attempt < Self::ATTEMPTS_MAX => {
                 State::DiscardingChangeSet(Box::new(State::Inspecting))
             }
@@ -189,8 +189,8 @@ impl Deployment {
         }
     }
 
-    /// What follows from a look at the stack before anything was planned.
-    fn inspected(&mut self, seen: Option<StackSeen>) -> State {
+    /// The state after an observation of the stack.
+    fn inspected(&mut self, seen: Option<StackObserved>) -> State {
         let absent = if self.removes() { State::Removed } else { State::Planning(ChangeSetKind::Create) };
         let Some(seen) = seen.filter(|seen| standing(&seen.status) != Standing::Gone) else {
             self.stack_id = None;
@@ -205,7 +205,7 @@ impl Deployment {
         self.keeps_bucket = seen.has_deployment_bucket;
         let policy = &self.spec.policy;
         match standing(&seen.status) {
-            // Somebody else's operation: look again later.
+            // Another actor's operation is running: observe again later.
             Standing::Busy | Standing::Unknown => State::Inspecting,
             _ if self.removes() => State::Planned,
             Standing::InReview => State::Planning(ChangeSetKind::Create),
@@ -228,8 +228,8 @@ impl Deployment {
         owner.service == self.spec.service.as_str() && owner.stage == self.spec.stage.as_str()
     }
 
-    /// What follows from a look at our execution; `None` to look again.
-    fn executed(&mut self, stack: Option<StackSeen>, outcome: Outcome) -> Option<State> {
+    /// The state after an observation of our execution; `None` to observe again.
+    fn executed(&mut self, stack: Option<StackObserved>, outcome: Outcome) -> Option<State> {
         let Some(stack) = self.still_ours(stack) else { return Some(State::Failed(causes::replaced())) };
         let explain = |then| State::FindingCause { status: stack.status.clone(), then, before: None };
         let failed = || match standing(&stack.status) {
@@ -242,7 +242,7 @@ impl Deployment {
         match (standing(&stack.status), outcome) {
             (Standing::Busy | Standing::Unknown, _) | (_, Outcome::Pending) => None,
             (Standing::InReview, _) => None,
-            // Somebody may have begun another operation since: ours is told by its own outcome.
+            // Another actor may have begun an operation since: the outcome is that of our own operation.
             (_, Outcome::Failed) => match &self.stop {
                 Stop::Sent(by) if stack.status == "UPDATE_ROLLBACK_COMPLETE" => {
                     Some(State::RolledBack(causes::stopped(by)))
@@ -254,19 +254,19 @@ impl Deployment {
                 self.keep_outputs(&stack);
                 if let Some(orphans) = stack.reason.as_deref().filter(|r| r.contains("could not be deleted"))
                 {
-                    self.note(format!("left behind by CloudFormation: {orphans}"));
+                    self.note(format!("not deleted by CloudFormation: {orphans}"));
                 }
                 Some(State::Verifying { changed: true })
             }
         }
     }
 
-    /// What follows from a look at a stack that is brought back; `None` to look again.
+    /// The state after an observation of a stack that is rolled back; `None` to observe again.
     fn stack_rolled_back(
         &self,
         how: StackRollback,
         cause: Option<Cause>,
-        stack: Option<StackSeen>,
+        stack: Option<StackObserved>,
         outcome: Outcome,
         now: Timestamp,
     ) -> Option<State> {
@@ -275,7 +275,7 @@ impl Deployment {
             None => State::Inspecting,
         };
         let Some(stack) = self.still_ours(stack) else {
-            // RollbackStack deletes a stack that never was stable.
+            // RollbackStack deletes a stack that has no stable state.
             return Some(if how == StackRollback::RollBack {
                 done
             } else {
@@ -290,14 +290,14 @@ impl Deployment {
         }
     }
 
-    /// The stack of this deployment, unless it is gone or another one has taken its name.
-    fn still_ours(&self, stack: Option<StackSeen>) -> Option<StackSeen> {
+    /// The stack of this deployment, unless it is deleted or another stack has its name.
+    fn still_ours(&self, stack: Option<StackObserved>) -> Option<StackObserved> {
         stack
             .filter(|stack| self.stack_id.as_ref() == Some(&stack.stack_id))
             .filter(|stack| standing(&stack.status) != Standing::Gone)
     }
 
-    /// What follows when it is known why an operation failed.
+    /// The state after the cause of a failed operation is known.
     fn cause_found(&self, then: AfterCause, before: Option<Cause>, cause: Cause) -> State {
         match then {
             AfterCause::RolledBack => State::RolledBack(cause),
@@ -317,14 +317,14 @@ impl Deployment {
         }
     }
 
-    /// Whether an operation that left no trace yet may still begin.
+    /// Whether an operation without events may still begin.
     pub(super) fn may_begin_yet(&self, now: Timestamp) -> bool {
         const BEGINS_WITHIN_S: i64 = 120;
         now.duration_since(self.entered_at).as_secs() < BEGINS_WITHIN_S
     }
 
-    /// Keeps the stack's outputs, as many as there is room for.
-    fn keep_outputs(&mut self, seen: &StackSeen) {
+    /// Keeps the stack's outputs, up to the limit.
+    fn keep_outputs(&mut self, seen: &StackObserved) {
         let mut left = Self::OUTPUTS_BYTES_MAX;
         let fits = |(name, value): &(&String, &String)| {
             left.checked_sub(name.len() + value.len()).map(|rest| left = rest).is_some()

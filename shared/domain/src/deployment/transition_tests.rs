@@ -2,11 +2,13 @@ use super::*;
 use crate::code::Code;
 use crate::deployment::event::StackOwner;
 use crate::deployment::{
-    Access, CodeMismatch, Command, DeploymentKind, DeploymentSpec, Drift, Look, Plan, StackPolicy,
+    Access, CodeMismatch, Command, DeploymentKind, DeploymentSpec, Drift, Observation, Plan, StackPolicy,
 };
 use crate::plan::{ChangeAction, ResourceChange};
 use crate::release::StackRelease;
-use crate::{DeploymentId, Digest, ReleaseId, RolloutId, ServiceName, StackName, StageName, Target, Turn};
+use crate::{
+    DeploymentId, Digest, Direction, ReleaseId, RolloutId, ServiceName, StackName, StageName, Target,
+};
 
 #[path = "transition_tests/deletions.rs"]
 mod deletions;
@@ -38,7 +40,7 @@ fn deployment(kind: DeploymentKind, policy: StackPolicy) -> Deployment {
     let id = DeploymentId {
         rollout: RolloutId::derive(at(0), &["rollout"]),
         target: Target::parse("000000000000/eu-central-1").unwrap(),
-        turn: Turn::Forward,
+        direction: Direction::Forward,
     };
     Deployment::open(id, spec, at(0))
 }
@@ -70,8 +72,8 @@ fn taken() -> Event {
     Event::LeaseTaken { fence: 7, expected_s: None }
 }
 
-fn stack(id: &str, status: &str) -> StackSeen {
-    StackSeen {
+fn stack(id: &str, status: &str) -> StackObserved {
+    StackObserved {
         stack_id: id.into(),
         status: status.into(),
         reason: None,
@@ -82,14 +84,14 @@ fn stack(id: &str, status: &str) -> StackSeen {
 }
 
 fn seen(status: &str) -> Event {
-    Event::StackSeen(Some(stack("stack-1", status)))
+    Event::StackObserved(Some(stack("stack-1", status)))
 }
 
 fn gone() -> Event {
-    Event::StackSeen(None)
+    Event::StackObserved(None)
 }
 
-/// A look at our operation while it runs or after it has ended well or badly, as the status says.
+/// An observation of our operation whose outcome follows from the status.
 fn op(status: &str) -> Event {
     let outcome = match status {
         _ if status.ends_with("_IN_PROGRESS") => Outcome::Pending,
@@ -100,11 +102,11 @@ fn op(status: &str) -> Event {
 }
 
 fn op_as(status: &str, outcome: Outcome) -> Event {
-    Event::OperationSeen { stack: Some(stack("stack-1", status)), outcome }
+    Event::OperationObserved { stack: Some(stack("stack-1", status)), outcome }
 }
 
 fn op_gone() -> Event {
-    Event::OperationSeen { stack: None, outcome: Outcome::Unseen }
+    Event::OperationObserved { stack: None, outcome: Outcome::Unseen }
 }
 
 fn plan() -> Plan {
@@ -123,10 +125,10 @@ fn ready() -> Event {
 }
 
 fn cause() -> Cause {
-    Cause::new(Code::RolledBack, "because", "mend it").of("Table")
+    Cause::new(Code::RolledBack, "because", "fix it").of("Table")
 }
 
-/// Applies events one second apart and shows the way through the states.
+/// Applies events one second apart and shows the path through the states.
 #[track_caller]
 fn way(deployment: Deployment, events: impl IntoIterator<Item = Event>) -> (String, Deployment) {
     let mut names = vec![deployment.state.name()];
@@ -140,12 +142,12 @@ fn way(deployment: Deployment, events: impl IntoIterator<Item = Event>) -> (Stri
     (names.join(" "), end)
 }
 
-/// A deployment that is executing its change set, and has told CloudFormation so.
+/// A deployment that has called `ExecuteChangeSet`.
 fn executing() -> Deployment {
     way(deploy(), [taken(), seen("UPDATE_COMPLETE"), Event::Acted, ready(), Event::Allowed, Event::Acted]).1
 }
 
-/// A removal that is deleting its stack.
+/// A removal that has called `DeleteStack`.
 fn deleting(policy: StackPolicy) -> Deployment {
     way(remove_by(policy), [taken(), seen("UPDATE_COMPLETE"), Event::Allowed, Event::Emptied, Event::Acted]).1
 }

@@ -1,4 +1,8 @@
-//! CloudWatch's alarms, as far as a gate asks for them.
+//! The alarm gate: CloudWatch alarms that must be `OK` before a wave begins and while it bakes.
+
+use super::{Blocked, Gate, Wave};
+use crate::target::Site;
+use std::fmt;
 
 /// The state of an alarm, metric or composite.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -9,4 +13,58 @@ pub enum AlarmState {
     Alarm,
     /// CloudWatch cannot tell: the alarm is new, or its metric is silent.
     InsufficientData,
+}
+
+/// An alarm that was looked at.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct AlarmObservation {
+    /// Where.
+    pub site: Site,
+    /// Its name.
+    pub name: String,
+    /// Its state; `None` if there is no such alarm.
+    pub state: Option<AlarmState>,
+    /// Why its state is not known, if it could not be read.
+    pub unread: Option<String>,
+}
+
+impl AlarmObservation {
+    /// Whether it is OK.
+    pub fn is_ok(&self) -> bool {
+        self.state == Some(AlarmState::Ok)
+    }
+}
+
+impl fmt::Display for AlarmObservation {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if let Some(why) = &self.unread {
+            return write!(f, "the alarm {} in {} cannot be read: {why}", self.name, self.site);
+        }
+        let state = match self.state {
+            Some(AlarmState::Ok) => "is OK",
+            Some(AlarmState::Alarm) => "is in ALARM",
+            Some(AlarmState::InsufficientData) => "has insufficient data",
+            None => "does not exist",
+        };
+        write!(f, "the alarm {} in {} {state}", self.name, self.site)
+    }
+}
+
+/// The alarms that keep a wave from beginning.
+pub(super) fn blocked(wave: &Wave<'_>) -> Vec<Blocked> {
+    let bad = wave.facts.alarms.iter().filter(|alarm| !alarm.is_ok());
+    bad.take(Blocked::PER_GATE_MAX).map(|alarm| Blocked::by(Gate::Alarm, alarm.to_string())).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_alarm_says_where_it_is_and_in_which_state() {
+        let site = Site::parse("111122223333/eu-west-1").unwrap();
+        let alarm =
+            AlarmObservation { site, name: "errors".into(), state: Some(AlarmState::Alarm), unread: None };
+        assert_eq!(alarm.to_string(), "the alarm errors in 111122223333/eu-west-1 is in ALARM");
+    }
 }

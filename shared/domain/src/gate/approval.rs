@@ -1,5 +1,6 @@
-//! Approvals: who has looked at what, and agreed.
+//! The approval gate: people who have seen the plan of a wave, and consent to it.
 
+use super::{Blocked, Gate, Wave};
 use crate::digest::Digest;
 use jiff::Timestamp;
 
@@ -18,4 +19,11 @@ pub struct Approval {
     pub package: Digest,
     /// Of which plan, if there was one.
     pub plan: Option<Digest>,
+}
+
+/// The approvals that a wave still needs.
+pub(super) fn blocked(wave: &Wave<'_>) -> Vec<Blocked> {
+    let Wave { number, approvals: (given, needed), .. } = *wave;
+    let missing = (given < needed).then(|| format!("{given} of {needed} approvals of wave {}", number + 1));
+    missing.map(|why| Blocked::by(Gate::Approval, why)).into_iter().collect()
 }

@@ -1,24 +1,31 @@
-//! What must hold before a wave begins, and who has said what about it.
+//! Gates: what must be true before a wave begins, while it bakes, and before it counts as done.
 //!
-//! The engine gathers [`Facts`]; [`crate::rollout::Rollout::closed`] says which gates they keep closed.
+//! One file per gate: its fact (what is observed), and its rule (when it blocks). [`BEFORE_WAVE`] lists the gates that
+//! are asked before a wave; the engine gathers their [`Facts`], `Rollout::blocked` asks them.
 
 pub mod alarm;
 mod approval;
+mod break_glass;
+mod freeze;
 pub mod output;
+mod policy;
+mod verification;
 mod window;
 
-pub use alarm::AlarmState;
+pub use alarm::{AlarmObservation, AlarmState};
 pub use approval::Approval;
+pub use break_glass::BreakGlass;
+pub use freeze::{Freeze, FreezeScope, Freezes};
 pub use jiff::civil::{DateTime, Time};
 pub use jiff::tz::TimeZone;
-pub use window::{Freeze, Shut, Window, Windows};
+pub use policy::{PolicyResult, Violation};
+pub use verification::{Check, Probe};
+pub use window::{ScheduledFreeze, Window, Windows};
 
 use crate::cause::Cause;
-use crate::names::ProfileName;
-use crate::target::Site;
+use crate::code::cut;
 use jiff::Timestamp;
-use std::collections::{BTreeMap, BTreeSet};
-use std::fmt;
+use std::collections::BTreeSet;
 
 /// The gates of a profile, as they were when a rollout was planned.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
@@ -28,7 +35,7 @@ pub struct Gates {
     /// Whether nobody approves what they have started themselves.
     pub four_eyes: bool,
     /// Whether it is a way back: approvals, windows and alarms do not hold it up, only a stopped line does.
-    pub hurry: bool,
+    pub expedite: bool,
     /// CloudWatch alarms, by name, that have to be OK before a wave begins and while it bakes, in each of the
     /// regions it has come to.
     pub alarms: BTreeSet<String>,
@@ -51,144 +58,17 @@ impl Gates {
     pub const CHECK_S_MAX: u32 = 3_600;
 }
 
-/// A verification of one target.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Check {
-    /// What is asked.
-    pub probe: Probe,
-    /// How long it may take until it succeeds, in seconds: it is tried again until then.
-    pub within_s: u32,
-}
-
-/// What a verification asks.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Probe {
-    /// A `GET` of the URL that is an output of the stack, with this path behind it, is answered by this status.
-    Http {
-        /// The stack's output.
-        output: String,
-        /// What is added to it, such as `/health`; may be empty.
-        path: String,
-        /// The status it must answer.
-        status: u16,
-    },
-    /// A Lambda function of the target succeeds.
-    Function {
-        /// Its name.
-        name: String,
-    },
-}
-
-impl fmt::Display for Probe {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Http { output, path, status } => write!(f, "GET {{{output}}}{path} = {status}"),
-            Self::Function { name } => write!(f, "function {name}"),
-        }
-    }
-}
-
-/// An alarm that was looked at.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct AlarmSeen {
-    /// Where.
-    pub site: Site,
-    /// Its name.
-    pub name: String,
-    /// Its state; `None` if there is no such alarm.
-    pub state: Option<AlarmState>,
-    /// Why its state is not known, if it could not be read.
-    pub unread: Option<String>,
-}
-
-impl AlarmSeen {
-    /// Whether it is OK.
-    pub fn is_ok(&self) -> bool {
-        self.state == Some(AlarmState::Ok)
-    }
-}
-
-impl fmt::Display for AlarmSeen {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        if let Some(why) = &self.unread {
-            return write!(f, "the alarm {} in {} cannot be read: {why}", self.name, self.site);
-        }
-        let state = match self.state {
-            Some(AlarmState::Ok) => "is OK",
-            Some(AlarmState::Alarm) => "is in ALARM",
-            Some(AlarmState::InsufficientData) => "has insufficient data",
-            None => "does not exist",
-        };
-        write!(f, "the alarm {} in {} {state}", self.name, self.site)
-    }
-}
-
-/// What a stop of the line is about.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Line {
-    /// Every rollout.
-    Everything,
-    /// The rollouts of a profile.
-    Profile(ProfileName),
-}
-
-impl fmt::Display for Line {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Everything => f.write_str("everything"),
-            Self::Profile(profile) => write!(f, "the profile {profile}"),
-        }
-    }
-}
-
-/// Why a line is stopped: nothing is begun that it is about.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct LineStop {
-    /// Who stopped it.
-    pub by: String,
-    /// Why.
-    pub because: String,
-    /// Since when.
-    pub at: Timestamp,
-}
-
-/// The lines that are stopped.
-#[derive(Debug, Clone, PartialEq, Eq, Default)]
-pub struct Stops(pub BTreeMap<Line, LineStop>);
-
-impl Stops {
-    /// Most lines stopped at a time.
-    pub const MAX: usize = 100;
-
-    /// Those that are about the rollouts of a profile.
-    pub fn about(&self, profile: &ProfileName) -> Self {
-        let about = |line: &Line| matches!(line, Line::Everything) || *line == Line::Profile(profile.clone());
-        Self(self.0.iter().filter(|(line, _)| about(line)).map(|(l, s)| (l.clone(), s.clone())).collect())
-    }
-}
-
-/// A word of somebody who may give it that opens every gate of one rollout.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct BreakGlass {
-    /// Who.
-    pub by: String,
-    /// Why.
-    pub because: String,
-    /// When.
-    pub at: Timestamp,
-}
-
 /// What is known of the world when a wave's gates are looked at.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Facts {
     /// The time.
     pub now: Timestamp,
     /// The lines that are stopped and are about the rollout.
-    pub stops: Stops,
+    pub stops: Freezes,
     /// When its profile lets waves begin, as it says now.
     pub windows: Windows,
     /// The alarms of its profile, in the regions it has come to and those of the wave.
-    pub alarms: Vec<AlarmSeen>,
+    pub alarms: Vec<AlarmObservation>,
     /// Why nothing may bring the package there, if somebody holds it by now.
     pub held: Option<Cause>,
 }
@@ -228,10 +108,10 @@ impl Gate {
     }
 }
 
-/// A gate that is closed.
+/// Why a gate blocks.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Closed {
-    /// Which.
+pub struct Blocked {
+    /// Which gate.
     pub gate: Gate,
     /// Why, and what opens it.
     pub why: String,
@@ -239,28 +119,54 @@ pub struct Closed {
     pub until: Option<Timestamp>,
 }
 
+impl Blocked {
+    /// Most reasons of one gate that are shown.
+    pub const PER_GATE_MAX: usize = 10;
+
+    /// Blocked by a gate until something changes; the reason is cut to [`crate::code::TEXT_BYTES_MAX`].
+    pub fn by(gate: Gate, why: impl Into<String>) -> Self {
+        Self { gate, why: cut(why.into()), until: None }
+    }
+}
+
+/// A wave at its gates.
+#[derive(Debug, Clone, Copy)]
+pub struct Wave<'a> {
+    /// Its number, counted from 0.
+    pub number: usize,
+    /// How many people have approved it, and how many must.
+    pub approvals: (usize, usize),
+    /// What was observed.
+    pub facts: &'a Facts,
+}
+
+/// The rule of a gate, and whether it also applies to a rollout that is expedited.
+struct Rule {
+    blocked: fn(&Wave<'_>) -> Vec<Blocked>,
+    applies_if_expedited: bool,
+}
+
+/// The gates before a wave, in the order in which they are shown. A new gate is one line here.
+const BEFORE_WAVE: [Rule; 4] = [
+    Rule { blocked: freeze::blocked, applies_if_expedited: true },
+    Rule { blocked: window::blocked, applies_if_expedited: false },
+    Rule { blocked: alarm::blocked, applies_if_expedited: false },
+    Rule { blocked: approval::blocked, applies_if_expedited: false },
+];
+
+/// Why a wave may not begin; nothing if it may.
+pub fn blocked(wave: &Wave<'_>, expedited: bool) -> Vec<Blocked> {
+    let rules = BEFORE_WAVE.iter().filter(|rule| rule.applies_if_expedited || !expedited);
+    rules.flat_map(|rule| (rule.blocked)(wave)).collect()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
 
     #[test]
-    fn a_stopped_profile_is_about_its_own_rollouts_and_everything_about_all() {
-        let stop = LineStop { by: "ann".into(), because: "smoke".into(), at: Timestamp::UNIX_EPOCH };
-        let profile = |name: &str| ProfileName::parse(name).unwrap();
-        let lines = [Line::Everything, Line::Profile(profile("p")), Line::Profile(profile("q"))];
-        let stops = Stops(lines.clone().map(|line| (line, stop.clone())).into());
-        let about: Vec<Line> = stops.about(&profile("p")).0.into_keys().collect();
-        assert_eq!(about, lines[..2]);
-    }
-
-    #[test]
-    fn gates_alarms_and_checks_say_what_they_are() {
+    fn gates_have_names() {
         let names = Gate::ALL.map(Gate::name);
         assert_eq!(names, ["line", "window", "alarm", "approval", "output", "rules"]);
-        let site = Site::parse("111122223333/eu-west-1").unwrap();
-        let alarm = AlarmSeen { site, name: "errors".into(), state: Some(AlarmState::Alarm), unread: None };
-        assert_eq!(alarm.to_string(), "the alarm errors in 111122223333/eu-west-1 is in ALARM");
-        let probe = Probe::Http { output: "Url".into(), path: "/health".into(), status: 200 };
-        assert_eq!(probe.to_string(), "GET {Url}/health = 200");
     }
 }

@@ -3,6 +3,7 @@
 //! Times are civil times of the zone, so that nine o'clock stays nine o'clock through daylight saving: an
 //! hour that the clock skips does not exist, and one that it repeats counts both times.
 
+use super::{Blocked, Gate, Wave};
 use jiff::civil::{DateTime, Time, Weekday};
 use jiff::tz::TimeZone;
 use jiff::{Timestamp, ToSpan, Zoned};
@@ -21,7 +22,7 @@ pub struct Window {
 
 /// A time in which no wave begins.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Freeze {
+pub struct ScheduledFreeze {
     /// Its first moment.
     pub from: DateTime,
     /// Its end, which is not part of it.
@@ -38,22 +39,13 @@ pub struct Windows {
     /// Waves begin in one of these; at any time if there are none.
     pub allowed: Vec<Window>,
     /// And in none of these.
-    pub freezes: Vec<Freeze>,
+    pub freezes: Vec<ScheduledFreeze>,
 }
 
 impl Default for Windows {
     fn default() -> Self {
         Self { zone: TimeZone::UTC, allowed: Vec::new(), freezes: Vec::new() }
     }
-}
-
-/// Why no wave begins now.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Shut {
-    /// Why, in words.
-    pub why: String,
-    /// When waves may begin again, if that is within a year.
-    pub until: Option<Timestamp>,
 }
 
 impl Window {
@@ -83,12 +75,12 @@ impl Windows {
     }
 
     /// Why no wave may begin now; `None` if one may.
-    pub fn shut(&self, now: Timestamp) -> Option<Shut> {
-        let why = self.why_shut(now)?;
-        Some(Shut { why, until: self.opens_after(now) })
+    pub fn blocked(&self, now: Timestamp) -> Option<Blocked> {
+        let why = self.why_blocked(now)?;
+        Some(Blocked { until: self.opens_after(now), ..Blocked::by(Gate::Window, why) })
     }
 
-    fn why_shut(&self, now: Timestamp) -> Option<String> {
+    fn why_blocked(&self, now: Timestamp) -> Option<String> {
         let at = now.to_zoned(self.zone.clone());
         let local = at.datetime();
         let zone = self.zone.iana_name().unwrap_or("UTC");
@@ -110,8 +102,13 @@ impl Windows {
         });
         let ends = self.freezes.iter().map(|freeze| freeze.to);
         let moments: BTreeSet<Timestamp> = begins.chain(ends).filter_map(instant).collect();
-        moments.into_iter().find(|at| *at > now && self.why_shut(*at).is_none())
+        moments.into_iter().find(|at| *at > now && self.why_blocked(*at).is_none())
     }
+}
+
+/// The window or the scheduled freeze that keeps a wave from beginning.
+pub(super) fn blocked(wave: &Wave<'_>) -> Vec<Blocked> {
+    wave.facts.windows.blocked(wave.facts.now).into_iter().collect()
 }
 
 #[cfg(test)]
@@ -123,7 +120,7 @@ mod tests {
     }
 
     fn berlin(allowed: Vec<Window>, freezes: &[(&str, &str)]) -> Windows {
-        let freeze = |(from, to): &(&str, &str)| Freeze {
+        let freeze = |(from, to): &(&str, &str)| ScheduledFreeze {
             from: from.parse().unwrap(),
             to: to.parse().unwrap(),
             because: "holidays".into(),
@@ -141,7 +138,7 @@ mod tests {
 
     #[test]
     fn without_windows_and_freezes_it_is_always_open() {
-        assert_eq!(Windows::default().shut(at("2026-11-21T03:00:00Z")), None);
+        assert_eq!(Windows::default().blocked(at("2026-11-21T03:00:00Z")), None);
         assert!(Windows::default().is_always_open());
         assert!(!berlin(vec![window(&[], "09:00", "16:00")], &[]).is_always_open());
         assert!(!berlin(Vec::new(), &[("2026-12-20T00:00", "2026-12-21T00:00")]).is_always_open());
@@ -155,12 +152,12 @@ mod tests {
             ("2026-11-23T08:00:00Z", "2026-11-23T07:59:59Z", "2026-11-23T15:00:00Z"),
             ("2026-07-06T07:00:00Z", "2026-07-06T06:59:59Z", "2026-07-06T14:00:00Z"),
         ] {
-            assert_eq!(office.shut(at(open)), None, "{open}");
-            assert_eq!(office.shut(at(early)).unwrap().until, Some(at(open)), "{early}");
-            assert!(office.shut(at(late)).is_some(), "{late}");
+            assert_eq!(office.blocked(at(open)), None, "{open}");
+            assert_eq!(office.blocked(at(early)).unwrap().until, Some(at(open)), "{early}");
+            assert!(office.blocked(at(late)).is_some(), "{late}");
         }
         // Friday afternoon: Monday it is, in which the clock was changed on Sunday.
-        let friday = office.shut(at("2026-10-23T12:00:00Z")).unwrap();
+        let friday = office.blocked(at("2026-10-23T12:00:00Z")).unwrap();
         assert_eq!(friday.until, Some(at("2026-10-26T08:00:00Z")));
         assert_eq!(friday.why, "outside of the allowed windows (Europe/Berlin)");
     }
@@ -169,12 +166,15 @@ mod tests {
     fn an_hour_that_the_clock_skips_does_not_exist_and_one_that_it_repeats_counts_twice() {
         let night = berlin(vec![window(&[], "02:00", "03:00")], &[]);
         // 2026-03-29: from 02:00 the clock goes to 03:00. 2026-10-25: 03:00 goes back to 02:00.
-        assert!(night.shut(at("2026-03-29T01:00:00Z")).is_some());
-        assert_eq!(night.shut(at("2026-03-29T01:00:00Z")).unwrap().until, Some(at("2026-03-30T00:00:00Z")));
+        assert!(night.blocked(at("2026-03-29T01:00:00Z")).is_some());
+        assert_eq!(
+            night.blocked(at("2026-03-29T01:00:00Z")).unwrap().until,
+            Some(at("2026-03-30T00:00:00Z"))
+        );
         for open in ["2026-10-25T00:30:00Z", "2026-10-25T01:30:00Z"] {
-            assert_eq!(night.shut(at(open)), None, "{open}");
+            assert_eq!(night.blocked(at(open)), None, "{open}");
         }
-        assert!(night.shut(at("2026-10-25T02:00:00Z")).is_some());
+        assert!(night.blocked(at("2026-10-25T02:00:00Z")).is_some());
     }
 
     #[test]
@@ -187,29 +187,29 @@ mod tests {
             ("2026-11-19T21:30:00Z", false),
             ("2026-11-20T00:30:00Z", false),
         ] {
-            assert_eq!(night.shut(at(when)).is_none(), open, "{when}");
+            assert_eq!(night.blocked(at(when)).is_none(), open, "{when}");
         }
         let whole_days = berlin(vec![window(&[6], "00:00", "00:00")], &[]);
-        assert_eq!(whole_days.shut(at("2026-11-21T22:59:59Z")), None);
-        assert!(whole_days.shut(at("2026-11-21T23:00:00Z")).is_some());
+        assert_eq!(whole_days.blocked(at("2026-11-21T22:59:59Z")), None);
+        assert!(whole_days.blocked(at("2026-11-21T23:00:00Z")).is_some());
     }
 
     #[test]
     fn a_freeze_ends_to_the_second_and_behind_it_the_windows_count() {
         let frozen = [("2026-12-20T00:00", "2027-01-04T08:00")];
         let always = berlin(Vec::new(), &frozen);
-        let shut = always.shut(at("2026-12-24T12:00:00Z")).unwrap();
+        let shut = always.blocked(at("2026-12-24T12:00:00Z")).unwrap();
         assert_eq!(shut.until, Some(at("2027-01-04T07:00:00Z")));
         assert_eq!(shut.why, "frozen until 2027-01-04T08:00:00 (Europe/Berlin): holidays");
-        assert_eq!(always.shut(at("2027-01-04T07:00:00Z")), None);
-        assert_eq!(always.shut(at("2026-12-19T22:59:59Z")), None);
+        assert_eq!(always.blocked(at("2027-01-04T07:00:00Z")), None);
+        assert_eq!(always.blocked(at("2026-12-19T22:59:59Z")), None);
         let office = berlin(vec![window(&[1], "09:00", "16:00")], &frozen);
-        let shut = office.shut(at("2026-12-21T09:00:00Z")).unwrap();
+        let shut = office.blocked(at("2026-12-21T09:00:00Z")).unwrap();
         assert_eq!(shut.until, Some(at("2027-01-04T08:00:00Z")));
         let never = berlin(
             Vec::new(),
             &[("2026-01-01T00:00", "2026-12-31T00:00"), ("2026-12-31T00:00", "9999-01-01T00:00")],
         );
-        assert!(never.shut(at("2026-12-30T00:00:00Z")).is_some());
+        assert!(never.blocked(at("2026-12-30T00:00:00Z")).is_some());
     }
 }

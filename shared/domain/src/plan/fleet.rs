@@ -1,4 +1,4 @@
-//! The plans of all targets in one: what is the same everywhere is said once.
+//! Merges the plans of all targets: equal changes are listed once.
 
 use super::{ResourceChange, TargetPlan};
 use crate::code::cut_to;
@@ -7,21 +7,21 @@ use crate::names::StackPart;
 use crate::target::{Site, Target};
 use std::collections::{BTreeMap, BTreeSet};
 
-/// One change, and where it is made.
+/// One change, and the targets that it is made at.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct FleetChange {
-    /// In which of the package's stacks.
+    /// The stack of the package.
     pub part: Option<StackPart>,
-    /// The change, without the resource's id in AWS. Where it is the same but for the names of account and
-    /// region, `${AWS::AccountId}` and `${AWS::Region}` stand for them.
+    /// The change, without the physical id. If targets differ only in account and region, the values contain
+    /// `${AWS::AccountId}` and `${AWS::Region}` instead.
     pub change: ResourceChange,
     /// The targets that it is made at.
     pub targets: BTreeSet<Target>,
-    /// Whether these are all targets of the stack that have a plan.
+    /// Whether these are all targets of the stack with a plan.
     pub everywhere: bool,
 }
 
-/// The digest of several targets' plans. It follows from theirs, so that it needs none of their changes.
+/// The digest of several targets' plans, computed from the digests of the plans.
 pub fn fleet_digest<'a>(plans: impl IntoIterator<Item = (&'a Target, &'a Digest)>) -> Digest {
     let plans: BTreeMap<&Target, &Digest> = plans.into_iter().collect();
     let mut digester = Digester::default();
@@ -31,11 +31,11 @@ pub fn fleet_digest<'a>(plans: impl IntoIterator<Item = (&'a Target, &'a Digest)
     digester.finish()
 }
 
-/// A change and where it is made.
+/// A change and its target.
 type Made<'a> = (&'a Target, &'a ResourceChange);
 
-/// Merges the plans of a rollout's targets: the changes by stack and logical id. A resource is there more than
-/// once where targets differ.
+/// Merges the plans of a rollout's targets by stack and logical id. A resource is listed more than once if targets
+/// differ.
 pub fn merge(plans: &BTreeMap<Target, TargetPlan>) -> Vec<FleetChange> {
     let mut found: BTreeMap<(&Option<StackPart>, &str), Vec<Made<'_>>> = BTreeMap::new();
     let mut with_part: BTreeMap<&Option<StackPart>, usize> = BTreeMap::new();
@@ -57,11 +57,11 @@ pub fn merge(plans: &BTreeMap<Target, TargetPlan>) -> Vec<FleetChange> {
     changes.collect()
 }
 
-/// The different changes of one resource, each with its targets; the one of most targets first.
+/// The different changes of one resource, each with its targets; the change with the most targets first.
 fn told(made: &[Made<'_>]) -> Vec<(ResourceChange, BTreeSet<Target>)> {
     let plain = |change: &ResourceChange| ResourceChange { physical_id: None, ..change.clone() };
     let first = made.first().map(|(_, change)| plain(change));
-    // Where no value differs, one that names a region means this region.
+    // If no value differs, a region in a value is a literal and stays.
     if let Some(first) = first.filter(|first| made.iter().all(|(_, change)| plain(change) == *first)) {
         return vec![(first, made.iter().map(|(target, _)| (*target).clone()).collect())];
     }
@@ -73,7 +73,7 @@ fn told(made: &[Made<'_>]) -> Vec<(ResourceChange, BTreeSet<Target>)> {
     }
     let mut told: Vec<_> = told.into_values().collect();
     told.sort_by_key(|(_, targets)| std::cmp::Reverse(targets.len()));
-    // What only one target does is said in its own words.
+    // A change of one target keeps its own values.
     for (change, targets) in &mut told {
         let own = made.iter().find(|(target, _)| targets.contains(*target));
         if let (1, Some((_, own))) = (targets.len(), own) {
@@ -83,7 +83,7 @@ fn told(made: &[Made<'_>]) -> Vec<(ResourceChange, BTreeSet<Target>)> {
     told
 }
 
-/// A change with the names of account and region taken out of its values.
+/// A change whose values have account and region replaced.
 fn neutral(mut change: ResourceChange, site: &Site) -> ResourceChange {
     let replaced = |text: &String| {
         text.replace(site.region.as_str(), "${AWS::Region}")
@@ -96,8 +96,8 @@ fn neutral(mut change: ResourceChange, site: &Site) -> ResourceChange {
     change
 }
 
-/// What two changes have to share to be the same. Values that were cut end at different places where the
-/// names of regions are of different length: their last part does not count.
+/// The form in which changes are compared. Values that were cut end at different places if the names of regions
+/// differ in length, so their last part is not compared.
 fn comparable(change: &ResourceChange) -> ResourceChange {
     let shorter = |text: &String| match text.len() {
         len if !text.ends_with('…') => cut_to(text.clone(), len),

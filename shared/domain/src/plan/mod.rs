@@ -1,7 +1,7 @@
-//! What the change sets of a rollout would do: each target's plan, and all of them as one.
+//! Plans: what the change sets of a rollout would change, per target and merged.
 //!
-//! The files: this one a target's plan, [`fleet`] the plans of all targets in one, [`safeguards`] what a plan is
-//! held to, [`stateful`] which types hold data, `secrets` which values are never shown.
+//! The files: this one the plan of a target, [`fleet`] the merged plans of all targets, [`safeguards`] the checks of
+//! a plan, [`stateful`] the types that hold data, `secrets` the values that are never shown.
 
 pub mod fleet;
 pub mod safeguards;
@@ -14,7 +14,7 @@ pub use safeguards::{Breach, Safeguards};
 use crate::code::cut_to;
 use crate::digest::{Digest, Digester};
 
-/// What a change set does, in numbers.
+/// The number of changes of a change set.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct ChangeSummary {
     /// Resources that are added.
@@ -30,39 +30,39 @@ pub struct ChangeSummary {
 /// What happens to a resource.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum ChangeAction {
-    /// It is made.
+    /// It is created.
     Add,
-    /// It is changed, in place or by another one.
+    /// It is updated in place or replaced.
     Modify,
-    /// It leaves the stack.
+    /// It is removed from the stack.
     Remove,
-    /// It is there already and becomes part of the stack.
+    /// It exists already and becomes part of the stack.
     Import,
-    /// CloudFormation knows only when it comes to it.
+    /// CloudFormation decides during the execution.
     Dynamic,
 }
 
-/// Whether a change makes another resource in place of the one that is there.
+/// Whether a change replaces the resource.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Default)]
 pub enum Replacement {
-    /// It does not.
+    /// It is not replaced.
     #[default]
     Never,
-    /// It may: that depends on values that are not known yet.
+    /// It may be replaced, depending on values that are not known yet.
     Conditional,
-    /// It does.
+    /// It is replaced.
     Always,
 }
 
-/// What becomes of a resource that leaves the stack, removed or replaced: CloudFormation's `PolicyAction`,
-/// which follows from `DeletionPolicy` and `UpdateReplacePolicy`.
+/// What happens to a resource that is removed or replaced: CloudFormation's `PolicyAction`, which follows from
+/// `DeletionPolicy` and `UpdateReplacePolicy`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Leaving {
     /// It is deleted.
     Deleted,
-    /// It is deleted, and a snapshot of it stays.
+    /// It is deleted, and a snapshot of it is kept.
     Snapshotted,
-    /// It stays, outside of the stack.
+    /// It is retained outside of the stack.
     Retained,
 }
 
@@ -71,11 +71,11 @@ pub enum Leaving {
 pub struct PropertyChange {
     /// Where it is, with dots: `Environment.Variables.LEVEL`, `Tags.team`.
     pub path: String,
-    /// Its value now, if it has one and CloudFormation tells it.
+    /// Its value before, if it has one and CloudFormation shows it.
     pub before: Option<String>,
-    /// Its value to come, if it has one and CloudFormation knows it.
+    /// Its value after, if it has one and CloudFormation knows it.
     pub after: Option<String>,
-    /// Whether the values are kept from everybody, because they may be secret.
+    /// Whether the values are dropped because they may be secret.
     pub hidden: bool,
     /// Whether this change alone would replace the resource.
     pub recreation: Replacement,
@@ -88,33 +88,33 @@ pub struct ResourceChange {
     pub logical_id: String,
     /// Its type.
     pub resource_type: String,
-    /// Its id in AWS, if it is there.
+    /// Its physical id, if it exists.
     pub physical_id: Option<String>,
     /// What happens to it.
     pub action: ChangeAction,
-    /// Whether another one takes its place.
+    /// Whether it is replaced.
     pub replacement: Replacement,
-    /// What becomes of the one that leaves, if CloudFormation says so.
+    /// What happens to the resource that is removed or replaced, if CloudFormation tells.
     pub leaving: Option<Leaving>,
-    /// Which of its properties change.
+    /// The properties that change.
     pub properties: Vec<PropertyChange>,
     /// How many more properties change than are listed.
     pub omitted: usize,
 }
 
-/// How a resource that is there now is lost to the stack.
+/// How a stack loses an existing resource.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Loss {
     /// It is removed.
     Removed,
-    /// Another one takes its place.
+    /// It is replaced.
     Replaced,
-    /// One of both may happen.
+    /// It may be removed or replaced.
     Possible,
 }
 
 impl ResourceChange {
-    /// A change of which nothing more is known.
+    /// A change without details.
     pub fn new(
         logical_id: impl Into<String>,
         resource_type: impl Into<String>,
@@ -132,7 +132,7 @@ impl ResourceChange {
         }
     }
 
-    /// How the resource that is there now is lost, if it is or may be.
+    /// How the stack loses the resource, if it does or may.
     pub fn loss(&self) -> Option<Loss> {
         match (self.action, self.replacement) {
             (ChangeAction::Remove, _) => Some(Loss::Removed),
@@ -146,7 +146,7 @@ impl ResourceChange {
         }
     }
 
-    /// Brings what CloudFormation says into one order, hides what may be secret and says each property once.
+    /// Sorts the properties, hides values that may be secret and merges duplicates.
     fn put_in_order(&mut self) {
         for property in &mut self.properties {
             secrets::hide(property);
@@ -155,7 +155,7 @@ impl ResourceChange {
         self.properties.dedup_by(|later, kept| {
             let same = later.path == kept.path;
             if same {
-                // A property may change for several reasons: each is told by itself.
+                // CloudFormation lists a property once for each reason of its change.
                 kept.before = kept.before.take().or(later.before.take());
                 kept.after = kept.after.take().or(later.after.take());
                 kept.hidden |= later.hidden;
@@ -166,7 +166,7 @@ impl ResourceChange {
         });
     }
 
-    /// Bytes of the texts that are always kept.
+    /// Bytes of the texts that are kept even if the properties are dropped.
     fn head_bytes(&self) -> usize {
         OVERHEAD_BYTES
             + self.logical_id.len()
@@ -183,7 +183,7 @@ impl ResourceChange {
             .sum()
     }
 
-    /// Cuts its texts.
+    /// Cuts its texts to their limits.
     fn shorten(&mut self, value_bytes_max: usize) {
         let cut = |text: &mut String, bytes_max| *text = cut_to(std::mem::take(text), bytes_max);
         cut(&mut self.logical_id, ID_BYTES_MAX);
@@ -200,36 +200,36 @@ impl ResourceChange {
 
 /// Longest logical id, type or path that is kept, in bytes: CloudFormation's own are shorter.
 const ID_BYTES_MAX: usize = 300;
-/// Longest id of a resource in AWS that is kept, in bytes.
+/// Longest physical id that is kept, in bytes.
 const PHYSICAL_ID_BYTES_MAX: usize = 120;
 /// Longest value of a property that is kept, in bytes.
 pub const VALUE_BYTES_MAX: usize = 600;
-/// The same in a plan that is too large otherwise.
+/// Longest value in a plan that would otherwise be too large, in bytes.
 const SHORT_VALUE_BYTES_MAX: usize = 100;
 /// Most properties of a resource that are kept.
 const PROPERTIES_MAX: usize = 100;
-/// What a resource or a property takes beside its texts, in bytes, about.
+/// The approximate overhead of a resource or a property besides its texts, in bytes.
 const OVERHEAD_BYTES: usize = 60;
 
-/// What the change set of one target would do.
+/// The plan of one target.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct TargetPlan {
-    /// The same for the same changes, whichever change set makes them: what an approval is bound to.
+    /// The digest of the changes, independent of the change set. Approvals are bound to it.
     pub digest: Digest,
-    /// By logical id.
+    /// The changes, sorted by logical id.
     pub resources: Vec<ResourceChange>,
-    /// Whether these are all of them.
+    /// Whether these are all changes.
     pub complete: bool,
 }
 
 impl TargetPlan {
-    /// Most changes of a plan: CloudFormation's quota of 500 resources, all of them removed and as many made.
+    /// Most changes of a plan: CloudFormation's quota of 500 resources, all removed and as many added.
     pub const RESOURCES_MAX: usize = 1_000;
-    /// Most bytes of all texts together, so that a plan fits into an item of the table.
+    /// Most bytes of all texts together: an item of DynamoDB holds at most 400 KB.
     pub const BYTES_MAX: usize = 250_000;
 
-    /// The plan of these changes. Values that may be secret are dropped; what is too long is cut, after the
-    /// digest was computed.
+    /// The plan of these changes. Values that may be secret are dropped. The digest is computed before long texts are
+    /// cut.
     pub fn of(mut resources: Vec<ResourceChange>, complete: bool) -> Self {
         resources.iter_mut().for_each(ResourceChange::put_in_order);
         resources.sort();
@@ -261,11 +261,11 @@ impl TargetPlan {
     }
 }
 
-/// The digest of changes that are in order. Ids in AWS do not count: what is approved is the change, and a
-/// rollout's next attempt may meet a stack that was made anew.
+/// The digest of sorted changes. Physical ids are not part of it: an approval is for the change, and the next
+/// attempt may find a recreated stack.
 fn digest(resources: &[ResourceChange], complete: bool) -> Digest {
     let mut digester = Digester::default();
-    // Each text behind its length: no two plans are written the same.
+    // Each text is prefixed with its length, so that different plans have different input.
     let mut write = |text: &str| digester.update(format!("{}:{text}", text.len()).as_bytes());
     write(if complete { "plan" } else { "part of a plan" });
     for change in resources {
@@ -285,7 +285,7 @@ fn digest(resources: &[ResourceChange], complete: bool) -> Digest {
     digester.finish()
 }
 
-/// Cuts what is too much: texts, then properties, and resources at the very last.
+/// Reduces the plan to its limits: cuts texts, then drops properties, then resources.
 fn fit(resources: &mut Vec<ResourceChange>) {
     resources.truncate(TargetPlan::RESOURCES_MAX);
     resources.iter_mut().for_each(|change| change.shorten(VALUE_BYTES_MAX));

@@ -1,4 +1,4 @@
-//! What a profile lets no change set do unless an operator has said so.
+//! Safeguards: changes that a profile refuses unless an operator approves them.
 
 use super::stateful::is_stateful;
 use super::{ChangeAction, Leaving, Loss, ResourceChange, TargetPlan};
@@ -9,26 +9,26 @@ use std::collections::BTreeSet;
 /// The safeguards of a profile, with what an operator has approved.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Safeguards {
-    /// Resources that hold data are neither removed nor replaced; see [`super::stateful::STATEFUL_TYPES`].
+    /// Whether stateful resources may be neither removed nor replaced; see [`super::stateful::STATEFUL_TYPES`].
     pub block_stateful: bool,
-    /// Types that do not count as holding data here: patterns.
+    /// Patterns of types that do not count as stateful.
     pub allow_types: BTreeSet<String>,
-    /// Types of which nothing is made or changed: patterns.
+    /// Patterns of types that must not be created or changed.
     pub forbidden_types: BTreeSet<String>,
-    /// Most resources that one change set deletes.
+    /// Most resources that one change set may delete.
     pub max_deletions: Option<usize>,
-    /// What may be lost all the same, an operator's word: `Orders`, or `Orders@eu-west-1` for one region.
+    /// Resources whose loss an operator has approved: `Orders`, or `Orders@eu-west-1` for one region.
     pub approved: BTreeSet<String>,
 }
 
-/// Something that a change set would do and must not.
+/// A change that violates a safeguard.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Breach {
-    /// Which safeguard it breaks.
+    /// The safeguard.
     pub code: Code,
-    /// What would happen, and to which resource.
+    /// The resource and what would happen to it.
     pub message: String,
-    /// The resources that would have to be approved, by logical id; none if that is not for an operator to say.
+    /// The resources that an operator can approve, by logical id; empty if the change cannot be approved.
     pub names: Vec<String>,
 }
 
@@ -50,21 +50,21 @@ impl Safeguards {
     /// Most resources that an operator approves for one rollout.
     pub const APPROVED_MAX: usize = 200;
 
-    /// Whether a pattern of types is one.
+    /// Whether a pattern of types is valid.
     pub fn is_pattern(pattern: &str) -> bool {
         let beginning = pattern.strip_suffix('*').unwrap_or(pattern);
         let allowed = |c: char| c.is_ascii_alphanumeric() || matches!(c, ':' | '@' | '_' | '-');
         !pattern.is_empty() && pattern.len() <= 200 && beginning.chars().all(allowed)
     }
 
-    /// Whether a name is one that can be approved: a logical id, with `@<region>` behind it or not.
+    /// Whether a name can be approved: a logical id, optionally followed by `@<region>`.
     pub fn is_name(name: &str) -> bool {
         let (id, region) = name.split_once('@').map_or((name, None), |(id, region)| (id, Some(region)));
         let is_id = !id.is_empty() && id.len() <= 255 && id.chars().all(|c| c.is_ascii_alphanumeric());
         is_id && region.is_none_or(|region| Region::parse(region).is_ok())
     }
 
-    /// What a plan for a region would do and must not.
+    /// The changes of a plan for a region that violate safeguards.
     pub fn check(&self, plan: &TargetPlan, region: &Region) -> Vec<Breach> {
         let mut breaches = Vec::new();
         let guards = self.block_stateful || !self.forbidden_types.is_empty() || self.max_deletions.is_some();
@@ -83,12 +83,12 @@ impl Safeguards {
         breaches
     }
 
-    /// What an operator should know of a plan although it may be carried out.
+    /// Notes on a plan for the operator: losses of stateful resources.
     pub fn remarks(&self, plan: &TargetPlan) -> Vec<String> {
         let remark = |change: &ResourceChange| {
             let loss = change.loss().filter(|_| is_stateful(&change.resource_type))?;
             let (what, kept) = (told(change, loss), change.leaving == Some(Leaving::Retained));
-            Some(if kept { format!("{what}; the old one stays, outside of the stack") } else { what })
+            Some(if kept { format!("{what}; it is retained outside of the stack") } else { what })
         };
         plan.resources.iter().filter_map(remark).collect()
     }
@@ -103,7 +103,7 @@ impl Safeguards {
         })
     }
 
-    /// How a resource is lost that must not be. One that stays outside of the stack is not.
+    /// How the change loses a guarded resource. A resource that is retained outside of the stack is not lost.
     fn guarded_loss(&self, change: &ResourceChange) -> Option<Loss> {
         let guarded = self.block_stateful
             && is_stateful(&change.resource_type)
@@ -127,8 +127,11 @@ impl Safeguards {
         let names: Vec<String> =
             plan.resources.iter().filter(deleted).map(|change| change.logical_id.clone()).collect();
         (names.len() > most).then(|| {
-            let message =
-                format!("{} resources would be deleted, {most} may be: {}", names.len(), names.join(", "));
+            let message = format!(
+                "{} resources would be deleted, the profile allows {most}: {}",
+                names.len(),
+                names.join(", ")
+            );
             Breach { code: Code::TooManyDeletions, message, names }
         })
     }
@@ -136,16 +139,17 @@ impl Safeguards {
 
 fn lost(change: &ResourceChange, loss: Loss) -> Breach {
     let code = if loss == Loss::Removed { Code::StatefulRemoved } else { Code::StatefulReplaced };
-    let snapshot = if change.leaving == Some(Leaving::Snapshotted) { "; a snapshot of it stays" } else { "" };
+    let snapshot =
+        if change.leaving == Some(Leaving::Snapshotted) { "; a snapshot of it is kept" } else { "" };
     let message = format!("{}{snapshot}", told(change, loss));
     Breach { code, message, names: vec![change.logical_id.clone()] }
 }
 
-/// What happens to a resource, and why if a property is the reason.
+/// What happens to a resource, and the properties that cause it.
 fn told(change: &ResourceChange, loss: Loss) -> String {
     let what = match loss {
         Loss::Removed => "is removed",
-        Loss::Replaced => "is replaced by another one",
+        Loss::Replaced => "is replaced",
         Loss::Possible => "may be replaced or removed",
     };
     let because: Vec<&str> = change
@@ -208,7 +212,7 @@ mod tests {
         ];
         insta::assert_snapshot!(told_of(&blocking(), changes.clone()).join("\n"), @r"
         FL0541 Gone (AWS::DynamoDB::Table) is removed
-        FL0540 Other (AWS::DynamoDB::Table) is replaced by another one, because of TableName
+        FL0540 Other (AWS::DynamoDB::Table) is replaced, because of TableName
         FL0540 Perhaps (AWS::DynamoDB::Table) may be replaced or removed, because of TableName
         ");
         assert!(told_of(&Safeguards::default(), changes).is_empty());
@@ -221,12 +225,16 @@ mod tests {
         let plan = TargetPlan::of(vec![leaving(Leaving::Retained)], true);
         assert_eq!(
             blocking().remarks(&plan),
-            ["Orders (AWS::DynamoDB::Table) is removed; the old one stays, outside of the stack"]
+            ["Orders (AWS::DynamoDB::Table) is removed; it is retained outside of the stack"]
         );
         let snapshot = told_of(&blocking(), vec![leaving(Leaving::Snapshotted)]);
-        assert_eq!(snapshot, ["FL0541 Orders (AWS::DynamoDB::Table) is removed; a snapshot of it stays"]);
+        assert_eq!(snapshot, ["FL0541 Orders (AWS::DynamoDB::Table) is removed; a snapshot of it is kept"]);
         let unsaid = ResourceChange { leaving: None, ..removed("Orders", TABLE) };
-        assert_eq!(told_of(&blocking(), vec![unsaid]).len(), 1, "nobody says that it stays");
+        assert_eq!(
+            told_of(&blocking(), vec![unsaid]).len(),
+            1,
+            "CloudFormation does not say that it is retained"
+        );
     }
 
     #[test]
@@ -285,7 +293,10 @@ mod tests {
         let few = vec![removed("A", function), removed("C", function), kept];
         assert!(told_of(&safeguards, few.clone()).is_empty());
         let many = [few, vec![replaced("B", function, Replacement::Always)]].concat();
-        assert_eq!(told_of(&safeguards, many), ["FL0543 2 resources would be deleted, 1 may be: A, B"]);
+        assert_eq!(
+            told_of(&safeguards, many),
+            ["FL0543 2 resources would be deleted, the profile allows 1: A, B"]
+        );
     }
 
     #[test]

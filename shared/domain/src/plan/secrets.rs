@@ -1,9 +1,9 @@
-//! Which values of properties are never kept.
+//! Values of properties that are never stored, because they may be secret.
 
 use super::PropertyChange;
 
-/// What a part of a property's path contains whose value may be secret; in lower case, without `_` and `-`.
-/// Parameters that are `NoEcho` CloudFormation masks itself.
+/// A value may be secret if a part of its path contains one of these words; in lower case, without `_` and `-`.
+/// CloudFormation itself masks parameters that are `NoEcho`.
 const WORDS: [&str; 10] = [
     "password",
     "passwd",
@@ -17,7 +17,7 @@ const WORDS: [&str; 10] = [
     "authorization",
 ];
 
-/// Drops the values of a property that may be secret: that it changes is still told.
+/// Drops the values of a property that may be secret. The plan still shows that it changes.
 pub(super) fn hide(property: &mut PropertyChange) {
     let values = [&property.before, &property.after];
     if is_secret_path(&property.path) || values.into_iter().flatten().any(|value| is_secret_value(value)) {
@@ -36,7 +36,7 @@ fn is_secret_path(path: &str) -> bool {
     })
 }
 
-/// A private key, or an address with a password in it: `postgres://user:password@host`.
+/// A private key, or a URL that contains a password: `postgres://user:password@host`.
 fn is_secret_value(value: &str) -> bool {
     let login = |rest: &str| {
         let host = rest.split(['/', ' ', '"']).next().unwrap_or_default();

@@ -1,11 +1,10 @@
-//! Types of resources that hold what no deployment can make again.
+//! Types of stateful resources: they hold data that no deployment can recreate.
 
-/// Resources that hold data, keys or identities: to remove or replace one loses what is in it.
+/// Types that hold data, keys or identities, which are lost when the resource is removed or replaced.
 ///
-/// The types that cfn-lint holds for stateful (rule I3011, `StatefulResources.json`); those that take a snapshot
-/// when they are deleted (`CloudFormation user guide`, "DeletionPolicy attribute"); and more that hold messages,
-/// records, images or backups, by their entry in the resource reference. A nested stack counts, since nobody
-/// sees what is in it.
+/// Sources: cfn-lint's stateful types (rule I3011, `StatefulResources.json`); types that support a snapshot on
+/// deletion (CloudFormation user guide, "DeletionPolicy attribute"); and types that hold messages, records, images
+/// or backups according to the resource reference. A nested stack counts, because its contents are not checked.
 pub const STATEFUL_TYPES: [&str; 50] = [
     "AWS::AmazonMQ::Broker",
     "AWS::Backup::BackupVault",
@@ -59,7 +58,7 @@ pub const STATEFUL_TYPES: [&str; 50] = [
     "AWS::Timestream::Table",
 ];
 
-/// Whether a resource of this type holds what no deployment can make again.
+/// Whether a resource of this type is stateful.
 pub fn is_stateful(resource_type: &str) -> bool {
     STATEFUL_TYPES.binary_search(&resource_type).is_ok()
 }

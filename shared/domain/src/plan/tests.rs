@@ -92,11 +92,7 @@ fn a_property_that_changes_for_two_reasons_is_told_once() {
     let mut hidden_once = modify("Function", "Role", "one", "two");
     hidden_once.properties.push(PropertyChange { hidden: true, ..property("Role", "one", "two") });
     let told = plan(vec![hidden_once]).resources.remove(0).properties;
-    assert_eq!(
-        (told.len(), told[0].hidden, &told[0].after),
-        (1, true, &None),
-        "what is hidden once stays so"
-    );
+    assert_eq!((told.len(), told[0].hidden, &told[0].after), (1, true, &None), "a hidden value stays hidden");
 }
 
 #[test]

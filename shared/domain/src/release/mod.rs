@@ -1,4 +1,4 @@
-//! One package of one service as uploaded once.
+//! Releases: packages that were accepted for a service.
 
 pub mod package;
 pub mod upload_key;
@@ -12,19 +12,19 @@ use jiff::Timestamp;
 use package::{FunctionCode, Package};
 use std::collections::{BTreeMap, BTreeSet};
 
-/// The object version that an upload is: pinned on first sight and read by its version from then on.
+/// The object version of an upload. It is pinned at the first read, and all later reads name the version.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ObjectVersion {
     /// The decoded key.
     pub key: String,
     /// S3's version id.
     pub version_id: String,
-    /// When S3 took it, to the second.
+    /// When S3 stored it, to the second.
     pub uploaded_at: Timestamp,
 }
 
 impl ObjectVersion {
-    /// The parts that tell this object version apart from every other one.
+    /// The parts that identify this object version.
     fn parts(&self) -> [&str; 2] {
         [&self.key, &self.version_id]
     }
@@ -52,9 +52,9 @@ pub struct Release {
     pub id: ReleaseId,
     /// The service.
     pub service: ServiceName,
-    /// What it was built from.
+    /// The ref that it was built from.
     pub git_ref: GitRef,
-    /// What CI calls the build.
+    /// CI's name of the build.
     pub build: String,
     /// The upload.
     pub object: ObjectVersion,
@@ -62,10 +62,10 @@ pub struct Release {
     pub package: Package,
 }
 
-/// What became of an upload.
+/// The outcome of an upload.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Verdict {
-    /// It is a release and started a rollout.
+    /// It became a release and started a rollout.
     Accepted {
         /// The release.
         release: ReleaseId,
@@ -83,43 +83,43 @@ pub enum Verdict {
 pub struct Upload {
     /// Its id.
     pub id: UploadId,
-    /// The service its key names; `None` when the key names none.
+    /// The service in its key; `None` if the key names none.
     pub service: Option<ServiceName>,
     /// The object.
     pub object: ObjectVersion,
-    /// What became of it.
+    /// The outcome.
     pub verdict: Verdict,
-    /// When that was decided.
+    /// When the outcome was decided.
     pub decided_at: Timestamp,
 }
 
-/// What a rollout needs to know of a release: fixed when it is planned.
+/// The part of a release that a rollout needs. It is fixed when the rollout is created.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ReleaseRef {
     /// The release.
     pub release: ReleaseId,
     /// Its package.
     pub package: Digest,
-    /// Its stacks: none comes before one it needs.
+    /// Its stacks, in the order of their dependencies.
     pub stacks: Vec<StackRef>,
 }
 
-/// What a rollout needs to know of one stack of a release.
+/// The part of a stack of a release that a rollout needs.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct StackRef {
-    /// Which of the stacks it is.
+    /// The stack's name within the package.
     pub part: Option<StackPart>,
     /// The template: `templates/<digest>.json` in the target's bucket.
     pub template: Digest,
-    /// The functions whose code is read back in the end.
+    /// The functions whose code is read back after the update.
     pub functions: Vec<FunctionCode>,
-    /// The parameters that the template declares; values of others are not passed.
+    /// The parameters that the template declares. Only their values are passed.
     pub parameters: BTreeSet<String>,
-    /// The tags that the packaging tool gives the stack.
+    /// The tags that the packaging tool sets on the stack.
     pub tags: BTreeMap<String, String>,
 }
 
-/// What a deployment needs to know of the stack it brings.
+/// The part of a release that a deployment of one stack needs.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct StackRelease {
     /// The release.
@@ -128,14 +128,14 @@ pub struct StackRelease {
     pub package: Digest,
     /// The template: `templates/<digest>.json` in the target's bucket.
     pub template: Digest,
-    /// The functions whose code is read back in the end.
+    /// The functions whose code is read back after the update.
     pub functions: Vec<FunctionCode>,
     /// Whether the template declares [`package::KEEP_BUCKET_PARAMETER`].
     pub may_keep_bucket: bool,
 }
 
 impl Release {
-    /// The release as rollouts need it.
+    /// The part of the release that rollouts need.
     pub fn to_ref(&self) -> ReleaseRef {
         let stacks = self.package.stacks.iter().map(|stack| StackRef {
             part: stack.part.clone(),

@@ -1,50 +1,50 @@
-//! What a package is, once its bytes have been read and made neutral.
+//! A package after its bytes were read and neutralised.
 
 use crate::digest::Digest;
 use crate::names::{StackPart, StageName};
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 
-/// Immutable templates and their assets, named by a digest.
+/// Immutable templates and their assets, identified by a digest.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Package {
-    /// Names the package: see [`Package::digest_of`].
+    /// Identifies the package: see [`Package::digest_of`].
     pub digest: Digest,
-    /// What made it, such as `serverless`.
+    /// The tool that wrote it.
     pub format: PackageFormat,
-    /// Its stacks: none comes before one it needs.
+    /// Its stacks, in the order of their dependencies.
     pub stacks: Vec<PackagedStack>,
     /// The assets with their sizes in bytes.
     pub assets: BTreeMap<Asset, u64>,
-    /// The one stage whose names are baked into the package, if so.
+    /// The stage that the package is tied to, if its names contain one.
     pub made_for: Option<StageName>,
-    /// What was changed to make the templates the same everywhere.
+    /// The literals that were replaced to neutralise the templates.
     pub rewrites: Vec<Rewrite>,
-    /// What the user should know although it does not prevent the deployment.
+    /// Warnings for the user, which do not prevent the deployment.
     pub warnings: Vec<Warning>,
 }
 
 /// One stack of a package.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct PackagedStack {
-    /// Which of the package's stacks it is; `None` if the format knows one only.
+    /// The stack's name within the package; `None` if the format has only one stack.
     pub part: Option<StackPart>,
-    /// The stacks that are deployed before it.
+    /// The stacks that it needs, which are deployed before it.
     pub after: BTreeSet<StackPart>,
-    /// The digest of the neutral template: its key is `templates/<digest>.json`.
+    /// The digest of the neutralised template, whose key is `templates/<digest>.json`.
     pub template: Digest,
     /// The code of each Lambda function that the template defines.
     pub functions: Vec<FunctionCode>,
-    /// The capabilities the template needs, by CloudFormation's names.
+    /// The capabilities that the template needs, such as `CAPABILITY_IAM`.
     pub capabilities: BTreeSet<String>,
-    /// The parameters that the template declares: `true` if one has a default.
+    /// The parameters that the template declares, with `true` if they have a default.
     pub parameters: BTreeMap<String, bool>,
-    /// The tags that the tool gives its stacks. [`STAGE_MARK`] in a value stands for the stage.
+    /// The tags that the tool sets. [`STAGE_MARK`] in a value is replaced by the stage.
     pub tags: BTreeMap<String, String>,
 }
 
-/// How many stacks have to be deployed before each one, one behind the other. The stacks are in order: one
-/// that is named before it comes is not waited for.
+/// The level of each stack. The stacks must be in the order of their dependencies: a dependency on a later stack is
+/// ignored.
 pub fn levels(stacks: &[PackagedStack]) -> Vec<usize> {
     let mut known: BTreeMap<&StackPart, usize> = BTreeMap::new();
     let mut levels = Vec::with_capacity(stacks.len());
@@ -68,7 +68,7 @@ pub enum PackageFormat {
     Sam,
     /// A template with local paths: `template.yaml`.
     Cloudformation,
-    /// Flotilla's own: `flotilla.json`.
+    /// Flotilla's own format: `flotilla.json`.
     Native,
 }
 
@@ -92,7 +92,7 @@ impl PackageFormat {
     }
 }
 
-/// What kind of file an asset is: with its digest it makes the asset's key.
+/// The kind of an asset. Together with the digest it determines the asset's key.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum AssetKind {
     /// A zip of code: `assets/<digest>.zip`.
@@ -103,17 +103,17 @@ pub enum AssetKind {
     Template,
 }
 
-/// A file that a template names, by its content.
+/// A file that a template refers to, identified by its content.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Asset {
-    /// What it is.
+    /// Its kind.
     pub kind: AssetKind,
     /// The digest of its bytes.
     pub digest: Digest,
 }
 
 impl Asset {
-    /// Where it is kept in every bucket.
+    /// Its key in every bucket.
     pub fn key(&self) -> String {
         match self.kind {
             AssetKind::Zip => format!("assets/{}.zip", self.digest),
@@ -146,34 +146,33 @@ impl fmt::Debug for Asset {
 pub struct FunctionCode {
     /// The function's logical id in the template.
     pub logical_id: String,
-    /// The zip it runs.
+    /// The digest of its zip.
     pub asset: Digest,
 }
 
-/// A literal that was replaced, so that the template is the same everywhere.
+/// A literal that was replaced to neutralise the template.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Rewrite {
     /// Where: a path in the template, such as `Resources.Api.Properties.Name`.
     pub path: String,
-    /// What stood there; never more than the literal itself.
+    /// The literal before.
     pub from: String,
-    /// What stands there now, such as `AWS::Region`.
+    /// The replacement, such as `AWS::Region`.
     pub to: String,
 }
 
-/// What a user should know of a package although it does not prevent the deployment.
+/// A warning about a package, which does not prevent the deployment.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Warning {
     /// The stable code: see [`crate::Code`], group 06xx.
     pub code: crate::Code,
     /// Where: a path in the template or a file of the package.
     pub path: String,
-    /// What, and what to do about it.
+    /// What is wrong, and what to do about it.
     pub message: String,
 }
 
-/// What the names of the parameters begin with whose values Flotilla gives. A template that declares one of
-/// them gets its value.
+/// The prefix of the parameters that Flotilla sets. A template that declares one of them gets its value.
 pub const GIVEN_PREFIX: &str = "Flotilla";
 
 /// The template parameter that names the region's artifact bucket.
@@ -182,41 +181,40 @@ pub const ASSETS_BUCKET_PARAMETER: &str = "FlotillaAssetsBucket";
 /// The template parameter that names the stage.
 pub const STAGE_PARAMETER: &str = "FlotillaStage";
 
-/// The template parameter that says whether the stack keeps the deployment bucket that a packaging tool
-/// once made in it: `true` or `false`.
+/// The template parameter that tells whether the stack keeps the deployment bucket that a packaging tool created in
+/// it: `true` or `false`.
 pub const KEEP_BUCKET_PARAMETER: &str = "FlotillaKeepDeploymentBucket";
 
-/// What the template parameter begins with that names another stack of the package; the part follows,
-/// without hyphens.
+/// The prefix of the template parameters that name another stack of the package. The part follows, without hyphens.
 pub const STACK_PARAMETER_PREFIX: &str = "FlotillaStackNameOf";
 
-/// The stage that a package is made for so that it fits every stage: wherever a tool bakes it in, it becomes
+/// The placeholder stage for packages that fit every stage: wherever a tool writes it, it is replaced by
 /// [`STAGE_PARAMETER`].
 pub const STAGE_PLACEHOLDER: &str = "flotillastage";
 
-/// What a value begins with that stands for a parameter; the parameter's name follows.
+/// The prefix of a placeholder for a parameter; the parameter's name follows.
 pub const PARAMETER_PLACEHOLDER: &str = "flotillaparam-";
 
-/// Stands for the stage in the value of a tag.
+/// The placeholder of the stage in the value of a tag.
 pub const STAGE_MARK: &str = "${FlotillaStage}";
 
-/// The name of the parameter that names a part's stack.
+/// The parameter that names the stack of a part.
 pub fn stack_parameter(part: &StackPart) -> String {
     format!("{STACK_PARAMETER_PREFIX}{}", part.as_str().replace('-', ""))
 }
 
-/// Where a template is kept in every bucket.
+/// The key of a template in every bucket.
 pub fn template_key(digest: &Digest) -> String {
     format!("templates/{digest}.json")
 }
 
-/// Where a zip of code is kept in every bucket.
+/// The key of a zip of code in every bucket.
 pub fn asset_key(digest: &Digest) -> String {
     Asset { kind: AssetKind::Zip, digest: *digest }.key()
 }
 
 impl Package {
-    /// The keys of all its objects, with the digests their bytes must have.
+    /// The keys of all its objects, with the digests of their bytes.
     pub fn objects(&self) -> Vec<(String, Digest)> {
         let templates = self.stacks.iter().map(|stack| (template_key(&stack.template), stack.template));
         let assets = self.assets.keys().map(|asset| (asset.key(), asset.digest));
@@ -224,8 +222,8 @@ impl Package {
         objects.into_iter().collect()
     }
 
-    /// The digest of what is deployed: contract version, stacks with their order, templates and tags, and
-    /// assets. The tool that wrote the package, its warnings and the like are not part of it.
+    /// The digest of what is deployed: contract version, stacks with their order, templates and tags, and assets. The
+    /// format and the warnings are not part of it.
     pub fn digest_of<'a>(stacks: &[PackagedStack], assets: impl Iterator<Item = &'a Asset>) -> Digest {
         let mut text = String::from("flotilla package 1\n");
         let mut line = |words: &[&str]| {
@@ -236,7 +234,7 @@ impl Package {
             let part = stack.part.as_ref().map_or("", StackPart::as_str);
             line(&["stack", part, &stack.template.to_string()]);
             stack.after.iter().for_each(|other| line(&["after", other.as_str()]));
-            // Quoted, so that no tag can look like another line.
+            // Quoted, so that a tag cannot imitate another line.
             stack.tags.iter().for_each(|(key, value)| line(&["tag", &format!("{key:?} {value:?}")]));
         }
         for asset in assets {

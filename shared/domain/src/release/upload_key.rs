@@ -1,7 +1,7 @@
-//! The key of an upload: the only thing that says which service and ref an upload is for.
+//! The key of an upload, which alone determines the service and the ref.
 //!
-//! IAM and the bucket policy restrict which keys a CI role may write; nothing inside the upload is
-//! ever asked. A pull request's artifact cannot name its way to production.
+//! IAM and the bucket policy restrict which keys a CI role may write. The contents of the upload cannot change the
+//! service or the ref, so a pull request's upload cannot reach production.
 
 use crate::code::{Code, Refusal};
 use crate::git_ref::{GitRef, RefKind};
@@ -13,15 +13,15 @@ pub const INCOMING: &str = "incoming/";
 /// Longest key S3 allows, in bytes.
 pub const KEY_BYTES_MAX: usize = 1_024;
 
-/// What a key says: `incoming/<service>/<branch|tag|pr>/<ref…>/<build>.zip`. The ref may contain
+/// The parts of a key: `incoming/<service>/<branch|tag|pr>/<ref…>/<build>.zip`. The ref may contain
 /// slashes; the last segment is the build.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct UploadKey {
     /// The service the upload is for.
     pub service: ServiceName,
-    /// What it was built from.
+    /// The ref that it was built from.
     pub git_ref: GitRef,
-    /// What CI calls this build: a commit, a run number.
+    /// CI's name of the build, such as a commit or a run number.
     pub build: String,
 }
 
@@ -45,7 +45,7 @@ impl UploadKey {
             (Some(service), Some(kind), Some(rest)) => (service, kind, rest),
             _ => return Err(refuse("the key has too few parts".into())),
         };
-        let (name, file) = rest.rsplit_once('/').ok_or_else(|| refuse("the key names no build".into()))?;
+        let (name, file) = rest.rsplit_once('/').ok_or_else(|| refuse("the key has no build".into()))?;
         let build =
             file.strip_suffix(".zip").ok_or_else(|| refuse("the key does not end with .zip".into()))?;
         let build_ok = (1..=100).contains(&build.len())
@@ -59,12 +59,12 @@ impl UploadKey {
         Ok(Self {
             service: ServiceName::parse(service).map_err(|e| refuse(e.to_string()))?,
             git_ref: GitRef::new(kind, name)
-                .ok_or_else(|| refuse("git allows no ref of this name".into()))?,
+                .ok_or_else(|| refuse("git does not allow this name for a ref".into()))?,
             build: build.to_owned(),
         })
     }
 
-    /// The key this was read from.
+    /// The key, as it was read.
     pub fn to_key(&self) -> String {
         format!(
             "{INCOMING}{}/{}/{}/{}.zip",
@@ -76,7 +76,7 @@ impl UploadKey {
     }
 }
 
-/// A key as it may be shown: control characters escaped.
+/// A key with its control characters escaped, for display.
 fn shown(key: &str) -> String {
     key.chars()
         .flat_map(|c| if c.is_control() { c.escape_default().collect::<Vec<_>>() } else { vec![c] })

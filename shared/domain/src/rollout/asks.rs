@@ -1,33 +1,33 @@
-//! What the saved state of a rollout asks for: what to do, what to look at, and until when.
+//! What the saved state of a rollout asks for: its command, its observation and its deadline.
 
 use super::{Revert, Rollout, RolloutState};
-use crate::ids::{ReleaseId, Turn};
+use crate::ids::{Direction, ReleaseId};
 use crate::target::{Site, Target};
 use jiff::{SignedDuration, Timestamp};
 use std::collections::BTreeSet;
 
-/// What a saved rollout asks to be done.
+/// A command of a saved rollout. Every command can be repeated.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum RolloutCommand {
-    /// Copy a release's package to these buckets and prove it there. Repeated, it is already there.
+    /// Copy a release's package to these account-regions' buckets and prove it there. Repeated, it is already there.
     Replicate(ReleaseId, BTreeSet<Site>),
-    /// Open the deployments of these targets. Repeated, they are open.
-    Open(Turn, Vec<Target>),
-    /// Tell the deployments of these targets, which are open, to look where the rollout stands.
+    /// Open the deployments of these targets. Repeated, they are open already.
+    Open(Direction, Vec<Target>),
+    /// Send a tick to the open deployments of these targets, so that they observe the rollout.
     Wake(Vec<Target>),
-    /// Tell the deployments under way to stop their updates. Repeated, they know.
+    /// Ask the running deployments to cancel their updates. Repeated, they are asked already.
     Stop {
-        /// Who wants it.
+        /// The operator who asked.
         by: String,
     },
 }
 
-/// What a rollout has to see.
+/// What a rollout observes next.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum RolloutLook {
+pub enum RolloutObservation {
     /// Its place at the stage's head.
     Head,
-    /// What the profile's rules say of its templates.
+    /// The result of the policy check of its templates.
     Rules,
     /// The replicas of its release.
     Replicas,
@@ -35,18 +35,18 @@ pub enum RolloutLook {
     Deployments,
     /// The outputs of other services that it needs.
     Outputs,
-    /// The gates of its next wave, and its place if nothing has begun.
+    /// The gates of its next wave, and its place at the stage's head if nothing has begun.
     Gates,
     /// The verification of a wave.
     Checks,
-    /// The clock and the alarms: has it baked long enough, and well?
+    /// The clock and the alarms of a wave that bakes.
     Clock,
     /// The stage's last stable release.
     Stable,
 }
 
 impl Rollout {
-    /// The command that the saved state asks for and that is not known to be done.
+    /// The command that the saved state asks for and that is not yet known to be done.
     pub fn due(&self) -> Option<RolloutCommand> {
         match (&self.state, &self.cancelled) {
             (RolloutState::Rolling { .. }, Some(off)) => {
@@ -60,53 +60,53 @@ impl Rollout {
             RolloutState::Replicating | RolloutState::Reverting(Revert::Copying(_)) => {
                 Some(RolloutCommand::Replicate(self.awaited_release()?, self.waits_for_copies_at()))
             }
-            RolloutState::Planning => Some(RolloutCommand::Open(Turn::Forward, self.planned_ahead())),
+            RolloutState::Planning => Some(RolloutCommand::Open(Direction::Forward, self.planned_ahead())),
             RolloutState::DiscardingChangeSets(_) => Some(RolloutCommand::Wake(self.planned_ahead())),
             RolloutState::Rolling { wave, from, opened } if from < opened => {
                 let targets = self.waves[*wave].targets[*from..*opened].to_vec();
                 Some(match self.is_ahead(*wave) {
                     true => RolloutCommand::Wake(targets),
-                    false => RolloutCommand::Open(Turn::Forward, targets),
+                    false => RolloutCommand::Open(Direction::Forward, targets),
                 })
             }
             RolloutState::Reverting(Revert::Rolling { targets, level }) => {
                 let targets = targets.iter().filter(|target| self.level(target) == *level);
-                Some(RolloutCommand::Open(Turn::Back, targets.cloned().collect()))
+                Some(RolloutCommand::Open(Direction::Rollback, targets.cloned().collect()))
             }
             _ => None,
         }
     }
 
-    /// Where it has to look; `None` when it is terminal.
-    pub fn look(&self) -> Option<RolloutLook> {
+    /// What it observes next; `None` when it is terminal.
+    pub fn observation(&self) -> Option<RolloutObservation> {
         match self.state {
-            RolloutState::Queued => Some(RolloutLook::Head),
-            RolloutState::PolicyCheck => Some(RolloutLook::Rules),
+            RolloutState::Queued => Some(RolloutObservation::Head),
+            RolloutState::PolicyCheck => Some(RolloutObservation::Rules),
             RolloutState::Replicating | RolloutState::Reverting(Revert::Copying(_)) => {
-                Some(RolloutLook::Replicas)
+                Some(RolloutObservation::Replicas)
             }
             RolloutState::Planning
             | RolloutState::Rolling { .. }
             | RolloutState::Reverting(Revert::Rolling { .. })
-            | RolloutState::DiscardingChangeSets(_) => Some(RolloutLook::Deployments),
-            RolloutState::WaitingForOutputs => Some(RolloutLook::Outputs),
-            RolloutState::Gated { .. } => Some(RolloutLook::Gates),
-            RolloutState::Verifying { .. } => Some(RolloutLook::Checks),
-            RolloutState::Baking { .. } => Some(RolloutLook::Clock),
-            RolloutState::Reverting(Revert::Finding(_)) => Some(RolloutLook::Stable),
+            | RolloutState::DiscardingChangeSets(_) => Some(RolloutObservation::Deployments),
+            RolloutState::WaitingForOutputs => Some(RolloutObservation::Outputs),
+            RolloutState::Gated { .. } => Some(RolloutObservation::Gates),
+            RolloutState::Verifying { .. } => Some(RolloutObservation::Checks),
+            RolloutState::Baking { .. } => Some(RolloutObservation::Clock),
+            RolloutState::Reverting(Revert::Finding(_)) => Some(RolloutObservation::Stable),
             _ => None,
         }
     }
 
-    /// Whether its place at the stage's head still counts, besides what its state looks at: nothing of it has
-    /// begun, and a newer one may have come. One that only shows its plan never was there.
+    /// Whether it must observe its place at the stage's head in addition to what its state observes: nothing has
+    /// begun, so a newer rollout may supersede it. A plan-only rollout has no place there.
     pub fn may_be_superseded(&self) -> bool {
-        // These two observe the place themselves.
-        let looks = matches!(self.look(), Some(RolloutLook::Head | RolloutLook::Gates));
+        // These two observations include the place.
+        let looks = matches!(self.observation(), Some(RolloutObservation::Head | RolloutObservation::Gates));
         self.state.properties().is_supersedable && !looks && !self.plan_only
     }
 
-    /// Where it waits for copies of a release, in its present state.
+    /// The account-regions where the present state waits for copies of a release.
     pub fn waits_for_copies_at(&self) -> BTreeSet<Site> {
         match &self.state {
             RolloutState::Replicating => self.sites(),
@@ -117,30 +117,30 @@ impl Rollout {
         }
     }
 
-    /// A copy that was asked for this long ago, in seconds, and is not settled is asked for again: its message
-    /// may be lost.
+    /// A copy that has not ended this long after it was requested, in seconds, is requested again: its message may
+    /// be lost.
     pub const COPY_PATIENCE_S: i64 = 90;
 
-    /// How long until it looks again although nothing woke it, in seconds. What it waits for wakes it:
-    /// replicas and deployments send a tick when they end; this is only the net below them.
+    /// The time until the next step if no tick comes earlier, in seconds. Replicas and deployments send a tick when
+    /// they end; this is only the fallback.
     pub const PATIENCE_S: u32 = 60;
 
-    /// When its wave has baked, while it bakes.
+    /// The end of the bake, while a wave bakes.
     pub fn baked_at(&self) -> Option<Timestamp> {
         let RolloutState::Baking { wave } = self.state else { return None };
         let bake = SignedDuration::from_secs(self.waves.get(wave)?.bake_s.into());
         Some(self.entered_at.saturating_add(bake).unwrap_or(Timestamp::MAX))
     }
 
-    /// When the present state ends in failure if nothing happens; `None` when it is terminal or waits
-    /// for others, who have deadlines of their own, or is paused.
+    /// When the present state fails if nothing happens; `None` when it is terminal, is paused, or waits for
+    /// deployments, which have their own deadlines.
     pub fn deadline(&self) -> Option<Timestamp> {
         let copies =
             matches!(self.state, RolloutState::Replicating | RolloutState::Reverting(Revert::Copying(_)));
         let after = match self.state {
             RolloutState::PolicyCheck => SignedDuration::from_mins(Self::VETTING_MIN_MAX),
             _ if copies && self.paused_by.is_none() => SignedDuration::from_hours(2),
-            // Two rollouts may each have stacks that the other one waits for.
+            // Two rollouts may each hold the lease of a stack that the other one waits for.
             RolloutState::Planning => SignedDuration::from_hours(2),
             RolloutState::WaitingForOutputs | RolloutState::Gated { .. } => {
                 SignedDuration::from_hours(Self::GATED_H_MAX)

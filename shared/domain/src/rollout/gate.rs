@@ -1,4 +1,4 @@
-//! The gates of a rollout: what keeps its next wave from beginning, and what each deployment is told.
+//! The gates of a rollout, and its answers to deployments that are ready to execute.
 
 use super::properties::Position;
 use super::state::{RolloutState, TargetOutcome};
@@ -7,78 +7,59 @@ use crate::cause::Cause;
 use crate::code::Code;
 use crate::deployment::State;
 use crate::digest::Digest;
-use crate::gate::{AlarmSeen, AlarmState, Closed, Facts, Gate};
-use crate::ids::Turn;
+use crate::gate::{self, AlarmObservation, AlarmState, Blocked, Facts, Gate};
+use crate::ids::Direction;
 use crate::plan::fleet_digest;
 use crate::target::{Site, Target};
 use jiff::{SignedDuration, Timestamp};
 use std::collections::{BTreeMap, BTreeSet};
 
-/// What a deployment that is ready to begin is told.
+/// The rollout's answer to a deployment that is ready to execute its change set.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Answer {
-    /// It may begin.
+    /// It may execute.
     Begin,
-    /// It may begin, and no alarm is to roll it back: somebody has broken the gates open.
+    /// It may execute, without rollback triggers: break-glass has opened the gates.
     BeginUnwatched,
-    /// Not yet.
+    /// It must wait.
     Wait,
-    /// Not any more.
+    /// It must not execute: the rollout no longer wants it.
     Never,
     /// Its plan is not the one that was approved.
     OtherPlan,
 }
 
 impl Rollout {
-    /// The gates that keep a wave closed, each with its reason; none if it may begin.
-    pub fn closed(&self, wave: usize, facts: &Facts) -> Vec<Closed> {
+    /// Why a wave may not begin; empty if it may.
+    pub fn blocked(&self, wave: usize, facts: &Facts) -> Vec<Blocked> {
         if self.break_glass.is_some() {
             return Vec::new();
         }
-        let close = |gate, why: String, until| Closed { gate, why: crate::code::cut(why), until };
-        let mut closed = Vec::new();
-        for (line, stop) in &facts.stops.0 {
-            let why = format!("{} has stopped {line} at {}: {}", stop.by, stop.at, stop.because);
-            closed.push(close(Gate::Line, why, None));
-        }
-        if self.gates.hurry {
-            return closed;
-        }
-        if let Some(shut) = facts.windows.shut(facts.now) {
-            closed.push(close(Gate::Window, shut.why, shut.until));
-        }
-        for alarm in facts.alarms.iter().filter(|alarm| !alarm.is_ok()).take(Self::CLOSED_MAX) {
-            closed.push(close(Gate::Alarm, alarm.to_string(), None));
-        }
-        let (given, needed) = (self.approved_by(wave).len(), self.approvals_of(wave));
-        if given < needed {
-            let why = format!("{given} of {needed} approvals of wave {}", wave + 1);
-            closed.push(close(Gate::Approval, why, None));
-        }
-        closed
+        let approvals = (self.approved_by(wave).len(), self.approvals_of(wave));
+        gate::blocked(&gate::Wave { number: wave, approvals, facts }, self.gates.expedite)
     }
 
-    /// What follows from a look at the outputs that it needs; `None` to look again.
+    /// The state after an observation of the outputs that it needs; `None` to observe again.
     pub(super) fn given_outputs(
         &mut self,
         values: BTreeMap<Site, BTreeMap<String, String>>,
         missing: Vec<String>,
     ) -> Option<RolloutState> {
-        let closed = |why: String| Closed { gate: Gate::Output, why: crate::code::cut(why), until: None };
-        self.closed = missing.into_iter().take(Self::CLOSED_MAX).map(closed).collect();
-        if !self.closed.is_empty() || self.paused_by.is_some() {
+        let blocked = |why| Blocked::by(Gate::Output, why);
+        self.blocked_by = missing.into_iter().take(Blocked::PER_GATE_MAX).map(blocked).collect();
+        if !self.blocked_by.is_empty() || self.paused_by.is_some() {
             return None;
         }
         self.taken = values;
         Some(self.ready())
     }
 
-    /// How many different people have to approve a wave.
+    /// How many different people must approve a wave.
     pub fn approvals_of(&self, wave: usize) -> usize {
-        self.waves.get(wave).filter(|_| !self.gates.hurry).map_or(0, |wave| wave.approvals)
+        self.waves.get(wave).filter(|_| !self.gates.expedite).map_or(0, |wave| wave.approvals)
     }
 
-    /// Who has approved a wave of this package by this plan. An approval of another package or plan is void.
+    /// Who has approved a wave with this package and this plan. An approval of another package or plan is void.
     pub fn approved_by(&self, wave: usize) -> BTreeSet<&str> {
         let (package, plan) = (self.package(), self.plan());
         let valid =
@@ -86,7 +67,7 @@ impl Rollout {
         valid.map(|approval| approval.by.as_str()).collect()
     }
 
-    /// The wave that waits for its gates, or will be the first to do so.
+    /// The wave that waits for its gates, or the next one that will.
     pub fn next_wave(&self) -> Option<usize> {
         match self.state.properties().position {
             Position::Start => Some(0),
@@ -96,33 +77,39 @@ impl Rollout {
         }
     }
 
-    /// The digest of all plans that were made before the first wave; `None` if there are none. What an
-    /// approval is bound to.
+    /// The digest of all plans that were made before the first wave; `None` if there are none. Approvals are
+    /// bound to it.
     pub fn plan(&self) -> Option<Digest> {
         (!self.plans.is_empty()).then(|| fleet_digest(&self.plans))
     }
 
-    /// The targets whose change sets are made before the first wave begins. Those of stacks that need other
-    /// stacks are not: what they are given is known only when the others are there.
+    /// The targets whose change sets are created before the first wave begins. Only stacks of level 0: the
+    /// parameters of the others are known only when the stacks they need exist.
     pub fn planned_ahead(&self) -> Vec<Target> {
         let ahead = self.gates.plan_first && matches!(self.kind, RolloutKind::Deploy(_));
         let waves = self.waves.iter().filter(|wave| ahead && wave.level == 0);
         waves.flat_map(|wave| &wave.targets).cloned().collect()
     }
 
-    /// Whether a wave's change sets are made before the first wave begins.
+    /// Whether a wave's change sets are created before the first wave begins.
     pub(super) fn is_ahead(&self, wave: usize) -> bool {
         self.gates.plan_first
             && matches!(self.kind, RolloutKind::Deploy(_))
             && self.waves.get(wave).is_some_and(|wave| wave.level == 0)
     }
 
-    /// What a deployment is told that is ready to begin with this plan.
-    pub fn answer(&self, target: &Target, turn: Turn, plan: Option<Digest>, line_stopped: bool) -> Answer {
-        let began = match (&self.state, turn) {
-            // What goes back is not held up.
-            (RolloutState::Reverting(_), Turn::Back) => return Answer::Begin,
-            // It is shown already. Others may wait for the stack, and have what this one waits for.
+    /// The answer to a deployment that is ready to execute this plan.
+    pub fn answer(
+        &self,
+        target: &Target,
+        direction: Direction,
+        plan: Option<Digest>,
+        line_stopped: bool,
+    ) -> Answer {
+        let began = match (&self.state, direction) {
+            // A revert does not wait for gates.
+            (RolloutState::Reverting(_), Direction::Rollback) => return Answer::Begin,
+            // The plan is recorded. Releasing the stack avoids a deadlock with another rollout that waits for it.
             (RolloutState::Planning, _) if self.plan_only => return Answer::Never,
             (
                 RolloutState::WaitingForOutputs
@@ -132,7 +119,7 @@ impl Rollout {
                 _,
             )
             | (RolloutState::Baking { .. }, _) => false,
-            (RolloutState::Rolling { wave, opened, .. }, Turn::Forward) => {
+            (RolloutState::Rolling { wave, opened, .. }, Direction::Forward) => {
                 self.has_begun(target, *wave, *opened)
             }
             _ => return Answer::Never,
@@ -152,23 +139,25 @@ impl Rollout {
         }
     }
 
-    /// Whether a target is one of those whose turn has come.
+    /// Whether a target's deployment has been opened.
     fn has_begun(&self, target: &Target, wave: usize, opened: usize) -> bool {
         let before = self.waves[..wave].iter().flat_map(|wave| &wave.targets);
         let present = self.waves.get(wave).map_or(&[][..], |w| &w.targets[..opened.min(w.targets.len())]);
         before.chain(present).any(|begun| begun == target)
     }
 
-    /// The sites whose alarms count for a wave: its own, and those of the waves before it.
+    /// The account-regions whose alarms count for a wave: its own, and those of the waves before it.
     pub fn sites_until(&self, wave: usize) -> BTreeSet<Site> {
         let waves = self.waves.iter().take(wave + 1);
         waves.flat_map(|wave| &wave.targets).map(|target| target.site.clone()).collect()
     }
 
-    /// What follows from the plans of all targets; `None` while some are being made.
+    /// The state after the plans of all targets; `None` while some are in progress.
     pub(super) fn planned(&mut self, outcomes: &[TargetOutcome]) -> Option<RolloutState> {
         let ahead = self.planned_ahead();
-        let of = |target: &Target| outcomes.iter().find(|o| o.turn == Turn::Forward && &o.target == target);
+        let of = |target: &Target| {
+            outcomes.iter().find(|o| o.direction == Direction::Forward && &o.target == target)
+        };
         let seen: Vec<&TargetOutcome> = ahead.iter().map(of).collect::<Option<_>>()?;
         let settled = |o: &&TargetOutcome| o.state == State::Planned || o.state.is_terminal();
         if !seen.iter().all(settled) {
@@ -186,38 +175,34 @@ impl Rollout {
         })
     }
 
-    /// What follows from a look at the alarms while a wave bakes; `None` to look again.
+    /// The state after an observation of the alarms while a wave bakes; `None` to observe again.
     pub(super) fn watched(
         &mut self,
         wave: usize,
-        alarms: &[AlarmSeen],
+        alarms: &[AlarmObservation],
         outcomes: &[TargetOutcome],
         now: Timestamp,
     ) -> Option<RolloutState> {
-        let counts = |alarm: &&AlarmSeen| self.break_glass.is_none() && !alarm.is_ok();
-        let fired = |alarm: &&AlarmSeen| matches!(alarm.state, Some(AlarmState::Alarm) | None);
+        let counts = |alarm: &&AlarmObservation| self.break_glass.is_none() && !alarm.is_ok();
+        let fired = |alarm: &&AlarmObservation| matches!(alarm.state, Some(AlarmState::Alarm) | None);
         if let Some(alarm) = alarms.iter().filter(counts).find(fired) {
             let fix =
-                "find out what the alarm is about; mend it and upload again, or start the rollout again";
-            let cause = Cause::new(Code::AlarmRaised, format!("while wave {} baked, {alarm}", wave + 1), fix);
+                "find out why the alarm was raised; fix it and upload again, or start the rollout again";
+            let cause = Cause::new(Code::AlarmRaised, format!("while wave {} baked: {alarm}", wave + 1), fix);
             return Some(self.failed(cause, outcomes));
         }
-        // One that has no data yet does not end the bake.
-        let close = |alarm: &AlarmSeen| Closed {
-            gate: Gate::Alarm,
-            why: crate::code::cut(alarm.to_string()),
-            until: None,
-        };
-        self.closed = alarms.iter().filter(counts).take(Self::CLOSED_MAX).map(close).collect();
+        // An alarm with insufficient data does not fail the rollout, but it extends the bake.
+        let blocked = |alarm: &AlarmObservation| Blocked::by(Gate::Alarm, alarm.to_string());
+        self.blocked_by = alarms.iter().filter(counts).take(Blocked::PER_GATE_MAX).map(blocked).collect();
         let baked = self.baked_at().filter(|at| *at <= now)?;
-        if self.closed.is_empty() {
+        if self.blocked_by.is_empty() {
             return self.paused_by.is_none().then(|| self.after_wave(wave));
         }
         let late = now.duration_since(baked) >= SignedDuration::from_hours(Self::GATED_H_MAX);
         late.then(|| self.failed(super::transition::gates_late(self), outcomes))
     }
 
-    /// What follows from the verification of a wave; `None` to ask again.
+    /// The state after the verification of a wave; `None` to verify again.
     pub(super) fn checked(
         &mut self,
         wave: usize,
@@ -231,11 +216,11 @@ impl Rollout {
             return None;
         }
         let text = format!("{} of wave {} failed its verification: {why}", target, wave + 1);
-        let fix = "look at what the check asks for; mend it and upload again, or retry the rollout";
+        let fix = "read the check in the profile; fix what fails it and upload again, or retry the rollout";
         Some(self.failed(Cause::new(Code::CheckFailed, text, fix), outcomes))
     }
 
-    /// Where a rollout ends whose change sets may still be there: they are withdrawn first.
+    /// The end of a rollout, after the discarding of change sets that may still exist.
     pub(super) fn withdrawn(&self, end: RolloutState) -> RolloutState {
         let open = self.state.properties().has_change_sets && !self.planned_ahead().is_empty();
         if open && end.is_terminal() && end != RolloutState::Succeeded {
@@ -245,26 +230,23 @@ impl Rollout {
         }
     }
 
-    /// Most gates of one kind that are told at a time.
-    const CLOSED_MAX: usize = 10;
-    /// How often the alarms are looked at while a wave bakes, in seconds.
+    /// The interval at which the alarms are observed while a wave bakes, in seconds.
     const WATCH_S: i64 = 30;
-    /// How often a verification that failed is tried again, in seconds.
+    /// The interval at which a failed verification is repeated, in seconds.
     const CHECK_S: i64 = 10;
-    /// How often gates are looked at that nothing tells of when they open, in seconds.
+    /// The interval at which gates are observed that send no tick when they open, in seconds.
     const GATE_S: i64 = 60;
-    /// How long a rollout waits for its gates before it ends, in hours.
+    /// How long a rollout waits for its gates before it fails, in hours.
     pub const GATED_H_MAX: i64 = 6 * 24;
 
-    /// How long until it looks again although nothing woke it, in seconds: what it waits for wakes it, this is
-    /// only the net below.
+    /// The time until the next step if no tick comes earlier, in seconds: the fallback for lost ticks.
     pub fn patience_s(&self) -> u32 {
         const APPROVAL_S: u32 = 900;
         if matches!(self.state, RolloutState::Gated { .. }) { APPROVAL_S } else { Self::PATIENCE_S }
     }
 
-    /// When it looks again by itself although nothing wakes it; `None` if something will.
-    pub fn looks_at(&self, now: Timestamp) -> Option<Timestamp> {
+    /// The time of the next scheduled step; `None` if a tick comes when something changes.
+    pub fn observes_at(&self, now: Timestamp) -> Option<Timestamp> {
         let in_s = |s| now.saturating_add(SignedDuration::from_secs(s)).ok();
         match &self.state {
             RolloutState::Baking { .. } => {
@@ -276,9 +258,10 @@ impl Rollout {
             RolloutState::Verifying { .. } => in_s(Self::CHECK_S),
             RolloutState::WaitingForOutputs => in_s(Self::GATE_S),
             RolloutState::Gated { .. } => {
-                let unsaid = |closed: &Closed| matches!(closed.gate, Gate::Line | Gate::Alarm);
-                let soon = if self.closed.iter().any(unsaid) { in_s(Self::GATE_S) } else { None };
-                let opens = self.closed.iter().filter_map(|closed| closed.until).filter(|at| *at > now).min();
+                let unsaid = |closed: &Blocked| matches!(closed.gate, Gate::Line | Gate::Alarm);
+                let soon = if self.blocked_by.iter().any(unsaid) { in_s(Self::GATE_S) } else { None };
+                let opens =
+                    self.blocked_by.iter().filter_map(|closed| closed.until).filter(|at| *at > now).min();
                 soon.into_iter().chain(opens).min()
             }
             _ => None,

@@ -1,7 +1,7 @@
-//! Bringing one release to one stage: waves of targets, one outcome.
+//! A rollout brings one release to one stage: waves of targets, one outcome.
 //!
-//! Like a deployment, a rollout is saved before it acts: [`Rollout::apply`] says what an event makes of
-//! it, [`Rollout::due`] what the saved state asks for, [`Rollout::look`] what it has to see.
+//! Like a deployment, a rollout is saved before it acts: [`Rollout::apply`] returns the state after an event,
+//! [`Rollout::due`] the command that the saved state asks for, [`Rollout::look`] what it observes next.
 
 mod asks;
 mod gate;
@@ -13,9 +13,8 @@ mod state;
 mod transition;
 mod waves;
 
-pub use asks::{RolloutCommand, RolloutLook};
+pub use asks::{RolloutCommand, RolloutObservation};
 pub use gate::Answer;
-pub use policy::{Broken, Ruling};
 pub use properties::{OnCancel, Position, Properties};
 pub use state::{Revert, RolloutState, TargetOutcome};
 pub use transition::{IllegalRolloutTransition, RolloutEvent};
@@ -27,7 +26,7 @@ use crate::cause::Cause;
 use crate::deployment::{Access, StackPolicy};
 use crate::digest::Digest;
 use crate::gate::output::OutputRef;
-use crate::gate::{Approval, BreakGlass, Closed, Gates};
+use crate::gate::{Approval, Blocked, BreakGlass, Gates};
 use crate::ids::{ReleaseId, RolloutId, SetId};
 use crate::names::{ProfileName, ServiceName, StackName, StackPart, StageName};
 use crate::release::ReleaseRef;
@@ -37,34 +36,34 @@ use crate::topic::TopicArn;
 use jiff::Timestamp;
 use std::collections::{BTreeMap, BTreeSet};
 
-/// What a rollout brings about.
+/// The goal of a rollout.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum RolloutKind {
-    /// A release at every target.
+    /// The release runs at every target.
     Deploy(ReleaseRef),
-    /// No stack at any target: the end of a preview.
+    /// No target has a stack: a preview is removed.
     Remove,
 }
 
-/// Targets that may proceed together, and what must hold before the next wave.
+/// Targets that are deployed together, and what must be true before the next wave.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Wave {
-    /// The targets, in the order in which they are begun.
+    /// The targets, in the order in which their deployments are opened.
     pub targets: Vec<Target>,
-    /// Most of them at a time.
+    /// Most targets that are deployed concurrently.
     pub max_concurrent: usize,
-    /// How many of them may fail without stopping the rollout.
+    /// How many targets may fail without failing the rollout.
     pub tolerate_failures: usize,
-    /// How long the wave is left alone after its last deployment, in seconds.
+    /// How long the wave bakes after its last deployment, in seconds.
     pub bake_s: u32,
-    /// How many of the package's stacks come before those of this wave, one behind the other.
+    /// The level of the wave's stacks: the length of the longest chain of stacks that they need.
     pub level: usize,
-    /// How many people have to approve it before it begins.
+    /// How many people must approve the wave before it begins.
     pub approvals: usize,
 }
 
 impl Wave {
-    /// A wave of targets that all go at once, none of which may fail.
+    /// A wave that deploys all its targets concurrently and tolerates no failure.
     pub fn of(targets: Vec<Target>) -> Self {
         Self {
             max_concurrent: targets.len().max(1),
@@ -77,97 +76,97 @@ impl Wave {
     }
 }
 
-/// What becomes of the targets that a failed rollout has changed.
+/// What happens to the targets that a failed rollout changed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum OnFailure {
-    /// They stay as they are.
+    /// They are left as they are.
     #[default]
     Halt,
-    /// They go back to the stage's last stable release.
+    /// They are reverted to the stage's last stable release.
     Revert,
 }
 
-/// How a rollout was called off.
+/// How a rollout was cancelled.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Cancellation {
-    /// Who did it.
+    /// Who cancelled it.
     pub by: String,
-    /// Whether updates that run are stopped and rolled back, instead of being finished.
+    /// Whether running updates are cancelled and rolled back instead of finished.
     pub stop_running: bool,
 }
 
 /// A rollout.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Rollout {
-    /// Which one.
+    /// Its id.
     pub id: RolloutId,
     /// The service.
     pub service: ServiceName,
     /// The stage.
     pub stage: StageName,
-    /// The profile it goes by; what follows below is the profile as it was then.
+    /// The profile it uses. The fields below copy the profile as it was when the rollout was accepted.
     pub profile: ProfileName,
-    /// What it brings about.
+    /// Its goal.
     pub kind: RolloutKind,
     /// Its targets in waves.
     pub waves: Vec<Wave>,
-    /// What becomes of the targets it has changed if it fails.
+    /// What happens to the targets it changed if it fails.
     pub on_failure: OnFailure,
-    /// How its packages get to the targets' buckets.
+    /// How packages are copied to the targets' buckets.
     pub copies: Copies,
-    /// The name of each stack, the same at every site.
+    /// The name of each stack, the same in every account-region.
     pub stacks: BTreeMap<Option<StackPart>, StackName>,
     /// How the targets are reached.
     pub access: Access,
-    /// The profile's values for parameters: those that a template declares are passed.
+    /// The profile's values for parameters. Only parameters that a template declares are passed.
     pub parameters: BTreeMap<String, String>,
-    /// Parameters whose values are outputs of other services, as far as the package declares them.
+    /// Parameters whose values are outputs of other services.
     pub needs: BTreeMap<String, OutputRef>,
-    /// Their values, once they are known.
+    /// The values of those outputs, once they are known.
     pub taken: BTreeMap<Site, BTreeMap<String, String>>,
     /// The stacks' tags.
     pub tags: BTreeMap<String, String>,
     /// The capabilities the profile grants.
     pub capabilities: BTreeSet<String>,
-    /// What may be done to the stacks.
+    /// What Flotilla may do to the stacks.
     pub policy: StackPolicy,
-    /// What has to hold before its waves begin.
+    /// The gates of its waves.
     pub gates: Gates,
-    /// Whether it only shows what it would change.
+    /// Whether it only makes plans and changes nothing.
     pub plan_only: bool,
-    /// The plan of each target, as far as they were made before the first wave.
+    /// The digest of each target's plan, for plans made before the first wave.
     pub plans: BTreeMap<Target, Digest>,
-    /// Who has approved it.
+    /// The approvals given so far.
     pub approvals: Vec<Approval>,
-    /// Whose word opens all its gates, if there is one.
+    /// The break-glass that opens all its gates, if one was given.
     pub break_glass: Option<BreakGlass>,
-    /// The gates that were closed when they were looked at last.
-    pub closed: Vec<Closed>,
-    /// The rollout whose failed targets this one does again.
+    /// The gates that were blocked at the last observation.
+    pub blocked_by: Vec<Blocked>,
+    /// The rollout that this one retries.
     pub retry_of: Option<RolloutId>,
-    /// The set of services that it is a part of.
+    /// The set that it belongs to.
     pub set: Option<SetId>,
-    /// Who is told what becomes of it.
+    /// The topics that get its notices.
     pub notify: BTreeSet<TopicArn>,
-    /// Where it stands.
+    /// Its state.
     pub state: RolloutState,
-    /// Whether what the state asks for is known to be done.
+    /// Whether the command of the state is known to be done.
     pub acted: bool,
-    /// When it was done last.
+    /// When the command was last done.
     pub acted_at: Option<Timestamp>,
-    /// How it was called off, if somebody did.
+    /// How it was cancelled, if it was.
     pub cancelled: Option<Cancellation>,
-    /// Whether the deployments under way have been told to stop.
+    /// Whether the running deployments were asked to stop.
     pub stop_sent: bool,
-    /// Who paused it, while it is paused: nothing is begun.
+    /// Who paused it, while it is paused. A paused rollout begins nothing.
     pub paused_by: Option<String>,
-    /// Why it reverts or reverted, or what failed of it that the profile tolerates.
+    /// Why it reverts or reverted, or which tolerated failures it had.
     pub failure: Option<Cause>,
     /// The release it reverts to, once it is known.
     pub revert_to: Option<ReleaseRef>,
-    /// Who or what started it.
+    /// The person or the system that requested it.
     pub requested_by: String,
-    /// Why, if they said so.
+    /// The reason, if one was given.
     pub because: Option<String>,
     /// When it was accepted.
     pub created_at: Timestamp,
@@ -176,21 +175,21 @@ pub struct Rollout {
 }
 
 impl Rollout {
-    /// Whether it can be called off: what goes back, or withdraws its change sets, is finished.
-    pub fn may_be_called_off(&self) -> bool {
+    /// Whether it can be cancelled. A revert or the discarding of change sets is always finished.
+    pub fn is_cancellable(&self) -> bool {
         self.state.properties().on_cancel != OnCancel::Refused
     }
 
-    /// The rollout, called off by somebody. Its next step carries it out.
+    /// Marks the rollout as cancelled. Its next step carries that out.
     #[must_use]
-    pub fn call_off(mut self, by: &str, stop_running: bool) -> Self {
+    pub fn cancel(mut self, by: &str, stop_running: bool) -> Self {
         let new = || Cancellation { by: by.to_owned(), stop_running };
         self.cancelled.get_or_insert_with(new).stop_running |= stop_running;
         self
     }
 
-    /// The outputs of other services that its package declares parameters for. Others that the profile names are for
-    /// what it may go back to.
+    /// The outputs of other services for which its package declares parameters. The others in the profile may be
+    /// needed by the release that it reverts to.
     pub fn needed(&self) -> impl Iterator<Item = (&String, &OutputRef)> {
         let declares = |name: &String| match &self.kind {
             RolloutKind::Deploy(release) => {
@@ -206,13 +205,12 @@ impl Rollout {
         self.waves.iter().flat_map(|wave| &wave.targets)
     }
 
-    /// The sites of its targets.
+    /// The account-regions of its targets.
     pub fn sites(&self) -> BTreeSet<Site> {
         self.targets().map(|target| target.site.clone()).collect()
     }
 
-    /// Leaves out all other targets. What had to be approved before a wave that is left out has to be before the
-    /// one that follows it.
+    /// Removes all other targets. The approvals that a removed wave needs are needed by the wave after it.
     pub fn keep_targets(&mut self, left: &BTreeSet<Target>) {
         let mut asked = 0;
         for wave in &mut self.waves {
@@ -225,12 +223,12 @@ impl Rollout {
         self.waves.retain(|wave| !wave.targets.is_empty());
     }
 
-    /// How many stacks come before a target's, one behind the other.
+    /// The level of a target's stack.
     pub fn level(&self, target: &Target) -> usize {
         self.waves.iter().find(|wave| wave.targets.contains(target)).map_or(0, |wave| wave.level)
     }
 
-    /// The release it brings, if it brings one.
+    /// The release it deploys; `None` for a removal.
     pub fn release(&self) -> Option<ReleaseId> {
         match &self.kind {
             RolloutKind::Deploy(release) => Some(release.release),
@@ -238,7 +236,7 @@ impl Rollout {
         }
     }
 
-    /// The package it brings, if it brings one.
+    /// The package it deploys; `None` for a removal.
     pub fn package(&self) -> Option<Digest> {
         match &self.kind {
             RolloutKind::Deploy(release) => Some(release.package),
@@ -246,7 +244,7 @@ impl Rollout {
         }
     }
 
-    /// The release whose replicas it waits for in its present state.
+    /// The release whose replicas the present state waits for.
     pub fn awaited_release(&self) -> Option<ReleaseId> {
         match self.state {
             RolloutState::Reverting(_) => self.revert_to.as_ref().map(|release| release.release),
@@ -254,6 +252,6 @@ impl Rollout {
         }
     }
 
-    /// Most targets of a rollout: its stage's head, which names each, is one item.
+    /// Most targets of a rollout: the head of its stage names each of them in one item.
     pub const TARGETS_MAX: usize = 400;
 }

@@ -1,49 +1,49 @@
-//! What holds of a rollout's state: every state answers every question here, and nowhere else.
+//! The properties of a rollout's states. Every property of every state is defined here and nowhere else.
 
 use super::state::{Revert, RolloutState};
 
-/// What a cancellation does to a rollout.
+/// The effect of a cancellation.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum OnCancel {
-    /// Nothing is under way that would have to be finished: it ends.
+    /// The rollout ends at once: no deployment is running.
     Ends,
-    /// What is under way is finished, or stopped if that is asked for.
+    /// Running deployments are finished, or stopped if the operator asks for that.
     Finishes,
-    /// It is too late.
+    /// The rollout can no longer be cancelled.
     Refused,
 }
 
-/// Where a state stands among the waves. Waves are counted from 0.
+/// The position of a state among the waves. Waves are counted from 0.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Position {
     /// Before all waves.
     Start,
     /// At the gates of a wave.
     Before(usize),
-    /// In a wave: deployed, verified, or left alone for a time.
+    /// In a wave: it is deployed, verified, or bakes.
     In(usize),
     /// Past the waves, or ended.
     Past,
 }
 
-/// The answers of one state.
+/// The properties of one state.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Properties {
-    /// Whether nothing follows.
+    /// Whether the state is terminal.
     pub is_terminal: bool,
-    /// What a cancellation does.
+    /// The effect of a cancellation.
     pub on_cancel: OnCancel,
     /// Whether it may be paused.
     pub is_pausable: bool,
-    /// Whether a newer rollout of the stage takes its place: nothing of it has begun.
+    /// Whether a newer rollout of the stage supersedes it: nothing has begun.
     pub is_supersedable: bool,
-    /// Whether change sets of it may exist that are not executed.
+    /// Whether it may have change sets that are not executed.
     pub has_change_sets: bool,
-    /// Whether it only waits for something to open, and passes without an entry in the timeline if that is open.
+    /// Whether it only waits for a condition. If the condition is true already, the timeline gets no entry for it.
     pub is_gate: bool,
     /// Whether an operator may retry it.
     pub is_retryable: bool,
-    /// Where it stands among the waves.
+    /// Its position among the waves.
     pub position: Position,
 }
 
@@ -59,7 +59,7 @@ const START: Properties = Properties {
     position: Position::Start,
 };
 
-/// It only finishes what it has begun.
+/// The rollout only finishes what it began.
 const FINISHING: Properties = Properties {
     on_cancel: OnCancel::Refused,
     is_pausable: false,
@@ -72,13 +72,13 @@ const FINISHING: Properties = Properties {
 /// It has ended.
 const ENDED: Properties = Properties { is_terminal: true, has_change_sets: false, ..FINISHING };
 
-/// A wave, in which targets may have been changed.
+/// The properties of a wave, in which targets may have been changed.
 const fn wave(position: Position) -> Properties {
     Properties { is_supersedable: false, has_change_sets: true, position, ..START }
 }
 
 impl RolloutState {
-    /// The answers of this state. There is no default: a new state has to answer.
+    /// The properties of this state. There is no default: a new state must define them.
     pub fn properties(&self) -> Properties {
         match *self {
             Self::Queued | Self::Replicating => START,
@@ -100,7 +100,7 @@ impl RolloutState {
         }
     }
 
-    /// Whether nothing follows.
+    /// Whether the state is terminal.
     pub fn is_terminal(&self) -> bool {
         self.properties().is_terminal
     }

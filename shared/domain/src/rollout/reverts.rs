@@ -1,22 +1,24 @@
-//! What follows from the deployments that go back.
+//! The revert: the rollback deployments of a rollout that failed.
 
 use super::Rollout;
 use super::state::{Revert, RolloutState, TargetOutcome};
 use super::transition::{at_target, copies_late};
 use crate::cause::Cause;
 use crate::code::Code;
-use crate::ids::Turn;
+use crate::ids::Direction;
 use crate::target::Target;
 
 impl Rollout {
-    /// What follows from the deployments that go back; `None` while some are under way.
+    /// The state after an observation of the rollback deployments; `None` while some are in progress.
     pub(super) fn reverted(
         &self,
         targets: &[Target],
         level: usize,
         outcomes: &[TargetOutcome],
     ) -> Option<RolloutState> {
-        let back = |target: &Target| outcomes.iter().find(|o| o.turn == Turn::Back && &o.target == target);
+        let back = |target: &Target| {
+            outcomes.iter().find(|o| o.direction == Direction::Rollback && &o.target == target)
+        };
         let (now, later): (Vec<&Target>, Vec<&Target>) = targets
             .iter()
             .filter(|target| self.level(target) <= level)
@@ -43,15 +45,15 @@ impl Rollout {
         })
     }
 
-    /// A target that was changed and that the stable release does not know.
+    /// The cause if a target was changed whose stack the stable release does not have.
     pub(super) fn left_behind(&self, outcomes: &[TargetOutcome]) -> Option<Cause> {
         let stable = self.revert_to.as_ref()?;
         let unknown = |o: &&TargetOutcome| {
-            o.turn == Turn::Forward && o.changed() && stable.stack(o.target.part.as_ref()).is_none()
+            o.direction == Direction::Forward && o.changed() && stable.stack(o.target.part.as_ref()).is_none()
         };
         let left = outcomes.iter().find(unknown)?;
-        let text = format!("{} stays as it is: the stable release has no such stack", left.target);
-        let fix = "delete the stack yourself, or mend what failed and upload again";
+        let text = format!("{} was left as it is: the stable release has no such stack", left.target);
+        let fix = "delete the stack yourself, or fix what failed and upload again";
         Some(Cause::new(Code::NothingToRevertTo, text, fix))
     }
 
@@ -59,14 +61,14 @@ impl Rollout {
         let failure = self.failure.as_ref().map_or("", |failure| failure.message.as_str());
         Cause::new(
             Code::NothingToRevertTo,
-            format!("{failure}; the stage has no stable release to go back to"),
-            "mend what failed and upload again; what runs where is in flotilla status",
+            format!("{failure}; the stage has no stable release to revert to"),
+            "fix what failed and upload again; flotilla status shows what runs where",
         )
     }
 
     pub(super) fn not_reverted(&self, why: &Cause) -> Cause {
         let failure = self.failure.as_ref().map_or("", |failure| failure.message.as_str());
-        let text = format!("{failure}; going back failed too: {}", why.message);
+        let text = format!("{failure}; the revert failed too: {}", why.message);
         Cause { resource: why.resource.clone(), ..Cause::new(why.code, text, why.fix.clone()) }
     }
 }

@@ -1,9 +1,9 @@
-//! What a rollout's deployments are to bring about.
+//! The specifications of a rollout's deployments.
 
 use super::{Rollout, RolloutKind};
 use crate::deployment::{DeploymentKind, DeploymentSpec};
 use crate::gate::Gates;
-use crate::ids::{DeploymentId, Turn};
+use crate::ids::{DeploymentId, Direction};
 use crate::release::StackRelease;
 use crate::release::package::{KEEP_BUCKET_PARAMETER, STAGE_MARK, STAGE_PARAMETER, stack_parameter};
 use crate::target::Target;
@@ -11,16 +11,16 @@ use std::collections::{BTreeMap, BTreeSet};
 
 impl Rollout {
     /// The id of the deployment to one target.
-    pub fn deployment_id(&self, target: &Target, turn: Turn) -> DeploymentId {
-        DeploymentId { rollout: self.id, target: target.clone(), turn }
+    pub fn deployment_id(&self, target: &Target, direction: Direction) -> DeploymentId {
+        DeploymentId { rollout: self.id, target: target.clone(), direction }
     }
 
-    /// What the deployment to one of its targets is to bring about; `None` back to nothing.
-    pub fn deployment_spec(&self, target: &Target, turn: Turn) -> Option<DeploymentSpec> {
-        let release = match (turn, &self.kind) {
-            (Turn::Forward, RolloutKind::Deploy(release)) => Some(release),
-            (Turn::Forward, RolloutKind::Remove) => None,
-            (Turn::Back, _) => Some(self.revert_to.as_ref()?),
+    /// The specification of one deployment; `None` for a rollback without a stable release.
+    pub fn deployment_spec(&self, target: &Target, direction: Direction) -> Option<DeploymentSpec> {
+        let release = match (direction, &self.kind) {
+            (Direction::Forward, RolloutKind::Deploy(release)) => Some(release),
+            (Direction::Forward, RolloutKind::Remove) => None,
+            (Direction::Rollback, _) => Some(self.revert_to.as_ref()?),
         };
         let (mut parameters, mut tags) = (BTreeMap::new(), self.tags.clone());
         let kind = match release {
@@ -52,8 +52,11 @@ impl Rollout {
             tags,
             capabilities: self.capabilities.clone(),
             policy: self.policy.clone(),
-            alarms: match (self.gates.triggers && !self.gates.hurry && self.break_glass.is_none(), turn) {
-                (true, Turn::Forward) => {
+            alarms: match (
+                self.gates.triggers && !self.gates.expedite && self.break_glass.is_none(),
+                direction,
+            ) {
+                (true, Direction::Forward) => {
                     self.gates.alarms.iter().take(Gates::TRIGGERS_MAX).cloned().collect()
                 }
                 _ => BTreeSet::new(),
@@ -62,7 +65,7 @@ impl Rollout {
         })
     }
 
-    /// The parameters whose values Flotilla gives: the stage, and the names of the package's stacks.
+    /// The parameters that Flotilla sets: the stage, and the names of the package's stacks.
     fn given(&self) -> impl Iterator<Item = (String, String)> {
         let stacks = self
             .stacks

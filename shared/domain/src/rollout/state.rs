@@ -3,40 +3,39 @@
 use crate::cause::Cause;
 use crate::deployment::State;
 use crate::digest::Digest;
-use crate::ids::{RolloutId, Turn};
+use crate::ids::{Direction, RolloutId};
 use crate::target::Target;
 
-/// How far a rollout that failed has come with going back. The targets are those it has changed.
+/// The progress of a revert. The targets are those that the failed rollout changed.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Revert {
-    /// The stage's last stable release is looked up.
+    /// The stage's last stable release is read.
     Finding(Vec<Target>),
-    /// That release's package is proven in the targets' buckets.
+    /// That release's package is copied to the targets' buckets and proven there.
     Copying(Vec<Target>),
-    /// The targets are deployed: all sites at once, and of several stacks those first that need the others.
+    /// The targets are deployed: all account-regions concurrently, the stacks of the highest level first.
     Rolling {
-        /// All of them.
+        /// All targets of the revert.
         targets: Vec<Target>,
-        /// The level of those that are deployed now: see [`super::Wave::level`].
+        /// The level that is deployed now: see [`super::Wave::level`].
         level: usize,
     },
 }
 
-/// Where a rollout stands.
+/// The state of a rollout.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum RolloutState {
-    /// Another rollout of its stage is under way.
+    /// Another rollout of its stage is active.
     Queued,
-    /// The profile's rules are asked what they say of its templates. Nothing of it has begun.
+    /// The profile's rules are evaluated against its templates. Nothing has begun.
     PolicyCheck,
-    /// The package is copied to every target's bucket. Nothing is deployed anywhere before it is proven
-    /// everywhere.
+    /// The package is copied to every target's bucket. Nothing is deployed before it is proven in all of them.
     Replicating,
-    /// It waits for outputs of other services.
+    /// It waits for outputs of other services that do not exist yet.
     WaitingForOutputs,
-    /// The change sets of all targets are made before any of them is executed.
+    /// The change sets of all targets are created before any of them is executed.
     Planning,
-    /// A wave waits for its gates.
+    /// A wave waits for its gates to open.
     Gated {
         /// Counted from 0.
         wave: usize,
@@ -45,39 +44,39 @@ pub enum RolloutState {
     Rolling {
         /// Counted from 0.
         wave: usize,
-        /// The targets of the wave before this one, by their place, are known to be open.
+        /// The deployments of the wave's targets before this index are known to be open.
         from: usize,
-        /// The targets of the wave before this one, by their place, are open or are to be opened.
+        /// The deployments of the wave's targets before this index are open or are to be opened.
         opened: usize,
     },
-    /// A wave is done and is verified.
+    /// A wave is deployed and its targets are verified.
     Verifying {
         /// Counted from 0.
         wave: usize,
     },
-    /// A wave is done and is left alone for a time before the next one begins.
+    /// A wave is deployed and bakes before the next one begins.
     Baking {
         /// Counted from 0.
         wave: usize,
     },
-    /// It failed, and what it has changed goes back to the stage's last stable release.
+    /// It failed, and the targets it changed are reverted to the stage's last stable release.
     Reverting(Revert),
-    /// It is over but for change sets that were made and are not executed: they are removed, then this.
+    /// It deletes its change sets that are not executed, then ends in this state.
     DiscardingChangeSets(Box<RolloutState>),
 
     /// Terminal: every target succeeded.
     Succeeded,
-    /// Terminal: it was stopped by a failure; the deployments say what runs where.
+    /// Terminal: it failed. Its deployments tell what runs at each target.
     Failed(Cause),
-    /// Terminal: it failed, and every target it had changed is back at the last stable release.
+    /// Terminal: it failed, and every target it changed is back at the last stable release.
     Reverted(Cause),
-    /// Terminal: it was called off; what had begun was finished, or stopped and rolled back.
+    /// Terminal: it was cancelled. Running updates were finished, or cancelled and rolled back.
     Cancelled,
-    /// Terminal: it has shown what it would change, and changed nothing.
+    /// Terminal: it made its plans and changed nothing.
     Planned,
-    /// Terminal: a newer rollout took its place before it changed anything.
+    /// Terminal: a newer rollout replaced it before it changed anything.
     Superseded {
-        /// The newer one, if it is known.
+        /// The newer rollout, if it is known.
         by: Option<RolloutId>,
     },
 }
@@ -116,23 +115,23 @@ impl RolloutState {
     }
 }
 
-/// How one target of a rollout stands.
+/// The deployment of one target, as its rollout observes it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct TargetOutcome {
     /// The target.
     pub target: Target,
     /// Forward, or back.
-    pub turn: Turn,
-    /// Its deployment's state.
+    pub direction: Direction,
+    /// The deployment's state.
     pub state: State,
     /// Whether the deployment has begun an operation on the stack.
     pub touched: bool,
-    /// The digest of its plan, once it has one.
+    /// The digest of the plan, once there is one.
     pub plan: Option<Digest>,
 }
 
 impl TargetOutcome {
-    /// Whether the stack may no longer be what it was before the deployment.
+    /// Whether the deployment may have changed the stack.
     pub fn changed(&self) -> bool {
         let untouched = matches!(
             self.state,

@@ -1,12 +1,11 @@
-//! The table: which event makes which state of which.
+//! The transition table of a rollout: state and event to next state.
 
-use super::policy::Ruling;
 use super::properties::OnCancel;
 use super::state::{Revert, RolloutState, TargetOutcome};
 use super::{Cancellation, Rollout};
 use crate::cause::Cause;
 use crate::code::Code;
-use crate::gate::{AlarmSeen, Approval, BreakGlass, Facts};
+use crate::gate::{AlarmObservation, Approval, BreakGlass, Facts, PolicyResult};
 use crate::ids::RolloutId;
 use crate::release::ReleaseRef;
 use crate::stage::Place;
@@ -14,71 +13,71 @@ use crate::target::{Site, Target};
 use jiff::Timestamp;
 use std::collections::{BTreeMap, BTreeSet};
 
-/// Something a rollout has seen.
+/// An event of a rollout: an observation, a request or a deadline.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum RolloutEvent {
-    /// Its place at the stage's head.
-    PlaceSeen(Place),
-    /// What the profile's rules say of its templates.
-    RulingSeen(Ruling),
-    /// The replicas of the release it waits for: proven ones, and those that failed for good.
-    ReplicasSeen {
-        /// Where the package is proven.
+    /// Its place at the stage's head was observed.
+    PlaceObserved(Place),
+    /// The result of the policy check of its templates.
+    PolicyChecked(PolicyResult),
+    /// The replicas of the release it waits for: those that are proven and those that failed permanently.
+    ReplicasObserved {
+        /// The account-regions where the package is proven.
         proven: BTreeSet<Site>,
-        /// Where it cannot be.
+        /// The account-regions where it failed, with the cause.
         failed: BTreeMap<Site, Cause>,
     },
-    /// Its deployments as far as they are open.
-    DeploymentsSeen(Vec<TargetOutcome>),
+    /// Its open deployments.
+    DeploymentsObserved(Vec<TargetOutcome>),
     /// The stage's last stable release, if there is one.
-    StableSeen(Option<ReleaseRef>),
+    StableObserved(Option<ReleaseRef>),
     /// The outputs of other services that it needs.
-    OutputsSeen {
-        /// Values of parameters.
+    OutputsObserved {
+        /// The values of parameters, by account-region.
         values: BTreeMap<Site, BTreeMap<String, String>>,
-        /// What is missing, in words.
+        /// The missing outputs, in words.
         missing: Vec<String>,
     },
-    /// The gates of the wave that waits for them.
-    GatesSeen(Facts),
+    /// The facts for the gates of the next wave.
+    GatesObserved(Facts),
     /// The verification of a wave.
-    ChecksSeen {
-        /// The targets that do not pass it, each with the reason.
+    ChecksObserved {
+        /// The targets that fail it, each with the reason.
         failures: Vec<(Target, String)>,
         /// Its deployments.
         outcomes: Vec<TargetOutcome>,
     },
     /// The alarms while a wave bakes.
-    AlarmsSeen {
-        /// Those of the profile, at every site it has come to.
-        alarms: Vec<AlarmSeen>,
+    AlarmsObserved {
+        /// Those of the profile, in every account-region it has reached.
+        alarms: Vec<AlarmObservation>,
         /// Its deployments.
         outcomes: Vec<TargetOutcome>,
     },
-    /// Its command was carried out.
+    /// Its command is done.
     Acted,
-    /// An operator called it off.
+    /// An operator cancelled it.
     CancelRequested(Cancellation),
-    /// An operator wants nothing more to be begun for now.
+    /// An operator paused it.
     PauseRequested {
         /// Who.
         by: String,
     },
-    /// An operator wants it to go on.
+    /// An operator resumed it.
     ResumeRequested,
-    /// Somebody approves a wave.
+    /// An approver approved a wave.
     ApproveRequested(Approval),
-    /// Somebody opens all its gates.
+    /// An admin opened all its gates.
     BreakGlassRequested(BreakGlass),
     /// The state's deadline has passed.
     DeadlinePassed,
-    /// The deadline of the gates of a later wave has passed; its deployments.
+    /// The deadline of the gates of a later wave has passed; with its deployments.
     GatesLate(Vec<TargetOutcome>),
 }
 
-/// An event that the state does not provide for. Nothing was changed.
+/// An event that the state does not accept. Nothing was changed.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("a rollout that is {state} cannot take {event:?}")]
+#[error("a rollout in state {state} does not accept {event:?}")]
 pub struct IllegalRolloutTransition {
     /// The state's name.
     pub state: &'static str,
@@ -87,11 +86,10 @@ pub struct IllegalRolloutTransition {
 }
 
 impl Rollout {
-    /// What the event makes of the rollout. The same event again changes nothing.
+    /// Returns the rollout after the event. The same event again changes nothing.
     ///
     /// # Errors
-    /// [`IllegalRolloutTransition`] when the state does not provide for the event, always in a terminal
-    /// state.
+    /// [`IllegalRolloutTransition`] when the state does not accept the event, always in a terminal state.
     pub fn apply(mut self, event: RolloutEvent, now: Timestamp) -> Result<Self, IllegalRolloutTransition> {
         use RolloutEvent as E;
         use RolloutState as S;
@@ -105,7 +103,7 @@ impl Rollout {
                 S::Cancelled
             }
             (state, E::CancelRequested(off)) if state.properties().on_cancel == OnCancel::Finishes => {
-                // What has begun is finished, or stopped if an operator asks for that, be it later on.
+                // Running deployments are finished. A later cancellation may still ask to stop them.
                 let stop_running =
                     off.stop_running || self.cancelled.as_ref().is_some_and(|c| c.stop_running);
                 let by = self.cancelled.take().map_or(off.by, |before| before.by);
@@ -130,29 +128,31 @@ impl Rollout {
                 return Ok(self);
             }
             (_, E::ResumeRequested) => {
-                // The time it was held does not count against its deadline.
+                // The time it was paused does not count against its deadline.
                 if self.paused_by.take().is_some() && self.state == S::Replicating {
                     self.entered_at = now;
                 }
                 return Ok(self);
             }
 
-            (S::Queued, E::PlaceSeen(Place::Active)) => self.begin(),
-            (S::Queued, E::PlaceSeen(Place::Queued)) => return Ok(self),
-            (state, E::PlaceSeen(Place::ActiveWithSuccessor(by))) if state.properties().is_supersedable => {
+            (S::Queued, E::PlaceObserved(Place::Active)) => self.begin(),
+            (S::Queued, E::PlaceObserved(Place::Queued)) => return Ok(self),
+            (state, E::PlaceObserved(Place::ActiveWithSuccessor(by)))
+                if state.properties().is_supersedable =>
+            {
                 superseded(Some(by))
             }
-            (state, E::PlaceSeen(Place::Replaced(by))) if state.properties().is_supersedable => {
+            (state, E::PlaceObserved(Place::Replaced(by))) if state.properties().is_supersedable => {
                 superseded(by)
             }
-            (S::PolicyCheck, E::RulingSeen(ruling)) => match self.ruled(ruling) {
+            (S::PolicyCheck, E::PolicyChecked(policy_result)) => match self.ruled(policy_result) {
                 Some(next) => next,
                 None => return Ok(self),
             },
             (S::PolicyCheck, E::DeadlinePassed) => S::Failed(self.unruled()),
-            (S::Replicating, E::PlaceSeen(Place::Active)) => return Ok(self),
+            (S::Replicating, E::PlaceObserved(Place::Active)) => return Ok(self),
 
-            (S::Replicating, E::ReplicasSeen { proven, failed }) => match failed.into_iter().next() {
+            (S::Replicating, E::ReplicasObserved { proven, failed }) => match failed.into_iter().next() {
                 Some((site, cause)) => S::Failed(at_target(&site, cause)),
                 None if self.targets().all(|target| proven.contains(&target.site)) => {
                     if self.paused_by.is_some() {
@@ -164,21 +164,21 @@ impl Rollout {
             },
             (S::Replicating, E::DeadlinePassed) => S::Failed(copies_late()),
 
-            (S::WaitingForOutputs, E::OutputsSeen { values, missing }) => {
+            (S::WaitingForOutputs, E::OutputsObserved { values, missing }) => {
                 match self.given_outputs(values, missing) {
                     Some(next) => next,
                     None => return Ok(self),
                 }
             }
-            (S::Planning, E::DeploymentsSeen(outcomes)) => match self.planned(&outcomes) {
+            (S::Planning, E::DeploymentsObserved(outcomes)) => match self.planned(&outcomes) {
                 Some(next) => next,
                 None => return Ok(self),
             },
-            // Held since it was let in.
-            (S::Gated { wave: 0 }, E::GatesSeen(Facts { held: Some(cause), .. })) => S::Failed(cause),
-            (S::Gated { wave }, E::GatesSeen(facts)) => {
-                self.closed = self.closed(wave, &facts);
-                if !self.closed.is_empty() || self.paused_by.is_some() {
+            // The package was put on hold after the rollout was admitted.
+            (S::Gated { wave: 0 }, E::GatesObserved(Facts { held: Some(cause), .. })) => S::Failed(cause),
+            (S::Gated { wave }, E::GatesObserved(facts)) => {
+                self.blocked_by = self.blocked(wave, &facts);
+                if !self.blocked_by.is_empty() || self.paused_by.is_some() {
                     return Ok(self);
                 }
                 self.wave(wave)
@@ -186,40 +186,42 @@ impl Rollout {
             (S::Planning, E::DeadlinePassed) => S::Failed(plans_late()),
             (S::WaitingForOutputs | S::Gated { wave: 0 }, E::DeadlinePassed) => S::Failed(gates_late(&self)),
             (S::Gated { .. }, E::GatesLate(outcomes)) => self.failed(gates_late(&self), &outcomes),
-            (S::DiscardingChangeSets(end), E::DeploymentsSeen(outcomes)) => {
+            (S::DiscardingChangeSets(end), E::DeploymentsObserved(outcomes)) => {
                 if outcomes.iter().any(|outcome| !outcome.state.is_terminal()) {
                     return Ok(self);
                 }
                 *end
             }
 
-            (S::Rolling { wave, opened, .. }, E::DeploymentsSeen(outcomes)) => {
+            (S::Rolling { wave, opened, .. }, E::DeploymentsObserved(outcomes)) => {
                 match self.rolled(wave, opened, &outcomes) {
                     Some(next) => next,
                     None => return Ok(self),
                 }
             }
-            (S::Verifying { wave }, E::ChecksSeen { failures, outcomes }) => {
+            (S::Verifying { wave }, E::ChecksObserved { failures, outcomes }) => {
                 match self.checked(wave, &failures, &outcomes, now) {
                     Some(next) => next,
                     None => return Ok(self),
                 }
             }
-            (S::Baking { wave }, E::AlarmsSeen { alarms, outcomes }) => {
+            (S::Baking { wave }, E::AlarmsObserved { alarms, outcomes }) => {
                 match self.watched(wave, &alarms, &outcomes, now) {
                     Some(next) => next,
                     None => return Ok(self),
                 }
             }
 
-            (S::Reverting(Revert::Finding(mut targets)), E::StableSeen(Some(stable))) => {
-                // A stack that the stable release does not know is left alone.
+            (S::Reverting(Revert::Finding(mut targets)), E::StableObserved(Some(stable))) => {
+                // A stack that the stable release does not have is left as it is.
                 targets.retain(|target| stable.stack(target.part.as_ref()).is_some());
                 self.revert_to = Some(stable);
                 S::Reverting(Revert::Copying(targets))
             }
-            (S::Reverting(Revert::Finding(_)), E::StableSeen(None)) => S::Failed(self.nothing_to_revert_to()),
-            (S::Reverting(Revert::Copying(targets)), E::ReplicasSeen { proven, failed }) => {
+            (S::Reverting(Revert::Finding(_)), E::StableObserved(None)) => {
+                S::Failed(self.nothing_to_revert_to())
+            }
+            (S::Reverting(Revert::Copying(targets)), E::ReplicasObserved { proven, failed }) => {
                 match failed.into_iter().next() {
                     Some((site, cause)) => S::Failed(self.not_reverted(&at_target(&site, cause))),
                     None if targets.iter().all(|target| proven.contains(&target.site)) => {
@@ -232,7 +234,7 @@ impl Rollout {
             (S::Reverting(Revert::Copying(_)), E::DeadlinePassed) => {
                 S::Failed(self.not_reverted(&copies_late()))
             }
-            (S::Reverting(Revert::Rolling { targets, level }), E::DeploymentsSeen(outcomes)) => {
+            (S::Reverting(Revert::Rolling { targets, level }), E::DeploymentsObserved(outcomes)) => {
                 match self.reverted(&targets, level, &outcomes) {
                     Some(next) => next,
                     None => return Ok(self),
@@ -261,7 +263,7 @@ impl Rollout {
         };
         let next = if matches!(self.state, S::DiscardingChangeSets(_)) { next } else { self.withdrawn(next) };
         if next != self.state {
-            self.closed.clear();
+            self.blocked_by.clear();
             self.state = next;
             self.entered_at = now;
             self.acted = false;
@@ -269,7 +271,7 @@ impl Rollout {
         Ok(self)
     }
 
-    /// Has copies asked for again whose message may be lost.
+    /// Requests copies again whose message may be lost.
     fn copies_asked_again(mut self, now: Timestamp) -> Self {
         let asked_s = self.acted_at.map_or(0, |at| now.duration_since(at).as_secs());
         self.acted &= asked_s < Self::COPY_PATIENCE_S;
@@ -285,28 +287,28 @@ pub(super) fn copies_late() -> Cause {
     Cause::new(
         Code::DeadlinePassed,
         "the package could not be copied to every region in time",
-        "look at the replicate function's log and its dead-letter queue, then retry the rollout",
+        "read the replicate function's log and its dead-letter queue, then retry the rollout",
     )
 }
 
 fn plans_late() -> Cause {
     Cause::new(
         Code::DeadlinePassed,
-        "not every change set could be made in time: others may hold the stacks",
-        "look at what its deployments wait for, then retry the rollout",
+        "not every change set could be created in time: other rollouts may hold the leases of the stacks",
+        "check what its deployments wait for (flotilla status), then retry the rollout",
     )
 }
 
 pub(super) fn gates_late(rollout: &Rollout) -> Cause {
-    let closed: Vec<&str> = rollout.closed.iter().map(|closed| closed.why.as_str()).collect();
+    let reasons: Vec<&str> = rollout.blocked_by.iter().map(|blocked| blocked.why.as_str()).collect();
     Cause::new(
         Code::DeadlinePassed,
-        format!("it waited {} hours for its gates: {}", Rollout::GATED_H_MAX, closed.join("; ")),
+        format!("the rollout waited {} hours for its gates: {}", Rollout::GATED_H_MAX, reasons.join("; ")),
         "open the gates, then retry the rollout",
     )
 }
 
-/// The cause of a rollout's failure: the first target's, with its region.
+/// Prefixes a cause with the target at which it happened.
 pub(super) fn at_target(target: &impl std::fmt::Display, cause: Cause) -> Cause {
     Cause { message: crate::code::cut(format!("{target}: {}", cause.message)), ..cause }
 }

@@ -1,10 +1,10 @@
 use super::*;
 use crate::deployment::{Access, State};
-use crate::gate::{Gates, LineStop, Stops};
-use crate::ids::Turn;
+use crate::gate::{Freezes, Gates};
+use crate::ids::Direction;
 use crate::release::StackRef;
 use crate::replica::Copies;
-use crate::rollout::{OnFailure, RolloutCommand, RolloutKind, RolloutLook, Wave};
+use crate::rollout::{OnFailure, RolloutCommand, RolloutKind, RolloutObservation, Wave};
 use crate::{Digest, ProfileName, ReleaseId, ServiceName, StackName, StackPart, StageName};
 use RolloutEvent as E;
 
@@ -12,12 +12,14 @@ use RolloutEvent as E;
 mod gates;
 #[path = "transition_tests/operators.rs"]
 mod operators;
+#[path = "transition_tests/planning.rs"]
+mod planning;
+#[path = "transition_tests/policy.rs"]
+mod policy;
 #[path = "transition_tests/reverts.rs"]
 mod reverts;
 #[path = "transition_tests/stacks.rs"]
 mod stacks;
-#[path = "transition_tests/vetting.rs"]
-mod vetting;
 #[path = "transition_tests/waves.rs"]
 mod waves;
 
@@ -82,7 +84,7 @@ fn rollout(kind: RolloutKind) -> Rollout {
         plans: BTreeMap::new(),
         approvals: Vec::new(),
         break_glass: None,
-        closed: Vec::new(),
+        blocked_by: Vec::new(),
         retry_of: None,
         set: None,
         notify: Default::default(),
@@ -112,15 +114,17 @@ fn go(rollout: Rollout, events: impl IntoIterator<Item = E>) -> Rollout {
 }
 
 fn all_proven() -> E {
-    E::ReplicasSeen { proven: deploy().sites(), failed: BTreeMap::new() }
+    E::ReplicasObserved { proven: deploy().sites(), failed: BTreeMap::new() }
 }
 
-fn outcome(region: &str, turn: Turn, state: &State) -> TargetOutcome {
-    TargetOutcome { target: target(region), turn, state: state.clone(), touched: true, plan: None }
+fn outcome(region: &str, direction: Direction, state: &State) -> TargetOutcome {
+    TargetOutcome { target: target(region), direction, state: state.clone(), touched: true, plan: None }
 }
 
 fn seen(states: &[(&str, State)]) -> E {
-    E::DeploymentsSeen(states.iter().map(|(region, state)| outcome(region, Turn::Forward, state)).collect())
+    E::DeploymentsObserved(
+        states.iter().map(|(region, state)| outcome(region, Direction::Forward, state)).collect(),
+    )
 }
 
 fn ok() -> State {
@@ -128,36 +132,36 @@ fn ok() -> State {
 }
 
 fn bad() -> State {
-    State::RolledBack(Cause::new(Code::RolledBack, "no", "mend"))
+    State::RolledBack(Cause::new(Code::RolledBack, "no", "fix"))
 }
 
 fn broken() -> State {
-    State::Failed(Cause::new(Code::CodeDiffers, "no", "mend"))
+    State::Failed(Cause::new(Code::CodeDiffers, "no", "fix"))
 }
 
 fn rolling() -> Rollout {
-    go(deploy(), [E::PlaceSeen(Place::Active), holds(), all_proven(), open(), E::Acted])
+    go(deploy(), [E::PlaceObserved(Place::Active), holds(), all_proven(), open(), E::Acted])
 }
 
-/// The profile's rules, if it has some, hold.
+/// The policy check passes.
 fn holds() -> E {
-    E::RulingSeen(Ruling::Holds)
+    E::PolicyChecked(PolicyResult::Passed)
 }
 
-/// No gate is closed.
+/// No gate is blocked.
 fn open() -> E {
-    E::GatesSeen(Facts {
+    E::GatesObserved(Facts {
         now: at(5),
-        stops: Stops::default(),
+        stops: Freezes::default(),
         windows: Default::default(),
         alarms: Vec::new(),
         held: None,
     })
 }
 
-/// Its wave has baked, and no alarm was raised.
+/// Its wave has baked without a raised alarm.
 fn baked(rollout: Rollout) -> Rollout {
-    let calm = E::AlarmsSeen { alarms: Vec::new(), outcomes: Vec::new() };
+    let calm = E::AlarmsObserved { alarms: Vec::new(), outcomes: Vec::new() };
     rollout.apply(calm, at(100_000)).expect("a legal way")
 }
 

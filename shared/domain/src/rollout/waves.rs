@@ -5,11 +5,11 @@ use super::transition::at_target;
 use super::{OnFailure, Rollout, RolloutKind};
 use crate::cause::Cause;
 use crate::code::Code;
-use crate::ids::Turn;
+use crate::ids::Direction;
 use crate::target::Target;
 
 impl Rollout {
-    /// The first state of a rollout that may act.
+    /// The first state of a rollout that is active.
     pub fn begin(&self) -> RolloutState {
         match self.kind {
             RolloutKind::Deploy(_) if self.is_vetted() => RolloutState::PolicyCheck,
@@ -18,12 +18,12 @@ impl Rollout {
         }
     }
 
-    /// What follows when the package is everywhere.
+    /// The state after the package was proven everywhere.
     pub(super) fn after_copies(&self) -> RolloutState {
         if self.needs.is_empty() { self.ready() } else { RolloutState::WaitingForOutputs }
     }
 
-    /// What follows when everything is known that its stacks are given.
+    /// The state after all values of parameters are known.
     pub(super) fn ready(&self) -> RolloutState {
         if !self.planned_ahead().is_empty() {
             RolloutState::Planning
@@ -32,13 +32,13 @@ impl Rollout {
         }
     }
 
-    /// A wave's beginning.
+    /// The first state of a wave.
     pub(super) fn wave(&self, wave: usize) -> RolloutState {
         let opened = self.waves.get(wave).map_or(0, |w| w.max_concurrent.min(w.targets.len()));
         RolloutState::Rolling { wave, from: 0, opened }
     }
 
-    /// What follows from the deployments of a wave; `None` while there is nothing to do but wait.
+    /// The state after an observation of a wave's deployments; `None` to keep waiting.
     pub(super) fn rolled(
         &mut self,
         wave: usize,
@@ -46,25 +46,26 @@ impl Rollout {
         outcomes: &[TargetOutcome],
     ) -> Option<RolloutState> {
         let plan = self.waves[wave].clone();
-        let outcome =
-            |target: &Target| outcomes.iter().find(|o| o.turn == Turn::Forward && &o.target == target);
+        let outcome = |target: &Target| {
+            outcomes.iter().find(|o| o.direction == Direction::Forward && &o.target == target)
+        };
         let seen: Vec<Option<&TargetOutcome>> = plan.targets[..opened].iter().map(outcome).collect();
-        let called_off = self.cancelled.is_some();
+        let pending_cancellation = self.cancelled.is_some();
         let running = seen
             .iter()
             .filter(|outcome| match outcome {
                 Some(outcome) => !outcome.state.is_terminal(),
-                // A target that was called off before it was opened stays as it is.
-                None => !called_off,
+                // The rollout was cancelled before this deployment was opened.
+                None => !pending_cancellation,
             })
             .count();
-        // An update that was stopped because it was called off is no failure of the rollout's.
+        // An update that was stopped by a cancellation is not a failure of the rollout.
         let cause = |outcome: &'_ TargetOutcome| {
             outcome.state.cause().filter(|cause| cause.code != Code::Stopped).cloned()
         };
         let failures: Vec<(&Target, Cause)> =
             seen.iter().flatten().filter_map(|outcome| Some((&outcome.target, cause(outcome)?))).collect();
-        let stops = called_off || failures.len() > plan.tolerate_failures;
+        let stops = pending_cancellation || failures.len() > plan.tolerate_failures;
         if !stops && self.paused_by.is_none() && opened < plan.targets.len() {
             let free = plan.max_concurrent.saturating_sub(running);
             let next = (opened + free).min(plan.targets.len());
@@ -76,14 +77,15 @@ impl Rollout {
         if let Some((target, cause)) = failures.first().filter(|_| failures.len() > plan.tolerate_failures) {
             return Some(self.failed(at_target(target, cause.clone()), outcomes));
         }
-        if called_off {
-            let all = outcomes.iter().filter(|o| o.turn == Turn::Forward && o.state.is_success()).count();
-            // What is not verified, or was to bake, is not known to be what it should be.
+        if pending_cancellation {
+            let all =
+                outcomes.iter().filter(|o| o.direction == Direction::Forward && o.state.is_success()).count();
+            // Without its verification or its bake, a wave is not known to be good.
             let unproven = !self.gates.checks.is_empty() || plan.bake_s > 0;
             let complete = all == self.targets().count() && !unproven;
             return Some(if complete { RolloutState::Succeeded } else { RolloutState::Cancelled });
         }
-        // Called off before it could begin: the gates were told, the rollout was not yet.
+        // A deployment observed the cancellation before this step did.
         if seen.iter().flatten().any(|outcome| outcome.state == crate::deployment::State::Cancelled) {
             return Some(RolloutState::Cancelled);
         }
@@ -95,12 +97,12 @@ impl Rollout {
         })
     }
 
-    /// What follows a wave that is done and verified.
+    /// The state after a wave was deployed and verified.
     pub(super) fn after_checks(&self, wave: usize) -> RolloutState {
         if self.waves[wave].bake_s > 0 { RolloutState::Baking { wave } } else { self.after_wave(wave) }
     }
 
-    /// What follows a wave that is done.
+    /// The state after a wave has ended.
     pub(super) fn after_wave(&self, wave: usize) -> RolloutState {
         match &self.failure {
             _ if wave + 1 < self.waves.len() => RolloutState::Gated { wave: wave + 1 },
@@ -109,11 +111,12 @@ impl Rollout {
         }
     }
 
-    /// The end of a rollout that has some failures, all tolerated: it did not bring what it should
-    /// everywhere, and says so.
+    /// The cause that summarises tolerated failures: a rollout that has any does not end as succeeded.
     pub(super) fn tolerated(&self, outcomes: &[TargetOutcome]) -> Option<Cause> {
-        let failed: Vec<&TargetOutcome> =
-            outcomes.iter().filter(|o| o.turn == Turn::Forward && o.state.cause().is_some()).collect();
+        let failed: Vec<&TargetOutcome> = outcomes
+            .iter()
+            .filter(|o| o.direction == Direction::Forward && o.state.cause().is_some())
+            .collect();
         let (first, cause) = failed.first().and_then(|first| Some((first, first.state.cause()?)))?;
         let text = format!(
             "{} of {} targets failed, which the profile tolerates; the first: {}: {}",
@@ -122,15 +125,15 @@ impl Rollout {
             first.target,
             cause.message
         );
-        let fix = "mend it, then retry the rollout: only what failed is done again";
+        let fix = "fix the cause, then retry the rollout: it deploys only to the targets that failed";
         Some(Cause { resource: cause.resource.clone(), ..Cause::new(cause.code, text, fix) })
     }
 
-    /// What follows from a failure, when everything that was under way has ended.
+    /// The state after a failure, once all running deployments have ended.
     pub(super) fn failed(&mut self, cause: Cause, outcomes: &[TargetOutcome]) -> RolloutState {
         let changed: Vec<Target> = outcomes
             .iter()
-            .filter(|o| o.turn == Turn::Forward && o.changed())
+            .filter(|o| o.direction == Direction::Forward && o.changed())
             .map(|o| o.target.clone())
             .collect();
         let reverts = self.on_failure == OnFailure::Revert && matches!(self.kind, RolloutKind::Deploy(_));

@@ -1,8 +1,8 @@
-//! Several services brought somewhere as one unit, in the order of what they need from each other.
+//! Sets: several services that are promoted or rolled back as one, in the order of their dependencies.
 //!
-//! A set owns no targets: each of its members goes by a rollout of its own, which a set only begins and waits for.
-//! Like a rollout it is saved before it acts: [`ServiceSet::apply`] says what an event makes of it, and
-//! [`ServiceSet::due`] what the saved state asks for.
+//! A set has no targets: each member has its own rollout, which the set starts and waits for. Like a rollout it is
+//! saved before it acts: [`ServiceSet::apply`] returns the set after an event, and [`ServiceSet::due`] the command
+//! that the saved state asks for.
 
 mod order;
 mod transition;
@@ -11,29 +11,29 @@ pub use order::in_order;
 pub use transition::{IllegalSetTransition, SetEvent};
 
 use crate::cause::Cause;
-use crate::ids::{ReleaseId, RolloutId, SetId, Turn};
+use crate::ids::{Direction, ReleaseId, RolloutId, SetId};
 use crate::names::{ServiceName, StageName};
 use crate::rollout::Cancellation;
 use jiff::Timestamp;
 
-/// What a set is for.
+/// The purpose of a set.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum SetKind {
-    /// Releases go from one stage to another. If one does not arrive, all go back.
+    /// Releases are promoted from one stage to another. If one rollout fails, all members are reverted.
     Promotion {
-        /// Where they run.
+        /// The stage that they are promoted from.
         from: StageName,
     },
-    /// Every member goes back to a release it had; what runs is held.
+    /// Every member is rolled back to the release it had before. The releases that are replaced are put on hold.
     Rollback {
-        /// The set that says to which.
+        /// The set that is rolled back.
         of: SetId,
-        /// In the profiles' waves; else everywhere at once.
+        /// Whether the rollouts use the profiles' waves; else all targets are deployed concurrently.
         by_waves: bool,
     },
-    /// What takes outputs of a service is deployed again, as it is.
+    /// The services that take outputs of a service are deployed again with the same releases.
     Redeploy {
-        /// The service whose outputs they take.
+        /// The service that provides the outputs.
         of: ServiceName,
     },
 }
@@ -56,46 +56,46 @@ pub struct Member {
     pub service: ServiceName,
     /// The stage.
     pub stage: StageName,
-    /// How many members come before it, one behind the other.
+    /// Its level: the length of the longest chain of members that it needs.
     pub level: usize,
-    /// The release that it is brought to.
+    /// The release that is deployed.
     pub release: ReleaseId,
-    /// The release that ran everywhere before.
+    /// The stable release before.
     pub before: Option<ReleaseId>,
-    /// The stage's newest rollout when the set was decided: if there is another one when its turn comes, somebody
-    /// else was faster.
+    /// The stage's newest rollout when the set was created. If there is a newer one when the member begins, the member
+    /// has been overtaken.
     pub newest: Option<RolloutId>,
-    /// Its way to the release, once its turn has come.
-    pub forward: Option<Leg>,
-    /// Its way back.
-    pub back: Option<Leg>,
+    /// Its forward rollout, once it has been started.
+    pub forward: Option<MemberRollout>,
+    /// Its rollback, once it has been started.
+    pub back: Option<MemberRollout>,
 }
 
-/// One way of one member.
+/// The rollout of one member in one direction.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Leg {
-    /// Its rollout, which is begun under this id or not at all.
+pub struct MemberRollout {
+    /// The rollout's id, which is derived, so that the rollout is started once at most.
     pub rollout: RolloutId,
-    /// How it ended.
-    pub end: Option<LegEnd>,
+    /// The outcome, once it has ended.
+    pub end: Option<MemberOutcome>,
 }
 
-/// How one way of one member ended.
+/// The outcome of the rollout of one member in one direction.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum LegEnd {
-    /// The release runs everywhere.
+pub enum MemberOutcome {
+    /// The release runs at every target.
     Succeeded,
-    /// The rollout failed, or was called off, and has changed nothing or brought it back.
+    /// The rollout failed or was cancelled, and changed nothing or reverted what it changed.
     Reverted(Cause),
-    /// The rollout failed, or was called off, and may have changed something.
+    /// The rollout failed or was cancelled, and may have changed something.
     Failed(Cause),
-    /// Somebody else's rollout has the stage now: what becomes of it is theirs to say.
+    /// Another rollout has replaced it, which the set does not control.
     Overtaken(Cause),
-    /// The rollout was not let in.
+    /// The rollout was not admitted.
     Refused(Cause),
 }
 
-impl LegEnd {
+impl MemberOutcome {
     /// Its name.
     pub fn name(&self) -> &'static str {
         match self {
@@ -107,7 +107,7 @@ impl LegEnd {
         }
     }
 
-    /// What went wrong.
+    /// The cause, if it did not succeed.
     pub fn cause(&self) -> Option<&Cause> {
         match self {
             Self::Succeeded => None,
@@ -119,31 +119,31 @@ impl LegEnd {
 }
 
 impl Member {
-    /// The way in a direction.
-    pub fn leg(&self, turn: Turn) -> Option<&Leg> {
-        match turn {
-            Turn::Forward => self.forward.as_ref(),
-            Turn::Back => self.back.as_ref(),
+    /// Its rollout in a direction.
+    pub fn leg(&self, direction: Direction) -> Option<&MemberRollout> {
+        match direction {
+            Direction::Forward => self.forward.as_ref(),
+            Direction::Rollback => self.back.as_ref(),
         }
     }
 
-    fn leg_mut(&mut self, turn: Turn) -> &mut Option<Leg> {
-        match turn {
-            Turn::Forward => &mut self.forward,
-            Turn::Back => &mut self.back,
+    fn leg_mut(&mut self, direction: Direction) -> &mut Option<MemberRollout> {
+        match direction {
+            Direction::Forward => &mut self.forward,
+            Direction::Rollback => &mut self.back,
         }
     }
 
-    /// Whether the set has, or may have, changed what runs. What comes after others may have been given other values
-    /// although its release is the same.
+    /// Whether the set has changed, or may have changed, what runs. A member of a higher level may have got other
+    /// parameter values although its release is the same.
     fn is_changed(&self) -> bool {
         let end = self.forward.as_ref().and_then(|leg| leg.end.as_ref());
         let other = self.before != Some(self.release) || self.level > 0;
-        matches!(end, Some(LegEnd::Succeeded | LegEnd::Failed(_))) && other
+        matches!(end, Some(MemberOutcome::Succeeded | MemberOutcome::Failed(_))) && other
     }
 }
 
-/// Where a set stands.
+/// The state of a set.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum SetState {
     /// The members of one level are rolled out.
@@ -151,18 +151,18 @@ pub enum SetState {
         /// The level.
         level: usize,
     },
-    /// The members of one level go back to what they had.
+    /// The members of one level are rolled back to their release before.
     Reverting {
         /// The level.
         level: usize,
         /// What failed.
         cause: Cause,
     },
-    /// Every member runs its release everywhere.
+    /// Every member runs its release at every target.
     Succeeded,
-    /// What the set had changed is as it was.
+    /// Everything that the set changed is rolled back.
     Reverted(Cause),
-    /// Some members are not as they should be: the cause says which.
+    /// It failed; the cause tells which member is not as requested.
     Failed(Cause),
 }
 
@@ -195,19 +195,19 @@ impl SetState {
 /// A set.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ServiceSet {
-    /// Which one.
+    /// Its id.
     pub id: SetId,
-    /// What it is for.
+    /// Its purpose.
     pub kind: SetKind,
     /// Its members by level, each service and stage once.
     pub members: Vec<Member>,
-    /// Where it stands.
+    /// Its state.
     pub state: SetState,
-    /// Whether the rollouts of its state are known to be begun.
+    /// Whether the rollouts of its state are known to be started.
     pub acted: bool,
-    /// Somebody called it off.
+    /// How it was cancelled, if it was.
     pub cancelled: Option<Cancellation>,
-    /// Who asked for it.
+    /// Who requested it.
     pub requested_by: String,
     /// Why.
     pub because: String,
@@ -217,46 +217,46 @@ pub struct ServiceSet {
     pub entered_at: Timestamp,
 }
 
-/// What a saved set asks to be done: begin a rollout of each of these members. Repeated, they are begun.
+/// The command of a saved set: start a rollout of each of these members. Repeated, they are started already.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct SetCommand {
-    /// To the set's releases, or back to those before.
-    pub turn: Turn,
-    /// The members, by their place.
+    /// The direction: to the set's releases, or back to those before.
+    pub direction: Direction,
+    /// The indexes of the members.
     pub members: Vec<usize>,
 }
 
 impl ServiceSet {
     /// Most members.
     pub const MEMBERS_MAX: usize = 50;
-    /// How long until it looks again although none of its rollouts woke it, in seconds.
+    /// The time until the next step if no rollout sends a tick earlier, in seconds.
     pub const PATIENCE_S: u32 = 60;
 
-    /// What is to be done and is not known to be.
+    /// The command that the saved state asks for and that is not yet known to be done.
     pub fn due(&self) -> Option<SetCommand> {
-        let turn = self.turn()?;
+        let direction = self.direction()?;
         let members = self.awaited().into_iter().map(|(at, _)| at).collect();
-        (!self.acted).then_some(SetCommand { turn, members })
+        (!self.acted).then_some(SetCommand { direction, members })
     }
 
-    /// The rollouts of its state that have not ended, as far as it knows, with the places of their members.
+    /// The rollouts of its state that are not known to have ended, with the indexes of their members.
     pub fn awaited(&self) -> Vec<(usize, RolloutId)> {
-        let Some((turn, level)) = self.way() else { return Vec::new() };
+        let Some((direction, level)) = self.way() else { return Vec::new() };
         let of_level = self.members.iter().enumerate().filter(|(_, member)| member.level == level);
-        let open = of_level.filter_map(|(at, member)| Some((at, member.leg(turn)?)));
+        let open = of_level.filter_map(|(at, member)| Some((at, member.leg(direction)?)));
         open.filter(|(_, leg)| leg.end.is_none()).map(|(at, leg)| (at, leg.rollout)).collect()
     }
 
-    /// Which way it goes; `None` once it has ended.
-    pub fn turn(&self) -> Option<Turn> {
-        self.way().map(|(turn, _)| turn)
+    /// Its direction; `None` once it has ended.
+    pub fn direction(&self) -> Option<Direction> {
+        self.way().map(|(direction, _)| direction)
     }
 
-    /// Which way it goes, and at which level it is.
-    fn way(&self) -> Option<(Turn, usize)> {
+    /// Its direction and its level; `None` once it has ended.
+    fn way(&self) -> Option<(Direction, usize)> {
         match self.state {
-            SetState::Rolling { level } => Some((Turn::Forward, level)),
-            SetState::Reverting { level, .. } => Some((Turn::Back, level)),
+            SetState::Rolling { level } => Some((Direction::Forward, level)),
+            SetState::Reverting { level, .. } => Some((Direction::Rollback, level)),
             _ => None,
         }
     }

@@ -1,13 +1,13 @@
-//! The order of services that need each other.
+//! The order of services that depend on each other.
 
 use crate::code::{Code, Refusal};
 use std::collections::BTreeSet;
 
-/// How many of the given come before each one, one behind the other. Each is given by its name and by the places of
-/// those it needs.
+/// The level of each given service: the length of the longest chain of services that it needs. A service is given
+/// by its name and the indexes of those it needs.
 ///
 /// # Errors
-/// [`Code::ConfigInvalid`] with the names of those that need each other in a circle.
+/// [`Code::ConfigInvalid`] with the names of the services in a dependency cycle.
 pub fn in_order(given: &[(String, BTreeSet<usize>)]) -> Result<Vec<usize>, Refusal> {
     let mut levels = vec![None; given.len()];
     for level in 0..given.len() {
@@ -25,9 +25,11 @@ pub fn in_order(given: &[(String, BTreeSet<usize>)]) -> Result<Vec<usize>, Refus
     if left.is_empty() {
         return Ok(levels.into_iter().flatten().collect());
     }
-    let what =
-        format!("these take outputs of each other in a circle, or of one that does: {}", left.join(", "));
-    let fix = "take one of the outputs out of the circle: give the parameter a value of its own";
+    let what = format!(
+        "these services take outputs of each other in a cycle, or depend on such a cycle: {}",
+        left.join(", ")
+    );
+    let fix = "break the cycle: set one of the parameters to a value instead of an output";
     Err(Refusal::new(Code::ConfigInvalid, what, fix))
 }
 
@@ -51,7 +53,7 @@ mod tests {
     #[test]
     fn a_circle_is_refused_by_name() {
         let circle = ordered(&[("database", &[]), ("api", &[2]), ("jobs", &[0, 1])]).unwrap_err();
-        assert!(circle.ends_with("that does: api, jobs"), "{circle}");
-        assert!(ordered(&[("api", &[0])]).is_err(), "a circle of one");
+        assert!(circle.ends_with("such a cycle: api, jobs"), "{circle}");
+        assert!(ordered(&[("api", &[0])]).is_err(), "a cycle of one");
     }
 }

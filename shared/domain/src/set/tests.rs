@@ -1,4 +1,4 @@
-//! A set as its members see it.
+//! Sets and the outcomes of their members.
 
 use super::*;
 use crate::code::Code;
@@ -55,12 +55,12 @@ fn begun(set: ServiceSet) -> ServiceSet {
     set.apply(SetEvent::Begun { not: BTreeMap::new() }, at(2)).unwrap()
 }
 
-fn ended(set: ServiceSet, ends: &[(usize, LegEnd)]) -> ServiceSet {
+fn ended(set: ServiceSet, ends: &[(usize, MemberOutcome)]) -> ServiceSet {
     set.apply(SetEvent::Ended(ends.iter().cloned().collect()), at(3)).unwrap()
 }
 
-fn failed() -> LegEnd {
-    LegEnd::Failed(Cause::new(Code::Stopped, "it is red", "make it green"))
+fn failed() -> MemberOutcome {
+    MemberOutcome::Failed(Cause::new(Code::Stopped, "it is red", "make it green"))
 }
 
 /// The members it waits for.
@@ -71,18 +71,18 @@ fn moving(set: &ServiceSet) -> Vec<&str> {
 #[test]
 fn a_level_begins_when_the_one_before_it_has_succeeded() {
     let set = shop();
-    assert_eq!(set.due(), Some(SetCommand { turn: Turn::Forward, members: vec![0] }));
-    let set = ended(begun(set), &[(0, LegEnd::Succeeded)]);
-    assert_eq!(set.due(), Some(SetCommand { turn: Turn::Forward, members: vec![1, 2] }));
-    let set = ended(begun(set), &[(1, LegEnd::Succeeded)]);
+    assert_eq!(set.due(), Some(SetCommand { direction: Direction::Forward, members: vec![0] }));
+    let set = ended(begun(set), &[(0, MemberOutcome::Succeeded)]);
+    assert_eq!(set.due(), Some(SetCommand { direction: Direction::Forward, members: vec![1, 2] }));
+    let set = ended(begun(set), &[(1, MemberOutcome::Succeeded)]);
     assert_eq!((set.state.name(), moving(&set)), ("rolling", vec!["jobs"]));
-    let set = ended(set, &[(2, LegEnd::Succeeded)]);
+    let set = ended(set, &[(2, MemberOutcome::Succeeded)]);
     assert_eq!((set.state.clone(), set.due()), (SetState::Succeeded, None));
 }
 
 #[test]
 fn what_is_begun_keeps_its_id_and_every_way_has_another() {
-    let set = ended(begun(shop()), &[(0, LegEnd::Succeeded)]);
+    let set = ended(begun(shop()), &[(0, MemberOutcome::Succeeded)]);
     let first = set.awaited();
     assert_eq!(begun(set).awaited(), first);
     let ids: Vec<_> = first.iter().map(|(_, id)| *id).collect();
@@ -91,14 +91,14 @@ fn what_is_begun_keeps_its_id_and_every_way_has_another() {
 
 #[test]
 fn a_failure_waits_for_its_level_and_then_brings_all_back_what_gives_outputs_first() {
-    let set = ended(begun(ended(begun(shop()), &[(0, LegEnd::Succeeded)])), &[(1, failed())]);
-    assert_eq!((set.state.name(), moving(&set)), ("rolling", vec!["jobs"]), "the jobs are not torn");
-    let set = ended(set, &[(2, LegEnd::Succeeded)]);
+    let set = ended(begun(ended(begun(shop()), &[(0, MemberOutcome::Succeeded)])), &[(1, failed())]);
+    assert_eq!((set.state.name(), moving(&set)), ("rolling", vec!["jobs"]), "the jobs are not interrupted");
+    let set = ended(set, &[(2, MemberOutcome::Succeeded)]);
     assert_eq!((set.state.name(), moving(&set)), ("reverting", vec!["database"]));
-    assert_eq!(set.due(), Some(SetCommand { turn: Turn::Back, members: vec![0] }));
-    let set = ended(begun(set), &[(0, LegEnd::Succeeded)]);
+    assert_eq!(set.due(), Some(SetCommand { direction: Direction::Rollback, members: vec![0] }));
+    let set = ended(begun(set), &[(0, MemberOutcome::Succeeded)]);
     assert_eq!(moving(&set), ["api", "jobs"]);
-    let set = ended(begun(set), &[(1, LegEnd::Succeeded), (2, LegEnd::Succeeded)]);
+    let set = ended(begun(set), &[(1, MemberOutcome::Succeeded), (2, MemberOutcome::Succeeded)]);
     let SetState::Reverted(cause) = &set.state else { panic!("{:?}", set.state) };
     assert_eq!((cause.code, cause.message.as_str()), (Code::Stopped, "api/production: it is red"));
 }
@@ -106,20 +106,20 @@ fn a_failure_waits_for_its_level_and_then_brings_all_back_what_gives_outputs_fir
 #[test]
 fn what_went_back_by_itself_was_refused_or_belongs_to_others_stays_as_it_is() {
     let cause = || Cause::new(Code::Stopped, "no", "yes");
-    let went_back = |end: LegEnd| {
-        let set = ended(begun(ended(begun(shop()), &[(0, LegEnd::Succeeded)])), &[(1, end)]);
-        let set = ended(set, &[(2, LegEnd::Succeeded)]);
+    let went_back = |end: MemberOutcome| {
+        let set = ended(begun(ended(begun(shop()), &[(0, MemberOutcome::Succeeded)])), &[(1, end)]);
+        let set = ended(set, &[(2, MemberOutcome::Succeeded)]);
         assert_eq!(moving(&set), ["database"]);
-        ended(begun(set), &[(0, LegEnd::Succeeded)])
+        ended(begun(set), &[(0, MemberOutcome::Succeeded)])
     };
-    for end in [LegEnd::Refused(cause()), LegEnd::Overtaken(cause())] {
+    for end in [MemberOutcome::Refused(cause()), MemberOutcome::Overtaken(cause())] {
         assert_eq!(moving(&went_back(end)), ["jobs"]);
     }
-    // It went back with what the new database had given.
-    assert_eq!(moving(&went_back(LegEnd::Reverted(cause()))), ["api", "jobs"]);
-    let set = ended(begun(shop()), &[(0, LegEnd::Reverted(cause()))]);
+    // It reverted while it used the outputs of the new database.
+    assert_eq!(moving(&went_back(MemberOutcome::Reverted(cause()))), ["api", "jobs"]);
+    let set = ended(begun(shop()), &[(0, MemberOutcome::Reverted(cause()))]);
     assert_eq!(set.state.name(), "reverted", "nothing else was changed");
-    let not = BTreeMap::from([(0, LegEnd::Refused(cause()))]);
+    let not = BTreeMap::from([(0, MemberOutcome::Refused(cause()))]);
     let refused = shop().apply(SetEvent::Begun { not }, at(2)).unwrap();
     assert_eq!(refused.state.name(), "reverted", "nothing was changed");
 }
@@ -127,52 +127,53 @@ fn what_went_back_by_itself_was_refused_or_belongs_to_others_stays_as_it_is() {
 #[test]
 fn one_that_had_nothing_before_or_cannot_go_back_is_told() {
     let first = promotion(vec![member("database", 0, None), member("api", 1, Some("old"))]);
-    let set = ended(begun(ended(begun(first), &[(0, LegEnd::Succeeded)])), &[(0, failed()), (1, failed())]);
-    let set = ended(begun(set), &[(1, LegEnd::Succeeded)]);
+    let set =
+        ended(begun(ended(begun(first), &[(0, MemberOutcome::Succeeded)])), &[(0, failed()), (1, failed())]);
+    let set = ended(begun(set), &[(1, MemberOutcome::Succeeded)]);
     let SetState::Failed(cause) = &set.state else { panic!("{:?}", set.state) };
     assert_eq!(cause.code, Code::NothingToRevertTo);
-    assert!(cause.message.starts_with("database/production had no release"), "{}", cause.message);
+    assert!(cause.message.starts_with("database/production had no stable release"), "{}", cause.message);
 
     let set =
         ended(begun(ended(begun(promotion(vec![member("api", 0, Some("old"))])), &[(0, failed())])), &[]);
-    let gone = LegEnd::Overtaken(Cause::new(Code::Stopped, "no", "yes"));
+    let gone = MemberOutcome::Overtaken(Cause::new(Code::Stopped, "no", "yes"));
     assert_eq!(ended(set.clone(), &[(0, gone)]).state.name(), "reverted");
     let stuck = ended(set, &[(0, failed())]);
     let SetState::Failed(cause) = &stuck.state else { panic!("{:?}", stuck.state) };
-    assert_eq!(cause.message, "api/production on the way back: it is red");
+    assert_eq!(cause.message, "api/production during the rollback: it is red");
 }
 
 #[test]
 fn one_that_is_called_off_goes_back_whatever_its_level_still_brings() {
-    let first = || ended(begun(shop()), &[(0, LegEnd::Succeeded)]);
-    let off = begun(first()).call_off("ann", false);
-    assert!(
-        off.clone().call_off("bob", true).cancelled.is_some_and(|off| off.by == "ann" && off.stop_running)
-    );
-    let set = ended(off, &[(1, LegEnd::Succeeded), (2, LegEnd::Succeeded)]);
+    let first = || ended(begun(shop()), &[(0, MemberOutcome::Succeeded)]);
+    let off = begun(first()).cancel("ann", false);
+    assert!(off.clone().cancel("bob", true).cancelled.is_some_and(|off| off.by == "ann" && off.stop_running));
+    let set = ended(off, &[(1, MemberOutcome::Succeeded), (2, MemberOutcome::Succeeded)]);
     assert_eq!((set.state.name(), moving(&set)), ("reverting", vec!["database"]));
     let cause = set.state.cause().expect("a cause");
-    assert_eq!((cause.code, cause.message.starts_with("ann has called ")), (Code::Stopped, true));
-    // One that changed nothing yet ends at once, and a rollback stops where it is.
-    let unbegun = shop().call_off("ann", false);
-    let not = BTreeMap::from([(0, LegEnd::Refused(unbegun.called_off().unwrap()))]);
+    assert_eq!((cause.code, cause.message.starts_with("ann cancelled ")), (Code::Stopped, true));
+    // A set that changed nothing yet ends at once, and a rollback stops where it is.
+    let unbegun = shop().cancel("ann", false);
+    let not = BTreeMap::from([(0, MemberOutcome::Refused(unbegun.pending_cancellation().unwrap()))]);
     assert_eq!(unbegun.apply(SetEvent::Begun { not }, at(2)).unwrap().state.name(), "reverted");
     let kind = SetKind::Rollback { of: SetId::derive(at(1), &["b"]), by_waves: false };
-    let rollback = ServiceSet { kind, ..begun(shop()) }.call_off("ann", false);
-    assert_eq!(ended(rollback, &[(0, LegEnd::Succeeded)]).state.name(), "failed");
+    let rollback = ServiceSet { kind, ..begun(shop()) }.cancel("ann", false);
+    assert_eq!(ended(rollback, &[(0, MemberOutcome::Succeeded)]).state.name(), "failed");
 }
 
 #[test]
 fn one_whose_release_stays_takes_the_outputs_of_before_again() {
     let same = || member("api", 1, Some("new"));
     let set = promotion(vec![member("database", 0, Some("old")), same(), member("jobs", 1, Some("old"))]);
-    let set =
-        ended(begun(ended(begun(set), &[(0, LegEnd::Succeeded)])), &[(1, LegEnd::Succeeded), (2, failed())]);
-    let set = ended(begun(set), &[(0, LegEnd::Succeeded)]);
+    let set = ended(
+        begun(ended(begun(set), &[(0, MemberOutcome::Succeeded)])),
+        &[(1, MemberOutcome::Succeeded), (2, failed())],
+    );
+    let set = ended(begun(set), &[(0, MemberOutcome::Succeeded)]);
     assert_eq!(moving(&set), ["api", "jobs"]);
-    // One that takes nothing of the others is as it was.
+    // A member that takes no outputs of the others is unchanged.
     let set = promotion(vec![member("database", 0, Some("new")), member("jobs", 1, Some("old"))]);
-    let set = ended(begun(ended(begun(set), &[(0, LegEnd::Succeeded)])), &[(1, failed())]);
+    let set = ended(begun(ended(begun(set), &[(0, MemberOutcome::Succeeded)])), &[(1, failed())]);
     assert_eq!(moving(&set), ["jobs"]);
 }
 
@@ -189,18 +190,18 @@ fn a_rollback_and_a_redeploy_stop_where_they_fail() {
 
 #[test]
 fn promise_7_a_set_that_has_ended_takes_no_event_and_acts_once_a_level() {
-    let done = ended(begun(promotion(vec![member("api", 0, None)])), &[(0, LegEnd::Succeeded)]);
+    let done = ended(begun(promotion(vec![member("api", 0, None)])), &[(0, MemberOutcome::Succeeded)]);
     assert!(done.apply(SetEvent::Ended(BTreeMap::new()), at(9)).is_err());
     assert!(begun(shop()).apply(SetEvent::Begun { not: BTreeMap::new() }, at(9)).is_err());
     assert!(shop().apply(SetEvent::Ended(BTreeMap::new()), at(9)).is_err());
     let set = begun(shop());
-    assert_eq!(ended(set.clone(), &[(2, LegEnd::Succeeded)]), set, "not its turn");
+    assert_eq!(ended(set.clone(), &[(2, MemberOutcome::Succeeded)]), set, "not its turn");
 }
 
 #[test]
 fn what_is_entered_counts_its_time_anew() {
     let set = promotion(vec![member("database", 0, Some("old")), member("api", 1, Some("old"))]);
     assert_eq!(set.entered_at, at(1));
-    let next = ended(begun(set), &[(0, LegEnd::Succeeded)]);
+    let next = ended(begun(set), &[(0, MemberOutcome::Succeeded)]);
     assert_eq!((next.state.clone(), next.entered_at), (SetState::Rolling { level: 1 }, at(3)));
 }

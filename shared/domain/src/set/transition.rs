@@ -1,28 +1,28 @@
-//! What an event makes of a set.
+//! The transitions of a set.
 
-use super::{Leg, LegEnd, ServiceSet, SetKind, SetState};
+use super::{MemberOutcome, MemberRollout, ServiceSet, SetKind, SetState};
 use crate::cause::Cause;
 use crate::code::Code;
-use crate::ids::{RolloutId, Turn};
+use crate::ids::{Direction, RolloutId};
 use crate::rollout::Cancellation;
 use jiff::Timestamp;
 use std::collections::BTreeMap;
 
-/// What a set learns.
+/// An event of a set.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum SetEvent {
-    /// The rollouts that its state asks for are begun, but for those of these members.
+    /// The rollouts that its state asks for were started, except those of these members.
     Begun {
-        /// Why they are not, by their place.
-        not: BTreeMap<usize, LegEnd>,
+        /// The outcomes of the members whose rollouts were not started, by index.
+        not: BTreeMap<usize, MemberOutcome>,
     },
-    /// These members' rollouts have ended, by their place.
-    Ended(BTreeMap<usize, LegEnd>),
+    /// The rollouts of these members have ended, by index.
+    Ended(BTreeMap<usize, MemberOutcome>),
 }
 
-/// An event that the state does not provide for. Nothing was changed.
+/// An event that the state does not accept. Nothing was changed.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("a set that is {state} cannot take {event:?}")]
+#[error("a set in state {state} does not accept {event:?}")]
 pub struct IllegalSetTransition {
     /// The state's name.
     pub state: &'static str,
@@ -31,18 +31,18 @@ pub struct IllegalSetTransition {
 }
 
 impl ServiceSet {
-    /// The set on its way: its first members are to be begun.
+    /// Starts the set: its next command starts the members of level 0.
     #[must_use]
     pub fn set_out(self, now: Timestamp) -> Self {
         self.roll(0, now)
     }
 
-    /// What the event makes of the set. Ends that are known already change nothing.
+    /// Returns the set after the event. Outcomes that are known already change nothing.
     ///
     /// # Errors
-    /// [`IllegalSetTransition`] when the state does not provide for the event, always in a terminal state.
+    /// [`IllegalSetTransition`] when the state does not accept the event, always in a terminal state.
     pub fn apply(mut self, event: SetEvent, now: Timestamp) -> Result<Self, IllegalSetTransition> {
-        let Some((turn, level)) = self.way() else {
+        let Some((direction, level)) = self.way() else {
             return Err(IllegalSetTransition { state: self.state.name(), event: Box::new(event) });
         };
         let ends = match event {
@@ -53,25 +53,25 @@ impl ServiceSet {
         self.acted = true;
         let awaited = self.awaited();
         for (at, _) in awaited.iter().filter(|(at, _)| ends.contains_key(at)) {
-            if let Some(leg) = self.members[*at].leg_mut(turn) {
+            if let Some(leg) = self.members[*at].leg_mut(direction) {
                 leg.end = ends.get(at).cloned();
             }
         }
         if !self.awaited().is_empty() {
             return Ok(self);
         }
-        Ok(match turn {
-            Turn::Forward => self.arrived(level, now),
-            Turn::Back => self.back(now),
+        Ok(match direction {
+            Direction::Forward => self.arrived(level, now),
+            Direction::Rollback => self.back(now),
         })
     }
 
-    /// Every member of a level has ended.
+    /// The state after every member of a level has ended.
     fn arrived(self, level: usize, now: Timestamp) -> Self {
-        if let Some(cause) = self.failure(Turn::Forward).or_else(|| self.called_off()) {
+        if let Some(cause) = self.failure(Direction::Forward).or_else(|| self.pending_cancellation()) {
             return match self.kind {
                 SetKind::Promotion { .. } => self.go_back(cause, now),
-                // Back from trouble into trouble, or to what runs already: nobody is helped by that.
+                // Reverting a rollback would restore the fault, and a redeploy changed no release.
                 SetKind::Rollback { .. } | SetKind::Redeploy { .. } => {
                     self.enter(SetState::Failed(cause), now)
                 }
@@ -83,7 +83,7 @@ impl ServiceSet {
         self.enter(SetState::Succeeded, now)
     }
 
-    /// Every member of a level is back.
+    /// The state after every member of a level was rolled back.
     fn back(self, now: Timestamp) -> Self {
         match self.state.cause().cloned() {
             Some(cause) => self.go_back(cause, now),
@@ -91,14 +91,16 @@ impl ServiceSet {
         }
     }
 
-    /// Brings the first level back that was changed and is not back yet. What gives outputs goes before what takes
-    /// them, on this way too: what it had given is there again only when it is back.
+    /// Rolls back the lowest level that was changed and is not rolled back yet. Providers of outputs are rolled back
+    /// before their consumers: the old outputs exist again only after that.
     fn go_back(mut self, cause: Cause, now: Timestamp) -> Self {
         let first = self.members.iter().filter(|member| member.is_changed()).map(|member| member.level).min();
-        // What went back by itself did so with what it was given by others that go back only now.
+        // A member that reverted by itself used the new outputs of members that are rolled back only now.
         let given_other = |member: &super::Member| {
-            let reverted =
-                member.forward.as_ref().is_some_and(|leg| matches!(leg.end, Some(LegEnd::Reverted(_))));
+            let reverted = member
+                .forward
+                .as_ref()
+                .is_some_and(|leg| matches!(leg.end, Some(MemberOutcome::Reverted(_))));
             reverted && first.is_some_and(|first| first < member.level)
         };
         let goes = |member: &&super::Member| {
@@ -111,51 +113,51 @@ impl ServiceSet {
         for at in 0..self.members.len() {
             let member = &self.members[at];
             if member.level == level && goes(&member) {
-                self.members[at].back = Some(self.leg(at, Turn::Back, now));
+                self.members[at].back = Some(self.leg(at, Direction::Rollback, now));
             }
         }
         self.enter(SetState::Reverting { level, cause }, now)
     }
 
-    /// Nothing is left to bring back.
+    /// The end, when nothing is left to roll back.
     fn went_back(self, cause: Cause, now: Timestamp) -> Self {
         let stays = |member: &&super::Member| member.is_changed() && member.before.is_none();
         if let Some(member) = self.members.iter().find(stays) {
             let what = format!(
-                "{}/{} had no release that ran everywhere before and keeps {}; the set failed because: {}",
+                "{}/{} had no stable release before and keeps {}; the set failed because: {}",
                 member.service, member.stage, member.release, cause.message
             );
-            let fix = format!("{}; what is new stays until another release comes", cause.fix);
+            let fix = format!("{}; the new release stays until another one is deployed", cause.fix);
             return self.enter(SetState::Failed(Cause::new(Code::NothingToRevertTo, what, fix)), now);
         }
-        match self.failure(Turn::Back) {
+        match self.failure(Direction::Rollback) {
             Some(failure) => self.enter(SetState::Failed(failure), now),
             None => self.enter(SetState::Reverted(cause), now),
         }
     }
 
-    /// Why it goes no further, if somebody called it off.
-    pub fn called_off(&self) -> Option<Cause> {
+    /// The cause of its end if it was cancelled.
+    pub fn pending_cancellation(&self) -> Option<Cause> {
         let by = &self.cancelled.as_ref()?.by;
-        let what = format!("{by} has called {} off", self.id);
-        Some(Cause::new(Code::Stopped, what, "begin again when it may go on"))
+        let what = format!("{by} cancelled {}", self.id);
+        Some(Cause::new(Code::Stopped, what, "request it again when it may continue"))
     }
 
-    /// The set, called off: its rollouts under way are to be called off, and none begins any more.
+    /// Marks the set as cancelled: its running rollouts will be cancelled, and none begins.
     #[must_use]
-    pub fn call_off(mut self, by: &str, stop_running: bool) -> Self {
+    pub fn cancel(mut self, by: &str, stop_running: bool) -> Self {
         let new = || Cancellation { by: by.to_owned(), stop_running };
         self.cancelled.get_or_insert_with(new).stop_running |= stop_running;
         self
     }
 
-    /// The first failure of all ways in one direction. On the way back, a stage that somebody else has is none.
-    fn failure(&self, turn: Turn) -> Option<Cause> {
+    /// The first failure in one direction. In the rollback, an overtaken member is not a failure.
+    fn failure(&self, direction: Direction) -> Option<Cause> {
         self.members.iter().find_map(|member| {
-            let end = member.leg(turn)?.end.as_ref()?;
-            let counts = turn == Turn::Forward || !matches!(end, LegEnd::Overtaken(_));
+            let end = member.leg(direction)?.end.as_ref()?;
+            let counts = direction == Direction::Forward || !matches!(end, MemberOutcome::Overtaken(_));
             let cause = end.cause().filter(|_| counts)?;
-            let way = if turn == Turn::Back { " on the way back" } else { "" };
+            let way = if direction == Direction::Rollback { " during the rollback" } else { "" };
             let message = format!("{}/{}{way}: {}", member.service, member.stage, cause.message);
             Some(Cause { message: crate::code::cut(message), ..cause.clone() })
         })
@@ -164,21 +166,21 @@ impl ServiceSet {
     fn roll(mut self, level: usize, now: Timestamp) -> Self {
         for at in 0..self.members.len() {
             if self.members[at].level == level {
-                self.members[at].forward = Some(self.leg(at, Turn::Forward, now));
+                self.members[at].forward = Some(self.leg(at, Direction::Forward, now));
             }
         }
         self.enter(SetState::Rolling { level }, now)
     }
 
-    /// A new way of a member, under an id that no other has.
-    fn leg(&self, at: usize, turn: Turn, now: Timestamp) -> Leg {
+    /// A new rollout of a member, with a derived id.
+    fn leg(&self, at: usize, direction: Direction, now: Timestamp) -> MemberRollout {
         let member = &self.members[at];
-        let way = match turn {
-            Turn::Forward => "forward",
-            Turn::Back => "back",
+        let way = match direction {
+            Direction::Forward => "forward",
+            Direction::Rollback => "back",
         };
         let parts = [&self.id.to_string(), member.service.as_str(), member.stage.as_str(), way];
-        Leg { rollout: RolloutId::derive(now, &parts), end: None }
+        MemberRollout { rollout: RolloutId::derive(now, &parts), end: None }
     }
 
     fn enter(self, state: SetState, now: Timestamp) -> Self {

@@ -1,7 +1,7 @@
-//! The head of a stage: what runs there, which rollout is under way, which one waits.
+//! The head of a stage: what runs there, which rollout is active and which one is queued.
 //!
-//! All rollouts of a stage meet here, one at a time; every change of a head is a pure function whose
-//! result is saved on the condition that nobody else has changed it.
+//! It serialises the rollouts of a stage. Every change of a head is a pure function whose result is saved on the
+//! condition that the head is unchanged.
 
 use crate::digest::Digest;
 use crate::ids::{ReleaseId, RolloutId};
@@ -10,46 +10,46 @@ use crate::target::Target;
 use jiff::{SignedDuration, Timestamp};
 use std::collections::{BTreeMap, BTreeSet};
 
-/// What runs at one target, and how the last rollout that touched it ended there.
+/// What runs at one target, and the outcome of its last deployment.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Running {
-    /// The release that was last proven to run there, with its package; `None` if none ever was.
+    /// The release that was last proven to run there, with its package; `None` if none was.
     pub proven: Option<(ReleaseId, Digest)>,
-    /// The last rollout that touched the target.
+    /// The rollout of the last deployment.
     pub rollout: RolloutId,
-    /// The state its deployment ended in, by name.
+    /// The name of the state in which the deployment ended.
     pub status: String,
     /// When the deployment ended.
     pub at: Timestamp,
 }
 
 impl Running {
-    /// Whether what was proven last is what runs.
+    /// Whether the release that was last proven is known to run.
     fn is_known(&self) -> bool {
         self.status == SUCCEEDED
     }
 }
 
-/// How a deployment ended that did what it should.
+/// The state of a successful deployment.
 const SUCCEEDED: &str = "succeeded";
 
-/// A stack of a stage, the same at every site.
+/// A stack of a stage, the same in every account-region.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct KnownStack {
     /// Its name.
     pub name: StackName,
-    /// How many others come before it, one behind the other.
+    /// Its level: the length of the longest chain of stacks that it needs.
     pub level: usize,
 }
 
-/// Why a package is kept from a stage.
+/// A hold: a package must not be deployed to a stage.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Hold {
-    /// Who holds it.
+    /// Who put it on hold.
     pub by: String,
     /// Why.
     pub because: String,
-    /// Since when.
+    /// When it was put on hold.
     pub at: Timestamp,
 }
 
@@ -60,66 +60,66 @@ pub struct StageHead {
     pub service: ServiceName,
     /// The stage.
     pub stage: StageName,
-    /// The profile its newest rollout went by.
+    /// The profile of its newest rollout.
     pub profile: ProfileName,
-    /// The rollout that may act.
+    /// The active rollout.
     pub active: Option<RolloutId>,
-    /// The rollout that acts next; a newer one takes its place.
+    /// The queued rollout, which becomes active next. A newer one supersedes it.
     pub queued: Option<RolloutId>,
-    /// The newest rollout ever accepted here: an older one comes too late.
+    /// The newest rollout ever admitted: an older one is not admitted.
     pub newest: Option<RolloutId>,
-    /// The release of the last rollout that succeeded everywhere.
+    /// The release of the last rollout that succeeded at every target.
     pub stable: Option<ReleaseId>,
-    /// Those that were stable before it, the latest first, each once.
+    /// The releases that were stable before, the latest first, each once.
     pub past: Vec<ReleaseId>,
-    /// Releases that a stack may run although it was never proven: rollouts of them failed where nobody could
-    /// tell, the latest first. None as soon as all targets are proven again.
+    /// Releases that may run at a target without proof, because a deployment of them failed; the latest first.
+    /// Cleared once all targets are proven again.
     pub unsettled: Vec<ReleaseId>,
-    /// Packages that nothing brings here until their hold is lifted.
+    /// The packages on hold.
     pub holds: BTreeMap<Digest, Hold>,
     /// What runs where.
     pub targets: BTreeMap<Target, Running>,
-    /// The stacks that a rollout has ever begun to bring here: to remove them, their names have to be known.
+    /// All stacks that a rollout has ever begun to create here. A removal needs their names.
     pub stacks: BTreeMap<Option<StackPart>, KnownStack>,
-    /// A preview's end, unless a newer upload comes; `None` for a stage that stays.
+    /// When a preview expires unless another upload comes; `None` for a permanent stage.
     pub expires_at: Option<Timestamp>,
 }
 
-/// What a head says to a new rollout.
+/// The result of admitting a rollout.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Admission {
-    /// It may act at once.
+    /// It is active.
     Active,
-    /// It acts after the active one, or instead of it if that has not begun.
+    /// It is queued: it becomes active after the active rollout, or supersedes it if that has not begun.
     Queued,
-    /// A newer one was accepted before it.
+    /// A newer rollout was admitted before it.
     OutOfDate {
         /// The newer one.
         by: RolloutId,
     },
 }
 
-/// What a head says to a rollout that asks where it stands.
+/// The place of a rollout at its stage's head.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Place {
-    /// It is the active one and nothing waits behind it.
+    /// It is active and no rollout is queued.
     Active,
-    /// It is the active one and a newer one waits.
+    /// It is active and a newer rollout is queued.
     ActiveWithSuccessor(RolloutId),
-    /// It waits.
+    /// It is queued.
     Queued,
-    /// It was replaced by a newer one, or was never let in.
+    /// It was superseded by a newer rollout, or was never admitted.
     Replaced(Option<RolloutId>),
 }
 
-/// Whether a rollout belongs to an earlier second. S3 tells the time of an upload to the second; of two
-/// rollouts of one second the one that arrives later counts as the newer.
+/// Whether a rollout belongs to an earlier second. S3 reports the time of an upload to the second; of two rollouts
+/// of one second, the later arrival counts as newer.
 fn is_older(rollout: RolloutId, than: RolloutId) -> bool {
     rollout.time().as_second() < than.time().as_second()
 }
 
 impl StageHead {
-    /// The head of a stage that nothing was ever rolled out to.
+    /// The head of a stage without rollouts.
     pub fn new(service: ServiceName, stage: StageName, profile: ProfileName) -> Self {
         Self {
             service,
@@ -138,7 +138,7 @@ impl StageHead {
         }
     }
 
-    /// Lets a rollout in. The same rollout again finds the place it has.
+    /// Admits a rollout. Admitting the same rollout again returns its present place.
     pub fn admit(&mut self, rollout: RolloutId) -> Admission {
         match self.newest {
             Some(newest) if is_older(rollout, newest) => return Admission::OutOfDate { by: newest },
@@ -155,13 +155,13 @@ impl StageHead {
         }
     }
 
-    /// Counts a preview's life anew from `now`, or ends it for a stage that stays.
+    /// Starts a preview's lifetime again at `now`, or removes the expiry of a stage that is permanent.
     pub fn renew(&mut self, now: Timestamp, ttl_h: Option<u32>) {
         self.expires_at =
             ttl_h.map(|h| now.saturating_add(SignedDuration::from_hours(h.into())).unwrap_or(Timestamp::MAX));
     }
 
-    /// Where a rollout stands.
+    /// The place of a rollout.
     pub fn place(&self, rollout: RolloutId) -> Place {
         if self.active == Some(rollout) {
             match self.queued {
@@ -177,7 +177,7 @@ impl StageHead {
         }
     }
 
-    /// Takes a rollout out and lets the next one act; returns that one.
+    /// Removes a rollout that has ended and makes the queued one active; returns the newly active one.
     pub fn leave(&mut self, rollout: RolloutId) -> Option<RolloutId> {
         if self.queued == Some(rollout) {
             self.queued = None;
@@ -189,12 +189,12 @@ impl StageHead {
         None
     }
 
-    /// Most releases that are remembered as having been stable.
+    /// Most releases in `past`.
     pub const PAST_MAX: usize = 20;
-    /// Most packages held at a time.
+    /// Most packages on hold.
     pub const HOLDS_MAX: usize = 50;
 
-    /// A release runs everywhere.
+    /// Records that a release runs at every target.
     pub fn settle(&mut self, release: ReleaseId) {
         if let Some(before) = self.stable.replace(release).filter(|before| *before != release) {
             self.past.insert(0, before);
@@ -203,30 +203,30 @@ impl StageHead {
         self.past.truncate(Self::PAST_MAX);
     }
 
-    /// Most releases that are remembered as such that may run somewhere.
+    /// Most releases in `unsettled`.
     pub const UNSETTLED_MAX: usize = 20;
 
-    /// A deployment of a release ended so that its stack may run it or not.
+    /// Records that a release may run at a target, because its deployment failed.
     pub fn unsettle(&mut self, release: ReleaseId) {
         self.unsettled.retain(|other| *other != release);
         self.unsettled.insert(0, release);
         self.unsettled.truncate(Self::UNSETTLED_MAX);
     }
 
-    /// Forgets what may run somewhere, if what runs is known of every target.
+    /// Clears `unsettled` if it is known of every target what runs there.
     pub fn settle_targets(&mut self) {
         if self.targets.values().all(Running::is_known) {
             self.unsettled.clear();
         }
     }
 
-    /// Whether a release is known to have run at the stage: everywhere, or at a target that it was proven at last.
+    /// Whether a release is known to have run at the stage: at every target, or as the last proven release of one.
     pub fn has_run(&self, release: &ReleaseId) -> bool {
         let proven = |running: &Running| running.proven.is_some_and(|(proven, _)| proven == *release);
         self.stable == Some(*release) || self.past.contains(release) || self.targets.values().any(proven)
     }
 
-    /// Whether something else than the stable release is at some of its targets, or may be.
+    /// Whether a target runs, or may run, another release than the stable one.
     pub fn is_astray(&self) -> bool {
         let runs_stable = |running: &Running| {
             running.is_known() && running.proven.map(|(release, _)| release) == self.stable
@@ -234,28 +234,28 @@ impl StageHead {
         self.stable.is_some() && !self.targets.values().all(runs_stable)
     }
 
-    /// The releases that run at the stage, may run there or were stable and can be gone back to. What its rollouts
-    /// bring, see [`StageHead::unended`], comes beside.
+    /// The releases that run at the stage, may run there, or were stable and can be rolled back to. The releases of its
+    /// rollouts are needed too, see [`StageHead::unended`].
     pub fn needed(&self) -> impl Iterator<Item = ReleaseId> {
         let proven = self.targets.values().filter_map(|running| Some(running.proven?.0));
         let listed = self.stable.iter().chain(&self.past).chain(&self.unsettled).copied();
         listed.chain(proven)
     }
 
-    /// The rollouts whose releases the stage needs: those that have not ended, and the last ones of targets at
-    /// which they ended badly.
+    /// The rollouts whose releases the stage needs: those that have not ended, and those whose deployment is the last
+    /// of a target and failed.
     pub fn unended(&self) -> BTreeSet<RolloutId> {
         let unknown = self.targets.values().filter(|running| !running.is_known());
         let open = self.active.into_iter().chain(self.queued);
         open.chain(unknown.map(|running| running.rollout)).collect()
     }
 
-    /// The packages that run at any of its targets.
+    /// The packages that were last proven at its targets.
     pub fn running(&self) -> BTreeSet<Digest> {
         self.targets.values().filter_map(|running| running.proven.map(|(_, package)| package)).collect()
     }
 
-    /// Whether the preview's life is over and something is left to remove.
+    /// Whether the preview has expired and has targets left to remove.
     pub fn is_expired(&self, now: Timestamp) -> bool {
         self.expires_at.is_some_and(|end| end <= now) && !self.targets.is_empty()
     }

@@ -1,4 +1,4 @@
-//! A stage's head, change by change.
+//! The head of a stage.
 
 use super::*;
 
@@ -107,7 +107,7 @@ fn a_stage_needs_what_runs_may_run_was_stable_and_is_rolled_out() {
     assert_eq!(needed, ["a", "b", "c", "old", "maybe"].map(release).into());
     assert_eq!(head.unended(), [2, 3, 4].map(id).into());
     head.settle_targets();
-    assert_eq!(head.unsettled, [release("maybe")], "of one target it is not known");
+    assert_eq!(head.unsettled, [release("maybe")], "it is not known what one target runs");
     head.targets.insert(target("eu-west-2"), running("c", 5, "succeeded"));
     head.settle_targets();
     assert_eq!(head.unsettled, []);
@@ -154,7 +154,7 @@ fn it_is_known_what_has_run_and_whether_something_else_than_the_stable_release_i
         assert_eq!(head.has_run(&release(name)), has_run, "{name}");
     }
     head.targets.insert(target("us-east-1"), running("b", "failed"));
-    assert!(head.is_astray(), "nobody knows what one runs");
+    assert!(head.is_astray(), "it is not known what one target runs");
     head.targets.insert(target("us-east-1"), Running { proven: None, ..running("b", SUCCEEDED) });
     assert!(head.is_astray());
 }

@@ -1,4 +1,4 @@
-//! The audit, read: day by day from the newest entry back.
+//! Reads the audit day by day, from the newest entry backwards.
 
 use crate::EngineError;
 use crate::records::{AuditRecord, audit_day, audit_query, read};
@@ -6,27 +6,27 @@ use crate::status::Status;
 use flotilla_contract as view;
 use flotilla_domain::{Code, Refusal, ServiceName, SignedDuration, StageName, Timestamp};
 
-/// Most queries for one page: a page ends early where so many days had nothing to show.
+/// Most queries for one page. A page ends early if that many days have no matching entry.
 const QUERIES_MAX: usize = 31;
-/// How many entries a query reads.
+/// Entries that one query reads.
 const READ_AT_ONCE: usize = 100;
-/// How far back it goes if nobody says it.
+/// Default range, in hours.
 const BACK_H: i64 = 7 * 24;
 
-/// Which entries are wanted.
+/// Which entries to return.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct AuditRequest {
-    /// From this time on; a week before `to` if left out.
+    /// Start of the range. Default: one week before `to`.
     pub from: Option<Timestamp>,
-    /// Until this time; now if left out.
+    /// End of the range. Default: now.
     pub to: Option<Timestamp>,
-    /// Of this service.
+    /// Only entries of this service.
     pub service: Option<ServiceName>,
-    /// Of this stage.
+    /// Only entries of this stage.
     pub stage: Option<StageName>,
-    /// By this principal: its ARN, or a part of it.
+    /// Only entries of this principal: its ARN, or a part of it.
     pub principal: Option<String>,
-    /// `next` of the page before.
+    /// `next` of the previous page.
     pub cursor: Option<String>,
     /// Most entries: 1 to 100.
     pub limit: usize,
@@ -40,7 +40,7 @@ impl AuditRequest {
     }
 }
 
-/// Where a page begins: a day, and the entry of it that was read last.
+/// Where a page begins: a day, and the last entry of it that was read.
 struct Place {
     day: Timestamp,
     after: Option<String>,
@@ -64,16 +64,17 @@ impl Place {
 }
 
 impl Status {
-    /// Who asked for what, the newest first. A page reads so many days at most, and so may have fewer entries
-    /// than are wanted, or none, although more follow.
+    /// The entries of the audit, newest first. The number of days that one page reads is limited, so a page may
+    /// have fewer entries than requested, or none, although more follow.
     ///
     /// # Errors
-    /// The table's, or that the cursor is none.
+    /// Errors of the state store; a refusal if the cursor is not valid.
     pub async fn audit(&self, request: &AuditRequest) -> Result<view::Page<view::AuditEntry>, EngineError> {
         let to = request.to.unwrap_or_else(|| self.clock.now());
         let week = || to.saturating_sub(SignedDuration::from_hours(BACK_H)).unwrap_or(Timestamp::MIN);
         let from = request.from.unwrap_or_else(week);
-        let no_cursor = || Refusal::new(Code::RequestInvalid, "the cursor is none of ours", "give `next`");
+        let no_cursor =
+            || Refusal::new(Code::RequestInvalid, "the cursor is not valid", "use next of the previous page");
         let mut place = match &request.cursor {
             Some(cursor) => Place::parse(cursor).ok_or_else(no_cursor)?,
             None => Place { day: to, after: None },

@@ -1,13 +1,13 @@
-//! Who asks, whether they may, and the only door through which a command changes anything: with its entry in the
-//! audit, in the same transaction.
+//! Callers, their permissions, and the only way for a command to change anything: in one transaction with its
+//! audit entry.
 
 use super::Commands;
 use crate::config::document;
 use crate::ports::{Item, ItemPage, Key, PortError, Query, StateStore, Write, WriteError};
 use crate::records::{AuditRecord, ConfigRecord, Outcome, access_key, create, read};
-use crate::rollout::admit::{Arrival, accept};
+use crate::rollout::admit::{AdmissionRequest, admit};
 use crate::rollout::compose::{Destination, destination};
-use crate::rollout::route::{Way, way};
+use crate::rollout::route::{RoutedRelease, way};
 use crate::set::member::{Planned, plan_member};
 use crate::{EngineError, config};
 use flotilla_contract::AccessConfig;
@@ -15,21 +15,23 @@ use flotilla_domain::access::{Act, Authority, Of, Role, Scope};
 use flotilla_domain::code::cut;
 use flotilla_domain::rollout::Rollout;
 use flotilla_domain::set::{Member, ServiceSet};
-use flotilla_domain::{ProfileName, Refusal, ReleaseId, RolloutId, ServiceName, StageName, Timestamp, Turn};
+use flotilla_domain::{
+    Direction, ProfileName, Refusal, ReleaseId, RolloutId, ServiceName, StageName, Timestamp,
+};
 use std::sync::Arc;
 
-/// Who asks, with which request, and what they may do. The same request again is the same command.
+/// A caller, their request and their permissions. The same request id is the same command.
 #[derive(Debug, Clone)]
 pub struct Caller {
     /// The principal's ARN.
     pub principal: String,
-    /// Unique to the request.
+    /// Unique for each request.
     pub request_id: String,
     authority: Arc<Authority>,
 }
 
 impl Caller {
-    /// Whether the caller has a role for something.
+    /// Whether the caller has a role in a scope.
     ///
     /// # Errors
     /// [`flotilla_domain::Code::Forbidden`].
@@ -38,7 +40,7 @@ impl Caller {
     }
 }
 
-/// The table as commands have it: they read it, and write by [`Commands::save`] only.
+/// The state store as commands see it: they read it, and write through [`Commands::save`] only.
 #[derive(Clone)]
 pub struct Ledger(Arc<dyn StateStore>);
 
@@ -60,7 +62,7 @@ impl Ledger {
         service: &ServiceName,
         release: &ReleaseId,
         stage: &StageName,
-    ) -> Result<Way, EngineError> {
+    ) -> Result<RoutedRelease, EngineError> {
         way(self.0.as_ref(), service, release, stage).await
     }
 
@@ -68,7 +70,7 @@ impl Ledger {
         &self,
         set: &ServiceSet,
         member: &Member,
-        way: (Turn, RolloutId),
+        way: (Direction, RolloutId),
         now: Timestamp,
     ) -> Result<Planned, EngineError> {
         plan_member(self.0.as_ref(), set, member, way, now).await
@@ -79,24 +81,24 @@ impl Ledger {
     }
 }
 
-/// A command that its caller may give. Nothing else opens the door, and only [`Commands::order`] makes one.
+/// A command that its caller may give. Every write needs one, and only [`Commands::order`] creates one.
 #[derive(Debug, Clone)]
 pub(crate) struct Order(AuditRecord);
 
 impl Order {
-    /// Who gives it.
+    /// The principal that gives it.
     pub(crate) fn principal(&self) -> &str {
         &self.0.principal
     }
 
-    /// The order, about a rollout.
+    /// Adds the rollout that the order is about.
     pub(crate) fn rollout(mut self, rollout: &Rollout) -> Self {
         (self.0.rollout, self.0.release) = (Some(rollout.id), rollout.release());
         self.0.detail = self.0.detail.or_else(|| rollout.because.clone());
         self
     }
 
-    /// The order, with what its rollout may lose although a safeguard keeps it.
+    /// Adds the protected resources that the rollout may lose.
     fn may_lose(self, rollout: &Rollout) -> Self {
         let approved = &rollout.policy.safeguards.approved;
         if approved.is_empty() {
@@ -107,13 +109,13 @@ impl Order {
         self.detail(format!("{before}may lose {names}"))
     }
 
-    /// The order, about a release.
+    /// Adds the release that the order is about.
     pub(crate) fn release(mut self, release: Option<&ReleaseId>) -> Self {
         self.0.release = release.copied();
         self
     }
 
-    /// The order, with more about it: never the value of a parameter.
+    /// Adds a detail, which must never contain the value of a parameter.
     pub(crate) fn detail(mut self, detail: impl Into<String>) -> Self {
         self.0.detail = Some(cut(detail.into()));
         self
@@ -121,10 +123,10 @@ impl Order {
 }
 
 impl Commands {
-    /// Looks up what a principal may do: one read.
+    /// Reads what a principal may do. One read.
     ///
     /// # Errors
-    /// The table's.
+    /// Errors of the state store.
     pub async fn caller(&self, principal: String, request_id: String) -> Result<Caller, EngineError> {
         let found = self.store.get(&[access_key()]).await?.into_iter().next().flatten();
         let authority = match found {
@@ -134,15 +136,15 @@ impl Commands {
         Ok(Caller { principal, request_id, authority: Arc::new(authority) })
     }
 
-    /// Whether a caller may give a command, for something. Who may not is in the audit afterwards.
+    /// Whether a caller may give a command in a scope. A refusal is recorded in the audit.
     ///
     /// # Errors
-    /// [`flotilla_domain::Code::Forbidden`] as a refusal; the table's.
+    /// [`flotilla_domain::Code::Forbidden`] as a refusal; errors of the state store.
     pub async fn check(&self, caller: &Caller, act: Act, scope: Scope<'_>) -> Result<(), EngineError> {
         self.order(caller, act, scope).await.map(drop)
     }
 
-    /// The order to do something, if the caller may give it.
+    /// Creates the order for a command, if the caller may give it.
     pub(crate) async fn order(
         &self,
         caller: &Caller,
@@ -167,33 +169,37 @@ impl Commands {
         }
     }
 
-    /// Writes down that an order was refused for who gave it. The refusal stands whether that works or not.
+    /// Records a refused order in the audit. The order stays refused if this fails.
     pub(crate) async fn refuse(&self, Order(entry): Order, refusal: Refusal) -> EngineError {
         tracing::warn!(actor = entry.principal, act = entry.act, code = %refusal.code, "a command was refused");
         let detail = Some(refusal.to_string());
         let refused = create(&AuditRecord { outcome: Outcome::Refused, detail, ..entry });
         if let Err(error) = self.store.0.write(vec![refused]).await {
-            tracing::error!("the refusal is not in the audit: {error}");
+            tracing::error!("cannot record the refusal in the audit: {error}");
         }
         refusal.into()
     }
 
-    /// Saves what an order changes, with its entry in the audit.
+    /// Saves the changes of an order, with its audit entry.
     pub(crate) async fn save(&self, order: &Order, mut writes: Vec<Write>) -> Result<(), WriteError> {
         writes.push(create(&order.0));
         self.store.0.write(writes).await
     }
 
-    /// Saves what several orders change together, with their entries in the audit.
+    /// Saves the changes of several orders in one transaction, with their audit entries.
     pub(crate) async fn save_all(&self, orders: &[Order], mut writes: Vec<Write>) -> Result<(), WriteError> {
         writes.extend(orders.iter().map(|order| create(&order.0)));
         self.store.0.write(writes).await
     }
 
-    /// Lets an order's rollout in at its stage, with its entry in the audit.
-    pub(crate) async fn let_in(&self, order: Order, arrival: Arrival<'_>) -> Result<Rollout, EngineError> {
-        let entry = [create(&order.rollout(arrival.rollout).may_lose(arrival.rollout).0)];
-        let arrival = Arrival { beside: &entry, ..arrival };
-        accept(self.store.0.as_ref(), self.queue.as_ref(), self.clock.as_ref(), arrival).await
+    /// Admits an order's rollout to its stage, with its audit entry.
+    pub(crate) async fn admit(
+        &self,
+        order: Order,
+        request: AdmissionRequest<'_>,
+    ) -> Result<Rollout, EngineError> {
+        let entry = [create(&order.rollout(request.rollout).may_lose(request.rollout).0)];
+        let request = AdmissionRequest { beside: &entry, ..request };
+        admit(self.store.0.as_ref(), self.queue.as_ref(), self.clock.as_ref(), request).await
     }
 }

@@ -1,6 +1,6 @@
-//! Who may do what, and the audit of what was done.
+//! Permissions, and the audit.
 //!
-//! [`authority`] is the door that every command of an operator goes through; [`audit`] shows what went through it.
+//! Every command of an operator goes through [`authority`]; [`audit`] shows what was recorded.
 
 mod audit;
 mod authority;
@@ -13,7 +13,7 @@ use crate::ports::{Clock, Policies, StateStore, WorkQueue};
 use flotilla_domain::{Code, Refusal};
 use std::sync::Arc;
 
-/// The use case and what it needs.
+/// The commands of operators, and the ports that they need.
 pub struct Commands {
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) store: Ledger,
@@ -22,7 +22,7 @@ pub struct Commands {
 }
 
 impl Commands {
-    /// The use case on its ports.
+    /// Creates the commands on their ports.
     pub fn new(
         clock: Arc<dyn Clock>,
         store: Arc<dyn StateStore>,
@@ -33,7 +33,7 @@ impl Commands {
     }
 }
 
-/// Longest reason that is kept, in bytes.
+/// Longest reason, in bytes.
 const REASON_BYTES_MAX: usize = 500;
 
 pub(crate) fn missing(what: String, fix: &str) -> Refusal {
@@ -41,21 +41,22 @@ pub(crate) fn missing(what: String, fix: &str) -> Refusal {
 }
 
 pub(crate) fn conflict(what: String) -> Refusal {
-    Refusal::new(Code::Conflict, what, "look at its present state, then decide again")
+    Refusal::new(Code::Conflict, what, "check its current state, then repeat the command")
 }
 
-/// A reason as it is kept: bounded, `None` if there is none.
+/// The reason in its stored form: trimmed and bounded, `None` if it is empty.
 pub(crate) fn reason(text: Option<&str>) -> Result<Option<String>, Refusal> {
     let text = text.map(str::trim).filter(|text| !text.is_empty());
     if text.is_some_and(|text| text.len() > REASON_BYTES_MAX || text.chars().any(char::is_control)) {
         let what = format!("the reason is over {REASON_BYTES_MAX} bytes, or has control characters");
-        return Err(Refusal::new(Code::RequestInvalid, what, "say it in one short line").at("because"));
+        return Err(Refusal::new(Code::RequestInvalid, what, "give it in one short line").at("because"));
     }
     Ok(text.map(str::to_owned))
 }
 
-/// A reason that must be given.
+/// A required reason.
 pub(crate) fn needed(because: &str) -> Result<String, Refusal> {
-    reason(Some(because))?
-        .ok_or_else(|| Refusal::new(Code::RequestInvalid, "the reason is missing", "say why").at("because"))
+    reason(Some(because))?.ok_or_else(|| {
+        Refusal::new(Code::RequestInvalid, "the reason is missing", "give a reason").at("because")
+    })
 }

@@ -1,18 +1,18 @@
-//! Access: who may do what.
+//! Access: the grants of roles.
 
 use super::{invalid, no_such};
 use flotilla_contract::{AccessConfig, GrantConfig};
 use flotilla_domain::Refusal;
 use flotilla_domain::access::{Authority, Grant, NamePatterns, PrincipalPattern, Role};
 
-/// Reads who may do what.
+/// Reads the grants.
 ///
 /// # Errors
-/// [`flotilla_domain::Code::ConfigInvalid`] with the grant's place.
+/// [`flotilla_domain::Code::ConfigInvalid`], with the path of the grant.
 pub fn access(doc: &AccessConfig) -> Result<Authority, Refusal> {
     let max = Authority::GRANTS_MAX;
     if doc.grants.len() > max {
-        let fix = format!("give {max} at most: grant roles instead of single users");
+        let fix = format!("give {max} at most: grant to IAM roles instead of single users");
         return Err(invalid("access", format!("{} grants", doc.grants.len()), &fix));
     }
     let grants = doc.grants.iter().enumerate();
@@ -30,10 +30,11 @@ fn grant(doc: &GrantConfig) -> Result<Grant, Refusal> {
     })
 }
 
-/// Patterns of names; what is left out is for all of them, an empty list would be so by accident.
+/// Reads patterns of names. A missing list matches all names. An empty list is refused, because it may be a
+/// mistake.
 fn names(field: &str, patterns: Option<&[String]>) -> Result<NamePatterns, Refusal> {
     if patterns.is_some_and(<[String]>::is_empty) {
-        let fix = format!("leave {field} out if the grant is for all of them");
+        let fix = format!("omit {field} if the grant is for all of them");
         return Err(invalid(field, format!("{field} is empty"), &fix));
     }
     NamePatterns::parse(patterns.unwrap_or_default())

@@ -1,4 +1,4 @@
-//! Accounts: the roles and the external id.
+//! Accounts: their roles and the external id.
 
 use super::invalid;
 use flotilla_contract::AccountConfig;
@@ -7,7 +7,7 @@ use flotilla_domain::{AccountId, Refusal, TargetAccount};
 /// Reads an account.
 ///
 /// # Errors
-/// [`Code::ConfigInvalid`] when a role is not one of this account, or the external id is too weak.
+/// [`Code::ConfigInvalid`] if a role is not one of this account, or the external id is too weak.
 pub fn account(account: AccountId, doc: &AccountConfig) -> Result<TargetAccount, Refusal> {
     for (path, arn) in [("role_arn", &doc.role_arn), ("service_role_arn", &doc.service_role_arn)] {
         let parts: Vec<&str> = arn.splitn(6, ':').collect();
@@ -16,8 +16,8 @@ pub fn account(account: AccountId, doc: &AccountConfig) -> Result<TargetAccount,
         if !ok || arn.len() > 512 {
             return Err(invalid(
                 path,
-                format!("this is no role of account {account}"),
-                "take it from the outputs of infra/account.yaml's stack",
+                format!("not an IAM role of account {account}"),
+                "use the outputs of the stack of infra/account.yaml",
             ));
         }
     }
@@ -28,7 +28,7 @@ pub fn account(account: AccountId, doc: &AccountConfig) -> Result<TargetAccount,
         return Err(invalid(
             "external_id",
             "an external id has 16 to 128 letters, digits or -_=,.@:/",
-            "let flotilla install make it",
+            "let flotilla install generate it",
         ));
     }
     let AccountConfig { role_arn, external_id, service_role_arn } = doc.clone();

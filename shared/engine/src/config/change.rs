@@ -1,4 +1,4 @@
-//! Services, profiles, accounts and access.
+//! Changes of the configuration of services, profiles, accounts and access.
 
 use crate::access::{Caller, Commands, Order, conflict};
 use crate::ports::{Expect, Item, Key, Write, WriteError};
@@ -12,10 +12,10 @@ use flotilla_domain::{AccountId, Code, ProfileName, Refusal, ServiceName, Timest
 use serde::Serialize;
 
 impl Commands {
-    /// Puts a service's configuration. With `expected` only if that is its version (0 for none yet).
+    /// Puts a service's configuration. With `expected`, only if that is its current version (0 for none).
     ///
     /// # Errors
-    /// Refusals: invalid, an unknown profile, or another version.
+    /// Refusals: an invalid document, an unknown profile, or another version.
     pub async fn put_service(
         &self,
         service: &ServiceName,
@@ -29,7 +29,7 @@ impl Commands {
             if self.store.get(&[profile_key(&rule.profile)]).await?.into_iter().next().flatten().is_none() {
                 let what = format!("the profile {} is not configured", rule.profile);
                 let refusal =
-                    Refusal::new(Code::ProfileUnknown, what, "put the profile first, or correct its name");
+                    Refusal::new(Code::ProfileUnknown, what, "apply the profile first, or correct its name");
                 return Err(refusal.at(format!("rules.{n}.profile")).into());
             }
         }
@@ -40,7 +40,7 @@ impl Commands {
     /// Puts a profile.
     ///
     /// # Errors
-    /// Refusals: invalid, an unknown region, rules that Guard does not read, or another version.
+    /// Refusals: an invalid document, an unknown region, rules that Guard cannot read, or another version.
     pub async fn put_profile(
         &self,
         name: &ProfileName,
@@ -51,7 +51,7 @@ impl Commands {
         let order = self.order(caller, Act::PutProfile, Scope::EVERYTHING).await?;
         config::profile(name.clone(), doc)?;
         if let Some(rules) = config::rules(doc)? {
-            let tried = self.policies.try_out(rules).await?;
+            let tried = self.policies.dry_run_rules(rules).await?;
             config::check_rules(tried)?;
         }
         self.put(order, profile_key(name), Some(index_key("profiles", name.as_str())), doc, expected).await
@@ -60,7 +60,7 @@ impl Commands {
     /// Registers an account.
     ///
     /// # Errors
-    /// Refusals: invalid, or another version.
+    /// Refusals: an invalid document, or another version.
     pub async fn put_account(
         &self,
         id: &AccountId,
@@ -73,10 +73,11 @@ impl Commands {
         self.put(order, account_key(id), None, doc, expected).await
     }
 
-    /// Puts who may do what.
+    /// Puts the grants of access.
     ///
     /// # Errors
-    /// Refusals: invalid, without the caller as an admin of everything, or another version.
+    /// Refusals: an invalid document, one that does not grant the caller admin of everything, or another
+    /// version.
     pub async fn put_access(
         &self,
         doc: &AccessConfig,
@@ -88,7 +89,7 @@ impl Commands {
         self.put(order, access_key(), None, doc, expected).await
     }
 
-    /// Saves a document with its history. The same document again changes nothing.
+    /// Saves a document, and its version in the history. An unchanged document writes nothing.
     async fn put<T: Serialize>(
         &self,
         order: Order,
@@ -137,10 +138,10 @@ impl Commands {
     }
 }
 
-/// The configuration is not, or no longer, what the caller has seen.
+/// A conflict: the configuration does not have the version that the caller expects.
 fn changed(now: Option<ConfigRecord>) -> EngineError {
     let (version, changed_by) = now.map_or((0, None), |now| (now.config_version, Some(now.changed_by)));
-    let refusal = conflict(format!("the configuration has version {version} now"));
+    let refusal = conflict(format!("the configuration now has version {version}"));
     EngineError::conflict(refusal, Current::Config { version, changed_by })
 }
 

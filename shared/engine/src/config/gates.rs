@@ -3,7 +3,9 @@
 use super::invalid;
 use flotilla_contract::{CheckConfig, FreezeConfig, ProfileConfig, WindowConfig};
 use flotilla_domain::config::profile::ProfileWave;
-use flotilla_domain::gate::{Check, DateTime, Freeze, Gates, Probe, Time, TimeZone, Window, Windows};
+use flotilla_domain::gate::{
+    Check, DateTime, Gates, Probe, ScheduledFreeze, Time, TimeZone, Window, Windows,
+};
 use flotilla_domain::{Refusal, SignedDuration};
 
 const DAYS: [&str; 7] = ["mon", "tue", "wed", "thu", "fri", "sat", "sun"];
@@ -116,7 +118,7 @@ fn window(path: &str, doc: &WindowConfig) -> Result<Window, Refusal> {
     })
 }
 
-fn freeze(path: &str, doc: &FreezeConfig) -> Result<Freeze, Refusal> {
+fn freeze(path: &str, doc: &FreezeConfig) -> Result<ScheduledFreeze, Refusal> {
     let moment = |text: &String| {
         text.parse::<DateTime>().map_err(|_| {
             invalid(path, format!("{text:?} is no date and time"), "write it like 2026-12-20T00:00")
@@ -129,7 +131,7 @@ fn freeze(path: &str, doc: &FreezeConfig) -> Result<Freeze, Refusal> {
     if doc.because.trim().is_empty() || doc.because.len() > REASON_BYTES_MAX {
         return Err(invalid(path, "it does not say why, in 200 bytes", "say so in `because`"));
     }
-    Ok(Freeze { from, to, because: doc.because.clone() })
+    Ok(ScheduledFreeze { from, to, because: doc.because.clone() })
 }
 
 #[cfg(test)]

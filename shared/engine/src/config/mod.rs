@@ -1,5 +1,5 @@
-//! Configuration documents become values of the domain, or are refused with the field that is wrong.
-//! One file a document.
+//! Reads configuration documents into values of the domain, or refuses them with the field that is wrong. One
+//! file for each document.
 
 mod access;
 mod account;
@@ -23,7 +23,7 @@ use flotilla_domain::names::InvalidName;
 use flotilla_domain::{Code, Refusal};
 use serde::de::DeserializeOwned;
 
-/// A configuration record's document.
+/// The document of a configuration record.
 pub(crate) fn document<T: DeserializeOwned>(record: ConfigRecord) -> Result<T, EngineError> {
     serde_json::from_value(record.document).map_err(|e| EngineError::Defect(format!("{:?}: {e}", record.key)))
 }

@@ -1,4 +1,4 @@
-//! Profiles: where and how a kind of stage is deployed.
+//! Profiles: how rollouts go to one account.
 
 use super::{invalid, named, no_such};
 use flotilla_contract::{ParameterConfig, ProfileConfig, WaveConfig, WaveTable};
@@ -14,7 +14,7 @@ use std::collections::{BTreeMap, BTreeSet};
 /// Reads a profile.
 ///
 /// # Errors
-/// [`Code::ConfigInvalid`] or [`Code::RegionUnknown`] with the field.
+/// [`Code::ConfigInvalid`] or [`Code::RegionUnknown`], with the field.
 pub fn profile(name: ProfileName, doc: &ProfileConfig) -> Result<Profile, Refusal> {
     let account = AccountId::parse(&doc.account).map_err(|e| named("account", &e))?;
     let all = WaveConfig::Regions(doc.regions.clone());
@@ -64,7 +64,7 @@ pub fn profile(name: ProfileName, doc: &ProfileConfig) -> Result<Profile, Refusa
     })
 }
 
-/// Reads a wave; what it does not say, the profile does.
+/// Reads a wave. The profile gives the defaults.
 fn wave(
     profile: &ProfileConfig,
     doc: &WaveConfig,
@@ -90,7 +90,7 @@ fn wave(
     let regions = doc.regions.iter().map(|text| region(text, seen)).collect::<Result<Vec<_>, _>>()?;
     let max_concurrent = doc.max_concurrent.or(profile.max_concurrent).unwrap_or(regions.len());
     if max_concurrent == 0 {
-        return Err(invalid("max_concurrent", "0 regions at a time", "give at least 1"));
+        return Err(invalid("max_concurrent", "0 regions concurrently", "give at least 1"));
     }
     Ok(ProfileWave {
         approvals: approvals("waves", doc.approvals)?,
@@ -104,11 +104,11 @@ fn wave(
     })
 }
 
-/// How many people approve a wave.
+/// Reads how many approvals a wave needs.
 fn approvals(path: &str, count: Option<usize>) -> Result<usize, Refusal> {
     let count = count.unwrap_or(0);
     if count > Profile::APPROVALS_MAX {
-        let fix = format!("ask for {} at most", Profile::APPROVALS_MAX);
+        let fix = format!("require {} at most", Profile::APPROVALS_MAX);
         return Err(invalid(path, format!("{count} approvals"), &fix));
     }
     Ok(count)
@@ -118,11 +118,15 @@ fn approvals(path: &str, count: Option<usize>) -> Result<usize, Refusal> {
 fn bake_s(text: &str) -> Result<u32, Refusal> {
     let parsed = text.parse::<SignedDuration>().ok().and_then(|bake| u32::try_from(bake.as_secs()).ok());
     parsed.filter(|bake_s| *bake_s <= Profile::BAKE_S_MAX).ok_or_else(|| {
-        invalid("bake", format!("{text:?} is no time, or over a week"), "write it like 10m or 1h 30m")
+        invalid(
+            "bake",
+            format!("{text:?} is not a duration, or longer than a week"),
+            "write it like 10m or 1h 30m",
+        )
     })
 }
 
-/// Reads what may be done to a stack.
+/// Reads the stack policy.
 fn policy(doc: &ProfileConfig) -> Result<StackPolicy, Refusal> {
     Ok(StackPolicy {
         recreate_failed: doc.recreate_failed.unwrap_or(true),
@@ -148,7 +152,7 @@ fn region(text: &str, seen: &mut BTreeSet<String>) -> Result<Region, Refusal> {
     let unknown = || {
         Refusal::new(
             Code::RegionUnknown,
-            format!("{text:?} is no region"),
+            format!("{text:?} is not a region"),
             "use a region code such as eu-central-1",
         )
         .at("regions")
@@ -160,7 +164,7 @@ fn region(text: &str, seen: &mut BTreeSet<String>) -> Result<Region, Refusal> {
     Ok(region)
 }
 
-/// The topics that are told.
+/// Reads the SNS topics for notices.
 fn topics(doc: &ProfileConfig) -> Result<BTreeSet<TopicArn>, Refusal> {
     if doc.notify.len() > Profile::TOPICS_MAX {
         let fix = format!("name {} at most: a topic can have many subscriptions", Profile::TOPICS_MAX);
@@ -171,7 +175,11 @@ fn topics(doc: &ProfileConfig) -> Result<BTreeSet<TopicArn>, Refusal> {
         if topic.region().is_known() {
             return Ok(topic);
         }
-        Err(invalid("notify", format!("{} is no region", topic.region()), "name the topic as AWS shows it"))
+        Err(invalid(
+            "notify",
+            format!("{} is not a region", topic.region()),
+            "give the topic's ARN as AWS shows it",
+        ))
     };
     doc.notify.iter().map(topic).collect()
 }
@@ -181,12 +189,12 @@ fn check_capabilities(capabilities: &[String]) -> Result<(), Refusal> {
         None => Ok(()),
         Some(unknown) => {
             let fix = format!("use {}", Profile::CAPABILITIES.join(", "));
-            Err(invalid("capabilities", format!("{unknown:?} is no capability"), &fix))
+            Err(invalid("capabilities", format!("{unknown:?} is not a capability"), &fix))
         }
     }
 }
 
-/// The parameters with plain values.
+/// The parameters with literal values.
 fn texts(doc: &ProfileConfig) -> impl Iterator<Item = (&String, &String)> {
     doc.parameters.iter().filter_map(|(name, value)| match value {
         ParameterConfig::Text(text) => Some((name, text)),
@@ -211,7 +219,7 @@ fn outputs(doc: &ProfileConfig) -> Result<BTreeMap<String, OutputRef>, Refusal> 
         outputs.insert(name.clone(), of);
     }
     if outputs.len() > OUTPUTS_MAX {
-        let fix = format!("take {OUTPUTS_MAX} at most");
+        let fix = format!("use {OUTPUTS_MAX} at most");
         return Err(invalid("parameters", format!("{} outputs of other services", outputs.len()), &fix));
     }
     Ok(outputs)
@@ -223,7 +231,7 @@ fn check_parameters(doc: &ProfileConfig) -> Result<(), Refusal> {
         return Err(invalid(
             format!("parameters.{name}"),
             "the value is over 4096 bytes",
-            "keep it in SSM and refer to it",
+            "keep it in SSM Parameter Store and refer to it",
         ));
     }
     let total: usize = texts(doc).map(|(name, value)| name.len() + value.len()).sum();
@@ -231,7 +239,7 @@ fn check_parameters(doc: &ProfileConfig) -> Result<(), Refusal> {
         return Err(invalid(
             "parameters",
             "too many or too large",
-            "keep large values in SSM and refer to them",
+            "keep large values in SSM Parameter Store and refer to them",
         ));
     }
     let bad_tag = doc.tags.iter().find(|(key, value)| {

@@ -7,7 +7,7 @@ use flotilla_domain::config::profile::Profile;
 use flotilla_domain::plan::Safeguards;
 use std::collections::BTreeSet;
 
-/// Reads what no change set may do.
+/// Reads the safeguards.
 pub fn safeguards(doc: &ProfileConfig) -> Result<Safeguards, Refusal> {
     let SafeguardsConfig { stateful, allow_types, forbidden_types, max_deletions, .. } =
         doc.safeguards.clone().unwrap_or_default();
@@ -32,19 +32,23 @@ fn patterns(path: &str, patterns: BTreeSet<String>) -> Result<BTreeSet<String>, 
     match patterns.iter().find(|pattern| !Safeguards::is_pattern(pattern)) {
         None => Ok(patterns),
         Some(wrong) => {
-            let fix = "write a type such as AWS::EC2::Instance, or the beginning of some: AWS::EC2::*";
-            Err(invalid(path, format!("{wrong:?} is no type"), fix))
+            let fix = "use a type such as AWS::EC2::Instance, or a prefix: AWS::EC2::*";
+            Err(invalid(path, format!("{wrong:?} is not a resource type"), fix))
         }
     }
 }
 
-/// Reads the tags that every stack must have.
+/// Reads the required tags of stacks.
 pub fn required_tags(doc: &ProfileConfig) -> Result<BTreeSet<String>, Refusal> {
     let tags = doc.safeguards.clone().unwrap_or_default().required_tags;
     let wrong = tags.iter().any(|tag| tag.is_empty() || tag.len() > 128);
     if wrong || tags.len() > Profile::TAGS_MAX {
         let fix = format!("give {} names at most, of 1 to 128 characters", Profile::TAGS_MAX);
-        return Err(invalid("safeguards.required_tags", "these are no names of tags", &fix));
+        return Err(invalid(
+            "safeguards.required_tags",
+            "too many names, or one that is not the name of a tag",
+            &fix,
+        ));
     }
     Ok(tags)
 }

@@ -1,4 +1,4 @@
-//! Services: rules from ref to stage.
+//! Services: the routes from refs to stages, and the retention.
 
 use super::{invalid, named};
 use flotilla_contract::{RuleConfig, ServiceConfigDoc};
@@ -6,10 +6,10 @@ use flotilla_domain::config::service::{RefPattern, Rule, ServiceConfig, StageTem
 use flotilla_domain::retention::Retention;
 use flotilla_domain::{ProfileName, Refusal, ServiceName, StackPattern};
 
-/// Reads a service's rules.
+/// Reads a service's configuration.
 ///
 /// # Errors
-/// [`Code::ConfigInvalid`] with the rule's place.
+/// [`Code::ConfigInvalid`], with the path of the rule.
 pub fn service_config(service: ServiceName, doc: &ServiceConfigDoc) -> Result<ServiceConfig, Refusal> {
     let max = ServiceConfig::RULES_MAX;
     if doc.rules.is_empty() || doc.rules.len() > max {
@@ -30,7 +30,7 @@ pub fn service_config(service: ServiceName, doc: &ServiceConfigDoc) -> Result<Se
     })
 }
 
-/// What stages need is kept whatever it says, so that nobody can lose what runs or can be gone back to.
+/// Reads the retention. Releases that stages need are kept regardless of it.
 fn retention(doc: &ServiceConfigDoc) -> Result<Retention, Refusal> {
     let Retention { releases, days } = Retention::default();
     let kept =
@@ -57,7 +57,8 @@ fn rule(doc: &RuleConfig) -> Result<Rule, Refusal> {
         return Err(invalid("ttl_h", "ttl_h is out of range", "give 1 to 2160 hours"));
     }
     if stage.is_per_ref() && doc.ttl_h.is_none() {
-        let what = format!("{} makes a stage for every ref and none of them would ever end", doc.stage);
+        let what =
+            format!("{} creates a stage for every ref, and without ttl_h none of them expires", doc.stage);
         return Err(invalid("ttl_h", what, "give the rule a ttl_h, such as 72"));
     }
     Ok(Rule {

@@ -1,5 +1,4 @@
-//! The bounds of every field of a configuration document: the last value that is taken, and the first that is
-//! not.
+//! The bounds of every field of a configuration document: the last accepted value, and the first refused one.
 
 use super::*;
 use flotilla_contract::{
@@ -27,7 +26,7 @@ fn read(doc: &ProfileConfig) -> Result<Profile, Refusal> {
     profile(ProfileName::parse("p").unwrap(), doc)
 }
 
-/// The field that a profile is refused for, if it is.
+/// The field for which a profile is refused, if it is.
 fn wrong(doc: ProfileConfig) -> Option<String> {
     read(&doc).err().map(|refusal| {
         assert!(!refusal.message.is_empty() && !refusal.fix.is_empty());
@@ -40,7 +39,7 @@ fn at(path: &str) -> Option<String> {
     Some(path.to_owned())
 }
 
-/// So many pairs of a name and a value of these lengths.
+/// Pairs of a name and a value of these lengths.
 fn pairs(count: usize, name: usize, value: usize) -> BTreeMap<String, String> {
     (0..count).map(|n| (format!("{n:0>name$}"), "v".repeat(value))).collect()
 }
@@ -108,7 +107,7 @@ fn regions_are_given_once_alone_or_in_waves() {
     assert_eq!((unknown.code, unknown.path.as_deref()), (Code::RegionUnknown, Some("regions")));
     let two = read(&waves(vec![wave(&["eu-west-1", "eu-west-2"]), wave(&["us-east-1"])])).unwrap();
     let at_a_time: Vec<usize> = two.waves.iter().map(|wave| wave.max_concurrent).collect();
-    assert_eq!(at_a_time, [2, 1], "all of a wave, unless it says otherwise");
+    assert_eq!(at_a_time, [2, 1], "all regions of a wave by default");
 }
 
 #[test]

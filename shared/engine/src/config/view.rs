@@ -1,4 +1,4 @@
-//! The configuration as it was put, with its version.
+//! The API's view of the configuration: the documents as they were put, with their versions.
 
 use super::document;
 use crate::EngineError;
@@ -12,7 +12,7 @@ impl Status {
     /// A service's configuration.
     ///
     /// # Errors
-    /// The table's, or that the service is not known.
+    /// Errors of the state store; a refusal if the service is not configured.
     pub async fn service_config(
         &self,
         service: &ServiceName,
@@ -30,7 +30,7 @@ impl Status {
     /// A profile.
     ///
     /// # Errors
-    /// The table's, or that the profile is not known.
+    /// Errors of the state store; a refusal if the profile is not configured.
     pub async fn profile(&self, profile: &ProfileName) -> Result<view::VersionedProfileConfig, EngineError> {
         let record = self.record(profile_key(profile)).await?;
         let record = record.ok_or_else(|| missing(format!("the profile {profile} is not configured")))?;
@@ -42,13 +42,13 @@ impl Status {
         })
     }
 
-    /// Who may do what.
+    /// The grants of access.
     ///
     /// # Errors
-    /// The table's, or that nobody has said it yet.
+    /// Errors of the state store; a refusal if access is not configured.
     pub async fn access(&self) -> Result<view::VersionedAccessConfig, EngineError> {
         let record = self.record(access_key()).await?;
-        let record = record.ok_or_else(|| missing("nobody has said yet who may do what".into()))?;
+        let record = record.ok_or_else(|| missing("access is not configured".into()))?;
         Ok(view::VersionedAccessConfig {
             version: record.config_version,
             changed_by: record.changed_by.clone(),

@@ -1,4 +1,4 @@
-//! Carrying out what a saved deployment asks for. Every command can be repeated.
+//! Carries out the commands of a saved deployment. Every command can be repeated.
 
 use super::cause::refused;
 use super::place;
@@ -10,7 +10,7 @@ use flotilla_domain::Site;
 use flotilla_domain::deployment::{Command, Deployment, DeploymentKind, Drift, Effort, Event, StackRollback};
 use flotilla_domain::release::package::KEEP_BUCKET_PARAMETER;
 
-/// The alarms that roll the operation back.
+/// The alarms that make CloudFormation roll the operation back.
 fn triggers(deployment: &Deployment) -> Option<RollbackTriggers> {
     let alarms = Some(&deployment.spec.alarms).filter(|_| deployment.is_watched())?;
     let Site { account, region } = &deployment.id.target.site;
@@ -20,7 +20,7 @@ fn triggers(deployment: &Deployment) -> Option<RollbackTriggers> {
 }
 
 impl DeploymentController {
-    /// Carries the command out; answers what came of it.
+    /// Carries out a command. Returns the event that follows from it.
     pub(crate) async fn perform(
         &self,
         deployment: &Deployment,
@@ -44,12 +44,12 @@ impl DeploymentController {
                     tags: spec.tags.clone(),
                     capabilities: spec.capabilities.clone(),
                     express: spec.policy.express,
-                    // Drift-aware change sets compare with what runs: there must be something.
+                    // A drift-aware change set compares with deployed resources, so the stack must exist.
                     revert_drift: spec.policy.drift != Drift::Ignore && !deployment.creates,
                     rollback: triggers(deployment),
                 };
                 match self.stacks.create_change_set(&place, &request).await {
-                    // Somebody made the stack since we looked.
+                    // Another actor created the stack after it was observed.
                     Err(error) if error.message.contains("already exists and cannot be created again") => {
                         return Ok(Event::PlanGone);
                     }
@@ -83,7 +83,8 @@ impl DeploymentController {
         Ok(Event::Acted)
     }
 
-    /// Stops our update, if it is still ours that runs: CloudFormation would stop anybody's.
+    /// Cancels the update, if this deployment's change set is still the one that is executing: CloudFormation
+    /// would cancel any update.
     async fn cancel(
         &self,
         deployment: &Deployment,
@@ -99,15 +100,15 @@ impl DeploymentController {
         Ok(if stopped { Event::Acted } else { Event::NothingToStop })
     }
 
-    /// Removes a change set that is not executed, and the stack that was made for nothing but it: one that
-    /// is in review and has no change set of anybody's left.
+    /// Deletes a change set that is not executed. Deletes its stack too if the change set created it: the stack
+    /// is in review and has no other change set.
     async fn discard(&self, deployment: &Deployment, place: &Place, name: &str) -> Result<(), PortError> {
         let stack = deployment.spec.stack.as_str();
         self.stacks.delete_change_set(place, stack, name).await?;
         if !deployment.creates {
             return Ok(());
         }
-        // By its name: the one that was seen before may have been removed meanwhile, and this one is another.
+        // By name: the stack that was seen before may have been deleted and recreated since.
         let Some(seen) = self.stacks.describe(place, stack).await? else { return Ok(()) };
         if seen.status != "REVIEW_IN_PROGRESS" || self.stacks.has_change_sets(place, stack).await? {
             return Ok(());

@@ -1,4 +1,4 @@
-//! Why something failed: from an error of a port, and from a stack's events.
+//! Finds the cause of a failure: from a port's error, or from a stack's events.
 
 use super::place;
 use crate::deployment::DeploymentController;
@@ -12,7 +12,7 @@ const EVENT_PAGES_MAX: usize = 20;
 /// How deep nested stacks are followed.
 const NESTED_MAX: usize = 5;
 
-/// What an error means that will not pass: AWS's own words, and the sentence that mends it.
+/// The cause for a permanent error: AWS's own words, and what to do.
 pub(crate) fn cause_of(error: &PortError, place: &Place) -> Cause {
     let Place { site: Site { account, region }, access } = place;
     let role = &access.role_arn;
@@ -21,83 +21,83 @@ pub(crate) fn cause_of(error: &PortError, place: &Place) -> Cause {
     let (code, fix) = match error.kind {
         ErrorKind::Permanent if error.message.contains("TerminationProtection is enabled") => (
             Code::TerminationProtected,
-            "switch its termination protection off yourself, if the stack may really go; then retry the rollout"
+            "if the stack may be deleted, disable its termination protection, then retry the rollout"
                 .to_owned(),
         ),
         ErrorKind::Denied if error.operation == "sts:AssumeRole" => (
             Code::RoleNotAssumed,
             format!(
-                "{role} must trust the control plane and ask for the external id that is registered for {account}: \
-                 run {add}, which brings both together; then retry the rollout"
+                "make {role} trust the control plane and require the external id that is registered for {account}: \
+                 run {add}, which configures both, then retry the rollout"
             ),
         ),
         ErrorKind::Denied if reads_the_source(error) => (
             Code::SourceDenied,
             format!(
-                "let {role} read assets/ and templates/ of the ingest bucket: run {add}; or, where another policy \
-                 forbids it, set copies = \"streamed\" in the profile; then retry the rollout"
+                "let {role} read assets/ and templates/ of the ingest bucket: run {add}; if another policy \
+                 denies it, set copies = \"streamed\" in the profile; then retry the rollout"
             ),
         ),
         ErrorKind::Denied => (
             Code::AccessDenied,
             format!(
-                "allow {role} what AWS names here: run {add}, which updates the account's stack of \
-                 infra/account.yaml, and look for a policy of the organisation that forbids it; then retry the rollout"
+                "grant {role} the permission that AWS names: run {add}, which updates the account's stack of \
+                 infra/account.yaml, and check for a service control policy that denies it; then retry the rollout"
             ),
         ),
         ErrorKind::Quota => (
             Code::QuotaReached,
-            "ask AWS for a higher quota or free what is not needed, then retry the rollout".to_owned(),
+            "request a higher quota from AWS or delete unused resources, then retry the rollout".to_owned(),
         ),
         ErrorKind::Missing if error.message.starts_with("NoSuchKey") => (
             Code::HomeCopyGone,
-            "upload the package again: somebody deleted its files from the ingest bucket".to_owned(),
+            "upload the package again: its files were deleted from the ingest bucket".to_owned(),
         ),
         ErrorKind::Missing => (
             Code::RegionNotPrepared,
             format!("prepare {region} of account {account}: run {add} with this region among --regions"),
         ),
         ErrorKind::Permanent | ErrorKind::Throttled | ErrorKind::Transient => {
-            (Code::CallRefused, "mend what AWS complains of, then retry the rollout".to_owned())
+            (Code::CallRefused, "fix what AWS reports, then retry the rollout".to_owned())
         }
     };
     Cause::new(code, error.to_string(), fix)
 }
 
-/// Whether it is the ingest bucket that a copy was not let near. S3 says between accounts only that access is
-/// denied; where it names an action, it is the one that was missing.
+/// Whether a copy was denied read access to the ingest bucket. Across accounts, S3 only reports that access is
+/// denied; if it names an action, that action was missing.
 fn reads_the_source(error: &PortError) -> bool {
     let names = |action: &str| error.message.contains(action);
     error.operation == "s3:CopyObject" && !names("s3:PutObject") && !names("kms:")
 }
 
-/// Why CloudFormation refused to make a change set.
+/// The cause for a change set that CloudFormation refused to create.
 pub(crate) fn refused(error: &PortError) -> Cause {
     if error.message.starts_with("InsufficientCapabilities") {
         return Cause::new(
             Code::CapabilityMissing,
             error.message.clone(),
-            "add the capability to the profile's capabilities, if its templates may have it",
+            "add the capability to the profile's capabilities, if its templates may use it",
         );
     }
     refused_for(error.message.clone())
 }
 
-/// Why CloudFormation refused a change set: its reason, word for word.
+/// The cause for a change set that CloudFormation refused, with its reason.
 pub(crate) fn refused_for(reason: String) -> Cause {
-    Cause::new(Code::ChangeSetRefused, reason, "mend what CloudFormation complains of and upload again")
+    Cause::new(Code::ChangeSetRefused, reason, "fix what CloudFormation reports, then upload again")
 }
 
 impl DeploymentController {
-    /// Why an operation failed: the events of our own operation, as far back as it reaches, followed into
-    /// the nested stack in which the failure began.
+    /// The cause of a failed operation: the first failure among the operation's events, followed into the
+    /// nested stack where it began.
     pub(crate) async fn cause(&self, deployment: &Deployment) -> Result<Cause, PortError> {
         let place = place(deployment);
         let State::FindingCause { status, then, .. } = &deployment.state else {
             return Ok(Cause::new(
                 Code::StackStuck,
                 "the stack is in an unknown state",
-                "look at its events",
+                "check the stack's events",
             ));
         };
         let deletes = deployment.removes() || status == "DELETE_FAILED";
@@ -125,7 +125,7 @@ impl DeploymentController {
         }
         if let Some(export) = root.as_ref().and_then(StackEvent::export_in_use) {
             let importers = match self.stacks.importers(&place, export).await {
-                // CloudFormation's reason names one of them.
+                // The reason names one importer, which is enough if the list cannot be read.
                 Err(error) if !error.may_pass() => Vec::new(),
                 importers => importers?,
             };
@@ -136,12 +136,12 @@ impl DeploymentController {
                 ..cause
             };
         } else if cause.code == Code::StackStuck && status == "UPDATE_ROLLBACK_FAILED" {
-            cause.fix = "mend what keeps the rollback from ending, then retry the rollout; to leave a resource as it is, retry with --skip and its logical id".into();
+            cause.fix = "fix what blocks the rollback, then retry the rollout; to skip a resource, retry with --skip and its logical id".into();
         }
         Ok(cause)
     }
 
-    /// The events of one operation, newest first: of the token's, or of the newest one.
+    /// The events of one operation, newest first: the operation with the token, or else the newest one.
     pub(crate) async fn events_of(
         &self,
         place: &Place,

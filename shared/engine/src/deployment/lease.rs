@@ -8,14 +8,14 @@ use crate::step::{Controller, Next, wake};
 use flotilla_domain::deployment::Event;
 
 impl DeploymentController {
-    /// Takes the stack's lease together with the transition that follows from having it.
+    /// Takes the stack's lease. Saves it in one transaction with the next state.
     pub(super) async fn lease(&self, step: &mut DeploymentStep) -> Result<Next<Event>, EngineError> {
         let now = self.clock.now();
         let waiting = step.now.clone();
         let key = lease_key(&waiting.id.target.site, &waiting.spec.stack);
         let lease = read_lease(self.store.get(&[key]).await?.into_iter().next().flatten().as_ref());
         if lease.is_held_from(&waiting.id) {
-            // Whoever waits for nothing more does not wait for the stack either.
+            // A deployment that is no longer wanted does not wait for the lease.
             let declined = self.gates(&waiting).await? == Event::Declined;
             return Ok(Next::Event(if declined { Event::Declined } else { Event::LeaseHeld }));
         }
@@ -33,7 +33,7 @@ impl DeploymentController {
         })
     }
 
-    /// Ends a deployment whose lease is no longer its own.
+    /// Ends a deployment that has lost its lease.
     pub(super) async fn give_up_lease(&self, step: &mut DeploymentStep) -> Result<(), EngineError> {
         let Next::Event(event) = self.lease_lost(step).await? else { return Ok(()) };
         let now = self.clock.now();
@@ -45,8 +45,8 @@ impl DeploymentController {
         }
     }
 
-    /// The lease was not as expected. Is it another's, or was it only busy with somebody's transaction? Then
-    /// that one goes on; what was not saved here is forgotten either way.
+    /// The lease was not as expected. Reads it again: either another deployment holds it, or the write met
+    /// another transaction. In both cases what was not saved is dropped.
     pub(super) async fn lease_lost(&self, step: &mut DeploymentStep) -> Result<Next<Event>, EngineError> {
         step.forget_unsaved();
         let key = lease_key(&step.now.id.target.site, &step.now.spec.stack);

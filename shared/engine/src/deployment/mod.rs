@@ -1,7 +1,8 @@
-//! A deployment: one stack of one release at one account and region.
+//! Deployments: one release to one target.
 //!
-//! Its [controller](DeploymentController) takes the stack's [`lease`], [`observe`]s, [`act`]s and [`save`]s. A failure
-//! becomes a [`cause`]; calls to CloudFormation are made within a [`rate_budget`] once one was throttled.
+//! The [controller](DeploymentController) takes the stack's [`lease`], [`observe`]s, [`act`]s and [`save`]s. A
+//! failure becomes a [`cause`]. Once CloudFormation has throttled a call, further calls go through a
+//! [`rate_budget`].
 
 mod act;
 pub(crate) mod cause;
@@ -20,16 +21,16 @@ use crate::ports::{Buckets, Clock, Functions, Place, PortError, Stacks, StateSto
 use crate::records::{BudgetRecord, budget_key, deployment_key, read};
 use crate::step::{Controller, Meter, Next, Pause, wake};
 use flotilla_domain::deployment::pace::DELAY_S_MAX;
-use flotilla_domain::deployment::rate_budget::Turn;
-use flotilla_domain::deployment::{Deployment, Event, Look, Outcome};
+use flotilla_domain::deployment::rate_budget::Slot;
+use flotilla_domain::deployment::{Deployment, Event, Observation, Outcome};
 use flotilla_domain::{DeploymentId, SignedDuration, Timestamp};
 use std::sync::Arc;
 
-/// The delay after an error that may pass, in seconds.
+/// The delay after a transient error, in seconds.
 const ERROR_DELAY_S: u32 = 3;
 
-/// A step acts within this time of what it has read or saved. One that was held up for longer proves first,
-/// by saving again, that it still owns the stack.
+/// Longest time between the last read or save and an act. A step that was delayed for longer saves again first,
+/// to prove that it still holds the lease.
 const ACT_WITHIN: SignedDuration = SignedDuration::from_secs(10);
 
 /// Takes deployments forward.
@@ -83,10 +84,11 @@ impl Controller for DeploymentController {
         step.enter(after, now);
     }
 
-    /// What was begun a moment ago has rarely ended: under a rate budget nothing is observed at once.
+    /// An operation that just began has rarely ended. Under a rate budget, observing it at once would waste a
+    /// call.
     fn must_rest(&self, step: &DeploymentStep, now: Timestamp) -> bool {
         let begun = step.notes.acted && step.now.due().is_none() && step.now.state.is_operation();
-        begun && step.is_rationed(now)
+        begun && step.is_limited(now)
     }
 
     async fn pause(&self, step: &mut DeploymentStep, pause: Pause) -> Result<(), EngineError> {
@@ -97,7 +99,7 @@ impl Controller for DeploymentController {
         self.save_and_come_again(step, delay_s).await
     }
 
-    /// Saves the end and tells the rollout.
+    /// Saves the end and wakes the rollout.
     async fn finish(&self, step: &mut DeploymentStep) -> Result<(), EngineError> {
         if step.is_dirty() {
             match self.save(step, 0).await? {
@@ -111,30 +113,30 @@ impl Controller for DeploymentController {
 }
 
 impl DeploymentController {
-    /// Acts if something is due, else looks.
+    /// Carries out the command that is due, else observes.
     async fn next_event(&self, step: &mut DeploymentStep) -> Result<Next<Event>, EngineError> {
         let now = self.clock.now();
         if step.now.deadline().is_some_and(|deadline| deadline <= now) {
             return Ok(Next::Event(Event::DeadlinePassed));
         }
         let due = step.now.due();
-        let look = step.now.look();
+        let look = step.now.observation();
         if due.is_none() {
             match look {
-                Some(Look::Lease) => return self.lease(step).await,
-                Some(Look::Gates) => return Ok(Next::Event(self.gates(&step.now).await?)),
+                Some(Observation::Lease) => return self.lease(step).await,
+                Some(Observation::Gates) => return Ok(Next::Event(self.gates(&step.now).await?)),
                 _ => {}
             }
         }
         match self.may_call(step).await {
-            Ok(Turn::Now) => {}
-            Ok(Turn::Later { wait, .. }) => return Ok(Next::Wait(delay_of(wait))),
-            // Everybody wants a turn at once.
+            Ok(Slot::Now) => {}
+            Ok(Slot::Later { wait, .. }) => return Ok(Next::Wait(delay_of(wait))),
+            // Too many concurrent writers of the budget.
             Err(EngineError::Contended) => return Ok(Next::Wait(1)),
             Err(error) => return Err(error),
         }
-        // Save, then act. The look into buckets empties them: it is an act as well.
-        if due.is_some() || look == Some(Look::Buckets) {
+        // Save before acting. Observing buckets also empties them, so it counts as an act.
+        if due.is_some() || look == Some(Observation::Buckets) {
             let held_up = self.clock.now().duration_since(step.notes.fresh_at) > ACT_WITHIN;
             if step.is_dirty() || held_up {
                 match self.save(step, 0).await? {
@@ -151,8 +153,8 @@ impl DeploymentController {
         };
         match seen {
             Ok(event) => {
-                // A look at an operation that has ended has asked twice: what the stack is, and whose doing.
-                if matches!(event, Event::OperationSeen { outcome, .. } if outcome != Outcome::Pending) {
+                // Observing an ended operation takes two calls: the stack, and who changed it.
+                if matches!(event, Event::OperationObserved { outcome, .. } if outcome != Outcome::Pending) {
                     self.charge(step).await?;
                 }
                 Ok(Next::Event(event))
@@ -161,7 +163,7 @@ impl DeploymentController {
         }
     }
 
-    /// What follows from a call that failed.
+    /// Decides what follows from a failed call.
     async fn after_error(
         &self,
         step: &mut DeploymentStep,
@@ -171,12 +173,12 @@ impl DeploymentController {
         tracing::warn!(deployment = %deployment.id, kind = ?error.kind, state = deployment.state.name(), "{error}");
         if rate_budget::is_throttled(error) {
             return match self.throttled(step).await {
-                // Soon enough to be there when its turn comes up.
+                // Short enough to come back before its turn.
                 Ok(()) | Err(EngineError::Contended) => Ok(Next::Wait(ERROR_DELAY_S)),
                 Err(error) => Err(error),
             };
         }
-        // While the stack is being changed, not being able to look is no verdict on the change.
+        // While an operation runs, a failed observation says nothing about its outcome.
         let watching = deployment.acted && deployment.state.is_operation();
         if error.may_pass() || watching {
             return Ok(Next::Wait(ERROR_DELAY_S));
@@ -185,7 +187,7 @@ impl DeploymentController {
     }
 }
 
-/// Where the deployment acts, and by which role.
+/// The account-region of the deployment, and the roles to use there.
 pub(crate) fn place(deployment: &Deployment) -> Place {
     Place { site: deployment.id.target.site.clone(), access: deployment.spec.access.clone() }
 }

@@ -1,23 +1,23 @@
-//! What a run keeps beside a deployment between two saves, and what its timeline says.
+//! What an invocation keeps beside a deployment between two saves, and its timeline entries.
 
 use crate::records::{BudgetRecord, PlanRecord, Versioned};
 use crate::step::Step;
 use flotilla_domain::deployment::lease::StackLease;
 use flotilla_domain::deployment::{Deployment, Event, State};
 use flotilla_domain::plan::TargetPlan;
-use flotilla_domain::{Timestamp, Turn};
+use flotilla_domain::{Direction, Timestamp};
 
-/// What is kept beside a deployment during one run.
+/// What an invocation keeps beside a deployment.
 pub(crate) struct Notes {
-    /// What the change set would do, once it is seen and until it is saved.
+    /// What the change set would change, from its observation until it is saved.
     pub plan: Option<TargetPlan>,
-    /// The lease as it was read, if it is to be taken.
+    /// The lease as it was read, if the next save takes it.
     pub lease: Option<StackLease>,
-    /// How many calls CloudFormation takes there, if a rate budget applies.
+    /// The rate budget of the account-region, if one applies.
     pub budget: Option<Versioned<BudgetRecord>>,
-    /// When what is saved was known to be so last.
+    /// When the saved state was last read or written.
     pub fresh_at: Timestamp,
-    /// Whether the last event was an act.
+    /// Whether the last event came from a command.
     pub acted: bool,
 }
 
@@ -33,29 +33,29 @@ impl DeploymentStep {
         Self::new(saved, Notes { plan: None, lease: None, budget, fresh_at: now, acted: false })
     }
 
-    /// Whether a rate budget applies to calls to CloudFormation there.
-    pub fn is_rationed(&self, now: Timestamp) -> bool {
+    /// Whether a rate budget applies to CloudFormation in the account-region.
+    pub fn is_limited(&self, now: Timestamp) -> bool {
         self.notes.budget.as_ref().is_some_and(|saved| !saved.value.budget.is_quiet(now))
     }
 
-    /// How long to wait before the next observation, in seconds: under a rate budget, twice as long each time.
+    /// Delay before the next observation, in seconds. Under a rate budget, each wait is twice as long.
     pub fn delay_s(&self, now: Timestamp) -> u32 {
-        const RATIONED_S: (u32, u32) = (8, 120);
+        const LIMITED_S: (u32, u32) = (8, 120);
         let delay_s = self.now.delay_s(now);
-        if !self.is_rationed(now) {
+        if !self.is_limited(now) {
             return delay_s;
         }
         let age_s = now.duration_since(self.now.entered_at).as_secs();
-        delay_s.max(u32::try_from(age_s).unwrap_or(0).clamp(RATIONED_S.0, RATIONED_S.1))
+        delay_s.max(u32::try_from(age_s).unwrap_or(0).clamp(LIMITED_S.0, LIMITED_S.1))
     }
 
-    /// Forgets what was not saved, the plan included.
+    /// Drops what was not saved, including the plan.
     pub fn forget_unsaved(&mut self) {
         self.discard_unsaved();
         self.notes.plan = None;
     }
 
-    /// Keeps what an event says of the plan, and whether it was an act.
+    /// Keeps the plan of an event, and whether the event came from a command.
     pub fn note(&mut self, event: &Event) {
         self.notes.acted = *event == Event::Acted;
         match event {
@@ -65,9 +65,9 @@ impl DeploymentStep {
         }
     }
 
-    /// The plan as it is to be saved. What goes back has none: it undoes a plan that was seen.
+    /// The plan to save. A rollback has none: it undoes a plan that was saved.
     pub fn plan_record(&self, at: Timestamp) -> Option<PlanRecord> {
-        let plan = self.notes.plan.clone().filter(|_| self.now.id.turn == Turn::Forward)?;
+        let plan = self.notes.plan.clone().filter(|_| self.now.id.direction == Direction::Forward)?;
         let blocked = match &self.now.state {
             State::DiscardingChangeSet(then) => then.cause().cloned(),
             _ => None,
@@ -82,7 +82,7 @@ impl DeploymentStep {
         })
     }
 
-    /// Takes the deployment into its next state, with an entry of its timeline if the state has changed.
+    /// Takes the deployment into its next state, with a timeline entry if the state's name changes.
     pub fn enter(&mut self, after: Deployment, now: Timestamp) {
         if after.state != self.now.state {
             let target = Some(after.id.target.clone());
@@ -92,7 +92,7 @@ impl DeploymentStep {
     }
 }
 
-/// What the timeline says of a state beyond its name.
+/// The timeline detail of a state.
 fn detail(deployment: &Deployment) -> Option<String> {
     match &deployment.state {
         State::Planning(_) => Some(deployment.change_set_name()),
@@ -117,7 +117,7 @@ mod tests {
     use super::*;
     use crate::fixtures::{at, deployment, rollout};
     use crate::records::nth_moment;
-    use flotilla_domain::deployment::rate_budget::CallBudget;
+    use flotilla_domain::deployment::rate_budget::RateBudget;
     use flotilla_domain::deployment::{ChangeSetKind, Effort};
     use flotilla_domain::plan::ChangeSummary;
     use flotilla_domain::{Cause, Code};
@@ -126,7 +126,7 @@ mod tests {
         let value = deployment(&rollout("one", 1), "eu-west-1", state);
         let budget = throttled_at.map(|second| BudgetRecord {
             site: value.id.target.site.clone(),
-            budget: CallBudget::throttled(None, at(second)),
+            budget: RateBudget::throttled(None, at(second)),
         });
         DeploymentStep::loaded(
             Versioned { value, version: 3, due_at: None },
@@ -144,8 +144,8 @@ mod tests {
         assert_eq!(waits(None), [1, 1, 5, 12, 30]);
         assert_eq!(waits(Some(90)), [8, 10, 50, 120, 120]);
         let long_ago = hand(State::Inspecting, Some(90));
-        assert!(long_ago.is_rationed(at(100)) && !long_ago.is_rationed(at(90 + 600)));
-        assert!(!hand(State::Inspecting, None).is_rationed(at(100)));
+        assert!(long_ago.is_limited(at(100)) && !long_ago.is_limited(at(90 + 600)));
+        assert!(!hand(State::Inspecting, None).is_limited(at(100)));
     }
 
     #[test]

@@ -1,14 +1,14 @@
-//! A deployment's looks at the world: each answers with one event.
+//! The observations of a deployment. Each is answered as one event.
 
 use super::cause::refused_for;
 use super::place;
 use crate::deployment::DeploymentController;
-use crate::ports::{ChangeSetSeen, ChangeSetStatus, Place, PortError};
-use flotilla_domain::deployment::event::StackSeen;
+use crate::ports::{ChangeSetObserved, ChangeSetStatus, Place, PortError};
+use flotilla_domain::deployment::event::StackObserved;
 use flotilla_domain::deployment::stack_event::outcome;
 use flotilla_domain::deployment::stack_status::{Standing, standing};
 use flotilla_domain::deployment::{
-    CodeMismatch, Deployment, DeploymentKind, Event, Look, Outcome, Plan, State,
+    CodeMismatch, Deployment, DeploymentKind, Event, Observation, Outcome, Plan, State,
 };
 use flotilla_domain::plan::TargetPlan;
 use flotilla_domain::release::package::FunctionCode;
@@ -16,46 +16,50 @@ use flotilla_domain::{Cause, Code};
 use futures::stream::{self, StreamExt, TryStreamExt};
 use std::collections::BTreeMap;
 
-/// How long a change set that was asked for may stay unseen, in seconds.
+/// How long a requested change set may be invisible, in seconds.
 const CREATE_LAG_S: i64 = 30;
-/// Functions read back at a time.
+/// Functions read back concurrently.
 const FUNCTIONS_AT_ONCE: usize = 8;
-/// How CloudFormation begins the reason of a change set that its validation, or a hook, refused.
+/// Prefixes of the reason with which CloudFormation's validation, or a hook, refuses a change set.
 const VALIDATION: [&str; 4] =
     ["EarlyValidation", "early validation", "The following hook(s) failed", "Hook "];
 
 impl DeploymentController {
-    /// Looks where the state has to look.
-    pub(crate) async fn observe(&self, deployment: &Deployment, look: Look) -> Result<Event, PortError> {
+    /// Makes the observation that the state needs.
+    pub(crate) async fn observe(
+        &self,
+        deployment: &Deployment,
+        look: Observation,
+    ) -> Result<Event, PortError> {
         let place = place(deployment);
         match look {
-            Look::Stack => {
+            Observation::Stack => {
                 let stack = deployment.stack_id.as_deref().unwrap_or(deployment.spec.stack.as_str());
-                Ok(Event::StackSeen(self.stacks.describe(&place, stack).await?))
+                Ok(Event::StackObserved(self.stacks.describe(&place, stack).await?))
             }
-            Look::Operation => self.operation(deployment, &place).await,
-            Look::ChangeSet => self.change_set(deployment, &place).await,
-            Look::StackEvents => Ok(Event::CauseFound(self.cause(deployment).await?)),
-            Look::Code => self.code(deployment, &place).await,
-            Look::Buckets => self.empty_buckets(deployment, &place).await,
-            Look::Leftovers => self.leftovers(deployment, &place).await,
-            // Both are looked at in the table, by the step itself.
-            Look::Lease | Look::Gates => Ok(Event::Held),
+            Observation::Operation => self.operation(deployment, &place).await,
+            Observation::ChangeSet => self.change_set(deployment, &place).await,
+            Observation::StackEvents => Ok(Event::CauseFound(self.cause(deployment).await?)),
+            Observation::Code => self.code(deployment, &place).await,
+            Observation::Buckets => self.empty_buckets(deployment, &place).await,
+            Observation::Leftovers => self.leftovers(deployment, &place).await,
+            // The step itself observes these in the state store.
+            Observation::Lease | Observation::Gates => Ok(Event::Held),
         }
     }
 
-    /// The stack, and what became of our operation on it. A status that has settled may be older than our
-    /// operation, or speak of somebody else's: ours is told by its change set, or by its token.
+    /// Observes the stack and the outcome of our operation. A settled status may be older than our operation or
+    /// come from another actor's, so the outcome is read from our change set or our token.
     async fn operation(&self, deployment: &Deployment, place: &Place) -> Result<Event, PortError> {
         let Some(stack_id) = &deployment.stack_id else {
-            return Ok(Event::OperationSeen { stack: None, outcome: Outcome::Unseen });
+            return Ok(Event::OperationObserved { stack: None, outcome: Outcome::Unseen });
         };
         let stack = self.stacks.describe(place, stack_id).await?;
         let outcome = match &stack {
             Some(seen) if is_settled(seen) => self.outcome(deployment, place, stack_id).await?,
             _ => Outcome::Pending,
         };
-        Ok(Event::OperationSeen { stack, outcome })
+        Ok(Event::OperationObserved { stack, outcome })
     }
 
     async fn outcome(
@@ -71,7 +75,7 @@ impl DeploymentController {
                 Some(ChangeSetStatus::Pending | ChangeSetStatus::Ready | ChangeSetStatus::Executing) => {
                     return Ok(Outcome::Pending);
                 }
-                // Another actor's execution deletes the stack's other change sets.
+                // Executing a change set deletes the stack's other change sets.
                 None
                 | Some(ChangeSetStatus::Obsolete | ChangeSetStatus::Empty | ChangeSetStatus::Failed(_)) => {}
             }
@@ -83,14 +87,14 @@ impl DeploymentController {
     async fn change_set(&self, deployment: &Deployment, place: &Place) -> Result<Event, PortError> {
         let name = deployment.change_set_name();
         let Some(seen) = self.stacks.describe_change_set(place, &deployment.spec.stack, &name).await? else {
-            // What was asked for a moment ago may not be seen yet.
+            // A change set that was just requested may not be visible yet.
             let young = self.clock.now().duration_since(deployment.entered_at).as_secs() < CREATE_LAG_S;
             return Ok(if young { Event::PlanPending } else { Event::PlanGone });
         };
         Ok(match &seen.status {
             ChangeSetStatus::Pending => Event::PlanPending,
             ChangeSetStatus::Ready => self.ready(deployment, place, seen).await?,
-            // Nobody but us executes it: our own step has, and is being repeated.
+            // Only this deployment executes it: an earlier step did, and is being repeated.
             ChangeSetStatus::Executing | ChangeSetStatus::Executed | ChangeSetStatus::ExecutionFailed => {
                 Event::PlanReady(plan(seen, Vec::new()))
             }
@@ -102,19 +106,20 @@ impl DeploymentController {
         })
     }
 
-    /// A change set that can be executed, with what CloudFormation's validation warns of, if the policy asks.
+    /// A change set that can be executed, with the warnings of CloudFormation's validation if the policy reads
+    /// them.
     async fn ready(
         &self,
         deployment: &Deployment,
         place: &Place,
-        seen: ChangeSetSeen,
+        seen: ChangeSetObserved,
     ) -> Result<Event, PortError> {
         let mut warnings = Vec::new();
         if deployment.spec.policy.refuse_warnings || seen.has_warnings {
             let said = match self.stacks.validations(place, &deployment.spec.stack, &seen.id).await {
-                // Only a policy that refuses warnings has to know them.
+                // Only a policy that refuses warnings needs them.
                 Err(error) if !error.may_pass() && !deployment.spec.policy.refuse_warnings => {
-                    tracing::warn!("the validation's warnings cannot be read: {error}");
+                    tracing::warn!("cannot read the validation's warnings: {error}");
                     Vec::new()
                 }
                 said => said?,
@@ -124,37 +129,37 @@ impl DeploymentController {
         Ok(Event::PlanReady(plan(seen, warnings)))
     }
 
-    /// Why a change set failed: CloudFormation's reason word for word, and each failed validation.
+    /// Why a change set failed: CloudFormation's reason, and each failed validation.
     async fn refusal(
         &self,
         deployment: &Deployment,
         place: &Place,
-        seen: &ChangeSetSeen,
+        seen: &ChangeSetObserved,
         reason: &str,
     ) -> Result<Cause, PortError> {
         if !VALIDATION.iter().any(|text| reason.contains(text)) {
             return Ok(refused_for(reason.to_owned()));
         }
         let said = match self.stacks.validations(place, &deployment.spec.stack, &seen.id).await {
-            // CloudFormation's reason is a cause as well.
+            // CloudFormation's reason is enough if the validations cannot be read.
             Err(error) if !error.may_pass() => Vec::new(),
             said => said?,
         };
         let failed: Vec<String> = said.into_iter().filter(|v| v.failed).map(|v| v.text).collect();
         let text =
             if failed.is_empty() { reason.to_owned() } else { format!("{reason}: {}", failed.join("; ")) };
-        Ok(Cause::new(Code::ValidationFailed, text, "mend each of these in the template and upload again"))
+        Ok(Cause::new(Code::ValidationFailed, text, "fix each of these in the template, then upload again"))
     }
 
     /// The resources that could not be deleted.
     async fn leftovers(&self, deployment: &Deployment, place: &Place) -> Result<Event, PortError> {
-        let Some(stack_id) = &deployment.stack_id else { return Ok(Event::LeftoversSeen(Vec::new())) };
+        let Some(stack_id) = &deployment.stack_id else { return Ok(Event::LeftoversObserved(Vec::new())) };
         let resources = self.stacks.resources(place, stack_id).await?;
         let failed = resources.into_iter().filter(|resource| resource.status == "DELETE_FAILED");
-        Ok(Event::LeftoversSeen(failed.map(|resource| resource.logical_id).collect()))
+        Ok(Event::LeftoversObserved(failed.map(|resource| resource.logical_id).collect()))
     }
 
-    /// Reads back what every function runs.
+    /// Reads back the code digest of every function.
     async fn code(&self, deployment: &Deployment, place: &Place) -> Result<Event, PortError> {
         let DeploymentKind::Deploy(release) = &deployment.spec.kind else { return Ok(Event::CodeProven) };
         let functions = &release.functions;
@@ -192,7 +197,7 @@ impl DeploymentController {
     ) -> Result<ReadBack, PortError> {
         let seen = match name {
             Some(name) => self.functions.code(place, name).await?,
-            // A condition of the template left the function out.
+            // A condition of the template excludes the function.
             None => return Ok(ReadBack::Same),
         };
         Ok(match seen {
@@ -206,7 +211,7 @@ impl DeploymentController {
         })
     }
 
-    /// Empties the stack's own buckets, as far as one step goes.
+    /// Empties the stack's own buckets, as far as one step can.
     async fn empty_buckets(&self, deployment: &Deployment, place: &Place) -> Result<Event, PortError> {
         let Some(stack_id) = &deployment.stack_id else { return Ok(Event::Emptied) };
         let resources = self.stacks.resources(place, stack_id).await?;
@@ -220,12 +225,12 @@ impl DeploymentController {
     }
 }
 
-/// Whether no operation runs on a stack that is there.
-fn is_settled(stack: &StackSeen) -> bool {
+/// Whether the stack exists and no operation runs on it.
+fn is_settled(stack: &StackObserved) -> bool {
     !matches!(standing(&stack.status), Standing::Busy | Standing::Unknown | Standing::Gone)
 }
 
-fn plan(seen: ChangeSetSeen, warnings: Vec<String>) -> Plan {
+fn plan(seen: ChangeSetObserved, warnings: Vec<String>) -> Plan {
     Plan {
         stack_id: seen.stack_id,
         change_set_id: seen.id,

@@ -1,17 +1,16 @@
-//! Calls to CloudFormation, rationed once one was throttled.
+//! The rate budget of calls to CloudFormation, which applies once one was throttled.
 //!
-//! The budget of an account and region is one item that all workers share; each call is asked for there.
-//! Who has to wait keeps its number and comes again when it should be its turn: nobody waits inside a
-//! function.
+//! All workers share one budget item for each account-region, and request each call from it. A deployment that
+//! has to wait keeps its number and gets a delayed tick: no function waits.
 
 use crate::EngineError;
 use crate::deployment::{DeploymentController, DeploymentStep};
 use crate::ports::{ErrorKind, PortError, WriteError};
 use crate::records::{BudgetRecord, Versioned, budget_key, read};
-use flotilla_domain::deployment::rate_budget::{CallBudget, Turn};
+use flotilla_domain::deployment::rate_budget::{RateBudget, Slot};
 use flotilla_domain::{Site, Timestamp};
 
-/// How often a lost race for a turn is run again.
+/// Attempts to save the budget when other writers change it concurrently.
 const RACES_MAX: usize = 8;
 
 /// Whether CloudFormation throttled a call.
@@ -20,49 +19,49 @@ pub(crate) fn is_throttled(error: &PortError) -> bool {
 }
 
 impl DeploymentController {
-    /// Asks for one call, if calls are rationed there. Whoever has to wait keeps its number.
-    pub(crate) async fn may_call(&self, step: &mut DeploymentStep) -> Result<Turn, EngineError> {
+    /// Requests one call, if a rate budget applies. A deployment that has to wait keeps its number.
+    pub(crate) async fn may_call(&self, step: &mut DeploymentStep) -> Result<Slot, EngineError> {
         let number = step.now.number;
-        let turn = match step.is_rationed(self.clock.now()) {
-            false => Turn::Now,
+        let direction = match step.is_limited(self.clock.now()) {
+            false => Slot::Now,
             true => self.change_budget(step, |budget, now| budget.ask(number, now)).await?,
         };
-        step.now.number = match turn {
-            Turn::Now => None,
-            Turn::Later { number, .. } => Some(number),
+        step.now.number = match direction {
+            Slot::Now => None,
+            Slot::Later { number, .. } => Some(number),
         };
-        Ok(turn)
+        Ok(direction)
     }
 
-    /// One call more was made than was asked for. What was seen counts, even if this cannot be noted because
-    /// everybody changes the budget at once.
+    /// Records one more call than was requested. The observation counts even if the record fails because of
+    /// concurrent writers.
     pub(crate) async fn charge(&self, step: &mut DeploymentStep) -> Result<(), EngineError> {
-        if !step.is_rationed(self.clock.now()) {
+        if !step.is_limited(self.clock.now()) {
             return Ok(());
         }
-        match self.change_budget(step, CallBudget::charge).await {
+        match self.change_budget(step, RateBudget::charge).await {
             Err(EngineError::Contended) => Ok(()),
             other => other,
         }
     }
 
-    /// A call was throttled: everybody is to know. It comes again as the first in the line.
+    /// Lowers the budget for all workers after a throttled call. The throttled call is next in the queue.
     pub(crate) async fn throttled(&self, step: &mut DeploymentStep) -> Result<(), EngineError> {
         self.meter.throttled();
-        let lower = |budget: &mut CallBudget, now| {
-            *budget = CallBudget::throttled(Some(budget), now);
+        let lower = |budget: &mut RateBudget, now| {
+            *budget = RateBudget::throttled(Some(budget), now);
             budget.served
         };
         step.now.number = Some(self.change_budget(step, lower).await?);
         Ok(())
     }
 
-    /// Changes the budget of a deployment's target, on top of whatever others have made of it meanwhile. What
-    /// is as it was is not written.
+    /// Changes the budget of the deployment's account-region, on top of concurrent changes. An unchanged budget
+    /// is not written.
     async fn change_budget<T>(
         &self,
         step: &mut DeploymentStep,
-        change: impl Fn(&mut CallBudget, Timestamp) -> T,
+        change: impl Fn(&mut RateBudget, Timestamp) -> T,
     ) -> Result<T, EngineError> {
         for _ in 0..RACES_MAX {
             let now = self.clock.now();
@@ -94,7 +93,7 @@ impl DeploymentController {
         Ok(match self.store.get(&[budget_key(site)]).await?.into_iter().next().flatten() {
             Some(item) => read::<BudgetRecord>(item)?,
             None => {
-                Versioned::new(BudgetRecord { site: site.clone(), budget: CallBudget::throttled(None, now) })
+                Versioned::new(BudgetRecord { site: site.clone(), budget: RateBudget::throttled(None, now) })
             }
         })
     }

@@ -1,4 +1,4 @@
-//! One transaction for a deployment, its timeline, its plan, its outputs and its lease.
+//! Saves a deployment, its timeline, its plan, its outputs and its lease in one transaction.
 
 use crate::EngineError;
 use crate::deployment::{DeploymentController, DeploymentStep};
@@ -12,15 +12,15 @@ use flotilla_domain::deployment::State;
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum Saved {
     Yes,
-    /// Somebody else was faster; they go on with it.
+    /// Another tick saved first, and goes on with the deployment.
     Lost,
-    /// Another deployment holds the stack, or took it over.
+    /// Another deployment holds the lease of the stack.
     LeaseHeld,
 }
 
 impl DeploymentController {
-    /// Saves what has changed. Taking and giving back the lease are part of the same transaction; every
-    /// save between them is made only while the lease is this deployment's own.
+    /// Saves the changes. Taking and releasing the lease are part of the same transaction. Every save in
+    /// between is conditional on the lease.
     pub(super) async fn save(&self, step: &mut DeploymentStep, delay_s: u32) -> Result<Saved, EngineError> {
         let now = self.clock.now();
         let ended = step.now.state.is_terminal();
@@ -28,7 +28,7 @@ impl DeploymentController {
         let mut writes = vec![step.saved.write(&step.now, due)];
         writes.extend(step.timeline.iter().map(keep));
         writes.extend(step.plan_record(now).iter().map(keep));
-        writes.extend(crate::gate::outputs::outputs_left(&step.now).iter().map(keep));
+        writes.extend(crate::gate::output::outputs_left(&step.now).iter().map(keep));
         let had_lease = step.saved.value.state != State::Waiting;
         let has_lease = !ended && step.now.state != State::Waiting;
         let lost = step.now.state.cause().is_some_and(|cause| cause.code == Code::LeaseLost);
@@ -44,7 +44,7 @@ impl DeploymentController {
             Ok(()) => {}
             Err(WriteError::Conflict(places)) if places == [lease_at] => return Ok(Saved::LeaseHeld),
             Err(WriteError::Conflict(places)) => {
-                tracing::info!(deployment = %step.now.id, ?places, "another tick was faster");
+                tracing::info!(deployment = %step.now.id, ?places, "another tick saved first");
                 return Ok(Saved::Lost);
             }
             Err(WriteError::Port(error)) => return Err(error.into()),
@@ -55,14 +55,14 @@ impl DeploymentController {
         Ok(Saved::Yes)
     }
 
-    /// Nothing more to do for now: makes sure that somebody comes again.
+    /// Ends the step for now, and makes sure that another tick is scheduled.
     pub(super) async fn save_and_come_again(
         &self,
         step: &mut DeploymentStep,
         delay_s: u32,
     ) -> Result<(), EngineError> {
-        // Whoever saved last comes again a minute before the item is due. If that is still to come, this tick
-        // was a duplicate or a hint: one that comes is enough.
+        // The last save scheduled a tick for a minute before the item is due. If that tick is still to come,
+        // this one was a duplicate or a hint, and no other is needed.
         let somebody_comes = step.saved.due_at.is_some_and(|due| due > due_at(self.clock.now(), 0));
         if somebody_comes && !step.is_dirty() {
             return Ok(());
@@ -74,7 +74,7 @@ impl DeploymentController {
             Saved::LeaseHeld => return self.give_up_lease(step).await,
         }
         let mut ticks = vec![(Work::Tick(Subject::Deployment(step.now.id.clone())), delay_s)];
-        // Its rollout may wait for the last of the plans.
+        // The rollout may be waiting for this plan.
         ticks.extend(planned.then_some((Work::Tick(Subject::Rollout(step.now.id.rollout)), 0)));
         Ok(self.queue.send(ticks).await?)
     }

@@ -2,7 +2,7 @@
 
 use crate::EngineError;
 use crate::access::{Caller, Commands, conflict, reason};
-use crate::rollout::control::{Told, applied};
+use crate::rollout::control::{TimelineText, applied};
 use flotilla_domain::access::{Act, may_approve};
 use flotilla_domain::gate::Approval;
 use flotilla_domain::rollout::{Rollout, RolloutEvent};
@@ -10,7 +10,7 @@ use flotilla_domain::{Code, Digest, Refusal, RolloutId};
 
 /// What somebody has looked at and agrees to.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
-pub struct Agreement {
+pub struct ApprovalRequest {
     /// The package; any if it is left out.
     pub package: Option<Digest>,
     /// The plan; any if it is left out.
@@ -30,11 +30,11 @@ impl Commands {
     pub async fn approve(
         &self,
         id: &RolloutId,
-        agreement: &Agreement,
+        agreement: &ApprovalRequest,
         caller: &Caller,
     ) -> Result<Rollout, EngineError> {
         let because = reason(agreement.because.as_deref())?;
-        let told = Told { what: "approved", detail: because.clone() };
+        let told = TimelineText { what: "approved", detail: because.clone() };
         self.change_rollout(id, (caller, Act::Approve), &told, |rollout, now| {
             may_approve(&rollout.requested_by, &caller.principal, rollout.gates.four_eyes)?;
             let Some((package, wave)) = rollout.package().zip(rollout.next_wave()) else {

@@ -2,7 +2,7 @@
 
 use crate::EngineError;
 use crate::access::{Caller, Commands, needed};
-use crate::rollout::control::{Told, applied};
+use crate::rollout::control::{TimelineText, applied};
 use flotilla_domain::RolloutId;
 use flotilla_domain::access::Act;
 use flotilla_domain::gate::BreakGlass;
@@ -20,7 +20,7 @@ impl Commands {
         caller: &Caller,
     ) -> Result<Rollout, EngineError> {
         let because = needed(because)?;
-        let told = Told { what: "gates broken open", detail: Some(because.clone()) };
+        let told = TimelineText { what: "gates broken open", detail: Some(because.clone()) };
         let opened = self.change_rollout(id, (caller, Act::BreakGlass), &told, |rollout, now| {
             let word = BreakGlass { by: caller.principal.clone(), because: because.clone(), at: now };
             Ok(applied(rollout, RolloutEvent::BreakGlassRequested(word), now)?)

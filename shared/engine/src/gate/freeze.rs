@@ -7,24 +7,29 @@ use crate::records::{Versioned, read, stops_key};
 use crate::status::Status;
 use flotilla_contract as view;
 use flotilla_domain::access::{Act, Scope};
-use flotilla_domain::gate::{Line, LineStop, Stops};
+use flotilla_domain::gate::{Freeze, FreezeScope, Freezes};
 use flotilla_domain::{ProfileName, Refusal};
 
 /// How often a lost race for the stops is run again.
 const RACES_MAX: usize = 8;
 
 impl Commands {
-    /// Stops a line: from now on nothing is begun that it is about.
+    /// Freezes a line: from now on nothing is begun that it is about.
     ///
     /// # Errors
     /// Refusals: the reason is missing, or too many lines are stopped.
-    pub async fn stop_line(&self, line: &Line, because: &str, caller: &Caller) -> Result<(), EngineError> {
-        let order = self.order(caller, Act::StopLine, Scope::ANYTHING).await?;
-        let stop = LineStop { by: caller.principal.clone(), because: needed(because)?, at: self.clock.now() };
+    pub async fn freeze(
+        &self,
+        line: &FreezeScope,
+        because: &str,
+        caller: &Caller,
+    ) -> Result<(), EngineError> {
+        let order = self.order(caller, Act::Freeze, Scope::ANYTHING).await?;
+        let stop = Freeze { by: caller.principal.clone(), because: needed(because)?, at: self.clock.now() };
         tracing::warn!(%line, by = stop.by, because = stop.because, "the line is stopped");
-        self.change_stops(&order.detail(format!("{line}: {}", stop.because)), |stops| {
-            if stops.0.len() >= Stops::MAX && !stops.0.contains_key(line) {
-                return Err(conflict(format!("{} lines are stopped already", Stops::MAX)));
+        self.change_freezes(&order.detail(format!("{line}: {}", stop.because)), |stops| {
+            if stops.0.len() >= Freezes::MAX && !stops.0.contains_key(line) {
+                return Err(conflict(format!("{} lines are stopped already", Freezes::MAX)));
             }
             stops.0.entry(line.clone()).or_insert_with(|| stop.clone());
             Ok(())
@@ -36,26 +41,26 @@ impl Commands {
     ///
     /// # Errors
     /// The table's.
-    pub async fn lift_line(&self, line: &Line, caller: &Caller) -> Result<(), EngineError> {
-        let order = self.order(caller, Act::LiftLine, Scope::EVERYTHING).await?;
+    pub async fn unfreeze(&self, line: &FreezeScope, caller: &Caller) -> Result<(), EngineError> {
+        let order = self.order(caller, Act::Unfreeze, Scope::EVERYTHING).await?;
         tracing::warn!(%line, by = caller.principal, "the line goes on");
-        self.change_stops(&order.detail(line.to_string()), |stops| {
+        self.change_freezes(&order.detail(line.to_string()), |stops| {
             stops.0.remove(line);
             Ok(())
         })
         .await
     }
 
-    async fn change_stops(
+    async fn change_freezes(
         &self,
         order: &Order,
-        change: impl Fn(&mut Stops) -> Result<(), Refusal>,
+        change: impl Fn(&mut Freezes) -> Result<(), Refusal>,
     ) -> Result<(), EngineError> {
         for _ in 0..RACES_MAX {
             let found = self.store.get(&[stops_key()]).await?.into_iter().next().flatten();
             let before = match found {
-                Some(item) => read::<Stops>(item)?,
-                None => Versioned::new(Stops::default()),
+                Some(item) => read::<Freezes>(item)?,
+                None => Versioned::new(Freezes::default()),
             };
             let mut stops = before.value.clone();
             change(&mut stops)?;
@@ -79,11 +84,11 @@ impl Status {
     /// The table's.
     pub async fn lines(&self) -> Result<Vec<view::LineView>, EngineError> {
         let found = self.store.get(&[stops_key()]).await?.into_iter().next().flatten();
-        let stops = found.map(read::<Stops>).transpose()?.map(|stops| stops.value).unwrap_or_default();
-        let line = |(line, stop): (Line, LineStop)| view::LineView {
+        let stops = found.map(read::<Freezes>).transpose()?.map(|stops| stops.value).unwrap_or_default();
+        let line = |(line, stop): (FreezeScope, Freeze)| view::LineView {
             profile: match line {
-                Line::Everything => None,
-                Line::Profile(profile) => Some(profile.to_string()),
+                FreezeScope::Everything => None,
+                FreezeScope::Profile(profile) => Some(profile.to_string()),
             },
             by: stop.by,
             because: stop.because,
@@ -94,7 +99,7 @@ impl Status {
 }
 
 /// The stops that are about a profile.
-pub(crate) fn stops_about(item: Option<Item>, profile: &ProfileName) -> Result<Stops, EngineError> {
-    let stops = item.map(read::<Stops>).transpose()?;
+pub(crate) fn freezes_about(item: Option<Item>, profile: &ProfileName) -> Result<Freezes, EngineError> {
+    let stops = item.map(read::<Freezes>).transpose()?;
     Ok(stops.map(|stops| stops.value.about(profile)).unwrap_or_default())
 }

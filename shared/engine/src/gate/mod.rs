@@ -1,32 +1,28 @@
 //! What stands before a wave, or before the execution of one deployment's change set.
 
+mod alarm;
 mod approval;
 mod break_glass;
 mod freeze;
-pub(crate) mod outputs;
+pub(crate) mod output;
 mod policy;
 mod verification;
+mod window;
 
-pub use approval::Agreement;
+pub use approval::ApprovalRequest;
 
-use crate::config::document;
+use crate::EngineError;
 use crate::deployment::DeploymentController;
-use crate::ports::{Item, Place, PortError};
-use crate::records::{ConfigRecord, profile_key, read, rollout_key, stage_key, stops_key};
+use crate::records::{profile_key, read, rollout_key, stage_key, stops_key};
 use crate::rollout::RolloutController;
 use crate::rollout::admit::held;
-use crate::{EngineError, config};
-use flotilla_contract::ProfileConfig;
+use flotilla_domain::Cause;
 use flotilla_domain::deployment::{Deployment, Event};
-use flotilla_domain::gate::{AlarmSeen, Facts, Windows};
+use flotilla_domain::gate::Facts;
 use flotilla_domain::rollout::{Answer, Rollout, RolloutEvent};
 use flotilla_domain::stage::{Place as StagePlace, StageHead};
-use flotilla_domain::{Cause, ProfileName, Site};
-use freeze::stops_about;
-use futures::stream::{self, StreamExt, TryStreamExt};
-
-/// Sites whose alarms are read at a time.
-const SITES_AT_ONCE: usize = 10;
+use freeze::freezes_about;
+use window::windows;
 
 impl RolloutController {
     /// Looks at the gates of a wave: the line, the profile's windows as they are now, and, if nothing of the
@@ -44,47 +40,15 @@ impl RolloutController {
         let place =
             head.as_ref().map(|head| head.place(rollout.id)).filter(|_| wave == 0 && !rollout.plan_only);
         if let Some(place) = place.filter(|place| *place != StagePlace::Active) {
-            return Ok(RolloutEvent::PlaceSeen(place));
+            return Ok(RolloutEvent::PlaceObserved(place));
         }
-        Ok(RolloutEvent::GatesSeen(Facts {
+        Ok(RolloutEvent::GatesObserved(Facts {
             now: self.clock.now(),
-            stops: stops_about(stops, &rollout.profile)?,
+            stops: freezes_about(stops, &rollout.profile)?,
             windows: profile.map(|item| windows(item, &rollout.profile)).transpose()?.unwrap_or_default(),
             alarms: self.alarms_of(rollout, wave).await?,
             held: held(rollout, head.as_ref()).err().map(Cause::from),
         }))
-    }
-
-    /// The alarms of the profile, at every site that the rollout has come to with a wave. Of a way back, or one
-    /// whose gates are broken open, none is asked.
-    pub(crate) async fn alarms_of(
-        &self,
-        rollout: &Rollout,
-        wave: usize,
-    ) -> Result<Vec<AlarmSeen>, EngineError> {
-        let names = &rollout.gates.alarms;
-        if names.is_empty() || rollout.gates.hurry || rollout.break_glass.is_some() {
-            return Ok(Vec::new());
-        }
-        let look = |site: Site| async move {
-            let place = Place { site: site.clone(), access: rollout.access.clone() };
-            let seen = |name: &String, state, unread: Option<&PortError>| AlarmSeen {
-                site: site.clone(),
-                name: name.clone(),
-                state,
-                unread: unread.map(|error| error.message.clone()),
-            };
-            match self.alarms.states(&place, names).await {
-                Ok(states) => {
-                    Ok(names.iter().map(|name| seen(name, states.get(name).copied(), None)).collect())
-                }
-                Err(error) if error.may_pass() => Err(error),
-                Err(error) => Ok(names.iter().map(|name| seen(name, None, Some(&error))).collect()),
-            }
-        };
-        let looks: Vec<_> = rollout.sites_until(wave).into_iter().map(look).collect();
-        let seen: Vec<Vec<AlarmSeen>> = stream::iter(looks).buffered(SITES_AT_ONCE).try_collect().await?;
-        Ok(seen.concat())
     }
 }
 
@@ -96,9 +60,9 @@ impl DeploymentController {
         let (rollout, stops) = (found.next().flatten(), found.next().flatten());
         let Some(rollout) = rollout.map(read::<Rollout>).transpose()? else { return Ok(Event::Held) };
         let rollout = rollout.value;
-        let stopped = !stops_about(stops, &rollout.profile)?.0.is_empty();
+        let stopped = !freezes_about(stops, &rollout.profile)?.0.is_empty();
         let id = &deployment.id;
-        Ok(match rollout.answer(&id.target, id.turn, deployment.plan_digest, stopped) {
+        Ok(match rollout.answer(&id.target, id.direction, deployment.plan_digest, stopped) {
             Answer::Begin => Event::Allowed,
             Answer::BeginUnwatched => Event::AllowedUnwatched,
             Answer::Wait => Event::Held,
@@ -106,9 +70,4 @@ impl DeploymentController {
             Answer::OtherPlan => Event::NotApproved,
         })
     }
-}
-
-fn windows(item: Item, name: &ProfileName) -> Result<Windows, EngineError> {
-    let doc = document::<ProfileConfig>(read::<ConfigRecord>(item)?.value)?;
-    Ok(config::profile(name.clone(), &doc)?.windows)
 }

@@ -1,14 +1,15 @@
 //! What a profile's rules say of the templates that a rollout brings.
 
 use crate::config::document;
-use crate::ports::{Item, Judged, PortError};
+use crate::ports::{Evaluation, Item, PortError};
 use crate::records::{ConfigRecord, profile_key, read, release_key};
 use crate::rollout::{RolloutController, RolloutStep};
 use crate::{EngineError, config};
 use flotilla_contract::ProfileConfig;
+use flotilla_domain::gate::{PolicyResult, Violation};
 use flotilla_domain::release::Release;
 use flotilla_domain::release::package::AssetKind;
-use flotilla_domain::rollout::{Broken, RolloutEvent, Ruling};
+use flotilla_domain::rollout::RolloutEvent;
 use flotilla_domain::{Digest, SignedDuration};
 use futures::future::join_all;
 use std::collections::BTreeMap;
@@ -24,9 +25,10 @@ const FIRST_MAX: usize = 20;
 impl RolloutController {
     /// Asks the profile's rules, as they are now, about every template of the release: those of its stacks, and
     /// those nested in them.
-    pub(crate) async fn ruling(&self, step: &mut RolloutStep) -> Result<RolloutEvent, EngineError> {
+    pub(crate) async fn policy_result(&self, step: &mut RolloutStep) -> Result<RolloutEvent, EngineError> {
         let rollout = &step.now;
-        let unknown = |why: String, may_pass| Ok(RolloutEvent::RulingSeen(Ruling::Unknown { why, may_pass }));
+        let unknown =
+            |why: String, may_pass| Ok(RolloutEvent::PolicyChecked(PolicyResult::Unknown { why, may_pass }));
         let Some(release) = rollout.release() else {
             return Err(EngineError::Defect(format!("{} brings nothing that has rules", rollout.id)));
         };
@@ -36,36 +38,38 @@ impl RolloutController {
         let (Some(profile), Some(release)) = (profile, release) else {
             return unknown("its profile or its release is not there any more".into(), false);
         };
-        let Some(rules) = rules_of(profile)? else { return Ok(RolloutEvent::RulingSeen(Ruling::Holds)) };
+        let Some(rules) = rules_of(profile)? else {
+            return Ok(RolloutEvent::PolicyChecked(PolicyResult::Passed));
+        };
         let templates = templates(&read::<Release>(release)?.value);
-        let ruling = self.apply(&rules, &templates).await;
-        if ruling == Ruling::Holds {
+        let policy_result = self.apply(&rules, &templates).await;
+        if policy_result == PolicyResult::Passed {
             let print = Digest::of(rules.as_bytes()).to_string();
             let detail = format!("{} templates hold to the rules {}", templates.len(), &print[..12]);
             step.record(step.now.id, None, self.clock.now(), "vetted", Some(detail));
         }
-        Ok(RolloutEvent::RulingSeen(ruling))
+        Ok(RolloutEvent::PolicyChecked(policy_result))
     }
 
     /// Applies rules to all templates, a few at a time, until it is known what they say.
-    async fn apply(&self, rules: &str, templates: &BTreeMap<Digest, Option<String>>) -> Ruling {
+    async fn apply(&self, rules: &str, templates: &BTreeMap<Digest, Option<String>>) -> PolicyResult {
         let last = self.clock.now().saturating_add(SignedDuration::from_secs(BEGIN_S_MAX));
         let all: Vec<(&Digest, &Option<String>)> = templates.iter().collect();
         let (mut first, mut count, mut unknown) = (Vec::new(), 0, None);
         for (n, some) in all.chunks(AT_ONCE).enumerate() {
             if last.as_ref().is_ok_and(|last| *last < self.clock.now()) {
                 let why = format!("{} of {} templates took too long", n * AT_ONCE, all.len());
-                unknown = Some(Ruling::Unknown { why, may_pass: true });
+                unknown = Some(PolicyResult::Unknown { why, may_pass: true });
             }
             if unknown.is_some() {
                 break;
             }
             let judged =
-                join_all(some.iter().map(|(template, _)| self.policies.judge(rules, template))).await;
+                join_all(some.iter().map(|(template, _)| self.policies.evaluate(rules, template))).await;
             for ((_, name), judged) in some.iter().zip(judged) {
                 match ruled(name.as_deref(), judged) {
-                    Ruling::Holds => {}
-                    Ruling::Broken { first: more, count: broken } => {
+                    PolicyResult::Passed => {}
+                    PolicyResult::Violated { first: more, count: broken } => {
                         count += broken;
                         first.extend(more);
                     }
@@ -75,30 +79,30 @@ impl RolloutController {
         }
         first.truncate(FIRST_MAX);
         match (count, unknown) {
-            (0, None) => Ruling::Holds,
+            (0, None) => PolicyResult::Passed,
             (0, Some(unknown)) => unknown,
             // Whatever the others would have said.
-            (count, _) => Ruling::Broken { first, count },
+            (count, _) => PolicyResult::Violated { first, count },
         }
     }
 }
 
 /// What it means for a rollout how the question about one of its templates has ended.
-fn ruled(template: Option<&str>, judged: Result<Judged, PortError>) -> Ruling {
+fn ruled(template: Option<&str>, judged: Result<Evaluation, PortError>) -> PolicyResult {
     let about = |why: String| template.map_or_else(|| why.clone(), |template| format!("{template}: {why}"));
     match judged {
-        Ok(Judged::Holds) => Ruling::Holds,
-        Ok(Judged::Broken { first, count }) => {
-            let named = |broken| Broken { template: template.map(str::to_owned), ..broken };
-            Ruling::Broken { first: first.into_iter().map(named).collect(), count }
+        Ok(Evaluation::Passed) => PolicyResult::Passed,
+        Ok(Evaluation::Violated { first, count }) => {
+            let named = |broken| Violation { template: template.map(str::to_owned), ..broken };
+            PolicyResult::Violated { first: first.into_iter().map(named).collect(), count }
         }
-        Ok(Judged::Invalid { line, why }) => {
+        Ok(Evaluation::Invalid { line, why }) => {
             let line = line.map_or_else(String::new, |line| format!("line {line}, "));
-            Ruling::Unknown { why: format!("{line}{why}"), may_pass: false }
+            PolicyResult::Unknown { why: format!("{line}{why}"), may_pass: false }
         }
-        Ok(Judged::Unfit { why }) => Ruling::Unknown { why: about(why), may_pass: false },
-        Ok(Judged::Crashed { why }) => Ruling::Unknown { why: about(why), may_pass: true },
-        Err(error) => Ruling::Unknown { why: about(error.to_string()), may_pass: error.may_pass() },
+        Ok(Evaluation::Unfit { why }) => PolicyResult::Unknown { why: about(why), may_pass: false },
+        Ok(Evaluation::Crashed { why }) => PolicyResult::Unknown { why: about(why), may_pass: true },
+        Err(error) => PolicyResult::Unknown { why: about(error.to_string()), may_pass: error.may_pass() },
     }
 }
 

@@ -1,7 +1,7 @@
 //! The verification of a wave: each of its targets is asked what the profile wants to be asked.
 
 use crate::EngineError;
-use crate::ports::{HttpSeen, Place, PortError};
+use crate::ports::{HttpObserved, Place, PortError};
 use crate::rollout::RolloutController;
 use flotilla_domain::Target;
 use flotilla_domain::deployment::{Deployment, DeploymentKind};
@@ -31,7 +31,7 @@ impl RolloutController {
     ) -> Result<Vec<Checked>, EngineError> {
         let of_wave = |d: &&Deployment| {
             d.state.is_success()
-                && d.id.turn == flotilla_domain::Turn::Forward
+                && d.id.direction == flotilla_domain::Direction::Forward
                 && rollout.waves[wave].targets.contains(&d.id.target)
         };
         let asked = deployments.iter().filter(of_wave);
@@ -66,11 +66,13 @@ impl RolloutController {
         };
         let url = format!("{}{path}", if path.is_empty() { url } else { url.trim_end_matches('/') });
         Ok(match self.probes.get(&url).await? {
-            HttpSeen::Answered { status, .. } if status == wanted => {
+            HttpObserved::Answered { status, .. } if status == wanted => {
                 (true, format!("{url} answers {status}"))
             }
-            HttpSeen::Answered { status, excerpt } => (false, format!("{url} answers {status}: {excerpt}")),
-            HttpSeen::Unreachable(why) => (false, format!("{url} does not answer: {why}")),
+            HttpObserved::Answered { status, excerpt } => {
+                (false, format!("{url} answers {status}: {excerpt}"))
+            }
+            HttpObserved::Unreachable(why) => (false, format!("{url} does not answer: {why}")),
         })
     }
 

@@ -1,4 +1,4 @@
-//! People are told what becomes of rollouts: each save of one is looked at once, after it has happened.
+//! Notices about rollouts. Each save of a rollout is read once from the table's stream.
 
 use crate::EngineError;
 use crate::ports::{Item, PortError, Said, Topics};
@@ -9,30 +9,31 @@ use flotilla_domain::notice::{NoticeKind, notices};
 use flotilla_domain::rollout::{Revert, Rollout, RolloutState};
 use std::sync::Arc;
 
-/// The use case and what it needs.
+/// The use case and the ports that it needs.
 pub struct Notify {
-    /// Where people are told.
+    /// The SNS topics.
     pub topics: Arc<dyn Topics>,
 }
 
-/// What one save has led to.
+/// The notices that one save has caused.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub struct Told {
-    /// Notices that topics have taken.
+pub struct NoticeCounts {
+    /// Notices that were published.
     pub published: usize,
-    /// Notices that a topic will never take: it does not exist, or Flotilla may not publish to it.
+    /// Notices that can never be published: the topic does not exist, or Flotilla may not publish to it.
     pub undeliverable: usize,
 }
 
 impl Notify {
-    /// Tells what a rollout has come to, by its item as it was saved before, if it was, and as it is now.
+    /// Publishes the notices of one save, from the rollout's item before the save, if there was one, and after
+    /// it.
     ///
     /// # Errors
-    /// A topic cannot be reached now: the same call again tells it, and what was told already once more. An item
-    /// that cannot be read.
-    pub async fn tell(&self, before: Option<Item>, now: Item) -> Result<Told, EngineError> {
+    /// A topic cannot be reached now: the call can be repeated, and publishes the notices of other topics
+    /// again. An item that cannot be read.
+    pub async fn tell(&self, before: Option<Item>, now: Item) -> Result<NoticeCounts, EngineError> {
         let now = read::<Rollout>(now)?.value;
-        let mut told = Told::default();
+        let mut told = NoticeCounts::default();
         if now.notify.is_empty() {
             return Ok(told);
         }
@@ -43,7 +44,7 @@ impl Notify {
             for topic in &now.notify {
                 match self.topics.publish(topic, &said).await {
                     Ok(()) => told.published += 1,
-                    // The others are told all the same.
+                    // The other topics still get the notice.
                     Err(error) if error.may_pass() => later = later.or(Some(error)),
                     Err(error) => {
                         told.undeliverable += 1;
@@ -60,25 +61,25 @@ fn undeliverable(topic: &str, rollout: &Rollout, error: &PortError) {
     tracing::error!(
         rollout.id = %rollout.id,
         topic,
-        "nobody was told: {error}; does the topic exist, and does its policy let Flotilla's notify role publish?"
+        "the notice was not published: {error}; check that the topic exists and that its policy allows Flotilla's notify role to publish"
     );
 }
 
-/// What is said of a rollout that has come to this.
+/// The notice of a rollout.
 fn said(kind: NoticeKind, rollout: &Rollout) -> Said {
     let view = view(kind, rollout);
     let what = match kind {
-        NoticeKind::Begun => "has begun",
+        NoticeKind::Begun => "has started",
         NoticeKind::Waits => "waits",
-        NoticeKind::BrokenOpen => "has its gates broken open",
-        NoticeKind::Reverting => "has failed and goes back",
+        NoticeKind::BrokenOpen => "was opened by break-glass",
+        NoticeKind::Reverting => "has failed and is reverting",
         NoticeKind::Succeeded => "has succeeded",
         NoticeKind::Failed => "has failed",
-        NoticeKind::Reverted => "is back at the release before",
-        NoticeKind::Cancelled => "was called off",
+        NoticeKind::Reverted => "has been reverted",
+        NoticeKind::Cancelled => "was cancelled",
     };
     Said {
-        // Names are ASCII; the longest would not fit.
+        // Names are ASCII. The longest ones exceed the limit.
         subject: format!("{}/{} {what}", rollout.service, rollout.stage)
             .chars()
             .take(Said::SUBJECT_MAX)
@@ -116,7 +117,7 @@ fn view(kind: NoticeKind, rollout: &Rollout) -> NoticeView {
             (Some(word), NoticeKind::BrokenOpen) => Some(format!("{}: {}", word.by, word.because)),
             _ => rollout.because.clone(),
         },
-        waits_for: rollout.closed.iter().map(|closed| closed.why.clone()).collect(),
+        waits_for: rollout.blocked_by.iter().map(|closed| closed.why.clone()).collect(),
         cause: cause.filter(|_| told).map(cause_view),
         at: rollout.entered_at.to_string(),
     }
@@ -151,7 +152,7 @@ mod tests {
     use crate::records::create;
     use crate::rollout::compose::blank_for_tests;
     use async_trait::async_trait;
-    use flotilla_domain::gate::{BreakGlass, Closed, Gate};
+    use flotilla_domain::gate::{Blocked, BreakGlass, Gate};
     use flotilla_domain::topic::TopicArn;
     use flotilla_domain::{Cause, Code};
     use futures::executor::block_on;
@@ -189,7 +190,7 @@ mod tests {
         heard: Heard,
         before: Option<&Rollout>,
         now: &Rollout,
-    ) -> (Result<Told, EngineError>, Vec<(String, Said)>) {
+    ) -> (Result<NoticeCounts, EngineError>, Vec<(String, Said)>) {
         let heard = Arc::new(heard);
         let notify = Notify { topics: Arc::clone(&heard) as Arc<dyn Topics> };
         let told = block_on(notify.tell(before.map(item), item(now)));
@@ -202,7 +203,7 @@ mod tests {
         let cause = Cause::new(Code::RolledBack, "the table is full", "make room");
         let (queued, failed) = (rollout(RolloutState::Queued), rollout(RolloutState::Failed(cause)));
         let (told, said) = tell(Heard::default(), Some(&queued), &failed);
-        assert_eq!(told.unwrap(), Told { published: 2, undeliverable: 0 });
+        assert_eq!(told.unwrap(), NoticeCounts { published: 2, undeliverable: 0 });
         let [(first, one), (second, other)] = &said[..] else { panic!("{said:?}") };
         assert!(first.ends_with(":a") && second.ends_with(":b") && one == other);
         assert_eq!(
@@ -212,13 +213,13 @@ mod tests {
         assert_eq!(one.document["cause"]["message"], "the table is full");
         assert!(one.text.contains("fix      make room"), "{}", one.text);
         let (told, said) = tell(Heard::default(), Some(&failed), &failed);
-        assert_eq!((told.unwrap(), said.len()), (Told::default(), 0), "nothing has happened");
+        assert_eq!((told.unwrap(), said.len()), (NoticeCounts::default(), 0), "nothing has changed");
     }
 
     #[test]
     fn whoever_has_to_approve_is_told_what_it_waits_for() {
-        let closed = Closed { gate: Gate::Approval, why: "1 of 2 approvals".into(), until: None };
-        let waits = Rollout { closed: vec![closed], ..rollout(RolloutState::WaitingForOutputs) };
+        let closed = Blocked { gate: Gate::Approval, why: "1 of 2 approvals".into(), until: None };
+        let waits = Rollout { blocked_by: vec![closed], ..rollout(RolloutState::WaitingForOutputs) };
         let (told, said) = tell(Heard::default(), Some(&rollout(RolloutState::Queued)), &waits);
         assert_eq!(told.unwrap().published, 2);
         assert_eq!(said[0].1.subject, "orders/production waits");
@@ -230,11 +231,11 @@ mod tests {
         let (queued, done) = (rollout(RolloutState::Queued), rollout(RolloutState::Succeeded));
         let gone = Heard { fails: Some(ErrorKind::Missing), ..Heard::default() };
         let (told, said) = tell(gone, Some(&queued), &done);
-        assert_eq!((told.unwrap(), said.len()), (Told { published: 1, undeliverable: 1 }, 1));
+        assert_eq!((told.unwrap(), said.len()), (NoticeCounts { published: 1, undeliverable: 1 }, 1));
         let busy = Heard { fails: Some(ErrorKind::Throttled), ..Heard::default() };
         let (told, said) = tell(busy, Some(&queued), &done);
         assert!(told.is_err());
-        assert_eq!(said.len(), 1, "the other one is told all the same");
+        assert_eq!(said.len(), 1, "the other topic still gets the notice");
     }
 
     #[test]
@@ -252,6 +253,6 @@ mod tests {
     fn a_profile_without_topics_tells_nobody() {
         let quiet = Rollout { notify: Default::default(), ..rollout(RolloutState::Queued) };
         let (told, said) = tell(Heard::default(), None, &quiet);
-        assert_eq!((told.unwrap(), said.len()), (Told::default(), 0));
+        assert_eq!((told.unwrap(), said.len()), (NoticeCounts::default(), 0));
     }
 }

@@ -1,12 +1,12 @@
-//! What changes in a resource, leaf by leaf: CloudFormation tells values of properties as text, and of
-//! properties that have parts as JSON in a text.
+//! The property changes of a resource, leaf by leaf. CloudFormation reports values as text, and structured
+//! values as JSON in a text.
 
 use flotilla_domain::plan::{PropertyChange, Replacement};
 use serde_json::Value;
 use std::collections::BTreeMap;
 
-/// The leaves that differ between two values of a property. Where neither value is known, or both are the same,
-/// the property itself.
+/// The leaves that differ between two values of a property, or the property itself if both values are unknown
+/// or equal.
 pub fn property_changes(
     path: &str,
     before: Option<&str>,
@@ -46,9 +46,10 @@ pub fn dotted(path: &str) -> String {
     path.replace('/', ".").replace("~1", "/").replace("~0", "~")
 }
 
-/// The leaves of a text; JSON that was cut off is a leaf whose value is not kept: nobody knows what is in it.
+/// The leaves of a text. Truncated JSON is one hidden leaf, because its contents are unknown and may be secret.
 fn text_leaves(path: String, text: &str, leaves: &mut BTreeMap<String, Option<String>>) {
-    // `{{resolve:…}}` is a reference, and CloudFormation's `{{changeSet:…}}` stands for what is not known yet.
+    // `{{resolve:…}}` is a reference, and CloudFormation's `{{changeSet:…}}` stands for a value that is not
+    // known yet.
     let structured = text.starts_with(['{', '[']) && !text.starts_with("{{");
     match serde_json::from_str::<Value>(text) {
         Ok(value) if structured => value_leaves(path, &value, leaves),
@@ -65,7 +66,7 @@ fn value_leaves(path: String, value: &Value, leaves: &mut BTreeMap<String, Optio
         }
         Value::Array(items) if !items.is_empty() => {
             for (n, item) in items.iter().enumerate() {
-                // Tags and variables are told by their names, and are what they are in any order.
+                // Tags and variables are matched by name. Their order does not matter.
                 match named(item) {
                     Some((name, value)) => value_leaves(under(name), value, leaves),
                     None => value_leaves(under(&n.to_string()), item, leaves),

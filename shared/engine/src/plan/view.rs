@@ -1,4 +1,4 @@
-//! The view of a rollout's plan: all targets' change sets as one, from two reads.
+//! The API's view of a rollout's plan: the change sets of all targets merged. Two reads.
 
 use crate::EngineError;
 use crate::records::{
@@ -13,7 +13,7 @@ use std::collections::BTreeMap;
 
 /// Most targets whose plans are merged.
 const PLANS_MAX: usize = 200;
-/// Most changes that are listed: a reply of Lambda has 6 MB at most.
+/// Most changes that are listed. A response of Lambda is limited to 6 MB.
 const CHANGES_MAX: usize = 2_000;
 /// Most bytes of values, for the same reason.
 const VALUES_BYTES_MAX: usize = 2_000_000;
@@ -22,7 +22,7 @@ impl Status {
     /// What a rollout's change sets change, or would change.
     ///
     /// # Errors
-    /// The table's, or that there is no such rollout.
+    /// Errors of the state store; a refusal if there is no such rollout.
     pub async fn plan(&self, id: &RolloutId) -> Result<view::PlanView, EngineError> {
         let found = self.store.get(&[rollout_key(id)]).await?.into_iter().next().flatten();
         let item = found.ok_or_else(|| missing(format!("there is no rollout {id}")))?;
@@ -83,7 +83,7 @@ fn target_view(
     }
 }
 
-/// A change; without its properties once there are too many bytes of them.
+/// A change, without its properties once the limit of bytes is reached.
 fn change_view(fleet: FleetChange, left: &mut usize) -> view::PlannedChangeView {
     let FleetChange { part, mut change, targets, everywhere } = fleet;
     let bytes = |value: &Option<String>| value.as_ref().map_or(0, String::len);

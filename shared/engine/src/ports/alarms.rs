@@ -1,4 +1,4 @@
-//! CloudWatch's alarms, in one account and region.
+//! CloudWatch alarms of one account-region.
 
 use super::{Place, PortError};
 use async_trait::async_trait;
@@ -8,7 +8,7 @@ use std::collections::{BTreeMap, BTreeSet};
 /// CloudWatch.
 #[async_trait]
 pub trait Alarms: Send + Sync {
-    /// The states of alarms by name, metric and composite ones. One that does not exist is absent.
+    /// The states of metric and composite alarms, by name. An alarm that does not exist is absent.
     async fn states(
         &self,
         place: &Place,

@@ -1,49 +1,49 @@
-//! The buckets that hold the objects of packages, for whoever removes what is not needed any more.
+//! The buckets that hold the objects of packages, as garbage collection sees them.
 
 use super::{Place, PortError};
 use async_trait::async_trait;
 use flotilla_domain::retention::StoredVersion;
 
-/// One of them.
+/// One bucket.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum AssetBucket {
-    /// The ingest bucket: the home of every package.
+    /// The ingest bucket.
     Home,
-    /// A site's artifact bucket.
+    /// The artifact bucket of an account-region.
     At(Place),
 }
 
-/// A place in the list of a bucket's versions.
+/// A position in the list of a bucket's versions.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub struct ListMark {
-    /// The last key before it.
+    /// The last key before the position.
     pub key: String,
-    /// The last version of that key before it; `None` if all of them are.
+    /// The last version of that key before the position; `None` if all versions are before it.
     pub version_id: Option<String>,
 }
 
-/// Some of a bucket's versions, in the order of their keys.
+/// A page of a bucket's versions, in the order of their keys.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct VersionPage {
-    /// The versions and marks of deletion, at most a thousand.
+    /// The versions and delete markers, at most 1,000.
     pub versions: Vec<StoredVersion>,
-    /// Where to go on; `None` at the end.
+    /// The position of the next page; `None` at the end.
     pub next: Option<ListMark>,
 }
 
-/// What was not removed.
+/// Versions that were not removed.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Unremoved {
-    /// Which ones, by their place among what was to be removed.
+    /// Their indices in the request.
     pub places: Vec<usize>,
-    /// Why the first of them was not, in AWS's words.
+    /// AWS's error for the first of them.
     pub why: Option<PortError>,
 }
 
-/// The buckets.
+/// The ingest bucket and the artifact buckets.
 #[async_trait]
 pub trait AssetBuckets: Send + Sync {
-    /// Lists versions whose keys begin like this.
+    /// Lists the versions under a key prefix.
     async fn list(
         &self,
         bucket: &AssetBucket,
@@ -51,8 +51,8 @@ pub trait AssetBuckets: Send + Sync {
         after: Option<&ListMark>,
     ) -> Result<VersionPage, PortError>;
 
-    /// Removes versions for good, at most a thousand. One that is gone already counts as removed; what is stored
-    /// under its key meanwhile is another version and stays.
+    /// Removes versions permanently, at most 1,000. A version that does not exist counts as removed. A version
+    /// stored later under the same key stays.
     async fn remove(&self, bucket: &AssetBucket, versions: &[&StoredVersion])
     -> Result<Unremoved, PortError>;
 }

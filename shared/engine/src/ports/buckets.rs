@@ -1,4 +1,4 @@
-//! Buckets that belong to a preview's stack.
+//! Buckets of a preview's stack.
 
 use super::{Place, PortError};
 use async_trait::async_trait;
@@ -6,16 +6,16 @@ use async_trait::async_trait;
 /// How far a bucket has been emptied.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Emptied {
-    /// Versions, delete markers and uploads that were removed now.
+    /// Versions, delete markers and multipart uploads that this call removed.
     pub removed: u64,
-    /// Whether nothing is left.
+    /// Whether the bucket is empty.
     pub done: bool,
 }
 
-/// S3, for buckets that are to be deleted.
+/// S3, for buckets that will be deleted.
 #[async_trait]
 pub trait Buckets: Send + Sync {
-    /// Removes versions, delete markers and unfinished uploads of a bucket, at most a few thousand. A
-    /// bucket that does not exist is empty.
+    /// Removes versions, delete markers and multipart uploads of a bucket, at most a few thousand in one call.
+    /// A bucket that does not exist is empty.
     async fn empty(&self, place: &Place, bucket: &str) -> Result<Emptied, PortError>;
 }

@@ -2,7 +2,7 @@
 
 use flotilla_domain::Timestamp;
 
-/// Tells the time. Nothing else in the engine does.
+/// The only source of time in the engine.
 pub trait Clock: Send + Sync {
     /// Now.
     fn now(&self) -> Timestamp;

@@ -1,32 +1,32 @@
-//! What a port can fail with. An adapter classifies an SDK's error once, here nothing else is asked of it.
+//! Errors of ports. The adapter classifies an SDK error once; the engine only uses the kind.
 
 use std::fmt;
 
 /// What an error means for the caller.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum ErrorKind {
-    /// Too many calls: later it may work.
+    /// AWS throttled the call. It may succeed later.
     Throttled,
-    /// A failure that may pass: a timeout, a 5xx, a lost connection.
+    /// A transient failure: a timeout, a 5xx, a lost connection.
     Transient,
-    /// The role may not do this.
+    /// The role lacks the permission.
     Denied,
-    /// A quota of the account is used up.
+    /// A quota of the account is reached.
     Quota,
-    /// What it is about does not exist.
+    /// The resource does not exist.
     Missing,
-    /// It will fail the same way again.
+    /// The same call will fail again.
     Permanent,
 }
 
 /// A port's failure.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub struct PortError {
-    /// What it means.
+    /// The kind of failure.
     pub kind: ErrorKind,
     /// The operation that failed, by AWS's name: `cloudformation:CreateChangeSet`.
     pub operation: &'static str,
-    /// What AWS said: code and message.
+    /// AWS's error code and message.
     pub message: String,
 }
 
@@ -37,12 +37,12 @@ impl fmt::Display for PortError {
 }
 
 impl PortError {
-    /// A failure.
+    /// Creates an error.
     pub fn new(kind: ErrorKind, operation: &'static str, message: impl Into<String>) -> Self {
         Self { kind, operation, message: flotilla_domain::code::cut(message.into()) }
     }
 
-    /// Whether the same call may work later.
+    /// Whether the same call may succeed later.
     pub fn may_pass(&self) -> bool {
         matches!(self.kind, ErrorKind::Throttled | ErrorKind::Transient)
     }

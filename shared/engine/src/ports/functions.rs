@@ -5,31 +5,31 @@ use async_trait::async_trait;
 use flotilla_domain::Digest;
 use serde_json::Value;
 
-/// What Lambda says of a function's code.
+/// A function's code as Lambda reports it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct FunctionCodeSeen {
-    /// The digest of the zip it runs.
+pub struct FunctionCodeObserved {
+    /// The SHA-256 of the deployed zip (`CodeSha256`).
     pub code_sha256: Option<Digest>,
-    /// Whether an update is still being applied.
+    /// Whether an update is in progress.
     pub pending: bool,
 }
 
-/// What a function that was invoked has answered.
+/// The response of an invoked function.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Invoked {
-    /// Whether it came to its end; else it has failed, and the reply says how.
+    /// Whether the invocation succeeded. If not, the reply is the error.
     pub ok: bool,
-    /// Its reply: the first 2 KB, in one line.
+    /// The first 2 KB of the reply, in one line.
     pub reply: String,
 }
 
 /// Lambda.
 #[async_trait]
 pub trait Functions: Send + Sync {
-    /// Reads back what a function runs; `None` when there is no such function.
-    async fn code(&self, place: &Place, function: &str) -> Result<Option<FunctionCodeSeen>, PortError>;
+    /// Reads back the code of a function; `None` if there is no such function.
+    async fn code(&self, place: &Place, function: &str) -> Result<Option<FunctionCodeObserved>, PortError>;
 
-    /// Invokes a function once and waits for its reply, at most 20 seconds. `Missing` if there is no such
-    /// function; a function that takes longer goes on without being heard, and is `Transient`.
+    /// Invokes a function once and waits up to 20 seconds for its reply. `Missing` if there is no such
+    /// function. `Transient` if it takes longer; it keeps running and its reply is lost.
     async fn invoke(&self, place: &Place, function: &str, payload: &Value) -> Result<Invoked, PortError>;
 }

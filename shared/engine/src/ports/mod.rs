@@ -1,7 +1,7 @@
-//! What the engine needs of the world, as small object-safe traits.
+//! The engine's interfaces to AWS, as small object-safe traits.
 //!
-//! `flotilla-aws` implements them on the AWS SDK, `flotilla-sim` on a deterministic world; one suite of
-//! tests holds both to the same behaviour.
+//! `flotilla-aws` implements them on the AWS SDK, `flotilla-sim` in a deterministic simulation. One test suite
+//! checks that both behave the same.
 
 mod alarms;
 mod asset_buckets;
@@ -23,13 +23,13 @@ pub use asset_buckets::{AssetBucket, AssetBuckets, ListMark, Unremoved, VersionP
 pub use buckets::{Buckets, Emptied};
 pub use clock::Clock;
 pub use error::{ErrorKind, PortError};
-pub use functions::{FunctionCodeSeen, Functions, Invoked};
+pub use functions::{FunctionCodeObserved, Functions, Invoked};
 pub use package_store::{Body, ChunkStream, IncomingPage, ObjectRef, PackageStore, Tail};
-pub use policies::{Judged, Policies};
-pub use probes::{HttpSeen, Probes};
+pub use policies::{Evaluation, Policies};
+pub use probes::{HttpObserved, Probes};
 pub use replica_store::{CopySource, Presence, ReplicaStore, Seen};
 pub use stacks::{
-    ChangeSetRequest, ChangeSetSeen, ChangeSetStatus, Executed, RollbackTriggers, StackEventPage,
+    ChangeSetObserved, ChangeSetRequest, ChangeSetStatus, Executed, RollbackTriggers, StackEventPage,
     StackResource, Stacks, Validation,
 };
 pub use state_store::{
@@ -41,7 +41,7 @@ pub use work_queue::{Subject, Work, WorkQueue};
 use flotilla_domain::Site;
 use flotilla_domain::deployment::Access;
 
-/// A target and how it is reached.
+/// An account-region and how to reach it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Place {
     /// Account and region.

@@ -1,4 +1,4 @@
-//! The ingest bucket: uploads under `incoming/`, and the home copies of templates and assets.
+//! The ingest bucket: uploads under `incoming/`, and the originals of templates and assets.
 
 use super::PortError;
 use async_trait::async_trait;
@@ -7,7 +7,7 @@ use flotilla_domain::release::ObjectVersion;
 use flotilla_domain::{Digest, Timestamp};
 use std::ops::Range;
 
-/// An uploaded object's key and, if it is known, its version.
+/// Key and version of an uploaded object.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ObjectRef {
     /// The decoded key.
@@ -16,63 +16,62 @@ pub struct ObjectRef {
     pub version_id: String,
 }
 
-/// The last bytes of an object, and what came with them.
+/// The last bytes of an object, and its metadata.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Tail {
-    /// The last bytes, or all of them.
+    /// The last bytes, or all of a small object.
     pub bytes: Bytes,
-    /// The object's length.
+    /// The object's length, in bytes.
     pub total_bytes: u64,
-    /// When S3 took it, to the second.
+    /// When S3 stored it, to the second.
     pub uploaded_at: Timestamp,
 }
 
-/// Bytes as they come.
+/// A stream of bytes.
 #[async_trait]
 pub trait ChunkStream: Send {
-    /// The next ones, `None` at the end.
+    /// The next chunk, `None` at the end.
     async fn next(&mut self) -> Result<Option<Bytes>, PortError>;
 }
 
-/// What to store.
+/// The contents of an object to store.
 pub enum Body {
-    /// Bytes at hand.
+    /// Bytes in memory.
     Bytes(Bytes),
-    /// Bytes as they come, of this length.
+    /// A stream, and its length in bytes.
     Stream(u64, Box<dyn ChunkStream>),
 }
 
-/// Some of the uploads, in the order of their keys.
+/// A page of uploads, in the order of their keys.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct IncomingPage {
-    /// The latest version of each.
+    /// The latest version of each upload.
     pub objects: Vec<ObjectVersion>,
-    /// Where to go on; `None` at the end.
+    /// The position of the next page; `None` at the end.
     pub next: Option<String>,
 }
 
 /// The ingest bucket.
 #[async_trait]
 pub trait PackageStore: Send + Sync {
-    /// Reads the last `bytes` of an upload. Fails with `Missing` when object or version is gone.
+    /// Reads the last `bytes` of an upload. `Missing` if the object or version was deleted.
     async fn read_tail(&self, object: &ObjectRef, bytes: u64) -> Result<Tail, PortError>;
 
     /// Reads a range of an upload.
     async fn read(&self, object: &ObjectRef, range: Range<u64>) -> Result<Box<dyn ChunkStream>, PortError>;
 
-    /// Since when an object is stored whose bytes S3 itself proves to have this digest, to the second; `None` if
-    /// there is none.
+    /// When an object was stored, to the second, if S3 proves that its bytes have this digest; else `None`.
     async fn holds(&self, key: &str, digest: &Digest) -> Result<Option<Timestamp>, PortError>;
 
-    /// Has S3 store an object anew, as a copy of itself, and prove its digest; `false` if there is none that it
-    /// proves. No byte of it passes through here.
+    /// Lets S3 copy an object onto itself and prove its digest, which makes it young again. `false` if S3
+    /// proves no such object. The bytes do not pass through this process.
     async fn renew(&self, key: &str, digest: &Digest) -> Result<bool, PortError>;
 
-    /// Stores an object; S3 refuses it if its bytes have another digest.
+    /// Stores an object. S3 refuses it if its bytes have another digest.
     async fn put(&self, key: &str, digest: &Digest, body: Body) -> Result<(), PortError>;
 
-    /// Has S3 copy a range of an upload to a place where it is kept for a day, and answers the digest that S3
-    /// computed of it; `None` if it does not say. No byte of it passes through here.
+    /// Lets S3 copy a range of an upload to a key that is kept for a day. Returns the digest that S3 computed,
+    /// or `None` if S3 reports none. The bytes do not pass through this process.
     async fn lift(
         &self,
         object: &ObjectRef,
@@ -80,9 +79,9 @@ pub trait PackageStore: Send + Sync {
         parked: &str,
     ) -> Result<Option<Digest>, PortError>;
 
-    /// Has S3 copy what was parked to its key; fails if it has another digest.
+    /// Lets S3 copy a parked object to its final key. Fails if it has another digest.
     async fn settle(&self, parked: &str, key: &str, digest: &Digest) -> Result<(), PortError>;
 
-    /// Lists uploads, beginning behind a place that an earlier page named.
+    /// Lists uploads after the position that the previous page returned.
     async fn list_incoming(&self, after: Option<&str>) -> Result<IncomingPage, PortError>;
 }

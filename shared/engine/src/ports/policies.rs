@@ -1,48 +1,48 @@
-//! Rules of CloudFormation Guard, applied to templates.
+//! Policy checks: CloudFormation Guard rules evaluated against templates.
 
 use super::PortError;
 use async_trait::async_trait;
 use flotilla_domain::Digest;
-use flotilla_domain::rollout::Broken;
+use flotilla_domain::gate::Violation;
 
-/// What became of applying rules to a template.
+/// The result of a policy check of one template.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Judged {
-    /// All of them hold, or are about nothing that is in it.
-    Holds,
-    /// Some are broken.
-    Broken {
-        /// The first of them, 20 at most.
-        first: Vec<Broken>,
-        /// How many there are.
+pub enum Evaluation {
+    /// No rule is violated.
+    Passed,
+    /// Some rules are violated.
+    Violated {
+        /// The first violations, 20 at most.
+        first: Vec<Violation>,
+        /// The number of violations.
         count: usize,
     },
-    /// The rules cannot be read.
+    /// Guard cannot parse the rules.
     Invalid {
-        /// In which line, counted from 1, if that is known.
+        /// The line, counted from 1, if it is known.
         line: Option<u32>,
-        /// What is wrong.
+        /// The error.
         why: String,
     },
-    /// The rules cannot be applied to this template, now and ever.
+    /// Guard can never evaluate the rules against this template.
     Unfit {
-        /// What is wrong.
+        /// The error.
         why: String,
     },
-    /// Whoever applied them has come to no end: it crashed, or its time was over.
+    /// The evaluation crashed or timed out.
     Crashed {
-        /// In its own words.
+        /// The error that the function reported.
         why: String,
     },
 }
 
-/// Whoever applies rules.
+/// The evaluator of rules.
 #[async_trait]
 pub trait Policies: Send + Sync {
-    /// Applies rules to a template that is kept in the ingest bucket. `Missing` if it is not there any more.
-    async fn judge(&self, rules: &str, template: &Digest) -> Result<Judged, PortError>;
+    /// Evaluates rules against a template in the ingest bucket. `Missing` if the template was deleted.
+    async fn evaluate(&self, rules: &str, template: &Digest) -> Result<Evaluation, PortError>;
 
-    /// Applies rules to a template with nothing in it: what cannot be read, or brings down whoever applies it, is
-    /// found before anybody deploys.
-    async fn try_out(&self, rules: &str) -> Result<Judged, PortError>;
+    /// Evaluates rules against an empty template, to find rules that cannot be parsed or that crash Guard
+    /// before a rollout uses them.
+    async fn dry_run_rules(&self, rules: &str) -> Result<Evaluation, PortError>;
 }

@@ -1,26 +1,26 @@
-//! Asking a deployed service by HTTPS whether it serves.
+//! HTTPS requests of verifications to deployed services.
 
 use super::PortError;
 use async_trait::async_trait;
 
-/// What came of asking.
+/// The result of a request.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum HttpSeen {
-    /// Somebody has answered. A redirect is an answer: nobody follows it.
+pub enum HttpObserved {
+    /// The service responded. A redirect counts as a response and is not followed.
     Answered {
         /// The HTTP status.
         status: u16,
-        /// The beginning of the body: its first 300 bytes, in one line.
+        /// The first 300 bytes of the body, in one line.
         excerpt: String,
     },
-    /// Nobody has answered within ten seconds, and why: later somebody may.
+    /// No response within ten seconds, and why. A later request may succeed.
     Unreachable(String),
 }
 
-/// The network, as far as a verification may see it.
+/// The network that verifications may reach.
 #[async_trait]
 pub trait Probes: Send + Sync {
-    /// Gets a URL once. `Permanent` if it is none that may be asked: it has to begin with `https://`, and
-    /// must not lead to the host itself or to its network's metadata.
-    async fn get(&self, url: &str) -> Result<HttpSeen, PortError>;
+    /// Sends one GET. `Permanent` if the URL is not allowed: it must begin with `https://`, and must not lead
+    /// to the host itself or to its network's metadata.
+    async fn get(&self, url: &str) -> Result<HttpObserved, PortError>;
 }

@@ -1,62 +1,62 @@
-//! CloudFormation, in one account and region.
+//! CloudFormation in one account-region.
 
 use super::{Place, PortError};
 use async_trait::async_trait;
-use flotilla_domain::deployment::event::StackSeen;
+use flotilla_domain::deployment::event::StackObserved;
 use flotilla_domain::deployment::stack_event::StackEvent;
 use flotilla_domain::deployment::{ChangeSetKind, Effort};
 use flotilla_domain::plan::ResourceChange;
 use flotilla_domain::{Digest, StackName};
 use std::collections::{BTreeMap, BTreeSet};
 
-/// Alarms that CloudFormation itself watches while it carries a change set out: if one goes off, it rolls
-/// the operation back. All of them have to be in the stack's account and region; one that does not exist
-/// fails the operation.
+/// Alarms that CloudFormation monitors while it executes a change set. If one goes off, it rolls the operation
+/// back. All must be in the stack's account and region; one that does not exist fails the operation.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct RollbackTriggers {
-    /// ARNs of metric alarms. CloudFormation takes five triggers, with the composite ones.
+    /// ARNs of metric alarms. CloudFormation allows five triggers, including composite alarms.
     pub alarm_arns: Vec<String>,
-    /// ARNs of composite alarms, of which CloudFormation has to be told that they are composite.
+    /// ARNs of composite alarms, which CloudFormation requires to be marked as such.
     pub composite_alarm_arns: Vec<String>,
-    /// How long it goes on watching when everything is done, at most 180 minutes.
+    /// How long CloudFormation monitors after the operation, in minutes; at most 180.
     pub monitoring_min: u32,
 }
 
-/// A change set to be made.
+/// A change set to create.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ChangeSetRequest {
     /// The stack.
     pub stack: StackName,
     /// The change set's name.
     pub name: String,
-    /// For a new stack or an existing one.
+    /// Whether it creates or updates the stack.
     pub kind: ChangeSetKind,
-    /// The template in the target's own bucket.
+    /// The template, in the artifact bucket of the account-region.
     pub template: Digest,
-    /// Values of parameters, less the one that names the bucket.
+    /// Values of parameters, without the one that names the bucket.
     pub parameters: BTreeMap<String, String>,
     /// Tags of the stack.
     pub tags: BTreeMap<String, String>,
     /// Capabilities granted.
     pub capabilities: BTreeSet<String>,
-    /// The operation ends when the configuration is applied, not when resources serve (`EXPRESS`).
+    /// Whether the operation ends when the configuration is applied, without waiting until resources are ready
+    /// (`EXPRESS`).
     pub express: bool,
-    /// What was changed outside of CloudFormation is changed back (`REVERT_DRIFT`).
+    /// Whether drift is reverted (`REVERT_DRIFT`).
     pub revert_drift: bool,
-    /// Alarms that roll the operation back. `None` also ends the watch over those that the stack had.
+    /// Alarms that roll the operation back. `None` also removes those that the stack had.
     pub rollback: Option<RollbackTriggers>,
 }
 
-/// How a change set stands.
+/// The status of a change set.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum ChangeSetStatus {
-    /// It is being made.
+    /// It is being created.
     Pending,
     /// It can be executed.
     Ready,
     /// It is being executed.
     Executing,
-    /// Its execution has done what it should.
+    /// Its execution has succeeded.
     Executed,
     /// Its execution has failed.
     ExecutionFailed,
@@ -64,44 +64,44 @@ pub enum ChangeSetStatus {
     Obsolete,
     /// It would change nothing.
     Empty,
-    /// CloudFormation refused it; its reason, word for word.
+    /// CloudFormation refused it, for this reason.
     Failed(String),
 }
 
 /// A change set as `DescribeChangeSet` shows it.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct ChangeSetSeen {
+pub struct ChangeSetObserved {
     /// Its id.
     pub id: String,
     /// Its stack's id.
     pub stack_id: String,
-    /// How it stands.
+    /// Its status.
     pub status: ChangeSetStatus,
-    /// What it changes, as CloudFormation says it: values may be secret.
+    /// Its changes, as CloudFormation reports them. Values may be secret.
     pub changes: Vec<ResourceChange>,
-    /// Whether these are all of its changes.
+    /// Whether `changes` is complete.
     pub complete: bool,
-    /// What it would change back, because it was changed outside of CloudFormation: `Function.Timeout`.
+    /// Drift that it would revert: `Function.Timeout`.
     pub reverted: Vec<String>,
-    /// Whether CloudFormation hints that its validation has something to say.
+    /// Whether CloudFormation reports validation warnings.
     pub has_warnings: bool,
 }
 
-/// What CloudFormation's early validation, or a hook, says of a change set.
+/// A finding of CloudFormation's early validation, or of a hook.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Validation {
-    /// Whether it refuses the change set; else it only warns.
+    /// Whether it fails the change set, or only warns.
     pub failed: bool,
-    /// Resource, property, validation and reason, in words.
+    /// Resource, property, validation and reason, as text.
     pub text: String,
 }
 
-/// What came of asking for an execution.
+/// The result of a request to execute.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Executed {
-    /// It has begun, now or earlier.
+    /// The execution has begun, now or earlier.
     Started,
-    /// There is no such change set any more, or it cannot be executed.
+    /// The change set no longer exists, or cannot be executed.
     Stale,
 }
 
@@ -110,7 +110,7 @@ pub enum Executed {
 pub struct StackEventPage {
     /// The events.
     pub events: Vec<StackEvent>,
-    /// Where to go on.
+    /// The token of the next page.
     pub next: Option<String>,
 }
 
@@ -130,23 +130,22 @@ pub struct StackResource {
 /// CloudFormation.
 #[async_trait]
 pub trait Stacks: Send + Sync {
-    /// Looks at a stack by its id or name; `None` when there is none.
-    async fn describe(&self, place: &Place, stack: &str) -> Result<Option<StackSeen>, PortError>;
+    /// Describes a stack by id or name; `None` if there is none.
+    async fn describe(&self, place: &Place, stack: &str) -> Result<Option<StackObserved>, PortError>;
 
-    /// Makes a change set. That it is there already is no error. `Permanent` carries CloudFormation's
-    /// refusal word for word.
+    /// Creates a change set. Succeeds if it exists already. `Permanent` carries CloudFormation's refusal
+    /// unchanged.
     async fn create_change_set(&self, place: &Place, request: &ChangeSetRequest) -> Result<(), PortError>;
 
-    /// Looks at a change set, with all that it changes, by the stack's and its own name; `None` when there is
-    /// none.
+    /// Describes a change set with its changes, by the names of stack and change set; `None` if there is none.
     async fn describe_change_set(
         &self,
         place: &Place,
         stack: &StackName,
         name: &str,
-    ) -> Result<Option<ChangeSetSeen>, PortError>;
+    ) -> Result<Option<ChangeSetObserved>, PortError>;
 
-    /// Only how a change set stands.
+    /// Reads only the status of a change set.
     async fn change_set_status(
         &self,
         place: &Place,
@@ -163,11 +162,11 @@ pub trait Stacks: Send + Sync {
         token: &str,
     ) -> Result<Executed, PortError>;
 
-    /// Stops a running update and has it rolled back; answers whether there is one that is being stopped.
+    /// Cancels a running update, which CloudFormation then rolls back. Returns whether there was one to cancel.
     async fn cancel_update(&self, place: &Place, stack_id: &str, token: &str) -> Result<bool, PortError>;
 
-    /// Continues the rollback of a stack that is `UPDATE_ROLLBACK_FAILED`, skipping these resources. That
-    /// this token is known already, or the stack is no longer in that status, is no error.
+    /// Continues the rollback of a stack in `UPDATE_ROLLBACK_FAILED`, skipping these resources. Succeeds if the
+    /// token is known already, or if the stack is no longer in that status.
     async fn continue_rollback(
         &self,
         place: &Place,
@@ -176,12 +175,12 @@ pub trait Stacks: Send + Sync {
         skip: &BTreeSet<String>,
     ) -> Result<(), PortError>;
 
-    /// Brings a stack that is `UPDATE_FAILED` back to its last stable state; one without such a state is
-    /// deleted. That this token is known already, or the stack is no longer in that status, is no error.
+    /// Rolls a stack in `UPDATE_FAILED` back to its last stable state; a stack without such a state is deleted.
+    /// Succeeds if the token is known already, or if the stack is no longer in that status.
     async fn roll_back(&self, place: &Place, stack_id: &str, token: &str) -> Result<(), PortError>;
 
-    /// Deletes a stack by its id. That it is gone already is no error. Resources are only left behind if
-    /// the stack is `DELETE_FAILED`.
+    /// Deletes a stack by id. Succeeds if it is deleted already. Resources can be retained only if the stack is
+    /// in `DELETE_FAILED`.
     async fn delete(
         &self,
         place: &Place,
@@ -190,13 +189,13 @@ pub trait Stacks: Send + Sync {
         effort: &Effort,
     ) -> Result<(), PortError>;
 
-    /// Deletes a change set that was not executed. That it is gone already is no error.
+    /// Deletes a change set that was not executed. Succeeds if it is deleted already.
     async fn delete_change_set(&self, place: &Place, stack: &str, name: &str) -> Result<(), PortError>;
 
     /// Whether the stack of this name has any change sets.
     async fn has_change_sets(&self, place: &Place, stack: &str) -> Result<bool, PortError>;
 
-    /// What CloudFormation's validation says of a change set.
+    /// The findings of CloudFormation's validation for a change set.
     async fn validations(
         &self,
         place: &Place,

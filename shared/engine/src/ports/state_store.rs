@@ -1,4 +1,4 @@
-//! The table: items by key, saved together or not at all, on conditions.
+//! The state store: items by key, written in conditional transactions.
 
 use super::PortError;
 use async_trait::async_trait;
@@ -15,7 +15,7 @@ pub struct Key {
 }
 
 impl Key {
-    /// A key of both parts.
+    /// Creates a key.
     pub fn new(pk: impl Into<String>, sk: impl Into<String>) -> Self {
         Self { pk: pk.into(), sk: sk.into() }
     }
@@ -26,44 +26,44 @@ impl Key {
 pub struct Item {
     /// Its key.
     pub key: Key,
-    /// Counts its changes from 1: the optimistic lock.
+    /// The number of changes, from 1: the optimistic lock.
     pub version: u64,
-    /// When the sweep is to look after it, if nothing else has before.
+    /// When the sweep sends a tick for it, if no other tick has come before.
     pub due_at: Option<Timestamp>,
-    /// When the table may forget it. The table does so late; readers compare it themselves.
+    /// When the store may delete it. Deletion may be late, so readers compare the time themselves.
     pub expires_at: Option<Timestamp>,
-    /// Everything else.
+    /// The remaining fields.
     pub body: Map<String, Value>,
 }
 
-/// On what condition an item is written.
+/// The condition of a write.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Expect {
-    /// There is none yet.
+    /// The item does not exist.
     Absent,
-    /// It still has this version.
+    /// The item still has this version.
     Version(u64),
-    /// There is none yet, or this text field of it has one of these values.
+    /// The item does not exist, or this text field has one of these values.
     AbsentOrFieldIn(&'static str, Vec<String>),
-    /// Always.
+    /// No condition.
     Anything,
 }
 
-/// What one part of a transaction does.
+/// The effect of one part of a transaction.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Change {
-    /// Stores the item in place of what is there.
+    /// Stores the item, replacing an existing one.
     Put(Item),
-    /// Nothing: only the condition matters.
+    /// Only checks the condition.
     Check(Key),
 }
 
 /// One part of a transaction.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Write {
-    /// What it does.
+    /// The effect.
     pub change: Change,
-    /// On what condition.
+    /// The condition.
     pub expect: Expect,
 }
 
@@ -73,7 +73,7 @@ impl Write {
         Self { change: Change::Put(item), expect }
     }
 
-    /// Lets the transaction happen only if the item of this key is as expected.
+    /// Makes the transaction conditional on the item of this key.
     pub fn check(key: Key, expect: Expect) -> Self {
         Self { change: Change::Check(key), expect }
     }
@@ -87,33 +87,33 @@ impl Write {
     }
 }
 
-/// A write that did not happen.
+/// The error of a write.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum WriteError {
-    /// The conditions of these writes, by their place in the transaction, did not hold. Nothing was written.
+    /// The conditions of these writes, by index in the transaction, did not hold. Nothing was written.
     #[error("the conditions of writes {0:?} did not hold")]
     Conflict(Vec<usize>),
-    /// The store failed; whether it was written is not known.
+    /// The store failed. Whether the transaction was written is unknown.
     #[error(transparent)]
     Port(#[from] PortError),
 }
 
-/// A question for items of one partition.
+/// A query for items of one partition.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Query {
     /// The partition.
     pub pk: String,
-    /// What the sort keys begin with.
+    /// Prefix of the sort keys.
     pub prefix: String,
-    /// Begin behind this sort key.
+    /// Start after this sort key.
     pub after: Option<String>,
-    /// From the greatest sort key down.
+    /// In descending order of sort keys.
     pub newest_first: bool,
     /// Most items, at least 1.
     pub limit: usize,
 }
 
-/// An answer.
+/// A page of items.
 #[derive(Debug, Clone, PartialEq)]
 pub struct ItemPage {
     /// The items.
@@ -125,30 +125,30 @@ pub struct ItemPage {
 /// The key of an item that is due.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub struct DueKey {
-    /// Since when.
+    /// When it became due.
     pub due_at: Timestamp,
-    /// Which.
+    /// The key.
     pub key: Key,
 }
 
-/// The table.
+/// The state store.
 #[async_trait]
 pub trait StateStore: Send + Sync {
-    /// Reads items by key, each as it is now; in the order of the keys, at most 100.
+    /// Reads items by key, consistently. Results are in the order of the keys, at most 100.
     async fn get(&self, keys: &[Key]) -> Result<Vec<Option<Item>>, PortError>;
 
-    /// Reads items of one partition in the order of their sort keys, as they are now.
+    /// Reads items of one partition in the order of their sort keys, consistently.
     async fn query(&self, query: Query) -> Result<ItemPage, PortError>;
 
-    /// Writes all items or none; at most 100, each key once.
+    /// Writes all items or none. At most 100, each key once.
     async fn write(&self, writes: Vec<Write>) -> Result<(), WriteError>;
 
-    /// Items whose `due_at` has passed, oldest first, in one shard of the index. The index may lag: it only
-    /// says what to look at, it never decides.
+    /// Items whose `due_at` has passed, oldest first, in one shard of the index. The index may lag: use it to
+    /// find items, not to decide.
     async fn due(&self, shard: u8, until: Timestamp, limit: usize) -> Result<Vec<DueKey>, PortError>;
 }
 
-/// How many shards the index of due items has.
+/// Number of shards of the index of due items.
 pub const DUE_SHARDS: u8 = 4;
 
 /// The shard of a key: the same in every adapter.

@@ -1,4 +1,4 @@
-//! Where people are told.
+//! SNS topics for notices.
 
 use super::PortError;
 use async_trait::async_trait;
@@ -6,27 +6,28 @@ use flotilla_domain::topic::TopicArn;
 use serde_json::Value;
 use std::collections::BTreeMap;
 
-/// What is said.
+/// A notice.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Said {
-    /// One line of ASCII, [`Said::SUBJECT_MAX`] characters at most: the subject of a mail.
+    /// The subject of a mail: one line of ASCII, at most [`Said::SUBJECT_MAX`] characters.
     pub subject: String,
-    /// For people.
+    /// The text for people.
     pub text: String,
-    /// For programs.
+    /// The JSON document for programs.
     pub document: Value,
-    /// What subscriptions can filter by.
+    /// Attributes that subscriptions can filter by.
     pub attributes: BTreeMap<&'static str, String>,
 }
 
 impl Said {
-    /// SNS takes less than 100 (Publish, Subject).
+    /// SNS requires fewer than 100 characters (Publish, Subject).
     pub const SUBJECT_MAX: usize = 99;
 }
 
-/// Topics of SNS.
+/// SNS topics.
 #[async_trait]
 pub trait Topics: Send + Sync {
-    /// Publishes once; the same again is told again. `Missing` or `Denied` if there is no such topic, or it is not ours.
+    /// Publishes a notice once. A repeated call publishes it again. `Missing` or `Denied` if the topic does not
+    /// exist or Flotilla may not publish to it.
     async fn publish(&self, topic: &TopicArn, said: &Said) -> Result<(), PortError>;
 }

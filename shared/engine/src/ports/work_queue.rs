@@ -1,10 +1,10 @@
-//! Work for later, or for somebody else.
+//! The queues: work for later, or for another function.
 
 use super::PortError;
 use async_trait::async_trait;
 use flotilla_domain::{DeploymentId, ReleaseId, RolloutId, SetId, Site, Timestamp};
 
-/// What a tick asks for the next step of.
+/// The subject of a tick.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Subject {
     /// A rollout.
@@ -15,27 +15,28 @@ pub enum Subject {
     Set(SetId),
 }
 
-/// A message. Every one may come twice, late, or not at all.
+/// A message. Any message may arrive twice, late, or never.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Work {
     /// Take the next step.
     Tick(Subject),
-    /// Bring a release's package to a target.
+    /// Copy a release's package to an account-region.
     Replicate {
         /// The release.
         release: ReleaseId,
         /// The rollout that waits for it.
         rollout: RolloutId,
-        /// Where.
+        /// The account-region.
         site: Site,
     },
-    /// Look at an upload whose event was lost.
+    /// Ingest an upload whose event was lost.
     Intake {
         /// The decoded key.
         key: String,
         /// The object's version.
         version_id: String,
-        /// When S3 took it, to the second: part of what tells it from every other upload, even when it is gone.
+        /// When S3 stored it, to the second. It is part of the upload's id, so it is known even if the object
+        /// is deleted.
         uploaded_at: Timestamp,
     },
 }
@@ -43,6 +44,6 @@ pub enum Work {
 /// The queues.
 #[async_trait]
 pub trait WorkQueue: Send + Sync {
-    /// Sends messages, each to be seen after its delay in seconds (at most 900, SQS's own limit).
+    /// Sends messages, each with a delay in seconds (at most 900, the limit of SQS).
     async fn send(&self, work: Vec<(Work, u32)>) -> Result<(), PortError>;
 }

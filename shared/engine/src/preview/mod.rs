@@ -1,10 +1,10 @@
-//! The schedule's work: what was left half done is woken, previews that have ended are removed, uploads
-//! whose event was lost are found. It finds; the ordinary steps do the work.
+//! The sweep: sends lost ticks again, starts the removal of expired previews, and finds uploads whose event was
+//! lost. The ordinary steps do the work.
 
 use crate::EngineError;
 use crate::ports::{Clock, DUE_SHARDS, DueKey, Key, PackageStore, StateStore, Work, WorkQueue};
 use crate::records::{DueItem, IntakeCursor, Versioned, due_item, read, upload_key};
-use crate::rollout::admit::{Arrival, accept};
+use crate::rollout::admit::{AdmissionRequest, admit};
 use crate::rollout::compose::{destination, plan_removal};
 use flotilla_domain::release::ObjectVersion;
 use flotilla_domain::release::upload_key::UploadKey;
@@ -12,11 +12,11 @@ use flotilla_domain::stage::StageHead;
 use flotilla_domain::{RolloutId, SignedDuration, Timestamp};
 use std::sync::Arc;
 
-/// The use case and what it needs.
+/// The use case and the ports that it needs.
 pub struct Sweep {
-    /// Time.
+    /// The clock.
     pub clock: Arc<dyn Clock>,
-    /// The table.
+    /// The state store.
     pub store: Arc<dyn StateStore>,
     /// The queues.
     pub queue: Arc<dyn WorkQueue>,
@@ -24,10 +24,10 @@ pub struct Sweep {
     pub packages: Arc<dyn PackageStore>,
 }
 
-/// What one run may do.
+/// Limits of one run.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct SweepLimits {
-    /// Say what would be done, do nothing.
+    /// Report what would be done, and do nothing.
     pub dry_run: bool,
     /// Most previews removed.
     pub removals_max: usize,
@@ -35,8 +35,8 @@ pub struct SweepLimits {
     pub ticks_max: usize,
     /// Most pages of uploads listed.
     pub pages_max: usize,
-    /// Items due within so many seconds count as due now. Ticks may come early, so this only costs calls:
-    /// for whoever has ended an outage and does not want to wait for the next runs.
+    /// Items due within this many seconds count as due now. Early ticks only cost calls. Useful after an
+    /// outage, to avoid waiting for the next runs.
     pub ahead_s: u32,
 }
 
@@ -46,7 +46,7 @@ impl Default for SweepLimits {
     }
 }
 
-/// What one run found, and did unless it was a dry run.
+/// The result of one run; in a dry run, what it would do.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct SweepReport {
     /// Ticks sent again.
@@ -55,23 +55,23 @@ pub struct SweepReport {
     pub removals: Vec<String>,
     /// Uploads sent in again, by key.
     pub uploads: Vec<String>,
-    /// How long the oldest item that was found had been due, in seconds.
+    /// How long the oldest due item has been due, in seconds.
     pub oldest_due_s: i64,
-    /// What could not be done, in words.
+    /// Failures, as text.
     pub failures: Vec<String>,
 }
 
-/// An upload younger than this may still get its event.
+/// The event of an upload younger than this may still arrive.
 const EVENT_PATIENCE: SignedDuration = SignedDuration::from_secs(120);
 
 impl Sweep {
-    /// One run.
+    /// Runs once.
     ///
     /// # Errors
-    /// The table's or a queue's; the next run goes on.
+    /// Errors of the state store or a queue. The next run continues.
     pub async fn run(&self, limits: SweepLimits) -> Result<SweepReport, EngineError> {
         let now = self.clock.now();
-        // Only the index is asked with it: whether a preview has ended is decided by the time it is.
+        // Applies to the index only: whether a preview has expired is decided by the current time.
         let ahead = SignedDuration::from_secs(i64::from(limits.ahead_s));
         let due_by = now.saturating_add(ahead).unwrap_or(now);
         let mut report = SweepReport::default();
@@ -85,14 +85,14 @@ impl Sweep {
                         ticks.push((Work::Tick(subject), 0))
                     }
                     DueItem::Stage(key) if report.removals.len() < limits.removals_max => {
-                        // One that cannot be ended must not keep the others, or lost ticks, from being found.
+                        // A preview that cannot be removed must not block the others, or lost ticks.
                         if let Err(error) = self.end_preview(&key, now, limits, &mut report).await {
                             report.failures.push(format!("{} / {}: {error}", key.pk, key.sk));
                         }
                     }
                     DueItem::Tick(_) | DueItem::Stage(_) => {}
                     DueItem::Unknown => {
-                        report.failures.push(format!("{} / {} is due and not known", key.pk, key.sk))
+                        report.failures.push(format!("{} / {} is due, but of unknown kind", key.pk, key.sk))
                     }
                 }
             }
@@ -105,8 +105,7 @@ impl Sweep {
         Ok(report)
     }
 
-    /// Starts the removal of a preview that has ended. The index only says where to look; the head, read
-    /// anew, says whether it has.
+    /// Starts the removal of an expired preview. The index only finds it; the head, read again, decides.
     async fn end_preview(
         &self,
         key: &Key,
@@ -122,7 +121,7 @@ impl Sweep {
         let Some(ended_at) = head.expires_at.filter(|at| *at <= now) else { return Ok(()) };
         let name = format!("{}/{}", head.service, head.stage);
         if !head.is_expired(now) {
-            // Nothing was ever deployed: nothing is left to remove.
+            // Nothing was ever deployed, so there is nothing to remove.
             if !limits.dry_run && head.active.is_none() {
                 let idle = StageHead { expires_at: None, ..head.clone() };
                 self.store.write(vec![saved.write(&idle, None)]).await?;
@@ -133,7 +132,7 @@ impl Sweep {
             report.removals.push(name);
             return Ok(());
         }
-        // A removal is newer than whatever was rolled out before it, even if somebody has set the end back.
+        // A removal must be newer than every earlier rollout, even if the expiry was set back.
         let after = head.newest.map_or(ended_at, |newest| newest.time() + SignedDuration::from_millis(1));
         let id = RolloutId::derive(
             ended_at.max(after),
@@ -147,14 +146,14 @@ impl Sweep {
             }
             Err(error) => return Err(error),
         };
-        let arrival = Arrival::of(&removal, None);
-        accept(self.store.as_ref(), self.queue.as_ref(), self.clock.as_ref(), arrival).await?;
+        let request = AdmissionRequest::of(&removal, None);
+        admit(self.store.as_ref(), self.queue.as_ref(), self.clock.as_ref(), request).await?;
         report.removals.push(name);
         Ok(())
     }
 
-    /// Looks through the uploads for one that was never decided: a part of the list each run, each upload
-    /// in one whole round.
+    /// Searches for uploads that were never decided: a part of the list in each run, each upload once in a
+    /// complete round.
     async fn find_uploads(
         &self,
         now: Timestamp,
@@ -191,12 +190,12 @@ impl Sweep {
                         .map(|(object, _)| (*object).clone()),
                 );
             }
-            // The message that sends it in again may be lost as well.
+            // The message that requests it again may be lost too.
             let open = lost.iter().map(|object: &ObjectVersion| object.uploaded_at);
             cursor.oldest_open = open.chain(cursor.oldest_open).min();
             cursor.after = page.next;
             if cursor.after.is_none() {
-                // What came while the round went on, and what was still too young, is for the next one.
+                // Uploads that arrived during the round, or were too young, are left to the next one.
                 let patience = EVENT_PATIENCE + SignedDuration::from_secs(1);
                 let looked_at =
                     cursor.round_began_at.saturating_sub(patience).unwrap_or(cursor.round_began_at);
@@ -218,9 +217,9 @@ impl Sweep {
             self.queue.send(work).await?;
         }
         if cursor != saved.value {
-            // Two runs at once look at the same uploads twice; that does no harm.
+            // Two concurrent runs may read the same uploads twice, which is harmless.
             if let Err(error) = self.store.write(vec![saved.write(&cursor, None)]).await {
-                tracing::warn!("the place in the list of uploads was not saved: {error}");
+                tracing::warn!("cannot save the position in the list of uploads: {error}");
             }
         }
         Ok(())

@@ -1,4 +1,4 @@
-//! The audit of what people asked for, append-only: `AUD#<day>` / `<nanosecond>-<print>`.
+//! The audit of commands, append-only: `AUD#<day>` / `<nanosecond>-<print>`.
 
 use super::Record;
 use super::common::{parsed, time};
@@ -6,12 +6,12 @@ use crate::ports::{Key, Query};
 use flotilla_domain::{Digest, ReleaseId, RolloutId, ServiceName, StageName, Timestamp};
 use serde::{Deserialize, Serialize};
 
-/// What became of a command.
+/// The outcome of a command.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Outcome {
-    /// It was let through: what it changes was saved together with the entry.
+    /// Accepted: its changes were saved in one transaction with the entry.
     Accepted,
-    /// Its caller may not give it.
+    /// Refused: the caller lacks the permission.
     Refused,
 }
 
@@ -25,18 +25,18 @@ impl Outcome {
     }
 }
 
-/// One entry: who asked for what, and when.
+/// One entry of the audit.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct AuditRecord {
     /// When.
     pub at: Timestamp,
-    /// Who: a principal's ARN.
+    /// The principal's ARN.
     pub principal: String,
-    /// The request it came with.
+    /// The id of the request.
     pub request_id: String,
-    /// The command, by its name.
+    /// The command's name.
     pub act: String,
-    /// What became of it.
+    /// The outcome.
     pub outcome: Outcome,
     /// The service it is about.
     pub service: Option<ServiceName>,
@@ -46,16 +46,16 @@ pub struct AuditRecord {
     pub rollout: Option<RolloutId>,
     /// The release.
     pub release: Option<ReleaseId>,
-    /// More about it: a reason, the version of a configuration, why it was refused. Never a parameter's value.
+    /// Details: a reason, the version of a configuration, why it was refused. Never a parameter's value.
     pub detail: Option<String>,
 }
 
-/// The day of a time, as partitions are called: `2026-11-21`, in UTC.
+/// The day of a time in UTC, as used in partition keys: `2026-11-21`.
 pub fn audit_day(at: Timestamp) -> String {
     at.to_string().chars().take(10).collect()
 }
 
-/// A day's entries, the newest first, behind a sort key.
+/// A day's entries, newest first, after a sort key.
 pub fn audit_query(day: &str, after: Option<String>, limit: usize) -> Query {
     Query { pk: format!("AUD#{day}"), prefix: String::new(), after, newest_first: true, limit }
 }
@@ -83,7 +83,8 @@ pub struct StoredAudit {
 impl Record for AuditRecord {
     type Stored = StoredAudit;
 
-    /// Derived from all that it says, so that the same entry twice is one and two of one moment are two.
+    /// Derived from all fields, so a repeated entry is stored once and two entries of the same time do not
+    /// collide.
     fn key(&self) -> Key {
         let said = serde_json::to_string(&self.to_stored()).unwrap_or_default();
         let print = &Digest::of(said.as_bytes()).to_string()[..12];

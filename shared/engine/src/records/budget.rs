@@ -1,23 +1,22 @@
-//! How many calls CloudFormation takes in one account and region: `BUD#<account>#<region>` /
-//! `CLOUDFORMATION`.
+//! The rate budget of an account-region: `BUD#<account>#<region>` / `CLOUDFORMATION`.
 
 use super::Record;
 use super::common::{parsed, time};
 use crate::ports::Key;
 use flotilla_domain::Site;
-use flotilla_domain::deployment::rate_budget::CallBudget;
+use flotilla_domain::deployment::rate_budget::RateBudget;
 use serde::{Deserialize, Serialize};
 
-/// A budget and whose it is.
+/// A rate budget and its account-region.
 #[derive(Debug, Clone, PartialEq)]
 pub struct BudgetRecord {
-    /// The account and region.
+    /// The account-region.
     pub site: Site,
     /// The budget.
-    pub budget: CallBudget,
+    pub budget: RateBudget,
 }
 
-/// The key of a target's budget.
+/// The key of an account-region's budget.
 pub fn budget_key(site: &Site) -> Key {
     Key::new(format!("BUD#{}#{}", site.account, site.region), "CLOUDFORMATION")
 }
@@ -54,7 +53,7 @@ impl Record for BudgetRecord {
     }
 
     fn to_stored(&self) -> StoredBudget {
-        let CallBudget { ceiling_per_s, throttled_at, calls, counted_at, next_number, served } = self.budget;
+        let RateBudget { ceiling_per_s, throttled_at, calls, counted_at, next_number, served } = self.budget;
         StoredBudget {
             format: 1,
             target: self.site.to_string(),
@@ -70,7 +69,7 @@ impl Record for BudgetRecord {
     fn from_stored(stored: StoredBudget) -> Result<Self, String> {
         Ok(Self {
             site: parsed("target", Site::parse(&stored.target))?,
-            budget: CallBudget {
+            budget: RateBudget {
                 ceiling_per_s: number(stored.ceiling_per_ks),
                 throttled_at: time(&stored.throttled_at)?,
                 calls: number(stored.calls_thousandths),

@@ -1,4 +1,4 @@
-//! How far the collection of what is not needed has come: `SWP#collect` / `CURSOR`.
+//! The progress of garbage collection: `SWP#collect` / `CURSOR`.
 
 use super::Record;
 use super::common::{parsed, time};
@@ -6,35 +6,35 @@ use crate::ports::{Key, ListMark};
 use flotilla_domain::{Site, Timestamp};
 use serde::{Deserialize, Serialize};
 
-/// The collection's place in its present round through all buckets.
+/// The position of garbage collection in its current round through all buckets.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct CollectionCursor {
     /// When the round began.
     pub round_began_at: Timestamp,
-    /// Whether it has come to its end.
+    /// Whether the round is complete.
     pub is_over: bool,
-    /// The bucket it is at: that of a site, or the ingest bucket, which comes first.
+    /// The current bucket: that of an account-region, or `None` for the ingest bucket, which comes first.
     pub site: Option<Site>,
-    /// Which of the folders it is at.
+    /// The index of the current folder.
     pub folder: usize,
-    /// Behind which version the next page begins; `None` at the folder's beginning.
+    /// The version after which the next page begins; `None` at the folder's beginning.
     pub after: Option<ListMark>,
-    /// How often it has been tried from here.
+    /// Attempts from this position.
     pub tries: u32,
 }
 
 impl CollectionCursor {
-    /// Its key.
+    /// The key of the item.
     pub fn cursor_key() -> Key {
         Key::new("SWP#collect", "CURSOR")
     }
 
-    /// A round that is over; the next one begins when it is so long ago as rounds are apart.
+    /// A completed round. The next one begins after the interval between rounds.
     pub fn over(began_at: Timestamp) -> Self {
         Self { is_over: true, ..Self::begin(began_at) }
     }
 
-    /// A round that begins.
+    /// A new round.
     pub fn begin(now: Timestamp) -> Self {
         Self { round_began_at: now, is_over: false, site: None, folder: 0, after: None, tries: 0 }
     }

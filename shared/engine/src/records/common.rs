@@ -8,7 +8,7 @@ use flotilla_domain::{Cause, Code, Digest, Refusal, ReleaseId, StackName, StackP
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet};
 
-/// Reads a value by its own parser and says what it was.
+/// Adds the name of the field to a parser's error.
 pub fn parsed<T, E: std::fmt::Display>(what: &str, result: Result<T, E>) -> Result<T, String> {
     result.map_err(|e| format!("{what}: {e}"))
 }
@@ -65,10 +65,10 @@ impl StoredCause {
     }
 }
 
-/// How the only stack of a package is called among those that have a name.
+/// The key of the only stack of a package, which has no name.
 pub const ONLY: &str = "-";
 
-/// A part as the key of a map.
+/// A stack's part as the key of a map.
 pub fn part_name(part: &Option<StackPart>) -> String {
     part.as_ref().map_or_else(|| ONLY.to_owned(), ToString::to_string)
 }
@@ -170,7 +170,7 @@ pub struct StoredReleaseRef {
 struct StoredOnlyStack {
     template: String,
     functions: Vec<StoredFunction>,
-    /// Format 1 did not have it: the values beside it were those of declared parameters only.
+    /// Format 1 did not have it: it stored values of declared parameters only.
     #[serde(default)]
     parameters: Option<BTreeSet<String>>,
 }
@@ -238,7 +238,7 @@ impl StoredStackRelease {
     }
 }
 
-/// A stack's policy: format 1 had none.
+/// A stack's policy. Format 1 had none.
 #[derive(Serialize, Deserialize)]
 #[serde(default)]
 pub struct StoredPolicy {

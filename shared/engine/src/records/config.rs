@@ -1,8 +1,8 @@
 //! Configuration: of services, profiles, accounts and access, with their history.
 //!
 //! `SVC#<service>` / `CONFIG`, `PRF#<profile>` / `CONFIG`, `ACC#<account>` / `CONFIG`, `ACCESS` /
-//! `CONFIG`; beside each its earlier versions as `CFG#<version>`. `IDX#services` and `IDX#profiles` list the names, so that nothing
-//! has to be scanned.
+//! `CONFIG`; each partition also has the earlier versions as `CFG#<version>`. `IDX#services` and `IDX#profiles`
+//! list the names, so that no scan is needed.
 
 use super::Record;
 use super::common::time;
@@ -32,7 +32,7 @@ pub fn account_key(account: &AccountId) -> Key {
     Key::new(format!("ACC#{account}"), "CONFIG")
 }
 
-/// The key of who may do what.
+/// The key of the access configuration.
 pub fn access_key() -> Key {
     Key::new("ACCESS", "CONFIG")
 }
@@ -47,7 +47,7 @@ pub fn index_key(kind: &str, name: &str) -> Key {
     Key::new(index_pk(kind), name)
 }
 
-/// A configuration as it was put: the document of the API, and who changed it when.
+/// A configuration document as it was put, and who changed it when.
 #[derive(Debug, Clone, PartialEq)]
 pub struct ConfigRecord {
     /// Its key.
@@ -56,14 +56,14 @@ pub struct ConfigRecord {
     pub config_version: u64,
     /// A principal's ARN.
     pub changed_by: String,
-    /// When.
+    /// When it was changed.
     pub changed_at: Timestamp,
-    /// The document, as `flotilla-contract` has it.
+    /// The document, in the shape of `flotilla-contract`.
     pub document: Value,
 }
 
 impl ConfigRecord {
-    /// The same as an entry of its history.
+    /// The entry of this version in the history.
     pub fn history(&self) -> Self {
         Self {
             key: Key::new(self.key.pk.clone(), format!("CFG#{:010}", self.config_version)),

@@ -1,4 +1,4 @@
-//! How far the sweep has come in listing the uploads: `SWP#intake` / `CURSOR`.
+//! The sweep's progress in listing uploads: `SWP#intake` / `CURSOR`.
 
 use super::Record;
 use super::common::time;
@@ -6,21 +6,21 @@ use crate::ports::Key;
 use flotilla_domain::Timestamp;
 use serde::{Deserialize, Serialize};
 
-/// The sweep's place in its present round, and what earlier rounds have settled.
+/// The sweep's position in its current round, and the result of earlier rounds.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct IntakeCursor {
-    /// Where the next page begins; `None` at the beginning.
+    /// The position of the next page; `None` at the beginning.
     pub after: Option<String>,
-    /// When the present round began.
+    /// When the current round began.
     pub round_began_at: Timestamp,
-    /// Uploads before this time have been looked at in a whole round, and were all decided.
+    /// All uploads before this time were decided when a complete round read them.
     pub settled_before: Timestamp,
-    /// The oldest upload of this round that was not decided: it is looked at again in the next one.
+    /// The oldest upload of this round that was not decided. The next round reads it again.
     pub oldest_open: Option<Timestamp>,
 }
 
 impl IntakeCursor {
-    /// Its key.
+    /// The key of the item.
     pub fn cursor_key() -> Key {
         Key::new("SWP#intake", "CURSOR")
     }

@@ -1,5 +1,5 @@
-//! A deployment: `RLO#<rollout>` / `DEP#<account>#<region>`, with `:<part>` behind it for one of several
-//! stacks, and `#BACK` for one that goes back.
+//! A deployment: `RLO#<rollout>` / `DEP#<account>#<region>`, with `:<part>` appended for one of several stacks,
+//! and `#BACK` for a rollback.
 
 use super::Record;
 use super::common::{StoredAccess, StoredPolicy, StoredStackRelease, digest, parsed, time};
@@ -7,7 +7,7 @@ use super::deployment_state::StoredState;
 use crate::ports::{Key, Query};
 use flotilla_domain::deployment::{Deployment, DeploymentKind, DeploymentSpec, Stop};
 use flotilla_domain::plan::ChangeSummary;
-use flotilla_domain::{DeploymentId, RolloutId, ServiceName, StackName, StageName, Target, Turn};
+use flotilla_domain::{DeploymentId, Direction, RolloutId, ServiceName, StackName, StageName, Target};
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -17,11 +17,11 @@ const BACK: &str = "#BACK";
 /// The key of a deployment.
 pub fn deployment_key(id: &DeploymentId) -> Key {
     let target = id.target.to_string().replace('/', "#");
-    let back = if id.turn == Turn::Back { BACK } else { "" };
+    let back = if id.direction == Direction::Rollback { BACK } else { "" };
     Key::new(format!("RLO#{}", id.rollout), format!("{SK}{target}{back}"))
 }
 
-/// All deployments of a rollout, forward and back.
+/// All deployments of a rollout, of both directions.
 pub fn deployments_query(rollout: &RolloutId, limit: usize) -> Query {
     Query { pk: format!("RLO#{rollout}"), prefix: SK.into(), after: None, newest_first: false, limit }
 }
@@ -29,12 +29,12 @@ pub fn deployments_query(rollout: &RolloutId, limit: usize) -> Query {
 pub(super) fn parse_key(key: &Key) -> Option<DeploymentId> {
     let rollout = RolloutId::parse(key.pk.strip_prefix("RLO#")?).ok()?;
     let sk = key.sk.strip_prefix(SK)?;
-    let (sk, turn) = match sk.strip_suffix(BACK) {
-        Some(sk) => (sk, Turn::Back),
-        None => (sk, Turn::Forward),
+    let (sk, direction) = match sk.strip_suffix(BACK) {
+        Some(sk) => (sk, Direction::Rollback),
+        None => (sk, Direction::Forward),
     };
     let target = Target::parse(&sk.replace('#', "/")).ok()?;
-    Some(DeploymentId { rollout, target, turn })
+    Some(DeploymentId { rollout, target, direction })
 }
 
 #[derive(Serialize, Deserialize)]
@@ -48,7 +48,7 @@ pub struct StoredDeployment {
     stage: String,
     stack: String,
     access: StoredAccess,
-    /// What is deployed; absent for a removal.
+    /// The release; absent for a removal.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     deploy: Option<StoredStackRelease>,
     parameters: BTreeMap<String, String>,
@@ -121,7 +121,7 @@ impl Record for Deployment {
             format: 2,
             rollout: self.id.rollout.to_string(),
             target: self.id.target.to_string(),
-            back: self.id.turn == Turn::Back,
+            back: self.id.direction == Direction::Rollback,
             service: self.spec.service.to_string(),
             stage: self.spec.stage.to_string(),
             stack: self.spec.stack.to_string(),
@@ -163,7 +163,7 @@ impl Record for Deployment {
             id: DeploymentId {
                 rollout: parsed("rollout", RolloutId::parse(&stored.rollout))?,
                 target: parsed("target", Target::parse(&stored.target))?,
-                turn: if stored.back { Turn::Back } else { Turn::Forward },
+                direction: if stored.back { Direction::Rollback } else { Direction::Forward },
             },
             spec: DeploymentSpec {
                 service: parsed("service", ServiceName::parse(&stored.service))?,

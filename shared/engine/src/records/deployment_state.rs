@@ -1,4 +1,4 @@
-//! A deployment's state, as part of its item: its name, with what only some have.
+//! A deployment's state, as part of its item: its name, and the fields that only some states have.
 
 use super::common::StoredCause;
 use flotilla_domain::Cause;
@@ -12,7 +12,7 @@ pub struct StoredState {
     create: Option<bool>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     changed: Option<bool>,
-    /// Format 1's way to say what follows an explanation.
+    /// How format 1 stored what follows after the cause is found.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     restored: Option<bool>,
     #[serde(default, skip_serializing_if = "Option::is_none")]

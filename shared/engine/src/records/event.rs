@@ -1,4 +1,4 @@
-//! The timeline and audit of a rollout, append-only: `RLO#<rollout>` / `EVT#<nanosecond>#<target>#<print>`.
+//! The timeline of a rollout, append-only: `RLO#<rollout>` / `EVT#<nanosecond>#<target>#<print>`.
 
 use super::Record;
 use super::common::{parsed, time};
@@ -15,23 +15,23 @@ pub struct EventRecord {
     pub rollout: RolloutId,
     /// The target, if it is about one.
     pub target: Option<Target>,
-    /// When.
+    /// The time.
     pub at: Timestamp,
-    /// Who: a principal's ARN, or `flotilla`.
+    /// The principal's ARN, or `flotilla`.
     pub actor: String,
-    /// A state that was entered, or a command.
+    /// The state that was entered, or the command.
     pub what: String,
-    /// More about it.
+    /// Details.
     pub detail: Option<String>,
 }
 
-/// The time of the `nth` of several entries that belong to one moment: a nanosecond apart, in order.
+/// The time of the `nth` of several entries of one moment: one nanosecond apart, in order.
 pub fn nth_moment(now: Timestamp, nth: usize) -> Timestamp {
     let nth = SignedDuration::from_nanos(i64::try_from(nth).unwrap_or(0));
     now.saturating_add(nth).unwrap_or(now)
 }
 
-/// A page of a rollout's timeline, oldest first, behind a sort key.
+/// A page of a rollout's timeline, oldest first, after a sort key.
 pub fn events_query(rollout: &RolloutId, after: Option<String>, limit: usize) -> Query {
     Query { pk: format!("RLO#{rollout}"), prefix: SK.into(), after, newest_first: false, limit }
 }
@@ -52,7 +52,8 @@ pub struct StoredEvent {
 impl Record for EventRecord {
     type Stored = StoredEvent;
 
-    /// Derived from all that it says, so that the same entry twice is one and two of one moment are two.
+    /// Derived from all fields, so a repeated entry is stored once and two entries of the same time do not
+    /// collide.
     fn key(&self) -> Key {
         let target = self.target.as_ref().map(ToString::to_string).unwrap_or_default();
         let said = [self.actor.as_str(), self.what.as_str(), self.detail.as_deref().unwrap_or_default()]

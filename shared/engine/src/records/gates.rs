@@ -1,13 +1,13 @@
-//! Parts of a rollout that are about its gates.
+//! The gates of a rollout, as parts of its item.
 
 use super::common::{digest, parsed, time};
 use flotilla_domain::gate::output::OutputRef;
-use flotilla_domain::gate::{Approval, BreakGlass, Check, Closed, Gate, Gates, Probe};
+use flotilla_domain::gate::{Approval, Blocked, BreakGlass, Check, Gate, Gates, Probe};
 use flotilla_domain::{Region, StageName};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeSet;
 
-/// The gates of the profile, as they were when the rollout was planned.
+/// The profile's gates, as they were when the rollout was composed.
 #[derive(Default, PartialEq, Serialize, Deserialize)]
 pub struct StoredGates {
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
@@ -15,7 +15,8 @@ pub struct StoredGates {
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     four_eyes: bool,
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
-    hurry: bool,
+    #[serde(rename = "hurry")]
+    expedite: bool,
     #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
     alarms: BTreeSet<String>,
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
@@ -39,7 +40,7 @@ enum StoredProbe {
 
 impl StoredGates {
     pub fn of(gates: &Gates) -> Self {
-        let Gates { plan_first, four_eyes, hurry, alarms, triggers, checks } = gates.clone();
+        let Gates { plan_first, four_eyes, expedite, alarms, triggers, checks } = gates.clone();
         let check = |Check { probe, within_s }| StoredCheck {
             probe: match probe {
                 Probe::Http { output, path, status } => StoredProbe::Http { output, path, status },
@@ -50,7 +51,7 @@ impl StoredGates {
         Self {
             plan_first,
             four_eyes,
-            hurry,
+            expedite,
             alarms,
             triggers,
             checks: checks.into_iter().map(check).collect(),
@@ -62,7 +63,7 @@ impl StoredGates {
     }
 
     pub fn read(self) -> Gates {
-        let Self { plan_first, four_eyes, hurry, alarms, triggers, checks } = self;
+        let Self { plan_first, four_eyes, expedite, alarms, triggers, checks } = self;
         let check = |StoredCheck { probe, within_s }| Check {
             probe: match probe {
                 StoredProbe::Http { output, path, status } => Probe::Http { output, path, status },
@@ -73,7 +74,7 @@ impl StoredGates {
         Gates {
             plan_first,
             four_eyes,
-            hurry,
+            expedite,
             alarms,
             triggers,
             checks: checks.into_iter().map(check).collect(),
@@ -172,14 +173,14 @@ pub struct StoredClosed {
 }
 
 impl StoredClosed {
-    pub fn of(closed: &Closed) -> Self {
+    pub fn of(closed: &Blocked) -> Self {
         let until = closed.until.map(|at| at.to_string());
         Self { gate: closed.gate.name().into(), why: closed.why.clone(), until }
     }
 
-    pub fn read(self) -> Result<Closed, String> {
+    pub fn read(self) -> Result<Blocked, String> {
         let gate = Gate::ALL.into_iter().find(|gate| gate.name() == self.gate);
         let until = self.until.as_deref().map(|at| parsed("until", at.parse())).transpose()?;
-        Ok(Closed { gate: gate.ok_or_else(|| format!("gate: {}", self.gate))?, why: self.why, until })
+        Ok(Blocked { gate: gate.ok_or_else(|| format!("gate: {}", self.gate))?, why: self.why, until })
     }
 }

@@ -9,16 +9,16 @@ use flotilla_domain::{ReleaseId, ServiceName};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeSet;
 
-/// What is kept of a service's releases. Without an item all are.
+/// The retention record of a service. Without an item, all releases are kept.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct KeptRecord {
     /// The service.
     pub service: ServiceName,
-    /// What is kept.
+    /// The releases that are kept.
     pub kept: Kept,
 }
 
-/// The key of what is kept of a service.
+/// The key of a service's retention record.
 pub fn kept_key(service: &ServiceName) -> Key {
     Key::new(service_pk(Some(service)), "KEPT")
 }

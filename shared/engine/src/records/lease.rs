@@ -1,7 +1,7 @@
 //! A stack's lease: `STK#<account>#<region>` / `<stack name>`.
 //!
-//! Its version is its number: it grows each time the lease changes hands, and what a deployment saves it
-//! saves on the condition that the lease still has the number it took.
+//! Its version is its number, the fence. It grows each time the lease changes hands, and every save of a
+//! deployment is conditional on the number that it took.
 
 use crate::ports::{Expect, Item, Key, Write};
 use flotilla_domain::deployment::Deployment;
@@ -11,7 +11,7 @@ use serde_json::{Map, json};
 
 /// The field that names the holder.
 const HOLDER: &str = "holder";
-/// The holder of a free lease.
+/// The holder field of a free lease.
 const NOBODY: &str = "-";
 /// The field that says how long the last execution took, in seconds.
 const TOOK: &str = "took_s";
@@ -21,7 +21,7 @@ pub fn lease_key(site: &Site, stack: &StackName) -> Key {
     Key::new(format!("STK#{}#{}", site.account, site.region), stack.as_str())
 }
 
-/// A lease as its item says; a stack that never had one is free and has number 0.
+/// Reads a lease from its item. A stack without an item is free, with number 0.
 pub fn read_lease(item: Option<&Item>) -> StackLease {
     let Some(item) = item else { return StackLease::NONE };
     let took_s = item.body.get(TOOK).and_then(serde_json::Value::as_u64);
@@ -32,20 +32,20 @@ pub fn read_lease(item: Option<&Item>) -> StackLease {
     }
 }
 
-/// Takes a lease for a deployment, if it still has the number it was read with.
+/// Takes a lease for a deployment, on the condition that its number is unchanged.
 pub fn take_lease(lease: &StackLease, deployment: &Deployment, now: Timestamp) -> Write {
     let expect = if lease.number == 0 { Expect::Absent } else { Expect::Version(lease.number) };
     let holder = deployment.id.to_string();
     Write::put(lease_item(deployment, lease.number + 1, &holder, lease.took_s, now), expect)
 }
 
-/// Has a transaction happen only while the lease is a deployment's own.
+/// Makes a transaction conditional on a deployment's lease.
 pub fn keep_lease(deployment: &Deployment) -> Write {
     let key = lease_key(&deployment.id.target.site, &deployment.spec.stack);
     Write::check(key, Expect::Version(deployment.fence))
 }
 
-/// Gives the lease of a deployment back, with how long its execution took.
+/// Releases the lease of a deployment, and stores how long its execution took.
 pub fn release_lease(deployment: &Deployment, now: Timestamp) -> Write {
     let item = lease_item(deployment, deployment.fence + 1, NOBODY, deployment.expected_s, now);
     Write::put(item, Expect::Version(deployment.fence))

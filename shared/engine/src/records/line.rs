@@ -1,14 +1,14 @@
-//! The lines that are stopped: `LINE` / `STOPS`, one item for all, so that one look tells.
+//! The freezes: `LINE` / `STOPS`. One item for all, so that one read is enough.
 
 use super::Record;
 use super::common::{parsed, time};
 use crate::ports::Key;
 use flotilla_domain::ProfileName;
-use flotilla_domain::gate::{Line, LineStop, Stops};
+use flotilla_domain::gate::{Freeze, FreezeScope, Freezes};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 
-/// The key of the stops.
+/// The key of the freezes.
 pub fn stops_key() -> Key {
     Key::new("LINE", "STOPS")
 }
@@ -30,16 +30,16 @@ pub struct StoredStop {
 }
 
 impl StoredStop {
-    fn of(stop: &LineStop) -> Self {
+    fn of(stop: &Freeze) -> Self {
         Self { by: stop.by.clone(), because: stop.because.clone(), at: stop.at.to_string() }
     }
 
-    fn read(self) -> Result<LineStop, String> {
-        Ok(LineStop { by: self.by, because: self.because, at: time(&self.at)? })
+    fn read(self) -> Result<Freeze, String> {
+        Ok(Freeze { by: self.by, because: self.because, at: time(&self.at)? })
     }
 }
 
-impl Record for Stops {
+impl Record for Freezes {
     type Stored = StoredStops;
 
     fn key(&self) -> Key {
@@ -50,17 +50,19 @@ impl Record for Stops {
         let mut stored = StoredStops { format: 1, everything: None, profiles: BTreeMap::new() };
         for (line, stop) in &self.0 {
             match line {
-                Line::Everything => stored.everything = Some(StoredStop::of(stop)),
-                Line::Profile(name) => drop(stored.profiles.insert(name.to_string(), StoredStop::of(stop))),
+                FreezeScope::Everything => stored.everything = Some(StoredStop::of(stop)),
+                FreezeScope::Profile(name) => {
+                    drop(stored.profiles.insert(name.to_string(), StoredStop::of(stop)))
+                }
             }
         }
         stored
     }
 
     fn from_stored(stored: StoredStops) -> Result<Self, String> {
-        let everything = stored.everything.map(|stop| Ok((Line::Everything, stop.read()?)));
+        let everything = stored.everything.map(|stop| Ok((FreezeScope::Everything, stop.read()?)));
         let profiles = stored.profiles.into_iter().map(|(name, stop)| {
-            Ok((Line::Profile(parsed("profile", ProfileName::parse(&name))?), stop.read()?))
+            Ok((FreezeScope::Profile(parsed("profile", ProfileName::parse(&name))?), stop.read()?))
         });
         Ok(Self(everything.into_iter().chain(profiles).collect::<Result<_, String>>()?))
     }

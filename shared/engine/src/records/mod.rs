@@ -1,7 +1,6 @@
-//! How values are stored: one file a kind of item. These are the table's own types; domain types are not
-//! serialised.
+//! How values are stored, one file for each kind of item. The stored types are separate from the domain types.
 //!
-//! Each item carries `format`. A change of one comes with a reader of the old one and a test of it.
+//! Each item carries `format`. A change of a format keeps a reader of the old one, and a test of it.
 
 mod audit;
 mod budget;
@@ -54,7 +53,8 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 use serde_json::{Map, Value};
 
-/// A stored item is not what it should be: it was written by hand or by a version this one does not know.
+/// A stored item cannot be read: it was written by hand, or by a version of Flotilla that this one does not
+/// know.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("the item {pk} / {sk} cannot be read: {why}")]
 pub struct RecordError {
@@ -68,10 +68,10 @@ pub struct RecordError {
 
 /// A value that is stored as one item.
 pub trait Record: Sized {
-    /// How it is stored.
+    /// The stored form.
     type Stored: Serialize + DeserializeOwned;
 
-    /// Where.
+    /// The key of its item.
     fn key(&self) -> Key;
 
     /// The stored form.
@@ -80,10 +80,10 @@ pub trait Record: Sized {
     /// Reads the stored form.
     ///
     /// # Errors
-    /// What is wrong, in words.
+    /// A text that says what is wrong.
     fn from_stored(stored: Self::Stored) -> Result<Self, String>;
 
-    /// When the table may forget it.
+    /// When the table may delete it.
     fn expires_at(&self) -> Option<Timestamp> {
         None
     }
@@ -94,9 +94,9 @@ pub trait Record: Sized {
 pub struct Versioned<T> {
     /// The value.
     pub value: T,
-    /// The version of its item, 0 for one that is not stored yet.
+    /// The version of its item, 0 if it is not stored yet.
     pub version: u64,
-    /// When the sweep is to look after it.
+    /// When the sweep sends a tick for it.
     pub due_at: Option<Timestamp>,
 }
 
@@ -106,7 +106,7 @@ impl<T: Record> Versioned<T> {
         Self { value, version: 0, due_at: None }
     }
 
-    /// The write that stores a changed value, on the condition that nobody else has changed it.
+    /// The write that stores a changed value, on the condition that the item is unchanged.
     pub fn write(&self, value: &T, due_at: Option<Timestamp>) -> Write {
         let expect = if self.version == 0 { Expect::Absent } else { Expect::Version(self.version) };
         Write::put(to_item(value, self.version + 1, due_at), expect)
@@ -118,7 +118,7 @@ pub fn create<T: Record>(value: &T) -> Write {
     Write::put(to_item(value, 1, None), Expect::Absent)
 }
 
-/// A write that keeps what is there already: for values whose content follows from their key.
+/// A write that keeps an existing item: for values whose content follows from their key.
 pub(crate) fn keep<T: Record>(value: &T) -> Write {
     Write { expect: Expect::Anything, ..create(value) }
 }
@@ -126,7 +126,7 @@ pub(crate) fn keep<T: Record>(value: &T) -> Write {
 fn to_item<T: Record>(value: &T, version: u64, due_at: Option<Timestamp>) -> Item {
     let body = match serde_json::to_value(value.to_stored()) {
         Ok(Value::Object(body)) => body,
-        // Stored types are structs of strings, numbers and lists; nothing of them can fail to serialise.
+        // Stored types are structs of strings, numbers and lists, which cannot fail to serialise.
         _ => Map::new(),
     };
     Item { key: value.key(), version, due_at, expires_at: value.expires_at(), body }
@@ -135,7 +135,7 @@ fn to_item<T: Record>(value: &T, version: u64, due_at: Option<Timestamp>) -> Ite
 /// Reads an item.
 ///
 /// # Errors
-/// [`RecordError`] when it is not what it should be.
+/// [`RecordError`] if it cannot be read.
 pub fn read<T: Record>(item: Item) -> Result<Versioned<T>, RecordError> {
     let Item { key, version, due_at, body, .. } = item;
     let value = serde_json::from_value::<T::Stored>(Value::Object(body)).map_err(|e| e.to_string());
@@ -145,14 +145,14 @@ pub fn read<T: Record>(item: Item) -> Result<Versioned<T>, RecordError> {
     }
 }
 
-/// What a due item's key asks to be looked after.
+/// What the sweep has to do for a due item.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum DueItem {
-    /// Its next step.
+    /// Send a tick.
     Tick(Subject),
-    /// A preview's end: service and stage.
+    /// Remove an expired preview: the key of its stage.
     Stage(Key),
-    /// A key of a kind that is never due.
+    /// The key is of a kind that is never due.
     Unknown,
 }
 

@@ -1,5 +1,5 @@
-//! What a stack gives to others, and who takes it: `OUT#<service>#<stage>` / `TGT#<account>#<region>[:<part>]`, and
-//! beside it `USE#<service>#<stage>` of each stage that has ever taken something.
+//! Outputs of a stack and their consumers: `OUT#<service>#<stage>` / `TGT#<account>#<region>[:<part>]`, and
+//! `USE#<service>#<stage>` for each stage that has ever used some.
 
 use super::Record;
 use super::common::{parsed, time};
@@ -17,12 +17,12 @@ pub fn outputs_key(service: &ServiceName, stage: &StageName, target: &Target) ->
     Key::new(pk(service, stage), format!("TGT#{}", target.to_string().replace('/', "#")))
 }
 
-/// Everybody who takes outputs of a stage.
+/// All consumers of a stage's outputs.
 pub fn consumers_query(service: &ServiceName, stage: &StageName, limit: usize) -> Query {
     Query { pk: pk(service, stage), prefix: "USE#".into(), after: None, newest_first: false, limit }
 }
 
-/// The outputs of a stack, as the last deployment that succeeded has left them.
+/// The outputs of a stack after its last successful deployment.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct OutputsRecord {
     /// The service.
@@ -31,7 +31,7 @@ pub struct OutputsRecord {
     pub stage: StageName,
     /// The target.
     pub target: Target,
-    /// The release; `None` when the stack was removed.
+    /// The release; `None` if the stack was removed.
     pub release: Option<ReleaseId>,
     /// The outputs.
     pub outputs: BTreeMap<String, String>,
@@ -82,14 +82,14 @@ impl Record for OutputsRecord {
     }
 }
 
-/// A stage of a service takes outputs of another one's.
+/// A stage of a service that uses outputs of another one.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ConsumerRecord {
-    /// Whose outputs.
+    /// The service and stage that have the outputs.
     pub of: (ServiceName, StageName),
-    /// Who takes them.
+    /// The service and stage that use them.
     pub by: (ServiceName, StageName),
-    /// Which.
+    /// The outputs.
     pub outputs: Vec<String>,
 }
 

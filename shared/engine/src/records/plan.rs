@@ -1,7 +1,7 @@
-//! What a target's change set would do: `RLO#<rollout>` / `PLN#<account>#<region>`, with `:<part>` behind it for
-//! one of several stacks.
+//! The plan of a target: `RLO#<rollout>` / `PLN#<account>#<region>`, with `:<part>` appended for one of several
+//! stacks.
 //!
-//! The changes are compressed: they repeat themselves, a table's partition takes a thousand kilobytes a second,
+//! The changes are compressed: they are repetitive, a partition of the table takes 1,000 KB of writes a second,
 //! and the plans of all targets are read at once.
 
 use super::Record;
@@ -29,11 +29,11 @@ pub struct PlanRecord {
     pub target: Target,
     /// The stack.
     pub stack: StackName,
-    /// What would change.
+    /// The planned changes.
     pub plan: TargetPlan,
-    /// Why it is not carried out, if a safeguard refused it.
+    /// Why it is not executed, if a safeguard refused it.
     pub blocked: Option<Cause>,
-    /// When the change set was seen.
+    /// When the change set was observed.
     pub at: Timestamp,
 }
 
@@ -102,7 +102,7 @@ const REPLACEMENTS: [(Replacement, &str); 3] = [
 const LEAVINGS: [(Leaving, &str); 3] =
     [(Leaving::Deleted, "deleted"), (Leaving::Snapshotted, "snapshotted"), (Leaving::Retained, "retained")];
 
-/// How one of a few values is written.
+/// The stored word of a value.
 fn word<T: PartialEq>(words: &[(T, &'static str)], value: &T) -> &'static str {
     words.iter().find(|(known, _)| known == value).map_or("?", |(_, word)| word)
 }
@@ -122,12 +122,12 @@ pub fn replacement_word(replacement: Replacement) -> &'static str {
     word(&REPLACEMENTS, &replacement)
 }
 
-/// What becomes of a resource that leaves, as a word.
+/// What happens to a resource that leaves the stack, as a word.
 pub fn leaving_word(leaving: Leaving) -> &'static str {
     word(&LEAVINGS, &leaving)
 }
 
-/// `None` for what is so of most.
+/// `None` for the most common value.
 fn replacing(replacement: Replacement) -> Option<String> {
     (replacement != Replacement::Never).then(|| replacement_word(replacement).to_owned())
 }
@@ -180,7 +180,7 @@ impl StoredChange {
 
 fn pack(changes: &[ResourceChange]) -> String {
     let changes: Vec<StoredChange> = changes.iter().map(StoredChange::of).collect();
-    // Structs of texts and numbers cannot fail to serialise, nor can memory fail to be read.
+    // Structs of texts and numbers cannot fail to serialise, and reading from memory cannot fail.
     let json = serde_json::to_vec(&changes).unwrap_or_default();
     let mut packed = Vec::new();
     let read = DeflateEncoder::new(&json[..], Compression::default()).read_to_end(&mut packed);
@@ -246,7 +246,7 @@ mod tests {
             target: Target::parse("111122223333/eu-west-1:Net").unwrap(),
             stack: StackName::parse("orders-staging").unwrap(),
             plan: TargetPlan::of(resources, true),
-            blocked: Some(Cause::new(Code::RolledBack, "because", "mend it").of("Table")),
+            blocked: Some(Cause::new(Code::RolledBack, "because", "fix it").of("Table")),
             at: Timestamp::UNIX_EPOCH,
         }
     }

@@ -37,19 +37,19 @@ pub struct StoredRelease {
     uploaded_at: String,
     digest: String,
     package_format: String,
-    /// Up to format 1 the release itself was its only stack.
+    /// In format 1, the release itself was its only stack.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     stacks: Vec<StoredStack>,
     #[serde(flatten, default, skip_serializing_if = "Option::is_none")]
     only: Option<StoredStack>,
-    /// Sizes in bytes by key; by the digest of a zip up to format 1.
+    /// Sizes in bytes by key; in format 1, by the digest of a zip.
     assets: BTreeMap<String, u64>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     made_for: Option<String>,
     /// Path, literal, parameter.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     rewrites: Vec<[String; 3]>,
-    /// Code, path, message; up to format 1 without the code.
+    /// Code, path, message; in format 1, without the code.
     warnings: Vec<Vec<String>>,
 }
 
@@ -97,7 +97,7 @@ impl StoredStack {
 
 /// Most warnings, and most rewrites, that are kept with a release.
 const NOTES_MAX: usize = 100;
-/// Longest text of one, in bytes.
+/// Longest text of a warning or rewrite, in bytes.
 const NOTE_BYTES_MAX: usize = 400;
 
 fn note(text: &str) -> String {

@@ -1,4 +1,4 @@
-//! A package's copy at one target: `REL#<release id>` / `RPL#<account>#<region>`.
+//! A replica: `REL#<release id>` / `RPL#<account>#<region>`.
 
 use super::Record;
 use super::common::{StoredCause, digest, parsed, time};
@@ -9,30 +9,31 @@ use serde::{Deserialize, Serialize};
 
 const SK: &str = "RPL#";
 
-/// The copy, or why there can be none.
+/// A proven replica, or why it failed.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ReplicaRecord {
     /// The release.
     pub release: ReleaseId,
-    /// Where.
+    /// The account-region.
     pub site: Site,
-    /// The package that is proven there.
+    /// The package that was proven there.
     pub package: Digest,
-    /// Why it cannot be proven; `None` when it is.
+    /// Why it could not be proven; `None` if it is.
     pub failure: Option<Cause>,
-    /// When it was settled.
+    /// When it was recorded.
     pub at: Timestamp,
 }
 
 impl ReplicaRecord {
-    /// Whether it is a proof that a rollout may rely on. For what is only planned an old one is not enough: no stage
-    /// names it, so that it is kept until then is made sure of by its age (see [`crate::replica::Replicate`]).
+    /// Whether a rollout may rely on it. A rollout that only plans may not rely on an old one: no stage names
+    /// its release, so only the age of the objects protects them from garbage collection (see
+    /// [`crate::replica::Replicate`]).
     pub fn proves_for(&self, rollout: &Rollout) -> bool {
         self.failure.is_none() && !(rollout.plan_only && self.at < rollout.created_at)
     }
 }
 
-/// Most replicas of a release that are looked at: it may be at more targets than one rollout has.
+/// Most replicas of a release that are read: more than one rollout has.
 pub const REPLICAS_MAX: usize = 1_000;
 
 /// The key of a replica.

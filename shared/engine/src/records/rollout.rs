@@ -32,7 +32,7 @@ pub struct StoredRollout {
     service: String,
     stage: String,
     profile: String,
-    /// What is rolled out; absent for a removal.
+    /// The release; absent for a removal.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     deploy: Option<StoredReleaseRef>,
     waves: Vec<StoredWave>,
@@ -40,14 +40,14 @@ pub struct StoredRollout {
     reverts: bool,
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     streamed: bool,
-    /// Names by part, `-` for the only stack. Up to format 2 it was called `<service>-<stage>`.
+    /// Names by part, `-` for the only stack. Up to format 2, its name was `<service>-<stage>`.
     #[serde(default)]
     stacks: BTreeMap<String, String>,
     access: StoredAccess,
     parameters: BTreeMap<String, String>,
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     needs: BTreeMap<String, StoredOutputRef>,
-    /// Values of parameters by account and region.
+    /// Values of parameters by account-region.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     taken: BTreeMap<String, BTreeMap<String, String>>,
     tags: BTreeMap<String, String>,
@@ -58,7 +58,7 @@ pub struct StoredRollout {
     retry_of: Option<String>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     set: Option<String>,
-    /// Topics in one text, so that a filter of the table's stream can ask whether there are any.
+    /// Topics in one text, so that the filter of the table's stream can test whether there are any.
     #[serde(default, skip_serializing_if = "String::is_empty")]
     notify: String,
     #[serde(flatten)]
@@ -184,7 +184,7 @@ impl Record for Rollout {
             plans: self.plans.iter().map(|(target, plan)| (target.to_string(), plan.to_string())).collect(),
             approvals: self.approvals.iter().map(StoredApproval::of).collect(),
             break_glass: self.break_glass.as_ref().map(StoredBreakGlass::of),
-            closed: self.closed.iter().map(StoredClosed::of).collect(),
+            closed: self.blocked_by.iter().map(StoredClosed::of).collect(),
             acted: self.acted,
             acted_at: self.acted_at.map(|at| at.to_string()),
             cancelled_by: self.cancelled.as_ref().map(|off| off.by.clone()),
@@ -253,7 +253,7 @@ impl Record for Rollout {
             plans,
             approvals: stored.approvals.into_iter().map(StoredApproval::read).collect::<Result<_, _>>()?,
             break_glass: stored.break_glass.map(StoredBreakGlass::read).transpose()?,
-            closed: stored.closed.into_iter().map(StoredClosed::read).collect::<Result<_, _>>()?,
+            blocked_by: stored.closed.into_iter().map(StoredClosed::read).collect::<Result<_, _>>()?,
             retry_of: stored.retry_of.map(|id| parsed("retry_of", RolloutId::parse(&id))).transpose()?,
             set: stored.set.map(|id| parsed("set", SetId::parse(&id))).transpose()?,
             notify: stored

@@ -1,15 +1,15 @@
-//! Where a stored rollout stands.
+//! A rollout's state, as part of its item.
 
 use super::common::{StoredCause, parsed, target_texts, targets};
 use flotilla_domain::RolloutId;
 use flotilla_domain::rollout::{Revert, RolloutState, Wave};
 use serde::{Deserialize, Serialize};
 
-/// The state's name, and what it has besides; of one that is withdrawing, what its end will have.
+/// The state's name and fields. For `withdrawing`, the fields of the final state.
 #[derive(Default, Serialize, Deserialize)]
 pub struct StoredState {
     state: String,
-    /// The end of one that is withdrawing.
+    /// The final state after `withdrawing`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     end: Option<String>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -18,7 +18,7 @@ pub struct StoredState {
     from: Option<usize>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     opened: Option<usize>,
-    /// The step of a way back, and the targets that go.
+    /// The step of a revert, and its targets.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     back: Option<(String, Vec<String>)>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -74,7 +74,7 @@ impl StoredState {
         stored
     }
 
-    /// Reads it, of a rollout with these waves.
+    /// Reads the state of a rollout with these waves.
     pub fn read(&self, waves: &[Wave]) -> Result<RolloutState, String> {
         let lacks = |what: &str| format!("the state {} lacks its {what}", self.state);
         if self.state == WITHDRAWING {
@@ -98,7 +98,7 @@ impl StoredState {
             "rolling" => {
                 let wave = wave()?;
                 let count = waves[wave].targets.len();
-                // Format 1 opened a wave as a whole.
+                // Format 1 opened all targets of a wave at once.
                 let opened = self.opened.unwrap_or(count).min(count);
                 RolloutState::Rolling { wave, from: self.from.unwrap_or(0).min(opened), opened }
             }

@@ -1,8 +1,10 @@
-//! Rollouts, the stops of lines.
+//! Tests of rollouts and freezes.
 
 use super::*;
 use flotilla_domain::gate::output::OutputRef;
-use flotilla_domain::gate::{Approval, BreakGlass, Check, Closed, Gate, Gates, Line, LineStop, Probe, Stops};
+use flotilla_domain::gate::{
+    Approval, Blocked, BreakGlass, Check, Freeze, FreezeScope, Freezes, Gate, Gates, Probe,
+};
 
 fn known(part: Option<&str>, name: &str) -> (Option<StackPart>, StackName) {
     (part.map(|part| StackPart::parse(part).unwrap()), StackName::parse(name).unwrap())
@@ -52,7 +54,7 @@ fn rollout(kind: RolloutKind, state: RolloutState) -> Rollout {
         gates: Gates {
             plan_first: true,
             four_eyes: true,
-            hurry: true,
+            expedite: true,
             alarms: ["errors".into()].into(),
             triggers: true,
             checks: vec![
@@ -67,7 +69,7 @@ fn rollout(kind: RolloutKind, state: RolloutState) -> Rollout {
         plans: [(target("eu-west-1"), digest(b"plan"))].into(),
         approvals: [Some(digest(b"plan")), None].map(approval).into(),
         break_glass: Some(BreakGlass { by: "root".into(), because: "outage".into(), at }),
-        closed: Gate::ALL.map(|gate| Closed { gate, why: "why".into(), until: Some(at) }).into(),
+        blocked_by: Gate::ALL.map(|gate| Blocked { gate, why: "why".into(), until: Some(at) }).into(),
         set: Some(flotilla_domain::SetId::derive(Timestamp::UNIX_EPOCH, &["s"])),
         notify: ["a", "b"]
             .map(|name| {
@@ -128,10 +130,10 @@ fn every_state_of_a_rollout_reads_back() {
 
 #[test]
 fn stops_of_lines_read_back() {
-    let stop = LineStop { by: "ann".into(), because: "smoke".into(), at: Timestamp::UNIX_EPOCH };
-    let profile = Line::Profile(ProfileName::parse("p").unwrap());
-    for lines in [vec![], vec![Line::Everything], vec![Line::Everything, profile]] {
-        let stops = Stops(lines.into_iter().map(|line| (line, stop.clone())).collect());
-        assert_eq!(read::<Stops>(stored(&stops)).unwrap().value, stops);
+    let stop = Freeze { by: "ann".into(), because: "smoke".into(), at: Timestamp::UNIX_EPOCH };
+    let profile = FreezeScope::Profile(ProfileName::parse("p").unwrap());
+    for lines in [vec![], vec![FreezeScope::Everything], vec![FreezeScope::Everything, profile]] {
+        let stops = Freezes(lines.into_iter().map(|line| (line, stop.clone())).collect());
+        assert_eq!(read::<Freezes>(stored(&stops)).unwrap().value, stops);
     }
 }

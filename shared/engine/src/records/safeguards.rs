@@ -4,7 +4,7 @@ use flotilla_domain::plan::Safeguards;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeSet;
 
-/// What no change set may do, and what of it was approved. Items from before there were any have none.
+/// Safeguards, and the resources that may be lost. Older items have none.
 #[derive(Default, Serialize, Deserialize)]
 #[serde(default)]
 pub struct StoredSafeguards {

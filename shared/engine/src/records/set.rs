@@ -1,10 +1,10 @@
-//! Several services brought somewhere as one unit: `SETS` / `<set id>`. They are few: somebody asks for each.
+//! Sets: `SETS` / `<set id>`. One partition is enough, because operators start each set by hand.
 
 use super::Record;
 use super::common::{StoredCause, parsed, time};
 use crate::ports::{Key, Query};
 use flotilla_domain::rollout::Cancellation;
-use flotilla_domain::set::{Leg, LegEnd, Member, ServiceSet, SetKind, SetState};
+use flotilla_domain::set::{Member, MemberOutcome, MemberRollout, ServiceSet, SetKind, SetState};
 use flotilla_domain::{ReleaseId, RolloutId, ServiceName, SetId, StageName};
 use serde::{Deserialize, Serialize};
 
@@ -141,30 +141,30 @@ impl StoredState {
 }
 
 impl StoredLeg {
-    fn of(leg: &Leg) -> Self {
+    fn of(leg: &MemberRollout) -> Self {
         let cause = StoredCause::of_cause;
-        let end = |end: &LegEnd| match end {
-            LegEnd::Succeeded => StoredEnd::Succeeded,
-            LegEnd::Reverted(why) => StoredEnd::Reverted { cause: cause(why) },
-            LegEnd::Failed(why) => StoredEnd::Failed { cause: cause(why) },
-            LegEnd::Overtaken(why) => StoredEnd::Overtaken { cause: cause(why) },
-            LegEnd::Refused(why) => StoredEnd::Refused { cause: cause(why) },
+        let end = |end: &MemberOutcome| match end {
+            MemberOutcome::Succeeded => StoredEnd::Succeeded,
+            MemberOutcome::Reverted(why) => StoredEnd::Reverted { cause: cause(why) },
+            MemberOutcome::Failed(why) => StoredEnd::Failed { cause: cause(why) },
+            MemberOutcome::Overtaken(why) => StoredEnd::Overtaken { cause: cause(why) },
+            MemberOutcome::Refused(why) => StoredEnd::Refused { cause: cause(why) },
         };
         Self { rollout: leg.rollout.to_string(), end: leg.end.as_ref().map(end) }
     }
 
-    fn read(self) -> Result<Leg, String> {
+    fn read(self) -> Result<MemberRollout, String> {
         let end = |end: StoredEnd| {
             Ok::<_, String>(match end {
-                StoredEnd::Succeeded => LegEnd::Succeeded,
-                StoredEnd::Reverted { cause } => LegEnd::Reverted(cause.to_cause()?),
-                StoredEnd::Failed { cause } => LegEnd::Failed(cause.to_cause()?),
-                StoredEnd::Overtaken { cause } => LegEnd::Overtaken(cause.to_cause()?),
-                StoredEnd::Refused { cause } => LegEnd::Refused(cause.to_cause()?),
+                StoredEnd::Succeeded => MemberOutcome::Succeeded,
+                StoredEnd::Reverted { cause } => MemberOutcome::Reverted(cause.to_cause()?),
+                StoredEnd::Failed { cause } => MemberOutcome::Failed(cause.to_cause()?),
+                StoredEnd::Overtaken { cause } => MemberOutcome::Overtaken(cause.to_cause()?),
+                StoredEnd::Refused { cause } => MemberOutcome::Refused(cause.to_cause()?),
             })
         };
         let rollout = parsed("rollout", RolloutId::parse(&self.rollout))?;
-        Ok(Leg { rollout, end: self.end.map(end).transpose()? })
+        Ok(MemberRollout { rollout, end: self.end.map(end).transpose()? })
     }
 }
 
@@ -251,8 +251,8 @@ mod tests {
     fn a_set_is_read_as_it_was_written_in_every_state() {
         let at = Timestamp::from_second(1_800_000_000).unwrap();
         let cause = || Cause::new(Code::Stopped, "it is red", "make it green").of("Orders");
-        let leg = |name: &str, end| Some(Leg { rollout: RolloutId::derive(at, &[name]), end });
-        let member = |end: LegEnd| Member {
+        let leg = |name: &str, end| Some(MemberRollout { rollout: RolloutId::derive(at, &[name]), end });
+        let member = |end: MemberOutcome| Member {
             service: ServiceName::parse("orders").unwrap(),
             stage: StageName::parse("production").unwrap(),
             level: 1,
@@ -268,11 +268,11 @@ mod tests {
             SetKind::Redeploy { of: ServiceName::parse("database").unwrap() },
         ];
         let ends = [
-            LegEnd::Succeeded,
-            LegEnd::Reverted(cause()),
-            LegEnd::Failed(cause()),
-            LegEnd::Overtaken(cause()),
-            LegEnd::Refused(cause()),
+            MemberOutcome::Succeeded,
+            MemberOutcome::Reverted(cause()),
+            MemberOutcome::Failed(cause()),
+            MemberOutcome::Overtaken(cause()),
+            MemberOutcome::Refused(cause()),
         ];
         let states = [
             SetState::Rolling { level: 2 },

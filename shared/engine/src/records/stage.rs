@@ -40,11 +40,11 @@ pub struct StoredStage {
     past: Vec<String>,
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     unsettled: Vec<String>,
-    /// Who, why and since when, by package.
+    /// Holds by package: who, why and when.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     holds: BTreeMap<String, [String; 3]>,
     targets: BTreeMap<String, StoredRunning>,
-    /// Name and level by part, `-` for the only stack. Format 1 knew one of them, `<service>-<stage>`.
+    /// Name and level by part, `-` for the only stack. Format 1 had one stack, `<service>-<stage>`.
     #[serde(default)]
     stacks: BTreeMap<String, (String, usize)>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -67,8 +67,8 @@ impl Record for StageHead {
         stage_key(&self.service, &self.stage)
     }
 
-    /// A stage at which nothing is left, such as a preview that was removed, is forgotten a month after its
-    /// last rollout: no upload that is older than its newest rollout is kept that long.
+    /// A stage without stacks, such as a removed preview, expires a month after its last rollout. Uploads are
+    /// kept for a shorter time, so no older upload can be deployed to it again.
     fn expires_at(&self) -> Option<Timestamp> {
         let idle = self.targets.is_empty() && self.active.is_none() && self.queued.is_none();
         let newest = self.newest.filter(|_| idle)?;

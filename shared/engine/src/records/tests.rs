@@ -1,6 +1,6 @@
 use super::*;
 use crate::ports::{Change, ListMark};
-use flotilla_domain::deployment::rate_budget::CallBudget;
+use flotilla_domain::deployment::rate_budget::RateBudget;
 use flotilla_domain::deployment::{
     Access, AfterCause, ChangeSetKind, Deployment, DeploymentKind, DeploymentSpec, Drift, Effort,
     StackPolicy, StackRollback, State, Stop,
@@ -13,11 +13,11 @@ use flotilla_domain::retention::Kept;
 use flotilla_domain::rollout::{Cancellation, OnFailure, Revert, Rollout, RolloutKind, RolloutState, Wave};
 use flotilla_domain::stage::{KnownStack, Running, StageHead};
 use flotilla_domain::{
-    Cause, Code, DeploymentId, Digest, ProfileName, ReleaseId, RolloutId, ServiceName, Site, StackName,
-    StackPart, StageName, Target, Turn,
+    Cause, Code, DeploymentId, Digest, Direction, ProfileName, ReleaseId, RolloutId, ServiceName, Site,
+    StackName, StackPart, StageName, Target,
 };
 
-/// The item that a new value would be stored as.
+/// The item of a new value.
 fn stored<T: Record>(value: &T) -> Item {
     match create(value).change {
         Change::Put(item) => item,
@@ -72,13 +72,16 @@ fn policy() -> StackPolicy {
 }
 
 fn cause() -> Cause {
-    Cause::new(Code::RolledBack, "because", "mend it").of("Table")
+    Cause::new(Code::RolledBack, "because", "fix it").of("Table")
 }
 
 fn deployment(kind: DeploymentKind, state: State) -> Deployment {
     let rollout = RolloutId::derive(Timestamp::UNIX_EPOCH, &["r"]);
-    let id =
-        DeploymentId { rollout, target: Target::parse("111122223333/eu-west-1").unwrap(), turn: Turn::Back };
+    let id = DeploymentId {
+        rollout,
+        target: Target::parse("111122223333/eu-west-1").unwrap(),
+        direction: Direction::Rollback,
+    };
     let spec = DeploymentSpec {
         service: ServiceName::parse("orders").unwrap(),
         stage: StageName::parse("staging").unwrap(),
@@ -170,7 +173,7 @@ fn the_first_format_of_a_deployment_is_still_read() {
     let item = Item { key: Key::new("RLO#x", "DEP#x"), version: 4, due_at: None, expires_at: None, body };
     let read = read::<Deployment>(item).unwrap().value;
     assert_eq!(read.state, State::Deleting(Effort::First));
-    assert_eq!((read.fence, read.id.turn), (1, Turn::Forward), "a lease's number was always 1");
+    assert_eq!((read.fence, read.id.direction), (1, Direction::Forward), "a lease's number was always 1");
     assert_eq!(read.spec.policy, StackPolicy::default());
 }
 
@@ -194,7 +197,7 @@ fn the_first_format_of_an_explanation_and_of_a_rollout_are_still_read() {
     assert_eq!(rollout.state, RolloutState::Rolling { wave: 0, from: 0, opened: 1 });
     assert_eq!(rollout.copies, Copies::S3);
     let target = Target::parse("111122223333/eu-west-1").unwrap();
-    let spec = rollout.deployment_spec(&target, Turn::Forward).unwrap();
+    let spec = rollout.deployment_spec(&target, Direction::Forward).unwrap();
     assert_eq!((spec.parameters.len(), spec.stack.as_str()), (1, "orders-staging"), "they were all declared");
 }
 
@@ -202,7 +205,7 @@ fn the_first_format_of_an_explanation_and_of_a_rollout_are_still_read() {
 fn a_budget_reads_back_to_a_thousandth_of_a_call() {
     let at = "2027-01-15T08:00:00.25Z".parse().unwrap();
     let site = Site::parse("111122223333/eu-west-1").unwrap();
-    let budget = CallBudget {
+    let budget = RateBudget {
         ceiling_per_s: 4.125,
         throttled_at: at,
         calls: -1.5,
@@ -228,7 +231,7 @@ fn a_lease_changes_its_number_with_its_hands() {
     assert_eq!(taken.expect, Expect::Absent);
     let held = read_lease(Some(&item(taken)));
     assert_eq!((held.number, held.holder.as_ref()), (1, Some(&deployment.id)));
-    let other = DeploymentId { turn: Turn::Forward, ..deployment.id.clone() };
+    let other = DeploymentId { direction: Direction::Forward, ..deployment.id.clone() };
     assert!(held.is_held_from(&other) && !held.is_held_from(&deployment.id));
     deployment.fence = 1;
     assert_eq!(keep_lease(&deployment).expect, Expect::Version(1));
@@ -243,8 +246,8 @@ fn a_lease_changes_its_number_with_its_hands() {
 fn due_items_are_told_by_their_keys() {
     let rollout = flotilla_domain::RolloutId::derive(Timestamp::UNIX_EPOCH, &["r"]);
     let target = flotilla_domain::Target::parse("111122223333/eu-west-1").unwrap();
-    for turn in [Turn::Forward, Turn::Back] {
-        let deployment = flotilla_domain::DeploymentId { rollout, target: target.clone(), turn };
+    for direction in [Direction::Forward, Direction::Rollback] {
+        let deployment = flotilla_domain::DeploymentId { rollout, target: target.clone(), direction };
         assert_eq!(due_item(&deployment_key(&deployment)), DueItem::Tick(Subject::Deployment(deployment)));
     }
     assert_eq!(due_item(&rollout_key(&rollout)), DueItem::Tick(Subject::Rollout(rollout)));

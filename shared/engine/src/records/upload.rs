@@ -15,7 +15,7 @@ pub fn upload_key(service: Option<&ServiceName>, id: &UploadId) -> Key {
     Key::new(service_pk(service), format!("{SK}{id}"))
 }
 
-/// A page of uploads, newest first; of those that name no service with `None`.
+/// A page of uploads, newest first. `None` lists the uploads that name no service.
 pub fn uploads_query(service: Option<&ServiceName>, after: Option<String>, limit: usize) -> Query {
     Query { pk: service_pk(service), prefix: SK.into(), after, newest_first: true, limit }
 }

@@ -1,5 +1,5 @@
-//! Assets are hashed and stored under their digests. Memory is bounded by the tail that is at hand and a few
-//! chunks; what S3 can copy out of the upload itself does not pass through here.
+//! Hashes assets and stores them under their digests. Memory is bounded by the tail and a few chunks. What S3
+//! can copy out of the upload does not pass through this process.
 
 use super::folder::ZippedFolder;
 use super::stream::{Unpacked, UploadBytes};
@@ -14,18 +14,18 @@ use flotilla_package::zip_file::{Directory, Entry, EntryReader, Packing};
 use futures::stream::{self, StreamExt, TryStreamExt};
 use std::collections::BTreeMap;
 
-/// Assets stored at a time.
+/// Assets stored concurrently.
 const ASSETS_AT_ONCE: usize = 4;
-/// An asset up to this size is held whole while it is stored; a larger one passes twice: to be hashed, and, if
-/// nobody has brought it before, to be stored.
+/// An asset up to this size is held in memory while it is stored. A larger one is read twice: to hash it and,
+/// if its digest is not stored yet, to store it.
 const HELD_BYTES_MAX: u64 = 2 * 1024 * 1024;
-/// A file of the upload that is not packed and at least this large is copied out by S3.
-/// Parts of an upload can be copied only if it is larger than 5 MiB (`UploadPartCopy`).
+/// An uncompressed file of the upload that is at least this large is copied by S3. S3 copies parts of an object
+/// only if it is larger than 5 MiB (`UploadPartCopy`).
 const LIFTED_BYTES_MIN: u64 = 5 * 1024 * 1024;
-/// The longest local header: 30 bytes, a name and an extra field of 65,535 bytes each.
+/// The longest local header of a zip entry: 30 bytes, a name and an extra field of 65,535 bytes each.
 const HEADER_BYTES_MAX: u64 = 30 + 2 * 65_535;
 
-/// Hashes and stores what the templates name.
+/// Hashes and stores the assets that the templates name.
 pub async fn store_assets(
     upload: &UploadBytes,
     directory: &Directory,
@@ -68,8 +68,8 @@ async fn store_file(
         store(upload, &key(proof.digest), &proof.digest, Body::Bytes(content)).await?;
         return Ok(Proof { digest: proof.digest, bytes });
     }
-    // The package names the asset by its content, and an earlier release of the service brought that content, proven
-    // when it came: whatever lies in this upload under its name is not needed.
+    // The asset is named by its digest, and an earlier release of the service stored and proved that content:
+    // the file in this upload is not needed.
     if let Some(digest) = claim.filter(|digest| upload.known.contains(digest))
         && holds(upload, &key(digest), &digest).await?
     {
@@ -89,8 +89,8 @@ async fn store_file(
     Ok(Proof { digest, bytes })
 }
 
-/// Has S3 copy a file out of the upload: only its local header is read here. Answers `None` if S3 does not say
-/// what it copied.
+/// Lets S3 copy a file out of the upload. Only its local header is read here. `None` if S3 reports no digest of
+/// the copy.
 async fn lift(
     upload: &UploadBytes,
     entry: &Entry,
@@ -107,7 +107,7 @@ async fn lift(
         match header.next().await? {
             Some(chunk) => reader.push(&chunk, |_| {})?,
             None => {
-                let what = format!("{}: it is cut off", entry.name);
+                let what = format!("{}: the entry is truncated", entry.name);
                 return Err(Refusal::new(Code::ZipDamaged, what, "zip the package again")
                     .at(&entry.name)
                     .into());
@@ -115,7 +115,7 @@ async fn lift(
         }
     };
     if entry.packed_bytes != entry.unpacked_bytes {
-        let what = format!("{}: it is not packed and has two lengths", entry.name);
+        let what = format!("{}: the entry is uncompressed, but its two lengths differ", entry.name);
         return Err(Refusal::new(Code::EntryCorrupt, what, "zip the package again").at(&entry.name).into());
     }
     let parked = format!("parked/{}/{}", upload.id, entry.header_start);
@@ -123,7 +123,7 @@ async fn lift(
     let digest = match packages.lift(&upload.object, range, &parked).await {
         Ok(Some(digest)) => digest,
         Ok(None) => return Ok(None),
-        // What S3 does not copy by parts is read.
+        // If S3 cannot copy the range, it is read instead.
         Err(error) if error.kind == ErrorKind::Permanent => return Ok(None),
         Err(error) => return Err(error.into()),
     };
@@ -133,7 +133,7 @@ async fn lift(
     Ok(Some(digest))
 }
 
-/// Stores a folder of the upload as the zip that it makes.
+/// Zips a folder of the upload and stores the zip.
 async fn store_folder(
     upload: &UploadBytes,
     directory: &Directory,
@@ -166,7 +166,7 @@ async fn store_folder(
     Ok(Proof { digest, bytes })
 }
 
-/// Stores an object under its digest; what is there already is not sent again.
+/// Stores an object under its digest, unless it is stored already.
 pub async fn store(upload: &UploadBytes, key: &str, digest: &Digest, body: Body) -> Result<(), EngineError> {
     if holds(upload, key, digest).await? {
         return Ok(());
@@ -174,8 +174,8 @@ pub async fn store(upload: &UploadBytes, key: &str, digest: &Digest, body: Body)
     Ok(upload.packages.put(key, digest, body).await?)
 }
 
-/// Whether an object is stored, and will be until the release is saved that names it: one that is so old that
-/// it could be removed is stored anew.
+/// Whether an object is stored, and stays stored until the release that names it is saved. An object that is
+/// old enough to be garbage-collected is stored again.
 async fn holds(upload: &UploadBytes, key: &str, digest: &Digest) -> Result<bool, EngineError> {
     match upload.packages.holds(key, digest).await? {
         None => Ok(false),

@@ -1,7 +1,7 @@
-//! A folder of an upload, zipped as it is read.
+//! Zips a folder of an upload as a stream.
 //!
-//! The zip wants its files by name; the upload has them in any order. Files that lie one behind the other in
-//! both are read at once, a few such runs ahead of what is zipped.
+//! The zip needs its files sorted by name; the upload has them in any order. Files that are adjacent in both
+//! are read with one request, and a few such runs are read ahead.
 
 use super::stream::{UploadBytes, read_range};
 use crate::EngineError;
@@ -15,14 +15,14 @@ use futures::stream::{FuturesOrdered, StreamExt};
 use std::collections::VecDeque;
 use std::sync::Arc;
 
-/// Most packed bytes of a run; a file that has more is read by itself, as it comes.
+/// Most packed bytes of a run. A larger file is streamed by itself.
 const RUN_BYTES_MAX: u64 = 512 * 1024;
-/// Runs that are read ahead.
+/// Runs read ahead.
 const RUNS_AHEAD: usize = 16;
-/// The zip's bytes are handed on in pieces of at least this size.
+/// Smallest chunk of the zip, in bytes.
 const CHUNK_BYTES_MIN: usize = 256 * 1024;
 
-/// Files that are read at once.
+/// Files that are read with one request.
 #[derive(Debug, Clone)]
 struct Run {
     start: u64,
@@ -30,10 +30,10 @@ struct Run {
     entries: Vec<Entry>,
 }
 
-/// A run and its bytes, or `None` if it is so large that it is better read as it comes.
+/// A run and its bytes, or `None` if it is large and has to be streamed.
 type Fetched = BoxFuture<'static, Result<(Run, Option<Bytes>), PortError>>;
 
-/// The zip, as it comes.
+/// The zip, as a stream.
 pub struct ZippedFolder {
     packages: Arc<dyn PackageStore>,
     object: ObjectRef,
@@ -48,7 +48,7 @@ pub struct ZippedFolder {
 }
 
 impl ZippedFolder {
-    /// Zips the files of a folder; their names begin with it, and come in order.
+    /// Zips the files of a folder. Their names start with the folder's name and are sorted.
     pub fn new(upload: &UploadBytes, folder: &str, entries: Vec<Entry>) -> Self {
         Self {
             packages: upload.packages.clone(),
@@ -64,10 +64,10 @@ impl ZippedFolder {
         }
     }
 
-    /// The next bytes of the zip, `None` at its end.
+    /// The next chunk of the zip, `None` at its end.
     ///
     /// # Errors
-    /// A refusal if a file is not what the directory says; a port's error.
+    /// A refusal if a file differs from the zip's directory; errors of the port.
     pub async fn next_chunk(&mut self) -> Result<Option<Bytes>, EngineError> {
         while self.out.len() < CHUNK_BYTES_MIN && self.zip.is_some() {
             self.step().await?;
@@ -76,7 +76,7 @@ impl ZippedFolder {
         Ok(Some(Bytes::from(chunk)).filter(|chunk| !chunk.is_empty()))
     }
 
-    /// Zips a little more.
+    /// Adds the next chunk of a file to the zip.
     async fn step(&mut self) -> Result<(), EngineError> {
         let Some(zip) = &mut self.zip else { return Ok(()) };
         if let Some((mut reader, mut stream)) = self.open.take() {
@@ -129,7 +129,7 @@ impl ZippedFolder {
     }
 }
 
-/// Lets packed bytes of a file pass into the zip.
+/// Unpacks bytes of a file into the zip.
 fn zipped(reader: &mut EntryReader, zip: &mut FolderZip, packed: &[u8]) -> Result<(), EngineError> {
     let mut failed = Ok(());
     reader.push(packed, |bytes| {
@@ -144,7 +144,7 @@ fn defect(error: std::io::Error) -> EngineError {
     EngineError::Defect(format!("zipping a folder: {error}"))
 }
 
-/// Files that lie one behind the other, together.
+/// Groups adjacent files into runs.
 fn runs(entries: Vec<Entry>) -> VecDeque<Run> {
     let mut runs: VecDeque<Run> = VecDeque::new();
     for entry in entries {
@@ -159,7 +159,7 @@ fn runs(entries: Vec<Entry>) -> VecDeque<Run> {
     runs
 }
 
-/// Reads a run, unless it is too large.
+/// Reads a run, unless it is too large for memory.
 fn fetch(
     packages: Arc<dyn PackageStore>,
     object: ObjectRef,
@@ -186,7 +186,7 @@ fn fetch(
 #[async_trait]
 impl ChunkStream for ZippedFolder {
     async fn next(&mut self) -> Result<Option<Bytes>, PortError> {
-        // It was read before, when it was hashed: what is wrong now has changed since.
+        // The same bytes were valid when they were hashed, so they have changed since.
         self.next_chunk().await.map_err(|error| match error {
             EngineError::Port(error) => error,
             other => PortError::new(ErrorKind::Permanent, "s3:GetObject", other.to_string()),

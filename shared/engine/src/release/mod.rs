@@ -1,7 +1,7 @@
-//! An upload becomes a release, or a recorded refusal.
+//! Ingest: an upload becomes a release, or a recorded refusal.
 //!
-//! The key says service and ref; the bytes say the package. Whatever is wrong with either ends in a
-//! refusal that can be asked for; only failures that may pass are left to the queue's next delivery.
+//! The key names the service and the ref; the bytes are the package. Any error in either is recorded as a
+//! refusal. Only transient failures are left to the queue's next delivery.
 
 mod view;
 
@@ -13,7 +13,7 @@ mod stream;
 use crate::config::document;
 use crate::ports::{Clock, ErrorKind, ObjectRef, PackageStore, StateStore, Tail, WorkQueue, WriteError};
 use crate::records::{ConfigRecord, create, keep, read, releases_query, service_key, upload_key};
-use crate::rollout::admit::{Arrival, accept};
+use crate::rollout::admit::{AdmissionRequest, admit};
 use crate::rollout::compose::{destination, plan_rollout};
 use crate::step::wake;
 use crate::{EngineError, config};
@@ -29,35 +29,35 @@ use read_package::read_package;
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
-/// The use case and what it needs.
+/// The use case and the ports that it needs.
 pub struct Ingest {
-    /// Time.
+    /// The clock.
     pub clock: Arc<dyn Clock>,
-    /// The table.
+    /// The state store.
     pub store: Arc<dyn StateStore>,
     /// The queues.
     pub queue: Arc<dyn WorkQueue>,
     /// The ingest bucket.
     pub packages: Arc<dyn PackageStore>,
-    /// What an upload may be at most.
+    /// Limits of an upload.
     pub limits: Limits,
-    /// How old what is stored already may be.
+    /// How old a stored object may be before it is stored again.
     pub pace: Pace,
 }
 
-/// How many of an upload's last bytes are read at first: a small package comes whole. What S3 can copy out of the
-/// upload is larger.
+/// Bytes read from the end of an upload at first. A small package is read completely. Files that S3 can copy
+/// are larger than this.
 const TAIL_BYTES: u64 = 4 * 1024 * 1024;
 
-/// Of how many releases it is known what they have brought.
+/// The number of latest releases whose assets count as known.
 const RELEASES_KNOWN: usize = 10;
 
 impl Ingest {
-    /// Takes an upload in. `noticed_at` stands for the time of an upload that is gone before it could be
+    /// Ingests an upload. `noticed_at` is used as the upload time of an object that was deleted before it was
     /// read.
     ///
     /// # Errors
-    /// Only what may pass: the same call again goes on.
+    /// Transient errors only. The call can be repeated.
     pub async fn intake(&self, object: &ObjectRef, noticed_at: Timestamp) -> Result<Verdict, EngineError> {
         let (tail, uploaded_at) = match self.packages.read_tail(object, TAIL_BYTES).await {
             Ok(tail) => (Some(tail.clone()), tail.uploaded_at),
@@ -83,12 +83,10 @@ impl Ingest {
         let refusal = match taken {
             Ok(verdict) => return Ok(verdict),
             Err(EngineError::Refused(refusal)) => refusal,
-            // It would fail the same way for ever.
-            Err(EngineError::Port(error)) if error.kind == ErrorKind::Permanent => Refusal::new(
-                Code::CallRefused,
-                error.to_string(),
-                "mend what AWS complains of and upload again",
-            ),
+            // A permanent error would fail the same way on every delivery.
+            Err(EngineError::Port(error)) if error.kind == ErrorKind::Permanent => {
+                Refusal::new(Code::CallRefused, error.to_string(), "fix what AWS reports, then upload again")
+            }
             Err(error) => return Err(error),
         };
         tracing::warn!(upload.id = %object.upload_id(), code = %refusal.code, "upload refused: {}", refusal.message);
@@ -102,14 +100,14 @@ impl Ingest {
         };
         match self.store.write(vec![create(&upload)]).await {
             Ok(()) => Ok(verdict),
-            // Somebody else decided it at the same time: the first verdict counts. This one may know less, if the
-            // object has vanished since.
+            // Another invocation decided it concurrently. The first verdict counts, because this one may know
+            // less: the object may have been deleted since.
             Err(WriteError::Conflict(_)) => Err(EngineError::Contended),
             Err(WriteError::Port(error)) => Err(error.into()),
         }
     }
 
-    /// The way of an upload whose key is right.
+    /// Ingests an upload with a valid key.
     async fn take(
         &self,
         key: &UploadKey,
@@ -141,12 +139,12 @@ impl Ingest {
             decided_at: now,
         };
         let beside = [keep(&release), create(&upload)];
-        let arrival = Arrival { beside: &beside, ..Arrival::of(&rollout, route.ttl_h) };
-        accept(self.store.as_ref(), self.queue.as_ref(), self.clock.as_ref(), arrival).await?;
+        let request = AdmissionRequest { beside: &beside, ..AdmissionRequest::of(&rollout, route.ttl_h) };
+        admit(self.store.as_ref(), self.queue.as_ref(), self.clock.as_ref(), request).await?;
         Ok(verdict)
     }
 
-    /// The contents that the service's latest releases have brought.
+    /// The digests of the assets of the service's latest releases.
     async fn known(&self, service: &ServiceName) -> Result<BTreeSet<Digest>, EngineError> {
         let mut known = BTreeSet::new();
         for item in self.store.query(releases_query(service, None, RELEASES_KNOWN)).await?.items {
@@ -155,7 +153,7 @@ impl Ingest {
         Ok(known)
     }
 
-    /// Where the service's rules send the ref.
+    /// The route of the ref.
     async fn route(&self, key: &UploadKey) -> Result<Route, EngineError> {
         let found = self.store.get(&[service_key(&key.service)]).await?.into_iter().next().flatten();
         let item = found.ok_or_else(|| {

@@ -1,4 +1,4 @@
-//! An upload's bytes become a package: small files are read, assets are stored under their digests.
+//! Reads a package from the bytes of an upload: small files are read, assets are stored under their digests.
 
 use super::assets::{store, store_assets};
 use super::stream::UploadBytes;
@@ -15,8 +15,8 @@ use flotilla_package::zip_file::{Directory, DirectoryStep, read_directory};
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
-/// Reads and stores a package. `known` are the contents that earlier releases of the service have brought; what
-/// was stored before `renewed_before` is stored anew.
+/// Reads and stores a package. `known` are the digests that earlier releases of the service have stored.
+/// Objects that were stored before `renewed_before` are stored again.
 pub async fn read_package(
     packages: &Arc<dyn PackageStore>,
     object: &ObjectVersion,
@@ -33,7 +33,7 @@ pub async fn read_package(
         return Err(Refusal::new(
             Code::UploadTooLarge,
             what,
-            "leave out what is not deployed, or split the service",
+            "remove files that are not deployed, or split the service",
         )
         .into());
     }
@@ -59,7 +59,7 @@ pub async fn read_package(
     Ok(finished.package)
 }
 
-/// Reads the zip's directory; a large one may begin before the tail.
+/// Reads the zip's directory, which may begin before the tail.
 async fn directory(upload: &mut UploadBytes, limits: &Limits) -> Result<Directory, EngineError> {
     let from = match read_directory(&upload.tail, upload.total_bytes, limits)? {
         DirectoryStep::Done(directory) => return Ok(directory),
@@ -74,7 +74,7 @@ async fn directory(upload: &mut UploadBytes, limits: &Limits) -> Result<Director
     match read_directory(&tail, upload.total_bytes, limits)? {
         DirectoryStep::Done(directory) => Ok(directory),
         DirectoryStep::NeedFrom(_) => {
-            let what = "the zip's directory does not end where it says";
+            let what = "the zip's directory does not have the length that it declares";
             Err(Refusal::new(Code::ZipDamaged, what, "zip the package again").into())
         }
     }
@@ -98,7 +98,7 @@ async fn draft(
                 let (bytes, _) = upload.unpack(entry).await?;
                 files.insert(name, bytes.into());
             }
-            DraftStep::Need(name) => return Err(EngineError::Defect(format!("{name} was asked for twice"))),
+            DraftStep::Need(name) => return Err(EngineError::Defect(format!("{name} was requested twice"))),
         }
     }
 }

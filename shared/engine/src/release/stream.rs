@@ -1,4 +1,4 @@
-//! An entry of an upload, unpacked as it is read.
+//! Unpacks entries of an upload as streams.
 
 use crate::EngineError;
 use crate::ports::{ChunkStream, ErrorKind, ObjectRef, PackageStore, PortError};
@@ -10,31 +10,32 @@ use std::collections::BTreeSet;
 use std::ops::Range;
 use std::sync::Arc;
 
-/// An upload as far as it is at hand.
+/// An upload, and the bytes of it that were read.
 pub struct UploadBytes {
     /// The ingest bucket.
     pub packages: Arc<dyn PackageStore>,
     /// The upload's id.
     pub id: UploadId,
-    /// The contents that earlier releases of the service have brought.
+    /// The digests that earlier releases of the service have stored.
     pub known: BTreeSet<Digest>,
-    /// What was stored before this time is stored anew: it could be removed while the upload is taken in.
+    /// Objects stored before this time are stored again, because garbage collection could remove them while the
+    /// upload is ingested.
     pub renewed_before: Timestamp,
     /// The upload.
     pub object: ObjectRef,
-    /// Its last bytes.
+    /// The last bytes of the upload.
     pub tail: Bytes,
-    /// Its length.
+    /// Length of the upload, in bytes.
     pub total_bytes: u64,
 }
 
 impl UploadBytes {
-    /// Where the tail begins.
+    /// The offset of the tail.
     pub fn tail_start(&self) -> u64 {
         self.total_bytes - self.tail.len() as u64
     }
 
-    /// An entry's packed bytes with its header, from the tail if they are there.
+    /// An entry's packed bytes with its header, from the tail if it has them.
     pub async fn packed(&self, entry: &Entry) -> Result<Box<dyn ChunkStream>, PortError> {
         if let Some(start) = entry.header_start.checked_sub(self.tail_start()) {
             let range = usize::try_from(start).unwrap_or(usize::MAX)
@@ -44,14 +45,14 @@ impl UploadBytes {
         self.packages.read(&self.object, entry.header_start..entry.end).await
     }
 
-    /// Reads an entry whole. The caller has checked that it is small.
+    /// Reads an entry into memory. The caller has checked that it is small.
     pub async fn unpack(&self, entry: &Entry) -> Result<(Bytes, EntryProof), EngineError> {
         let mut out = Vec::with_capacity(usize::try_from(entry.unpacked_bytes).unwrap_or(0));
         let proof = self.pass(entry, |bytes| out.extend_from_slice(bytes)).await?;
         Ok((Bytes::from(out), proof))
     }
 
-    /// Lets an entry pass, checked, and proves it.
+    /// Streams an entry through a sink, checks it and returns its proof.
     pub async fn pass(&self, entry: &Entry, mut sink: impl FnMut(&[u8])) -> Result<EntryProof, EngineError> {
         let mut packed = self.packed(entry).await?;
         let mut reader = EntryReader::new(entry.clone());
@@ -62,7 +63,7 @@ impl UploadBytes {
     }
 }
 
-/// Reads a range of an upload whole. The caller has checked that it is small.
+/// Reads a range of an upload into memory. The caller has checked that it is small.
 pub async fn read_range(
     packages: &dyn PackageStore,
     object: &ObjectRef,
@@ -81,7 +82,7 @@ struct AtHand(Option<Bytes>);
 #[async_trait]
 impl ChunkStream for AtHand {
     async fn next(&mut self) -> Result<Option<Bytes>, PortError> {
-        // Small steps, so that what comes of one by inflating stays small too.
+        // Small steps bound the inflated output of each.
         const STEP: usize = 256 * 1024;
         Ok(match &mut self.0 {
             Some(bytes) if bytes.len() > STEP => Some(bytes.split_to(STEP)),
@@ -90,15 +91,15 @@ impl ChunkStream for AtHand {
     }
 }
 
-/// Packed bytes that are unpacked at a time: a thousand times as many may come of them.
+/// Packed bytes that are unpacked in one step. They may inflate to a thousand times as many.
 const PACKED_STEP_BYTES: usize = 1024;
-/// Unpacked bytes are handed on in pieces of about this size.
+/// Approximate size of a chunk of unpacked bytes.
 const UNPACKED_BYTES: usize = 256 * 1024;
 
-/// An entry's unpacked bytes as they come.
+/// An entry's unpacked bytes, as a stream.
 pub struct Unpacked {
     packed: Box<dyn ChunkStream>,
-    /// What has come and is not yet unpacked.
+    /// Bytes that were read and are not unpacked yet.
     at_hand: Bytes,
     reader: Option<EntryReader>,
 }

@@ -1,4 +1,4 @@
-//! The releases of a service, and the uploads that became them or were refused.
+//! The API's view of a service's releases and uploads.
 
 use crate::EngineError;
 use crate::records::{KeptRecord, kept_key, read, releases_query, uploads_query};
@@ -12,7 +12,7 @@ impl Status {
     /// A service's releases, newest first.
     ///
     /// # Errors
-    /// The table's.
+    /// Errors of the state store.
     pub async fn releases(
         &self,
         service: &ServiceName,
@@ -27,10 +27,10 @@ impl Status {
         Ok(view::Page { items: items.collect::<Result<_, EngineError>>()?, next })
     }
 
-    /// A service's uploads, newest first; those whose key names no service with `None`.
+    /// A service's uploads, newest first. `None` lists the uploads whose key names no service.
     ///
     /// # Errors
-    /// The table's.
+    /// Errors of the state store.
     pub async fn uploads(
         &self,
         service: Option<&ServiceName>,

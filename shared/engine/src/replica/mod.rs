@@ -1,5 +1,5 @@
-//! A package is brought to one target's bucket and proven there, byte for byte, by S3's own checksum.
-//! S3 itself copies; only where a profile says so do the bytes pass through here, as they come.
+//! Replication: copies a package to the bucket of one account-region and proves each object by S3's own
+//! checksum. S3 copies the bytes. Only if a profile says so, they are streamed through this process.
 
 use crate::EngineError;
 use crate::deployment::cause::cause_of;
@@ -17,42 +17,42 @@ use futures::stream::{self, StreamExt, TryStreamExt};
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-/// The use case and what it needs.
+/// The use case and the ports that it needs.
 pub struct Replicate {
-    /// Time.
+    /// The clock.
     pub clock: Arc<dyn Clock>,
-    /// The table.
+    /// The state store.
     pub store: Arc<dyn StateStore>,
     /// The queues.
     pub queue: Arc<dyn WorkQueue>,
-    /// The targets' buckets.
+    /// The artifact buckets.
     pub replicas: Arc<dyn ReplicaStore>,
-    /// How old what is there already may be.
+    /// How old a stored object may be before it is copied again.
     pub pace: Pace,
 }
 
-/// Objects copied to one target at a time.
+/// Objects copied to one account-region concurrently.
 const COPIES_AT_ONCE: usize = 8;
 
-/// One message's work.
+/// The work of one message.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct ReplicateJob {
     /// The release.
     pub release: ReleaseId,
     /// The rollout that waits for it.
     pub rollout: RolloutId,
-    /// Where.
+    /// The account-region.
     pub site: Site,
 }
 
 impl Replicate {
-    /// Does several jobs at once and wakes each rollout once, if it waits for no other copy. Answers, in the order of
-    /// the jobs, what failed and should be tried again.
+    /// Runs several jobs and wakes each rollout once, if it waits for no other replica. Returns the results in
+    /// the order of the jobs; failed jobs should be retried.
     pub async fn run(&self, jobs: &[ReplicateJob]) -> Vec<Result<(), EngineError>> {
         let known = match self.look_up(jobs).await {
             Ok(known) => known,
             Err(EngineError::Port(error)) => return jobs.iter().map(|_| Err(error.clone().into())).collect(),
-            // One item that nobody can read does not keep the others from being done.
+            // One unreadable item does not block the other jobs.
             Err(_) if jobs.len() > 1 => {
                 let alone = jobs.iter().map(|job| self.run(std::slice::from_ref(job)));
                 return futures::future::join_all(alone).await.into_iter().flatten().collect();
@@ -68,20 +68,20 @@ impl Replicate {
                 Ok(Brought::There) if !ready.contains(&job.rollout) => self.is_settled(rollout, job).await,
                 _ => Ok(false),
             };
-            // What is proven is saved; who is not woken is found by its due time.
+            // The proofs are saved. The sweep finds a rollout that was not woken.
             match settled {
                 Ok(true) => drop(ready.insert(job.rollout)),
                 Ok(false) => {}
-                Err(error) => tracing::warn!(rollout.id = %job.rollout, "it may not be woken: {error}"),
+                Err(error) => tracing::warn!(rollout.id = %job.rollout, "cannot wake the rollout: {error}"),
             }
         }
         if let Err(error) = wake(self.queue.as_ref(), ready).await {
-            tracing::warn!("the rollouts could not be woken: {error}");
+            tracing::warn!("cannot wake the rollouts: {error}");
         }
         results.into_iter().map(|result| result.map(drop)).collect()
     }
 
-    /// What the jobs need to know: two reads for all of them.
+    /// Loads what the jobs need, with two reads for all.
     async fn look_up(&self, jobs: &[ReplicateJob]) -> Result<Known, EngineError> {
         let rollouts: BTreeSet<RolloutId> = jobs.iter().map(|job| job.rollout).collect();
         let replicas: BTreeSet<(ReleaseId, &Site)> =
@@ -113,7 +113,7 @@ impl Replicate {
         Ok(known)
     }
 
-    /// Brings a package to a target and saves the proof, or why there can be none.
+    /// Copies a package to an account-region and saves the proof, or why it failed.
     async fn bring(&self, job: &ReplicateJob, known: &Known) -> Result<Brought, EngineError> {
         let Some(rollout) = known.rollouts.get(&job.rollout) else {
             return Err(EngineError::Defect(format!("the rollout {} is not saved", job.rollout)));
@@ -154,7 +154,7 @@ impl Replicate {
         Ok(if failed { Brought::Failed } else { Brought::There })
     }
 
-    /// Whether a rollout waits for no other copy. Of two jobs that end together at least one sees both.
+    /// Whether a rollout waits for no other replica. If two jobs end at the same time, at least one sees both.
     async fn is_settled(&self, rollout: &Rollout, job: &ReplicateJob) -> Result<bool, EngineError> {
         let mut awaited = rollout.waits_for_copies_at();
         awaited.remove(&job.site);
@@ -170,8 +170,8 @@ impl Replicate {
         Ok(awaited.is_empty())
     }
 
-    /// Makes sure that an object is there, has the right bytes, and will be there until the rollout that needs
-    /// it is known to everybody: one that is so old that it could be removed is copied anew.
+    /// Makes sure that an object exists, has the right bytes, and stays until the rollout that needs it is
+    /// saved. An object that is old enough to be garbage-collected is copied again.
     async fn prove(&self, place: &Place, how: Copies, key: String, digest: Digest) -> Result<(), Unproven> {
         let seen = self.replicas.presence(place, &key).await?;
         let renewed_before = self.pace.renewed_before(self.clock.now());
@@ -184,14 +184,14 @@ impl Replicate {
             Presence::Proven(found) if found == digest => Ok(()),
             other => Err(Unproven::Differs(Cause::new(
                 Code::ReplicaUnproven,
-                format!("{key} was copied, but S3 answers {other:?} instead of sha256:{digest}"),
+                format!("{key} was copied, but S3 reports {other:?} instead of sha256:{digest}"),
                 "retry the rollout; if it fails again, compare the object in the ingest bucket with its name",
             ))),
         }
     }
 }
 
-/// What several jobs need to know.
+/// The items that several jobs need.
 #[derive(Default)]
 struct Known {
     rollouts: BTreeMap<RolloutId, Rollout>,
@@ -209,7 +209,7 @@ impl Known {
     }
 }
 
-/// How a job has ended.
+/// The outcome of a job.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Brought {
     There,

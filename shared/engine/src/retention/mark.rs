@@ -1,6 +1,6 @@
-//! What is needed: which releases of each service are kept, what they are made of, and which buckets there are.
+//! The mark phase: the releases of each service that are kept, their objects, and the buckets.
 
-use super::Collect;
+use super::GarbageCollector;
 use crate::config::document;
 use crate::ports::{AssetBucket, Item, Key, Place, Query, WriteError};
 use crate::records::{
@@ -22,78 +22,77 @@ use futures::stream::{self, StreamExt, TryStreamExt};
 use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Bound;
 
-/// Services looked at at a time.
+/// Services read concurrently.
 const SERVICES_AT_ONCE: usize = 8;
 /// Items of one page of a query.
 const PAGE: usize = 100;
-/// How often what is kept is written anew while it changes.
+/// Attempts to write a retention record when rollouts change what is needed concurrently.
 const RACES_MAX: usize = 8;
 
-/// What is needed.
+/// The result of the mark phase.
 #[derive(Debug)]
 pub struct Marks {
-    /// When it began to be looked up: what was saved later is not in it.
+    /// When the mark phase began. Releases that were saved later are not in it.
     pub at: Timestamp,
-    /// The objects of the releases that are kept. They are named by their contents, so whose they are does not
-    /// matter.
+    /// The objects of the kept releases. They are named by digest, so they need no owner.
     pub needed: BTreeSet<Asset>,
-    /// Where services are deployed to, or were, and how to get there.
+    /// The account-regions of all profiles and stages, and the roles to reach them.
     sites: BTreeMap<Site, Access>,
 }
 
 impl Marks {
-    /// The bucket of a site, or the ingest bucket.
+    /// The bucket of an account-region, or the ingest bucket.
     pub fn bucket(&self, site: Option<&Site>) -> Option<AssetBucket> {
         let Some(site) = site else { return Some(AssetBucket::Home) };
         let access = self.sites.get(site)?.clone();
         Some(AssetBucket::At(Place { site: site.clone(), access }))
     }
 
-    /// The site that comes behind another one, or first.
+    /// The account-region after another one, or the first.
     pub fn site_after(&self, site: Option<&Site>) -> Option<Site> {
         let behind = site.map_or(Bound::Unbounded, Bound::Excluded);
         self.sites.range((behind, Bound::Unbounded)).next().map(|(site, _)| site.clone())
     }
 }
 
-/// What one service needs.
+/// What one service keeps.
 #[derive(Default)]
 struct ServiceMarks {
     needed: BTreeSet<Asset>,
     sites: BTreeSet<Site>,
 }
 
-/// The releases that are kept for their number or age, the newest first, with what they are made of.
+/// The releases kept by number or age, newest first, with their objects.
 struct Recent {
     releases: Vec<(ReleaseId, Vec<Asset>)>,
     reached_end: bool,
 }
 
-/// What one look at the table is for.
-struct Look {
+/// The input of one mark phase.
+struct Observation {
     now: Timestamp,
-    /// No other service is begun with after this time.
+    /// No further service is started after this time.
     until: Timestamp,
     dry_run: bool,
-    /// What the sets under way will ask for.
+    /// The releases that sets in progress need.
     of_sets: BTreeMap<ServiceName, BTreeSet<ReleaseId>>,
 }
 
-/// Sets that are looked at: those under way are among the newest.
+/// Sets that are read: those in progress are among the newest.
 const SETS_MAX: usize = 200;
 
-impl Collect {
-    /// Writes down what is kept of every service, and answers what that is made of; `None` if there is no time for
-    /// all. A dry run writes nothing.
+impl GarbageCollector {
+    /// Writes the retention record of every service and returns the objects to keep; `None` if the time is not
+    /// enough for all services. A dry run writes nothing.
     pub(crate) async fn marks(
         &self,
         now: Timestamp,
         until: Timestamp,
         dry_run: bool,
     ) -> Result<Option<Marks>, EngineError> {
-        let look = Look { now, until, dry_run, of_sets: self.of_sets().await? };
+        let look = Observation { now, until, dry_run, of_sets: self.of_sets().await? };
         let services = self.names("services").await?;
-        // To pass over one would be to remove all it needs.
+        // Skipping a service would remove all its objects.
         let service = |name: String| {
             ServiceName::parse(&name)
                 .map_err(|e| EngineError::Defect(format!("a service is called {name}: {e}")))
@@ -111,7 +110,7 @@ impl Collect {
         Ok(Some(Marks { at: now, needed, sites: self.reached(sites).await? }))
     }
 
-    /// The releases that members of sets under way go to or may go back to, by service.
+    /// The releases that members of sets in progress deploy or may revert to, by service.
     async fn of_sets(&self) -> Result<BTreeMap<ServiceName, BTreeSet<ReleaseId>>, EngineError> {
         let mut of_sets = BTreeMap::<ServiceName, BTreeSet<ReleaseId>>::new();
         for item in self.store.query(sets_query(None, SETS_MAX)).await?.items {
@@ -126,13 +125,13 @@ impl Collect {
         Ok(of_sets)
     }
 
-    /// Writes down what is kept of a service until what is written is what is needed. A rollout is let in only on
-    /// the condition that its release is kept: one that was let in before the writing is seen in the next look,
-    /// and there is none after it.
+    /// Writes the retention record of a service until it matches what is needed. A rollout is admitted only on
+    /// the condition that its release is kept, so a rollout admitted before the write is seen by the next read,
+    /// and none is admitted after it.
     async fn service_marks(
         &self,
         service: ServiceName,
-        look: &Look,
+        look: &Observation,
     ) -> Result<Option<ServiceMarks>, EngineError> {
         for _ in 0..RACES_MAX {
             if self.clock.now() > look.until {
@@ -178,7 +177,7 @@ impl Collect {
         items.into_iter().map(|item| Ok(read::<StageHead>(item)?.value)).collect()
     }
 
-    /// The releases that stages need: what they name themselves, and what their rollouts bring or go back to.
+    /// The releases that stages need: those in their heads, and those that their rollouts deploy or revert to.
     async fn needed(&self, heads: &[StageHead]) -> Result<BTreeSet<ReleaseId>, EngineError> {
         let mut needed: BTreeSet<ReleaseId> = heads.iter().flat_map(StageHead::needed).collect();
         let rollouts: BTreeSet<RolloutId> = heads.iter().flat_map(StageHead::unended).collect();
@@ -219,7 +218,8 @@ impl Collect {
         }
     }
 
-    /// These releases of a service. Not to know what one of them is made of ends the run.
+    /// Loads releases of a service. A release that cannot be loaded ends the run, because its objects are
+    /// unknown.
     async fn releases(
         &self,
         service: &ServiceName,
@@ -249,7 +249,7 @@ impl Collect {
         Ok(sites)
     }
 
-    /// The sites whose accounts are registered: nobody else gets anywhere.
+    /// The account-regions whose accounts are registered. Others cannot be reached.
     async fn reached(&self, sites: BTreeSet<Site>) -> Result<BTreeMap<Site, Access>, EngineError> {
         let accounts: BTreeSet<AccountId> = sites.iter().map(|site| site.account.clone()).collect();
         let accounts: BTreeMap<Key, AccountId> =
@@ -264,7 +264,7 @@ impl Collect {
         Ok(sites.into_iter().filter_map(reached).collect())
     }
 
-    /// The names of a kind.
+    /// The listed names of a kind.
     async fn names(&self, kind: &str) -> Result<Vec<String>, EngineError> {
         let query = Query {
             pk: index_pk(kind),
@@ -276,7 +276,7 @@ impl Collect {
         Ok(self.all(query).await?.into_iter().map(|item| item.key.sk).collect())
     }
 
-    /// All of a query's items, page by page: names are few, and so are a service's stages.
+    /// All items of a query. Names, and the stages of a service, are few.
     async fn all(&self, mut query: Query) -> Result<Vec<Item>, EngineError> {
         let mut all: Vec<Item> = Vec::new();
         loop {
@@ -289,7 +289,7 @@ impl Collect {
         }
     }
 
-    /// Those of these items that there are.
+    /// Those of these items that exist.
     async fn some(&self, keys: impl Iterator<Item = Key>) -> Result<Vec<Item>, EngineError> {
         let keys: Vec<Key> = keys.collect();
         let mut some = Vec::new();
@@ -300,7 +300,7 @@ impl Collect {
     }
 }
 
-/// The objects that a release is made of.
+/// The objects of a release.
 fn assets(release: &Release) -> impl Iterator<Item = Asset> {
     release.package.objects().into_iter().filter_map(|(key, _)| Asset::parse_key(&key))
 }

@@ -1,8 +1,10 @@
-//! What nothing needs any more is removed from the buckets: a part of them each run, all of them once a day.
+//! Garbage collection: removes objects that nothing needs, a part of the buckets in each run, all of them once
+//! a day.
 //!
-//! First it is written down which releases are kept ([`marks`]); from then on nobody can ask for another one. Then
-//! the buckets are listed page by page, and old versions of what no kept release names are removed. What comes
-//! new meanwhile is not known here; its objects are young, since whoever relies on an old one stores it anew.
+//! First, the releases that are kept are written down ([`marks`]); from then on no other release can be rolled
+//! out. Then the buckets are listed page by page, and old versions of objects that no kept release names are
+//! removed. Releases that are ingested meanwhile are unknown here, but their objects are young, because ingest
+//! and replicate store an old object again.
 
 mod mark;
 
@@ -14,53 +16,53 @@ use flotilla_domain::{SignedDuration, Timestamp};
 use mark::Marks;
 use std::sync::Arc;
 
-/// The use case and what it needs.
-pub struct Collect {
-    /// Time.
+/// The use case and the ports that it needs.
+pub struct GarbageCollector {
+    /// The clock.
     pub clock: Arc<dyn Clock>,
-    /// The table.
+    /// The state store.
     pub store: Arc<dyn StateStore>,
-    /// The buckets.
+    /// The ingest bucket and the artifact buckets.
     pub buckets: Arc<dyn AssetBuckets>,
-    /// How old what is removed has to be.
+    /// Minimum age of a removed version.
     pub pace: Pace,
 }
 
-/// What one run may do.
+/// Limits of one run.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct CollectLimits {
-    /// Say what would go, remove nothing: from the beginning, however long ago the last round was.
+pub struct CollectorLimits {
+    /// Report what would be removed, and remove nothing. Starts a new round regardless of the last one.
     pub dry_run: bool,
-    /// Most pages of a thousand versions.
+    /// Most pages of 1,000 versions.
     pub pages_max: usize,
-    /// No other page is begun after so many seconds.
+    /// No further page is started after this many seconds.
     pub time_max_s: u32,
 }
 
-impl Default for CollectLimits {
+impl Default for CollectorLimits {
     fn default() -> Self {
         Self { dry_run: false, pages_max: 20, time_max_s: 20 }
     }
 }
 
-/// What one run has done.
+/// The result of one run.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
-pub struct CollectReport {
-    /// Pages that were looked through.
+pub struct CollectorReport {
+    /// Pages that were read.
     pub pages: usize,
     /// Versions of objects that were removed, or would be.
     pub objects: u64,
     /// Their bytes.
     pub bytes: u64,
-    /// What could not be done, in words.
+    /// Failures, as text.
     pub failures: Vec<String>,
 }
 
-/// Where packages are kept in every bucket.
+/// The folders of packages in every bucket.
 const FOLDERS: [&str; 2] = ["assets/", "templates/"];
-/// What mends a refusal: an account that was prepared by an older version has no role for this.
+/// The fix for a denied call: an account that an older version prepared has no role for garbage collection.
 const MEND: &str = " (run flotilla install, or flotilla account add for another account, again)";
-/// How often a bucket is tried from the same place before the next one gets its turn.
+/// Attempts from the same position before the run goes on with the next bucket.
 const TRIES_MAX: u32 = 5;
 
 /// Whether the run goes on.
@@ -70,14 +72,15 @@ enum Step {
     Stop,
 }
 
-impl Collect {
-    /// One run.
+impl GarbageCollector {
+    /// Runs once.
     ///
     /// # Errors
-    /// The table's: nothing is removed before all is known that is needed. The next run goes on.
-    pub async fn run(&self, limits: CollectLimits) -> Result<CollectReport, EngineError> {
+    /// Errors of the state store. Nothing is removed before everything that is needed is known. The next run
+    /// continues.
+    pub async fn run(&self, limits: CollectorLimits) -> Result<CollectorReport, EngineError> {
         let began_at = self.clock.now();
-        let mut report = CollectReport::default();
+        let mut report = CollectorReport::default();
         let mut saved = self.cursor().await?;
         let mut cursor = match &saved {
             _ if limits.dry_run => CollectionCursor::begin(began_at),
@@ -86,8 +89,8 @@ impl Collect {
                 return Ok(report);
             }
             Some(_) => CollectionCursor::begin(began_at),
-            // Nothing is old yet in an installation that is new. In one that has lost its table, or takes over
-            // from another one, somebody has this long to find out.
+            // A new installation has nothing old to remove. In one that has lost its table, or replaces another
+            // one, operators have this interval to notice.
             None => {
                 let first =
                     CollectionCursor::over(began_at.saturating_add(self.pace.grace).unwrap_or(began_at));
@@ -99,27 +102,28 @@ impl Collect {
         let Some(marks) = self.marks(began_at, until.unwrap_or(began_at), limits.dry_run).await? else {
             report
                 .failures
-                .push("what is kept could not be looked up in time: nothing is removed today".into());
+                .push("the releases to keep could not be read in time: nothing is removed today".into());
             if !limits.dry_run {
                 self.save(&mut saved, &CollectionCursor::over(began_at)).await?;
             }
             return Ok(report);
         };
         if marks.needed.is_empty() && !limits.dry_run {
-            // Rather a table that was lost than services that need nothing.
+            // A lost table is more likely than services that need nothing.
             self.save(&mut saved, &CollectionCursor::over(began_at)).await?;
             return Ok(report);
         }
-        // However long it took to look up what is needed: one page is done by each run.
+        // Each run processes at least one page, however long the mark phase took.
         let has_time = |pages: usize| pages == 0 || self.has_time(began_at, limits);
         while !cursor.is_over && report.pages < limits.pages_max && has_time(report.pages) {
             if cursor.tries >= TRIES_MAX {
-                report.failures.push(format!("{}: given up for this round", bucket_name(&cursor)));
+                report.failures.push(format!("{}: skipped for this round", bucket_name(&cursor)));
                 enter_next_bucket(&mut cursor, &marks);
                 continue;
             }
             cursor.tries += 1;
-            // Saved before it is done: a page at which every run crashes is left one day.
+            // Saved before the page is processed, so that a page at which every run crashes is skipped
+            // eventually.
             if !limits.dry_run && !self.save(&mut saved, &cursor).await? {
                 return Ok(report);
             }
@@ -133,7 +137,7 @@ impl Collect {
         Ok(report)
     }
 
-    fn has_time(&self, began_at: Timestamp, limits: CollectLimits) -> bool {
+    fn has_time(&self, began_at: Timestamp, limits: CollectorLimits) -> bool {
         self.clock.now().duration_since(began_at) < SignedDuration::from_secs(limits.time_max_s.into())
     }
 
@@ -142,7 +146,7 @@ impl Collect {
         Ok(found.map(read::<CollectionCursor>).transpose()?)
     }
 
-    /// Saves how far it has come; `false` if another run is at it.
+    /// Saves the progress; `false` if another run is active.
     async fn save(
         &self,
         saved: &mut Option<Versioned<CollectionCursor>>,
@@ -159,21 +163,21 @@ impl Collect {
         }
     }
 
-    /// One page, and where the next one is. What is wrong with one bucket does not keep others from their turn.
+    /// Processes one page and moves the cursor. A failure of one bucket does not stop the others.
     async fn step(
         &self,
         cursor: &mut CollectionCursor,
         marks: &Marks,
         dry_run: bool,
-        report: &mut CollectReport,
+        report: &mut CollectorReport,
     ) -> Step {
         match self.page(cursor, marks, dry_run, report).await {
             Ok(()) => Step::GoOn,
             Err(error) if error.may_pass() => {
-                tracing::warn!(bucket = bucket_name(cursor), "not collected yet: {error}");
+                tracing::warn!(bucket = bucket_name(cursor), "garbage collection will be retried: {error}");
                 Step::Stop
             }
-            // A region that was never prepared, or is not any more.
+            // The bucket does not exist: the region was never prepared, or was removed.
             Err(error) if error.kind == ErrorKind::Missing => {
                 enter_next_bucket(cursor, marks);
                 Step::GoOn
@@ -192,7 +196,7 @@ impl Collect {
         cursor: &mut CollectionCursor,
         marks: &Marks,
         dry_run: bool,
-        report: &mut CollectReport,
+        report: &mut CollectorReport,
     ) -> Result<(), PortError> {
         let Some((bucket, folder)) = marks.bucket(cursor.site.as_ref()).zip(FOLDERS.get(cursor.folder))
         else {
@@ -202,7 +206,7 @@ impl Collect {
         let page = self.buckets.list(&bucket, folder, cursor.after.as_ref()).await?;
         report.pages += 1;
         if is_unversioned(&page.versions) {
-            let what = "it has objects without versions, which are let alone: switch versioning on";
+            let what = "it has objects without versions, which are not removed: enable versioning";
             report.failures.push(format!("{}: {what}", bucket_name(cursor)));
         }
         let before = self.pace.removed_before(marks.at);
@@ -228,13 +232,13 @@ impl Collect {
         &self,
         bucket: &AssetBucket,
         versions: &[&StoredVersion],
-        report: &mut CollectReport,
+        report: &mut CollectorReport,
     ) -> Result<(), PortError> {
         let left = self.buckets.remove(bucket, versions).await?;
         let gone = versions.iter().enumerate().filter(|(place, _)| !left.places.contains(place));
         let gone: Vec<&StoredVersion> = gone.map(|(_, version)| *version).collect();
         count(report, &gone);
-        // Those few that may go later go in another round.
+        // Versions that failed transiently are removed in another round.
         match left.why {
             Some(error) if !error.may_pass() => Err(error),
             _ => Ok(()),
@@ -242,7 +246,7 @@ impl Collect {
     }
 }
 
-fn count(report: &mut CollectReport, versions: &[&StoredVersion]) {
+fn count(report: &mut CollectorReport, versions: &[&StoredVersion]) {
     report.objects += versions.len() as u64;
     report.bytes += versions.iter().map(|version| version.bytes).sum::<u64>();
 }
@@ -254,7 +258,7 @@ fn bucket_name(cursor: &CollectionCursor) -> String {
     }
 }
 
-/// The next bucket gets its turn, or the round is over.
+/// Goes on with the next bucket, or ends the round.
 fn enter_next_bucket(cursor: &mut CollectionCursor, marks: &Marks) {
     let next = marks.site_after(cursor.site.as_ref());
     *cursor = CollectionCursor {

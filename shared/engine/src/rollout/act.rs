@@ -1,4 +1,4 @@
-//! Carrying out what a saved rollout asks for. Every command can be repeated.
+//! Carries out the commands of a saved rollout. Every command can be repeated.
 
 use super::{DEPLOYMENTS_MAX, RACES_MAX, RolloutStep};
 use crate::EngineError;
@@ -8,13 +8,13 @@ use crate::rollout::RolloutController;
 use crate::step::due_at;
 use flotilla_domain::deployment::{Deployment, Event};
 use flotilla_domain::rollout::{Rollout, RolloutCommand};
-use flotilla_domain::{DeploymentId, Site, Target, Turn};
+use flotilla_domain::{DeploymentId, Direction, Site, Target};
 
-/// Deployments opened in one transaction, which may have a hundred parts.
+/// Deployments opened in one transaction. DynamoDB takes at most 100 items in one.
 const OPENED_AT_ONCE: usize = 50;
 
 impl RolloutController {
-    /// Carries out what the saved rollout asks for.
+    /// Carries out one command of the saved rollout.
     pub(crate) async fn perform(
         &self,
         step: &RolloutStep,
@@ -29,14 +29,14 @@ impl RolloutController {
                 };
                 Ok(self.queue.send(sites.iter().map(|site| (work(site), 0)).collect()).await?)
             }
-            RolloutCommand::Open(turn, targets) => {
+            RolloutCommand::Open(direction, targets) => {
                 for targets in targets.chunks(OPENED_AT_ONCE) {
-                    self.open(step, *turn, targets).await?;
+                    self.open(step, *direction, targets).await?;
                 }
                 Ok(())
             }
             RolloutCommand::Wake(targets) => {
-                let id = |target: &Target| step.now.deployment_id(target, Turn::Forward);
+                let id = |target: &Target| step.now.deployment_id(target, Direction::Forward);
                 let ticks = targets.iter().map(|target| (Work::Tick(Subject::Deployment(id(target))), 0));
                 Ok(self.queue.send(ticks.collect()).await?)
             }
@@ -44,15 +44,21 @@ impl RolloutController {
         }
     }
 
-    /// Opens deployments and wakes them; those that are open already are only woken. None is opened once
-    /// the rollout is no longer what it was when this was decided.
-    async fn open(&self, step: &RolloutStep, turn: Turn, targets: &[Target]) -> Result<(), EngineError> {
+    /// Opens deployments and sends each a tick. Deployments that are open already only get the tick. The write
+    /// is conditional on the rollout's version, so nothing is opened for a rollout that has changed since the
+    /// decision.
+    async fn open(
+        &self,
+        step: &RolloutStep,
+        direction: Direction,
+        targets: &[Target],
+    ) -> Result<(), EngineError> {
         let (now, rollout) = (self.clock.now(), &step.now);
         let open = |target: &Target| {
-            let spec = rollout
-                .deployment_spec(target, turn)
-                .ok_or_else(|| EngineError::Defect(format!("{} has nothing for {target}", rollout.id)))?;
-            Ok(Deployment::open(rollout.deployment_id(target, turn), spec, now))
+            let spec = rollout.deployment_spec(target, direction).ok_or_else(|| {
+                EngineError::Defect(format!("{} has no deployment spec for {target}", rollout.id))
+            })?;
+            Ok(Deployment::open(rollout.deployment_id(target, direction), spec, now))
         };
         let opened = targets.iter().map(open).collect::<Result<Vec<Deployment>, EngineError>>()?;
         let write = |d: &Deployment| Versioned::new(d.clone()).write(d, Some(due_at(now, 0)));
@@ -71,12 +77,13 @@ impl RolloutController {
         Ok(self.queue.send(ticks.collect()).await?)
     }
 
-    /// Opens one deployment, unless it is open.
+    /// Opens one deployment, unless it is open already.
     async fn open_one(&self, write: Write, unchanged: Write) -> Result<(), EngineError> {
         let key = write.key().clone();
         match self.store.write(vec![write, unchanged]).await {
             Ok(()) => Ok(()),
-            // A conflict may be no more than another transaction at the same item: only a look tells.
+            // The conflict may come from another transaction on the same item. Reading the item tells them
+            // apart.
             Err(WriteError::Conflict(places)) if places == [0] => {
                 let there = self.store.get(&[key]).await?.into_iter().next().flatten().is_some();
                 if there { Ok(()) } else { Err(EngineError::Contended) }
@@ -85,7 +92,7 @@ impl RolloutController {
         }
     }
 
-    /// Tells the deployments under way to stop their updates.
+    /// Asks the deployments that have not ended to stop their updates.
     async fn stop(&self, rollout: &Rollout, by: &str) -> Result<(), EngineError> {
         let page = self.store.query(deployments_query(&rollout.id, DEPLOYMENTS_MAX)).await?;
         let mut ticks = Vec::new();
@@ -98,7 +105,7 @@ impl RolloutController {
         Ok(self.queue.send(ticks).await?)
     }
 
-    /// Saves the wish at one deployment; answers whether it is still under way.
+    /// Saves the request to stop on one deployment. Returns whether the deployment is still in progress.
     async fn stop_one(&self, id: &DeploymentId, by: &str) -> Result<bool, EngineError> {
         for _ in 0..RACES_MAX {
             let found = self.store.get(&[deployment_key(id)]).await?.into_iter().next().flatten();

@@ -1,4 +1,5 @@
-//! A rollout meets a stage: it is let in at the stage's head, or held back.
+//! Admission of a rollout to its stage: it becomes active, queued or superseded at the stage's head, or is
+//! refused.
 
 use crate::EngineError;
 use crate::ports::{Clock, Expect, Item, StateStore, WorkQueue, Write, WriteError};
@@ -12,49 +13,51 @@ use flotilla_domain::stage::{Admission, Hold, KnownStack, StageHead};
 use flotilla_domain::{Code, Refusal, ReleaseId, RolloutId, ServiceName, Timestamp};
 use std::collections::BTreeMap;
 
-/// How often a lost race for a stage's head is run again.
+/// Attempts to save a stage's head when other writers change it concurrently.
 const RACES_MAX: usize = 8;
 
-/// What was known of a stage when a rollout to it was decided.
+/// What the decision to start a rollout knew of the stage.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Upon {
-    /// It does not matter: the newer one counts.
-    Whatever,
-    /// This was its newest rollout. If it is not any more, somebody else was faster.
-    Newest(Option<RolloutId>),
+pub enum Precondition {
+    /// Nothing. The newer rollout wins.
+    None,
+    /// Its newest rollout was this one. If another came since, the rollout is refused with a conflict.
+    NewestIs(Option<RolloutId>),
 }
 
-/// A rollout that is to be let in, and what comes with it.
+/// A rollout to admit, and what belongs to it.
 #[derive(Debug, Clone, Copy)]
-pub struct Arrival<'a> {
+pub struct AdmissionRequest<'a> {
     /// The rollout.
     pub rollout: &'a Rollout,
-    /// A preview's life in hours.
+    /// Lifetime of a preview, in hours.
     pub ttl_h: Option<u32>,
-    /// Holds what runs at the stage now and is not the rollout's package, for this reason.
+    /// If set: hold every other package that runs at the stage now, for this reason.
     pub hold: Option<&'a str>,
-    /// What it was decided upon.
-    pub upon: Upon,
-    /// What is saved with it.
+    /// The state of the stage that the decision was based on.
+    pub precondition: Precondition,
+    /// Further writes of the same transaction.
     pub beside: &'a [Write],
 }
 
-impl<'a> Arrival<'a> {
-    /// A rollout alone.
+impl<'a> AdmissionRequest<'a> {
+    /// A rollout without holds, conditions or further writes.
     pub fn of(rollout: &'a Rollout, ttl_h: Option<u32>) -> Self {
-        Self { rollout, ttl_h, hold: None, upon: Upon::Whatever, beside: &[] }
+        Self { rollout, ttl_h, hold: None, precondition: Precondition::None, beside: &[] }
     }
 }
 
-/// Lets a rollout in at its stage's head. Wakes it, and whom it puts out. The same rollout again only wakes it.
+/// Admits a rollout to its stage. Wakes it and the rollouts that it supersedes. A rollout that is admitted
+/// already is only woken.
 ///
 /// # Errors
-/// [`Code::PackageHeld`] and [`Code::ReleaseNotKept`] as refusals; a conflict when somebody else was faster; ports' errors; [`EngineError::Contended`] when the head kept changing.
-pub async fn accept(
+/// [`Code::PackageHeld`] and [`Code::ReleaseNotKept`] as refusals; a conflict when `upon` no longer holds;
+/// errors of the ports; [`EngineError::Contended`] when the head kept changing.
+pub async fn admit(
     store: &dyn StateStore,
     queue: &dyn WorkQueue,
     clock: &dyn Clock,
-    Arrival { rollout, ttl_h, hold, upon, beside }: Arrival<'_>,
+    AdmissionRequest { rollout, ttl_h, hold, precondition, beside }: AdmissionRequest<'_>,
 ) -> Result<Rollout, EngineError> {
     for _ in 0..RACES_MAX {
         let now = clock.now();
@@ -78,7 +81,7 @@ pub async fn accept(
         };
         let mut head = before.value.clone();
         let mut accepted = rollout.clone();
-        if matches!(upon, Upon::Newest(known) if known != head.newest) {
+        if matches!(precondition, Precondition::NewestIs(known) if known != head.newest) {
             return Err(EngineError::conflict(overtaken(&head), &head));
         }
         held(rollout, Some(&head))?;
@@ -94,14 +97,14 @@ pub async fn accept(
             Admission::Active | Admission::Queued => match &rollout.kind {
                 RolloutKind::Deploy(_) => {
                     head.profile = rollout.profile.clone();
-                    know_stacks(&mut head, rollout);
-                    // Other stacks of the stage may be named as well, on the way back.
+                    record_stacks(&mut head, rollout);
+                    // A revert may have to name stacks that this rollout does not contain.
                     for (part, known) in &head.stacks {
                         accepted.stacks.entry(part.clone()).or_insert_with(|| known.name.clone());
                     }
                     head.renew(now, ttl_h);
                 }
-                // Whether it succeeds decides what becomes of the preview.
+                // The outcome of the removal sets the expiry again if it fails.
                 RolloutKind::Remove => head.expires_at = None,
             },
         }
@@ -136,7 +139,8 @@ pub async fn accept(
     Err(EngineError::Contended)
 }
 
-/// The condition that what is kept of the service is what it was when its release was found to be kept.
+/// The condition that the service's retention record is still the one in which the release was found to be
+/// kept.
 ///
 /// # Errors
 /// [`Code::ReleaseNotKept`] as a refusal.
@@ -150,12 +154,14 @@ pub(crate) fn check_kept(
     if kept.value.kept.holds(release) {
         return Ok(Write::check(kept_key(service), Expect::Version(kept.version)));
     }
-    let what = format!("{release} is older than what is kept of {service}, and no stage needed it");
-    let fix = "upload it again; keep_releases and keep_days of the service say how long others are kept";
+    let what = format!(
+        "{release} is no longer kept: it is older than the retention of {service}, and no stage needed it"
+    );
+    let fix = "upload it again; to keep releases longer, raise keep_releases or keep_days of the service";
     Err(Refusal::new(Code::ReleaseNotKept, what, fix).into())
 }
 
-/// What the timeline says of a rollout that brings a release: why, and what may be lost by whose word.
+/// The timeline detail of an admitted rollout: the release, the reason, and the resources that may be lost.
 fn detail(rollout: &Rollout, release: ReleaseId) -> String {
     let mut detail = release.to_string();
     if let Some(because) = &rollout.because {
@@ -169,7 +175,7 @@ fn detail(rollout: &Rollout, release: ReleaseId) -> String {
     cut(detail)
 }
 
-/// Whose outputs the rollout takes: they can say by whom they are taken.
+/// Records that this stage uses outputs of other services, so that their status can list their consumers.
 fn consumers(rollout: &Rollout) -> Vec<ConsumerRecord> {
     let mut taken = BTreeMap::<_, Vec<String>>::new();
     for (_, of) in rollout.needed() {
@@ -182,27 +188,28 @@ fn consumers(rollout: &Rollout) -> Vec<ConsumerRecord> {
 
 fn overtaken(head: &StageHead) -> Refusal {
     let newest = head.newest.map_or_else(|| "another rollout".into(), |id| id.to_string());
-    let what = format!("{newest} came to {} at the same time and was first", head.stage);
+    let what = format!("{newest} was admitted to {} at the same time", head.stage);
     Refusal::new(
         Code::Conflict,
         what,
-        format!("look at it (flotilla status {}), then decide again", head.service),
+        format!("check it with flotilla status {}, then repeat the command", head.service),
     )
 }
 
-/// Whether nobody holds the package that a rollout brings.
+/// Whether the rollout's package is not held at the stage.
 ///
 /// # Errors
 /// [`Code::PackageHeld`].
 pub(crate) fn held(rollout: &Rollout, head: Option<&StageHead>) -> Result<(), Refusal> {
     let hold = rollout.package().and_then(|package| head?.holds.get(&package));
     let Some(Hold { by, because, at }) = hold else { return Ok(()) };
-    let what = format!("{by} holds the package at {} since {at}: {because}", rollout.stage);
-    let fix = format!("lift the hold first: flotilla unhold {} --stage {}", rollout.service, rollout.stage);
+    let what = format!("the package is held at {} by {by} since {at}: {because}", rollout.stage);
+    let fix =
+        format!("release the hold first: flotilla unhold {} --stage {}", rollout.service, rollout.stage);
     Err(Refusal::new(Code::PackageHeld, what, fix))
 }
 
-/// Holds every package that runs at the stage and is not the one that comes.
+/// Holds every package that runs at the stage, except the rollout's own.
 fn hold_others(head: &mut StageHead, rollout: &Rollout, because: &str, now: Timestamp) {
     for package in head.running().into_iter().filter(|running| Some(*running) != rollout.package()) {
         let hold = Hold { by: rollout.requested_by.clone(), because: because.to_owned(), at: now };
@@ -212,8 +219,8 @@ fn hold_others(head: &mut StageHead, rollout: &Rollout, because: &str, now: Time
     }
 }
 
-/// Notes the stacks that a rollout brings. One that it does not touch, as in a retry, keeps its level.
-fn know_stacks(head: &mut StageHead, rollout: &Rollout) {
+/// Records the rollout's stacks at the head. A stack that it does not deploy, as in a retry, keeps its level.
+fn record_stacks(head: &mut StageHead, rollout: &Rollout) {
     for (part, name) in &rollout.stacks {
         let wave = rollout.waves.iter().find(|wave| wave.targets.iter().any(|target| target.part == *part));
         let level = wave.map(|wave| wave.level);
@@ -250,8 +257,8 @@ mod tests {
             ..blank_for_tests()
         };
         let mut head = StageHead::new(whole.service.clone(), whole.stage.clone(), whole.profile.clone());
-        know_stacks(&mut head, &whole);
-        know_stacks(&mut head, &Rollout { waves: vec![wave("B", 2)], ..whole });
+        record_stacks(&mut head, &whole);
+        record_stacks(&mut head, &Rollout { waves: vec![wave("B", 2)], ..whole });
         let levels: Vec<usize> = ["A", "M", "B"].map(|name| head.stacks[&part(name)].level).into();
         assert_eq!(levels, [0, 1, 2]);
     }

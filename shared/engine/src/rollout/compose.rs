@@ -1,4 +1,4 @@
-//! A rollout is planned from a release, or for a removal, and the configuration as it is.
+//! Composes a rollout from a release, or for a removal, and the current configuration.
 
 use crate::config::document;
 use crate::ports::StateStore;
@@ -22,7 +22,7 @@ use flotilla_domain::{
 };
 use std::collections::{BTreeMap, BTreeSet};
 
-/// CloudFormation's quota of tags on a stack.
+/// CloudFormation's limit of tags on a stack.
 const STACK_TAGS_MAX: usize = 50;
 
 /// A profile and the account it deploys to.
@@ -60,10 +60,10 @@ pub async fn destination(store: &dyn StateStore, name: &ProfileName) -> Result<D
     Ok(Destination { profile, account })
 }
 
-/// Plans the rollout of a release to where its route goes.
+/// Composes the rollout of a release to the stage of its route.
 ///
 /// # Errors
-/// A refusal when the package does not fit the stage or the profile.
+/// A refusal if the package does not fit the stage or the profile.
 pub fn plan_rollout(
     id: RolloutId,
     release: &Release,
@@ -83,7 +83,10 @@ pub fn plan_rollout(
     let targets = waves.iter().map(|wave| wave.targets.len()).sum::<usize>();
     if targets > Rollout::TARGETS_MAX {
         let what = format!("{} stacks in {} regions", package.stacks.len(), profile.regions().count());
-        let fix = format!("deploy {} at most: split the service, or the profile", Rollout::TARGETS_MAX);
+        let fix = format!(
+            "split the service or the profile: a rollout has at most {} targets",
+            Rollout::TARGETS_MAX
+        );
         return Err(Refusal::new(Code::LimitExceeded, what, fix));
     }
     let value = |value: &String| value.replace("{stage}", route.stage.as_str());
@@ -110,7 +113,7 @@ pub fn plan_rollout(
     })
 }
 
-/// The gates of a profile, whose alarms and functions are called after service and stage.
+/// The profile's gates, with service and stage filled into the names of alarms and functions.
 fn named_gates(gates: &Gates, release: &Release, route: &Route) -> Gates {
     let named = |text: &str| {
         text.replace("{service}", release.service.as_str()).replace("{stage}", route.stage.as_str())
@@ -125,7 +128,7 @@ fn named_gates(gates: &Gates, release: &Release, route: &Route) -> Gates {
     gates
 }
 
-/// A rollout of a stage that brings nothing yet.
+/// A rollout to a stage, without stacks and waves.
 fn blank(
     id: RolloutId,
     (service, stage, profile): (&ServiceName, &StageName, &ProfileName),
@@ -155,7 +158,7 @@ fn blank(
         plans: BTreeMap::new(),
         approvals: Vec::new(),
         break_glass: None,
-        closed: Vec::new(),
+        blocked_by: Vec::new(),
         retry_of: None,
         set: None,
         notify: BTreeSet::new(),
@@ -174,23 +177,23 @@ fn blank(
     }
 }
 
-/// A package whose names have a stage baked in fits that stage only.
+/// A package whose names contain a stage fits that stage only.
 fn check_stage(package: &Package, route: &Route) -> Result<(), Refusal> {
     let Some(made_for) = package.made_for.as_ref().filter(|made_for| **made_for != route.stage) else {
         return Ok(());
     };
     let what = format!(
-        "the package was made for the stage {made_for}, and its names are baked in; it would go to {}",
+        "the package was built for the stage {made_for} and its names contain it; the route leads to {}",
         route.stage
     );
     let fix = format!(
-        "package once with --stage {STAGE_PLACEHOLDER}, which fits every stage; or with --stage {}",
+        "package with --stage {STAGE_PLACEHOLDER}, which fits every stage, or with --stage {}",
         route.stage
     );
     Err(Refusal::new(Code::StageMismatch, what, fix))
 }
 
-/// How the package's stacks are called at the stage.
+/// The names of the package's stacks at the stage.
 fn stack_names(
     package: &Package,
     service: &ServiceName,
@@ -207,7 +210,7 @@ fn stack_names(
     Ok(names)
 }
 
-/// Whether the profile gives a stack what its template needs.
+/// Whether the profile grants the capabilities, tags and parameters that a stack's template needs.
 fn check_fits(
     stack: &PackagedStack,
     stacks: &BTreeMap<Option<StackPart>, StackName>,
@@ -222,15 +225,17 @@ fn check_fits(
     }
     let lacks = |tag: &&String| !stack.tags.contains_key(*tag) && !profile.tags.contains_key(*tag);
     if let Some(tag) = profile.required_tags.iter().find(lacks) {
-        let what = format!("the stack would have no tag {tag}, which the profile {} requires", profile.name);
+        let what = format!("the stack has no tag {tag}, which the profile {} requires", profile.name);
         let fix = format!("give {tag} a value in the profile's tags, or in the package");
         return Err(Refusal::new(Code::TagMissing, what, fix));
     }
     let tags =
         stack.tags.keys().filter(|key| !profile.tags.contains_key(*key)).count() + profile.tags.len() + 2;
     if tags > STACK_TAGS_MAX {
-        let what = format!("{tags} tags: the package's, the profile's and Flotilla's two");
-        let fix = format!("CloudFormation takes {STACK_TAGS_MAX} for a stack: leave some out");
+        let what = format!(
+            "the stack has {tags} tags: those of the package, those of the profile, and two of Flotilla"
+        );
+        let fix = format!("remove some: CloudFormation allows {STACK_TAGS_MAX} tags on a stack");
         return Err(Refusal::new(Code::LimitExceeded, what, fix));
     }
     let given = |name: &String| {
@@ -252,9 +257,9 @@ fn check_fits(
     }
 }
 
-/// The profile's waves, each as many times as stacks have to come one behind the other: what needs another
-/// stack follows it at the same sites. The wave bakes when the last of them is done. A site at which a stack
-/// failed lacks what the next one needs, so that failures are tolerated only where there is nothing to follow.
+/// The profile's waves, each repeated for every level of the package's stacks. Only the last level of a wave
+/// bakes. Failures are tolerated only in the last level, because in a region where a stack failed the next level
+/// lacks what it needs.
 fn planned_waves(stacks: &[PackagedStack], profile: &Profile, account: &TargetAccount) -> Vec<Wave> {
     let levels = levels(stacks);
     let last = levels.iter().copied().max().unwrap_or(0);
@@ -276,10 +281,10 @@ fn planned_waves(stacks: &[PackagedStack], profile: &Profile, account: &TargetAc
     profile.waves.iter().flat_map(|planned| (0..=last).map(move |level| wave(planned, level))).collect()
 }
 
-/// Lets a rollout back go at once: nobody waits for an approval to get out of trouble, and everybody knows what comes
-/// back. What needs other stacks still follows them.
-pub fn hurry(rollout: &mut Rollout, by_waves: bool) {
-    rollout.gates = Gates { hurry: true, plan_first: false, ..rollout.gates.clone() };
+/// Expedites a rollback: one wave for each level, without windows, alarms and approvals. The release has run at
+/// the stage before. The order of the levels is kept.
+pub fn expedite(rollout: &mut Rollout, by_waves: bool) {
+    rollout.gates = Gates { expedite: true, plan_first: false, ..rollout.gates.clone() };
     if by_waves {
         return;
     }
@@ -290,7 +295,7 @@ pub fn hurry(rollout: &mut Rollout, by_waves: bool) {
     rollout.waves = levels.into_iter().map(|(level, targets)| Wave { level, ..Wave::of(targets) }).collect();
 }
 
-/// Plans the removal of everything at a stage: what needs other stacks goes before them.
+/// Composes the removal of all stacks of a stage, from the highest level down.
 pub fn plan_removal(id: RolloutId, head: &StageHead, destination: &Destination, now: Timestamp) -> Rollout {
     let Destination { profile, account } = destination;
     let of = (&head.service, &head.stage, &head.profile);
@@ -327,7 +332,7 @@ fn tags(profile: &Profile, service: &ServiceName, stage: &StageName) -> BTreeMap
     profile.tags.clone().into_iter().chain(own).collect()
 }
 
-/// A rollout of nothing to a stage of no service, for the tests of this crate to fill.
+/// An empty rollout, for the tests of this crate to fill in.
 #[cfg(test)]
 pub(crate) fn blank_for_tests() -> Rollout {
     let whose = (

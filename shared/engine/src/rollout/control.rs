@@ -1,4 +1,4 @@
-//! Rollouts under way: called off, held, let go on.
+//! Cancel, pause and resume of rollouts in progress.
 
 use crate::EngineError;
 use crate::access::{Caller, Commands, conflict, missing};
@@ -9,30 +9,30 @@ use flotilla_domain::access::{Act, Scope};
 use flotilla_domain::rollout::{Rollout, RolloutEvent};
 use flotilla_domain::{Code, Refusal, RolloutId, Timestamp};
 
-/// How often a lost race is run again.
+/// Attempts to save when other writers change the rollout concurrently.
 const RACES_MAX: usize = 8;
 
-/// What may be asked of a rollout under way.
+/// What an operator can request of a rollout in progress.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Control {
-    /// Begin nothing more. What runs is finished, or stopped and rolled back.
+    /// End the rollout. Running updates finish, or are cancelled and rolled back.
     Cancel {
-        /// Stop running updates.
+        /// Cancel running updates.
         stop_running: bool,
     },
-    /// Begin nothing more for now.
+    /// Begin nothing until the rollout is resumed.
     Pause,
-    /// Go on.
+    /// Continue.
     Resume,
 }
 
-/// What the timeline says of a wish.
-pub(crate) struct Told {
+/// The timeline entry of a request.
+pub(crate) struct TimelineText {
     pub what: &'static str,
     pub detail: Option<String>,
 }
 
-impl Told {
+impl TimelineText {
     fn text(&self) -> String {
         match &self.detail {
             Some(detail) => format!("{}: {detail}", self.what),
@@ -50,7 +50,7 @@ impl Control {
         }
     }
 
-    /// What the timeline says.
+    /// The timeline's event name.
     fn told(self) -> &'static str {
         match self {
             Self::Cancel { stop_running: false } => "cancel requested",
@@ -62,8 +62,8 @@ impl Control {
 }
 
 impl Commands {
-    /// Asks something of a rollout under way. Only the wish is saved, with who has it: the rollout's own
-    /// next step carries it out, together with what it means for its stage.
+    /// Requests something of a rollout in progress. Only the request is saved, with its operator. The rollout's
+    /// next step carries it out, and updates the stage with it.
     ///
     /// # Errors
     /// Refusals: there is no such rollout, it has ended, or its state does not allow this.
@@ -73,17 +73,17 @@ impl Commands {
         control: Control,
         caller: &Caller,
     ) -> Result<Rollout, EngineError> {
-        let told = Told { what: control.told(), detail: None };
+        let told = TimelineText { what: control.told(), detail: None };
         let wished = |rollout: &Rollout, now| wish(rollout, control, caller, now);
         self.change_rollout(id, (caller, control.act()), &told, wished).await
     }
 
-    /// Saves what somebody wants of a rollout under way, with who wants it, and wakes it.
+    /// Saves an operator's request on a rollout in progress, and wakes the rollout.
     pub(crate) async fn change_rollout(
         &self,
         id: &RolloutId,
         (caller, act): (&Caller, Act),
-        told: &Told,
+        told: &TimelineText,
         wish: impl Fn(&Rollout, Timestamp) -> Result<Rollout, EngineError>,
     ) -> Result<Rollout, EngineError> {
         for _ in 0..RACES_MAX {
@@ -96,7 +96,7 @@ impl Commands {
             let order = self.order(caller, act, scope).await?.rollout(&saved.value);
             let now = self.clock.now();
             if saved.value.state.is_terminal() {
-                let refusal = conflict(format!("the rollout is {} already", saved.value.state.name()));
+                let refusal = conflict(format!("the rollout has ended: it is {}", saved.value.state.name()));
                 return Err(EngineError::conflict(refusal, &saved.value));
             }
             let wished = match wish(&saved.value, now) {
@@ -135,7 +135,7 @@ impl Commands {
     }
 }
 
-/// The rollout with the wish.
+/// The rollout with the request applied.
 fn wish(
     rollout: &Rollout,
     control: Control,
@@ -145,10 +145,10 @@ fn wish(
     let state = rollout.state.name();
     let event = match control {
         Control::Cancel { stop_running } => {
-            if !rollout.may_be_called_off() {
-                return Err(conflict(format!("the rollout is {state}, which is finished")).into());
+            if !rollout.is_cancellable() {
+                return Err(conflict(format!("the rollout is {state} and cannot be cancelled")).into());
             }
-            return Ok(rollout.clone().call_off(&caller.principal, stop_running));
+            return Ok(rollout.clone().cancel(&caller.principal, stop_running));
         }
         Control::Pause => RolloutEvent::PauseRequested { by: caller.principal.clone() },
         Control::Resume => RolloutEvent::ResumeRequested,
@@ -156,10 +156,10 @@ fn wish(
     rollout
         .clone()
         .apply(event, now)
-        .map_err(|_| conflict(format!("the rollout is {state}, which is not held up")).into())
+        .map_err(|_| conflict(format!("the rollout is {state} and cannot be paused or resumed")).into())
 }
 
-/// What an event makes of a rollout, or that its state does not allow it.
+/// Applies an event, or refuses it if the rollout's state does not allow it.
 pub(crate) fn applied(rollout: &Rollout, event: RolloutEvent, now: Timestamp) -> Result<Rollout, Refusal> {
     let state = rollout.state.name();
     rollout.clone().apply(event, now).map_err(|_| conflict(format!("the rollout is {state}")))

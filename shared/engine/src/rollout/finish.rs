@@ -1,13 +1,13 @@
-//! What a rollout leaves at its stage's head.
+//! What a rollout changes at its stage's head.
 
 use flotilla_domain::deployment::{Deployment, DeploymentKind, State};
 use flotilla_domain::rollout::{Rollout, RolloutKind, RolloutState};
 use flotilla_domain::stage::{Running, StageHead};
 use flotilla_domain::{ReleaseId, SignedDuration, Timestamp};
 
-/// Writes down what the deployments that have ended left at their targets, in the order of their ends:
-/// what went back went forward before.
-pub(crate) fn note_targets(head: &mut StageHead, rollout: &Rollout, ended: &[Deployment]) {
+/// Records what runs at the targets of ended deployments, in the order in which they ended: a rollback ends
+/// after the forward deployment of its target.
+pub(crate) fn record_targets(head: &mut StageHead, rollout: &Rollout, ended: &[Deployment]) {
     for deployment in ended {
         let target = deployment.id.target.clone();
         match &deployment.spec.kind {
@@ -15,13 +15,12 @@ pub(crate) fn note_targets(head: &mut StageHead, rollout: &Rollout, ended: &[Dep
                 head.targets.remove(&target);
             }
             DeploymentKind::Remove => {}
-            // Called off before anything was changed: what runs there is as before.
+            // Cancelled before anything was changed: the target runs what it ran before.
             DeploymentKind::Deploy(_) if deployment.state == State::Cancelled => {}
             DeploymentKind::Deploy(release) => {
                 let before = head.targets.get(&target).and_then(|running| running.proven);
                 let proven = Some((release.release, release.package));
-                // Nobody can tell what is left of an operation that has begun and failed otherwise than by being
-                // rolled back.
+                // An operation began and was not rolled back: what the target runs is unknown.
                 if matches!(deployment.state, State::Failed(_)) && deployment.operations > 0 {
                     head.unsettle(release.release);
                 }
@@ -38,8 +37,8 @@ pub(crate) fn note_targets(head: &mut StageHead, rollout: &Rollout, ended: &[Dep
     head.settle_targets();
 }
 
-/// What the end of a rollout means for its stage.
-pub(crate) fn note_end(head: &mut StageHead, rollout: &Rollout, now: Timestamp) {
+/// Applies the end of a rollout to its stage.
+pub(crate) fn record_end(head: &mut StageHead, rollout: &Rollout, now: Timestamp) {
     match (&rollout.kind, &rollout.state) {
         (RolloutKind::Deploy(release), RolloutState::Succeeded)
             if rollout.retry_of.is_none() || runs_everywhere(head, rollout, release.release) =>
@@ -50,10 +49,10 @@ pub(crate) fn note_end(head: &mut StageHead, rollout: &Rollout, now: Timestamp) 
             head.stable = None;
             head.past.clear();
             head.holds.clear();
-            // An upload that waits has set an end of its own.
+            // A queued rollout has set an expiry of its own.
             head.expires_at = head.expires_at.filter(|_| head.queued.is_some());
         }
-        // A removal that did not come to its end is tried again, unless a newer upload wants the stage.
+        // A failed or cancelled removal is tried again later, unless a newer rollout is queued.
         (RolloutKind::Remove, RolloutState::Failed(_) | RolloutState::Cancelled) if head.queued.is_none() => {
             head.expires_at = now.saturating_add(SignedDuration::from_hours(1)).ok();
         }
@@ -61,7 +60,7 @@ pub(crate) fn note_end(head: &mut StageHead, rollout: &Rollout, now: Timestamp) 
     }
 }
 
-/// Whether a retry has brought its release to the last of the targets that the first rollout was for.
+/// Whether, after a retry, the release runs at all targets of the original rollout.
 fn runs_everywhere(head: &StageHead, rollout: &Rollout, release: ReleaseId) -> bool {
     let since = rollout.retry_of.unwrap_or(rollout.id);
     let mut touched = head.targets.values().filter(|running| running.rollout >= since);
@@ -75,17 +74,17 @@ mod tests {
     use flotilla_domain::{Cause, Code};
 
     fn cause() -> Cause {
-        Cause::new(Code::RolledBack, "because", "mend it")
+        Cause::new(Code::RolledBack, "because", "fix it")
     }
 
-    /// A head at which a release runs in both regions, brought by a rollout of this second.
+    /// A head at which a release runs in both regions, deployed by a rollout created at this second.
     fn head(name: &str, second: i64) -> StageHead {
         let rollout = rollout(name, second);
         let mut head =
             StageHead::new(rollout.service.clone(), rollout.stage.clone(), rollout.profile.clone());
         let done = State::Succeeded { changed: true };
         let ended = ["eu-west-1", "us-east-1"].map(|region| deployment(&rollout, region, done.clone()));
-        note_targets(&mut head, &rollout, &ended);
+        record_targets(&mut head, &rollout, &ended);
         head
     }
 
@@ -107,12 +106,12 @@ mod tests {
         for (state, proven, status) in ends {
             let (mut head, rollout) = (head("one", 1), rollout("two", 2));
             let ended = deployment(&rollout, "eu-west-1", state);
-            note_targets(&mut head, &rollout, &[ended]);
+            record_targets(&mut head, &rollout, &[ended]);
             assert_eq!(runs(&head), Some((proven, status.to_owned())));
         }
         let (mut empty, rollout) = (head("one", 1), rollout("two", 2));
         empty.targets.clear();
-        note_targets(&mut empty, &rollout, &[deployment(&rollout, "eu-west-1", State::Failed(cause()))]);
+        record_targets(&mut empty, &rollout, &[deployment(&rollout, "eu-west-1", State::Failed(cause()))]);
         assert_eq!(runs(&empty), Some((None, "failed".to_owned())), "nothing ever ran there");
         let running = &empty.targets[&target("eu-west-1")];
         assert_eq!((running.rollout, running.at), (rollout.id, at(100)));
@@ -126,18 +125,22 @@ mod tests {
             operations,
             ..deployment(&two, region, State::Failed(cause()))
         };
-        note_targets(&mut head, &two, &[failed("eu-west-1", 0)]);
-        assert_eq!(head.unsettled, [], "nothing had begun");
-        note_targets(&mut head, &two, &[failed("eu-west-1", 1), failed("us-east-1", 2)]);
+        record_targets(&mut head, &two, &[failed("eu-west-1", 0)]);
+        assert_eq!(head.unsettled, [], "no operation began");
+        record_targets(&mut head, &two, &[failed("eu-west-1", 1), failed("us-east-1", 2)]);
         assert_eq!(head.unsettled, [release("two").0]);
         let three = rollout("three", 3);
         let rolled_back = deployment(&three, "eu-west-1", State::RolledBack(cause()));
-        note_targets(&mut head, &three, &[rolled_back]);
-        assert_eq!(head.unsettled, [release("two").0], "it was rolled back to what may be the second one");
+        record_targets(&mut head, &three, &[rolled_back]);
+        assert_eq!(
+            head.unsettled,
+            [release("two").0],
+            "it was rolled back to what may be the second release"
+        );
         let done = |region| deployment(&three, region, State::Succeeded { changed: true });
-        note_targets(&mut head, &three, &[done("eu-west-1")]);
+        record_targets(&mut head, &three, &[done("eu-west-1")]);
         assert_eq!(head.unsettled, [release("two").0], "the other target is not known");
-        note_targets(&mut head, &three, &[done("us-east-1")]);
+        record_targets(&mut head, &three, &[done("us-east-1")]);
         assert_eq!(head.unsettled, []);
     }
 
@@ -146,7 +149,7 @@ mod tests {
         let removal = Rollout { kind: RolloutKind::Remove, ..rollout("one", 2) };
         for (state, left) in [(State::Removed, 1), (State::Failed(cause()), 2)] {
             let mut head = head("one", 1);
-            note_targets(&mut head, &removal, &[deployment(&removal, "eu-west-1", state)]);
+            record_targets(&mut head, &removal, &[deployment(&removal, "eu-west-1", state)]);
             assert_eq!(head.targets.len(), left);
         }
     }
@@ -159,21 +162,21 @@ mod tests {
                 Rollout { retry_of: Some(first.id), state: RolloutState::Succeeded, ..rollout("two", 11) };
             let mut head = before;
             let done = |region: &&str| deployment(&retry, region, State::Succeeded { changed: true });
-            note_targets(&mut head, &retry, &ended.iter().map(done).collect::<Vec<_>>());
-            note_end(&mut head, &retry, at(200));
+            record_targets(&mut head, &retry, &ended.iter().map(done).collect::<Vec<_>>());
+            record_end(&mut head, &retry, at(200));
             head.stable
         };
         let stable = Some(release("two").0);
-        // The first rollout had come to both regions, and failed in one.
+        // The first rollout reached both regions and failed in one.
         let mut half = head("one", 1);
         let ended = [
             deployment(&first, "eu-west-1", State::Succeeded { changed: true }),
             deployment(&first, "us-east-1", State::RolledBack(cause())),
         ];
-        note_targets(&mut half, &first, &ended);
+        record_targets(&mut half, &first, &ended);
         assert_eq!(retry(&["us-east-1"], half.clone()), stable);
-        assert_eq!(retry(&[], half), None, "the old one runs in one region still");
-        // It had never come to the second region, which is older than it.
+        assert_eq!(retry(&[], half), None, "the old release still runs in one region");
+        // The first rollout never reached the second region.
         assert_eq!(retry(&["eu-west-1"], head("one", 1)), stable);
     }
 
@@ -181,7 +184,7 @@ mod tests {
     fn a_rollout_that_succeeds_is_stable_and_one_that_does_not_changes_nothing() {
         let end = |state| {
             let mut head = head("two", 2);
-            note_end(&mut head, &Rollout { state, ..rollout("two", 2) }, at(200));
+            record_end(&mut head, &Rollout { state, ..rollout("two", 2) }, at(200));
             head.stable
         };
         assert_eq!(end(RolloutState::Succeeded), Some(release("two").0));
@@ -196,19 +199,23 @@ mod tests {
             head.settle(release("one").0);
             head.expires_at = Some(at(5_000));
             head.queued = waits.then(|| rollout("three", 3).id);
-            note_end(&mut head, &Rollout { kind: RolloutKind::Remove, state, ..rollout("one", 2) }, at(200));
+            record_end(
+                &mut head,
+                &Rollout { kind: RolloutKind::Remove, state, ..rollout("one", 2) },
+                at(200),
+            );
             (head.stable.is_some(), head.past.len(), head.expires_at)
         };
         assert_eq!(end(RolloutState::Succeeded, false), (false, 0, None));
         assert_eq!(
             end(RolloutState::Succeeded, true),
             (false, 0, Some(at(5_000))),
-            "that of the one that waits"
+            "the expiry of the queued rollout"
         );
         for state in [RolloutState::Cancelled, RolloutState::Failed(cause())] {
             let again = Some(at(200 + 3_600));
             assert_eq!(end(state.clone(), false), (true, 1, again), "it is tried again in an hour");
-            assert_eq!(end(state, true), (true, 1, Some(at(5_000))), "unless a newer upload wants the stage");
+            assert_eq!(end(state, true), (true, 1, Some(at(5_000))), "unless a newer rollout is queued");
         }
     }
 }

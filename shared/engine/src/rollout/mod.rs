@@ -1,8 +1,9 @@
-//! A rollout, from its request to its end.
+//! Rollouts, from the request to the outcome.
 //!
-//! It is [composed](compose) from a release and the configuration, [admitted](admit) at its stage, and taken forward by
-//! its [controller](RolloutController): [`observe`], [`act`], [`save`], [`finish`]. Beside it stands what operators ask:
-//! [`start`], [`promote`], [`rollback`], [`retry`], [`control`]; and what they see: [`view`].
+//! A rollout is [composed](compose) from a release and the configuration, [admitted](admit) to its stage, and
+//! taken forward by its [controller](RolloutController): [`observe`], [`act`], [`save`], [`finish`]. The
+//! commands of operators are [`start`], [`promote`], [`rollback`], [`retry`] and [`control`]; [`view`] is what
+//! they see.
 
 mod act;
 pub(crate) mod admit;
@@ -20,7 +21,7 @@ mod view;
 
 pub use control::Control;
 pub use promote::Promotion;
-pub use retry::OperatorsWord;
+pub use retry::RetryOptions;
 pub use rollback::Rollback;
 
 use crate::EngineError;
@@ -32,9 +33,9 @@ use flotilla_domain::rollout::{Cancellation, OnCancel, Rollout, RolloutCommand, 
 use flotilla_domain::{RolloutId, Timestamp};
 use std::sync::Arc;
 
-/// How often a lost race for a deployment of the rollout is run again.
+/// Attempts to save a deployment of the rollout when other writers change it concurrently.
 const RACES_MAX: usize = 8;
-/// Most deployments of a rollout: each target forward, and back.
+/// Most deployments of a rollout: one forward and one rollback for each target.
 const DEPLOYMENTS_MAX: usize = 2 * Rollout::TARGETS_MAX;
 
 /// Takes rollouts forward.
@@ -52,14 +53,14 @@ pub(crate) struct RolloutController {
 /// A rollout between two saves.
 pub(crate) type RolloutStep = Step<Rollout, Notes>;
 
-/// What was observed during one run.
+/// What one invocation has observed.
 #[derive(Default)]
 pub(crate) struct Notes {
     /// Its deployments that have ended.
     ended: Vec<Deployment>,
-    /// Whether it was seen to be the one that may act.
+    /// Whether the stage's head was seen to name it as the active rollout.
     has_its_place: bool,
-    /// Whether the last act has asked for copies: none of them can be there yet.
+    /// Whether the last command requested replicas: none can be complete yet.
     asked_for_copies: bool,
 }
 
@@ -87,7 +88,7 @@ impl Controller for RolloutController {
 
     async fn next(&self, step: &mut RolloutStep) -> Result<Next<RolloutEvent>, EngineError> {
         step.notes.asked_for_copies = false;
-        if let Some(off) = called_off(&step.now) {
+        if let Some(off) = pending_cancellation(&step.now) {
             return Ok(Next::Event(RolloutEvent::CancelRequested(off)));
         }
         let Some(command) = step.now.due() else { return Ok(Next::Event(self.observe(step).await?)) };
@@ -125,8 +126,8 @@ impl Controller for RolloutController {
     }
 }
 
-/// How the rollout was called off, while nothing has begun that would have to be finished.
-fn called_off(rollout: &Rollout) -> Option<Cancellation> {
+/// The rollout's cancellation, if its state ends at once and waits for no deployment.
+fn pending_cancellation(rollout: &Rollout) -> Option<Cancellation> {
     let ends = rollout.state.properties().on_cancel == OnCancel::Ends;
     rollout.cancelled.clone().filter(|_| ends)
 }

@@ -1,4 +1,4 @@
-//! What the state of a rollout waits for, each observation as one event.
+//! Observes what the state of a rollout waits for. Each observation is answered as one event.
 
 use super::DEPLOYMENTS_MAX;
 use crate::EngineError;
@@ -7,16 +7,17 @@ use crate::records::{
 };
 use crate::rollout::{RolloutController, RolloutStep};
 use flotilla_domain::deployment::Deployment;
-use flotilla_domain::gate::AlarmSeen;
+use flotilla_domain::gate::AlarmObservation;
 use flotilla_domain::release::{Release, ReleaseRef};
 use flotilla_domain::rollout::{
-    Rollout, RolloutCommand, RolloutEvent, RolloutLook, RolloutState, TargetOutcome,
+    Rollout, RolloutCommand, RolloutEvent, RolloutObservation, RolloutState, TargetOutcome,
 };
 use flotilla_domain::stage::{Place, StageHead};
 use std::collections::{BTreeMap, BTreeSet};
 
 impl RolloutController {
-    /// What there is to see, if what a command asks for is there already: a promotion or a way back needs no copies.
+    /// The observation, if what a command asks for exists already: a promotion or rollback usually needs no new
+    /// replicas.
     pub(super) async fn done_already(
         &self,
         rollout: &Rollout,
@@ -24,12 +25,12 @@ impl RolloutController {
     ) -> Result<Option<RolloutEvent>, EngineError> {
         let RolloutCommand::Replicate(_, sites) = command else { return Ok(None) };
         let seen = self.replicas(rollout).await?;
-        let all = matches!(&seen, RolloutEvent::ReplicasSeen { proven, .. } if sites.is_subset(proven));
-        // While it is paused it goes no further, and is to be asked for by nobody.
+        let all = matches!(&seen, RolloutEvent::ReplicasObserved { proven, .. } if sites.is_subset(proven));
+        // A paused rollout does not go on.
         Ok(Some(seen).filter(|_| all && rollout.paused_by.is_none()))
     }
 
-    /// Looks where the state has to look.
+    /// Makes the observation that the state needs.
     pub(super) async fn observe(&self, step: &mut RolloutStep) -> Result<RolloutEvent, EngineError> {
         let rollout = &step.now;
         if rollout.deadline().is_some_and(|deadline| deadline <= self.clock.now()) {
@@ -40,43 +41,47 @@ impl RolloutController {
                 _ => RolloutEvent::DeadlinePassed,
             });
         }
-        let asks = rollout.look() == Some(RolloutLook::Head);
-        // Once a tick: whoever takes its place wakes it.
+        let asks = rollout.observation() == Some(RolloutObservation::Head);
+        // Once per tick is enough: a rollout that supersedes it wakes it.
         if asks || (rollout.may_be_superseded() && !step.notes.has_its_place) {
             let place = self.head(rollout).await?.value.place(rollout.id);
             step.notes.has_its_place = place == Place::Active;
             if asks || place != Place::Active {
-                return Ok(RolloutEvent::PlaceSeen(place));
+                return Ok(RolloutEvent::PlaceObserved(place));
             }
         }
         let rollout = &step.now;
-        match rollout.look() {
-            Some(RolloutLook::Rules) => self.ruling(step).await,
-            Some(RolloutLook::Replicas) => self.replicas(rollout).await,
-            Some(RolloutLook::Deployments) => Ok(RolloutEvent::DeploymentsSeen(self.outcomes(step).await?)),
-            Some(RolloutLook::Outputs) => self.outputs_of_others(rollout).await,
-            Some(RolloutLook::Gates) => self.gates_of_wave(rollout, rollout.next_wave().unwrap_or(0)).await,
-            Some(RolloutLook::Checks) => {
+        match rollout.observation() {
+            Some(RolloutObservation::Rules) => self.policy_result(step).await,
+            Some(RolloutObservation::Replicas) => self.replicas(rollout).await,
+            Some(RolloutObservation::Deployments) => {
+                Ok(RolloutEvent::DeploymentsObserved(self.outcomes(step).await?))
+            }
+            Some(RolloutObservation::Outputs) => self.outputs_of_others(rollout).await,
+            Some(RolloutObservation::Gates) => {
+                self.gates_of_wave(rollout, rollout.next_wave().unwrap_or(0)).await
+            }
+            Some(RolloutObservation::Checks) => {
                 let outcomes = self.outcomes(step).await?;
                 self.checks(step, outcomes).await
             }
-            Some(RolloutLook::Clock) => {
+            Some(RolloutObservation::Clock) => {
                 let wave = rollout.state.wave().unwrap_or(0);
                 let alarms = self.alarms_of(rollout, wave).await?;
-                let outcomes = match alarms.iter().all(AlarmSeen::is_ok) {
+                let outcomes = match alarms.iter().all(AlarmObservation::is_ok) {
                     true => Vec::new(),
                     false => self.outcomes(step).await?,
                 };
-                Ok(RolloutEvent::AlarmsSeen { alarms, outcomes })
+                Ok(RolloutEvent::AlarmsObserved { alarms, outcomes })
             }
-            Some(RolloutLook::Stable) => Ok(RolloutEvent::StableSeen(self.stable(rollout).await?)),
-            Some(RolloutLook::Head) | None => {
+            Some(RolloutObservation::Stable) => Ok(RolloutEvent::StableObserved(self.stable(rollout).await?)),
+            Some(RolloutObservation::Head) | None => {
                 Err(EngineError::Defect("a terminal rollout was stepped".into()))
             }
         }
     }
 
-    /// Verifies a wave. What was answered is kept in the timeline once all of it is as it should be.
+    /// Runs the verifications of a wave. The answers are recorded in the timeline once all have succeeded.
     pub(super) async fn checks(
         &self,
         step: &mut RolloutStep,
@@ -92,17 +97,17 @@ impl RolloutController {
                 step.record(rollout, Some(check.target), now, "verified", Some(check.said));
             }
         }
-        Ok(RolloutEvent::ChecksSeen { failures, outcomes })
+        Ok(RolloutEvent::ChecksObserved { failures, outcomes })
     }
 
-    /// How its deployments stand.
+    /// The states of its deployments.
     pub(super) async fn outcomes(&self, step: &mut RolloutStep) -> Result<Vec<TargetOutcome>, EngineError> {
         let page = self.store.query(deployments_query(&step.now.id, DEPLOYMENTS_MAX)).await?;
         let deployments = page.items.into_iter().map(|item| Ok(read::<Deployment>(item)?.value));
         let deployments: Vec<Deployment> = deployments.collect::<Result<_, EngineError>>()?;
         let outcomes = deployments.iter().map(|d| TargetOutcome {
             target: d.id.target.clone(),
-            turn: d.id.turn,
+            direction: d.id.direction,
             state: d.state.clone(),
             touched: d.operations > 0,
             plan: d.plan_digest,
@@ -112,7 +117,7 @@ impl RolloutController {
         Ok(outcomes)
     }
 
-    /// The stage's last stable release, unless it is the one that is being rolled out, or is held.
+    /// The stage's last stable release, unless it is the release of this rollout or is held.
     pub(super) async fn stable(&self, rollout: &Rollout) -> Result<Option<ReleaseRef>, EngineError> {
         let head = self.head(rollout).await?.value;
         let Some(stable) = head.stable else { return Ok(None) };
@@ -131,7 +136,7 @@ impl RolloutController {
             for item in self.store.query(replicas_query(&release, REPLICAS_MAX)).await?.items {
                 let replica = read::<ReplicaRecord>(item)?.value;
                 let proves = replica.proves_for(rollout);
-                // A failure of an earlier rollout is tried again, not believed.
+                // A failed replica of an earlier rollout is tried again.
                 match replica.failure {
                     None if !proves => {}
                     None => drop(proven.insert(replica.site)),
@@ -144,7 +149,7 @@ impl RolloutController {
             let sites = rollout.sites();
             failed.retain(|site, _| sites.contains(site));
         }
-        Ok(RolloutEvent::ReplicasSeen { proven, failed })
+        Ok(RolloutEvent::ReplicasObserved { proven, failed })
     }
 
     pub(super) async fn head(&self, rollout: &Rollout) -> Result<Versioned<StageHead>, EngineError> {

@@ -1,6 +1,6 @@
-//! The way of a release to a stage of its service.
+//! The route of a release to a stage of its service.
 
-use super::admit::{Upon, check_kept};
+use super::admit::{Precondition, check_kept};
 use crate::config::document;
 use crate::ports::StateStore;
 use crate::records::{ConfigRecord, kept_key, read, release_key, service_key, stage_key};
@@ -11,34 +11,36 @@ use flotilla_domain::release::Release;
 use flotilla_domain::stage::StageHead;
 use flotilla_domain::{Code, Refusal, ReleaseId, ServiceName, StageName};
 
-/// A release, the way to a stage, and what is known of the stage.
+/// A release, its route to a stage, and the stage's head.
 #[derive(Debug, Clone)]
-pub(crate) struct Way {
+pub(crate) struct RoutedRelease {
     /// The release.
     pub release: Release,
-    /// Where it goes.
+    /// The route to the stage.
     pub route: Route,
-    /// The stage, if anything was ever rolled out to it.
+    /// The stage's head, if anything was ever rolled out to it.
     pub head: Option<StageHead>,
 }
 
-impl Way {
-    /// What a rollout that goes this way is decided upon.
-    pub(crate) fn upon(&self) -> Upon {
-        Upon::Newest(self.head.as_ref().and_then(|head| head.newest))
+impl RoutedRelease {
+    /// The state of the stage that the decision is based on.
+    pub(crate) fn precondition(&self) -> Precondition {
+        Precondition::NewestIs(self.head.as_ref().and_then(|head| head.newest))
     }
 }
 
-/// Finds the way of a release to a stage of its service: by a rule, or as the stage went before. One read.
+/// Finds the route of a release to a stage of its service: by a route of the configuration, or as the stage was
+/// deployed before. One read.
 ///
 /// # Errors
-/// Refusals: there is no such release, it is not kept any more, the service is not configured, or no rule knows the stage.
+/// Refusals: there is no such release, it is no longer kept, the service is not configured, or no route leads
+/// to the stage.
 pub(crate) async fn way(
     store: &dyn StateStore,
     service: &ServiceName,
     id: &ReleaseId,
     stage: &StageName,
-) -> Result<Way, EngineError> {
+) -> Result<RoutedRelease, EngineError> {
     let keys = [release_key(service, id), service_key(service), stage_key(service, stage), kept_key(service)];
     let mut found = store.get(&keys).await?.into_iter();
     let mut next = || found.next().flatten();
@@ -70,13 +72,13 @@ pub(crate) async fn way(
         }
         _ => {
             return Err(missing(
-                format!("no rule of {service} knows the stage {stage}"),
-                "add a rule for it with flotilla apply",
+                format!("no route of {service} leads to the stage {stage}"),
+                "add a rule that routes to it, with flotilla apply",
             )
             .into());
         }
     };
-    Ok(Way { release, route, head })
+    Ok(RoutedRelease { release, route, head })
 }
 
 fn missing(what: String, fix: &str) -> Refusal {

@@ -1,9 +1,9 @@
-//! One transaction for a rollout, its timeline and what it means for its stage.
+//! Saves a rollout, its timeline and its stage's head in one transaction.
 
 use crate::EngineError;
 use crate::ports::{Subject, Work};
 use crate::records::keep;
-use crate::rollout::finish::{note_end, note_targets};
+use crate::rollout::finish::{record_end, record_targets};
 use crate::rollout::{RolloutController, RolloutStep};
 use crate::step::{due_at, wake};
 use flotilla_domain::deployment::pace::DELAY_S_MAX;
@@ -11,20 +11,21 @@ use flotilla_domain::rollout::{Rollout, RolloutState};
 use flotilla_domain::{SignedDuration, Timestamp};
 
 impl RolloutController {
-    /// Saves what has changed of the rollout and of its stage's head, in one transaction.
+    /// Saves the changes of the rollout and of its stage's head in one transaction.
     pub(super) async fn save(&self, step: &mut RolloutStep) -> Result<(), EngineError> {
         let now = self.clock.now();
         let ended = step.now.state.is_terminal();
         if ended && step.saved.value.state.is_terminal() {
             return Ok(());
         }
-        // Until what time it sleeps, if it does: nothing else wakes it then.
-        let sleeps_until = step.now.looks_at(now).filter(|_| !ended);
+        // The time until which it waits, if nothing else wakes it before.
+        let sleeps_until = step.now.observes_at(now).filter(|_| !ended);
         let sleeps_s = sleeps_until.map(|at| {
             let left_s = at.duration_since(now).as_secs().saturating_add(1).clamp(1, DELAY_S_MAX.into());
             u32::try_from(left_s).unwrap_or(DELAY_S_MAX)
         });
-        // One that sleeps is woken a minute before it is due, and has to see then that nobody else comes.
+        // A waiting rollout gets a tick a minute before it is due, and must not take the pending due time for a
+        // tick that is still to come.
         let soon_s = if sleeps_s.is_some() { 61 } else { 20 };
         let overdue_soon = step.saved.due_at.is_none_or(|due| due <= later(now, soon_s));
         let dirty = step.now != step.saved.value || overdue_soon;
@@ -38,9 +39,9 @@ impl RolloutController {
         if (ended || !step.notes.ended.is_empty()) && !step.now.plan_only {
             let before = self.head(&step.now).await?;
             let mut head = before.value.clone();
-            note_targets(&mut head, &step.now, &step.notes.ended);
+            record_targets(&mut head, &step.now, &step.notes.ended);
             if ended {
-                note_end(&mut head, &step.now, now);
+                record_end(&mut head, &step.now, now);
                 next = head.leave(step.now.id);
             }
             if head != before.value {
@@ -72,18 +73,18 @@ fn later(now: Timestamp, seconds: i64) -> Timestamp {
     now.saturating_add(SignedDuration::from_secs(seconds)).unwrap_or(now)
 }
 
-/// The rollout in its next state. Gates that are open are passed without an entry; so are the steps within a wave, and
-/// of a rollback.
+/// Takes the rollout into its next state. Open gates, steps within a wave and steps of a rollback make no
+/// timeline entry.
 pub(super) fn enter(step: &mut RolloutStep, after: Rollout, now: Timestamp) {
     let entry_of = |rollout: &Rollout| (rollout.state.name(), rollout.state.wave(), held_by(rollout));
-    let passes = after.state.properties().is_gate && after.closed.is_empty();
+    let passes = after.state.properties().is_gate && after.blocked_by.is_empty();
     if !passes && entry_of(&after) != entry_of(&step.now) {
         step.record(after.id, None, now, after.state.name(), detail(&after));
     }
     step.now = after;
 }
 
-/// What the timeline says of a state beyond its name.
+/// The timeline detail of a state.
 fn detail(rollout: &Rollout) -> Option<String> {
     match &rollout.state {
         RolloutState::Rolling { wave, .. }
@@ -98,7 +99,7 @@ fn detail(rollout: &Rollout) -> Option<String> {
     }
 }
 
-/// What keeps its next wave from beginning.
+/// The reasons of the blocked gates of its next wave.
 fn held_by(rollout: &Rollout) -> String {
-    rollout.closed.iter().map(|closed| closed.why.as_str()).collect::<Vec<_>>().join("; ")
+    rollout.blocked_by.iter().map(|closed| closed.why.as_str()).collect::<Vec<_>>().join("; ")
 }

@@ -1,16 +1,18 @@
-//! How a rollout is shown, with its gates and its deployments.
+//! The API's view of a rollout, with its gates and deployments.
 
 use crate::EngineError;
 use crate::records::{EventRecord, deployments_query, events_query, read, rollout_key};
 use crate::status::{PageRequest, Status, cause_view, missing, next_cursor};
 use flotilla_contract as view;
 use flotilla_domain::deployment::{Deployment, DeploymentKind, State};
-use flotilla_domain::gate::{Approval, Closed};
+use flotilla_domain::gate::{Approval, Blocked};
 use flotilla_domain::rollout::{Rollout, RolloutKind, RolloutState};
-use flotilla_domain::{RolloutId, ServiceName, Turn};
+use flotilla_domain::{Direction, RolloutId, ServiceName};
 
 pub(crate) fn rollout_view(rollout: &Rollout, deployments: &[Deployment]) -> view::RolloutView {
-    let of_target = |target, turn| deployments.iter().find(|d| &d.id.target == target && d.id.turn == turn);
+    let of_target = |target, direction| {
+        deployments.iter().find(|d| &d.id.target == target && d.id.direction == direction)
+    };
     let waves = rollout.waves.iter().zip(1..);
     let views = waves.flat_map(|(wave, number)| {
         wave.targets.iter().map(move |target| {
@@ -29,9 +31,9 @@ pub(crate) fn rollout_view(rollout: &Rollout, deployments: &[Deployment]) -> vie
                 entered_at: None,
                 back: None,
             };
-            let back = of_target(target, Turn::Back)
+            let back = of_target(target, Direction::Rollback)
                 .map(|deployment| Box::new(deployment_view(deployment, pending.clone())));
-            let forward = of_target(target, Turn::Forward)
+            let forward = of_target(target, Direction::Forward)
                 .map_or(pending.clone(), |deployment| deployment_view(deployment, pending));
             view::DeploymentView { back, ..forward }
         })
@@ -98,7 +100,7 @@ fn deployment_view(deployment: &Deployment, pending: view::DeploymentView) -> vi
     }
 }
 
-/// Its gates, as long as it has some before it or has been let through some.
+/// Its gates, if the next wave has any or a break-glass has opened them.
 fn gates_view(rollout: &Rollout) -> Option<view::GatesView> {
     let wave = rollout.next_wave().filter(|_| !rollout.plan_only);
     let approval = |approval: &Approval| view::ApprovalView {
@@ -109,7 +111,7 @@ fn gates_view(rollout: &Rollout) -> Option<view::GatesView> {
         package: approval.package.to_string(),
         plan: approval.plan.map(|plan| plan.to_string()),
     };
-    let closed = |closed: &Closed| view::ClosedView {
+    let closed = |closed: &Blocked| view::ClosedView {
         gate: closed.gate.name().into(),
         why: closed.why.clone(),
         until: closed.until.map(|at| at.to_string()),
@@ -120,7 +122,7 @@ fn gates_view(rollout: &Rollout) -> Option<view::GatesView> {
         wave: wave.map(|wave| wave + 1),
         approvals_needed: needed,
         approvals: rollout.approvals.iter().map(approval).collect(),
-        closed: rollout.closed.iter().map(closed).collect(),
+        closed: rollout.blocked_by.iter().map(closed).collect(),
         broken_open: word.map(|word| format!("{} at {}: {}", word.by, word.at, word.because)),
     };
     let nothing = needed == 0 && view.approvals.is_empty() && view.closed.is_empty() && word.is_none();
@@ -141,7 +143,7 @@ impl Status {
     /// A rollout with its deployments.
     ///
     /// # Errors
-    /// The table's, or that there is no such rollout.
+    /// Errors of the state store; a refusal if there is no such rollout.
     pub async fn rollout(&self, id: &RolloutId) -> Result<view::RolloutView, EngineError> {
         let found = self.store.get(&[rollout_key(id)]).await?.into_iter().next().flatten();
         let item = found.ok_or_else(|| missing(format!("there is no rollout {id}")))?;
@@ -151,10 +153,10 @@ impl Status {
         Ok(rollout_view(&rollout, &deployments.collect::<Result<Vec<_>, EngineError>>()?))
     }
 
-    /// The service that a rollout is of.
+    /// The service of a rollout.
     ///
     /// # Errors
-    /// The table's, or that there is no such rollout.
+    /// Errors of the state store; a refusal if there is no such rollout.
     pub async fn service_of(&self, id: &RolloutId) -> Result<ServiceName, EngineError> {
         let found = self.store.get(&[rollout_key(id)]).await?.into_iter().next().flatten();
         let item = found.ok_or_else(|| missing(format!("there is no rollout {id}")))?;
@@ -164,7 +166,7 @@ impl Status {
     /// A rollout's timeline, oldest first.
     ///
     /// # Errors
-    /// The table's.
+    /// Errors of the state store.
     pub async fn events(
         &self,
         id: &RolloutId,

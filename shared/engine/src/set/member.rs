@@ -2,30 +2,30 @@
 
 use crate::EngineError;
 use crate::ports::StateStore;
-use crate::rollout::admit::Upon;
-use crate::rollout::compose::{destination, hurry, plan_rollout};
-use crate::rollout::route::{Way, way};
+use crate::rollout::admit::Precondition;
+use crate::rollout::compose::{destination, expedite, plan_rollout};
+use crate::rollout::route::{RoutedRelease, way};
 use flotilla_domain::rollout::Rollout;
 use flotilla_domain::set::{Member, ServiceSet, SetKind};
 use flotilla_domain::stage::StageHead;
-use flotilla_domain::{ReleaseId, RolloutId, Timestamp, Turn};
+use flotilla_domain::{Direction, ReleaseId, RolloutId, Timestamp};
 
-/// A member's rollout, as it would be let in.
+/// A member's rollout, ready to be admitted.
 #[derive(Debug)]
 pub(crate) struct Planned {
     /// The rollout.
     pub rollout: Rollout,
-    /// A preview's life in hours.
+    /// Lifetime of a preview, in hours.
     pub ttl_h: Option<u32>,
-    /// What it has to be decided upon.
-    pub upon: Upon,
-    /// Whether what runs now is held.
+    /// The state of the stage that the decision is based on.
+    pub precondition: Precondition,
+    /// Whether what runs now will be held.
     pub hold: bool,
-    /// The stage as it is.
+    /// The stage's current head.
     pub head: Option<StageHead>,
 }
 
-/// Plans the rollout of a member, forward or back to what it had.
+/// Composes the rollout of a member: forward, or the revert to its earlier release.
 ///
 /// # Errors
 /// Refusals: those of a rollout of the service alone.
@@ -33,32 +33,38 @@ pub(crate) async fn plan_member(
     store: &dyn StateStore,
     set: &ServiceSet,
     member: &Member,
-    (turn, id): (Turn, RolloutId),
+    (direction, id): (Direction, RolloutId),
     now: Timestamp,
 ) -> Result<Planned, EngineError> {
-    let to: ReleaseId = match turn {
-        Turn::Forward => member.release,
-        Turn::Back => member.before.unwrap_or(member.release),
+    let to: ReleaseId = match direction {
+        Direction::Forward => member.release,
+        Direction::Rollback => member.before.unwrap_or(member.release),
     };
-    let Way { release, route, head } = way(store, &member.service, &to, &member.stage).await?;
+    let RoutedRelease { release, route, head } = way(store, &member.service, &to, &member.stage).await?;
     let destination = destination(store, &route.profile).await?;
     let mut rollout = plan_rollout(id, &release, &route, &destination, &set.requested_by, now)?;
     rollout.because = Some(format!("{}: {}", set.id, set.because));
     rollout.set = Some(set.id);
-    // What never ran there has passed none of its gates.
+    // A release that never ran there has not passed its gates.
     let has_run = head.as_ref().is_some_and(|head| head.has_run(&to));
-    let (back, by_waves) = match (&set.kind, turn) {
-        (SetKind::Rollback { by_waves, .. }, Turn::Forward) => (has_run, *by_waves),
-        (_, Turn::Forward) => (false, true),
-        (_, Turn::Back) => (true, false),
+    let (back, by_waves) = match (&set.kind, direction) {
+        (SetKind::Rollback { by_waves, .. }, Direction::Forward) => (has_run, *by_waves),
+        (_, Direction::Forward) => (false, true),
+        (_, Direction::Rollback) => (true, false),
     };
     if back {
-        hurry(&mut rollout, by_waves);
+        expedite(&mut rollout, by_waves);
     }
-    let upon = match turn {
-        Turn::Forward => member.newest,
-        Turn::Back => member.forward.as_ref().map(|leg| leg.rollout),
+    let precondition = match direction {
+        Direction::Forward => member.newest,
+        Direction::Rollback => member.forward.as_ref().map(|leg| leg.rollout),
     };
-    let hold = turn == Turn::Forward && matches!(set.kind, SetKind::Rollback { .. });
-    Ok(Planned { rollout, ttl_h: route.ttl_h, upon: Upon::Newest(upon), hold, head })
+    let hold = direction == Direction::Forward && matches!(set.kind, SetKind::Rollback { .. });
+    Ok(Planned {
+        rollout,
+        ttl_h: route.ttl_h,
+        precondition: Precondition::NewestIs(precondition),
+        hold,
+        head,
+    })
 }

@@ -1,6 +1,6 @@
 //! Sets: several services promoted or rolled back as one, with one outcome.
 //!
-//! A set begins the rollouts of its [`member`]s, level by level, and waits for them.
+//! A set starts the rollouts of its [`member`]s level by level, and waits for their outcomes.
 
 mod act;
 pub(crate) mod member;
@@ -35,7 +35,7 @@ impl Controller for SetController {
     type Event = SetEvent;
     type Notes = ();
 
-    /// Each level is begun and observed.
+    /// Each level is started and observed.
     const STEPS_MAX: usize = 4;
 
     fn clock_now(&self) -> Timestamp {
@@ -58,9 +58,9 @@ impl Controller for SetController {
             let not = self.begin(&step.now, step.saved.version, &command).await?;
             return Ok(Next::Event(SetEvent::Begun { not }));
         }
-        // A cancellation was saved by whoever asked for it; the rollouts are told here.
+        // The cancel command only saves the request; the rollouts are cancelled here.
         if let Some(off) = &step.now.cancelled {
-            self.call_off(&step.now, off).await?;
+            self.cancel(&step.now, off).await?;
         }
         Ok(Next::Event(SetEvent::Ended(self.ends(&step.now).await?)))
     }
@@ -73,7 +73,8 @@ impl Controller for SetController {
         step.now = after;
     }
 
-    /// The end of each rollout wakes the set: it needs no tick of its own, unless the run was cut short.
+    /// Each rollout wakes the set when it ends, so the set needs a tick of its own only if the step was cut
+    /// short.
     async fn pause(&self, step: &mut SetStep, pause: Pause) -> Result<(), EngineError> {
         self.save(step).await?;
         match pause {

@@ -1,4 +1,4 @@
-//! Several services brought somewhere as one unit, in the order of what they need from each other.
+//! Commands on sets: several services promoted or rolled back as one, in the order of their dependencies.
 
 use super::member::Planned;
 use crate::EngineError;
@@ -10,52 +10,52 @@ use crate::step::due_at;
 use flotilla_domain::access::{Act, Scope};
 use flotilla_domain::set::{Member, ServiceSet, SetKind, SetState, in_order};
 use flotilla_domain::stage::StageHead;
-use flotilla_domain::{Code, Refusal, ReleaseId, RolloutId, ServiceName, SetId, StageName, Turn};
+use flotilla_domain::{Code, Direction, Refusal, ReleaseId, RolloutId, ServiceName, SetId, StageName};
 use std::collections::{BTreeMap, BTreeSet};
 
-/// Which services go from one stage to another together.
+/// Which services to promote together, and between which stages.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct SetPromotion {
     /// The services, each once.
     pub services: Vec<ServiceName>,
-    /// Where their releases run.
+    /// The stage where their releases run.
     pub from: StageName,
-    /// Where they are to run.
+    /// The stage to deploy them to.
     pub to: StageName,
-    /// Why.
+    /// The reason.
     pub because: Option<String>,
 }
 
-/// Which releases the services of a set go back to.
+/// Which releases to roll the services of a set back to.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct SetRollback {
-    /// The set that says it.
+    /// The set that names the releases.
     pub to: SetId,
-    /// What ran before the set, instead of what it brought.
+    /// Use the releases that ran before the set, instead of those that it deployed.
     pub before: bool,
-    /// In the profiles' waves; else everywhere at once.
+    /// Use the profiles' waves and gates instead of expediting.
     pub by_waves: bool,
-    /// Why.
+    /// The reason.
     pub because: Option<String>,
 }
 
-/// How often a lost race is run again.
+/// Attempts to save when other writers change the set concurrently.
 const RACES_MAX: usize = 8;
-/// Consumers read at a time: previews come and go, and their entries stay.
+/// Consumers that one query reads. Entries of removed previews stay.
 const CONSUMERS_A_PAGE: usize = 100;
-/// Most pages of them that are looked through.
+/// Most pages of consumers that are read.
 const CONSUMER_PAGES_MAX: usize = 20;
 
-/// A service at a stage, and the release that it is brought to.
+/// A service, a stage, and the release to deploy to it.
 type Wanted = (ServiceName, StageName, ReleaseId);
 
 impl Commands {
-    /// Brings the stable releases of several services from one stage to another as one unit: what takes outputs of
-    /// another one follows it; if one does not arrive, all go back.
+    /// Promotes the stable releases of several services from one stage to another as one set. A service follows
+    /// the services whose outputs it uses. If one fails, all are reverted.
     ///
     /// # Errors
-    /// Refusals: those of [`Commands::promote`] for any of them, before anything begins; they need each other in a
-    /// circle; there are too many.
+    /// Refusals: those of [`Commands::promote`] for any service, before anything begins; a cycle among the
+    /// services; too many services.
     pub async fn promote_set(
         &self,
         promotion: &SetPromotion,
@@ -68,20 +68,21 @@ impl Commands {
         let mut wanted = Vec::new();
         for service in services {
             let head = self.head_of(service, from).await?.value;
-            let stable = head.stable.ok_or_else(|| {
-                conflict(format!("no release of {service} has run everywhere at {from} yet"))
-            })?;
+            let stable = head
+                .stable
+                .ok_or_else(|| conflict(format!("{service} has no stable release at {from} yet")))?;
             wanted.push((service.clone(), to.clone(), stable));
         }
         let kind = SetKind::Promotion { from: from.clone() };
         self.set_out(Act::Promote, kind, wanted, because, caller).await
     }
 
-    /// Brings the services of a set back to what it brought, or to what ran before it, and holds what runs now.
+    /// Rolls the services of a set back to the releases that it deployed, or to those that ran before it. What
+    /// runs now is held.
     ///
     /// # Errors
-    /// Refusals: there is no such set, it has not ended, or has not succeeded, or one of its services had nothing before; those of
-    /// [`Commands::roll_back`] for any of them, before anything begins.
+    /// Refusals: there is no such set, it has not ended, it has not succeeded, or one of its services had no
+    /// release before; those of [`Commands::roll_back`] for any service, before anything begins.
     pub async fn roll_back_set(
         &self,
         rollback: &SetRollback,
@@ -90,24 +91,20 @@ impl Commands {
         let because = reason(rollback.because.as_deref())?.unwrap_or_else(|| "rolled back".into());
         let set = self.recorded_set(&rollback.to).await?.value;
         if !set.state.is_terminal() {
-            let refusal = conflict(format!("the set {} is {}", set.id, set.state.name()));
+            let refusal = conflict(format!("the set {} has not ended: it is {}", set.id, set.state.name()));
             return Err(EngineError::conflict(refusal, &set));
         }
         if !rollback.before && set.state != SetState::Succeeded {
-            let what = format!(
-                "the set {} is {}: what it should have brought never ran as a whole",
-                set.id,
-                set.state.name()
-            );
-            let fix = "go back to what ran before it (--before), or to a set that has succeeded";
+            let what = format!("the set {} is {}: its releases never ran together", set.id, set.state.name());
+            let fix = "roll back to what ran before it with --before, or to a set that has succeeded";
             return Err(EngineError::conflict(Refusal::new(Code::Conflict, what, fix), &set));
         }
         let wanted = set.members.into_iter().map(|member| {
             let release = if rollback.before { member.before } else { Some(member.release) };
             let (service, stage) = (member.service, member.stage);
             let release = release.ok_or_else(|| {
-                let what = format!("nothing ran everywhere at {service}/{stage} before {}", set.id);
-                let fix = "roll the other services back one by one: flotilla rollback";
+                let what = format!("{service}/{stage} had no stable release before {}", set.id);
+                let fix = "roll the other services back one by one with flotilla rollback";
                 Refusal::new(Code::NothingToRevertTo, what, fix)
             })?;
             Ok((service, stage, release))
@@ -117,10 +114,10 @@ impl Commands {
         self.set_out(Act::RollBack, kind, wanted, because, caller).await
     }
 
-    /// Deploys again, as it is, what takes outputs of a stage of a service, directly or through others.
+    /// Deploys the stable releases of all consumers of a stage again, direct and indirect.
     ///
     /// # Errors
-    /// Refusals: nothing takes any; those of [`Commands::start`] for any of them, before anything begins.
+    /// Refusals: there are no consumers; those of [`Commands::start`] for any of them, before anything begins.
     pub async fn redeploy_consumers(
         &self,
         service: &ServiceName,
@@ -145,15 +142,14 @@ impl Commands {
         let wanted: Vec<Wanted> =
             found.into_iter().map(|((service, stage), stable)| (service, stage, stable)).collect();
         if wanted.is_empty() {
-            let what = format!("nothing that runs takes outputs of {service}/{stage}");
-            return Err(missing(what, "flotilla consumers shows what has ever taken some").into());
+            let what = format!("no running service uses outputs of {service}/{stage}");
+            return Err(missing(what, "list all recorded consumers with flotilla consumers").into());
         }
         let kind = SetKind::Redeploy { of: service.clone() };
         self.set_out(Act::Start, kind, wanted, because, caller).await
     }
 
-    /// The consumers of a stage at which something runs everywhere, with what that is. What never ran everywhere, or was
-    /// removed, takes nothing now.
+    /// The consumers of a stage that have a stable release, with that release. Others use no outputs now.
     async fn running_consumers(
         &self,
         service: &ServiceName,
@@ -179,11 +175,11 @@ impl Commands {
         Ok(running)
     }
 
-    /// Calls a set off: its rollouts under way are called off, none of its others begins, and a promotion brings back
-    /// what it has brought. Only the wish is saved: the set's own next step carries it out.
+    /// Cancels a set: its rollouts in progress are cancelled, no other one begins, and a promotion is reverted.
+    /// Only the request is saved; the set's next step carries it out.
     ///
     /// # Errors
-    /// Refusals: there is no such set, it has ended or goes back already.
+    /// Refusals: there is no such set, it has ended, or is reverting already.
     pub async fn cancel_set(
         &self,
         id: &SetId,
@@ -199,10 +195,11 @@ impl Commands {
                 orders.push(order.detail(id.to_string()));
             }
             if !matches!(saved.value.state, SetState::Rolling { .. }) {
-                let refusal = conflict(format!("the set {id} is {}", saved.value.state.name()));
+                let refusal =
+                    conflict(format!("the set {id} is {} and cannot be cancelled", saved.value.state.name()));
                 return Err(EngineError::conflict(refusal, &saved.value));
             }
-            let set = saved.value.clone().call_off(&caller.principal, stop_running);
+            let set = saved.value.clone().cancel(&caller.principal, stop_running);
             if set == saved.value {
                 return Ok(set);
             }
@@ -219,7 +216,8 @@ impl Commands {
         Err(EngineError::Contended)
     }
 
-    /// Saves a new set whose members could all begin now, with an entry in the audit for each of them, and wakes it.
+    /// Saves a new set, after checking that each member's rollout could be admitted now, with an audit entry
+    /// for each member, and wakes it.
     async fn set_out(
         &self,
         act: Act,
@@ -252,17 +250,17 @@ impl Commands {
         let orders: Vec<Order> = orders.into_iter().map(|order| order.detail(&detail)).collect();
         let write = Versioned::new(set.clone()).write(&set, Some(due_at(now, 0)));
         self.save_all(&orders, vec![write]).await?;
-        tracing::info!(set.id = %set.id, kind = set.kind.name(), members = set.members.len(), by = set.requested_by, "a set sets out");
+        tracing::info!(set.id = %set.id, kind = set.kind.name(), members = set.members.len(), by = set.requested_by, "set accepted");
         self.queue.send(vec![(Work::Tick(Subject::Set(set.id)), 0)]).await?;
         Ok(set)
     }
 
-    /// Gives each member its level, by what its rollout would need now, and notes what it is decided upon.
+    /// Gives each member its level, by the outputs that its rollout needs, and records the state of its stage.
     async fn in_order(&self, mut set: ServiceSet) -> Result<ServiceSet, EngineError> {
         let mut plans: Vec<Planned> = Vec::new();
         for member in &set.members {
             let id = RolloutId::derive(set.created_at, &[&set.id.to_string()]);
-            let plan = self.store.plan_member(&set, member, (Turn::Forward, id), set.created_at).await?;
+            let plan = self.store.plan_member(&set, member, (Direction::Forward, id), set.created_at).await?;
             held(&plan.rollout, plan.head.as_ref())?;
             if !matches!(set.kind, SetKind::Rollback { .. }) {
                 nothing_under_way(member, plan.head.as_ref())?;
@@ -303,12 +301,12 @@ fn member((service, stage, release): Wanted) -> Member {
     Member { service, stage, level: 0, release, before: None, newest: None, forward: None, back: None }
 }
 
-/// Whether no rollout is under way at a member's stage: what runs there when the set's turn comes is what it is decided
-/// upon.
+/// Whether no rollout is active at a member's stage. What runs there must not change before the set reaches the
+/// member.
 fn nothing_under_way(member: &Member, head: Option<&StageHead>) -> Result<(), EngineError> {
     let Some((head, active)) = head.and_then(|head| Some((head, head.active?))) else { return Ok(()) };
-    let what = format!("{active} is under way at {}/{}", member.service, member.stage);
-    let fix = format!("wait for its end (flotilla watch {active}) or call it off, then ask again");
+    let what = format!("{active} is in progress at {}/{}", member.service, member.stage);
+    let fix = format!("wait until it ends (flotilla watch {active}) or cancel it, then repeat the command");
     Err(EngineError::conflict(Refusal::new(Code::Conflict, what, fix), head))
 }
 
@@ -317,7 +315,7 @@ fn check_count(members: usize) -> Result<(), Refusal> {
     if (1..=max).contains(&members) {
         return Ok(());
     }
-    let what = format!("a set of {members} services");
-    let fix = format!("name 1 to {max} services; more of them go in several sets");
+    let what = format!("{members} services in one set");
+    let fix = format!("name 1 to {max} services, or use several sets");
     Err(Refusal::new(Code::RequestInvalid, what, fix).at("services"))
 }

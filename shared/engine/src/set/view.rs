@@ -1,4 +1,4 @@
-//! How sets of services are shown, and who takes whose outputs.
+//! The API's view of sets, and of the consumers of outputs.
 
 use crate::EngineError;
 use crate::ports::Key;
@@ -6,7 +6,7 @@ use crate::records::{ConsumerRecord, consumers_query, read, rollout_key, set_key
 use crate::status::{PageRequest, Status, cause_view, missing, next_cursor};
 use flotilla_contract as view;
 use flotilla_domain::rollout::Rollout;
-use flotilla_domain::set::{Leg, LegEnd, Member, ServiceSet, SetKind};
+use flotilla_domain::set::{Member, MemberOutcome, MemberRollout, ServiceSet, SetKind};
 use flotilla_domain::{RolloutId, ServiceName, SetId, StageName};
 use std::collections::BTreeMap;
 
@@ -14,10 +14,10 @@ use std::collections::BTreeMap;
 const CONSUMERS_MAX: usize = 200;
 
 impl Status {
-    /// A set, with how its rollouts stand: two reads.
+    /// A set, with the states of its rollouts. Two reads.
     ///
     /// # Errors
-    /// The table's, or that there is no such set.
+    /// Errors of the state store; a refusal if there is no such set.
     pub async fn set(&self, id: &SetId) -> Result<view::SetView, EngineError> {
         let found = self.store.get(&[set_key(id)]).await?.into_iter().next().flatten();
         let item = found.ok_or_else(|| missing(format!("there is no set {id}")))?;
@@ -33,10 +33,10 @@ impl Status {
         Ok(set_view(&set, &states))
     }
 
-    /// Sets, newest first, without how the rollouts under way stand.
+    /// Sets, newest first, without the states of rollouts in progress.
     ///
     /// # Errors
-    /// The table's.
+    /// Errors of the state store.
     pub async fn sets(&self, page: PageRequest) -> Result<view::Page<view::SetView>, EngineError> {
         let found = self.store.query(sets_query(page.cursor, page.limit)).await?;
         let next = next_cursor(&found);
@@ -47,10 +47,10 @@ impl Status {
         Ok(view::Page { items: items.collect::<Result<_, EngineError>>()?, next })
     }
 
-    /// Who takes outputs of a stage of a service: one query.
+    /// The consumers of a stage's outputs. One query.
     ///
     /// # Errors
-    /// The table's.
+    /// Errors of the state store.
     pub async fn consumers(
         &self,
         service: &ServiceName,
@@ -92,7 +92,7 @@ fn set_view(set: &ServiceSet, states: &BTreeMap<RolloutId, &'static str>) -> vie
 }
 
 fn member_view(member: &Member, states: &BTreeMap<RolloutId, &'static str>) -> view::SetMemberView {
-    let leg = |leg: &Option<Leg>| leg.as_ref().map(|leg| leg_view(leg, states));
+    let leg = |leg: &Option<MemberRollout>| leg.as_ref().map(|leg| leg_view(leg, states));
     view::SetMemberView {
         service: member.service.to_string(),
         stage: member.stage.to_string(),
@@ -104,15 +104,15 @@ fn member_view(member: &Member, states: &BTreeMap<RolloutId, &'static str>) -> v
     }
 }
 
-fn leg_view(leg: &Leg, states: &BTreeMap<RolloutId, &'static str>) -> view::SetLegView {
+fn leg_view(leg: &MemberRollout, states: &BTreeMap<RolloutId, &'static str>) -> view::SetLegView {
     let status = match &leg.end {
-        // Its rollout may not be let in yet.
+        // The rollout may not be admitted yet.
         None => states.get(&leg.rollout).copied().unwrap_or("pending"),
         Some(end) => end.name(),
     };
     view::SetLegView {
         rollout: leg.rollout.to_string(),
         status: status.into(),
-        cause: leg.end.as_ref().and_then(LegEnd::cause).map(cause_view),
+        cause: leg.end.as_ref().and_then(MemberOutcome::cause).map(cause_view),
     }
 }

@@ -1,4 +1,4 @@
-//! Holds: packages that must not come to a stage again.
+//! Holds: packages that must not be deployed to a stage.
 
 use crate::EngineError;
 use crate::access::{Caller, Commands, Order, conflict, reason};
@@ -8,11 +8,11 @@ use flotilla_domain::stage::{Hold, StageHead};
 use flotilla_domain::{Digest, Refusal, ReleaseId, ServiceName, StageName};
 use std::collections::BTreeMap;
 
-/// How often a lost race for a stage's head is run again.
+/// Attempts to save a stage's head when other writers change it concurrently.
 const RACES_MAX: usize = 8;
 
 impl Commands {
-    /// Holds the package of a release at a stage: nothing brings it there until the hold is lifted.
+    /// Holds the package of a release at a stage. No rollout of it is admitted until the hold is released.
     ///
     /// # Errors
     /// Refusals: there is no such release or stage; too many are held.
@@ -29,10 +29,10 @@ impl Commands {
         let because = reason(Some(because))?.unwrap_or_default();
         let order = order.detail(&because);
         let hold = Hold { by: caller.principal.clone(), because, at: self.clock.now() };
-        tracing::info!(%service, %stage, by = hold.by, %package, because = hold.because, "a package is held");
+        tracing::info!(%service, %stage, by = hold.by, %package, because = hold.because, "package held");
         self.change_holds(&order, service, stage, |holds| {
             if holds.len() >= StageHead::HOLDS_MAX && !holds.contains_key(&package) {
-                return Err(conflict(format!("{} packages are held already", StageHead::HOLDS_MAX)));
+                return Err(conflict(format!("the stage already holds {} packages", StageHead::HOLDS_MAX)));
             }
             holds.entry(package).or_insert_with(|| hold.clone());
             Ok(())
@@ -40,7 +40,7 @@ impl Commands {
         .await
     }
 
-    /// Lifts the hold of a release's package; without a release, every hold of the stage.
+    /// Releases the hold of a release's package; without a release, every hold of the stage.
     ///
     /// # Errors
     /// Refusals: there is no such release or stage.
@@ -56,7 +56,7 @@ impl Commands {
             Some(release) => Some(self.release(service, release).await?.package.digest),
             None => None,
         };
-        tracing::info!(%service, %stage, by = caller.principal, package = ?package, "a hold is lifted");
+        tracing::info!(%service, %stage, by = caller.principal, package = ?package, "hold released");
         self.change_holds(&order, service, stage, |holds| {
             holds.retain(|held, _| package.is_some_and(|package| package != *held));
             Ok(())

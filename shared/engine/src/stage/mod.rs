@@ -1,4 +1,4 @@
-//! The stages of a service: what runs there, and what must not.
+//! The stages of a service: what runs there, and what is held.
 
 mod hold;
 mod view;

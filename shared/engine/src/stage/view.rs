@@ -1,4 +1,4 @@
-//! What runs at the stages of a service.
+//! The API's view of the stages of a service.
 
 use crate::EngineError;
 use crate::records::{read, stages_query};
@@ -11,7 +11,7 @@ impl Status {
     /// The stages of a service with what runs at each target.
     ///
     /// # Errors
-    /// The table's, or that the service is not known.
+    /// Errors of the state store; a refusal if the service is not known.
     pub async fn stages(&self, service: &ServiceName) -> Result<view::ServiceStagesView, EngineError> {
         let found = self.store.query(stages_query(service, None, 1_000)).await?;
         if found.items.is_empty() {
@@ -27,7 +27,7 @@ impl Status {
     /// One stage.
     ///
     /// # Errors
-    /// The table's, or that nothing was ever rolled out to it.
+    /// Errors of the state store; a refusal if nothing was ever rolled out to the stage.
     pub async fn stage(
         &self,
         service: &ServiceName,

@@ -1,4 +1,4 @@
-//! What a finished package is held to.
+//! Checks of a finished package.
 
 use crate::template::asset_tokens;
 use crate::{Limits, zip_file};
@@ -7,13 +7,13 @@ use flotilla_domain::{Code, Digest, Refusal};
 use serde_json::Value;
 use std::collections::BTreeMap;
 
-/// Checks what only all stacks together have.
+/// Checks the limits that apply to all stacks together.
 pub(super) fn check_sizes(
     stacks: &[PackagedStack],
     templates: &BTreeMap<Digest, Vec<u8>>,
     limits: &Limits,
 ) -> Result<(), Refusal> {
-    // What a rollout's item keeps of a stack: names, a digest for each function, tags.
+    // What a rollout's item stores about a stack: names, a digest for each function, tags.
     const FUNCTION_BYTES: usize = 110;
     const ENTRY_BYTES: usize = 8;
     let described = |stack: &PackagedStack| -> usize {
@@ -41,8 +41,8 @@ pub(super) fn check_sizes(
     }
 }
 
-/// A Lambda version that expects other code than its function gets would fail in every region
-/// (`AWS::Lambda::Version`, `CodeSha256`): say so before anything is deployed.
+/// Refuses a Lambda version whose `CodeSha256` differs from its function's code: it would fail in every region
+/// (`AWS::Lambda::Version`).
 pub(super) fn check_versions(template: &Value) -> Result<(), Refusal> {
     let functions = asset_tokens::functions(template);
     let resources = template.get("Resources").and_then(Value::as_object);
@@ -56,8 +56,8 @@ pub(super) fn check_versions(template: &Value) -> Result<(), Refusal> {
         };
         let Some(function) = functions.iter().find(|known| known.logical_id == function) else { continue };
         if function.asset.to_base64() != expected {
-            let what = format!("{id} expects other bytes than the zip of {} has", function.logical_id);
-            let fix = "package again and upload the folder as it was written; never zip its zips anew";
+            let what = format!("{id} expects a zip of {} with other bytes", function.logical_id);
+            let fix = "package again and upload the folder as it was written; do not zip its zips again";
             return Err(Refusal::new(Code::ManifestInvalid, what, fix)
                 .at(format!("Resources.{id}.Properties.CodeSha256")));
         }

@@ -1,17 +1,17 @@
-//! Templates with local paths: SAM's build folder (`.aws-sam/build/`), and plain CloudFormation.
+//! Adapter for templates with local paths: SAM's build folder (`.aws-sam/build/`) and plain CloudFormation.
 
 use super::{Draft, DraftStack, Folder, Stop, local_paths};
 use flotilla_domain::release::package::PackageFormat;
 use serde_json::Value;
 
-/// What every template of SAM asks for; newer versions would have another date.
+/// The prefix of SAM's transform; a date follows, which may change with newer versions.
 const SERVERLESS: &str = "AWS::Serverless-";
 
-/// Makes the draft of the template in the file `manifest`.
+/// Creates the draft of the template in the file `manifest`.
 ///
-/// SAM's template stays one: CloudFormation expands it in every region. The ids that SAM makes up for versions
-/// and layers follow from where their code lies, which here follows from its content: they change when it
-/// does, and never else.
+/// A SAM template is not expanded here: CloudFormation expands it in every region. SAM derives the ids of versions and
+/// layers from the location of their code. Flotilla derives the location from the content, so the ids change exactly
+/// when the code does.
 pub fn draft(folder: &Folder<'_>, manifest: &str) -> Result<Draft, Stop> {
     let mut draft = Draft::new(PackageFormat::Cloudformation);
     let template = local_paths::take(folder, &mut draft, manifest, "")?;

@@ -1,4 +1,4 @@
-//! Neutral templates that still name files of the package; once the files are hashed, they name digests.
+//! Neutral templates that name files of the package. After the files are hashed, the templates name digests.
 
 use super::Stop;
 use super::checks::{check_sizes, check_versions};
@@ -16,22 +16,22 @@ use std::collections::{BTreeMap, BTreeSet};
 /// Where an asset's bytes come from.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Source {
-    /// A file of the package, as it is.
+    /// A file of the package, unchanged.
     File {
         /// Its name.
         name: String,
-        /// What it becomes.
+        /// The kind of asset it becomes.
         kind: AssetKind,
     },
-    /// The files below a folder, zipped: see [`crate::folder_zip`].
+    /// The files of a folder, zipped by [`crate::folder_zip`].
     Folder {
-        /// The folder, with its slash at the end; empty for all files.
+        /// The folder, ending with a slash; empty for all files.
         folder: String,
     },
 }
 
 impl Source {
-    /// What is shown of it.
+    /// The name that is shown to users.
     pub fn name(&self) -> &str {
         match self {
             Self::File { name, .. } => name,
@@ -52,12 +52,12 @@ impl Source {
     }
 }
 
-/// What is known of a source once its bytes have been read.
+/// What is known about a source after its bytes were read.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Proof {
-    /// The digest of the asset: of the file, or of the zip that the folder became.
+    /// The digest of the asset: of the file, or of the folder's zip.
     pub digest: Digest,
-    /// How many bytes it has.
+    /// The size of the asset in bytes.
     pub bytes: u64,
 }
 
@@ -68,13 +68,13 @@ pub struct DraftStack {
     pub part: Option<StackPart>,
     /// See [`PackagedStack::after`].
     pub after: BTreeSet<StackPart>,
-    /// The template, with tokens where assets are named.
+    /// The template, with tokens in place of assets.
     pub template: Value,
     /// See [`PackagedStack::tags`].
     pub tags: BTreeMap<String, String>,
 }
 
-/// Something a template names that is to lie in the artifact bucket.
+/// An asset that a template names.
 #[derive(Debug, Clone, PartialEq)]
 enum Named {
     Source(Source),
@@ -84,17 +84,17 @@ enum Named {
 /// A package before its assets are hashed.
 #[derive(Debug, Clone)]
 pub struct Draft {
-    /// What wrote the package.
+    /// The format of the package.
     pub format: PackageFormat,
-    /// What the tool calls the service, if it does. It is shown; what counts is the upload's key.
+    /// The tool's name for the service, if any. It is only shown: the upload's key names the service.
     pub service: Option<String>,
-    /// Its stacks, in any order.
+    /// The stacks, in any order.
     pub stacks: Vec<DraftStack>,
-    /// The stage whose names are baked in.
+    /// The only stage that the package fits, if its templates contain that stage's name.
     pub made_for: Option<StageName>,
-    /// What was replaced.
+    /// The replaced literals.
     pub rewrites: Vec<Rewrite>,
-    /// What the user should know.
+    /// The warnings for the user.
     pub warnings: Vec<Warning>,
     named: Vec<Named>,
     claims: BTreeMap<Source, Digest>,
@@ -105,12 +105,12 @@ pub struct Draft {
 pub struct Finished {
     /// The package.
     pub package: Package,
-    /// The canonical templates by their digests, those of nested stacks with them.
+    /// The canonical templates by their digests, including those of nested stacks.
     pub templates: BTreeMap<Digest, Vec<u8>>,
 }
 
 impl Draft {
-    /// A draft without stacks.
+    /// Creates a draft without stacks.
     pub fn new(format: PackageFormat) -> Self {
         Self {
             format,
@@ -124,12 +124,12 @@ impl Draft {
         }
     }
 
-    /// Notes a source and answers its number, for [`asset_tokens`]. The same one again has the same number.
+    /// Records a source and returns its number, for [`asset_tokens`]. The same source always has the same number.
     pub fn source(&mut self, source: Source) -> usize {
         self.number(Named::Source(source))
     }
 
-    /// Notes the file or folder that a path means: a folder becomes a zip, a file what its ending says.
+    /// Records the file or folder at a path. A folder becomes a zip; a file's extension determines its kind.
     ///
     /// # Errors
     /// See [`Listing::resolve`].
@@ -143,7 +143,7 @@ impl Draft {
         }))
     }
 
-    /// Notes the finished draft of a nested stack's template. Those that are nested in it come first.
+    /// Records the finished draft of a nested stack's template. Templates nested in it must be recorded before.
     pub fn nested(&mut self, template: Value) -> usize {
         self.number(Named::Nested(template))
     }
@@ -155,20 +155,20 @@ impl Draft {
         })
     }
 
-    /// Notes by what digest the package itself names a source.
+    /// Records the digest that the package itself declares for a source.
     pub(super) fn claims(&mut self, source: usize, digest: Digest) {
         if let Some(Named::Source(source)) = self.named.get(source) {
             self.claims.insert(source.clone(), digest);
         }
     }
 
-    /// The digest by which the package itself names a source. Whoever has that content, proven, need not read
-    /// the source.
+    /// The digest that the package itself declares for a source. If content with this proven digest is already stored,
+    /// the source need not be read.
     pub fn claim(&self, source: &Source) -> Option<Digest> {
         self.claims.get(source).copied()
     }
 
-    /// The sources whose proofs [`Draft::finish`] needs.
+    /// The sources that [`Draft::finish`] needs proofs for.
     pub fn sources(&self) -> impl Iterator<Item = &Source> {
         self.named.iter().filter_map(|named| match named {
             Named::Source(source) => Some(source),
@@ -176,7 +176,7 @@ impl Draft {
         })
     }
 
-    /// Checks what is known before anything is hashed: how many sources there are, and that each is there.
+    /// Checks, before anything is hashed, that the sources exist and are within the limits.
     pub(super) fn check(mut self, listing: &Listing, limits: &Limits) -> Result<Self, Stop> {
         // The order of an object's keys depends on how it was read.
         self.rewrites.sort();
@@ -190,7 +190,7 @@ impl Draft {
             match source {
                 Source::File { name, .. } if !listing.has(name) => return Err(missing(name).into()),
                 Source::File { .. } => {}
-                // The same file may be in many folders that are zipped.
+                // A file may be in several folders that are zipped; it counts in each.
                 Source::Folder { folder } => {
                     let files = listing.folder(folder).map(|(_, info)| info.bytes);
                     zipped_bytes = files.fold(zipped_bytes, u64::saturating_add);
@@ -203,12 +203,12 @@ impl Draft {
         Ok(self)
     }
 
-    /// Finishes the package. `proofs` knows each source of [`Draft::sources`]. What was added to a template
-    /// may have taken it over a limit.
+    /// Finishes the package. `proofs` must contain each source of [`Draft::sources`]. The limits are checked again,
+    /// because the templates have grown.
     ///
     /// # Errors
-    /// [`Code::AssetMissing`] for a missing proof; [`Code::ManifestInvalid`] when a template expects other
-    /// bytes than the package holds; [`Code::StacksCircular`]; [`Code::LimitExceeded`].
+    /// [`Code::AssetMissing`] for a missing proof; [`Code::ManifestInvalid`] if a template expects other bytes than the
+    /// package contains; [`Code::StacksCircular`]; [`Code::LimitExceeded`].
     pub fn finish(self, proofs: &BTreeMap<Source, Proof>, limits: &Limits) -> Result<Finished, Refusal> {
         let mut known: Vec<Option<Asset>> = Vec::new();
         let mut assets = BTreeMap::new();
@@ -280,12 +280,13 @@ fn missing(name: &str) -> Refusal {
 fn put_assets(template: &mut Value, known: &[Option<Asset>]) -> Result<(), Refusal> {
     asset_tokens::replace(template, &|source| known.get(source).copied().flatten()).map_err(|_| {
         let what = "a nested template contains itself";
-        Refusal::new(Code::TemplateInvalid, what, "take the circle out of the nested stacks")
+        Refusal::new(Code::TemplateInvalid, what, "remove the circle from the nested stacks")
     })
 }
 
-/// Prepares a nested stack's template to be given what the outer one is given, and the resource that nests
-/// it to hand that on. Answers what the outer template has to declare for it, beside the artifact bucket.
+/// Passes the parameters that Flotilla gives from the outer stack to a nested one: declares them in the nested template
+/// and sets them in the properties of the nesting resource. Returns the declarations that the outer template needs,
+/// except that of the artifact bucket.
 pub(super) fn hand_down(nested: &mut Value, properties: &mut Value) -> BTreeMap<String, Value> {
     let uses_bucket = mentions(nested, ASSETS_BUCKET_PARAMETER);
     let declared: BTreeMap<String, Value> = nested
@@ -308,7 +309,7 @@ pub(super) fn hand_down(nested: &mut Value, properties: &mut Value) -> BTreeMap<
     let given = properties.as_object_mut().map(|p| p.entry("Parameters").or_insert_with(|| json!({})));
     if let Some(Value::Object(given)) = given {
         for name in handed {
-            // What the user gives it, it keeps.
+            // A value that the user sets takes precedence.
             given.entry(name.clone()).or_insert_with(|| json!({"Ref": name}));
         }
     }
@@ -325,8 +326,7 @@ pub(super) fn mentions(value: &Value, parameter: &str) -> bool {
     }
 }
 
-/// The stacks in an order in which none comes before one it needs; ties by name, so that the same package
-/// always has the same order.
+/// Orders the stacks so that each follows those it needs; ties are broken by name, so that the order is reproducible.
 fn in_order(mut stacks: Vec<DraftStack>) -> Result<Vec<DraftStack>, Refusal> {
     stacks.sort_by(|a, b| a.part.cmp(&b.part));
     let mut ordered: Vec<DraftStack> = Vec::with_capacity(stacks.len());
@@ -335,8 +335,11 @@ fn in_order(mut stacks: Vec<DraftStack>) -> Result<Vec<DraftStack>, Refusal> {
         let Some(next) = stacks.iter().position(|stack| stack.after.iter().all(done)) else {
             let names: Vec<&str> =
                 stacks.iter().filter_map(|stack| stack.part.as_ref().map(StackPart::as_str)).collect();
-            let what = format!("these stacks need each other, or one that is missing: {}", names.join(", "));
-            return Err(Refusal::new(Code::StacksCircular, what, "take the circle out of the dependencies"));
+            let what = format!(
+                "these stacks depend on each other in a circle, or on a stack that is missing: {}",
+                names.join(", ")
+            );
+            return Err(Refusal::new(Code::StacksCircular, what, "remove the circle from the dependencies"));
         };
         ordered.push(stacks.remove(next));
     }

@@ -1,4 +1,4 @@
-//! What packaging tools write, one file a format, and the one thing all of it becomes.
+//! The formats of packaging tools, one adapter each, and the draft that all of them become.
 
 mod cdk;
 mod checks;
@@ -20,19 +20,19 @@ use flotilla_domain::{Code, Refusal};
 use serde_json::Value;
 use std::collections::BTreeMap;
 
-/// A package of a known format whose small files are still to be read.
+/// A package of a known format whose small files have not been read yet.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Recognised {
-    /// The format, as far as the names of the files tell: [`Draft::format`] is sure.
+    /// The format that the file names suggest. [`Draft::format`] is definite.
     pub format: PackageFormat,
-    /// The folder that holds the package: empty, or ending with a slash.
+    /// The folder of the package: empty, or ending with a slash.
     pub folder: String,
     /// The manifest's name in that folder.
     manifest: &'static str,
 }
 
-/// What tells a format: a manifest, and the folder in which a tool writes it. Earlier ones count first: a
-/// project's own `template.yaml` is what SAM has built `.aws-sam/build` from.
+/// The folder, the manifest and the format that they identify. Earlier entries take precedence: SAM builds
+/// `.aws-sam/build` from the project's own `template.yaml`.
 const KNOWN: [(&str, &str, PackageFormat); 9] = [
     ("", native::MANIFEST, PackageFormat::Native),
     ("", serverless::MANIFEST, PackageFormat::Serverless),
@@ -45,11 +45,11 @@ const KNOWN: [(&str, &str, PackageFormat); 9] = [
     ("", "template.json", PackageFormat::Cloudformation),
 ];
 
-/// Recognises a package by its manifest: at the top, in the one folder that holds everything, or where a tool
-/// writes it in a project.
+/// Recognises a package by its manifest: at the top, in the only folder at the top, or where a tool writes it in a
+/// project.
 ///
 /// # Errors
-/// [`Code::FormatUnknown`] when there is no known manifest.
+/// [`Code::FormatUnknown`] if there is no known manifest.
 pub fn recognise(listing: &Listing) -> Result<Recognised, Refusal> {
     let mut tops = listing.files.keys().map(|name| name.split_once('/').map(|(top, _)| top));
     let first = tops.next().flatten();
@@ -58,7 +58,7 @@ pub fn recognise(listing: &Listing) -> Result<Recognised, Refusal> {
     for base in bases {
         for (below, manifest, format) in KNOWN {
             let folder = format!("{base}{below}");
-            // Other things have a manifest.json too; beside CDK's lies the file `cdk.out`.
+            // Other tools write a manifest.json too; only CDK writes the file `cdk.out` beside it.
             let marked = manifest != cdk::MANIFEST || listing.has(&format!("{folder}{}", cdk::MARKER));
             if marked && listing.has(&format!("{folder}{manifest}")) {
                 return Ok(Recognised { format, folder, manifest });
@@ -72,19 +72,19 @@ pub fn recognise(listing: &Listing) -> Result<Recognised, Refusal> {
     ))
 }
 
-/// The small files of a package, by their names.
+/// The contents of a package's small files, by their names.
 pub type Files = BTreeMap<String, Vec<u8>>;
 
-/// What came of the files at hand.
+/// The result of drafting from the available files.
 #[derive(Debug)]
 pub enum DraftStep {
     /// The draft.
     Done(Box<Draft>),
-    /// This file is needed as well.
+    /// This file is needed too.
     Need(String),
 }
 
-/// Why there is no draft yet, or never will be.
+/// Why there is no draft: a file is needed, or the package is refused.
 #[derive(Debug)]
 enum Stop {
     Need(String),
@@ -97,7 +97,7 @@ impl From<Refusal> for Stop {
     }
 }
 
-/// What an adapter reads from.
+/// The files that an adapter reads.
 struct Folder<'a> {
     listing: &'a Listing,
     files: &'a Files,
@@ -105,7 +105,7 @@ struct Folder<'a> {
 }
 
 impl Folder<'_> {
-    /// A small file, by its full name.
+    /// Returns a small file by its full name, or asks for it.
     fn read(&self, name: &str) -> Result<&[u8], Stop> {
         if let Some(bytes) = self.files.get(name) {
             return Ok(bytes);
@@ -134,9 +134,8 @@ impl Folder<'_> {
         Err(Stop::Need(name.to_owned()))
     }
 
-    /// Asks for a file that will be needed. What is missing is best asked for before anything is made of the
-    /// files at hand: all of it is made again when one more has come. What else is wrong with the file is told
-    /// where it is used.
+    /// Asks for a file that will be needed. The draft is built from the start for each new file, so an adapter asks for
+    /// missing files before it builds anything. Other errors of the file are reported where it is used.
     fn ask_for(&self, name: &str) -> Result<(), Stop> {
         match self.read(name) {
             Err(Stop::Need(name)) => Err(Stop::Need(name)),
@@ -144,17 +143,17 @@ impl Folder<'_> {
         }
     }
 
-    /// A template, by its file's full name.
+    /// Reads a template by its file's full name.
     fn template(&self, name: &str) -> Result<Value, Stop> {
         Ok(template::read(self.read(name)?, name, self.limits)?)
     }
 }
 
 impl Recognised {
-    /// Makes the draft from the small files that are at hand, or names the next one that is needed.
+    /// Creates the draft from the available small files, or names the next one that is needed.
     ///
     /// # Errors
-    /// A refusal with a code of the 02xx group and the place.
+    /// A refusal with a code of the 02xx group and a place.
     pub fn draft(&self, listing: &Listing, files: &Files, limits: &Limits) -> Result<DraftStep, Refusal> {
         let folder = Folder { listing, files, limits };
         let manifest = format!("{}{}", self.folder, self.manifest);
@@ -173,7 +172,7 @@ impl Recognised {
 }
 
 impl Draft {
-    /// Makes a template of this draft neutral, noting what was changed. `at` is put before every path, for
+    /// Neutralises a template of this draft and records the rewrites and warnings. `at` prefixes every path, for
     /// packages of several templates.
     fn neutralise(&mut self, template: &mut Value, made_for: &MadeFor, at: &str) -> Result<(), Refusal> {
         let placed = |path: String| if at.is_empty() { path } else { format!("{at}: {path}") };

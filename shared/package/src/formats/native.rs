@@ -1,6 +1,6 @@
 //! Flotilla's own format: a `flotilla.json` that names templates.
 //!
-//! By hand:
+//! As written by hand:
 //!
 //! ```json
 //! { "flotilla": 1, "template": "template.json" }
@@ -8,11 +8,11 @@
 //!                             { "name": "Api", "template": "api.yaml", "after": ["Network"] }] }
 //! ```
 //!
-//! The templates name local files as `aws cloudformation package` reads them. `"stage"` says that the package
-//! fits this stage only.
+//! The templates name local files as `aws cloudformation package` expects them. With `"stage"`, the package fits only
+//! this stage.
 //!
-//! As `flotilla pack` writes it, with `"packed"`: the templates are neutral already, and every asset lies under
-//! the key that it will have in the artifact buckets.
+//! As written by `flotilla pack`, with `"packed"`: the templates are already neutral, and every asset has the key that
+//! it will have in the artifact buckets.
 
 use super::{Draft, DraftStack, Finished, Folder, Source, Stop, local_paths, path_table};
 use crate::json::{canonical, parse_strict};
@@ -33,16 +33,16 @@ pub const MANIFEST: &str = "flotilla.json";
 struct Manifest {
     /// The version of this format: 1.
     flotilla: u32,
-    /// The template's path, if there is one stack only.
+    /// The template's path, if there is only one stack.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     template: Option<String>,
     /// The stacks, if there are several.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     stacks: Vec<Stack>,
-    /// The one stage whose names are baked in, if so.
+    /// The only stage that the package fits, if there is one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     stage: Option<String>,
-    /// What `flotilla pack` adds.
+    /// Only written by `flotilla pack`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     packed: Option<Packed>,
 }
@@ -62,15 +62,15 @@ struct Stack {
 #[derive(Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 struct Packed {
-    /// What the package was made from.
+    /// The original format of the package.
     format: String,
-    /// Path, literal, parameter.
+    /// Each: path, literal, parameter.
     rewrites: Vec<[String; 3]>,
-    /// Code, path, message.
+    /// Each: code, path, message.
     warnings: Vec<[String; 3]>,
 }
 
-/// Makes the draft.
+/// Creates the draft.
 pub fn draft(folder: &Folder<'_>, base: &str) -> Result<Draft, Stop> {
     let manifest = manifest(folder.read(&format!("{base}{MANIFEST}"))?)?;
     let mut draft = Draft::new(PackageFormat::Native);
@@ -115,14 +115,14 @@ fn manifest(bytes: &[u8]) -> Result<Manifest, Refusal> {
     let value = parse_strict(bytes).map_err(|e| invalid(e.to_string()))?;
     let manifest: Manifest = serde_json::from_value(value).map_err(|e| invalid(e.to_string()))?;
     if manifest.flotilla != 1 {
-        return Err(invalid(format!("version {} of the format is not known", manifest.flotilla)));
+        return Err(invalid(format!("version {} of the format is unknown", manifest.flotilla)));
     }
     if manifest.template.is_some() != manifest.stacks.is_empty() {
         return Err(invalid("give either a template or stacks".into()));
     }
     let names: BTreeSet<_> = manifest.stacks.iter().map(|stack| &stack.name).collect();
     if names.len() < manifest.stacks.len() || (names.len() > 1 && names.contains(&None)) {
-        return Err(invalid("several stacks need a name each".into()));
+        return Err(invalid("each of several stacks needs its own name".into()));
     }
     Ok(manifest)
 }
@@ -143,8 +143,8 @@ fn note_packed(draft: &mut Draft, packed: Packed) -> Result<(), Refusal> {
     Ok(())
 }
 
-/// Reads templates that are neutral already: keys of assets become tokens again, so that what they name in the end
-/// is what the bytes are.
+/// Reads templates that are already neutral. The keys of assets become tokens again, so that the finished templates
+/// name the digests of the actual bytes.
 struct Unpacking<'a, 'f> {
     folder: &'a Folder<'f>,
     base: &'a str,
@@ -171,7 +171,9 @@ impl Unpacking<'_, '_> {
             let file = format!("{}{}", self.base, asset.key());
             if !self.folder.listing.has(&file) {
                 let what = format!("{name} names {}, which is not in the package", asset.key());
-                return Err(Refusal::new(Code::AssetMissing, what, "pack the package again").at(name).into());
+                return Err(Refusal::new(Code::AssetMissing, what, "run flotilla pack again")
+                    .at(name)
+                    .into());
             }
             let number = match asset.kind {
                 AssetKind::Template => self.nested(draft, &file, depth + 1)?,
@@ -191,7 +193,7 @@ impl Unpacking<'_, '_> {
         Ok(template)
     }
 
-    /// Reads a nested template, each once.
+    /// Reads a nested template; each is read once.
     fn nested(&mut self, draft: &mut Draft, file: &str, depth: usize) -> Result<usize, Stop> {
         match self.nested.get(file) {
             Some(Some(number)) => return Ok(*number),
@@ -230,6 +232,6 @@ pub fn manifest_of(finished: &Finished) -> Vec<u8> {
                 .collect(),
         }),
     };
-    // Text and lists of it: writing them cannot fail.
+    // Texts and lists of texts: serialising them cannot fail.
     canonical(&serde_json::to_value(manifest).unwrap_or_default())
 }

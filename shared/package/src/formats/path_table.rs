@@ -1,5 +1,5 @@
-//! Which properties of which resources name local files: what `aws cloudformation package` and `sam package`
-//! upload (`awscli/customizations/cloudformation/artifact_exporter.py`, `samcli/lib/utils/resources.py`).
+//! The properties that may name local files: those that `aws cloudformation package` and `sam package` upload
+//! (`awscli/customizations/cloudformation/artifact_exporter.py`, `samcli/lib/utils/resources.py`).
 
 use crate::template::asset_tokens;
 use flotilla_domain::Refusal;
@@ -9,18 +9,18 @@ use serde_json::Value;
 pub(super) struct Row {
     /// The resource's type.
     pub kind: &'static str,
-    /// The way to the property below `Properties`; `*` stands for every name.
+    /// The path of the property below `Properties`; `*` matches every name.
     pub property: &'static [&'static str],
-    /// What the path may mean.
+    /// What the path may refer to.
     pub takes: Takes,
-    /// What it becomes.
+    /// The form of the location that replaces the path.
     pub becomes: Becomes,
 }
 
-/// What a path may mean.
+/// What a path may refer to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Takes {
-    /// A folder or a zip; the property has to be there.
+    /// A folder or a zip; the property is required.
     Code,
     /// A folder or any file.
     Bundle,
@@ -37,7 +37,7 @@ pub(super) enum Becomes {
     BucketAndKey,
     /// `s3://bucket/key`.
     S3Uri,
-    /// The file's text, in the property of this name beside it: SAM takes a literal location only there.
+    /// The file's text, in the sibling property of this name: for the location, SAM accepts only a literal.
     Inline(&'static str),
     /// A nested stack's template.
     Template,
@@ -50,7 +50,7 @@ const fn row(kind: &'static str, property: &'static [&'static str], takes: Takes
     Row { kind, property, takes, becomes }
 }
 
-/// The table. `Fn::Transform` with `AWS::Include` may stand anywhere: see [`super::local_paths::includes`].
+/// The table. `Fn::Transform` with `AWS::Include` may occur anywhere: see [`super::local_paths::includes`].
 #[rustfmt::skip]
 pub(super) const TABLE: &[Row] = &[
     row("AWS::Serverless::Function", &["CodeUri"], Code, BucketAndKey),
@@ -84,7 +84,7 @@ pub(super) const TABLE: &[Row] = &[
     row("AWS::ElasticBeanstalk::ApplicationVersion", &["SourceBundle"], Bundle, S3BucketAndKey),
 ];
 
-/// Holds a template in which tokens stand already to the table: what it says must lie in the package does.
+/// Checks a template that already contains tokens: each property of the table must refer to the package.
 ///
 /// # Errors
 /// [`flotilla_domain::Code::CodeOutsidePackage`] with the place.
@@ -102,13 +102,9 @@ fn check_below(value: &Value, property: &[&str], path: &str) -> Result<(), Refus
     match property {
         [] if value.is_null() || is_inline(value) || asset_tokens::has_token(value) => Ok(()),
         [] => {
-            let what = "it is taken from a place that is not in the package";
-            Err(Refusal::new(
-                flotilla_domain::Code::CodeOutsidePackage,
-                what,
-                "pack the package again, with flotilla pack",
-            )
-            .at(path))
+            let what = "its location is not in the package";
+            Err(Refusal::new(flotilla_domain::Code::CodeOutsidePackage, what, "run flotilla pack again")
+                .at(path))
         }
         ["*", rest @ ..] => value
             .as_object()
@@ -119,7 +115,7 @@ fn check_below(value: &Value, property: &[&str], path: &str) -> Result<(), Refus
     }
 }
 
-/// Code in the template itself, a container image, an application of the repository.
+/// Whether a value is inline code, a container image, or an application of the Serverless Application Repository.
 fn is_inline(value: &Value) -> bool {
     ["ZipFile", "ImageUri", "ApplicationId"].iter().any(|key| value.get(key).is_some())
 }

@@ -1,8 +1,8 @@
-//! The folder that `serverless package` (Serverless Framework 3) and `osls package` (osls 3 and 4) write.
+//! Adapter for the output of `serverless package` (Serverless Framework 3) and `osls package` (osls 3 and 4).
 //!
-//! The template is read from `cloudformation-template-update-stack.json`; its copy inside the state file
-//! uses references between its parts. Of the state file only what a deployer needs is read: it also holds
-//! build paths and resolved environment values, which are never shown or kept.
+//! The template is read from `cloudformation-template-update-stack.json`, because its copy in the state file uses
+//! references between its parts. Only the fields below are read from the state file: it also contains build paths and
+//! resolved environment values, which are never shown or stored.
 
 use super::{Draft, DraftStack, Folder, Source, Stop};
 use crate::template::{MadeFor, asset_tokens, declare, rest_deployment};
@@ -19,10 +19,10 @@ pub const MANIFEST: &str = "serverless-state.json";
 /// The template's name.
 pub const TEMPLATE: &str = "cloudformation-template-update-stack.json";
 
-/// The deployment bucket that the tool adds to every stack for itself, and its policy.
+/// The deployment bucket that the tool adds to every stack for its own use, and its policy.
 const TOOLS_BUCKET: &str = "ServerlessDeploymentBucket";
 const TOOLS_POLICY: &str = "ServerlessDeploymentBucketPolicy";
-/// The condition that keeps them in stacks that have them.
+/// The condition that keeps them in stacks that already have them.
 const KEEPS_BUCKET: &str = "FlotillaKeepsDeploymentBucket";
 
 #[derive(Deserialize)]
@@ -33,14 +33,14 @@ struct State {
 
 #[derive(Deserialize)]
 struct Package {
-    /// `serverless/<service>/<stage>/<time>`; the prefix may be another one.
+    /// `serverless/<service>/<stage>/<time>`; the prefix may differ.
     #[serde(rename = "artifactDirectoryName")]
     artifact_directory: Option<String>,
 }
 
 impl State {
-    /// The stage that the package was made for. `provider.stage` is only the default of `serverless.yml`;
-    /// what `--stage` said stands in the name of the artifact folder.
+    /// The stage that the package was made for. `provider.stage` is only the default in `serverless.yml`; the name of
+    /// the artifact folder contains the value of `--stage`.
     fn stage(&self) -> &str {
         let folder = self.package.as_ref().and_then(|package| package.artifact_directory.as_deref());
         folder.and_then(|folder| folder.rsplit('/').nth(1)).unwrap_or(&self.service.provider.stage)
@@ -53,7 +53,7 @@ struct Service {
     provider: Provider,
 }
 
-/// What the tool does beside CloudFormation, as `provider` of `serverless.yml` asks for it.
+/// `provider` of `serverless.yml`: what the tool does outside of the template.
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
 struct Provider {
@@ -74,7 +74,7 @@ struct StackParameter {
     parameter_value: Option<String>,
 }
 
-/// Makes the draft.
+/// Creates the draft.
 pub fn draft(folder: &Folder<'_>, base: &str) -> Result<Draft, Stop> {
     let invalid = |what: String| {
         let fix = "package with osls 3 or 4, or serverless 3";
@@ -111,12 +111,12 @@ pub fn draft(folder: &Folder<'_>, base: &str) -> Result<Draft, Stop> {
     Ok(draft)
 }
 
-/// The stage as it stands in tags.
+/// The stage, as written in tags.
 fn state_stage(draft: &Draft) -> String {
     draft.made_for.as_ref().map_or(STAGE_MARK.into(), ToString::to_string)
 }
 
-/// The tags that the tool gives the stack: `STAGE`, unless the user has one of that name, and the user's.
+/// The tags that the tool gives the stack: the user's, and `STAGE` unless the user has a tag of that name.
 fn stack_tags(stage: String, provider: &Provider) -> BTreeMap<String, String> {
     let own = provider.stack_tags.iter().flatten().filter_map(|(key, value)| {
         let value = match value {
@@ -133,7 +133,7 @@ fn stack_tags(stage: String, provider: &Provider) -> BTreeMap<String, String> {
     tags
 }
 
-/// Points functions and layers to their zips, and what repeats a zip's key with them.
+/// Points functions and layers to their zips, and replaces every other copy of a zip's key.
 fn take_code(template: &mut Value, draft: &mut Draft, base: &str) -> Result<(), Refusal> {
     let (mut keys, mut functions) = (BTreeMap::new(), BTreeMap::new());
     let resources = template.get_mut("Resources").and_then(Value::as_object_mut);
@@ -155,8 +155,7 @@ fn take_code(template: &mut Value, draft: &mut Draft, base: &str) -> Result<(), 
             draft.warnings.push(super::local_paths::image(&path));
             continue;
         }
-        // The last part of the key is the zip's name. A layer's key may point to an older folder than its
-        // zip; the name is the zip's all the same.
+        // The last segment of the key is the zip's name, even if a layer's key points to an older folder.
         let Some(key) = code.get("S3Key").and_then(Value::as_str) else {
             let fix = "let the framework package the function (remove package.artifact from another bucket)";
             return Err(
@@ -167,7 +166,7 @@ fn take_code(template: &mut Value, draft: &mut Draft, base: &str) -> Result<(), 
         let source = draft.source(Source::File { name, kind: AssetKind::Zip });
         keys.insert(key.to_owned(), source);
         functions.insert(id.clone(), source);
-        // What else the location says, such as an S3ObjectVersion, belongs to the tool's bucket.
+        // The location's other fields, such as S3ObjectVersion, refer to the tool's bucket.
         *code = asset_tokens::s3_bucket_and_key(source);
     }
     put_tokens(template, &keys);
@@ -175,7 +174,7 @@ fn take_code(template: &mut Value, draft: &mut Draft, base: &str) -> Result<(), 
     Ok(())
 }
 
-/// A version of a function names the digest of its zip.
+/// Records the digests that Lambda versions declare for the zips of their functions.
 fn claim_versions(template: &Value, draft: &mut Draft, functions: &BTreeMap<String, usize>) {
     let resources = template.get("Resources").and_then(Value::as_object);
     for version in
@@ -190,7 +189,7 @@ fn claim_versions(template: &Value, draft: &mut Draft, functions: &BTreeMap<Stri
     }
 }
 
-/// Puts tokens where a string is a zip's key, such as an output that repeats it.
+/// Replaces each string that is a zip's key, such as in an output, by a token.
 fn put_tokens(value: &mut Value, keys: &BTreeMap<String, usize>) {
     match value {
         Value::String(text) => {
@@ -204,8 +203,8 @@ fn put_tokens(value: &mut Value, keys: &BTreeMap<String, usize>) {
     }
 }
 
-/// Stacks that the tool has deployed before hold its bucket, full of packages; taking it out of the template
-/// would have CloudFormation try to delete it. It stays where it is, and new stacks get none.
+/// Stacks that the tool deployed earlier contain its bucket with packages. Without the bucket in the template,
+/// CloudFormation would try to delete it. A condition keeps it in these stacks and omits it from new ones.
 fn keep_deployment_bucket(template: &mut Value) -> Result<(), Refusal> {
     let condition = || json!(KEEPS_BUCKET);
     let Some(resources) = template.get_mut("Resources").and_then(Value::as_object_mut) else { return Ok(()) };
@@ -236,7 +235,7 @@ fn keep_deployment_bucket(template: &mut Value) -> Result<(), Refusal> {
     if let Some(path) = mention(template, "") {
         let what =
             format!("the template uses {TOOLS_BUCKET}, the tool's own bucket, which Flotilla replaces");
-        let fix = "declare a bucket of your own under resources and use that";
+        let fix = "declare your own bucket under resources and use it instead";
         return Err(Refusal::new(Code::TemplateUnsupported, what, fix).at(path));
     }
     for (section, aside) in [("Resources", set_aside), ("Outputs", outputs_aside)] {
@@ -256,7 +255,7 @@ fn keep_deployment_bucket(template: &mut Value) -> Result<(), Refusal> {
     Ok(())
 }
 
-/// Whether a substitution names the tool's bucket, or an attribute of it.
+/// Whether a substitution refers to the tool's bucket or an attribute of it.
 fn substitutes_bucket(text: &str) -> bool {
     ["}", "."].iter().any(|end| text.contains(&format!("${{{TOOLS_BUCKET}{end}")))
 }
@@ -287,19 +286,16 @@ fn mention(value: &Value, path: &str) -> Option<String> {
     }
 }
 
-/// What `serverless.yml` asks of the deployment itself, which here the profile says.
+/// Warnings for deployment settings of `serverless.yml` that belong in the profile.
 fn left_to_the_profile(provider: &Provider) -> Vec<Warning> {
     const KEYS: [(&str, &str); 7] = [
-        ("stackName", "give this name to the service in the configuration, as its stack_name"),
-        ("rollbackConfiguration", "name the alarms in the profile"),
-        (
-            "notificationArns",
-            "have the stack's events sent by EventBridge, or use the profile's notifications",
-        ),
+        ("stackName", "set stack_name of the service in the configuration"),
+        ("rollbackConfiguration", "set alarms in the profile"),
+        ("notificationArns", "send the stack's events by EventBridge, or set notify in the profile"),
         ("cfnRole", "the target account's CloudFormation role (infra/account.yaml) is used instead"),
         (
             "stackPolicy",
-            "Flotilla sets no stack policy: set it once with aws cloudformation set-stack-policy",
+            "Flotilla sets no stack policy; set it once with aws cloudformation set-stack-policy",
         ),
         ("disableRollback", "Flotilla always lets CloudFormation roll back"),
         ("deploymentBucket", "the package goes to Flotilla's own buckets instead"),
@@ -321,7 +317,7 @@ fn left_to_the_profile(provider: &Provider) -> Vec<Warning> {
         .collect()
 }
 
-/// What the tool does by API calls after CloudFormation, and so is not done here.
+/// Warnings for what the tool does by API calls outside of CloudFormation, which Flotilla does not do.
 fn lost_outside_cloudformation(template: &Value, provider: &Provider) -> Vec<Warning> {
     let resources = template.get("Resources").and_then(Value::as_object);
     let has_rest_api =
@@ -343,19 +339,19 @@ fn lost_outside_cloudformation(template: &Value, provider: &Provider) -> Vec<War
     if has_rest_api && (part("logs/restApi").is_some() || part("tracing/apiGateway").is_some()) {
         lost(
             "provider.logs, provider.tracing",
-            "the framework sets a REST stage's logs and tracing outside of CloudFormation; Flotilla does not: declare an AWS::ApiGateway::Stage under resources that has them",
+            "the framework sets the logs and tracing of a REST stage outside of CloudFormation, and Flotilla does not; declare an AWS::ApiGateway::Stage with them under resources",
         );
     }
     if has_rest_api && (part("tags").is_some() || part("stackTags").is_some()) {
         lost(
             "provider.tags",
-            "the framework tags a REST stage outside of CloudFormation; Flotilla does not: the stack's own tags reach everything else",
+            "the framework tags a REST stage outside of CloudFormation, and Flotilla does not; the stack's tags reach all other resources",
         );
     }
     if part("enableTerminationProtection").is_some() || part("stackPolicy").is_some() {
         lost(
             "provider.enableTerminationProtection",
-            "the framework protects the stack by a call of its own; Flotilla respects the protection, and leaves it to you to switch it on",
+            "the framework protects the stack outside of CloudFormation, and Flotilla does not; switch the protection on yourself: Flotilla respects it",
         );
     }
     warnings

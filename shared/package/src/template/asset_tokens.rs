@@ -1,24 +1,24 @@
-//! Where a template names a file of the package, a token stands until the file's digest is known.
+//! Tokens: they stand for the files of the package in a template until the files' digests are known.
 
 use flotilla_domain::release::package::{ASSETS_BUCKET_PARAMETER, Asset, AssetKind, FunctionCode};
 use serde_json::{Map, Value, json};
 use std::collections::{BTreeMap, BTreeSet};
 
-/// No string of a template that was read contains it: see [`super::read`].
+/// No string of a parsed template contains it: see [`super::read`].
 const MARK: char = '\u{0}';
 
-/// Stands for the key of a source in the artifact bucket, alone or as a part of a string.
+/// The token for the key of a source in the artifact bucket, alone or as a part of a string.
 pub fn token(source: usize) -> String {
     format!("{MARK}{source}{MARK}")
 }
 
-/// Whether a text is a token and nothing else.
+/// Whether a text is exactly one token.
 pub fn is_token(text: &str) -> bool {
     let number = text.strip_prefix(MARK).and_then(|rest| rest.strip_suffix(MARK));
     number.is_some_and(|number| !number.is_empty() && number.bytes().all(|b| b.is_ascii_digit()))
 }
 
-/// Whether a token stands anywhere in a value.
+/// Whether a value contains a token.
 pub fn has_token(value: &Value) -> bool {
     match value {
         Value::String(text) => text.contains(MARK),
@@ -28,12 +28,12 @@ pub fn has_token(value: &Value) -> bool {
     }
 }
 
-/// `{"S3Bucket", "S3Key"}`, as `AWS::Lambda::Function` and others take it.
+/// `{"S3Bucket", "S3Key"}`, as `AWS::Lambda::Function` and others expect it.
 pub fn s3_bucket_and_key(source: usize) -> Value {
     json!({"S3Bucket": {"Ref": ASSETS_BUCKET_PARAMETER}, "S3Key": token(source)})
 }
 
-/// `{"Bucket", "Key"}`, as `AWS::Serverless::Function`'s `CodeUri` and others take it.
+/// `{"Bucket", "Key"}`, as `CodeUri` of `AWS::Serverless::Function` and others expect it.
 pub fn bucket_and_key(source: usize) -> Value {
     json!({"Bucket": {"Ref": ASSETS_BUCKET_PARAMETER}, "Key": token(source)})
 }
@@ -43,13 +43,13 @@ pub fn s3_uri(source: usize) -> Value {
     json!({"Fn::Sub": format!("s3://${{{ASSETS_BUCKET_PARAMETER}}}/{}", token(source))})
 }
 
-/// The URL of an object, as `AWS::CloudFormation::Stack` takes its template: of the bucket's own region.
+/// The URL of an object at the bucket's own region, as `AWS::CloudFormation::Stack` expects it for its template.
 pub fn url(source: usize) -> Value {
     let key = token(source);
     json!({"Fn::Sub": format!("https://s3.${{AWS::Region}}.${{AWS::URLSuffix}}/${{{ASSETS_BUCKET_PARAMETER}}}/{key}")})
 }
 
-/// Puts the keys in place of the tokens. `asset` knows the asset of a source.
+/// Replaces the tokens by keys. `asset` returns the asset of a source.
 ///
 /// # Errors
 /// The number of a source that `asset` does not know.
@@ -72,7 +72,7 @@ pub fn replace(value: &mut Value, asset: &impl Fn(usize) -> Option<Asset>) -> Re
     Ok(())
 }
 
-/// The keys of assets in a text, with their places.
+/// The keys of assets in a text, with their byte ranges.
 fn keys_in(text: &str) -> impl Iterator<Item = (usize, usize, Asset)> {
     const HEX: usize = 64;
     ["assets/", "templates/"].into_iter().flat_map(move |prefix| {
@@ -101,7 +101,7 @@ pub fn keys(value: &Value, named: &mut BTreeSet<Asset>) {
     }
 }
 
-/// Puts tokens in place of the keys of assets whose sources are known: what [`replace`] does, backwards.
+/// Replaces the keys of assets with known sources by tokens: the inverse of [`replace`].
 pub fn put_back(value: &mut Value, known: &BTreeMap<Asset, usize>) {
     match value {
         Value::String(text) => {
@@ -126,8 +126,8 @@ pub fn put_back(value: &mut Value, known: &BTreeMap<Asset, usize>) {
     }
 }
 
-/// The Lambda functions of a finished template whose code is in the package. SAM's function becomes a
-/// Lambda function of the same logical id.
+/// The Lambda functions of a finished template whose code is in the package. A SAM function becomes a Lambda function
+/// with the same logical id.
 pub fn functions(template: &Value) -> Vec<FunctionCode> {
     let resources = template.get("Resources").and_then(Value::as_object);
     let code = |resource: &Map<String, Value>| {

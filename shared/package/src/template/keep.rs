@@ -1,18 +1,18 @@
-//! The literals that stay: `Metadata.Flotilla.KeepRegion` of a template.
+//! The literals that are not replaced: `Metadata.Flotilla.KeepRegion` of a template.
 
 use flotilla_domain::{Code, Refusal};
 use serde_json::Value;
 
-/// Whose literals stay.
+/// The places whose literals are not replaced.
 pub(super) enum Keep {
     All,
-    /// In order, with a NUL in place of each dot, so that what is below a path follows right behind it; none is
-    /// below another one.
+    /// Sorted, with a NUL in place of each dot, so that paths below another one directly follow it. None is below
+    /// another one.
     Paths(Vec<String>),
 }
 
 impl Keep {
-    /// Takes `Metadata.Flotilla` out of the template: it is for us.
+    /// Reads `Metadata.Flotilla` and removes it from the template, because only Flotilla uses it.
     pub(super) fn take_from(template: &mut Value) -> Result<Self, Refusal> {
         let Some(metadata) = template.get_mut("Metadata").and_then(Value::as_object_mut) else {
             return Ok(Self::Paths(Vec::new()));
@@ -24,8 +24,7 @@ impl Keep {
         let invalid = || {
             let fix =
                 r#"write {"KeepRegion": true}, or {"KeepRegion": ["Resources.Name.Properties.Property"]}"#;
-            Refusal::new(Code::TemplateInvalid, "Metadata.Flotilla is not understood", fix)
-                .at("Metadata.Flotilla")
+            Refusal::new(Code::TemplateInvalid, "Metadata.Flotilla is invalid", fix).at("Metadata.Flotilla")
         };
         let Value::Object(mut own) = own else { return Err(invalid()) };
         let keep = match own.remove("KeepRegion") {
@@ -50,7 +49,7 @@ impl Keep {
         Self::Paths(paths)
     }
 
-    /// Whether the literals at a path stay.
+    /// Whether the literals at a path are kept.
     pub(super) fn covers(&self, path: &str) -> bool {
         match self {
             Self::All => true,
@@ -64,7 +63,7 @@ impl Keep {
     }
 }
 
-/// Whether a path is another one, or below it.
+/// Whether a path equals another one or is below it.
 fn is_below(path: &str, above: &str) -> bool {
     path.strip_prefix(above).is_some_and(|rest| rest.is_empty() || rest.starts_with('\0'))
 }

@@ -1,9 +1,8 @@
-//! Literals of the place and the stage that a package was made for become parameters.
+//! Neutralises a template: replaces literals of the region, account and stage that it was made for by parameters.
 //!
-//! One walk over the template does all of it: the packaging region becomes `AWS::Region`, the packaging
-//! account `AWS::AccountId`, the placeholder stage `FlotillaStage`, and `flotillaparam-<name>` a parameter of
-//! that name. Whatever is replaced is listed; a placeholder that stands where CloudFormation takes no
-//! parameter is refused.
+//! One walk over the template replaces the packaging region by `AWS::Region`, the packaging account by
+//! `AWS::AccountId`, the placeholder stage by `FlotillaStage`, and `flotillaparam-<name>` by a parameter of that name.
+//! Every replacement is listed. A placeholder where CloudFormation accepts no parameter is refused.
 
 use super::keep::Keep;
 use flotilla_domain::release::package::{
@@ -13,32 +12,31 @@ use flotilla_domain::{AccountId, Code, Refusal, Region};
 use serde_json::{Map, Value, json};
 use std::collections::{BTreeSet, HashSet};
 
-/// What a package was made for.
+/// The region and account that a package was made for.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct MadeFor {
-    /// The region, if the tool baked one in.
+    /// The region, if the templates contain one.
     pub region: Option<Region>,
-    /// The account, if the tool baked one in.
+    /// The account, if the templates contain one.
     pub account: Option<AccountId>,
 }
 
-/// What came of it.
+/// The result of neutralising a template.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Neutralised {
-    /// What was replaced.
+    /// The replaced literals.
     pub rewrites: Vec<Rewrite>,
-    /// What could not be.
+    /// The literals that could not be replaced.
     pub warnings: Vec<Warning>,
-    /// The parameters that the template has to declare now.
+    /// The parameters that the template must declare.
     pub parameters: BTreeSet<String>,
 }
 
 /// Replaces the literals in a template and declares the parameters they became.
 ///
-/// Region and account are replaced in the properties of resources and the values of outputs, where they
-/// stand as a word; names of properties, inline code and everything else keep them, the former with a
-/// warning. `Metadata.Flotilla.KeepRegion` of the template is `true`, or a list of paths whose literals
-/// stay.
+/// Region and account are replaced in the properties of resources and the values of outputs, if they are whole words.
+/// Names of properties and inline code keep them, with a warning; all other places keep them without one.
+/// `Metadata.Flotilla.KeepRegion` of the template is `true`, or a list of paths whose literals are kept.
 ///
 /// # Errors
 /// [`Code::PlaceholderMisplaced`] with the path; [`Code::TemplateInvalid`] for `Metadata.Flotilla`.
@@ -55,7 +53,7 @@ pub fn neutralise(template: &mut Value, made_for: &MadeFor) -> Result<Neutralise
     for (section, entries) in sections.iter_mut() {
         match section.as_str() {
             "Resources" | "Outputs" => walk.entries(section, entries)?,
-            "Conditions" => walk.value(entries, section, Allowed::PlaceholdersOnly)?,
+            "Conditions" => walk.value(entries, section, AllowedLosses::PlaceholdersOnly)?,
             _ => walk.nowhere(entries, section)?,
         }
     }
@@ -65,9 +63,9 @@ pub fn neutralise(template: &mut Value, made_for: &MadeFor) -> Result<Neutralise
     Ok(out)
 }
 
-/// Which literals may be replaced at a place.
+/// The literals that may be replaced at a place.
 #[derive(Clone, Copy, PartialEq, Eq)]
-enum Allowed {
+enum AllowedLosses {
     All,
     PlaceholdersOnly,
     /// Inline code, where a region may be part of the program.
@@ -77,7 +75,7 @@ enum Allowed {
 struct Walk<'a> {
     made_for: &'a MadeFor,
     keep: Keep,
-    /// What was replaced, each once.
+    /// The replaced literals, each once.
     rewrites: BTreeSet<Rewrite>,
     /// The paths and messages of the warnings.
     doubts: HashSet<(String, String)>,
@@ -91,7 +89,7 @@ enum Piece<'t> {
 }
 
 impl Walk<'_> {
-    /// Resources or outputs: what their attributes may contain differs.
+    /// Walks over resources or outputs; their attributes allow different literals.
     fn entries(&mut self, section: &str, entries: &mut Value) -> Result<(), Refusal> {
         let Value::Object(entries) = entries else { return Ok(()) };
         for (id, entry) in entries.iter_mut() {
@@ -100,8 +98,8 @@ impl Walk<'_> {
             for (attribute, value) in attributes.iter_mut() {
                 let path = format!("{section}.{id}.{attribute}");
                 match attribute.as_str() {
-                    "Properties" | "Value" | "Export" => self.value(value, &path, Allowed::All)?,
-                    "Metadata" => self.value(value, &path, Allowed::PlaceholdersOnly)?,
+                    "Properties" | "Value" | "Export" => self.value(value, &path, AllowedLosses::All)?,
+                    "Metadata" => self.value(value, &path, AllowedLosses::PlaceholdersOnly)?,
                     _ => self.nowhere(value, &path)?,
                 }
             }
@@ -109,7 +107,7 @@ impl Walk<'_> {
         Ok(())
     }
 
-    /// A place where CloudFormation takes no function.
+    /// Walks over a place where CloudFormation accepts no function.
     fn nowhere(&mut self, value: &Value, path: &str) -> Result<(), Refusal> {
         match value {
             Value::String(text) => refuse_placeholder(text, path),
@@ -125,7 +123,7 @@ impl Walk<'_> {
         }
     }
 
-    fn value(&mut self, value: &mut Value, path: &str, allowed: Allowed) -> Result<(), Refusal> {
+    fn value(&mut self, value: &mut Value, path: &str, allowed: AllowedLosses) -> Result<(), Refusal> {
         match value {
             Value::String(text) => {
                 if let Some(rewritten) = self.literal(text, path, allowed) {
@@ -145,16 +143,22 @@ impl Walk<'_> {
     }
 
     /// A member of an object, which may be a function of CloudFormation.
-    fn member(&mut self, key: &str, value: &mut Value, path: &str, allowed: Allowed) -> Result<(), Refusal> {
+    fn member(
+        &mut self,
+        key: &str,
+        value: &mut Value,
+        path: &str,
+        allowed: AllowedLosses,
+    ) -> Result<(), Refusal> {
         refuse_placeholder(key, path)?;
-        if allowed == Allowed::All {
+        if allowed == AllowedLosses::All {
             self.key(key, path);
         }
         let path = format!("{path}.{key}");
         match (key, value) {
-            // These name things of the template.
+            // These values are names within the template.
             ("Ref" | "Fn::GetAtt" | "Fn::Transform", value) => self.nowhere(value, &path),
-            // A condition of the template; a policy's is an object of values.
+            // The name of a condition; the Condition of a policy is an object instead.
             ("Condition", value @ Value::String(_)) => self.nowhere(value, &path),
             ("Fn::Join" | "Fn::Split", Value::Array(parts)) => {
                 let mut parts = parts.iter_mut();
@@ -172,12 +176,12 @@ impl Walk<'_> {
                 }
                 parts.try_for_each(|part| self.value(part, &format!("{path}.1"), allowed))
             }
-            ("ZipFile", value) => self.value(value, &path, Allowed::Code),
+            ("ZipFile", value) => self.value(value, &path, AllowedLosses::Code),
             (_, value) => self.value(value, &path, allowed),
         }
     }
 
-    /// A name of a property cannot be replaced: a region or account in it is told.
+    /// Warns about a region or account in the name of a property, which cannot be replaced.
     fn key(&mut self, key: &str, path: &str) {
         let region = self.made_for.region.as_ref().map(|region| (region.as_str(), Code::RegionStays));
         let account = self.made_for.account.as_ref().map(|account| (account.as_str(), Code::AccountStays));
@@ -186,14 +190,16 @@ impl Walk<'_> {
                 self.stays(
                     code,
                     path,
-                    format!("the name {key} contains {literal}, and will do so everywhere"),
+                    format!(
+                        "the name {key} contains {literal} and will contain it in every region and account"
+                    ),
                 );
             }
         }
     }
 
-    /// What a literal becomes: a reference if it is nothing else, a substitution if it contains one.
-    fn literal(&mut self, text: &str, path: &str, allowed: Allowed) -> Option<Value> {
+    /// The replacement of a text: a reference if all of it is one literal, a substitution if it contains literals.
+    fn literal(&mut self, text: &str, path: &str, allowed: AllowedLosses) -> Option<Value> {
         let pieces = self.pieces(text, path, allowed)?;
         if let [Piece::Parameter { name, .. }] = pieces.as_slice() {
             return Some(json!({"Ref": name}));
@@ -208,8 +214,8 @@ impl Walk<'_> {
         Some(json!({"Fn::Sub": text}))
     }
 
-    /// The text of a substitution stays one.
-    fn sub(&mut self, text: &mut String, path: &str, allowed: Allowed) {
+    /// Replaces literals in the text of a substitution.
+    fn sub(&mut self, text: &mut String, path: &str, allowed: AllowedLosses) {
         let Some(pieces) = self.pieces(text, path, allowed) else { return };
         let rewritten = pieces
             .iter()
@@ -221,8 +227,8 @@ impl Walk<'_> {
         *text = rewritten;
     }
 
-    /// Takes a string apart where a parameter is to stand and lists it; `None` if nothing is to be replaced.
-    fn pieces<'t>(&mut self, text: &'t str, path: &str, allowed: Allowed) -> Option<Vec<Piece<'t>>> {
+    /// Splits a string at the literals to replace, and lists them; `None` if there are none.
+    fn pieces<'t>(&mut self, text: &'t str, path: &str, allowed: AllowedLosses) -> Option<Vec<Piece<'t>>> {
         let mut pieces = Vec::new();
         let (mut copied, mut at) = (0, 0);
         while at < text.len() {
@@ -257,8 +263,14 @@ impl Walk<'_> {
         Some(pieces)
     }
 
-    /// The parameter that a literal beginning here becomes, and the literal's length.
-    fn match_at(&mut self, text: &str, at: usize, path: &str, allowed: Allowed) -> Option<(usize, String)> {
+    /// The length of the literal at this position, and the parameter that replaces it.
+    fn match_at(
+        &mut self,
+        text: &str,
+        at: usize,
+        path: &str,
+        allowed: AllowedLosses,
+    ) -> Option<(usize, String)> {
         let rest = &text[at..];
         if rest.starts_with(STAGE_PLACEHOLDER) {
             return Some((STAGE_PLACEHOLDER.len(), STAGE_PARAMETER.into()));
@@ -269,7 +281,7 @@ impl Walk<'_> {
                 return Some((PARAMETER_PLACEHOLDER.len() + end, name[..end].to_owned()));
             }
         }
-        if allowed == Allowed::PlaceholdersOnly {
+        if allowed == AllowedLosses::PlaceholdersOnly {
             return None;
         }
         let region = self.made_for.region.as_ref().map(|r| (r.as_str(), "AWS::Region", Code::RegionStays));
@@ -285,10 +297,18 @@ impl Walk<'_> {
             let in_word = |c: char| c.is_ascii_alphanumeric() || c == '-' || c == '_';
             let before = text[..at].chars().next_back().is_some_and(in_word);
             let after = rest[literal.len()..].chars().next().is_some_and(in_word);
-            if allowed == Allowed::Code {
-                self.stays(stays, path, format!("inline code names {literal}, and will do so everywhere"));
+            if allowed == AllowedLosses::Code {
+                self.stays(
+                    stays,
+                    path,
+                    format!(
+                        "the inline code contains {literal} and will contain it in every region and account"
+                    ),
+                );
             } else if before || after {
-                let what = format!("a longer word contains {literal}, and will do so everywhere");
+                let what = format!(
+                    "a longer word contains {literal} and will contain it in every region and account"
+                );
                 self.stays(stays, path, what);
             } else {
                 return Some((literal.len(), name.into()));
@@ -308,7 +328,8 @@ impl Walk<'_> {
 fn refuse_placeholder(text: &str, path: &str) -> Result<(), Refusal> {
     for placeholder in [STAGE_PLACEHOLDER, PARAMETER_PLACEHOLDER] {
         if text.contains(placeholder) {
-            let what = format!("{placeholder} stands in {path}, where CloudFormation takes no parameter");
+            let what =
+                format!("{path} contains {placeholder}, and CloudFormation accepts no parameter there");
             let fix = "leave the stage out of this name in your source, or package with the real --stage: the package then fits that stage only";
             return Err(Refusal::new(Code::PlaceholderMisplaced, what, fix).at(path));
         }
@@ -316,8 +337,8 @@ fn refuse_placeholder(text: &str, path: &str) -> Result<(), Refusal> {
     Ok(())
 }
 
-/// Refuses the stage's placeholder in capitals and the like: some plug-in has changed it, and the stage cannot
-/// be put there.
+/// Refuses the stage's placeholder in another spelling, such as in capitals: a plug-in has changed it, and no parameter
+/// can produce that spelling.
 fn refuse_other_spellings(value: &Value, path: &str) -> Result<(), Refusal> {
     let below = |key: &str| if path.is_empty() { key.to_owned() } else { format!("{path}.{key}") };
     match value {
@@ -326,8 +347,9 @@ fn refuse_other_spellings(value: &Value, path: &str) -> Result<(), Refusal> {
             if !left.contains(STAGE_PLACEHOLDER) {
                 return Ok(());
             }
-            let what =
-                format!("{path} has {STAGE_PLACEHOLDER} in another spelling, which no parameter gives");
+            let what = format!(
+                "{path} contains {STAGE_PLACEHOLDER} in another spelling, which no parameter can produce"
+            );
             let fix = "leave the stage out of this value in your source, or package with the real --stage: the package then fits that stage only";
             Err(Refusal::new(Code::PlaceholderMisplaced, what, fix).at(path))
         }
@@ -342,7 +364,7 @@ fn refuse_other_spellings(value: &Value, path: &str) -> Result<(), Refusal> {
     }
 }
 
-/// Declares parameters; one that the template declares itself stays as it is.
+/// Declares parameters; a declaration of the template itself takes precedence.
 fn declare(sections: &mut Map<String, Value>, names: &BTreeSet<String>) -> Result<(), Refusal> {
     if names.is_empty() {
         return Ok(());
@@ -352,8 +374,8 @@ fn declare(sections: &mut Map<String, Value>, names: &BTreeSet<String>) -> Resul
     for name in names {
         if name.starts_with(GIVEN_PREFIX) && name != STAGE_PARAMETER {
             let what =
-                format!("{PARAMETER_PLACEHOLDER}{name}: names that begin with {GIVEN_PREFIX} are taken");
-            let fix = "call the parameter otherwise";
+                format!("{PARAMETER_PLACEHOLDER}{name}: names that begin with {GIVEN_PREFIX} are reserved");
+            let fix = "give the parameter another name";
             return Err(Refusal::new(Code::TemplateInvalid, what, fix).at(format!("Parameters.{name}")));
         }
         declared.entry(name).or_insert_with(|| json!({"Type": "String"}));

@@ -1,4 +1,4 @@
-//! What literals become.
+//! Tests of the replacement of literals.
 
 use super::*;
 
@@ -195,7 +195,7 @@ fn an_export_and_its_import_stay_the_same_name() {
     assert_eq!(template["Outputs"]["O"]["Export"]["Name"], name);
 }
 
-/// Each of them once took as long as the square of its length: minutes, for the largest template.
+/// Each of these templates once took time quadratic in its length: minutes for the largest template.
 #[test]
 fn p04_large_templates_are_made_neutral_in_a_moment() {
     const BYTES: usize = 200_000;

@@ -1,4 +1,4 @@
-//! CloudFormation templates: what they need, and how they become the same for every region and bucket.
+//! CloudFormation templates: reading, checking and neutralising them, and what they need for a deployment.
 
 pub mod asset_tokens;
 mod keep;
@@ -16,7 +16,7 @@ use flotilla_domain::release::package::ASSETS_BUCKET_PARAMETER;
 use flotilla_domain::{Code, Refusal};
 use serde_json::{Map, Value, json};
 
-/// Reads a template, JSON or YAML, and checks its shape and CloudFormation's quotas.
+/// Parses a template, JSON or YAML, and checks its structure and CloudFormation's quotas.
 ///
 /// # Errors
 /// [`Code::TemplateInvalid`] or [`Code::LimitExceeded`], with the place.
@@ -26,7 +26,7 @@ pub fn read(bytes: &[u8], file: &str, limits: &Limits) -> Result<Value, Refusal>
     Ok(template)
 }
 
-/// The same for a template that is neutral already, and so may declare what Flotilla gives.
+/// Like [`read`], for a template that is already neutral and so may declare the parameters that Flotilla gives.
 ///
 /// # Errors
 /// Those of [`read`].
@@ -36,7 +36,7 @@ pub fn read_packed(bytes: &[u8], file: &str, limits: &Limits) -> Result<Value, R
     Ok(template)
 }
 
-/// Reads a template or a part of one, JSON or YAML, whatever its shape.
+/// Parses a template or a part of one, JSON or YAML, without checking its structure.
 ///
 /// # Errors
 /// [`Code::TemplateInvalid`] or [`Code::LimitExceeded`], with the place.
@@ -59,14 +59,14 @@ pub fn over_size(bytes: usize, file: &str, limits: &Limits) -> Refusal {
     crate::zip_file::over("template_bytes_max", limits.template_bytes_max, bytes as u64).at(file)
 }
 
-/// Checks a template's shape and CloudFormation's quotas.
+/// Checks a template's structure and CloudFormation's quotas.
 ///
 /// # Errors
 /// Those of [`read`].
 pub fn check(template: &Value, file: &str, limits: &Limits) -> Result<(), Refusal> {
     check_shape(template, file, limits)?;
     if template.pointer(&format!("/Parameters/{ASSETS_BUCKET_PARAMETER}")).is_some() {
-        let what = format!("the template declares {ASSETS_BUCKET_PARAMETER}, which Flotilla gives itself");
+        let what = format!("the template declares {ASSETS_BUCKET_PARAMETER}, which Flotilla declares itself");
         return Err(Refusal::new(Code::TemplateInvalid, what, "fix the template").at(file));
     }
     Ok(())
@@ -80,8 +80,8 @@ fn check_shape(template: &Value, file: &str, limits: &Limits) -> Result<(), Refu
     }
     if let Some(made) = resources.keys().find(|id| id.starts_with("Fn::")) {
         let what =
-            format!("{made} makes resources that are not in the template: their code cannot be proven");
-        let fix = "write the resources out, or generate the template before it is packaged";
+            format!("{made} creates resources that are not in the template, so their code cannot be proven");
+        let fix = "list the resources explicitly, or generate the template before packaging";
         return Err(Refusal::new(Code::TemplateUnsupported, what, fix).at(format!("Resources.{made}")));
     }
     for part in ["Resources", "Parameters"] {
@@ -91,11 +91,13 @@ fn check_shape(template: &Value, file: &str, limits: &Limits) -> Result<(), Refu
             .find(|id| id.is_empty() || id.len() > 255 || !id.bytes().all(|b| b.is_ascii_alphanumeric()));
         if let Some(bad) = bad {
             let shown: String = bad.chars().take(64).collect();
-            return Err(invalid(format!("{part}: {shown:?} is no logical id (1 to 255 letters and digits)")));
+            return Err(invalid(format!(
+                "{part}: {shown:?} is not a valid logical id (1 to 255 letters and digits)"
+            )));
         }
     }
     if let Some(way) = too_long(template, &mut Vec::new(), 0) {
-        let what = "the names on the way to a value are too long to be shown (2,000 bytes together)";
+        let what = "the path of a value is too long to be shown (more than 2,000 bytes)";
         return Err(Refusal::new(Code::TemplateInvalid, what, "use shorter names").at(way));
     }
     for (id, resource) in resources {
@@ -122,7 +124,7 @@ fn check_shape(template: &Value, file: &str, limits: &Limits) -> Result<(), Refu
     Ok(())
 }
 
-/// No text of a template holds a NUL: [`asset_tokens`] uses it.
+/// Refuses texts with a NUL character, which [`asset_tokens`] uses.
 fn check_text(value: &Value) -> Result<(), String> {
     match value {
         Value::String(text) if text.contains('\u{0}') => Err("a text contains a NUL character".into()),
@@ -132,8 +134,8 @@ fn check_text(value: &Value) -> Result<(), String> {
     }
 }
 
-/// The way to the first value whose path has more bytes than a refusal shows. Every walk over a template writes
-/// such paths, so that they must not be longer than what they lead to.
+/// The path of the first value whose path has more bytes than a refusal shows. Every walk over a template builds such
+/// paths, so their length must be bounded.
 fn too_long<'t>(value: &'t Value, way: &mut Vec<&'t str>, bytes: usize) -> Option<String> {
     if bytes > TEXT_BYTES_MAX {
         return Some(way.join("."));
@@ -150,7 +152,7 @@ fn too_long<'t>(value: &'t Value, way: &mut Vec<&'t str>, bytes: usize) -> Optio
     }
 }
 
-/// A section of a template, empty if it is left out.
+/// A section of a template; empty if it is missing.
 fn section<'t>(template: &'t Value, name: &str) -> Result<&'t Map<String, Value>, String> {
     static EMPTY: std::sync::LazyLock<Map<String, Value>> = std::sync::LazyLock::new(Map::new);
     match template.get(name) {

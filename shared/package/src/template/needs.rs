@@ -1,4 +1,4 @@
-//! What a template needs from whoever deploys it.
+//! The capabilities and parameters that a template needs for a deployment.
 
 use super::asset_tokens;
 use flotilla_domain::Digest;
@@ -19,9 +19,9 @@ const IAM: &str = "CAPABILITY_IAM";
 const NAMED_IAM: &str = "CAPABILITY_NAMED_IAM";
 const AUTO_EXPAND: &str = "CAPABILITY_AUTO_EXPAND";
 
-/// Reads a finished template's needs. The rule is `CreateChangeSet`'s: IAM resources need `CAPABILITY_IAM`,
-/// those with a name of their own `CAPABILITY_NAMED_IAM`, macros `CAPABILITY_AUTO_EXPAND`, and nested stacks
-/// what their templates need. `nested` knows that for the templates that are in the package.
+/// The needs of a finished template, by the rules of `CreateChangeSet`: IAM resources need `CAPABILITY_IAM`,
+/// those with custom names `CAPABILITY_NAMED_IAM`, macros `CAPABILITY_AUTO_EXPAND`, and nested stacks the capabilities
+/// of their templates. `nested` holds those for the templates of the package.
 pub fn needs(template: &Value, nested: &BTreeMap<Digest, BTreeSet<String>>) -> Needs {
     let mut needs = Needs::default();
     let resources = template.get("Resources").and_then(Value::as_object);
@@ -39,7 +39,7 @@ pub fn needs(template: &Value, nested: &BTreeMap<Digest, BTreeSet<String>>) -> N
         needs.capabilities.insert(AUTO_EXPAND.into());
     }
     if needs.capabilities.contains(NAMED_IAM) {
-        // The wider one includes the other.
+        // CAPABILITY_NAMED_IAM includes CAPABILITY_IAM.
         needs.capabilities.remove(IAM);
     }
     for (name, parameter) in template.get("Parameters").and_then(Value::as_object).into_iter().flatten() {
@@ -48,7 +48,7 @@ pub fn needs(template: &Value, nested: &BTreeMap<Digest, BTreeSet<String>>) -> N
     needs
 }
 
-/// What one resource needs, those of SAM for what the transform makes of them.
+/// The capabilities that one resource needs; for SAM's resources, those of the resources that the transform creates.
 fn of_resource(resource: &Value, template: &Value) -> &'static [&'static str] {
     let kind = resource.get("Type").and_then(Value::as_str).unwrap_or_default();
     let properties = &resource["Properties"];
@@ -63,10 +63,10 @@ fn of_resource(resource: &Value, template: &Value) -> &'static [&'static str] {
         "AWS::IAM::ManagedPolicy" => iam("ManagedPolicyName"),
         "AWS::IAM::InstanceProfile" => iam("InstanceProfileName"),
         "AWS::IAM::Policy" | "AWS::IAM::UserToGroupAddition" | "AWS::IAM::AccessKey" => &[IAM],
-        // Without a Role the transform makes one; `RoleName` names it (AWS SAM Developer Guide,
+        // Without a Role the transform creates one; `RoleName` names it (AWS SAM Developer Guide,
         // AWS::Serverless::Function).
         "AWS::Serverless::Function" | "AWS::Serverless::WebFunction" | "AWS::Serverless::StateMachine" => {
-            // Even with one, it makes roles for traffic shifting (CodeDeploy) and for schedules.
+            // Even with a Role, it creates roles for traffic shifting (CodeDeploy) and for schedules.
             let shifts = |part: &Value| part.get("DeploymentPreference").is_some();
             let events = properties.get("Events").and_then(Value::as_object).into_iter().flatten();
             let others = shifts(properties)
@@ -81,16 +81,16 @@ fn of_resource(resource: &Value, template: &Value) -> &'static [&'static str] {
                 (true, false) => &[],
             }
         }
-        // Both make roles or policies of their own.
+        // Both create their own roles or policies.
         "AWS::Serverless::GraphQLApi" | "AWS::Serverless::Connector" => &[IAM],
-        // An application of the Serverless Application Repository: what is in it is not known here.
+        // An application of the Serverless Application Repository: its content is unknown.
         "AWS::Serverless::Application" => &[NAMED_IAM, AUTO_EXPAND],
         _ if resource.get("Connectors").is_some() => &[IAM],
         _ => &[],
     }
 }
 
-/// Whether a schedule of EventBridge Scheduler needs a role made for it.
+/// Whether the transform creates a role for a schedule of EventBridge Scheduler.
 fn has_scheduler(properties: &Value) -> bool {
     let events = properties.get("Events").and_then(Value::as_object);
     events

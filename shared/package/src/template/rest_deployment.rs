@@ -1,14 +1,14 @@
-//! A REST API's deployment is named after what it deploys, not after when it was packaged.
+//! Names a REST API's deployment after its content instead of the time of packaging.
 
 use crate::json::canonical;
 use flotilla_domain::Digest;
 use serde_json::{Map, Value};
 
-/// How the Serverless Framework calls the deployment; milliseconds follow.
+/// The logical id that the Serverless Framework gives the deployment; milliseconds follow.
 const PREFIX: &str = "ApiGatewayDeployment";
 
-/// Renames `ApiGatewayDeployment<milliseconds>`: API Gateway deploys anew when the logical id changes, which
-/// is to be when the API has changed and not whenever somebody packages.
+/// Renames `ApiGatewayDeployment<milliseconds>`. API Gateway redeploys when the logical id changes, which must happen
+/// when the API has changed, and not each time the service is packaged.
 pub fn name_by_content(template: &mut Value) {
     let Some(resources) = template.get_mut("Resources").and_then(Value::as_object_mut) else { return };
     let is_timed = |id: &str| {
@@ -22,7 +22,7 @@ pub fn name_by_content(template: &mut Value) {
         })
         .map(|(id, resource)| (id.clone(), resource.clone()))
         .collect();
-    // Stages and the like name the deployment: by its new name, which must not depend on itself.
+    // Stages and other resources refer to the deployment; its new name must not depend on itself.
     let mut content = Value::Object(std::mem::take(&mut api));
     rename(&mut content, &old, PREFIX);
     let new = format!("{PREFIX}{}", &Digest::of(&canonical(&content)).to_string()[..16]);

@@ -1,23 +1,23 @@
-//! A value from the parser's events: nothing here calls itself, except to measure what is bounded already.
+//! Builds a value from the parser's events, without recursion except over values whose depth is already bounded.
 
 use super::{Meaning, YamlError, meaning, scalars};
 use saphyr_parser::{Marker, Tag};
 use serde_json::{Map, Value, json};
 use std::collections::{HashMap, HashSet};
 
-/// How deep objects and lists may lie in each other: as deep as `serde_json` reads.
+/// How deep objects and lists may be nested: as deep as `serde_json` reads.
 pub(super) const DEPTH_MAX: usize = 127;
-/// What anchors and aliases may copy, in values and bytes of text together: more than a template of 1 MB
-/// needs, less than what hurts.
+/// How much anchors and aliases may copy, in values and bytes of text together. A template of 1 MB needs less, and
+/// memory stays small.
 pub(super) const COPIED_MAX: usize = 2_000_000;
 
 /// A mapping that is still open.
 #[derive(Default)]
 pub(super) struct Mapping {
     entries: Map<String, Value>,
-    /// The key whose value is to come.
+    /// The key whose value comes next.
     key: Option<Key>,
-    /// What `<<` names, the first one counting most.
+    /// The mappings of `<<`; earlier ones take precedence.
     merged: Option<Vec<Map<String, Value>>>,
 }
 
@@ -52,21 +52,21 @@ struct Frame {
     at: Marker,
 }
 
-/// Makes a value of events.
+/// Builds a value from events.
 #[derive(Default)]
 pub(super) struct Builder {
     frames: Vec<Frame>,
-    /// How deep the open frames are, functions counted.
+    /// The depth of the open frames, including functions.
     depth: usize,
     anchors: HashMap<usize, Value>,
-    /// Whose values are still open.
+    /// The anchors whose values are still open.
     unfinished: HashSet<usize>,
     copied: usize,
     done: Option<Value>,
 }
 
 impl Builder {
-    /// A sequence or mapping begins.
+    /// Opens a sequence or mapping.
     pub(super) fn open(
         &mut self,
         open: impl Into<Open>,
@@ -76,7 +76,7 @@ impl Builder {
     ) -> Result<(), YamlError> {
         let open = open.into();
         if self.key_is_due() {
-            return Err(YamlError::new("a key has to be a text", at));
+            return Err(YamlError::new("a key must be a text", at));
         }
         let own = if matches!(open, Open::Sequence(_)) { "seq" } else { "map" };
         let function = match meaning(tag, at)? {
@@ -98,7 +98,7 @@ impl Builder {
         Ok(())
     }
 
-    /// The sequence or mapping that was begun last ends.
+    /// Closes the sequence or mapping that was opened last.
     pub(super) fn close(&mut self, at: Marker) -> Result<(), YamlError> {
         // The parser's events come in pairs.
         let Some(frame) = self.frames.pop() else { return Err(YamlError::new("nothing is open", at)) };
@@ -120,7 +120,7 @@ impl Builder {
         self.put(value, frame.anchor, frame.at)
     }
 
-    /// A scalar, `plain` if it has no quotes and is no block.
+    /// Adds a scalar; `plain` if it is neither quoted nor a block.
     pub(super) fn scalar(
         &mut self,
         text: &str,
@@ -132,7 +132,7 @@ impl Builder {
         let meaning = meaning(tag, at)?;
         if self.key_is_due() {
             if !matches!(meaning, Meaning::None | Meaning::Text) {
-                return Err(YamlError::new("a key has to be a text", at));
+                return Err(YamlError::new("a key must be a text", at));
             }
             self.remember(&Value::from(text), anchor, at)?;
             let merge = plain && meaning == Meaning::None && text == "<<";
@@ -147,9 +147,8 @@ impl Builder {
                 None => return Err(YamlError::new("!GetAtt needs Resource.Attribute", at)),
             },
             Meaning::Function(name) => json!({ name: text }),
-            Meaning::Resolved(name) => {
-                resolved(name, text).ok_or_else(|| YamlError::new(format!("the value is no !!{name}"), at))?
-            }
+            Meaning::Resolved(name) => resolved(name, text)
+                .ok_or_else(|| YamlError::new(format!("the value is not of type !!{name}"), at))?,
             Meaning::Collection(_) => return Err(YamlError::new("the tag does not fit its value", at)),
         };
         if value.is_object() && self.depth + height(&value) > DEPTH_MAX {
@@ -158,16 +157,16 @@ impl Builder {
         self.put(value, anchor, at)
     }
 
-    /// What an anchor names stands here as well.
+    /// Adds a copy of an anchor's value.
     pub(super) fn alias(&mut self, anchor: usize, at: Marker) -> Result<(), YamlError> {
         if self.unfinished.contains(&anchor) {
-            return Err(YamlError::new("what the alias names contains the alias", at));
+            return Err(YamlError::new("the anchor of the alias contains the alias", at));
         }
         let Some(value) = self.anchors.get(&anchor) else {
-            return Err(YamlError::new("the alias names no anchor", at));
+            return Err(YamlError::new("the anchor of the alias does not exist", at));
         };
         if self.key_is_due() {
-            let Value::String(key) = value else { return Err(YamlError::new("a key has to be a text", at)) };
+            let Value::String(key) = value else { return Err(YamlError::new("a key must be a text", at)) };
             let key = Key::Name(key.clone());
             return self.key(key, at);
         }
@@ -203,7 +202,7 @@ impl Builder {
         Ok(())
     }
 
-    /// Counts what is copied.
+    /// Counts a copied value.
     fn count(&mut self, value: &Value, at: Marker) -> Result<(), YamlError> {
         self.copied = self.copied.saturating_add(size(value));
         if self.copied > COPIED_MAX {
@@ -232,14 +231,14 @@ impl Builder {
                 Some(Key::Name(name)) => {
                     mapping.entries.insert(name, value);
                 }
-                None => return Err(YamlError::new("a key has to be a text", at)),
+                None => return Err(YamlError::new("a key must be a text", at)),
             },
         }
         Ok(())
     }
 }
 
-/// What `<<` names: a mapping, or several.
+/// The mappings that `<<` merges.
 fn merged(value: Value, at: Marker) -> Result<Vec<Map<String, Value>>, YamlError> {
     let each = match value {
         Value::Array(items) => items,
@@ -252,7 +251,7 @@ fn merged(value: Value, at: Marker) -> Result<Vec<Map<String, Value>>, YamlError
     each.into_iter().map(mapping).collect()
 }
 
-/// A scalar whose tag says what it is.
+/// A scalar with a tag that gives its type.
 fn resolved(name: &str, text: &str) -> Option<Value> {
     let value = scalars::plain(text);
     let fits = match (name, &value) {
@@ -271,7 +270,7 @@ fn too_deep(at: Marker) -> YamlError {
     YamlError::new(format!("values are nested more than {DEPTH_MAX} deep"), at)
 }
 
-/// How deep a value is: none that was built is deeper than [`DEPTH_MAX`].
+/// The depth of a value. The builder never exceeds [`DEPTH_MAX`].
 fn height(value: &Value) -> usize {
     match value {
         Value::Array(items) => 1 + items.iter().map(height).max().unwrap_or(0),
@@ -280,7 +279,7 @@ fn height(value: &Value) -> usize {
     }
 }
 
-/// How much a value is, in values and bytes of text.
+/// The size of a value, in values and bytes of text.
 fn size(value: &Value) -> usize {
     match value {
         Value::String(text) => 1 + text.len(),

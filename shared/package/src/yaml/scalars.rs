@@ -1,8 +1,8 @@
-//! What a plain scalar means.
+//! The meaning of plain scalars.
 
 use serde_json::{Number, Value};
 
-/// A scalar without quotes and without a tag.
+/// The value of a scalar without quotes and without a tag.
 pub(super) fn plain(text: &str) -> Value {
     match text {
         "" | "~" | "null" | "Null" | "NULL" => Value::Null,
@@ -13,10 +13,10 @@ pub(super) fn plain(text: &str) -> Value {
     }
 }
 
-/// A number, if it is written as JSON writes it: whatever would be lost is kept as text.
+/// A number, if it is written exactly as JSON writes it. Otherwise the scalar stays text, so that no digit is lost.
 fn number(text: &str) -> Option<Number> {
     let first = text.strip_prefix('-').unwrap_or(text).bytes().next()?;
-    // No number in JSON's form is longer, and a longer text need not be read twice.
+    // No number in JSON's form is longer; this avoids parsing long texts.
     if !first.is_ascii_digit() || text.len() > 40 {
         return None;
     }

@@ -1,7 +1,7 @@
-//! A zip's directory, read from the file's last bytes and checked against itself.
+//! Reads a zip's directory from the file's last bytes and checks its consistency.
 //!
-//! The `zip` crate parses it; what is checked here is what a parser lets pass and an attacker likes:
-//! names, kinds, duplicates, overlaps, bytes that belong to nobody.
+//! The `zip` crate parses it. This module checks what a parser accepts but an attacker can exploit: names, kinds,
+//! duplicates, overlaps, and bytes that belong to no entry.
 
 use super::names::unsafe_because;
 use crate::Limits;
@@ -12,12 +12,12 @@ use std::io::{self, Read, Seek, SeekFrom};
 use zip::CompressionMethod;
 use zip::read::{ArchiveOffset, Config, ZipArchive};
 
-/// How an entry's bytes are packed.
+/// How an entry is compressed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Packing {
-    /// As they are.
+    /// Not compressed.
     Stored,
-    /// RFC 1951.
+    /// Deflate, RFC 1951.
     Deflated,
 }
 
@@ -26,49 +26,48 @@ pub enum Packing {
 pub struct Entry {
     /// Its name: relative, with plain segments.
     pub name: String,
-    /// Where its local header begins.
+    /// The offset of its local header.
     pub header_start: u64,
-    /// Where what follows it begins: the next local header or the directory. What belongs to the entry
-    /// ends exactly here.
+    /// The offset of what follows it: the next local header or the directory. The entry ends exactly here.
     pub end: u64,
-    /// Its bytes in the zip.
+    /// Its compressed size in bytes.
     pub packed_bytes: u64,
-    /// Its bytes unpacked.
+    /// Its uncompressed size in bytes.
     pub unpacked_bytes: u64,
-    /// CRC-32 of the unpacked bytes.
+    /// The CRC-32 of the uncompressed bytes.
     pub crc32: u32,
-    /// How it is packed.
+    /// Its compression.
     pub packing: Packing,
-    /// Whether its owner may execute it.
+    /// Whether its mode lets its owner execute it.
     pub executable: bool,
 }
 
-/// A zip's directory: its files. Folders are left out.
+/// The files of a zip's directory, without folders.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Directory {
-    /// In the order of their place in the zip.
+    /// The files in the order of their offsets.
     pub entries: Vec<Entry>,
-    /// Their places by name.
+    /// Their indices by name.
     by_name: HashMap<String, usize>,
 }
 
 impl Directory {
-    /// The file of this name.
+    /// The file with this name.
     pub fn entry(&self, name: &str) -> Option<&Entry> {
         self.by_name.get(name).and_then(|at| self.entries.get(*at))
     }
 }
 
-/// What came of the bytes at hand.
+/// The result of reading the available bytes.
 #[derive(Debug, PartialEq, Eq)]
 pub enum DirectoryStep {
     /// The directory.
     Done(Directory),
-    /// It begins before the bytes at hand: call again with all bytes from this offset on.
+    /// The directory begins before the available bytes: call again with all bytes from this offset on.
     NeedFrom(u64),
 }
 
-/// Reads the directory of a zip of `total_bytes`, of which `tail` are the last bytes.
+/// Reads the directory of a zip of `total_bytes` bytes; `tail` holds the last of them.
 ///
 /// # Errors
 /// A refusal with a code of the 02xx group that names the entry.
@@ -151,11 +150,11 @@ fn inconsistent(what: &str) -> Refusal {
     Refusal::new(
         Code::EntriesInconsistent,
         what,
-        "zip the package anew with an ordinary zip tool, or with flotilla push",
+        "zip the package again with a common zip tool, or use flotilla push",
     )
 }
 
-/// Tells a damaged zip from something that never was one.
+/// Distinguishes a damaged zip from a file that is not a zip.
 fn no_zip(error: &zip::result::ZipError, tail: &[u8]) -> Refusal {
     let has_local_header = tail.starts_with(b"PK\x03\x04");
     if has_local_header || tail.windows(4).any(|window| window == b"PK\x05\x06") {
@@ -168,8 +167,8 @@ fn no_zip(error: &zip::result::ZipError, tail: &[u8]) -> Refusal {
     )
 }
 
-/// The end record must be the last thing in the file, with a comment at most behind it; nothing may stand
-/// between directory and end record.
+/// The end record must be the last record of the file, followed by at most its comment, and must follow the directory
+/// directly.
 fn check_end<R: Read + Seek>(archive: &ZipArchive<R>, tail: &[u8]) -> Result<(), Refusal> {
     let comment_bytes = archive.comment().len();
     let at = tail.len().checked_sub(22 + comment_bytes);
@@ -186,7 +185,7 @@ fn entry_name(raw: &[u8], limits: &Limits) -> Result<String, Refusal> {
         Refusal::new(
             Code::EntryNameUnsafe,
             format!("the entry {shown:?} is refused: {why}"),
-            "rename or leave out the file",
+            "rename the file or leave it out",
         )
         .at(shown.escape_debug().to_string())
     };
@@ -200,7 +199,7 @@ fn entry_name(raw: &[u8], limits: &Limits) -> Result<String, Refusal> {
     }
 }
 
-/// Only plain files and folders, only stored or deflated, never encrypted.
+/// Accepts only plain files and folders that are stored or deflated, and not encrypted.
 fn check_kind(
     name: &str,
     mode: Option<u32>,
@@ -224,7 +223,8 @@ fn check_kind(
         CompressionMethod::Deflated => return Ok(Packing::Deflated),
         _ => {}
     }
-    let what = if encrypted { "it is encrypted".to_owned() } else { format!("it is packed by {method:?}") };
+    let what =
+        if encrypted { "it is encrypted".to_owned() } else { format!("it is compressed with {method:?}") };
     Err(Refusal::new(
         Code::EntryUnreadable,
         format!("{name}: {what}"),
@@ -233,15 +233,15 @@ fn check_kind(
     .at(name))
 }
 
-/// No entry may share bytes with another one, and no more may lie between two than headers need.
-/// Answers where each entry ends, by where it starts.
+/// Refuses entries that overlap, and more bytes between two entries than headers need. Returns each entry's end by
+/// its start.
 fn check_spans(
     mut spans: Vec<(u64, u64, String)>,
     directory_start: u64,
 ) -> Result<HashMap<u64, u64>, Refusal> {
     /// A local header without name and extra field.
     const HEADER_BYTES: u64 = 30;
-    /// An extra field has at most 65,535 bytes, a data descriptor with signature and ZIP64 sizes 24.
+    /// An extra field has at most 65,535 bytes; a data descriptor with signature and ZIP64 sizes has 24.
     const SLACK_BYTES_MAX: u64 = 65_535 + 24;
     spans.sort();
     if spans.first().is_some_and(|(start, ..)| *start != 0) || (spans.is_empty() && directory_start != 0) {
@@ -256,7 +256,7 @@ fn check_spans(
         match slack {
             None => return Err(inconsistent("two entries overlap").at(name.clone())),
             Some(slack) if slack > SLACK_BYTES_MAX => {
-                return Err(inconsistent("bytes behind an entry belong to no entry").at(name.clone()));
+                return Err(inconsistent("bytes after an entry belong to no entry").at(name.clone()));
             }
             Some(_) => {
                 ends.insert(*start, end);
@@ -266,7 +266,7 @@ fn check_spans(
     Ok(ends)
 }
 
-/// A name may not be a file and a folder at once.
+/// Refuses a name that is both a file and a folder.
 fn check_names(entries: &[Entry]) -> Result<(), Refusal> {
     let mut names: Vec<&str> = entries.iter().map(|entry| entry.name.as_str()).collect();
     names.sort_unstable();
@@ -280,7 +280,7 @@ fn check_names(entries: &[Entry]) -> Result<(), Refusal> {
     Ok(())
 }
 
-/// The last bytes of a file, as a file: what lies before them is asked for by its offset.
+/// The last bytes of a file as a seekable reader. It records the offset of a read before them.
 struct Tail<'a> {
     bytes: &'a [u8],
     start: u64,
@@ -293,7 +293,7 @@ impl Read for Tail<'_> {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
         if self.position < self.start && !buffer.is_empty() {
             self.missing.set(Some(self.position));
-            return Err(io::Error::other("these bytes are not at hand"));
+            return Err(io::Error::other("these bytes are not available"));
         }
         let from = usize::try_from(self.position - self.start).unwrap_or(usize::MAX).min(self.bytes.len());
         let read = (&self.bytes[from..]).read(buffer)?;

@@ -1,28 +1,28 @@
-//! One entry of a zip, unpacked as its bytes pass: never more than a chunk is held.
+//! Unpacks one entry of a zip as a stream; it holds one chunk at most.
 
 use super::directory::{Entry, Packing};
 use flate2::{Decompress, FlushDecompress, Status};
 use flotilla_domain::{Code, Digest, Refusal};
 use sha2::Digest as _;
 
-/// What is known of an entry once all of it has passed.
+/// What is known about an entry after all of it was read.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct EntryProof {
     /// The digest of the unpacked bytes.
     pub digest: Digest,
-    /// How many they are.
+    /// The number of unpacked bytes.
     pub bytes: u64,
 }
 
-/// Takes the bytes from an entry's local header to its end, in pieces of any size, and gives its
-/// unpacked bytes, checked against the directory.
+/// Takes the bytes from an entry's local header to its end, in chunks of any size, and returns its unpacked bytes,
+/// checked against the directory.
 pub struct EntryReader {
     entry: Entry,
     header: Vec<u8>,
     header_done: bool,
-    /// Packed bytes still to come.
+    /// The number of packed bytes that are still missing.
     packed_left: u64,
-    /// Bytes behind the packed ones: a data descriptor at most.
+    /// The number of bytes after the packed ones: none, or a data descriptor.
     behind: u64,
     behind_seen: u64,
     inflate: Option<Decompress>,
@@ -36,7 +36,7 @@ const HEADER_BYTES: usize = 30;
 const BUFFER_BYTES: usize = 64 * 1024;
 
 impl EntryReader {
-    /// A reader for bytes that begin at [`Entry::header_start`] and end at [`Entry::end`].
+    /// Creates a reader for the bytes from [`Entry::header_start`] to [`Entry::end`].
     pub fn new(entry: Entry) -> Self {
         Self {
             header: Vec::with_capacity(HEADER_BYTES + entry.name.len()),
@@ -53,10 +53,10 @@ impl EntryReader {
         }
     }
 
-    /// Takes the next bytes; unpacked ones go to `sink`.
+    /// Takes the next bytes and passes the unpacked ones to `sink`.
     ///
     /// # Errors
-    /// A refusal that names the entry: its own header contradicts the directory, or its bytes do.
+    /// A refusal that names the entry, if its local header or its bytes contradict the directory.
     pub fn push(&mut self, mut chunk: &[u8], mut sink: impl FnMut(&[u8])) -> Result<(), Refusal> {
         if !self.header_done {
             chunk = self.take_header(chunk)?;
@@ -74,7 +74,7 @@ impl EntryReader {
     /// Ends the entry.
     ///
     /// # Errors
-    /// A refusal if bytes are missing, too many, or not those that the directory speaks of.
+    /// A refusal if bytes are missing, superfluous, or do not match the directory.
     pub fn finish(self) -> Result<EntryProof, Refusal> {
         if self.packed_left > 0 || !self.header_done || self.behind_seen != self.behind {
             return Err(self.refuse(Code::ZipDamaged, "it is cut off"));
@@ -86,12 +86,12 @@ impl EntryReader {
         Ok(EntryProof { digest: Digest::from_bytes(self.hash.finalize().into()), bytes: self.unpacked })
     }
 
-    /// Where the packed bytes begin, once the local header has passed.
+    /// The offset of the packed bytes, once the local header was read.
     pub fn data_start(&self) -> Option<u64> {
         self.header_done.then(|| self.entry.header_start + self.header.len() as u64)
     }
 
-    /// Collects the local header, checks it, and answers what follows it.
+    /// Collects and checks the local header, and returns the bytes after it.
     fn take_header<'c>(&mut self, chunk: &'c [u8]) -> Result<&'c [u8], Refusal> {
         let wanted = self.header_bytes();
         let take = (wanted - self.header.len()).min(chunk.len());
@@ -101,7 +101,7 @@ impl EntryReader {
             return Ok(rest);
         }
         if wanted == HEADER_BYTES {
-            // Name and extra field follow; their lengths are known only now.
+            // The name and the extra field follow; their lengths become known here.
             if self.header_bytes() > HEADER_BYTES {
                 return self.take_header(rest);
             }
@@ -111,7 +111,7 @@ impl EntryReader {
         Ok(rest)
     }
 
-    /// The length of the local header, as far as it is known.
+    /// The known length of the local header.
     fn header_bytes(&self) -> usize {
         if self.header.len() < HEADER_BYTES {
             return HEADER_BYTES;
@@ -127,8 +127,8 @@ impl EntryReader {
         u32::from_le_bytes([self.header[at], self.header[at + 1], self.header[at + 2], self.header[at + 3]])
     }
 
-    /// The local header must say what the directory says (APPNOTE.TXT 4.3.7): a reader that trusts the
-    /// one and a reader that trusts the other must see the same file.
+    /// The local header must agree with the directory (APPNOTE.TXT 4.3.7), so that a reader that trusts the one and a
+    /// reader that trusts the other see the same file.
     fn check_header(&mut self) -> Result<(), Refusal> {
         let refuse = |what: &str| Err(self.refuse(Code::HeaderMismatch, what));
         if !self.header.starts_with(b"PK\x03\x04") {
@@ -144,9 +144,9 @@ impl EntryReader {
         };
         let flags = self.u16_at(6);
         if self.u16_at(8) != method || flags & 1 != 0 {
-            return refuse("its header gives another way of packing");
+            return refuse("its header gives another compression method");
         }
-        // Bit 3: checksum and sizes stand behind the data and may be zero here.
+        // Bit 3: a data descriptor holds checksum and sizes, which may be zero here.
         let described_behind = flags & 8 != 0;
         let differs = |found: u32, expected: u64| {
             u64::from(found) != expected && found != u32::MAX && !(described_behind && found == 0)
@@ -163,7 +163,7 @@ impl EntryReader {
             Some(0) if !described_behind => self.behind = 0,
             // A data descriptor: checksum and sizes of 4 or 8 bytes, with or without a signature.
             Some(behind @ (12 | 16 | 20 | 24)) if described_behind => self.behind = behind,
-            _ => return refuse("bytes behind it belong to no entry"),
+            _ => return refuse("bytes after it belong to no entry"),
         }
         Ok(())
     }
@@ -182,13 +182,13 @@ impl EntryReader {
             match status {
                 _ if taken.is_err() => break taken,
                 Err(_) => {
-                    break Err(self.refuse(Code::EntryCorrupt, "its packed bytes are no deflate stream"));
+                    break Err(self.refuse(Code::EntryCorrupt, "its packed bytes are not a deflate stream"));
                 }
                 Ok(Status::StreamEnd) if !packed.is_empty() => {
                     break Err(self.refuse(Code::EntryCorrupt, "packed bytes follow the end of its stream"));
                 }
                 Ok(Status::StreamEnd) => break Ok(()),
-                // Nothing moved: the rest of the input comes with the next chunk.
+                // No progress: more input is needed from the next chunk.
                 Ok(_) if read == 0 && written == 0 => break Ok(()),
                 Ok(_) => {}
             }
@@ -201,7 +201,9 @@ impl EntryReader {
     fn take_unpacked(&mut self, bytes: &[u8], sink: &mut impl FnMut(&[u8])) -> Result<(), Refusal> {
         self.unpacked += bytes.len() as u64;
         if self.unpacked > self.entry.unpacked_bytes {
-            return Err(self.refuse(Code::EntryCorrupt, "it unpacks to more than the directory says"));
+            return Err(
+                self.refuse(Code::EntryCorrupt, "it unpacks to more bytes than the directory declares")
+            );
         }
         self.hash.update(bytes);
         self.crc.update(bytes);

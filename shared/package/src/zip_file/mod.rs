@@ -1,4 +1,4 @@
-//! Zip files, read without trust: the directory from the file's last bytes, entries as their bytes pass.
+//! Reads untrusted zip files: the directory from the file's last bytes, the entries as streams.
 
 mod directory;
 mod entry;

@@ -1,7 +1,7 @@
-//! Which names an entry may have.
+//! Checks the names of entries.
 
-/// Why a name is refused, or `None` if it is fine: relative, made of plain segments, and storable on
-/// every file system a user may look at it with.
+/// Why a name is refused, or `None` if it is accepted: relative, with plain segments, and valid on the file systems
+/// of Linux, macOS and Windows.
 pub fn unsafe_because(name: &str) -> Option<&'static str> {
     let path = name.strip_suffix('/').unwrap_or(name);
     if path.is_empty() {

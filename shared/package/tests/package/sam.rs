@@ -261,7 +261,7 @@ fn code_that_is_elsewhere_is_refused() {
     ] {
         let zip = function(json!({"CodeUri": code}));
         let refusal = refused_at(&zip, Code::CodeOutsidePackage, "Resources.A.Properties.CodeUri");
-        assert!(refusal.fix.contains("not what sam package"), "{refusal}");
+        assert!(refusal.fix.contains("not the output of sam package"), "{refusal}");
     }
     refused_at(
         &function(json!({"CodeUri": "nowhere/"})),

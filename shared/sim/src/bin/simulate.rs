@@ -1,4 +1,4 @@
-//! `scripts/simulate --seeds N [--from S] [--short] [--trace]`: many lives of the world.
+//! `scripts/simulate --seeds N [--from S] [--short] [--trace]`: runs many lives of the world.
 
 #![allow(clippy::disallowed_methods, reason = "a command reads its arguments and the time it takes")]
 
@@ -8,12 +8,12 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Mutex, PoisonError};
 use std::time::Instant;
 
-/// A life is thousands of small items that come and go.
+/// A life allocates thousands of small items.
 #[global_allocator]
 static MEMORY: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
 const USAGE: &str = "usage: scripts/simulate --seeds N [--from S] [--jobs J] [--short] [--trace] [--first]";
-/// Failures that are shown in full.
+/// The number of failures that are shown in full.
 const SHOWN_MAX: usize = 5;
 
 struct Arguments {
@@ -51,7 +51,7 @@ fn main() -> ExitCode {
         eprintln!("{USAGE}");
         return ExitCode::from(2);
     };
-    // A broken promise is a panic; it is told once, below.
+    // A violated promise is a panic; it is reported once, below.
     std::panic::set_hook(Box::new(|_| {}));
     let began = Instant::now();
     let next = AtomicU64::new(arguments.from);

@@ -1,15 +1,15 @@
-//! Which state may follow which, written down a second time: from the design, not from the engine.
+//! The legal transitions, defined independently of the engine from the design.
 
 /// The states in which a deployment has ended.
 pub const DEPLOYMENT_ENDS: [&str; 5] = ["succeeded", "removed", "rolled_back", "failed", "cancelled"];
 /// The states in which a rollout has ended.
 pub const ROLLOUT_ENDS: [&str; 6] = ["succeeded", "failed", "reverted", "cancelled", "superseded", "planned"];
-/// The states in which a set of services has ended.
+/// The states in which a set has ended.
 pub const SET_ENDS: [&str; 3] = ["succeeded", "reverted", "failed"];
-/// The state of what has not been seen before.
+/// The state of an item that was not seen before.
 pub const NOTHING: &str = "";
 
-/// What a deployment may come to from a state, by however many steps are saved at once.
+/// The states that a deployment may enter next.
 fn next_of_deployment(state: &str) -> &'static [&'static str] {
     match state {
         NOTHING => &["waiting"],
@@ -50,7 +50,7 @@ fn next_of_rollout(state: &str) -> &'static [&'static str] {
     }
 }
 
-/// Several steps may be saved as one, as long as none of those between them acts.
+/// Whether a state can be reached. Several transitions may be saved at once if those between them run no command.
 fn reaches(
     from: &str,
     to: &str,
@@ -63,20 +63,20 @@ fn reaches(
     })
 }
 
-/// Whether a deployment may be saved in one state after the other.
+/// Whether a deployment may be saved in one state after another.
 pub fn deployment(from: &str, to: &str) -> bool {
     const ACTS: [&str; 7] =
         ["planning", "executing", "unwinding", "clearing", "deleting", "discarding", "emptying"];
     reaches(from, to, next_of_deployment, &ACTS, 3)
 }
 
-/// Whether a rollout may be saved in one state after the other.
+/// Whether a rollout may be saved in one state after another.
 pub fn rollout(from: &str, to: &str) -> bool {
-    // Where all copies are there already, none is asked for.
+    // If all copies exist already, no command asks for them.
     reaches(from, to, next_of_rollout, &["planning", "rolling", "withdrawing"], 4)
 }
 
-/// Whether a set may come from one state, with its level, to another: up the levels, either way.
+/// Whether a set may change from one state, with its level, to another: levels only increase, in either direction.
 pub fn set(from: &str, to: &str) -> bool {
     let level = |state: &str, name: &str| state.strip_prefix(name)?.parse::<u64>().ok();
     match (level(from, "rolling"), level(from, "reverting")) {

@@ -1,4 +1,4 @@
-//! Promise 10: no gate is passed before it holds. Read from the table alone, by a reading of its own.
+//! Promise 10: no wave begins before its gates are open. Evaluated independently, from the table alone.
 
 use super::text;
 use crate::state::State;
@@ -7,7 +7,7 @@ use flotilla_engine::ports::{Item, Key};
 use serde_json::Value;
 use std::collections::BTreeSet;
 
-/// What was looked at may be this old when it is acted upon: longer than a function stands still.
+/// How old an observation may be when it is acted on: longer than a function stalls.
 const STALE: SignedDuration = SignedDuration::from_secs(70);
 
 fn is_overridden(meta: &Item) -> bool {
@@ -18,8 +18,8 @@ fn hurries(meta: &Item) -> bool {
     meta.body.get("gates").is_some_and(|gates| gates["hurry"] == Value::Bool(true))
 }
 
-/// Looks whether what is being copied holds to the profile's rules; answers what is wrong. The simulated rules forbid
-/// types.
+/// Checks that a package that is being copied passes the profile's rules. Returns the violation, if any. The simulated
+/// rules forbid types.
 pub(super) fn vetted(meta: &Item, world: &State) -> Option<String> {
     if is_overridden(meta) || hurries(meta) {
         return None;
@@ -32,13 +32,13 @@ pub(super) fn vetted(meta: &Item, world: &State) -> Option<String> {
         let template: Value = serde_json::from_slice(world.templates.get(&digest)?).ok()?;
         let mut kinds = template["Resources"].as_object()?.values().filter_map(|r| r["Type"].as_str());
         if let Some(kind) = kinds.find(|kind| rules.contains(&format!("'{kind}'"))) {
-            return Some(format!("promise 10: a template is copied that makes {kind}, which a rule forbids"));
+            return Some(format!("promise 10: a template with {kind} is copied, which a rule forbids"));
         }
     }
     None
 }
 
-/// Looks whether a wave may have begun that has; answers what is wrong.
+/// Checks that a wave that has begun was allowed to. Returns the violation, if any.
 pub(super) fn wave_begins(meta: &Item, wave: usize, world: &State) -> Option<String> {
     if is_overridden(meta) || hurries(meta) {
         return None;
@@ -46,7 +46,7 @@ pub(super) fn wave_begins(meta: &Item, wave: usize, world: &State) -> Option<Str
     not_approved(meta, wave).or_else(|| frozen(meta, world))
 }
 
-/// The approvals that a wave lacks: those by different people, of this package and of these plans.
+/// Checks the approvals of a wave: they must be by different people, and of this package and these plans.
 fn not_approved(meta: &Item, wave: usize) -> Option<String> {
     let needed = meta.body["waves"][wave]["approvals"].as_u64().unwrap_or(0) as usize;
     let plans = meta.body.get("plans").and_then(Value::as_object).cloned().unwrap_or_default();
@@ -68,7 +68,7 @@ fn not_approved(meta: &Item, wave: usize) -> Option<String> {
         .then(|| format!("promise 10: wave {wave} began with {} of {needed} approvals", people.len()))
 }
 
-/// The freeze in which a wave has begun. The simulated profiles have UTC's clock.
+/// Checks that a wave began outside of scheduled freezes. The simulated profiles use UTC.
 fn frozen(meta: &Item, world: &State) -> Option<String> {
     let profile = Key::new(format!("PRF#{}", text(meta, "profile")?), "CONFIG");
     let document: Value = serde_json::from_str(text(world.table.get(&profile)?, "document")?).ok()?;
@@ -80,13 +80,13 @@ fn frozen(meta: &Item, world: &State) -> Option<String> {
     for freeze in document.get("freezes").and_then(Value::as_array)? {
         let (from, to) = (moment(&freeze["from"])?, moment(&freeze["to"])?);
         if from.saturating_add(STALE).ok()? < now && now < to {
-            return Some(format!("promise 10: a wave began at {now}, in the freeze until {to}"));
+            return Some(format!("promise 10: a wave began at {now}, during the freeze until {to}"));
         }
     }
     None
 }
 
-/// Looks whether a deployment may have begun its execution; answers what is wrong.
+/// Checks that a deployment was allowed to begin its execution. Returns the violation, if any.
 pub(super) fn execution_begins(
     meta: &Item,
     deployment: &Item,
@@ -99,7 +99,7 @@ pub(super) fn execution_begins(
     let approved = meta.body["waves"].as_array()?.iter().any(|wave| wave["approvals"].as_u64() > Some(0));
     let plan = meta.body.get("plans").and_then(|plans| plans[target].as_str());
     if approved && !hurries(meta) && plan.is_some() && plan != text(deployment, "plan") {
-        return Some(format!("promise 10: {target} executes another plan than the one that was approved"));
+        return Some(format!("promise 10: {target} executes a plan other than the approved one"));
     }
     let decided: Timestamp = text(deployment, "entered_at")?.parse().ok()?;
     let stops = world.table.get(&Key::new("LINE", "STOPS"))?;
@@ -108,7 +108,7 @@ pub(super) fn execution_begins(
         let stopped: Timestamp = at.parse().ok()?;
         if stopped.saturating_add(STALE).ok()? < decided {
             return Some(format!(
-                "promise 10: {target} began at {decided}, the line is stopped since {stopped}"
+                "promise 10: {target} began at {decided}, during the freeze since {stopped}"
             ));
         }
     }

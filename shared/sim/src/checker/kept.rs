@@ -1,5 +1,5 @@
-//! Nothing that is needed is removed from the buckets: what is needed is reckoned here once more, from the table's
-//! items and CloudFormation's books.
+//! Checks that garbage collection removes nothing that is needed. What is needed is computed independently, from the
+//! table's items and CloudFormation's books.
 
 use super::{partition, text};
 use crate::stack_books::{Effect, Stack};
@@ -9,13 +9,13 @@ use flotilla_engine::ports::{Item, Key};
 use serde_json::Value;
 use std::collections::BTreeSet;
 
-/// Looks at what has been removed, and whether there is all of what was saved.
+/// Checks what was removed, and that everything that was saved exists.
 pub fn check(state: &State, gone: &[(Option<Site>, String)], touched: &BTreeSet<Key>) {
     for (site, key) in gone {
         if let Some(site) = site {
             let mut stacks = state.stacks.live.iter().filter(|((at, _), _)| at == site);
             let stack = stacks.find(|(_, stack)| names_object(state, stack, key));
-            assert!(stack.is_none(), "{key} was removed from {site} and {:?} names it", stack.map(|s| s.0));
+            assert!(stack.is_none(), "{key} was removed from {site}, but {:?} names it", stack.map(|s| s.0));
         }
         for release in releases(state).filter(|release| objects(release).contains(key)) {
             let there = site.as_ref().is_none_or(|site| is_proven(state, release, site));
@@ -28,7 +28,7 @@ pub fn check(state: &State, gone: &[(Option<Site>, String)], touched: &BTreeSet<
             let missing = objects(item).into_iter().find(|key| !state.home.contains_key(key));
             assert!(
                 missing.is_none(),
-                "{:?} was saved and {missing:?} is not in the ingest bucket",
+                "{:?} was saved, but {missing:?} is not in the ingest bucket",
                 item.key
             );
         }
@@ -38,7 +38,7 @@ pub fn check(state: &State, gone: &[(Option<Site>, String)], touched: &BTreeSet<
     }
 }
 
-/// Whether the stack's template names the object, or one that it may run soon.
+/// Whether the stack's template, or one that it may run soon, names the object.
 fn names_object(state: &State, stack: &Stack, key: &str) -> bool {
     let coming = stack.operation.iter().filter_map(|operation| match operation.effect {
         Effect::Runs(template) => Some(template),
@@ -56,9 +56,9 @@ fn copies_are_there(state: &State, replica: &Item) {
     let Some(release) = releases(state).find(|item| text(item, "id") == Some(release)) else { return };
     let missing =
         objects(release).into_iter().find(|key| !state.replicas.contains_key(&(site.clone(), key.clone())));
-    // What S3 says of the copies it makes may be made up.
+    // A test may make S3 report false results of copies.
     let made_up = state.replica_proofs.contains_key(&site);
-    assert!(missing.is_none() || made_up, "{:?} is proven and {missing:?} is not there", replica.key);
+    assert!(missing.is_none() || made_up, "{:?} is proven, but {missing:?} does not exist", replica.key);
 }
 
 fn releases(state: &State) -> impl Iterator<Item = &Item> {
@@ -66,7 +66,7 @@ fn releases(state: &State) -> impl Iterator<Item = &Item> {
     all.filter(|(key, _)| key.sk.starts_with("REL#")).map(|(_, item)| item)
 }
 
-/// The keys of what a release is made of.
+/// The keys of a release's objects.
 fn objects(release: &Item) -> BTreeSet<String> {
     let assets = release.body["assets"].as_object().into_iter().flatten().map(|(key, _)| key.clone());
     let stacks = release.body["stacks"].as_array().into_iter().flatten();
@@ -81,7 +81,7 @@ fn is_proven(state: &State, release: &Item, site: &Site) -> bool {
     state.table.get(&replica).is_some_and(|replica| replica.body.get("failure").is_none())
 }
 
-/// Why a release has to be kept, if it has to.
+/// Why a release must be kept, if it must.
 fn needed(state: &State, release: &Item) -> Option<String> {
     let (id, service) = (text(release, "id")?, text(release, "service")?);
     let pk = format!("STG#{service}");
@@ -98,7 +98,7 @@ fn needed(state: &State, release: &Item) -> Option<String> {
             let meta = state.table.get(&Key::new(format!("RLO#{rollout}"), "META"))?;
             let brings = ["deploy.release", "revert_to.release"].map(|path| text(meta, path));
             if brings.contains(&Some(id)) {
-                return Some(format!("{rollout} brings it"));
+                return Some(format!("{rollout} deploys it"));
             }
         }
     }
@@ -107,7 +107,7 @@ fn needed(state: &State, release: &Item) -> Option<String> {
     let newer =
         partition(&state.table, &release.key.pk, "REL#").filter(|(key, _)| key.sk > release.key.sk).count();
     if (newer as u64) < config["keep_releases"].as_u64().unwrap_or(20) {
-        return Some(format!("{newer} are newer"));
+        return Some(format!("only {newer} are newer"));
     }
     let uploaded_at: Timestamp = text(release, "uploaded_at")?.parse().ok()?;
     let days = i32::try_from(config["keep_days"].as_u64().unwrap_or(30)).ok()?;

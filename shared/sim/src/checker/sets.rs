@@ -1,4 +1,4 @@
-//! What has to be so of a set of services: its order, and one outcome for all.
+//! The invariants of a set: its order, and one outcome for all members.
 
 use super::{edges, text};
 use flotilla_engine::ports::{Item, Key};
@@ -7,38 +7,41 @@ use std::collections::BTreeMap;
 
 type Table = BTreeMap<Key, Item>;
 
-/// The state of a rollout of one way of a member, as it is saved.
+/// The saved state of a member's rollout, forward or back.
 fn rollout_of<'t>(table: &'t Table, member: &Value, way: &str) -> Option<&'t str> {
     let id = member[way]["rollout"].as_str()?;
     text(table.get(&Key::new(format!("RLO#{id}"), "META"))?, "state")
 }
 
-/// Whether a deployment of the way forward of a member has begun an operation.
+/// Whether a deployment of a member's forward rollout has begun an operation.
 fn has_operated(table: &Table, member: &Value) -> bool {
     let Some(id) = member["forward"]["rollout"].as_str() else { return false };
     let of_rollout = Key::new(format!("RLO#{id}"), "DEP#")..Key::new(format!("RLO#{id}"), "DEP$");
     table.range(of_rollout).any(|(_, deployment)| deployment.body["operations"].as_u64() > Some(0))
 }
 
-/// Whether a way of a member was refused, or somebody else has its stage.
+/// Whether a member's rollout was refused, or another rollout has its stage.
 fn is_not_ours(member: &Value, way: &str) -> bool {
     matches!(member[way]["end"]["name"].as_str(), Some("refused" | "overtaken"))
 }
 
-/// Looks at a set that was saved; answers what is wrong.
+/// Checks a saved set. Returns the violation, if any.
 pub(super) fn set(item: &Item, table: &Table) -> Option<String> {
     let members = item.body["members"].as_array()?;
     let state = item.body["state"]["name"].as_str()?;
     let rolled = |member: &Value| rollout_of(table, member, "forward") == Some("succeeded");
     let level = |member: &Value| member["level"].as_u64().unwrap_or(0);
     for member in members {
-        // A rollout of it, or the order to begin one.
+        // A rollout of the member, or the command to begin one.
         let begun = member["forward"].is_object();
         if begun && members.iter().any(|other| level(other) < level(member) && !rolled(other)) {
-            return Some(format!("promise 10: {} begins before what it needs", member["service"]));
+            return Some(format!(
+                "promise 10: {} begins before the services that it needs",
+                member["service"]
+            ));
         }
         if member["back"].is_object() && members.iter().all(rolled) && !item.body["cancelled"].is_object() {
-            return Some(format!("{} goes back and nothing has failed", member["service"]));
+            return Some(format!("{} is rolled back, but nothing has failed", member["service"]));
         }
         let sooner = |other: &&Value| level(other) < level(member) && other["back"].is_object();
         let open = |other: &&Value| {
@@ -46,12 +49,12 @@ pub(super) fn set(item: &Item, table: &Table) -> Option<String> {
             !ended && !is_not_ours(other, "back")
         };
         if member["back"].is_object() && members.iter().filter(sooner).any(|other| open(&other)) {
-            return Some(format!("{} goes back before what it needs", member["service"]));
+            return Some(format!("{} is rolled back before the services that it needs", member["service"]));
         }
     }
     match state {
         "succeeded" if !members.iter().all(rolled) => {
-            Some("a set succeeded and not all of its members".into())
+            Some("a set succeeded, but not all of its members did".into())
         }
         "reverted" => {
             let changed = |member: &&Value| {
@@ -66,7 +69,7 @@ pub(super) fn set(item: &Item, table: &Table) -> Option<String> {
                 is_not_ours(member, "back") || matches!(state, Some("succeeded" | "superseded"))
             };
             let astray = members.iter().filter(changed).find(|member| !back(member))?;
-            Some(format!("a set is reverted and {} is not back", astray["service"]))
+            Some(format!("a set is reverted, but {} was not rolled back", astray["service"]))
         }
         _ => None,
     }

@@ -1,20 +1,20 @@
-//! The alarms' contract.
+//! The contract of the alarms port.
 
 use super::Bench;
 use flotilla_domain::AlarmState;
 use flotilla_engine::ports::Alarms;
 use std::collections::{BTreeMap, BTreeSet};
 
-/// The alarms' contract.
+/// The contract of the alarms port.
 ///
 /// # Panics
-/// When CloudWatch does something else.
+/// If CloudWatch violates it.
 pub async fn alarms(alarms: &dyn Alarms, bench: &dyn Bench) {
     let states = async |names: &[String]| {
         let names: BTreeSet<String> = names.iter().cloned().collect();
         alarms.states(bench.place(), &names).await.expect("an answer")
     };
-    // More names than CloudWatch takes in one call; those that exist stand at both ends.
+    // More names than CloudWatch accepts in one call; the existing ones are at both ends.
     let names: Vec<String> = (0..150).map(|n| format!("{}-alarm-{n:03}", bench.space())).collect();
     let (metric, composite, other) = (&names[0], &names[149], format!("{}-other", bench.space()));
     assert_eq!(states(&names).await, BTreeMap::new(), "what does not exist is absent");

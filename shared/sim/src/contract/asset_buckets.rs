@@ -1,4 +1,4 @@
-//! The contract of the buckets that hold packages, for whoever removes what is not needed.
+//! The contract of the buckets that contain packages, as garbage collection uses them.
 
 use super::Bench;
 use bytes::Bytes;
@@ -9,13 +9,13 @@ use flotilla_engine::ports::{
     AssetBucket, AssetBuckets, Body, ErrorKind, ListMark, PackageStore, Unremoved, VersionPage,
 };
 
-/// Pages after which a short list has to have ended.
+/// The number of pages within which a short list must end.
 const PAGES_MAX: usize = 100;
 
-/// The contract of the buckets that hold packages.
+/// The contract of the buckets that contain packages.
 ///
 /// # Panics
-/// When S3 does something else.
+/// If S3 violates it.
 pub async fn asset_buckets(buckets: &dyn AssetBuckets, packages: &dyn PackageStore, bench: &dyn Bench) {
     versions_are_listed_the_latest_of_each_key_first(buckets, bench).await;
     a_list_goes_on_behind_any_of_its_versions(buckets, bench).await;

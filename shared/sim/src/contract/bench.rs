@@ -1,4 +1,4 @@
-//! What the suite needs besides the ports: the hands of CI, of AWS and of people.
+//! What the suite needs besides the ports: the actions of CI, AWS and people.
 
 use super::Quirks;
 use async_trait::async_trait;
@@ -7,76 +7,76 @@ use flotilla_domain::AlarmState;
 use flotilla_engine::ports::{Place, Work};
 use std::time::Duration;
 
-/// What CloudFormation is about to do. It stands in the template as well: only a simulated CloudFormation
-/// has to be told.
+/// What CloudFormation will do. The template causes the same on a real CloudFormation; only a simulated one needs to be
+/// told.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Fate {
-    /// Change sets can be made and operations end well.
+    /// Change sets can be created and operations succeed.
     Works,
     /// The resource `NeverReady` fails and the operation is rolled back.
     RollsBack,
-    /// The change set is taken and then fails.
+    /// The change set is accepted and then fails.
     Refuses,
 }
 
-/// The world around the ports.
+/// The environment of the ports.
 ///
-/// Everything is for one run of the suite: the buckets and queues are new, or names carry [`Bench::space`].
+/// All of it serves one run of the suite: buckets and queues are new, or names contain [`Bench::space`].
 #[async_trait]
 pub trait Bench: Send + Sync {
-    /// How this implementation is known to differ from AWS.
+    /// The known differences of this implementation from AWS.
     fn quirks(&self) -> &Quirks;
-    /// Lower-case letters and digits, beginning with a letter, that keep this run's names apart.
+    /// Lower-case letters and digits, beginning with a letter, that make the names of this run unique.
     fn space(&self) -> &str;
     /// A target. Its artifact bucket exists and is empty.
     fn place(&self) -> &Place;
-    /// The time as the services see it, in milliseconds.
+    /// The time of the services, in milliseconds.
     fn now_ms(&self) -> i64;
     /// Lets time pass.
     async fn pass(&self, time: Duration);
 
-    /// Puts an upload into the ingest bucket as CI does; answers its version.
+    /// Puts an upload into the ingest bucket as CI does, and returns its version.
     async fn upload(&self, key: &str, bytes: Bytes) -> String;
-    /// Removes a version of an upload for good.
+    /// Deletes a version of an upload permanently.
     async fn remove_upload(&self, key: &str, version_id: &str);
-    /// Puts an object into the ingest bucket that S3 has no SHA-256 of.
+    /// Puts an object without an S3 SHA-256 into the ingest bucket.
     async fn store_unproven(&self, key: &str, bytes: Bytes);
 
-    /// Takes what can be seen in the queues now, each message as its consumer reads it.
+    /// Receives the messages that are visible in the queues now, each as its consumer reads it.
     async fn receive(&self) -> Vec<Work>;
 
-    /// Puts an object into the target's artifact bucket, with a SHA-256 that S3 has checked.
+    /// Puts an object with a SHA-256 that S3 has checked into the target's artifact bucket.
     async fn place_object(&self, key: &str, bytes: Bytes);
-    /// Puts an object into the target's artifact bucket that S3 has no SHA-256 of.
+    /// Puts an object without an S3 SHA-256 into the target's artifact bucket.
     async fn place_unproven(&self, key: &str, bytes: Bytes);
 
-    /// Deletes an object from the target's artifact bucket as people do: its versions stay behind a mark.
+    /// Deletes an object from the target's artifact bucket as a person does: a delete marker hides its versions.
     async fn hide_object(&self, key: &str);
 
     /// The role of the functions in templates.
     fn function_role(&self) -> String;
-    /// Says what becomes of the next change sets at the target.
+    /// Announces the result of the next change sets at the target.
     async fn fate(&self, fate: Fate);
-    /// Makes a function at the target, or gives it other code.
+    /// Creates a function at the target, or changes its code.
     async fn make_function(&self, name: &str, zip: Bytes);
 
-    /// Serves this at a URL that has been nobody's before; a redirect leads nowhere.
+    /// Serves this response at a new URL; a redirect leads nowhere.
     async fn serve(&self, status: u16, body: &str) -> String;
 
-    /// Makes a function at the target that answers with this text, or fails with it.
+    /// Creates a function at the target that returns this text, or fails with it.
     async fn make_verifier(&self, name: &str, ok: bool, text: &str);
 
-    /// Makes an alarm at the target, if it is not there yet, and gives it a state.
+    /// Creates an alarm at the target, if it does not exist, and sets its state.
     async fn set_alarm(&self, name: &str, composite: bool, state: AlarmState);
 
-    /// Makes a bucket with versions at the target.
+    /// Creates a versioned bucket at the target.
     async fn make_bucket(&self, bucket: &str);
     /// Puts an object into such a bucket.
     async fn put_object(&self, bucket: &str, key: &str);
     /// Deletes an object, leaving its versions and a delete marker.
     async fn delete_object(&self, bucket: &str, key: &str);
-    /// Begins an upload in parts and leaves it at that.
+    /// Begins a multipart upload and does not complete it.
     async fn begin_upload(&self, bucket: &str, key: &str);
-    /// How many versions, delete markers and unfinished uploads a bucket holds.
+    /// The number of versions, delete markers and unfinished uploads in a bucket.
     async fn left_in(&self, bucket: &str) -> usize;
 }

@@ -1,16 +1,16 @@
-//! The contract of buckets that are to be deleted.
+//! The contract of the port that empties buckets before their deletion.
 
 use super::{Bench, Quirk};
 use flotilla_domain::AccountId;
 use flotilla_engine::ports::{Buckets, Emptied, ErrorKind, PortError};
 
-/// Calls after which a small bucket has to be empty.
+/// The number of calls within which a small bucket must be empty.
 const CALLS_MAX: usize = 100;
 
-/// The contract of buckets that are to be deleted.
+/// The contract of the port that empties buckets before their deletion.
 ///
 /// # Panics
-/// When S3 does something else.
+/// If S3 violates it.
 pub async fn buckets(buckets: &dyn Buckets, bench: &dyn Bench) {
     if bench.quirks().have(Quirk::BucketsAreNotKept) {
         empty(buckets, bench, "any").await;
@@ -21,7 +21,7 @@ pub async fn buckets(buckets: &dyn Buckets, bench: &dyn Bench) {
     a_bucket_of_somebody_else_is_left_alone(buckets, bench).await;
 }
 
-/// Empties a bucket; answers how much was removed.
+/// Empties a bucket and returns how much was removed.
 async fn empty(buckets: &dyn Buckets, bench: &dyn Bench, bucket: &str) -> u64 {
     let mut removed = 0;
     for _ in 0..CALLS_MAX {
@@ -49,7 +49,7 @@ async fn versions_markers_and_unfinished_uploads_go(buckets: &dyn Buckets, bench
     bench.delete_object(&bucket, "a").await;
     bench.begin_upload(&bucket, "half").await;
     assert_eq!(bench.left_in(&bucket).await, 6, "four versions, a marker and an upload");
-    // C32: all of it goes, and it is told how much it was.
+    // C32: everything is removed, and the count is returned.
     assert_eq!(empty(buckets, bench, &bucket).await, 6);
     assert_eq!(bench.left_in(&bucket).await, 0);
     let again = buckets.empty(bench.place(), &bucket).await;

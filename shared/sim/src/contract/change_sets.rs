@@ -4,12 +4,12 @@ use super::scene::Scene;
 use super::{Bench, Fate, Quirk};
 use flotilla_domain::deployment::state::ChangeSetKind::{Create, Update};
 use flotilla_domain::plan::{ChangeAction, Replacement};
-use flotilla_engine::ports::{ChangeSetSeen, ChangeSetStatus, ErrorKind, Executed, Stacks};
+use flotilla_engine::ports::{ChangeSetObserved, ChangeSetStatus, ErrorKind, Executed, Stacks};
 
 /// The contract of change sets.
 ///
 /// # Panics
-/// When CloudFormation does something else.
+/// If CloudFormation violates it.
 pub async fn change_sets(stacks: &dyn Stacks, bench: &dyn Bench) {
     what_is_unknown_is_none_or_stale(&Scene::new(stacks, bench, "unknown")).await;
     the_first_change_set_makes_a_stack_under_review(&Scene::new(stacks, bench, "review")).await;
@@ -46,13 +46,13 @@ async fn the_first_change_set_makes_a_stack_under_review(scene: &Scene<'_>) {
     assert_eq!((stack.status.as_str(), &stack.stack_id), ("REVIEW_IN_PROGRESS", &plan.stack_id));
     let by_id = scene.look(&stack.stack_id).await.expect("the stack");
     assert_eq!((by_id.status, by_id.stack_id), (stack.status, stack.stack_id.clone()));
-    // C14: the same again is no error and makes nothing.
+    // C14: a repetition is not an error and creates nothing.
     scene.ask(Create, "first", template).await.expect("it is there already");
     let again = scene.change_set("first").await.expect("the change set");
     assert_eq!((&again.id, &again.stack_id), (&plan.id, &plan.stack_id));
     let by_id = scene.change_set(&plan.id).await.expect("it is found by its id too");
     assert_eq!((by_id.id, by_id.status), (plan.id.clone(), ChangeSetStatus::Ready));
-    // A stack that was only reviewed can be deleted, and takes its change sets with it.
+    // A stack in review can be deleted, and its change sets with it.
     scene.delete(&plan.stack_id, "delete").await;
     scene.until_gone(&plan.stack_id).await;
     assert!(scene.change_set("first").await.is_none_or(|seen| seen.status == ChangeSetStatus::Obsolete));
@@ -80,8 +80,8 @@ async fn begun(scene: &Scene<'_>, stack_id: &str, token: &str) -> usize {
     ours.filter(|event| begins(&event.status)).count()
 }
 
-/// What the plan of an update says: which resource, of what type, and where in it.
-fn changes_are_told(scene: &Scene<'_>, plan: &ChangeSetSeen) {
+/// Checks the plan of an update: the resource, its type, and the changed property.
+fn changes_are_told(scene: &Scene<'_>, plan: &ChangeSetObserved) {
     let [change] = &plan.changes[..] else { panic!("one function has another code: {:?}", plan.changes) };
     assert_eq!((change.logical_id.as_str(), change.action), ("App", ChangeAction::Modify));
     assert_eq!(
@@ -110,7 +110,7 @@ async fn executing_one_ends_the_others(scene: &Scene<'_>) {
     assert_eq!([&chosen.status, &other.status], [&ChangeSetStatus::Ready; 2]);
     changes_are_told(scene, &chosen);
     assert_eq!(scene.execute(&chosen, "token").await, Executed::Started);
-    // C12, C13: asked again, while it runs and after it, it is not executed again.
+    // C12, C13: requested again, during and after the execution, it is not executed again.
     scene.execute(&chosen, "token").await;
     scene.until(&stack.stack_id, "UPDATE_COMPLETE").await;
     scene.execute(&chosen, "token").await;
@@ -119,11 +119,11 @@ async fn executing_one_ends_the_others(scene: &Scene<'_>) {
     assert_eq!(now.status, "UPDATE_COMPLETE", "nothing has begun");
     assert_eq!(begun(scene, &stack.stack_id, "token").await, 1);
     assert_eq!(begun(scene, &stack.stack_id, "other-token").await, 0);
-    let unusable = |seen: Option<ChangeSetSeen>| {
+    let unusable = |seen: Option<ChangeSetObserved>| {
         seen.is_none_or(|s| matches!(s.status, ChangeSetStatus::Executed | ChangeSetStatus::Obsolete))
     };
     assert!(unusable(scene.change_set("chosen").await));
-    // C20: the other ones are gone with it.
+    // C20: the other change sets are deleted with it.
     let left = scene.change_set("other").await;
     assert!(unusable(left.clone()), "{left:?}");
     assert_eq!(scene.execute(&other, "third").await, Executed::Stale);

@@ -2,10 +2,10 @@
 
 use flotilla_engine::ports::Clock;
 
-/// Time does not go backwards, and this is not the epoch.
+/// Time does not go backwards, and the present is not the epoch.
 ///
 /// # Panics
-/// When it does, or is.
+/// If the clock violates this.
 pub fn clock(clock: &dyn Clock) {
     let first = clock.now();
     assert!(first.as_second() > 1_700_000_000, "{first} is before Flotilla was written");

@@ -1,20 +1,20 @@
-//! The functions' contract.
+//! The contract of the functions port.
 
 use super::Bench;
 use flotilla_domain::Digest;
-use flotilla_engine::ports::{ErrorKind, FunctionCodeSeen, Functions, PortError};
+use flotilla_engine::ports::{ErrorKind, FunctionCodeObserved, Functions, PortError};
 use serde_json::json;
 use std::time::Duration;
 
-/// The functions' contract.
+/// The contract of the functions port.
 ///
 /// # Panics
-/// When Lambda does something else.
+/// If Lambda violates it.
 pub async fn functions(functions: &dyn Functions, bench: &dyn Bench) {
     let name = format!("{}-function", bench.space());
     let unknown = functions.code(bench.place(), &name).await.expect("an answer");
     assert!(unknown.is_none(), "there is no such function yet: {unknown:?}");
-    // Promise 3: what is read back is the digest of the zip, and follows it.
+    // Promise 3: the value that is read back is the digest of the zip, and changes with it.
     for code in ["one", "two"] {
         let zip = crate::package(code);
         let digest = Digest::of(&zip);
@@ -39,8 +39,8 @@ async fn what_is_invoked_answers_or_fails(functions: &dyn Functions, bench: &dyn
     assert!(matches!(missing, Err(PortError { kind: ErrorKind::Missing, .. })), "{missing:?}");
 }
 
-/// What a function runs, once no update is being applied.
-async fn settled(functions: &dyn Functions, bench: &dyn Bench, name: &str) -> FunctionCodeSeen {
+/// The code of a function, once no update is being applied.
+async fn settled(functions: &dyn Functions, bench: &dyn Bench, name: &str) -> FunctionCodeObserved {
     for _ in 0..300 {
         let seen = functions.code(bench.place(), name).await.expect("an answer").expect("the function");
         if !seen.pending {

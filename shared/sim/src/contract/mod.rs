@@ -1,10 +1,10 @@
-//! What every implementation of a port must do.
+//! Contract tests: what every implementation of a port must do.
 //!
-//! The same tests run against the fakes here and against the adapters on a running emulator, so that the
-//! fakes cannot drift from what a real client sees. Each port has a file and one function that takes the
-//! port; what lies outside of the port (CI uploads, a consumer of a queue, an artifact in a bucket) is
-//! done by a [`Bench`]. AWS is right: where an implementation is known to differ, its bench says so by a
-//! [`Quirk`], and the suite then checks that it still differs. Nothing here knows which one it runs on.
+//! The same tests run against the fakes here and against the adapters on a running emulator, so that the fakes cannot
+//! deviate from what a real client sees. Each port has a file with one function that takes the port. A [`Bench`] does
+//! what is outside of the port: CI uploads, a consumer of a queue, an artifact in a bucket. AWS is the reference: if an
+//! implementation is known to differ, its bench declares a [`Quirk`], and the suite checks that it still differs. The
+//! tests do not know which implementation they run on.
 
 mod alarms;
 mod asset_buckets;

@@ -12,7 +12,7 @@ use std::time::Duration;
 /// The contract of the ingest bucket.
 ///
 /// # Panics
-/// When the store does something else.
+/// If the store violates it.
 pub async fn package_store(store: &dyn PackageStore, bench: &dyn Bench) {
     tails_and_ranges_are_read_exactly(store, bench).await;
     an_object_without_bytes_has_an_empty_tail(store, bench).await;
@@ -49,7 +49,7 @@ async fn read(store: &dyn PackageStore, object: &ObjectRef, range: Range<u64>) -
 
 async fn tails_and_ranges_are_read_exactly(store: &dyn PackageStore, bench: &dyn Bench) {
     let bytes: Bytes = (0..200_000_u32).map(|n| (n % 251) as u8).collect();
-    // S04: the key is taken as it is, whatever S3's URLs make of it.
+    // S04: the key is used exactly, whatever URL encoding requires.
     let object = upload(bench, &key(bench, "a b+c%2Fü"), &bytes).await;
     for wanted in [1, 65_557, 200_000, 300_000] {
         let tail = store.read_tail(&object, wanted).await.expect("a tail");
@@ -80,12 +80,12 @@ async fn the_pinned_version_is_read_whatever_comes_after_it(store: &dyn PackageS
     let first = upload(bench, &key, &old).await;
     let second = upload(bench, &key, &new).await;
     assert_ne!(first.version_id, second.version_id);
-    // S05: the bytes that were seen first are the bytes that are read.
+    // S05: the bytes that are read are those of the version that was seen first.
     assert_eq!(store.read_tail(&first, 5).await.expect("a tail").bytes, old[4..]);
     assert_eq!(read(store, &first, 0..9).await.expect("a range"), old);
     assert_eq!(read(store, &second, 0..12).await.expect("a range"), new);
     bench.remove_upload(&key, &first.version_id).await;
-    // S06: a version that is gone is missing, although the key has another one.
+    // S06: a deleted version is missing, although the key has another one.
     let kinds = [
         store.read_tail(&first, 5).await.map(drop).expect_err("it is gone").kind,
         read(store, &first, 0..9).await.expect_err("it is gone").kind,
@@ -126,7 +126,7 @@ async fn what_has_another_digest_is_not_stored(store: &dyn PackageStore, bench: 
     assert_eq!(refused.kind, ErrorKind::Permanent, "{refused}");
     let refused = store.put(&key, &wanted, stream(bytes.chunks(4), bytes.len())).await;
     assert_eq!(refused.expect_err("other bytes").kind, ErrorKind::Permanent);
-    // An upload that breaks off leaves nothing behind.
+    // An interrupted upload leaves nothing behind.
     let length = bytes.len() as u64;
     let broken = Body::Stream(length, Box::new(Chunks(vec![Err(lost()), Ok(bytes.slice(..4))])));
     store.put(&key, &Digest::of(&bytes), broken).await.expect_err("it broke off");
@@ -211,7 +211,7 @@ async fn uploads_are_listed_in_the_order_of_their_keys(store: &dyn PackageStore,
     assert_eq!(found, wanted, "s03: the latest version of each");
 }
 
-/// Chunks, the last one first.
+/// The chunks, in reverse order.
 struct Chunks(Vec<Result<Bytes, PortError>>);
 
 #[async_trait]

@@ -7,67 +7,67 @@ use std::collections::BTreeSet;
 pub enum Quirk {
     /// Items may be larger than 400 KB.
     ItemsHaveNoLimit,
-    /// Objects without a proven SHA-256 cannot be had.
+    /// Objects without an S3 SHA-256 cannot be created.
     EveryObjectIsProven,
     /// `CopyObject` computes no checksum: the copy of an object without a SHA-256 has none either.
     CopiesStayUnproven,
     /// `UploadPartCopy` computes no checksum.
     PartsHaveNoDigest,
-    /// What buckets of previews hold is not kept: emptying them means nothing.
+    /// Objects of preview buckets are not stored, so emptying the buckets has no effect.
     BucketsAreNotKept,
     /// `ExpectedBucketOwner` is ignored.
     BucketOwnersAreNotChecked,
-    /// There are no change sets that are taken and fail later for another reason than emptiness.
+    /// No change set is accepted and fails later, except an empty one.
     PlansDoNotFail,
-    /// `IncludePropertyValues` is ignored: a change set names the properties that change, without values.
+    /// `IncludePropertyValues` is ignored: a change set names the changed properties, without values.
     PropertyValuesAreNotTold,
-    /// The tags of a stack do not come back.
+    /// The tags of a stack are not returned.
     StackTagsAreLost,
-    /// A second change set of type CREATE makes another stack of the same name, with another id.
+    /// A second change set of type CREATE creates another stack of the same name, with another id.
     ReviewedStackIsReplaced,
-    /// A change set of type CREATE for a stack that lives counts as a repetition.
+    /// A change set of type CREATE for an existing stack counts as a repetition.
     CreateOverLivingStackIsTaken,
-    /// A change set can be made for a stack whose first creation was rolled back.
+    /// A change set can be created for a stack whose first creation was rolled back.
     RolledBackStackIsUpdated,
-    /// A change set can be made while an operation runs.
+    /// A change set can be created while an operation runs.
     RunningStackIsUpdated,
-    /// That an operation runs is a refusal for good, not for now.
+    /// A refusal because an operation runs is permanent instead of transient.
     RunningStackRefusesForGood,
-    /// A stack's events do not tell how an operation ended.
+    /// A stack's events do not include the end of an operation.
     EventsLackTheEnd,
-    /// A resource that could not be created is told as `UPDATE_FAILED`.
+    /// A resource that could not be created is reported as `UPDATE_FAILED`.
     FailedCreationIsToldAsUpdate,
-    /// Nothing is told of a stack that is gone.
+    /// A deleted stack cannot be described.
     EventsOfTheGoneAreLost,
-    /// A stack that never was answers with no events instead of an error.
+    /// The events of a stack that never existed are an empty list instead of an error.
     UnknownStackHasEvents,
 }
 
-/// The quirks of one implementation; none is AWS.
+/// The quirks of one implementation. AWS has none.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Quirks(BTreeSet<Quirk>);
 
 impl Quirks {
-    /// These.
+    /// The declared quirks.
     pub fn of(quirks: impl IntoIterator<Item = Quirk>) -> Self {
         Self(quirks.into_iter().collect())
     }
 
-    /// Whether one is known. For what cannot be told to be as on AWS or not; else [`Quirks::check`].
+    /// Whether a quirk is declared. Use [`Quirks::check`] where the suite can observe whether it still exists.
     pub fn have(&self, quirk: Quirk) -> bool {
         self.0.contains(&quirk)
     }
 
-    /// Checks that it is as on AWS or, where the quirk is known, that it still is not: a quirk that is
-    /// mended is to be taken off the list.
+    /// Checks that the behaviour is as on AWS or, if the quirk is declared, that it still differs: a fixed quirk must
+    /// be removed from the list.
     ///
     /// # Panics
-    /// When it is not so.
+    /// If this is not the case.
     #[track_caller]
     pub fn check(&self, quirk: Quirk, as_on_aws: bool, what: &str) {
         match (self.have(quirk), as_on_aws) {
             (false, as_on_aws) => assert!(as_on_aws, "{what}; is this a {quirk:?}?"),
-            (true, true) => panic!("{what}: so {quirk:?} is mended, take it off the list of quirks"),
+            (true, true) => panic!("{what}: {quirk:?} is fixed, remove it from the list of quirks"),
             (true, false) => {}
         }
     }

@@ -13,7 +13,7 @@ use std::time::Duration;
 /// The contract of the artifact buckets, which are filled from the ingest bucket.
 ///
 /// # Panics
-/// When a store does something else.
+/// If a store violates it.
 pub async fn replica_store(replicas: &dyn ReplicaStore, packages: &dyn PackageStore, bench: &dyn Bench) {
     for how in [Copies::S3, Copies::Streamed] {
         a_copy_is_proven_and_can_be_made_again(replicas, packages, bench, how).await;
@@ -60,7 +60,7 @@ async fn what_is_missing_cannot_be_copied(replicas: &dyn ReplicaStore, bench: &d
     assert_eq!(presence(replicas, bench.place(), &source.key).await, Ok(Presence::Absent));
 }
 
-/// The key may lie, and so may who asks: what is proven is what S3 has computed of the bytes.
+/// The key and the caller may be wrong: only the SHA-256 that S3 computed of the bytes is a proof.
 async fn a_copy_tells_the_digest_of_its_own_bytes(
     replicas: &dyn ReplicaStore,
     packages: &dyn PackageStore,
@@ -76,7 +76,7 @@ async fn a_copy_tells_the_digest_of_its_own_bytes(
     assert_eq!(seen, Ok(Presence::Proven(found)), "s09: what is there is verified");
 }
 
-/// Nothing is there afterwards: S3 does not take bytes that have another digest than the one it is told.
+/// Nothing is stored: S3 refuses bytes whose digest differs from the given one.
 async fn what_has_another_digest_is_not_streamed(
     replicas: &dyn ReplicaStore,
     packages: &dyn PackageStore,

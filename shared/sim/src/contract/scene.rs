@@ -1,21 +1,21 @@
-//! One stack of the suite, and what is done with it.
+//! One stack of the suite, and the operations on it.
 
 use super::{Bench, Fate};
 use flotilla_domain::deployment::Effort;
-use flotilla_domain::deployment::event::StackSeen;
+use flotilla_domain::deployment::event::StackObserved;
 use flotilla_domain::deployment::stack_event::StackEvent;
 use flotilla_domain::deployment::state::ChangeSetKind;
 use flotilla_domain::release::package::{ASSETS_BUCKET_PARAMETER, asset_key, template_key};
 use flotilla_domain::{Digest, StackName};
 use flotilla_engine::ports::{
-    ChangeSetRequest, ChangeSetSeen, ChangeSetStatus, Executed, PortError, StackResource, Stacks,
+    ChangeSetObserved, ChangeSetRequest, ChangeSetStatus, Executed, PortError, StackResource, Stacks,
 };
 use serde_json::json;
 use std::time::Duration;
 
-/// How long anything may take.
+/// The timeout of every wait.
 const LOOKS_MAX: u32 = 480;
-/// How long a status that is not the one waited for may stay.
+/// How long a stable status other than the awaited one may remain.
 const SETTLED_LOOKS_MAX: u32 = 60;
 const BETWEEN_LOOKS: Duration = Duration::from_millis(250);
 
@@ -27,18 +27,18 @@ pub(super) struct Scene<'a> {
 }
 
 impl<'a> Scene<'a> {
-    /// A stack of this name, which is not there yet.
+    /// A stack of this name, which does not exist yet.
     pub fn new(stacks: &'a dyn Stacks, bench: &'a dyn Bench, name: &str) -> Self {
         let stack = StackName::parse(&format!("{}-{name}", bench.space())).expect("a stack's name");
         Self { stacks, bench, stack }
     }
 
-    /// Places a template with one function of this code in the target's bucket.
+    /// Stores a template with one function of this code in the target's bucket.
     pub async fn template(&self, code: &str) -> Digest {
         self.place(code, Fate::Works).await
     }
 
-    /// Places a template that this becomes of.
+    /// Stores this template in the target's bucket.
     pub async fn place(&self, code: &str, fate: Fate) -> Digest {
         let zip = crate::package(code);
         let asset = Digest::of(&zip);
@@ -69,7 +69,7 @@ impl<'a> Scene<'a> {
         digest
     }
 
-    /// Asks for a change set.
+    /// Requests a change set.
     pub async fn ask(&self, kind: ChangeSetKind, name: &str, template: Digest) -> Result<(), PortError> {
         let tag = |key: &str, value: &str| (key.to_owned(), value.to_owned());
         let request = ChangeSetRequest {
@@ -88,13 +88,13 @@ impl<'a> Scene<'a> {
     }
 
     /// A change set, by name or id.
-    pub async fn change_set(&self, name: &str) -> Option<ChangeSetSeen> {
+    pub async fn change_set(&self, name: &str) -> Option<ChangeSetObserved> {
         let seen = self.stacks.describe_change_set(self.bench.place(), &self.stack, name).await;
         seen.expect("an answer")
     }
 
-    /// Makes a change set and waits until it is made.
-    pub async fn plan(&self, kind: ChangeSetKind, name: &str, template: Digest) -> ChangeSetSeen {
+    /// Creates a change set and waits until it is complete.
+    pub async fn plan(&self, kind: ChangeSetKind, name: &str, template: Digest) -> ChangeSetObserved {
         self.ask(kind, name, template).await.expect("a change set");
         let mut last = None;
         for _ in 0..LOOKS_MAX {
@@ -108,13 +108,19 @@ impl<'a> Scene<'a> {
     }
 
     /// Executes a change set.
-    pub async fn execute(&self, change_set: &ChangeSetSeen, token: &str) -> Executed {
+    pub async fn execute(&self, change_set: &ChangeSetObserved, token: &str) -> Executed {
         let executed = self.stacks.execute(self.bench.place(), &self.stack, &change_set.id, token).await;
         executed.expect("an answer")
     }
 
-    /// Makes a change set, executes it with its name as token and waits for the stack's end.
-    pub async fn deploy(&self, kind: ChangeSetKind, name: &str, template: Digest, end: &str) -> StackSeen {
+    /// Creates a change set, executes it with its name as the token, and waits for the stack's final status.
+    pub async fn deploy(
+        &self,
+        kind: ChangeSetKind,
+        name: &str,
+        template: Digest,
+        end: &str,
+    ) -> StackObserved {
         let plan = self.plan(kind, name, template).await;
         assert_eq!(plan.status, ChangeSetStatus::Ready);
         assert_eq!(self.execute(&plan, name).await, Executed::Started);
@@ -122,13 +128,13 @@ impl<'a> Scene<'a> {
     }
 
     /// The stack, by name or id.
-    pub async fn look(&self, stack: &str) -> Option<StackSeen> {
+    pub async fn look(&self, stack: &str) -> Option<StackObserved> {
         self.stacks.describe(self.bench.place(), stack).await.expect("an answer")
     }
 
-    /// Waits until a stack has a status. One that has settled with another status is looked at for a while,
-    /// for it may be an old one, and then given up.
-    pub async fn until(&self, stack: &str, status: &str) -> StackSeen {
+    /// Waits until a stack has a status. If the stack is stable with another status, the wait continues for a while,
+    /// because the read may be stale, and then fails.
+    pub async fn until(&self, stack: &str, status: &str) -> StackObserved {
         let (mut last, mut settled_looks) = (None, 0);
         for _ in 0..LOOKS_MAX {
             last = self.look(stack).await;
@@ -145,7 +151,7 @@ impl<'a> Scene<'a> {
         panic!("{stack} does not become {status}: {last:?}")
     }
 
-    /// Waits until a stack is gone.
+    /// Waits until a stack is deleted.
     pub async fn until_gone(&self, stack_id: &str) {
         let mut last = None;
         for _ in 0..LOOKS_MAX {
@@ -182,7 +188,7 @@ impl<'a> Scene<'a> {
         self.stacks.resources(self.bench.place(), stack_id).await
     }
 
-    /// An id such as AWS gives, of something that never was.
+    /// A valid id of a stack that never existed.
     pub fn unknown_id(&self, kind: &str) -> String {
         let site = &self.bench.place().site;
         let (region, account) = (&site.region, &site.account);
@@ -193,7 +199,7 @@ impl<'a> Scene<'a> {
     }
 }
 
-/// Whether a stack is seen no more, or as deleted: by its id CloudFormation tells so for 90 days.
-pub(super) fn is_gone(seen: Option<&StackSeen>) -> bool {
+/// Whether a stack is missing or reported as deleted. By id, CloudFormation describes deleted stacks for 90 days.
+pub(super) fn is_gone(seen: Option<&StackObserved>) -> bool {
     seen.is_none_or(|seen| seen.status == "DELETE_COMPLETE")
 }

@@ -9,7 +9,7 @@ use flotilla_engine::ports::{ErrorKind, Stacks};
 /// The contract of stacks.
 ///
 /// # Panics
-/// When CloudFormation does something else.
+/// If CloudFormation violates it.
 pub async fn stacks(stacks: &dyn Stacks, bench: &dyn Bench) {
     what_never_was_is_none(&Scene::new(stacks, bench, "never")).await;
     a_stack_lives_and_goes(&Scene::new(stacks, bench, "life")).await;
@@ -32,18 +32,18 @@ async fn what_never_was_is_none(scene: &Scene<'_>) {
     );
 }
 
-/// Newest first, the operation's begin last; answers its events.
+/// Checks that events are newest first and end with the operation's begin. Returns the operation's events.
 fn of_operation(events: &[StackEvent], token: &str) -> Vec<StackEvent> {
     let begin = events.iter().position(|event| event.begins(Some(token)) && event.token.is_some());
     let begin = begin.unwrap_or_else(|| panic!("nothing begins {token}: {events:#?}"));
     let ours = &events[..=begin];
-    // C26: reading may stop at the begin of our own token.
+    // C26: reading may stop at the first event of the operation's own token.
     assert!(events[begin + 1..].iter().all(|e| e.token.as_deref() != Some(token)), "{events:#?}");
     assert!(ours.iter().all(|event| event.token.as_deref() == Some(token)), "{ours:#?}");
     ours.to_vec()
 }
 
-/// Whether the newest event says that the stack has come to this end.
+/// Whether the newest event reports that the stack has this final status.
 fn ends(events: &[StackEvent], status: &str) -> bool {
     events.first().is_some_and(|newest| newest.is_stack && newest.status == status)
 }
@@ -81,12 +81,12 @@ async fn a_stack_lives_and_goes(scene: &Scene<'_>) {
     scene.until_gone(&made.stack_id).await;
     scene.delete(&made.stack_id, "delete").await;
     assert_eq!(scene.look(scene.stack.as_str()).await, None, "a name is free again");
-    // C28: what it went through can still be read by its id.
+    // C28: its events can still be read by its id.
     let events = scene.events(&made.stack_id).await;
     quirks.check(
         Quirk::EventsOfTheGoneAreLost,
         events.is_ok_and(|events| ends(&events, "DELETE_COMPLETE")),
-        "a stack that is gone is told of",
+        "a deleted stack is described by its id",
     );
 }
 
@@ -142,7 +142,7 @@ async fn an_update_that_fails_is_rolled_back(scene: &Scene<'_>) {
     let events = of_operation(&scene.events(&stack.stack_id).await.expect("events"), "broken");
     let cause = events.iter().find(|e| !e.is_stack && e.status.ends_with("_FAILED") && e.reason.is_some());
     assert!(cause.is_some(), "{events:#?}");
-    // The next update is legal.
+    // The next update is allowed.
     let next = scene.template("back next").await;
     let updated = scene.deploy(Update, "next", next, "UPDATE_COMPLETE").await;
     assert_eq!(updated.stack_id, stack.stack_id);

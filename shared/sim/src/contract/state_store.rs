@@ -1,4 +1,4 @@
-//! The table's contract.
+//! The contract of the state store.
 
 use super::{Bench, Quirk};
 use flotilla_domain::Timestamp;
@@ -24,10 +24,10 @@ fn query(pk: &str, prefix: &str, limit: usize) -> Query {
     Query { pk: pk.into(), prefix: prefix.into(), after: None, newest_first: false, limit }
 }
 
-/// The table's contract.
+/// The contract of the state store.
 ///
 /// # Panics
-/// When the store does something else.
+/// If the store violates it.
 pub async fn state_store(store: &dyn StateStore, bench: &dyn Bench) {
     let space = bench.space();
     let pk = format!("{space}#items");
@@ -73,8 +73,8 @@ async fn conditions_decide(store: &dyn StateStore, pk: &str) {
         "it is absent"
     );
     assert_eq!(store.write(vec![put(9, "any", Expect::Anything)]).await, Ok(()));
-    // Q10: the very same write again is taken for one whose reply was lost, or for another's. Which, is
-    // left open: DynamoDB cannot tell, and the item is the same.
+    // Q10: an identical write may be treated as a repetition whose reply was lost, or as a conflict. Both are allowed:
+    // DynamoDB cannot distinguish them, and the item is the same.
     store.write(vec![put(10, "own", Expect::Version(9))]).await.expect("it has version 9");
     let again = store.write(vec![put(10, "own", Expect::Version(9))]).await;
     assert!(again.is_ok() || again == conflict, "{again:?}");
@@ -103,7 +103,7 @@ async fn large_transactions_and_reads_are_whole(store: &dyn StateStore, pk: &str
     let items: Vec<Item> = (0..100).map(|n| item(pk, &key(n).sk, 1, "x")).collect();
     let writes = items.iter().map(|item| write(item.clone(), Expect::Absent)).collect();
     store.write(writes).await.expect("a hundred are taken");
-    // Backwards and half of them missing: answers keep the order of the keys.
+    // Reversed, and half of them missing: results are in the order of the keys.
     let keys: Vec<Key> = (50..150).rev().map(key).collect();
     let found = store.get(&keys).await.expect("a read");
     let wanted: Vec<Option<Item>> = (50..150).rev().map(|n| items.get(n).cloned()).collect();
@@ -131,7 +131,7 @@ async fn pages_follow_each_other_to_the_end(store: &dyn StateStore, pk: &str) {
     for sk in &names {
         store.write(vec![write(item(pk, sk, 1, sk), Expect::Absent)]).await.expect("it is absent");
     }
-    // Six items in pages of two: DynamoDB may promise more behind the last one, and then there is none.
+    // Six items in pages of two: DynamoDB may announce another page after the last item, which is then empty.
     let (mut found, mut after) = (Vec::new(), None);
     for _ in 0..5 {
         let page = store.query(Query { after: after.clone(), ..query(pk, "P#", 2) }).await.expect("a query");
@@ -151,7 +151,7 @@ async fn large_items_are_kept_up_to_the_limit(store: &dyn StateStore, bench: &dy
     for sk in ["a", "b", "c", "d", "e"] {
         store.write(vec![write(item(pk, sk, 1, &large), Expect::Absent)]).await.expect("it is absent");
     }
-    // More than one page of DynamoDB's, which ends at a megabyte.
+    // More than one page of DynamoDB, which ends at a megabyte.
     let page = store.query(query(pk, "", 5)).await.expect("a query");
     assert_eq!(page.items.len(), 5, "as many as were asked for");
     let over = item(pk, "over", 1, &"x".repeat(410_000));

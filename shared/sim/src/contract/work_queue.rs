@@ -1,11 +1,11 @@
-//! The queues' contract.
+//! The contract of the queues.
 
 use super::Bench;
 use flotilla_domain::{DeploymentId, ReleaseId, RolloutId, Timestamp};
 use flotilla_engine::ports::{Subject, Work, WorkQueue};
 use std::time::Duration;
 
-/// Messages of one run, told apart by a number.
+/// Messages of one run, distinguished by a number.
 struct Messages<'a>(&'a dyn Bench);
 
 impl Messages<'_> {
@@ -22,7 +22,7 @@ impl Messages<'_> {
         Work::Tick(Subject::Deployment(DeploymentId {
             rollout: self.rollout(n),
             target,
-            turn: flotilla_domain::Turn::Forward,
+            direction: flotilla_domain::Direction::Forward,
         }))
     }
 
@@ -32,7 +32,7 @@ impl Messages<'_> {
     }
 
     fn intake(&self, n: usize) -> Work {
-        // The longest key that S3 takes, with all that an encoding may spoil.
+        // The longest key that S3 accepts, with all characters that an encoding may damage.
         let key = format!("incoming/{}/branch/a b+c%2F\"ü\\/{n:0>950}.zip", self.0.space());
         Work::Intake {
             key,
@@ -42,17 +42,17 @@ impl Messages<'_> {
     }
 }
 
-/// The queues' contract.
+/// The contract of the queues.
 ///
 /// # Panics
-/// When the queue does something else.
+/// If the queue violates it.
 pub async fn work_queue(queue: &dyn WorkQueue, bench: &dyn Bench) {
     every_kind_of_message_arrives_as_it_was_sent(queue, bench).await;
     more_messages_than_one_batch_takes_arrive(queue, bench).await;
     a_delay_is_waited_for(queue, bench).await;
 }
 
-/// Receives until all of `wanted` have come; a message may come twice.
+/// Receives until all of `wanted` have arrived; a message may arrive twice.
 async fn arrive(bench: &dyn Bench, wanted: &[Work]) {
     let mut left = wanted.to_vec();
     for _ in 0..100 {
@@ -87,7 +87,7 @@ async fn more_messages_than_one_batch_takes_arrive(queue: &dyn WorkQueue, bench:
 async fn a_delay_is_waited_for(queue: &dyn WorkQueue, bench: &dyn Bench) {
     let new = Messages(bench);
     let (now, later, last) = (new.tick(300), new.tick(301), new.tick(302));
-    // Q08: a longer delay than SQS takes is no error: whoever wakes up chains it.
+    // Q08: a delay longer than SQS accepts is not an error: the receiver sends the message again.
     let sent_ms = bench.now_ms();
     let work = vec![(later.clone(), 2), (now.clone(), 0), (last.clone(), 4_000)];
     queue.send(work).await.expect("messages are taken");
@@ -96,7 +96,7 @@ async fn a_delay_is_waited_for(queue: &dyn WorkQueue, bench: &dyn Bench) {
         let waited_ms = bench.now_ms() - sent_ms;
         for work in bench.receive().await {
             assert_ne!(work, last, "its delay is not over");
-            // Asked before it was received: it may not be there before its time.
+            // Read before the message was received: it must not arrive before its time.
             assert!(work != later || bench.now_ms() - sent_ms >= 2_000, "it came after {waited_ms} ms");
             seen_now |= work == now;
             seen_later |= work == later;

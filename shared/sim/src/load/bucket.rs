@@ -1,4 +1,4 @@
-//! A bucket with one upload, in memory or in a file, that keeps nothing of what is put.
+//! A bucket with one upload, in memory or in a file, that discards what is put.
 
 use super::{Load, Shape};
 use crate::state::Yield;
@@ -14,25 +14,25 @@ use std::io::{Read, Seek, SeekFrom};
 use std::ops::Range;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-/// How much comes at a time: an HTTP client's buffer grows to about this.
+/// The size of a chunk: an HTTP client's buffer grows to about this.
 const CHUNK_BYTES: u64 = 256 * 1024;
 
 /// The upload's bytes.
 pub enum Upload {
-    /// In memory: a read costs nothing.
+    /// In memory: reads cost nothing.
     Memory(Bytes),
     /// In a file, which costs no memory.
     File(File),
 }
 
-/// What has passed.
+/// Counts of the transferred data.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Traffic {
-    /// Ranges that were read.
+    /// The number of ranges that were read.
     pub reads: u64,
-    /// Their bytes.
+    /// The number of bytes that were read.
     pub read_bytes: u64,
-    /// Bytes that were put.
+    /// The number of bytes that were put.
     pub put_bytes: u64,
 }
 
@@ -44,16 +44,16 @@ struct Inside {
     upload: Upload,
     total_bytes: u64,
     home: BTreeMap<String, Digest>,
-    /// What S3 would compute: a range is hashed once, however often it is lifted.
+    /// The digests that S3 would compute; each range is hashed once.
     lifted: BTreeMap<(u64, u64), Digest>,
     traffic: Traffic,
 }
 
 impl LoadBucket {
-    /// A bucket with this upload.
+    /// Creates a bucket with this upload.
     ///
     /// # Errors
-    /// When the file cannot be read.
+    /// If the file cannot be read.
     pub fn new(upload: Upload) -> std::io::Result<Self> {
         let total_bytes = match &upload {
             Upload::Memory(bytes) => bytes.len() as u64,
@@ -63,21 +63,21 @@ impl LoadBucket {
         Ok(Self(Arc::new(Mutex::new(Inside { upload, total_bytes, home, lifted, traffic }))))
     }
 
-    /// A bucket with a package of this shape and about so many bytes in so many files, which costs no memory.
+    /// Creates a bucket with a package of this shape, size and number of files, which uses no memory.
     ///
     /// # Errors
-    /// When the package cannot be written.
+    /// If the package cannot be written.
     pub fn in_file(shape: Shape, bytes: usize, files: usize) -> std::io::Result<Self> {
         let load = Load { shape, files, file_bytes: bytes / files };
         Self::new(Upload::File(load.write(tempfile::tempfile()?)?))
     }
 
-    /// Forgets what was put, so that the same package is a new one again.
+    /// Forgets what was put, so that the same package is new again.
     pub fn forget(&self) {
         self.lock().home.clear();
     }
 
-    /// What has passed so far.
+    /// The counts so far.
     pub fn traffic(&self) -> Traffic {
         self.lock().traffic
     }
@@ -86,7 +86,7 @@ impl LoadBucket {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// A little of the upload, after whatever else can happen.
+    /// Returns a chunk of the upload, after yielding to whatever else can happen.
     async fn some(&self, range: Range<u64>) -> Result<Bytes, PortError> {
         Yield(false).await;
         let mut inside = self.lock();
@@ -148,7 +148,7 @@ impl PackageStore for LoadBucket {
 
     async fn holds(&self, key: &str, digest: &Digest) -> Result<Option<Timestamp>, PortError> {
         Yield(false).await;
-        // What it holds is always young.
+        // Its objects are always new.
         Ok(self.lock().home.get(key).filter(|held| *held == digest).map(|_| Timestamp::MAX))
     }
 
@@ -168,7 +168,7 @@ impl PackageStore for LoadBucket {
             }
         };
         if said != passed {
-            return Err(refused("s3:PutObject", &format!("{key} has {passed} bytes and not {said}")));
+            return Err(refused("s3:PutObject", &format!("{key} has {passed} bytes instead of {said}")));
         }
         let mut inside = self.lock();
         inside.traffic.put_bytes += passed;

@@ -1,7 +1,7 @@
-//! Large packages, and what taking them in costs: for benchmarks and for the test of how much memory it needs.
+//! Large packages and the cost of ingesting them, for benchmarks and the memory test.
 //!
-//! The packages are made by code, the same bytes every time, and cannot be packed smaller. The bucket they lie in
-//! gives ranges of them in chunks, as a network would, and keeps nothing of what is put.
+//! The packages are generated reproducibly and cannot be compressed. Their bucket returns ranges in chunks, as a
+//! network does, and discards what is put.
 
 mod bucket;
 mod shape;
@@ -18,14 +18,14 @@ use flotilla_package::Limits;
 use futures::executor::block_on;
 use std::sync::Arc;
 
-/// An intake that is ready to begin.
+/// An ingest that is ready to run.
 pub struct Intake {
     ingest: Ingest,
     clock: Arc<dyn Clock>,
 }
 
 impl Intake {
-    /// An intake of what lies in a bucket, in a world that has not seen it.
+    /// Prepares the ingest of the upload of a bucket, in a world that has not seen it.
     pub fn of(bucket: &LoadBucket) -> Self {
         let ports = World::new(1, &[&["eu-west-1"]]).step_ports();
         let ingest = Ingest {
@@ -39,10 +39,10 @@ impl Intake {
         Self { ingest, clock: ports.clock }
     }
 
-    /// Takes the upload in.
+    /// Ingests the upload.
     ///
     /// # Panics
-    /// When it is not accepted.
+    /// If it is not accepted.
     pub fn run(&self) {
         let key = "incoming/orders/branch/main/1.zip".into();
         let object = ObjectRef { key, version_id: "v1".into() };

@@ -1,4 +1,4 @@
-//! Packages of any size.
+//! Generates packages of any size.
 
 use crate::rng::Rng;
 use serde_json::{Map, Value, json};
@@ -6,7 +6,7 @@ use std::io::{self, Seek, Write};
 use zip::write::SimpleFileOptions;
 use zip::{CompressionMethod, ZipWriter};
 
-/// How a package holds its code.
+/// How a package contains its code.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Shape {
     /// One zip of all files, stored in the upload: S3 copies it.
@@ -15,16 +15,16 @@ pub enum Shape {
     DeflatedAsset,
     /// One folder, its files in order, as `flotilla push` writes it.
     Folder,
-    /// One folder, its files in no order, as `zip -r` writes it.
+    /// One folder, its files unsorted, as `zip -r` writes it.
     ShuffledFolder,
-    /// Four folders, their files in order: all are read ahead at once.
+    /// Four folders, their files in order: all are read ahead concurrently.
     FourFolders,
-    /// Four files that are almost nothing but zeros: a little of each becomes much.
+    /// Four files of mostly zeros, with a high compression ratio.
     FourOfZeros,
 }
 
 impl Shape {
-    /// All of them.
+    /// All shapes.
     pub const ALL: [Self; 6] = [
         Self::StoredAsset,
         Self::DeflatedAsset,
@@ -35,14 +35,14 @@ impl Shape {
     ];
 }
 
-/// A package to make.
+/// The description of a package.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Load {
-    /// How it holds its code.
+    /// How it contains its code.
     pub shape: Shape,
-    /// Files of the code.
+    /// The number of files.
     pub files: usize,
-    /// Bytes of each.
+    /// The size of each file in bytes.
     pub file_bytes: usize,
 }
 
@@ -50,7 +50,7 @@ impl Load {
     /// Writes the package.
     ///
     /// # Errors
-    /// When it cannot be written.
+    /// If it cannot be written.
     pub fn write<W: Write + Seek>(&self, out: W) -> io::Result<W> {
         let mut zip = ZipWriter::new(out);
         let mut rng = Rng::new(1);
@@ -75,7 +75,7 @@ impl Load {
                 let zeros = vec![0; self.file_bytes];
                 for name in &code {
                     zip.start_file(name, options(CompressionMethod::Deflated))?;
-                    // Each is another one.
+                    // Each differs from the others.
                     zip.write_all(name.as_bytes())?;
                     (0..self.files / 4).try_for_each(|_| zip.write_all(&zeros))?;
                 }
@@ -95,7 +95,7 @@ impl Load {
         Ok(zip.finish()?)
     }
 
-    /// Writes the files of the code: stored, since their bytes cannot be packed smaller.
+    /// Writes the files of the code, stored, because their bytes cannot be compressed.
     fn files<W: Write + Seek>(
         &self,
         zip: &mut ZipWriter<W>,
@@ -123,7 +123,7 @@ fn name(folder: &str, n: usize) -> String {
     format!("{folder}node_modules/package-{:04}/dist/file-{n:05}.js", n / 50)
 }
 
-/// A function for each piece of code.
+/// A template with one function for each piece of code.
 fn template(code: &[String]) -> Value {
     let function =
         |code: &String| json!({"Type": "AWS::Lambda::Function", "Properties": {"Code": format!("./{code}")}});

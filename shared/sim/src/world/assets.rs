@@ -1,4 +1,4 @@
-//! What lies in the buckets, and what removes it.
+//! The objects in the buckets, and garbage collection.
 
 use super::{World, orders, target};
 use crate::driver::collect;
@@ -6,33 +6,33 @@ use flotilla_contract::{Page, ReleaseView, VersionedServiceConfig};
 use flotilla_domain::Digest;
 use flotilla_domain::release::package::asset_key;
 use flotilla_domain::retention::Pace;
-use flotilla_engine::retention::{Collect, CollectLimits, CollectReport};
+use flotilla_engine::retention::{CollectorLimits, CollectorReport, GarbageCollector};
 use flotilla_engine::status::PageRequest;
 use futures::executor::block_on;
 
 impl World {
-    /// From now on the schedule's runs remove what is not needed, at this pace.
+    /// From now on, scheduled runs include garbage collection at this pace.
     pub fn collects(&mut self, pace: Pace) -> &mut Self {
         self.driver.collects(pace);
         self
     }
 
-    /// Removes what is not needed, now: a whole round, if one is due.
-    pub fn collect(&mut self) -> CollectReport {
-        self.collect_within(CollectLimits { pages_max: 1_000, ..CollectLimits::default() })
+    /// Runs garbage collection now: a whole round, if one is due.
+    pub fn collect(&mut self) -> CollectorReport {
+        self.collect_within(CollectorLimits { pages_max: 1_000, ..CollectorLimits::default() })
     }
 
-    /// The same, with limits.
-    pub fn collect_within(&mut self, limits: CollectLimits) -> CollectReport {
+    /// Runs garbage collection now, with limits.
+    pub fn collect_within(&mut self, limits: CollectorLimits) -> CollectorReport {
         self.driver.collect_now(limits)
     }
 
-    /// What removes what is not needed.
-    pub fn collector(&self) -> Collect {
+    /// The garbage collector.
+    pub fn collector(&self) -> GarbageCollector {
         collect(&self.driver.shared)
     }
 
-    /// Says how long releases of the service are kept.
+    /// Sets how long releases of the service are kept.
     pub fn keeps(&mut self, releases: usize, days: u32) -> &mut Self {
         self.requests += 1;
         let VersionedServiceConfig { config, version, .. } =
@@ -48,21 +48,21 @@ impl World {
         self
     }
 
-    /// The service's releases, the newest first.
+    /// The service's releases, newest first.
     pub fn releases(&self) -> Vec<ReleaseView> {
         let page = PageRequest { cursor: None, limit: 100 };
         let page: Page<ReleaseView> = self.calm(|w| block_on(w.driver.status.releases(&orders(), page)));
         page.items
     }
 
-    /// How many versions there are of a function's code in the ingest bucket, or in a region's bucket.
+    /// The number of versions of a function's code in the ingest bucket, or in a region's bucket.
     pub fn versions_of(&self, code: &str, region: Option<&str>) -> usize {
         let key = asset_key(&Digest::of(code.as_bytes()));
         let site = region.map(target);
         self.driver.shared.lock().objects.count(site.as_ref(), &key)
     }
 
-    /// Deletes a function's code from a region's bucket as people do: it is hidden behind a mark.
+    /// Deletes a function's code from a region's bucket as a person does: a delete marker hides it.
     pub fn hide(&mut self, code: &str, region: &str) -> &mut Self {
         let key = asset_key(&Digest::of(code.as_bytes()));
         self.driver.shared.lock().hide(Some(&target(region)), &key);

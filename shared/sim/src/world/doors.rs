@@ -1,4 +1,4 @@
-//! The use cases on a world, for whoever tests what stands before them: the API's routes, the functions.
+//! The use cases on a world, for tests of the API's routes and of the functions.
 
 use super::World;
 use crate::driver::{Driver, replicate, step_ports};
@@ -13,20 +13,19 @@ use std::pin::pin;
 use std::task::{Context, Poll, Waker};
 
 impl World {
-    /// What the API has.
+    /// The use cases of the API.
     pub fn api(&self) -> (Commands, Status) {
         let driver = Driver::new(self.driver.shared.clone());
         (driver.commands, driver.status)
     }
 
-    /// The keys of all items with their versions: what is in the table.
+    /// The keys and versions of all items in the table.
     pub fn items(&self) -> BTreeSet<(Key, u64)> {
         let state = self.driver.shared.lock();
         state.table.values().map(|item| (item.key.clone(), item.version)).collect()
     }
 
-    /// Lets a function do something and crash right after its `nth` call; answers whether it came to its end
-    /// before that.
+    /// Runs a function that crashes right after its `nth` call. Returns whether it ended before that.
     pub fn crash_after<T>(&mut self, nth: u64, work: impl Future<Output = T>) -> bool {
         let shared = &self.driver.shared;
         let mut state = shared.lock();
@@ -47,7 +46,7 @@ impl World {
         ended
     }
 
-    /// What the deploy function has.
+    /// The use cases of the deploy function.
     pub fn controllers(&self) -> Controllers {
         Controllers::new(self.step_ports())
     }
@@ -57,7 +56,7 @@ impl World {
         step_ports(&self.driver.shared)
     }
 
-    /// What the replicate function has.
+    /// The use case of the replicate function.
     pub fn replicate(&self) -> Replicate {
         replicate(&self.driver.shared)
     }

@@ -1,4 +1,4 @@
-//! A fluent world for scenarios.
+//! The world, as tests use it.
 
 mod assets;
 mod doors;
@@ -25,7 +25,7 @@ use flotilla_engine::preview::{SweepLimits, SweepReport};
 use flotilla_engine::records::{CollectionCursor, Versioned};
 use futures::executor::block_on;
 
-/// The account of everything.
+/// The only account of the world.
 const ACCOUNT: &str = "111122223333";
 
 /// The world: the service `orders`, its stages `staging` (from `branch:main`) and `pr-N`, and the profile
@@ -35,12 +35,12 @@ pub struct World {
     uploads: u32,
     requests: u32,
     layered: bool,
-    /// Whose uploads there may be.
+    /// The service that is uploaded.
     services: Vec<Option<ServiceName>>,
 }
 
 impl World {
-    /// A world with these regions in waves.
+    /// Creates a world with these regions in waves.
     pub fn new(seed: u64, waves: &[&[&str]]) -> Self {
         let profile = ProfileConfig {
             waves: waves
@@ -52,7 +52,7 @@ impl World {
         Self::with(seed, profile)
     }
 
-    /// A world with this profile; its account is set.
+    /// Creates a world with this profile, whose account is set.
     pub fn with(seed: u64, profile: ProfileConfig) -> Self {
         let service = |name| ServiceName::parse(name).ok();
         let services = vec![Some(orders()), service("orders-eu"), service("nobody"), None];
@@ -96,20 +96,20 @@ impl World {
         world
     }
 
-    /// Lets the first round of the collection have been: a new installation has none for a while.
+    /// Records a first round of garbage collection, which a new installation would not have for a while.
     fn installed_long_ago(&self) {
         let round = CollectionCursor::over(Timestamp::UNIX_EPOCH);
         let write = Versioned::new(round.clone()).write(&round, None);
         block_on(collect(&self.driver.shared).store.write(vec![write])).expect("an empty world");
     }
 
-    /// Forgets that there ever was a round, as if the installation was new.
+    /// Removes the record of rounds, as in a new installation.
     pub fn newly_installed(&mut self) -> &mut Self {
         self.driver.shared.lock().table.remove(&CollectionCursor::cursor_key());
         self
     }
 
-    /// Lets things go wrong from now on.
+    /// Injects faults from now on.
     pub fn faults(&mut self, faults: Faults) -> &mut Self {
         self.driver.shared.lock().faults = faults;
         self
@@ -121,13 +121,13 @@ impl World {
         self.upload_bytes(&format!("incoming/orders/{git_ref}/{{n}}.zip"), package, true)
     }
 
-    /// From now on packages have two stacks: `Net`, and `Api`, which needs it.
+    /// From now on, packages have two stacks: `Net`, and `Api`, which needs it.
     pub fn layered(&mut self) -> &mut Self {
         self.layered = true;
         self
     }
 
-    /// Uploads a package for each of so many pull requests at once.
+    /// Uploads a package for each of this many pull requests at once.
     pub fn upload_previews(&mut self, count: u32, code: &str) -> Vec<String> {
         let before_ms = self.now_ms();
         let numbers = 1..=count;
@@ -139,13 +139,13 @@ impl World {
         versions.collect()
     }
 
-    /// Uploads bytes to a key, in which `{n}` is the number of the upload; answers the version.
+    /// Uploads bytes to a key, in which `{n}` is replaced by the number of the upload. Returns the version.
     pub fn upload_bytes(&mut self, key: &str, bytes: Vec<u8>, with_event: bool) -> String {
         self.uploads += 1;
         let key = key.replace("{n}", &self.uploads.to_string());
         let version_id = format!("v{}", self.uploads);
         let mut state = self.driver.shared.lock();
-        // Uploads of one second could not be told apart by time.
+        // Uploads in the same second could not be distinguished by time.
         state.now_ms += 1_000;
         let uploaded_at = flotilla_domain::Timestamp::from_second(state.now_ms / 1_000).expect("a time");
         state
@@ -159,13 +159,13 @@ impl World {
         version_id
     }
 
-    /// An uploaded object vanishes.
+    /// Removes an uploaded object.
     pub fn lose_upload(&mut self, version: &str) -> &mut Self {
         self.driver.shared.lock().uploads.retain(|(_, v), _| v != version);
         self
     }
 
-    /// Messages that are in a queue now, twenty at most, come twice.
+    /// Duplicates the messages that are in a queue now, twenty at most.
     pub fn duplicate_messages(&mut self) -> &mut Self {
         let mut state = self.driver.shared.lock();
         let twins: Vec<_> = state.messages.iter().take(20).cloned().collect();
@@ -174,13 +174,13 @@ impl World {
         self
     }
 
-    /// Every message that is in a queue now is lost.
+    /// Drops every message that is in a queue now.
     pub fn drop_messages(&mut self) -> &mut Self {
         self.driver.shared.lock().messages.clear();
         self
     }
 
-    /// The event of an upload arrives, once more or late.
+    /// Delivers the event of an upload, again or late.
     pub fn event_of(&mut self, key: &str, version_id: &str) -> &mut Self {
         let mut state = self.driver.shared.lock();
         let object = state.uploads.get(&(key.to_owned(), version_id.to_owned())).expect("it was uploaded");
@@ -192,7 +192,7 @@ impl World {
         self
     }
 
-    /// Takes a number of steps.
+    /// Makes a number of steps.
     pub fn steps(&mut self, count: u32) -> &mut Self {
         for _ in 0..count {
             self.driver.step();
@@ -200,7 +200,7 @@ impl World {
         self
     }
 
-    /// Runs until `done`, or fails when the world has not come there within an hour of its own time.
+    /// Runs until `done`. Panics after an hour of the world's time.
     #[track_caller]
     pub fn until(&mut self, what: &str, done: impl Fn(&Self) -> bool) -> &mut Self {
         let deadline_ms = self.driver.shared.lock().now_ms + 3_600_000;
@@ -215,7 +215,7 @@ impl World {
         self
     }
 
-    /// The same, looked at now and then only: for lives, in which looking would take most of the time.
+    /// Like `until`, but checks `done` less often: for lives, in which the check would take most of the time.
     #[track_caller]
     pub fn until_at_last(&mut self, what: &str, done: impl Fn(&Self) -> bool) -> &mut Self {
         const STEPS_BETWEEN: u32 = 80;
@@ -238,7 +238,7 @@ impl World {
         open.filter_map(|key| Some(key.pk.strip_prefix("RLO#")?.to_owned())).collect()
     }
 
-    /// What has not ended: rollouts and deployments as they are stored.
+    /// The stored rollouts and deployments that have not ended.
     pub(crate) fn open_items(&self) -> String {
         let state = self.driver.shared.lock();
         let open = state.table.values().filter(|item| item.due_at.is_some());
@@ -246,7 +246,7 @@ impl World {
         bodies.collect::<Vec<_>>().join("\n")
     }
 
-    /// Lets a time pass, with all that happens in it.
+    /// Runs for a time.
     pub fn pass(&mut self, hours: i64) -> &mut Self {
         let until_ms = self.driver.shared.lock().now_ms + hours * 3_600_000;
         while self.driver.shared.lock().now_ms < until_ms {
@@ -255,18 +255,18 @@ impl World {
         self
     }
 
-    /// Moves the clock without anything happening.
+    /// Advances the clock by seconds without running anything.
     pub fn jump(&mut self, hours: i64) -> &mut Self {
         self.wait_ms(hours * 3_600_000)
     }
 
-    /// The same, by milliseconds.
+    /// Advances the clock by milliseconds without running anything.
     pub fn wait_ms(&mut self, time_ms: i64) -> &mut Self {
         self.driver.shared.lock().now_ms += time_ms;
         self
     }
 
-    /// Lets the operations that run now come to their end, with nobody looking.
+    /// Completes the operations that run now, without running any function.
     pub fn finish_operations(&mut self) -> &mut Self {
         let mut state = self.driver.shared.lock();
         if let Some(end_ms) = state.stacks.last_end_ms() {
@@ -277,19 +277,19 @@ impl World {
         self
     }
 
-    /// How many calls a second CloudFormation takes in each account and region from now on.
+    /// Sets how many calls per second CloudFormation accepts in each account-region from now on.
     pub fn rate_limit(&mut self, per_s: u32) -> &mut Self {
         self.driver.shared.lock().stacks.rate_limit_per_s = Some(per_s);
         self
     }
 
-    /// Calls to CloudFormation, and those of them that were throttled.
+    /// The number of calls to CloudFormation, and of those that were throttled.
     pub fn throttling(&self) -> (u64, u64) {
         let state = self.driver.shared.lock();
         (state.stacks.asked, state.stacks.throttled)
     }
 
-    /// How often an operation was called.
+    /// The number of calls of an operation.
     pub fn calls(&self, operation: &str) -> u64 {
         self.driver.shared.lock().calls.get(operation).copied().unwrap_or(0)
     }
@@ -299,28 +299,28 @@ impl World {
         self.driver.shared.lock().now_ms
     }
 
-    /// Change sets of ours that could still be executed, and stacks that only wait for one.
+    /// Flotilla's change sets that could still be executed, and stacks in review.
     pub fn leftovers(&self) -> Vec<String> {
         self.driver.shared.lock().stacks.leftovers()
     }
 
-    /// Messages that were given up.
+    /// The messages in the dead-letter queues.
     pub fn dead_letters(&self) -> u64 {
         self.driver.shared.lock().dead_letters
     }
 
-    /// Begins to write down what happens.
+    /// Enables the trace.
     pub fn traced(&mut self) -> &mut Self {
         self.driver.shared.lock().trace = Some(Vec::new());
         self
     }
 
-    /// A number below `bound`, as the seed has it.
+    /// A random number below `bound`, derived from the seed.
     pub fn random(&mut self, bound: u64) -> u64 {
         self.driver.shared.lock().rng.below(bound)
     }
 
-    /// Runs the sweep once more, now.
+    /// Runs the sweep now.
     pub fn sweep(&mut self, limits: SweepLimits) -> SweepReport {
         self.driver.sweep_now(limits)
     }
@@ -330,17 +330,17 @@ impl World {
         self.driver.shared.lock().stacks.status(&target(region), &format!("orders-{stage}"))
     }
 
-    /// Copies that S3 has made.
+    /// The number of copies that S3 has made.
     pub fn copies(&self) -> u64 {
         self.driver.shared.lock().copies
     }
 
-    /// What has happened, one line each.
+    /// The trace, one line per event.
     pub fn trace(&self) -> String {
         self.driver.shared.lock().trace.as_ref().map(|trace| trace.join("\n")).unwrap_or_default()
     }
 
-    /// Asks something; operators meet no faults.
+    /// Runs a command; operators meet no faults.
     fn calm<T>(&self, ask: impl FnOnce(&Self) -> Result<T, EngineError>) -> T {
         ask(self).expect("a view")
     }

@@ -1,12 +1,12 @@
-//! What operators ask for, and stack-status events.
+//! Commands of operators, and stack-status events.
 
 use super::{ACCOUNT, World, orders, target};
 use flotilla_contract::{ProfileConfig, RolloutView};
 use flotilla_domain::{ProfileName, ReleaseId, RolloutId, StageName};
 use flotilla_engine::EngineError;
 use flotilla_engine::access::Caller;
-use flotilla_engine::plan::Allowed;
-use flotilla_engine::rollout::{Control, OperatorsWord, Promotion, Rollback};
+use flotilla_engine::plan::AllowedLosses;
+use flotilla_engine::rollout::{Control, Promotion, RetryOptions, Rollback};
 use futures::executor::block_on;
 
 impl World {
@@ -15,7 +15,7 @@ impl World {
         self.caller_named("ann", request)
     }
 
-    /// A user, with a request.
+    /// A user with the id of a request.
     pub(super) fn caller_named(&self, user: &str, request: &str) -> Caller {
         let principal = format!("arn:aws:iam::111122223333:user/{user}");
         let request_id = format!("{request}-{}", self.requests);
@@ -25,21 +25,21 @@ impl World {
     /// Starts a rollout of a release.
     ///
     /// # Errors
-    /// As the command has them.
+    /// Those of the command.
     pub fn start(&mut self, release: &str, stage: &str) -> Result<String, EngineError> {
         self.requests += 1;
         self.driver.shared.lock().now_ms += 1_000;
         let release = ReleaseId::parse(release).expect("a release's id");
         let stage = StageName::parse(stage).expect("a stage's name");
-        let (allow, caller) = (Allowed::default(), self.caller("start"));
+        let (allow, caller) = (AllowedLosses::default(), self.caller("start"));
         let started = block_on(self.driver.commands.start(&orders(), &release, &stage, &allow, &caller))?;
         Ok(started.id.to_string())
     }
 
-    /// Puts the profile `p`; its account is set.
+    /// Puts the profile `p`, whose account is set.
     ///
     /// # Errors
-    /// As the command has them.
+    /// Those of the command.
     pub fn put_profile(&mut self, profile: ProfileConfig) -> Result<(), EngineError> {
         self.requests += 1;
         let (name, caller) = (ProfileName::parse("p").expect("a name"), self.caller("profile"));
@@ -50,7 +50,7 @@ impl World {
     /// Promotes a release.
     ///
     /// # Errors
-    /// As the command has them.
+    /// Those of the command.
     pub fn promote(&mut self, promotion: &Promotion) -> Result<String, EngineError> {
         self.requests += 1;
         self.driver.shared.lock().now_ms += 1_000;
@@ -61,7 +61,7 @@ impl World {
     /// Rolls a stage back.
     ///
     /// # Errors
-    /// As the command has them.
+    /// Those of the command.
     pub fn roll_back(&mut self, rollback: &Rollback) -> Result<String, EngineError> {
         self.requests += 1;
         self.driver.shared.lock().now_ms += 1_000;
@@ -72,7 +72,7 @@ impl World {
     /// Holds a release's package at a stage.
     ///
     /// # Errors
-    /// As the command has them.
+    /// Those of the command.
     pub fn hold(&mut self, release: &str, stage: &str) -> Result<(), EngineError> {
         self.requests += 1;
         let release = ReleaseId::parse(release).expect("a release's id");
@@ -81,38 +81,38 @@ impl World {
         block_on(commands.hold(&orders(), &stage, &release, "it is bad", &self.caller("hold")))
     }
 
-    /// Lifts every hold of a stage.
+    /// Releases every hold of a stage.
     ///
     /// # Errors
-    /// As the command has them.
+    /// Those of the command.
     pub fn lift_holds(&mut self, stage: &str) -> Result<(), EngineError> {
         let stage = StageName::parse(stage).expect("a stage's name");
         block_on(self.driver.commands.lift_hold(&orders(), &stage, None, &self.caller("unhold")))
     }
 
-    /// Asks something of a rollout under way.
+    /// Controls a rollout.
     ///
     /// # Errors
-    /// As the command has them.
+    /// Those of the command.
     pub fn control(&mut self, id: &str, control: Control) -> Result<(), EngineError> {
         self.requests += 1;
         let id = RolloutId::parse(id).expect("a rollout's id");
         block_on(self.driver.commands.control(&id, control, &self.caller("control"))).map(drop)
     }
 
-    /// Calls a rollout off; what runs is finished.
+    /// Cancels a rollout; running updates finish.
     ///
     /// # Errors
-    /// As the command has them.
+    /// Those of the command.
     pub fn cancel(&mut self, id: &str) -> Result<(), EngineError> {
         self.control(id, Control::Cancel { stop_running: false })
     }
 
-    /// Does again what a rollout left undone.
+    /// Retries a rollout.
     ///
     /// # Errors
-    /// As the command has them.
-    pub fn retry(&mut self, id: &str, word: &OperatorsWord) -> Result<String, EngineError> {
+    /// Those of the command.
+    pub fn retry(&mut self, id: &str, word: &RetryOptions) -> Result<String, EngineError> {
         self.requests += 1;
         self.driver.shared.lock().now_ms += 1_000;
         let id = RolloutId::parse(id).expect("a rollout's id");
@@ -120,14 +120,14 @@ impl World {
         Ok(retried.id.to_string())
     }
 
-    /// Runs until a rollout has ended; answers it.
+    /// Runs until a rollout has ended, and returns it.
     #[track_caller]
     pub fn end_of_rollout(&mut self, id: &str) -> RolloutView {
         self.until("the rollout's end", |world| world.rollout_by_id(id).ended);
         self.rollout_by_id(id)
     }
 
-    /// A stack-status event arrives from a region.
+    /// Delivers a stack-status event from a region.
     pub fn hint(&mut self, region: &str, stage: &str) -> &mut Self {
         let stack =
             flotilla_domain::StackName::parse(&format!("{}-{stage}", orders())).expect("a stack's name");

@@ -1,13 +1,13 @@
-//! What others do to the world: stacks that behave, refusals, meddling.
+//! The behaviour of AWS and of other actors: how operations end, errors, and changes outside of Flotilla.
 
 use super::{World, target};
 use crate::stack_books::{Behaviour, ChangeSet, ChangeSetState};
 use flotilla_domain::{AlarmState, Digest};
-use flotilla_engine::ports::{ErrorKind, HttpSeen, Invoked, PortError, Presence};
+use flotilla_engine::ports::{ErrorKind, HttpObserved, Invoked, PortError, Presence};
 use serde_json::Value;
 
 impl World {
-    /// Puts a stack into a status, as if somebody had done so by hand.
+    /// Puts a stack into a status, as another actor might.
     pub fn stack_becomes(&mut self, region: &str, stage: &str, status: &'static str) -> &mut Self {
         let key = (target(region), format!("orders-{stage}"));
         if let Some(stack) = self.driver.shared.lock().stacks.live.get_mut(&key) {
@@ -16,13 +16,13 @@ impl World {
         self
     }
 
-    /// Operators finish the deletions that others have begun and that failed.
+    /// Finishes, as an operator would, the failed deletions that other actors have begun.
     pub fn mend_half_deleted(&mut self) -> &mut Self {
         self.driver.shared.lock().stacks.live.retain(|_, stack| stack.status != "DELETE_FAILED");
         self
     }
 
-    /// Somebody deletes a stack and makes another one of its name.
+    /// Deletes a stack and creates another one with its name, as another actor.
     pub fn stack_is_replaced(&mut self, region: &str, stage: &str) -> &mut Self {
         let key = (target(region), format!("orders-{stage}"));
         if let Some(stack) = self.driver.shared.lock().stacks.live.get_mut(&key) {
@@ -33,7 +33,7 @@ impl World {
         self
     }
 
-    /// Somebody else's stack is there, of this service and stage by its tags.
+    /// Creates another actor's stack, with the tags of this service and stage.
     pub fn stack_of_others(&mut self, region: &str, stage: &str, owner: (&str, &str)) -> &mut Self {
         let key = (target(region), format!("orders-{stage}"));
         if let Some(stack) = self.driver.shared.lock().stacks.live.get_mut(&key) {
@@ -42,64 +42,64 @@ impl World {
         self
     }
 
-    /// How operations at a region end from now on.
+    /// Sets how operations in a region end from now on.
     pub fn behaves(&mut self, region: &str, behaviour: Behaviour) -> &mut Self {
         self.driver.shared.lock().stacks.behaviours.insert(target(region), behaviour);
         self
     }
 
-    /// Calls of an operation fail from now on.
+    /// Makes calls of an operation fail from now on.
     pub fn refuses(&mut self, operation: &'static str, kind: ErrorKind, text: &str) -> &mut Self {
         let refusal = PortError::new(kind, operation, text);
         self.driver.shared.lock().refusals.insert(operation, refusal);
         self
     }
 
-    /// Calls of an operation no longer fail.
+    /// Makes calls of an operation succeed again.
     pub fn allows(&mut self, operation: &str) -> &mut Self {
         self.driver.shared.lock().refusals.remove(operation);
         self
     }
 
-    /// Copies to a region are refused from now on.
+    /// Makes S3 refuse copies to a region from now on.
     pub fn refuses_copies(&mut self, region: &str, error: PortError) -> &mut Self {
         self.driver.shared.lock().replica_refusals.insert(target(region), error);
         self
     }
 
-    /// An alarm has this state from now on.
+    /// Sets the state of an alarm.
     pub fn alarm(&mut self, region: &str, name: &str, state: AlarmState) -> &mut Self {
         self.driver.shared.lock().alarms.insert((target(region), name.to_owned()), state);
         self
     }
 
-    /// A function answers so from now on when it is invoked, by itself or by its failure.
+    /// Sets the reply or the failure of an invoked function.
     pub fn replies(&mut self, region: &str, function: &str, ok: bool, text: &str) -> &mut Self {
         let reply = Invoked { ok, reply: text.to_owned() };
         self.driver.shared.lock().replies.insert((target(region), function.to_owned()), reply);
         self
     }
 
-    /// Guard crashes so many times from now on, then it answers.
+    /// Makes Guard crash this many times before it replies.
     pub fn guard_crashes(&mut self, times: u32) -> &mut Self {
         self.driver.shared.lock().guard_crashes = times;
         self
     }
 
-    /// A URL answers with this status from now on.
+    /// Sets the status that a URL returns.
     pub fn answers(&mut self, url: &str, status: u16) -> &mut Self {
-        let answer = HttpSeen::Answered { status, excerpt: format!("status {status}") };
+        let answer = HttpObserved::Answered { status, excerpt: format!("status {status}") };
         self.driver.shared.lock().answers.insert(url.to_owned(), answer);
         self
     }
 
-    /// Every stack has such a bucket, whose objects are deleted in so many parts.
+    /// Adds this bucket to every stack; its objects are deleted in this many parts.
     pub fn stacks_have_bucket(&mut self, name: &str, parts: u32) -> &mut Self {
         self.driver.shared.lock().buckets.insert(name.to_owned(), parts);
         self
     }
 
-    /// The change sets of a stack are gone, or not to be seen.
+    /// Deletes or hides the change sets of a stack.
     pub fn plans_vanish(&mut self, region: &str, stage: &str) -> &mut Self {
         let key = (target(region), format!("orders-{stage}"));
         if let Some(stack) = self.driver.shared.lock().stacks.live.get_mut(&key) {
@@ -108,7 +108,7 @@ impl World {
         self
     }
 
-    /// Somebody else has a change set of a stack.
+    /// Creates another actor's change set of a stack.
     pub fn plan_of_others(&mut self, region: &str, stage: &str) -> &mut Self {
         let key = (target(region), format!("orders-{stage}"));
         if let Some(stack) = self.driver.shared.lock().stacks.live.get_mut(&key) {
@@ -125,32 +125,32 @@ impl World {
         self
     }
 
-    /// S3 says this of the copies it makes at a region from now on.
+    /// Sets what S3 reports about copies in a region from now on.
     pub fn copies_seem(&mut self, region: &str, presence: Presence) -> &mut Self {
         self.driver.shared.lock().replica_proofs.insert(target(region), presence);
         self
     }
 
-    /// Lambda takes its time with what CloudFormation tells it, or no longer does.
+    /// Sets whether Lambda is still applying updates.
     pub fn functions_lag(&mut self, lag: bool) -> &mut Self {
         self.driver.shared.lock().functions_pending = lag;
         self
     }
 
-    /// Somebody gives a function other code behind CloudFormation's back.
+    /// Changes a function's code outside of CloudFormation.
     pub fn tamper(&mut self, region: &str, stage: &str) -> &mut Self {
         let key = (target(region), format!("orders-{stage}/App"));
         self.driver.shared.lock().functions.insert(key, Digest::of(b"tampered"));
         self
     }
 
-    /// Somebody deletes every function behind CloudFormation's back.
+    /// Deletes every function outside of CloudFormation.
     pub fn functions_vanish(&mut self) -> &mut Self {
         self.driver.shared.lock().functions.clear();
         self
     }
 
-    /// Somebody deletes a stack.
+    /// Deletes a stack as another actor.
     pub fn stack_is_deleted(&mut self, region: &str, stage: &str) -> &mut Self {
         let key = (target(region), format!("orders-{stage}"));
         let mut state = self.driver.shared.lock();
@@ -161,7 +161,7 @@ impl World {
         self
     }
 
-    /// Somebody updates a stack directly: its change sets can no longer be executed.
+    /// Updates a stack directly as another actor: its change sets become obsolete.
     pub fn plans_become_obsolete(&mut self, region: &str, stage: &str) -> &mut Self {
         let key = (target(region), format!("orders-{stage}"));
         if let Some(stack) = self.driver.shared.lock().stacks.live.get_mut(&key) {
@@ -170,7 +170,7 @@ impl World {
         self
     }
 
-    /// The function that makes the `nth` call from now crashes right after it.
+    /// Makes the function that makes the `nth` call from now crash right after it.
     pub fn crash_after_call(&mut self, nth: u64) -> &mut Self {
         let mut state = self.driver.shared.lock();
         state.crash_at = Some(state.made + nth);
@@ -178,27 +178,27 @@ impl World {
         self
     }
 
-    /// How many calls functions have made.
+    /// The number of calls that functions have made.
     pub fn calls_made(&self) -> u64 {
         self.driver.shared.lock().made
     }
 
-    /// How often a change set was executed, at most.
+    /// The maximum number of executions of any change set.
     pub fn executions_max(&self) -> u32 {
         self.driver.shared.lock().stacks.executions.values().copied().max().unwrap_or(0)
     }
 
-    /// How many change sets were asked for in EXPRESS mode.
+    /// The number of change sets requested in EXPRESS mode.
     pub fn express_plans(&self) -> u64 {
         self.driver.shared.lock().stacks.express
     }
 
-    /// What the deployments that removed stacks have noted, in the order of their keys.
+    /// The notes of the deployments that removed stacks, in the order of their keys.
     pub fn notes_of_removals(&self) -> Vec<String> {
         self.removals().iter().flat_map(|removal| texts(&removal["notes"])).collect()
     }
 
-    /// Codes and messages of the causes for which removals failed.
+    /// The codes and messages of the causes of failed removals.
     pub fn causes_of_removals(&self) -> Vec<(String, String)> {
         let text = |cause: &Value, field: &str| cause[field].as_str().unwrap_or_default().to_owned();
         let removals = self.removals();
@@ -207,7 +207,7 @@ impl World {
         causes.map(|cause| (text(cause, "code"), text(cause, "message"))).collect()
     }
 
-    /// The deployments that removed stacks, as they are stored.
+    /// The stored deployments that removed stacks.
     fn removals(&self) -> Vec<Value> {
         let state = self.driver.shared.lock();
         let deployments = state.table.iter().filter(|(key, _)| key.sk.starts_with("DEP#"));

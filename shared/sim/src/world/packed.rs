@@ -5,8 +5,7 @@ use std::collections::BTreeMap;
 use std::io::Cursor;
 use std::sync::{Mutex, PoisonError};
 
-/// A native package with one function of this code. Packing takes longer than much of a life: each is
-/// packed once.
+/// A native package with one function of this code. Packing is slow compared to a life, so each package is packed once.
 pub fn package(code: &str) -> Vec<u8> {
     static PACKED: Mutex<BTreeMap<String, Vec<u8>>> = Mutex::new(BTreeMap::new());
     let mut packed = PACKED.lock().unwrap_or_else(PoisonError::into_inner);
@@ -14,7 +13,7 @@ pub fn package(code: &str) -> Vec<u8> {
     packed.entry(code.to_owned()).or_insert_with(|| pack(manifest, code)).clone()
 }
 
-/// A native package of two stacks: `Net`, and `Api`, which needs it.
+/// A native package with two stacks: `Net`, and `Api`, which needs it.
 pub fn layered(code: &str) -> Vec<u8> {
     static PACKED: Mutex<BTreeMap<String, Vec<u8>>> = Mutex::new(BTreeMap::new());
     let mut packed = PACKED.lock().unwrap_or_else(PoisonError::into_inner);

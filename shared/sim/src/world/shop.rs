@@ -15,12 +15,12 @@ use serde_json::{Value, json};
 pub const SHOP: [&str; 3] = ["database", "api", "jobs"];
 
 impl World {
-    /// Opens the shop: its services go from `branch:main` to staging, and from there to production.
+    /// Configures the shop: its services are deployed from `branch:main` to staging, and promoted to production.
     pub fn shop(&mut self, regions: &[&str]) -> &mut Self {
         self.shop_with(regions, None)
     }
 
-    /// The same with a profile that says what happens when a target fails.
+    /// Like `shop`, with a profile that sets `on_failure`.
     pub fn shop_with(&mut self, regions: &[&str], on_failure: Option<&str>) -> &mut Self {
         let output =
             |of: &str| ParameterConfig::Output(OutputConfig { output: of.into(), stage: None, region: None });
@@ -85,10 +85,10 @@ impl World {
         self
     }
 
-    /// Promotes services from staging to production as one unit.
+    /// Promotes services from staging to production as a set.
     ///
     /// # Errors
-    /// As the command has them.
+    /// Those of the command.
     pub fn promote_set(&mut self, services: &[&str]) -> Result<String, EngineError> {
         self.requests += 1;
         self.driver.shared.lock().now_ms += 1_000;
@@ -100,10 +100,10 @@ impl World {
             .map(|set| set.id.to_string())
     }
 
-    /// Brings the services of a set back.
+    /// Rolls the services of a set back.
     ///
     /// # Errors
-    /// As the command has them.
+    /// Those of the command.
     pub fn roll_back_set(&mut self, id: &str, before: bool) -> Result<String, EngineError> {
         self.requests += 1;
         self.driver.shared.lock().now_ms += 1_000;
@@ -113,10 +113,10 @@ impl World {
             .map(|set| set.id.to_string())
     }
 
-    /// Calls off what is under way of a set.
+    /// Cancels a set.
     ///
     /// # Errors
-    /// As the command has them.
+    /// Those of the command.
     pub fn cancel_set(&mut self, id: &str) -> Result<(), EngineError> {
         self.requests += 1;
         self.driver.shared.lock().now_ms += 1_000;
@@ -124,10 +124,10 @@ impl World {
         block_on(self.driver.commands.cancel_set(&id, false, &self.caller("cancel set"))).map(drop)
     }
 
-    /// Deploys again what takes outputs of one of the shop's services at production.
+    /// Redeploys the services that take outputs of one of the shop's services at production.
     ///
     /// # Errors
-    /// As the command has them.
+    /// Those of the command.
     pub fn redeploy_consumers(&mut self, service: &str) -> Result<String, EngineError> {
         self.requests += 1;
         self.driver.shared.lock().now_ms += 1_000;
@@ -144,7 +144,7 @@ impl World {
         self.calm(|world| block_on(world.driver.status.set(&id)))
     }
 
-    /// Runs until a set has ended; answers it.
+    /// Runs until a set has ended, and returns it.
     #[track_caller]
     pub fn end_of_set(&mut self, id: &str) -> SetView {
         self.until_at_last("the set's end", |world| world.set(id).ended);

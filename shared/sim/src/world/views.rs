@@ -1,4 +1,4 @@
-//! What the API shows of uploads, rollouts and stages.
+//! The API's views of uploads, rollouts and stages.
 
 use super::{World, orders};
 use flotilla_contract::{Page, RolloutView, StageView, UploadView};
@@ -7,7 +7,7 @@ use flotilla_engine::status::PageRequest;
 use futures::executor::block_on;
 
 impl World {
-    /// What became of an upload, if it has been decided.
+    /// The result of an upload, if there is one.
     pub fn verdict(&self, version: &str) -> Option<UploadView> {
         let page = || PageRequest { cursor: None, limit: 100 };
         let pages = self
@@ -29,14 +29,14 @@ impl World {
         self.calm(|w| block_on(w.driver.status.rollout(&id)))
     }
 
-    /// Runs until an upload's rollout has ended; answers it.
+    /// Runs until an upload's rollout has ended, and returns it.
     #[track_caller]
     pub fn end_of(&mut self, version: &str) -> RolloutView {
         self.until("the rollout's end", |world| world.rollout(version).is_some_and(|rollout| rollout.ended));
         self.rollout(version).expect("it has just been seen")
     }
 
-    /// The same for operations that take hours.
+    /// Like `end_of`, for operations that take hours.
     #[track_caller]
     pub fn end_of_within_hours(&mut self, version: &str, hours: i64) -> RolloutView {
         let deadline_ms = self.now_ms() + hours * 3_600_000;
@@ -53,7 +53,7 @@ impl World {
         self.calm(|w| block_on(w.driver.status.stage(&orders(), &stage)))
     }
 
-    /// A rollout's timeline: what happened, in order, with its target's region.
+    /// A rollout's timeline, in order, with the region of each entry's target.
     pub fn timeline(&self, id: &str) -> Vec<String> {
         let id = RolloutId::parse(id).expect("a rollout's id");
         let page =

@@ -2,12 +2,12 @@
 
 use flotilla_contract::{AccessConfig, AuditEntry, GrantConfig};
 use flotilla_domain::access::{Act, Role, Scope};
-use flotilla_domain::gate::Line;
+use flotilla_domain::gate::FreezeScope;
 use flotilla_domain::{ReleaseId, ServiceName, StageName, Timestamp};
 use flotilla_engine::EngineError;
 use flotilla_engine::access::{AuditRequest, Caller, Commands};
-use flotilla_engine::plan::Allowed;
-use flotilla_engine::rollout::{Control, OperatorsWord};
+use flotilla_engine::plan::AllowedLosses;
+use flotilla_engine::rollout::{Control, RetryOptions};
 use flotilla_sim::{Behaviour, World};
 use futures::executor::block_on;
 
@@ -61,7 +61,7 @@ fn world() -> (World, ReleaseId) {
         block_on(commands.hold(&orders(), &stage(name), &release, "it is slow", &ann)).unwrap();
     }
     let bob = caller(&commands, "bob", "the line");
-    block_on(commands.stop_line(&Line::Everything, "it burns", &bob)).unwrap();
+    block_on(commands.freeze(&FreezeScope::Everything, "it burns", &bob)).unwrap();
     (world, release)
 }
 
@@ -111,11 +111,11 @@ fn an_entry_says_more_than_the_commands_name() {
     world.break_glass(&id, "fire").unwrap();
     world.control(&id, Control::Cancel { stop_running: true }).unwrap();
     assert_eq!(world.end_of(&version).status, "cancelled");
-    let word = OperatorsWord {
+    let word = RetryOptions {
         skip: ["Queue".to_owned()].into(),
         accept_drift: true,
         force: true,
-        allow: Allowed(["Orders".to_owned()].into()),
+        allow: AllowedLosses(["Orders".to_owned()].into()),
     };
     world.retry(&id, &word).unwrap();
     let told = |act: &str| {

@@ -3,11 +3,11 @@
 use flotilla_contract::{
     CheckConfig, FreezeConfig, OutputConfig, ParameterConfig, ProfileConfig, WaveConfig, WaveTable,
 };
-use flotilla_domain::gate::Line;
+use flotilla_domain::gate::FreezeScope;
 use flotilla_domain::{AlarmState, Code, Digest};
 use flotilla_engine::EngineError;
-use flotilla_engine::gate::Agreement;
-use flotilla_engine::rollout::{Control, OperatorsWord};
+use flotilla_engine::gate::ApprovalRequest;
+use flotilla_engine::rollout::{Control, RetryOptions};
 use flotilla_sim::{Behaviour, World, zip_of};
 use serde_json::json;
 
@@ -51,12 +51,12 @@ fn promise_10_all_plans_are_made_and_nothing_is_executed_before_two_people_have_
     let waiting = world.rollout_by_id(&id);
     assert_eq!(waiting.status, "gated");
     assert!(waiting.deployments.iter().all(|d| d.status == "planned"), "{waiting:#?}");
-    world.approve(&id, "bob", &Agreement::default()).unwrap();
-    world.approve(&id, "bob", &Agreement::default()).unwrap();
+    world.approve(&id, "bob", &ApprovalRequest::default()).unwrap();
+    world.approve(&id, "bob", &ApprovalRequest::default()).unwrap();
     world.pass(24);
     assert_eq!(world.rollout_by_id(&id).gates.unwrap().closed[0].why, "1 of 2 approvals of wave 1");
     assert_eq!(world.calls("cloudformation:ExecuteChangeSet"), 0);
-    world.approve(&id, "eve", &Agreement::default()).unwrap();
+    world.approve(&id, "eve", &ApprovalRequest::default()).unwrap();
     let end = world.end_of(&version);
     assert_eq!(end.status, "succeeded");
     assert_eq!(end.gates.unwrap().approvals.len(), 2);
@@ -74,10 +74,10 @@ fn with_four_eyes_nobody_approves_what_they_have_started_and_trying_is_in_the_au
     let id = world.start(&release, "staging").unwrap();
     world.until("it waits", |w| w.rollout_by_id(&id).status == "gated");
     let before = world.items();
-    assert_eq!(refusal(world.approve(&id, "ann", &Agreement::default())), Code::OwnApproval);
+    assert_eq!(refusal(world.approve(&id, "ann", &ApprovalRequest::default())), Code::OwnApproval);
     let changed: Vec<_> = world.items().difference(&before).cloned().collect();
     assert!(changed.len() == 1 && changed[0].0.pk.starts_with("AUD#"), "{changed:?}");
-    world.approve(&id, "bob", &Agreement::default()).unwrap();
+    world.approve(&id, "bob", &ApprovalRequest::default()).unwrap();
     assert_eq!(world.end_of_rollout(&id).status, "succeeded");
 }
 
@@ -87,13 +87,13 @@ fn promise_10_a_retry_of_a_later_wave_waits_for_its_own_approval() {
     world.behaves("ap-south-1", Behaviour::RollsBack("no".into()));
     let version = world.upload("branch/main", "one");
     let id = gated(&mut world, &version);
-    world.approve(&id, "bob", &Agreement::default()).unwrap();
+    world.approve(&id, "bob", &ApprovalRequest::default()).unwrap();
     assert_eq!(world.end_of(&version).status, "failed");
     world.behaves("ap-south-1", Behaviour::Works);
-    let retry = world.retry(&id, &OperatorsWord::default()).unwrap();
+    let retry = world.retry(&id, &RetryOptions::default()).unwrap();
     world.pass(1);
     assert_eq!(world.rollout_by_id(&retry).gates.unwrap().closed[0].gate, "approval");
-    world.approve(&retry, "bob", &Agreement::default()).unwrap();
+    world.approve(&retry, "bob", &ApprovalRequest::default()).unwrap();
     assert_eq!(world.end_of_rollout(&retry).status, "succeeded");
 }
 
@@ -119,7 +119,7 @@ fn a_rollout_that_waits_costs_little() {
         world.calls("dynamodb:TransactWriteItems") - before
     };
     let waiting = a_day(&mut world);
-    world.approve(&id, "bob", &Agreement::default()).unwrap();
+    world.approve(&id, "bob", &ApprovalRequest::default()).unwrap();
     assert_eq!(world.end_of(&version).status, "succeeded");
     // The sweep remembers each minute how far it has come, whoever waits.
     let idle = a_day(&mut world);
@@ -133,14 +133,14 @@ fn w05_an_approval_of_another_package_or_plan_is_refused() {
     let id = gated(&mut world, &version);
     let other = Some(Digest::of(b"another"));
     for agreement in [
-        Agreement { plan: other, ..Agreement::default() },
-        Agreement { package: other, ..Agreement::default() },
+        ApprovalRequest { plan: other, ..ApprovalRequest::default() },
+        ApprovalRequest { package: other, ..ApprovalRequest::default() },
     ] {
         assert_eq!(refusal(world.approve(&id, "bob", &agreement)), Code::PlanChanged);
     }
     let seen = world.rollout_by_id(&id);
     let digest = |text: Option<String>| Digest::parse_hex(&text.unwrap()).ok();
-    let agreement = Agreement { package: digest(seen.digest), plan: digest(seen.plan), because: None };
+    let agreement = ApprovalRequest { package: digest(seen.digest), plan: digest(seen.plan), because: None };
     world.approve(&id, "bob", &agreement).unwrap();
     let end = world.end_of(&version);
     assert_eq!(end.status, "succeeded");
@@ -157,10 +157,10 @@ fn a_newer_upload_takes_the_place_of_one_that_waits_for_its_approval() {
     assert_eq!(world.rollout(&first).unwrap().status, "superseded");
     let id = gated(&mut world, &second);
     assert_eq!(
-        refusal(world.approve(&world.rollout(&first).unwrap().id, "bob", &Agreement::default())),
+        refusal(world.approve(&world.rollout(&first).unwrap().id, "bob", &ApprovalRequest::default())),
         Code::Conflict
     );
-    world.approve(&id, "bob", &Agreement::default()).unwrap();
+    world.approve(&id, "bob", &ApprovalRequest::default()).unwrap();
     assert_eq!(world.end_of(&second).status, "succeeded");
     assert_eq!(world.leftovers(), Vec::<String>::new());
 }
@@ -190,7 +190,7 @@ fn a_plan_that_fails_in_one_region_changes_none() {
 #[test]
 fn a_stopped_line_holds_what_comes_and_the_glass_can_be_broken() {
     let mut world = World::with(8, profile());
-    world.stop_line(&Line::Everything).unwrap();
+    world.freeze(&FreezeScope::Everything).unwrap();
     let version = world.upload("branch/main", "one");
     let id = gated(&mut world, &version);
     world.pass(3);
@@ -203,18 +203,18 @@ fn a_stopped_line_holds_what_comes_and_the_glass_can_be_broken() {
     assert!(end.gates.unwrap().broken_open.unwrap().ends_with("the site is down"));
     let second = world.upload("branch/main", "two");
     gated(&mut world, &second);
-    world.lift_line(&Line::Everything).unwrap();
+    world.unfreeze(&FreezeScope::Everything).unwrap();
     assert_eq!(world.end_of(&second).status, "succeeded");
 }
 
 #[test]
 fn the_line_of_another_profile_holds_nothing() {
     let mut world = World::with(9, profile());
-    let other = |name: &str| Line::Profile(flotilla_domain::ProfileName::parse(name).unwrap());
-    world.stop_line(&other("q")).unwrap();
+    let other = |name: &str| FreezeScope::Profile(flotilla_domain::ProfileName::parse(name).unwrap());
+    world.freeze(&other("q")).unwrap();
     let version = world.upload("branch/main", "one");
     assert_eq!(world.end_of(&version).status, "succeeded");
-    world.stop_line(&other("p")).unwrap();
+    world.freeze(&other("p")).unwrap();
     let second = world.upload("branch/main", "two");
     let id = gated(&mut world, &second);
     assert!(world.rollout_by_id(&id).gates.unwrap().closed[0].why.contains("the profile p"));

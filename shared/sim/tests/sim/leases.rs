@@ -4,7 +4,7 @@
 
 use async_trait::async_trait;
 use flotilla_domain::{
-    Code, DeploymentId, RolloutId, SignedDuration, Site, StackName, Target, Timestamp, Turn,
+    Code, DeploymentId, Direction, RolloutId, SignedDuration, Site, StackName, Target, Timestamp,
 };
 use flotilla_engine::EngineError;
 use flotilla_engine::controllers::{Controllers, StepPorts};
@@ -86,7 +86,7 @@ fn at(state: &str) -> Still {
     world.until(state, is).drop_messages();
     let rollout = RolloutId::parse(&world.rollout(&version).unwrap().id).unwrap();
     let target = Target::parse(&format!("111122223333/{REGION}")).unwrap();
-    Still { id: DeploymentId { rollout, target, turn: Turn::Forward }, world, version }
+    Still { id: DeploymentId { rollout, target, direction: Direction::Forward }, world, version }
 }
 
 impl Still {

@@ -2,7 +2,7 @@
 
 use flotilla_contract::ProfileConfig;
 use flotilla_domain::Digest;
-use flotilla_engine::rollout::OperatorsWord;
+use flotilla_engine::rollout::RetryOptions;
 use flotilla_sim::{Behaviour, World, zip_of};
 use serde_json::json;
 
@@ -77,7 +77,7 @@ fn a_release_of_other_stacks_that_fails_says_what_it_leaves() {
     let several = world.upload("branch/main", "two");
     let end = world.end_of(&several);
     assert_eq!(end.status, "failed");
-    assert!(end.cause.as_ref().unwrap().message.contains("stays as it is"), "{:?}", end.cause);
+    assert!(end.cause.as_ref().unwrap().message.contains("was left as it is"), "{:?}", end.cause);
 }
 
 #[test]
@@ -106,7 +106,7 @@ fn a_retry_of_a_large_fleet_does_only_what_is_left() {
     assert_eq!((failed.status.as_str(), failed.deployments.len()), ("failed", 114));
     world.behaves(last, Behaviour::Works);
     let left = failed.deployments.iter().filter(|d| d.status != "succeeded").count();
-    let retry = world.retry(&failed.id, &OperatorsWord::default()).unwrap();
+    let retry = world.retry(&failed.id, &RetryOptions::default()).unwrap();
     assert_eq!(world.rollout_by_id(&retry).deployments.len(), left, "nothing that succeeded is done again");
 }
 

@@ -2,8 +2,8 @@
 
 use flotilla_contract::{PlanView, ProfileConfig, RolloutView, SafeguardsConfig};
 use flotilla_domain::RolloutId;
-use flotilla_engine::plan::Allowed;
-use flotilla_engine::rollout::OperatorsWord;
+use flotilla_engine::plan::AllowedLosses;
+use flotilla_engine::rollout::RetryOptions;
 use flotilla_sim::{World, zip_of};
 use futures::executor::block_on;
 use serde_json::{Value, json};
@@ -128,12 +128,9 @@ fn a_table_is_not_replaced_before_an_operator_says_so_by_name() {
     assert_eq!(blocked.status, "failed");
     let cause = blocked.deployments[0].cause.clone().unwrap();
     assert_eq!((cause.code.as_str(), cause.path.as_deref()), ("FL0540", Some("Orders")));
-    assert_eq!(
-        cause.message,
-        "Orders (AWS::DynamoDB::Table) is replaced by another one, because of TableName"
-    );
+    assert_eq!(cause.message, "Orders (AWS::DynamoDB::Table) is replaced, because of TableName");
     assert!(
-        cause.fix.ends_with("approve it by name when you start or retry: --allow Orders"),
+        cause.fix.ends_with("approve the loss by name when you start or retry: --allow Orders"),
         "{}",
         cause.fix
     );
@@ -142,8 +139,8 @@ fn a_table_is_not_replaced_before_an_operator_says_so_by_name() {
     assert_eq!(seen.targets[0].blocked.as_ref().unwrap().code, "FL0540", "it was seen what would happen");
     // In one region only; the other one stays blocked.
     let allow = |names: &[&str]| {
-        let allow = Allowed(names.iter().map(|name| (*name).to_owned()).collect());
-        OperatorsWord { allow, ..OperatorsWord::default() }
+        let allow = AllowedLosses(names.iter().map(|name| (*name).to_owned()).collect());
+        RetryOptions { allow, ..RetryOptions::default() }
     };
     let half = world.retry(&blocked.id, &allow(&["Orders@eu-west-1"])).unwrap();
     let half = world.end_of_rollout(&half);
@@ -175,7 +172,7 @@ fn a_table_that_is_removed_is_blocked_unless_it_stays_and_a_preview_loses_it_fre
         (cause.code.as_str(), cause.message.as_str()),
         ("FL0541", "Orders (AWS::DynamoDB::Table) is removed")
     );
-    let note = "Kept (AWS::DynamoDB::Table) is removed; the old one stays, outside of the stack";
+    let note = "Kept (AWS::DynamoDB::Table) is removed; it is retained outside of the stack";
     assert!(deployment.notes.iter().any(|told| told == note), "{:?}", deployment.notes);
     brings(&mut world, "pr/7", &both);
     assert_eq!(brings(&mut world, "pr/7", &without).status, "succeeded");
@@ -198,7 +195,7 @@ fn a_profile_forbids_types_and_many_deletions_and_may_allow_what_holds_data() {
     let one = json!({"Topic": topic("a")});
     let blocked = brings(&mut world, "branch/main", &one);
     let cause = blocked.deployments[0].cause.clone().unwrap();
-    assert_eq!(cause.message, "2 resources would be deleted, 1 may be: A, B");
+    assert_eq!(cause.message, "2 resources would be deleted, the profile allows 1: A, B");
     let two = json!({"A": table("a"), "Topic": topic("a")});
     assert_eq!(brings(&mut world, "branch/main", &two).status, "succeeded");
 }
@@ -216,7 +213,7 @@ fn an_upload_without_a_required_tag_is_refused() {
     };
     let refusal = upload(&mut world).refusal.unwrap();
     assert_eq!(refusal.code, "FL0544");
-    assert_eq!(refusal.message, "the stack would have no tag team, which the profile p requires");
+    assert_eq!(refusal.message, "the stack has no tag team, which the profile p requires");
     let tagged = ProfileConfig {
         tags: [("team".to_owned(), "orders".to_owned())].into(),
         ..profile(&["eu-west-1"], Some(required))

@@ -8,7 +8,7 @@ use flotilla_domain::{RolloutId, ServiceName, StageName};
 use flotilla_engine::EngineError;
 use flotilla_engine::ports::Key;
 use flotilla_engine::records::{Record, read, rollout_key, stage_key};
-use flotilla_engine::rollout::OperatorsWord;
+use flotilla_engine::rollout::RetryOptions;
 use flotilla_sim::{Behaviour, World};
 use futures::executor::block_on;
 
@@ -40,7 +40,7 @@ fn rollout(world: &World, id: &str) -> Rollout {
 #[test]
 fn only_the_newest_rollout_that_has_ended_badly_is_tried_again() {
     let mut world = world();
-    let word = OperatorsWord::default();
+    let word = RetryOptions::default();
     let good = world.upload("branch/main", "one");
     let good = world.end_of(&good).id;
     assert!(conflicts(world.retry(&good, &word)), "it succeeded");
@@ -59,7 +59,7 @@ fn only_the_newest_rollout_that_has_ended_badly_is_tried_again() {
 
 #[test]
 fn an_operators_word_goes_as_far_as_it_says() {
-    let policy = |drift: Option<&str>, word: OperatorsWord| -> StackPolicy {
+    let policy = |drift: Option<&str>, word: RetryOptions| -> StackPolicy {
         let profile = ProfileConfig {
             regions: vec![REGION.into()],
             drift: drift.map(str::to_owned),
@@ -72,14 +72,14 @@ fn an_operators_word_goes_as_far_as_it_says() {
         let retry = world.retry(&failed, &word).unwrap();
         rollout(&world, &retry).policy
     };
-    let none = OperatorsWord::default;
+    let none = RetryOptions::default;
     let plain = policy(Some("refuse"), none());
     assert_eq!((plain.drift, plain.force_delete), (Drift::Refuse, false));
-    assert!(policy(None, OperatorsWord { force: true, ..none() }).force_delete);
-    let accepted = || OperatorsWord { accept_drift: true, ..none() };
+    assert!(policy(None, RetryOptions { force: true, ..none() }).force_delete);
+    let accepted = || RetryOptions { accept_drift: true, ..none() };
     assert_eq!(policy(Some("refuse"), accepted()).drift, Drift::Revert);
     assert_eq!(policy(None, accepted()).drift, Drift::Ignore, "nobody looks, nothing is changed back");
-    let skip = OperatorsWord { skip: ["Queue".to_owned()].into(), ..none() };
+    let skip = RetryOptions { skip: ["Queue".to_owned()].into(), ..none() };
     assert_eq!(policy(None, skip.clone()).skip_resources, skip.skip);
 }
 
@@ -99,7 +99,7 @@ fn a_retry_after_a_way_back_begins_where_it_went_back() {
     let end = world.end_of(&version);
     assert_eq!(end.status, "reverted");
     world.behaves("us-east-1", Behaviour::Works);
-    let retry = world.retry(&end.id, &OperatorsWord::default()).unwrap();
+    let retry = world.retry(&end.id, &RetryOptions::default()).unwrap();
     let regions: Vec<String> =
         world.end_of_rollout(&retry).deployments.into_iter().map(|d| d.region).collect();
     assert_eq!(regions, ["eu-west-1", "us-east-1", "ap-south-1"]);
@@ -114,7 +114,7 @@ fn a_retry_of_what_stopped_half_way_leaves_what_succeeded_alone() {
     let end = world.end_of(&version);
     assert_eq!(end.status, "failed");
     world.behaves("us-east-1", Behaviour::Works);
-    let retry = world.retry(&end.id, &OperatorsWord::default()).unwrap();
+    let retry = world.retry(&end.id, &RetryOptions::default()).unwrap();
     let regions: Vec<String> =
         world.end_of_rollout(&retry).deployments.into_iter().map(|d| d.region).collect();
     assert_eq!(regions, ["us-east-1", "ap-south-1"]);
@@ -134,7 +134,7 @@ fn a_removal_is_tried_again_as_a_whole_by_whoever_asks() {
     let id = newest(&world);
     world.until("its end", |w| w.rollout_by_id(&id).ended);
     world.behaves(REGION, Behaviour::Works);
-    let retry = world.retry(&id, &OperatorsWord::default()).unwrap();
+    let retry = world.retry(&id, &RetryOptions::default()).unwrap();
     let end = world.end_of_rollout(&retry);
     assert_eq!((end.kind.as_str(), end.status.as_str()), ("remove", "succeeded"));
     assert!(end.requested_by.ends_with("user/ann"), "{}", end.requested_by);

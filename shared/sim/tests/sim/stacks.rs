@@ -2,7 +2,7 @@
 //! their ids.
 
 use flotilla_contract::{DeploymentView, ProfileConfig, RolloutView};
-use flotilla_engine::rollout::OperatorsWord;
+use flotilla_engine::rollout::RetryOptions;
 use flotilla_sim::{Behaviour, World};
 
 const REGION: &str = "eu-west-1";
@@ -104,10 +104,10 @@ fn c04_skipping_a_resource_needs_an_operators_word() {
     assert_eq!(cause.code, "FL0512");
     assert!(cause.message.contains("the queue is gone") && cause.fix.contains("--skip"), "{cause:?}");
     assert_eq!(world.stack(REGION, "staging"), Some("UPDATE_ROLLBACK_FAILED"));
-    let without = world.retry(&failed.id, &OperatorsWord::default()).unwrap();
+    let without = world.retry(&failed.id, &RetryOptions::default()).unwrap();
     assert_eq!(world.end_of_rollout(&without).status, "failed");
     // The resource no longer fails the update, but its rollback still sticks.
-    let word = OperatorsWord { skip: ["Resource".to_owned()].into(), ..OperatorsWord::default() };
+    let word = RetryOptions { skip: ["Resource".to_owned()].into(), ..RetryOptions::default() };
     let with = world.retry(&without, &word).unwrap();
     world.until("the rollback is continued", |w| {
         w.stack(REGION, "staging").is_some_and(|status| status != "UPDATE_ROLLBACK_FAILED")
@@ -370,7 +370,7 @@ fn c33_drift_is_changed_back_and_shown_or_waits_for_an_operator() {
     strict.behaves(REGION, drifted());
     let end = next(&mut strict);
     assert_eq!(code(&end), "FL0526");
-    let word = OperatorsWord { accept_drift: true, ..OperatorsWord::default() };
+    let word = RetryOptions { accept_drift: true, ..RetryOptions::default() };
     let retry = strict.retry(&end.id, &word).unwrap();
     assert_eq!(strict.end_of_rollout(&retry).status, "succeeded");
 }

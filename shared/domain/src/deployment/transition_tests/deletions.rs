@@ -47,8 +47,8 @@ fn c08_a_deletion_is_retried_then_leaves_behind_what_resists_and_says_so() {
     assert_eq!(again.state, State::Deleting(Effort::Again));
     assert!(again.due().is_some());
     let salvaging = way(again, [Event::Acted, failed.clone()]).1;
-    assert_eq!(salvaging.look(), Some(Look::Leftovers));
-    let retaining = way(salvaging, [Event::LeftoversSeen(vec!["Bucket".into(), "Eni".into()])]).1;
+    assert_eq!(salvaging.observation(), Some(Observation::Leftovers));
+    let retaining = way(salvaging, [Event::LeftoversObserved(vec!["Bucket".into(), "Eni".into()])]).1;
     let Some(Command::DeleteStack { effort, .. }) = retaining.due() else { panic!("it deletes") };
     assert_eq!(effort, Effort::Retain(vec!["Bucket".into(), "Eni".into()]));
     let end = way(retaining, [Event::Acted, op_gone()]).1;
@@ -66,7 +66,7 @@ fn c08_force_is_for_those_whose_policy_allows_it() {
                 op("DELETE_FAILED"),
                 Event::Acted,
                 op("DELETE_FAILED"),
-                Event::LeftoversSeen(vec!["Bucket".into()]),
+                Event::LeftoversObserved(vec!["Bucket".into()]),
                 Event::Acted,
                 op("DELETE_FAILED"),
             ],
@@ -75,25 +75,25 @@ fn c08_force_is_for_those_whose_policy_allows_it() {
     };
     assert_eq!(stuck(true).state, State::Deleting(Effort::Force));
     let explained = way(stuck(true), [Event::Acted, op("DELETE_FAILED")]).1;
-    assert_eq!(explained.look(), Some(Look::StackEvents));
-    assert_eq!(stuck(false).look(), Some(Look::StackEvents));
+    assert_eq!(explained.observation(), Some(Observation::StackEvents));
+    assert_eq!(stuck(false).observation(), Some(Observation::StackEvents));
     let nothing = way(
         deleting(StackPolicy::default()),
-        [op("DELETE_FAILED"), Event::Acted, op("DELETE_FAILED"), Event::LeftoversSeen(Vec::new())],
+        [op("DELETE_FAILED"), Event::Acted, op("DELETE_FAILED"), Event::LeftoversObserved(Vec::new())],
     );
-    assert_eq!(nothing.1.look(), Some(Look::StackEvents));
+    assert_eq!(nothing.1.observation(), Some(Observation::StackEvents));
 }
 
 #[test]
 fn c09_a_deletion_that_cloudformation_gave_up_is_no_longer_waited_for() {
     let refused = op_as("UPDATE_COMPLETE", Outcome::Completed);
     let end = way(deleting(StackPolicy::default()), [refused]).1;
-    assert_eq!(end.look(), Some(Look::StackEvents));
+    assert_eq!(end.observation(), Some(Observation::StackEvents));
     let unseen = op_as("UPDATE_COMPLETE", Outcome::Unseen);
     let fresh = way(deleting(StackPolicy::default()), [unseen.clone()]).1;
     assert_eq!(fresh.state, State::Deleting(Effort::First), "it may not have begun yet");
     let late = fresh.apply(unseen, at(600)).unwrap();
-    assert_eq!(late.look(), Some(Look::StackEvents));
+    assert_eq!(late.observation(), Some(Observation::StackEvents));
 }
 
 #[test]

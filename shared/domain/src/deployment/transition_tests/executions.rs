@@ -76,8 +76,8 @@ fn c03_each_way_in_which_an_operation_fails_has_its_reaction() {
 #[test]
 fn c07_resources_that_stay_behind_are_noted_and_no_failure() {
     let reason = Some("Update successful. One or more resources could not be deleted.".to_owned());
-    let stack = Some(StackSeen { reason, ..stack("stack-1", "UPDATE_COMPLETE") });
-    let end = way(executing(), [Event::OperationSeen { stack, outcome: Outcome::Completed }]).1;
+    let stack = Some(StackObserved { reason, ..stack("stack-1", "UPDATE_COMPLETE") });
+    let end = way(executing(), [Event::OperationObserved { stack, outcome: Outcome::Completed }]).1;
     assert_eq!(end.state, State::Verifying { changed: true });
     assert!(end.notes[0].contains("could not be deleted"));
 }
@@ -112,7 +112,7 @@ fn without_a_trace_of_ours_the_status_decides() {
 
 #[test]
 fn c28_c29_a_stack_that_vanished_or_was_made_anew_ends_the_deployment() {
-    let other = Event::OperationSeen {
+    let other = Event::OperationObserved {
         stack: Some(stack("stack-2", "CREATE_COMPLETE")),
         outcome: Outcome::Completed,
     };
@@ -218,11 +218,11 @@ fn only_an_update_that_was_stopped_and_is_rolled_back_ends_as_stopped() {
 fn outputs_are_kept_as_long_as_there_is_room() {
     let outputs = |value: usize| {
         let large = ("A".to_owned(), "x".repeat(value));
-        let stack = StackSeen {
+        let stack = StackObserved {
             outputs: [large, ("B".to_owned(), "y".to_owned())].into(),
             ..stack("stack-1", "UPDATE_COMPLETE")
         };
-        let event = Event::OperationSeen { stack: Some(stack), outcome: Outcome::Completed };
+        let event = Event::OperationObserved { stack: Some(stack), outcome: Outcome::Completed };
         way(executing(), [event]).1.outputs.into_keys().collect::<Vec<_>>()
     };
     assert_eq!(outputs(Deployment::OUTPUTS_BYTES_MAX - 3), ["A", "B"]);

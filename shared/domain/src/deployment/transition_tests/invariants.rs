@@ -13,7 +13,7 @@ fn every_state_has_a_deadline_and_its_end_says_what_to_do() {
         let late = deployment.clone().apply(Event::DeadlinePassed, at(99)).unwrap();
         let late = if late.state.is_terminal() { late } else { way(late, [Event::Acted]).1 };
         if deployment.state == State::Planned {
-            assert_eq!(late.state, State::Inspecting, "its rollout says how long it waits");
+            assert_eq!(late.state, State::Inspecting, "its rollout limits how long it waits");
             deployment = deployment.apply(event, at(1)).unwrap();
             continue;
         }
@@ -28,7 +28,7 @@ fn operations_have_the_long_deadlines_and_reads_the_short_ones() {
     let hours = |deployment: &Deployment| {
         deployment.deadline().unwrap().duration_since(deployment.entered_at).as_hours()
     };
-    assert_eq!(hours(&executing()), 12, "c31: a function in a VPC takes half an hour to go");
+    assert_eq!(hours(&executing()), 12, "c31: the deletion of a function in a VPC takes half an hour");
     assert_eq!(hours(&deleting(StackPolicy::default())), 12);
     assert_eq!(hours(&deploy()), 168);
     assert_eq!(hours(&way(deploy(), [taken()]).1), 3);
@@ -92,14 +92,14 @@ fn any_event() -> impl Strategy<Value = Event> {
         Just(Event::CodeDiffers(Vec::new())),
         Just(Event::Emptied),
         Just(Event::EmptiedPartly),
-        Just(Event::LeftoversSeen(vec!["Bucket".into()])),
+        Just(Event::LeftoversObserved(vec!["Bucket".into()])),
         Just(Event::Refused(cause())),
     ]
 }
 
 proptest! {
-    /// Promise 7, whatever is seen in whatever order: no panic, terminal states stick, nothing is
-    /// executed that was not planned, and a terminal state asks for nothing.
+    /// Promise 7, for all events in any order: no panic, terminal states are final, nothing is executed without a
+    /// plan, and a terminal state has no command.
     #[test]
     fn promise_7_only_legal_transitions_and_terminal_states_stick(events in prop::collection::vec(any_event(), 0..40), removes: bool) {
         let mut deployment = if removes { remove() } else { deploy() };
@@ -118,9 +118,9 @@ proptest! {
                 Err(_) => prop_assert_eq!(&before, &deployment),
             }
             if deployment.state.is_terminal() {
-                prop_assert!(deployment.due().is_none() && deployment.look().is_none() && deployment.deadline().is_none());
+                prop_assert!(deployment.due().is_none() && deployment.observation().is_none() && deployment.deadline().is_none());
             } else {
-                prop_assert!(deployment.look().is_some() || deployment.due().is_some());
+                prop_assert!(deployment.observation().is_some() || deployment.due().is_some());
                 prop_assert!(deployment.deadline().is_some());
             }
         }

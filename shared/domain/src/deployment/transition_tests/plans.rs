@@ -147,7 +147,7 @@ fn c17_a_refused_change_set_is_removed_before_the_failure_is_told() {
     );
     for refused in [Event::PlanRefused(cause()), Event::Refused(cause())] {
         let at_once = way(deploy(), [taken(), gone(), refused]).1;
-        assert_eq!(at_once.state.name(), "discarding", "an earlier try may have made it");
+        assert_eq!(at_once.state.name(), "discarding", "an earlier request may have created it");
     }
 }
 
@@ -220,7 +220,7 @@ fn a_plan_that_waits_for_long_is_made_anew_and_in_the_end_given_up_and_removed()
 fn promise_9_a_stack_of_another_service_is_never_touched() {
     let seen = |service: &str, stage_name: &str| {
         let owner = Some(StackOwner { service: service.into(), stage: stage_name.into() });
-        Event::StackSeen(Some(StackSeen { owner, ..stack("s", "CREATE_COMPLETE") }))
+        Event::StackObserved(Some(StackObserved { owner, ..stack("s", "CREATE_COMPLETE") }))
     };
     for open in [deploy(), remove()] {
         for foreign in [seen("orders-eu", "staging"), seen("orders", "production")] {
@@ -245,7 +245,7 @@ fn a_lease_that_is_held_is_waited_for_and_one_that_is_lost_ends_the_deployment()
 fn names_for_cloudformation_keep_its_rules_and_tell_the_turns_apart() {
     let forward = way(deploy(), [taken(), gone()]).1;
     let mut back = forward.clone();
-    back.id.turn = Turn::Back;
+    back.id.direction = Direction::Rollback;
     for name in [forward.change_set_name(), back.change_set_name(), back.operation_token()] {
         assert!(name.len() <= 120 && name.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-'), "{name}");
     }
@@ -286,7 +286,7 @@ fn when_the_gates_are_broken_open_what_alarms_would_roll_back_is_planned_again_w
     for (deployment, why) in [
         (planned(&[]), "it has no alarms"),
         (Deployment { creates: true, ..watched }, "a new stack has no triggers"),
-        (tired, "it was planned as often as may be"),
+        (tired, "it has no attempts left"),
     ] {
         assert_eq!(way(deployment, [Event::AllowedUnwatched]).1.state, State::Executing, "{why}");
     }

@@ -1,18 +1,18 @@
-//! Newer rollouts, and what operators ask for.
+//! Newer rollouts, and the requests of operators.
 
 use super::*;
 use crate::gate::{Check, Probe};
 
 #[test]
 fn a_newer_rollout_supersedes_what_has_not_begun_and_never_what_has() {
-    let newer = E::PlaceSeen(Place::ActiveWithSuccessor(id(2)));
+    let newer = E::PlaceObserved(Place::ActiveWithSuccessor(id(2)));
     assert_eq!(go(deploy(), [newer.clone()]).state, RolloutState::Superseded { by: Some(id(2)) });
-    let replicating = go(deploy(), [E::PlaceSeen(Place::Active), holds()]);
+    let replicating = go(deploy(), [E::PlaceObserved(Place::Active), holds()]);
     assert_eq!(go(replicating, [newer.clone()]).state, RolloutState::Superseded { by: Some(id(2)) });
     assert!(rolling().apply(newer, at(9)).is_err());
-    let replaced = E::PlaceSeen(Place::Replaced(None));
+    let replaced = E::PlaceObserved(Place::Replaced(None));
     assert_eq!(go(deploy(), [replaced]).state, RolloutState::Superseded { by: None });
-    assert_eq!(go(deploy(), [E::PlaceSeen(Place::Queued)]).state, RolloutState::Queued);
+    assert_eq!(go(deploy(), [E::PlaceObserved(Place::Queued)]).state, RolloutState::Queued);
 }
 
 #[test]
@@ -46,7 +46,7 @@ fn a_failure_is_told_although_it_was_cancelled() {
 #[test]
 fn a_rollout_cancelled_after_its_last_target_succeeded_has_succeeded() {
     let removal = Rollout { waves: vec![Wave::of(targets(&["eu-west-1"]))], ..rollout(RolloutKind::Remove) };
-    let removal = go(removal, [E::PlaceSeen(Place::Active), open(), off("ann", false)]);
+    let removal = go(removal, [E::PlaceObserved(Place::Active), open(), off("ann", false)]);
     assert_eq!(go(removal, [seen(&[("eu-west-1", State::Removed)])]).state, RolloutState::Succeeded);
 }
 
@@ -59,7 +59,7 @@ fn a_deployment_that_was_called_off_ends_the_rollout_as_cancelled() {
 #[test]
 fn a_paused_rollout_begins_nothing_and_goes_on_when_it_may() {
     let pause = || E::PauseRequested { by: "ann".into() };
-    let copied = go(deploy(), [E::PlaceSeen(Place::Active), holds(), pause(), all_proven()]);
+    let copied = go(deploy(), [E::PlaceObserved(Place::Active), holds(), pause(), all_proven()]);
     assert_eq!(copied.state, RolloutState::Replicating);
     assert_eq!(wave_of(&go(copied, [E::ResumeRequested, all_proven(), open()])), (0, 2));
 
@@ -97,10 +97,12 @@ fn a_last_wave_that_ends_while_paused_ends_the_rollout() {
 #[test]
 fn terminal_states_stick() {
     let end = go(deploy(), [off("ann", false)]);
-    for event in [all_proven(), E::PlaceSeen(Place::Active), E::Acted, off("bob", true), E::ResumeRequested] {
+    for event in
+        [all_proven(), E::PlaceObserved(Place::Active), E::Acted, off("bob", true), E::ResumeRequested]
+    {
         assert!(end.clone().apply(event, at(9)).is_err());
     }
-    assert!(end.due().is_none() && end.look().is_none());
+    assert!(end.due().is_none() && end.observation().is_none());
 }
 
 #[test]
@@ -126,7 +128,8 @@ fn what_is_called_off_before_it_is_proven_has_not_succeeded() {
 
 #[test]
 fn the_time_it_was_held_does_not_count_against_its_deadline() {
-    let held = go(deploy(), [E::PlaceSeen(Place::Active), holds(), E::PauseRequested { by: "ann".into() }]);
+    let held =
+        go(deploy(), [E::PlaceObserved(Place::Active), holds(), E::PauseRequested { by: "ann".into() }]);
     assert_eq!(held.deadline(), None);
     let resumed = held.apply(E::ResumeRequested, at(90_000)).unwrap();
     assert!(resumed.deadline().unwrap() > at(90_000));
@@ -134,14 +137,14 @@ fn the_time_it_was_held_does_not_count_against_its_deadline() {
 
 #[test]
 fn what_goes_back_or_has_ended_is_not_called_off_and_stopping_is_remembered() {
-    let may = |state: RolloutState| Rollout { state, ..deploy() }.may_be_called_off();
+    let may = |state: RolloutState| Rollout { state, ..deploy() }.is_cancellable();
     assert!(may(RolloutState::Queued) && may(RolloutState::Gated { wave: 0 }));
     assert!(may(RolloutState::Rolling { wave: 0, from: 0, opened: 1 }));
     assert!(!may(RolloutState::Reverting(Revert::Finding(Vec::new()))));
     assert!(!may(RolloutState::DiscardingChangeSets(Box::new(RolloutState::Cancelled))));
     assert!(!may(RolloutState::Succeeded));
     let told = |stops: &[bool]| {
-        let off = stops.iter().fold(deploy(), |rollout, stop| rollout.call_off("ann", *stop));
+        let off = stops.iter().fold(deploy(), |rollout, stop| rollout.cancel("ann", *stop));
         off.cancelled.unwrap().stop_running
     };
     assert_eq!(
@@ -164,9 +167,9 @@ fn only_what_the_package_declares_is_needed_of_the_outputs_that_the_profile_name
 fn only_the_time_that_copies_were_held_is_given_back() {
     let at_nine =
         |rollout: Rollout| rollout.apply(E::ResumeRequested, at(9)).expect("a legal way").entered_at;
-    let replicating = go(deploy(), [E::PlaceSeen(Place::Active), holds()]);
+    let replicating = go(deploy(), [E::PlaceObserved(Place::Active), holds()]);
     let pause = || E::PauseRequested { by: "ann".into() };
-    assert_eq!(at_nine(replicating.clone()), at(5), "nobody held it");
+    assert_eq!(at_nine(replicating.clone()), at(5), "it was not paused");
     assert_eq!(at_nine(go(replicating, [pause()])), at(9));
     assert_eq!(at_nine(go(rolling(), [pause()])), at(5));
 }

@@ -1,4 +1,4 @@
-//! Going back.
+//! Reverts.
 
 use super::*;
 use crate::deployment::DeploymentKind;
@@ -9,29 +9,30 @@ fn failed() -> Rollout {
 }
 
 fn back(states: &[(&str, State)]) -> E {
-    let forward = [outcome("eu-west-1", Turn::Forward, &ok()), outcome("eu-west-2", Turn::Forward, &bad())];
-    let back = states.iter().map(|(region, state)| outcome(region, Turn::Back, state));
-    E::DeploymentsSeen(forward.into_iter().chain(back).collect())
+    let forward =
+        [outcome("eu-west-1", Direction::Forward, &ok()), outcome("eu-west-2", Direction::Forward, &bad())];
+    let back = states.iter().map(|(region, state)| outcome(region, Direction::Rollback, state));
+    E::DeploymentsObserved(forward.into_iter().chain(back).collect())
 }
 
 fn going_back() -> Rollout {
-    let copied = E::ReplicasSeen { proven: [site("eu-west-1")].into(), failed: BTreeMap::new() };
-    go(failed(), [E::StableSeen(Some(release("old"))), E::Acted, copied])
+    let copied = E::ReplicasObserved { proven: [site("eu-west-1")].into(), failed: BTreeMap::new() };
+    go(failed(), [E::StableObserved(Some(release("old"))), E::Acted, copied])
 }
 
 #[test]
 fn what_it_changed_goes_back_to_the_stable_release_as_one_unit() {
     let finding = failed();
     assert_eq!(finding.state, RolloutState::Reverting(Revert::Finding(targets(&["eu-west-1"]))));
-    assert_eq!((finding.look(), finding.due()), (Some(RolloutLook::Stable), None));
-    let copying = go(finding, [E::StableSeen(Some(release("old")))]);
+    assert_eq!((finding.observation(), finding.due()), (Some(RolloutObservation::Stable), None));
+    let copying = go(finding, [E::StableObserved(Some(release("old")))]);
     let old = release("old").release;
     assert_eq!(copying.due(), Some(RolloutCommand::Replicate(old, [site("eu-west-1")].into())));
     assert_eq!(copying.awaited_release(), Some(old));
     assert!(copying.deadline().is_some());
     let rolling = going_back();
-    assert_eq!(rolling.due(), Some(RolloutCommand::Open(Turn::Back, targets(&["eu-west-1"]))));
-    let spec = rolling.deployment_spec(&target("eu-west-1"), Turn::Back).unwrap();
+    assert_eq!(rolling.due(), Some(RolloutCommand::Open(Direction::Rollback, targets(&["eu-west-1"]))));
+    let spec = rolling.deployment_spec(&target("eu-west-1"), Direction::Rollback).unwrap();
     let DeploymentKind::Deploy(brought) = spec.kind else { panic!("it brings nothing") };
     assert_eq!((brought.release, brought.package), (old, release("old").package));
     let waiting = go(rolling, [E::Acted, back(&[]), back(&[("eu-west-1", State::Executing)])]);
@@ -50,9 +51,9 @@ fn only_what_may_have_changed_goes_back() {
     let states = [("eu-west-1", ok()), ("eu-west-2", broken())];
     let both = go(Rollout { on_failure: OnFailure::Revert, ..rolling() }, [seen(&states)]);
     assert_eq!(both.state, RolloutState::Reverting(Revert::Finding(targets(&["eu-west-1", "eu-west-2"]))));
-    let untouched = TargetOutcome { touched: false, ..outcome("eu-west-1", Turn::Forward, &broken()) };
+    let untouched = TargetOutcome { touched: false, ..outcome("eu-west-1", Direction::Forward, &broken()) };
     assert!(!untouched.changed());
-    assert!(!outcome("eu-west-1", Turn::Forward, &State::Cancelled).changed());
+    assert!(!outcome("eu-west-1", Direction::Forward, &State::Cancelled).changed());
 }
 
 #[test]
@@ -70,7 +71,7 @@ fn a_rollout_that_was_called_off_or_removes_does_not_go_back() {
     let end = go(
         removal,
         [
-            E::PlaceSeen(Place::Active),
+            E::PlaceObserved(Place::Active),
             open(),
             E::Acted,
             seen(&[("eu-west-1", State::Removed), ("eu-west-2", broken())]),
@@ -81,7 +82,7 @@ fn a_rollout_that_was_called_off_or_removes_does_not_go_back() {
 
 #[test]
 fn without_a_stable_release_it_fails_and_says_so() {
-    let end = go(failed(), [E::StableSeen(None)]);
+    let end = go(failed(), [E::StableObserved(None)]);
     let cause = end.state.cause().unwrap();
     assert_eq!(cause.code, Code::NothingToRevertTo);
     assert!(cause.message.starts_with("000000000000/eu-west-2: no"));
@@ -89,9 +90,10 @@ fn without_a_stable_release_it_fails_and_says_so() {
 
 #[test]
 fn a_way_back_that_is_blocked_says_both_causes() {
-    let copying = go(failed(), [E::StableSeen(Some(release("old")))]);
-    let denied = Cause::new(Code::AccessDenied, "kms", "mend");
-    let refused = E::ReplicasSeen { proven: BTreeSet::new(), failed: [(site("eu-west-1"), denied)].into() };
+    let copying = go(failed(), [E::StableObserved(Some(release("old")))]);
+    let denied = Cause::new(Code::AccessDenied, "kms", "fix");
+    let refused =
+        E::ReplicasObserved { proven: BTreeSet::new(), failed: [(site("eu-west-1"), denied)].into() };
     for end in [
         go(copying.clone(), [refused]),
         go(copying, [E::DeadlinePassed]),
@@ -99,7 +101,7 @@ fn a_way_back_that_is_blocked_says_both_causes() {
     ] {
         assert_eq!(end.state.name(), "failed");
         let message = &end.state.cause().unwrap().message;
-        assert!(message.starts_with("000000000000/eu-west-2: no; going back failed too: "), "{message}");
+        assert!(message.starts_with("000000000000/eu-west-2: no; the revert failed too: "), "{message}");
     }
 }
 
@@ -117,9 +119,11 @@ fn nothing_goes_back_before_the_stable_package_is_proven_at_all_that_go_back() {
         revert_to: Some(release("old")),
         ..deploy()
     };
-    let some = E::ReplicasSeen { proven: [site("eu-west-1")].into(), failed: BTreeMap::new() };
+    let some = E::ReplicasObserved { proven: [site("eu-west-1")].into(), failed: BTreeMap::new() };
     assert!(matches!(go(copying.clone(), [some]).state, RolloutState::Reverting(Revert::Copying(_))));
-    let all =
-        E::ReplicasSeen { proven: [site("eu-west-1"), site("eu-west-2")].into(), failed: BTreeMap::new() };
+    let all = E::ReplicasObserved {
+        proven: [site("eu-west-1"), site("eu-west-2")].into(),
+        failed: BTreeMap::new(),
+    };
     assert!(matches!(go(copying, [all]).state, RolloutState::Reverting(Revert::Rolling { .. })));
 }

@@ -29,10 +29,10 @@ fn layered() -> Rollout {
     }
 }
 
-fn seen_of(turn: Turn, states: &[(&str, State)]) -> Vec<TargetOutcome> {
+fn seen_of(direction: Direction, states: &[(&str, State)]) -> Vec<TargetOutcome> {
     let outcome = |(name, state): &(&str, State)| TargetOutcome {
         target: part("eu-west-1", name),
-        turn,
+        direction,
         state: state.clone(),
         touched: true,
         plan: None,
@@ -47,53 +47,55 @@ fn a_package_is_copied_once_for_all_stacks_of_a_site() {
 
 #[test]
 fn each_stack_gets_its_template_its_name_and_the_names_of_the_others() {
-    let spec = layered().deployment_spec(&part("eu-west-1", "Api"), Turn::Forward).unwrap();
+    let spec = layered().deployment_spec(&part("eu-west-1", "Api"), Direction::Forward).unwrap();
     assert_eq!(spec.stack.as_str(), "orders-staging-Api");
     assert_eq!(spec.parameters["FlotillaStage"], "staging");
     assert_eq!(spec.parameters["FlotillaStackNameOfNet"], "orders-staging-Net");
     assert_eq!(spec.parameters.get("Other"), None, "the template does not declare it");
     assert_eq!(spec.tags["STAGE"], "staging");
     assert!(matches!(spec.kind, DeploymentKind::Deploy(_)));
-    assert_eq!(layered().deployment_spec(&part("eu-west-1", "Gone"), Turn::Forward), None);
+    assert_eq!(layered().deployment_spec(&part("eu-west-1", "Gone"), Direction::Forward), None);
 }
 
 #[test]
 fn those_that_need_the_others_go_back_first() {
-    let forward = seen_of(Turn::Forward, &[("Net", ok()), ("Api", ok()), ("Web", bad())]);
-    let finding = go(layered(), [E::DeploymentsSeen(forward.clone())]);
+    let forward = seen_of(Direction::Forward, &[("Net", ok()), ("Api", ok()), ("Web", bad())]);
+    let finding = go(layered(), [E::DeploymentsObserved(forward.clone())]);
     assert_eq!(finding.state.name(), "reverting");
-    let copied = E::ReplicasSeen { proven: [site("eu-west-1")].into(), failed: BTreeMap::new() };
-    let rolling = go(finding, [E::StableSeen(Some(several("old", &["Net", "Api"]))), E::Acted, copied]);
-    let open = |name: &str| Some(RolloutCommand::Open(Turn::Back, vec![part("eu-west-1", name)]));
+    let copied = E::ReplicasObserved { proven: [site("eu-west-1")].into(), failed: BTreeMap::new() };
+    let rolling = go(finding, [E::StableObserved(Some(several("old", &["Net", "Api"]))), E::Acted, copied]);
+    let open = |name: &str| Some(RolloutCommand::Open(Direction::Rollback, vec![part("eu-west-1", name)]));
     assert_eq!(rolling.due(), open("Api"));
-    let upper = [forward.clone(), seen_of(Turn::Back, &[("Api", ok())])].concat();
-    let lower = go(rolling, [E::Acted, E::DeploymentsSeen(upper)]);
-    assert_eq!(lower.due(), open("Net"), "they are deployed one behind the other");
-    let all = [forward, seen_of(Turn::Back, &[("Api", ok()), ("Net", ok())])].concat();
-    assert_eq!(go(lower, [E::Acted, E::DeploymentsSeen(all)]).state.name(), "reverted");
+    let upper = [forward.clone(), seen_of(Direction::Rollback, &[("Api", ok())])].concat();
+    let lower = go(rolling, [E::Acted, E::DeploymentsObserved(upper)]);
+    assert_eq!(lower.due(), open("Net"), "the levels are deployed in order");
+    let all = [forward, seen_of(Direction::Rollback, &[("Api", ok()), ("Net", ok())])].concat();
+    assert_eq!(go(lower, [E::Acted, E::DeploymentsObserved(all)]).state.name(), "reverted");
 }
 
 #[test]
 fn a_stack_that_the_stable_release_does_not_know_stays_and_the_end_says_so() {
-    let forward = seen_of(Turn::Forward, &[("Net", ok()), ("Api", ok()), ("Web", broken())]);
-    let copied = E::ReplicasSeen { proven: [site("eu-west-1")].into(), failed: BTreeMap::new() };
-    let stable = E::StableSeen(Some(several("old", &["Net", "Api"])));
-    let upper = [forward.clone(), seen_of(Turn::Back, &[("Api", ok())])].concat();
-    let all = [forward.clone(), seen_of(Turn::Back, &[("Api", ok()), ("Net", ok())])].concat();
-    let events = [E::DeploymentsSeen(forward), stable, E::Acted, copied, E::Acted, E::DeploymentsSeen(upper)];
+    let forward = seen_of(Direction::Forward, &[("Net", ok()), ("Api", ok()), ("Web", broken())]);
+    let copied = E::ReplicasObserved { proven: [site("eu-west-1")].into(), failed: BTreeMap::new() };
+    let stable = E::StableObserved(Some(several("old", &["Net", "Api"])));
+    let upper = [forward.clone(), seen_of(Direction::Rollback, &[("Api", ok())])].concat();
+    let all = [forward.clone(), seen_of(Direction::Rollback, &[("Api", ok()), ("Net", ok())])].concat();
+    let events =
+        [E::DeploymentsObserved(forward), stable, E::Acted, copied, E::Acted, E::DeploymentsObserved(upper)];
     let lower = go(layered(), events);
-    let end = go(lower, [E::Acted, E::DeploymentsSeen(all)]);
+    let end = go(lower, [E::Acted, E::DeploymentsObserved(all)]);
     assert_eq!(end.state.name(), "failed");
     let message = &end.state.cause().unwrap().message;
-    assert!(message.contains("eu-west-1:Web stays as it is"), "{message}");
+    assert!(message.contains("eu-west-1:Web was left as it is"), "{message}");
 }
 
 #[test]
 fn one_that_cannot_go_back_keeps_those_below_it() {
-    let forward = seen_of(Turn::Forward, &[("Net", ok()), ("Api", ok()), ("Web", broken())]);
-    let copied = E::ReplicasSeen { proven: [site("eu-west-1")].into(), failed: BTreeMap::new() };
-    let stable = E::StableSeen(Some(several("old", &["Net", "Api"])));
-    let rolling = go(layered(), [E::DeploymentsSeen(forward.clone()), stable, E::Acted, copied, E::Acted]);
-    let stuck = [forward, seen_of(Turn::Back, &[("Api", broken())])].concat();
-    assert_eq!(go(rolling, [E::DeploymentsSeen(stuck)]).state.name(), "failed");
+    let forward = seen_of(Direction::Forward, &[("Net", ok()), ("Api", ok()), ("Web", broken())]);
+    let copied = E::ReplicasObserved { proven: [site("eu-west-1")].into(), failed: BTreeMap::new() };
+    let stable = E::StableObserved(Some(several("old", &["Net", "Api"])));
+    let rolling =
+        go(layered(), [E::DeploymentsObserved(forward.clone()), stable, E::Acted, copied, E::Acted]);
+    let stuck = [forward, seen_of(Direction::Rollback, &[("Api", broken())])].concat();
+    assert_eq!(go(rolling, [E::DeploymentsObserved(stuck)]).state.name(), "failed");
 }

@@ -4,11 +4,11 @@ use super::*;
 
 #[test]
 fn nothing_is_deployed_before_the_package_is_proven_everywhere() {
-    let replicating = go(deploy(), [E::PlaceSeen(Place::Active), holds()]);
-    assert_eq!(replicating.look(), Some(RolloutLook::Replicas));
+    let replicating = go(deploy(), [E::PlaceObserved(Place::Active), holds()]);
+    assert_eq!(replicating.observation(), Some(RolloutObservation::Replicas));
     let Some(RolloutCommand::Replicate(which, at)) = replicating.due() else { panic!("it copies") };
     assert_eq!((which, at.len()), (release("new").release, 3));
-    let some = E::ReplicasSeen {
+    let some = E::ReplicasObserved {
         proven: targets(&["eu-west-1", "eu-west-2"]).into_iter().map(|t| t.site).collect(),
         failed: BTreeMap::new(),
     };
@@ -18,8 +18,8 @@ fn nothing_is_deployed_before_the_package_is_proven_everywhere() {
 
 #[test]
 fn a_copy_whose_message_was_lost_is_asked_for_again() {
-    let none = || E::ReplicasSeen { proven: BTreeSet::new(), failed: BTreeMap::new() };
-    let asked = go(deploy(), [E::PlaceSeen(Place::Active), holds(), E::Acted, none()]);
+    let none = || E::ReplicasObserved { proven: BTreeSet::new(), failed: BTreeMap::new() };
+    let asked = go(deploy(), [E::PlaceObserved(Place::Active), holds(), E::Acted, none()]);
     assert!(asked.due().is_none(), "patience");
     let later = asked.apply(none(), at(5 + Rollout::COPY_PATIENCE_S)).unwrap();
     assert!(matches!(later.due(), Some(RolloutCommand::Replicate(..))));
@@ -27,7 +27,7 @@ fn a_copy_whose_message_was_lost_is_asked_for_again() {
 
 #[test]
 fn copies_that_never_come_end_it() {
-    let replicating = go(deploy(), [E::PlaceSeen(Place::Active), holds()]);
+    let replicating = go(deploy(), [E::PlaceObserved(Place::Active), holds()]);
     assert!(replicating.deadline().unwrap() > at(3_600));
     assert_eq!(go(replicating, [E::DeadlinePassed]).state.cause().unwrap().code, Code::DeadlinePassed);
     assert!(rolling().deadline().is_none());
@@ -35,13 +35,16 @@ fn copies_that_never_come_end_it() {
 
 #[test]
 fn waves_follow_each_other_and_the_last_one_ends_it() {
-    let first = go(deploy(), [E::PlaceSeen(Place::Active), holds(), all_proven(), open()]);
-    assert_eq!(first.due(), Some(RolloutCommand::Open(Turn::Forward, targets(&["eu-west-1", "eu-west-2"]))));
+    let first = go(deploy(), [E::PlaceObserved(Place::Active), holds(), all_proven(), open()]);
+    assert_eq!(
+        first.due(),
+        Some(RolloutCommand::Open(Direction::Forward, targets(&["eu-west-1", "eu-west-2"])))
+    );
     let first = go(first, [E::Acted, seen(&[("eu-west-1", ok())])]);
     assert_eq!(wave_of(&first), (0, 2));
     let second = go(first, [seen(&[("eu-west-1", ok()), ("eu-west-2", ok())]), open()]);
     assert_eq!(wave_of(&second), (1, 1));
-    assert_eq!(second.due(), Some(RolloutCommand::Open(Turn::Forward, targets(&["us-east-1"]))));
+    assert_eq!(second.due(), Some(RolloutCommand::Open(Direction::Forward, targets(&["us-east-1"]))));
     let end = go(second, [seen(&[("eu-west-1", ok()), ("eu-west-2", ok()), ("us-east-1", ok())])]);
     assert_eq!(end.state, RolloutState::Succeeded);
 }
@@ -57,9 +60,9 @@ fn a_wave_keeps_to_its_concurrency_and_opens_the_next_as_one_ends() {
     let first = go(
         rollout,
         [
-            E::PlaceSeen(Place::Active),
+            E::PlaceObserved(Place::Active),
             holds(),
-            E::ReplicasSeen { proven, failed: BTreeMap::new() },
+            E::ReplicasObserved { proven, failed: BTreeMap::new() },
             open(),
             E::Acted,
         ],
@@ -68,9 +71,9 @@ fn a_wave_keeps_to_its_concurrency_and_opens_the_next_as_one_ends() {
     let both = go(first, [seen(&[("eu-west-1", State::Executing), ("eu-west-2", State::Executing)])]);
     assert_eq!(wave_of(&both), (0, 2));
     let third = go(both, [seen(&[("eu-west-1", State::Executing), ("eu-west-2", ok())])]);
-    assert_eq!(third.due(), Some(RolloutCommand::Open(Turn::Forward, targets(&["eu-west-3"]))));
+    assert_eq!(third.due(), Some(RolloutCommand::Open(Direction::Forward, targets(&["eu-west-3"]))));
     let unopened = go(third, [E::Acted, seen(&[("eu-west-1", ok()), ("eu-west-2", ok())])]);
-    assert_eq!(wave_of(&unopened), (0, 4), "one that is asked for and not seen yet counts as running");
+    assert_eq!(wave_of(&unopened), (0, 4), "one that is requested and not observed yet counts as running");
     let failed = go(
         unopened,
         [seen(&[("eu-west-1", ok()), ("eu-west-2", ok()), ("eu-west-3", bad()), ("eu-west-4", ok())])],
@@ -113,9 +116,9 @@ fn a_wave_bakes_before_the_next_and_before_the_end() {
     let done = [("eu-west-1", ok()), ("eu-west-2", ok())];
     let baking = go(rollout, [seen(&done)]);
     assert_eq!(baking.state, RolloutState::Baking { wave: 0 });
-    assert_eq!((baking.look(), baking.baked_at()), (Some(RolloutLook::Clock), Some(at(605))));
+    assert_eq!((baking.observation(), baking.baked_at()), (Some(RolloutObservation::Clock), Some(at(605))));
     assert!(baking.due().is_none());
-    let early = E::AlarmsSeen { alarms: Vec::new(), outcomes: Vec::new() };
+    let early = E::AlarmsObserved { alarms: Vec::new(), outcomes: Vec::new() };
     assert_eq!(go(baking.clone(), [early]).state, RolloutState::Baking { wave: 0 });
     let second = go(baked(baking), [open(), E::Acted]);
     assert_eq!(wave_of(&second), (1, 1));
@@ -135,26 +138,26 @@ fn a_tolerated_failure_survives_the_bake() {
 
 #[test]
 fn s11_a_region_that_cannot_get_the_package_fails_the_rollout_before_anything_is_deployed() {
-    let failed = [(site("us-east-1"), Cause::new(Code::AccessDenied, "kms", "mend"))].into();
-    let event = E::ReplicasSeen { proven: [site("eu-west-1")].into(), failed };
-    let end = go(deploy(), [E::PlaceSeen(Place::Active), holds(), event]);
+    let failed = [(site("us-east-1"), Cause::new(Code::AccessDenied, "kms", "fix"))].into();
+    let event = E::ReplicasObserved { proven: [site("eu-west-1")].into(), failed };
+    let end = go(deploy(), [E::PlaceObserved(Place::Active), holds(), event]);
     assert_eq!(end.state.cause().unwrap().message, "000000000000/us-east-1: kms");
 }
 
 #[test]
 fn only_the_parameters_that_the_template_declares_are_passed() {
-    let spec = deploy().deployment_spec(&target("eu-west-1"), Turn::Forward).unwrap();
+    let spec = deploy().deployment_spec(&target("eu-west-1"), Direction::Forward).unwrap();
     assert_eq!(spec.parameters.keys().collect::<Vec<_>>(), ["FlotillaStage", "Known"]);
     assert!(
         rollout(RolloutKind::Remove)
-            .deployment_spec(&target("eu-west-1"), Turn::Forward)
+            .deployment_spec(&target("eu-west-1"), Direction::Forward)
             .unwrap()
             .parameters
             .is_empty()
     );
     assert!(
-        deploy().deployment_spec(&target("eu-west-1"), Turn::Back).is_none(),
-        "nothing to go back to is known"
+        deploy().deployment_spec(&target("eu-west-1"), Direction::Rollback).is_none(),
+        "there is no stable release yet"
     );
 }
 

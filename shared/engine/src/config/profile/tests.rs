@@ -1,4 +1,4 @@
-//! What a profile may say, and what it may not.
+//! Valid and invalid profiles.
 
 use super::*;
 use flotilla_contract::OutputConfig;

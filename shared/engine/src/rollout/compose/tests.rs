@@ -1,4 +1,4 @@
-//! What a plan takes from release, route and profile, and what it refuses.
+//! What a rollout takes from release, route and profile, and what is refused.
 
 use super::*;
 use flotilla_domain::deployment::Drift;
@@ -112,7 +112,7 @@ fn a_plan_has_what_the_profile_gives_with_the_stages_name_in_it() {
     assert_eq!(
         (rollout.policy.drift, rollout.policy.express),
         (Drift::Refuse, false),
-        "haste is for previews"
+        "express mode is for previews"
     );
     let preview = plan(&release, &Route { ttl_h: Some(1), ..route() }, &destination).unwrap();
     assert!(preview.policy.express);

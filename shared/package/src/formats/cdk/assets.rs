@@ -1,4 +1,4 @@
-//! The asset manifests of a stack: which files its templates name, and by which bucket and key.
+//! The asset manifests of a stack: the files that its templates name, and their buckets and keys.
 
 use super::super::{Draft, Folder, Stop};
 use super::invalid;
@@ -11,13 +11,13 @@ use serde::Deserialize;
 use serde_json::{Value, json};
 use std::collections::{BTreeMap, BTreeSet, HashSet};
 
-/// Shorter keys could stand for something else. CDK's begin with a hash of 64 characters.
+/// Shorter keys could match other texts. CDK's keys begin with a hash of 64 characters.
 const KEY_BYTES_MIN: usize = 32;
 
-/// So much of a key tells that a text may contain it.
+/// How many bytes of a key are compared first, to skip texts that cannot contain one.
 const BEGIN_BYTES: usize = 8;
 
-/// S3's own bound.
+/// S3's own minimum.
 const BUCKET_BYTES_MIN: usize = 3;
 
 #[derive(Deserialize)]
@@ -37,7 +37,7 @@ struct FileAsset {
 
 #[derive(Deserialize)]
 struct FileSource {
-    /// None if a command makes the file when it is published.
+    /// Absent if a command creates the file when it is published.
     path: Option<String>,
     #[serde(default)]
     packaging: Packaging,
@@ -73,29 +73,29 @@ struct ImageDestination {
 /// A file that a template may name.
 #[derive(Clone)]
 struct Known {
-    /// The asset manifest that says so.
+    /// The asset manifest that lists it.
     manifest: String,
-    /// The name of the file or folder.
+    /// The name of the file or folder, or why there is none.
     path: Result<String, String>,
 }
 
-/// What the templates of a stack may name.
+/// The assets that the templates of a stack may name.
 #[derive(Default)]
 pub struct Assets {
-    /// By their keys.
+    /// The files by their keys.
     files: BTreeMap<String, Known>,
-    /// The buckets, as the asset manifest writes them: with `${AWS::Region}` in them, or literal.
+    /// The buckets, as in the asset manifest: with `${AWS::Region}`, or literal.
     buckets: BTreeSet<String>,
     /// The tags of container images.
     images: BTreeSet<String>,
-    /// How the keys begin.
+    /// The first bytes of the keys.
     begin: HashSet<[u8; BEGIN_BYTES]>,
 }
 
-/// Places that one asset may go to, on average: CDK writes one.
+/// The maximum average number of destinations of an asset: CDK writes one.
 const DESTINATIONS_MAX: usize = 4;
 
-/// Reads the asset manifests of a stack, whose paths start from `base`.
+/// Reads the asset manifests of a stack; their paths are relative to `base`.
 pub fn read(folder: &Folder<'_>, base: &str, manifests: &[String]) -> Result<Assets, Stop> {
     let mut assets = Assets::default();
     for file in manifests {
@@ -129,29 +129,29 @@ pub fn read(folder: &Folder<'_>, base: &str, manifests: &[String]) -> Result<Ass
     Ok(assets)
 }
 
-/// Where an asset lies; why not, is told only if a template names it.
+/// The file of an asset. An error is reported only if a template names the asset.
 fn known_path(folder: &Folder<'_>, base: &str, source: &FileSource) -> Result<String, String> {
     let Some(path) = &source.path else {
-        return Err("a command makes it when it is published".into());
+        return Err("a command creates it when it is published".into());
     };
     let name = folder.listing.resolve(base, path).map_err(|refusal| refusal.message)?;
     let is_folder = name.ends_with('/') || name.is_empty();
     let is_zip = name.ends_with(".zip") || name.ends_with(".jar");
     match source.packaging {
         Packaging::Zip if !is_folder && !is_zip => Err(format!("{path} is neither a folder nor a zip")),
-        Packaging::File if is_folder => Err(format!("{path} is a folder, and is not to be zipped")),
+        Packaging::File if is_folder => Err(format!("{path} is a folder that is not zipped")),
         _ => Ok(name),
     }
 }
 
 impl Assets {
-    /// The files that are templates of nested stacks, by the names that CDK gives them.
+    /// The files that are templates of nested stacks, recognised by the names that CDK gives them.
     pub fn nested_templates(&self) -> impl Iterator<Item = &str> {
         let names = self.files.values().filter_map(|known| known.path.as_deref().ok());
         names.filter(|name| name.ends_with(".nested.template.json"))
     }
 
-    /// Whether a text may contain a key: few do, and there may be many keys.
+    /// Whether a text may contain a key. A fast test: few texts do, and there may be many keys.
     fn may_have_key(&self, text: &str) -> bool {
         let mut windows = text.as_bytes().windows(BEGIN_BYTES);
         text.len() >= KEY_BYTES_MIN
@@ -168,7 +168,7 @@ impl Assets {
         }
     }
 
-    /// The file of the template that a nested stack's URL means.
+    /// The template file that a nested stack's URL refers to.
     pub fn template(&self, url: &Value, path: &str) -> Result<String, Refusal> {
         let Some(key) = self.key_in(url) else {
             let what = "the nested stack's template is not in the package";
@@ -183,7 +183,7 @@ impl Assets {
             Some((Ok(name), _)) => Ok(name.clone()),
             Some((Err(why), manifest)) => {
                 let what = format!("the asset {key} of {manifest} is not in the package: {why}");
-                let fix = "upload the whole folder that cdk synth writes (cdk.out), with the files in it";
+                let fix = "upload the whole folder that cdk synth writes (cdk.out), with all its files";
                 Err(Refusal::new(Code::AssetMissing, what, fix).at(path))
             }
             None => Err(invalid(key, "it is not in the asset manifest".into()).at(path)),
@@ -200,7 +200,7 @@ impl Assets {
         }
     }
 
-    /// Puts the artifact bucket and tokens in place of CDK's bucket and keys, in a value of a template.
+    /// Replaces CDK's bucket and keys in a value of a template by the artifact bucket and tokens.
     pub fn take(
         &self,
         folder: &Folder<'_>,
@@ -238,7 +238,7 @@ impl Assets {
                 }
                 _ => {
                     for (key, value) in object.iter_mut() {
-                        // These name things of the template.
+                        // These values are names within the template.
                         let names = match key.as_str() {
                             "Ref" | "Fn::GetAtt" => true,
                             "Condition" => value.is_string(),
@@ -271,7 +271,7 @@ impl Assets {
         Ok(())
     }
 
-    /// The text of a substitution with the artifact bucket in place of CDK's.
+    /// The text of a substitution with CDK's bucket replaced by the artifact bucket.
     fn buckets(&self, text: &str) -> String {
         let to = format!("${{{ASSETS_BUCKET_PARAMETER}}}");
         self.buckets.iter().rev().fold(text.to_owned(), |text, bucket| text.replace(bucket.as_str(), &to))
@@ -287,11 +287,11 @@ impl Assets {
         if !self.may_have_key(text) {
             return Ok(());
         }
-        // Longer ones first: one may begin with another.
+        // Reverse order: a key may be the prefix of another.
         for key in self.files.keys().rev() {
             if text.contains(key.as_str()) {
                 let name = self.path(key, path)?;
-                // The name is one that `resolve` gave, so that it starts from the top.
+                // `resolve` returned the name, so it is relative to the top.
                 let source = draft.path(folder.listing, "", &name).map_err(|refusal| refusal.at(path))?;
                 *text = text.replace(key.as_str(), &asset_tokens::token(source));
             }

@@ -1,4 +1,4 @@
-//! The manifests of a cloud assembly: which stacks it holds, what each depends on, where it was made for.
+//! The manifests of a cloud assembly: its stacks, their dependencies, and the environment they were made for.
 
 use super::super::{Folder, Stop};
 use super::{MANIFEST, invalid};
@@ -10,17 +10,17 @@ use serde::Deserialize;
 use serde_json::Value;
 use std::collections::{BTreeMap, BTreeSet};
 
-/// How deep assemblies may lie in assemblies: a CDK stage in a stage. Our own bound.
+/// How deep assemblies may be nested, that is CDK stages in stages. Flotilla's own bound.
 const DEPTH_MAX: usize = 4;
 
-/// How many assemblies one may hold: our own bound.
+/// How many assemblies one may contain. Flotilla's own bound.
 const ASSEMBLIES_MAX: usize = 50;
 
 #[derive(Deserialize)]
 struct Manifest {
     #[serde(default)]
     artifacts: BTreeMap<String, Artifact>,
-    /// Context that the app asked for and did not get: synthesis is not finished.
+    /// Context values that the app needs and that were missing: the synthesis is incomplete.
     #[serde(default)]
     missing: Vec<Value>,
 }
@@ -91,13 +91,13 @@ struct Tag {
 pub struct Stack {
     /// Its artifact's id.
     pub id: String,
-    /// Which of the package's stacks it is.
+    /// Its name within the package.
     pub part: StackPart,
-    /// Its name as CDK would deploy it: exports begin with it.
+    /// The stack name that CDK would use: the names of exports begin with it.
     pub name: String,
-    /// The template's file, by its full name.
+    /// The full name of the template's file.
     pub template: String,
-    /// Its asset manifests, by their full names.
+    /// The full names of its asset manifests.
     pub asset_manifests: Vec<String>,
     /// The stacks it depends on.
     pub after: BTreeSet<StackPart>,
@@ -107,21 +107,21 @@ pub struct Stack {
     pub tags: BTreeMap<String, String>,
     /// Whether CDK would protect the stack from deletion.
     pub is_protected: bool,
-    /// Whether CDK would have the stack's events sent to topics.
+    /// Whether CDK would send the stack's events to topics.
     pub has_topics: bool,
 }
 
-/// The stacks of an assembly, and the folder that their files' paths start from.
+/// The stacks of an assembly, and the folder that their files' paths are relative to.
 pub struct Assembly {
-    /// Empty, or ending with a slash.
+    /// The folder: empty, or ending with a slash.
     pub base: String,
     /// The stacks.
     pub stacks: Vec<Stack>,
-    /// The account and region that are baked in, if the app names them.
+    /// The account and region that the templates contain, if the app sets them.
     pub made_for: MadeFor,
 }
 
-/// An assembly with stacks, before they are looked at.
+/// An assembly with stacks that have not been read yet.
 struct Found {
     base: String,
     /// The stage's path in the app; empty for the app itself.
@@ -129,7 +129,7 @@ struct Found {
     artifacts: BTreeMap<String, Artifact>,
 }
 
-/// Reads the manifests, and takes the one stage that has stacks.
+/// Reads the manifests and selects the only stage that has stacks.
 pub fn read(folder: &Folder<'_>, base: &str) -> Result<Assembly, Stop> {
     let mut found = Vec::new();
     let mut budget = ASSEMBLIES_MAX;
@@ -137,13 +137,13 @@ pub fn read(folder: &Folder<'_>, base: &str) -> Result<Assembly, Stop> {
     if found.len() > 1 {
         let names: Vec<&str> =
             found.iter().map(|f| if f.stage.is_empty() { "the app itself" } else { &f.stage }).collect();
-        let what = format!("the assembly holds several CDK stages: {}", names.join(", "));
-        let fix = "synthesise one stage only, best as a placeholder that fits every stage: new Stage(app, \"flotillastage\")";
+        let what = format!("the assembly contains several CDK stages: {}", names.join(", "));
+        let fix = "synthesise only one stage, preferably the placeholder that fits every stage: new Stage(app, \"flotillastage\")";
         return Err(Refusal::new(Code::ManifestInvalid, what, fix).at(MANIFEST).into());
     }
     let Some(found) = found.pop() else {
         let what = format!("{MANIFEST} has no artifact of type aws:cloudformation:stack");
-        let fix = "upload the whole folder that cdk synth writes (cdk.out) of an app with a stack";
+        let fix = "upload the whole folder that cdk synth writes (cdk.out) for an app with a stack";
         return Err(Refusal::new(Code::FormatUnknown, what, fix).at(MANIFEST).into());
     };
     Ok(stacks_of(folder, found)?)
@@ -160,14 +160,16 @@ fn collect(
 ) -> Result<(), Stop> {
     let file = format!("{base}{MANIFEST}");
     if depth > DEPTH_MAX || *budget == 0 {
-        let what = format!("more than {ASSEMBLIES_MAX} assemblies, or assemblies more than {DEPTH_MAX} deep");
+        let what = format!(
+            "there are more than {ASSEMBLIES_MAX} assemblies, or they are nested more than {DEPTH_MAX} deep"
+        );
         return Err(invalid(&file, what).into());
     }
     *budget -= 1;
     let value = parse_strict(folder.read(&file)?).map_err(|e| invalid(&file, e.to_string()))?;
     let manifest: Manifest = serde_json::from_value(value).map_err(|e| invalid(&file, e.to_string()))?;
     if !manifest.missing.is_empty() {
-        let what = format!("the app looks up {} value(s) that were not at hand", manifest.missing.len());
+        let what = format!("{} context value(s) of the app are missing", manifest.missing.len());
         let fix = "run cdk synth with credentials once, commit cdk.context.json, and synthesise again";
         return Err(Refusal::new(Code::ManifestInvalid, what, fix).at(file).into());
     }
@@ -206,7 +208,7 @@ fn stacks_of(folder: &Folder<'_>, found: Found) -> Result<Assembly, Refusal> {
     for (id, artifact) in found.artifacts.iter().filter(|(_, artifact)| artifact.is_stack()) {
         let part = part_of(&file, id, artifact, &found.stage)?;
         if !parameters.insert(stack_parameter(&part)) {
-            let what = format!("two stacks have the name {part}, or differ by hyphens only");
+            let what = format!("two stacks have the name {part}, or names that differ only by hyphens");
             return Err(invalid(&file, what));
         }
         parts.insert(id, part);
@@ -222,7 +224,7 @@ fn stacks_of(folder: &Folder<'_>, found: Found) -> Result<Assembly, Refusal> {
         let mut asset_manifests = Vec::new();
         for needed in &artifact.dependencies {
             let Some(other) = found.artifacts.get(needed) else {
-                return Err(invalid(&file, format!("{id} depends on {needed}, which is not there")));
+                return Err(invalid(&file, format!("{id} depends on {needed}, which does not exist")));
             };
             after.extend(parts.get(needed.as_str()).cloned());
             if other.kind == "cdk:asset-manifest" {
@@ -231,8 +233,8 @@ fn stacks_of(folder: &Folder<'_>, found: Found) -> Result<Assembly, Refusal> {
             }
         }
         if artifact.metadata.values().flatten().any(|entry| entry.kind == "aws:cdk:asset") {
-            let what = format!("{id} was synthesised the way of CDK 1, with assets as parameters");
-            let fix = "use the DefaultStackSynthesizer, which CDK 2 uses unless told otherwise";
+            let what = format!("{id} was synthesised in the style of CDK 1, with assets as parameters");
+            let fix = "use the DefaultStackSynthesizer, which is the default of CDK 2";
             return Err(Refusal::new(Code::TemplateUnsupported, what, fix).at(file));
         }
         stacks.push(Stack {
@@ -252,8 +254,8 @@ fn stacks_of(folder: &Folder<'_>, found: Found) -> Result<Assembly, Refusal> {
     Ok(Assembly { base: found.base, stacks, made_for })
 }
 
-/// A stack's part is its path in the app, which stays when the stack is renamed or moved to another stage:
-/// without the CDK stage that it lies in, and without the placeholder of Flotilla's.
+/// A stack's part: its path in the app, without the CDK stage that contains it and without Flotilla's placeholder. It
+/// stays the same when the stack is renamed or moved to another stage.
 fn part_of(file: &str, id: &str, artifact: &Artifact, stage: &str) -> Result<StackPart, Refusal> {
     let path = artifact.display_name.as_deref().unwrap_or(id);
     let path = path.strip_prefix(stage).and_then(|rest| rest.strip_prefix('/')).unwrap_or(path);
@@ -261,12 +263,12 @@ fn part_of(file: &str, id: &str, artifact: &Artifact, stage: &str) -> Result<Sta
     let words: Vec<&str> = words.split('-').filter(|word| !word.is_empty()).collect();
     StackPart::parse(&words.join("-")).map_err(|e| {
         let what = format!("the stack {path:?} has no name that Flotilla can use: {e}");
-        let fix = "give the stack another id in the app: new Stack(app, \"Api\"); its stackName does not matter here";
+        let fix = "give the stack another id in the app: new Stack(app, \"Api\"); its stackName is not used";
         Refusal::new(Code::ManifestInvalid, what, fix).at(file)
     })
 }
 
-/// The tags as CDK wrote them before they were a property.
+/// The tags in the metadata, where older versions of CDK write them.
 fn tags_of(file: &str, artifact: &Artifact) -> Result<BTreeMap<String, String>, Refusal> {
     let mut tags = BTreeMap::new();
     let entries = artifact.metadata.values().flatten().filter(|entry| entry.kind == "aws:cdk:stack-tags");
@@ -277,13 +279,13 @@ fn tags_of(file: &str, artifact: &Artifact) -> Result<BTreeMap<String, String>, 
     Ok(tags)
 }
 
-/// What the stacks' environments (`aws://<account>/<region>`) have baked in.
+/// The account and region of the stacks' environments (`aws://<account>/<region>`).
 fn made_for(file: &str, environments: &BTreeSet<&str>) -> Result<MadeFor, Refusal> {
     let (mut accounts, mut regions) = (BTreeSet::new(), BTreeSet::new());
     for environment in environments {
         let place = environment.strip_prefix("aws://").and_then(|place| place.split_once('/'));
         let Some((account, region)) = place else {
-            return Err(invalid(file, format!("{environment:?} is no environment")));
+            return Err(invalid(file, format!("{environment:?} is not a valid environment")));
         };
         if account != "unknown-account" {
             accounts.insert(AccountId::parse(account).map_err(|e| invalid(file, e.to_string()))?);
@@ -294,8 +296,8 @@ fn made_for(file: &str, environments: &BTreeSet<&str>) -> Result<MadeFor, Refusa
     }
     if accounts.len() > 1 || regions.len() > 1 {
         let names: Vec<&str> = environments.iter().copied().collect();
-        let what = format!("the stacks are made for different places: {}", names.join(", "));
-        let fix = "leave env out of the stacks: a profile says to which accounts and regions they go, and each gets all of them";
+        let what = format!("the stacks have different environments: {}", names.join(", "));
+        let fix = "leave env out of the stacks: the profile gives the account and the regions, and all stacks are deployed to each region";
         return Err(Refusal::new(Code::TemplateUnsupported, what, fix).at(file));
     }
     Ok(MadeFor { region: regions.pop_first(), account: accounts.pop_first() })

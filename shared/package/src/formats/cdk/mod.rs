@@ -1,11 +1,12 @@
-//! AWS CDK's cloud assembly: the folder that `cdk synth` writes (`cdk.out/`).
+//! Adapter for AWS CDK's cloud assembly: the folder that `cdk synth` writes (`cdk.out/`).
 //!
-//! Each `aws:cloudformation:stack` of its manifest becomes a stack of the package; its part is its path in the
-//! app. CDK's own bucket and its keys become Flotilla's; the check of the bootstrap stack is left out, since
-//! nothing of that stack is used. Names of other stacks become parameters, and literals of an explicit
-//! environment pseudo parameters: see [`references`] and [`MadeFor`].
+//! Each `aws:cloudformation:stack` of its manifest becomes a stack of the package; its part is its path in the app.
+//! CDK's bucket and keys become Flotilla's. The check of the bootstrap stack is removed, because Flotilla does not use
+//! that stack. Names of other stacks become parameters, and the literals of an explicit environment become pseudo
+//! parameters: see [`references`] and [`MadeFor`].
 //!
-//! Of a CDK app with stages one is taken. Metadata and the tree are not read: they hold paths of the machine.
+//! An app with CDK stages must contain one stage with stacks. Metadata and the tree are not read: they contain paths
+//! of the machine that synthesised the app.
 
 mod assets;
 mod manifest;
@@ -30,13 +31,13 @@ pub const MANIFEST: &str = "manifest.json";
 /// The file that marks a cloud assembly: it holds the version.
 pub const MARKER: &str = "cdk.out";
 
-/// A manifest of the assembly that is not what CDK writes.
+/// The refusal of a manifest that CDK did not write.
 fn invalid(file: &str, what: String) -> Refusal {
-    let fix = "upload the whole folder that cdk synth of CDK 2 writes (cdk.out), as it is";
+    let fix = "upload the whole folder that cdk synth of CDK 2 writes (cdk.out), unchanged";
     Refusal::new(Code::ManifestInvalid, format!("{file}: {what}"), fix).at(file)
 }
 
-/// Makes the draft.
+/// Creates the draft.
 pub fn draft(folder: &Folder<'_>, base: &str) -> Result<Draft, Stop> {
     let assembly = manifest::read(folder, base)?;
     let mut draft = Draft::new(PackageFormat::Cdk);
@@ -72,7 +73,7 @@ pub fn draft(folder: &Folder<'_>, base: &str) -> Result<Draft, Stop> {
             nested_left: &mut nested_left,
         };
         reader.template(&mut template, &stack.part.to_string(), 0)?;
-        // An import has to wait for the export, whatever the manifest says.
+        // A stack that imports must follow the stack that exports, even if the manifest declares no dependency.
         let after = stack.after.union(&reader.used).filter(|part| **part != stack.part).cloned().collect();
         warn(&mut draft, &stack);
         draft.stacks.push(DraftStack { after, template, tags: tags(&stack)?, part: Some(stack.part) });
@@ -80,7 +81,7 @@ pub fn draft(folder: &Folder<'_>, base: &str) -> Result<Draft, Stop> {
     Ok(draft)
 }
 
-/// The values that CDK would give a stack's parameters become their defaults.
+/// Sets the values that CDK would give a stack's parameters as their defaults.
 fn default_parameters(template: &mut Value, values: &BTreeMap<String, String>) -> Result<(), String> {
     for (name, value) in values {
         if value.contains('\u{0}') {
@@ -97,8 +98,8 @@ fn default_parameters(template: &mut Value, values: &BTreeMap<String, String>) -
 fn tags(stack: &manifest::Stack) -> Result<BTreeMap<String, String>, Refusal> {
     let neutral = |(key, value): (&String, &String)| {
         if key.contains(STAGE_PLACEHOLDER) {
-            let what = format!("{STAGE_PLACEHOLDER} stands in the name of the tag {key}");
-            let fix = "leave the stage out of the names of tags; their values may hold it";
+            let what = format!("the name of the tag {key} contains {STAGE_PLACEHOLDER}");
+            let fix = "leave the stage out of the names of tags; their values may contain it";
             return Err(Refusal::new(Code::PlaceholderMisplaced, what, fix).at(format!("{}: tags", stack.id)));
         }
         Ok((key.clone(), value.replace(STAGE_PLACEHOLDER, STAGE_MARK)))
@@ -106,7 +107,7 @@ fn tags(stack: &manifest::Stack) -> Result<BTreeMap<String, String>, Refusal> {
     stack.tags.iter().map(neutral).collect()
 }
 
-/// What CDK does for a stack that does not stand in its template.
+/// Warnings for what CDK does outside of a stack's template.
 fn warn(draft: &mut Draft, stack: &manifest::Stack) {
     let mut warn = |code, what: &str, message: &str| {
         let path = format!("{}: {what}", stack.part);
@@ -116,14 +117,14 @@ fn warn(draft: &mut Draft, stack: &manifest::Stack) {
         warn(
             Code::OutsideCloudformation,
             "terminationProtection",
-            "CDK protects the stack by a call of its own; Flotilla respects the protection, and leaves it to you to switch it on",
+            "CDK protects the stack outside of CloudFormation, and Flotilla does not; switch the protection on yourself: Flotilla respects it",
         );
     }
     if stack.has_topics {
         warn(
             Code::BelongsInProfile,
             "notificationArns",
-            "this is not taken from the package: have the stack's events sent by EventBridge, or use the profile's notifications",
+            "this is not taken from the package: send the stack's events by EventBridge, or set notify in the profile",
         );
     }
 }
@@ -138,12 +139,12 @@ struct Reader<'a, 'f> {
     made_for: &'a MadeFor,
     /// The stacks whose names the templates need.
     used: BTreeSet<StackPart>,
-    /// How many nested stacks there may still be, of all stacks together.
+    /// How many more nested stacks all stacks together may have.
     nested_left: &'a mut usize,
 }
 
 impl Reader<'_, '_> {
-    /// Makes a template neutral, with those nested in it. `at` stands before its paths.
+    /// Neutralises a template and those nested in it. `at` prefixes its paths.
     fn template(&mut self, template: &mut Value, at: &str, depth: usize) -> Result<(), Stop> {
         let placed = |refusal: Refusal| {
             let path = refusal.path.clone().map(|path| format!("{at}: {path}"));
@@ -175,7 +176,7 @@ impl Reader<'_, '_> {
         Ok(self.draft.neutralise(template, self.made_for, at)?)
     }
 
-    /// Makes the templates of nested stacks neutral, and points to them.
+    /// Neutralises the templates of nested stacks and points the resources to them.
     fn nested(&mut self, outer: &mut Value, at: &str, depth: usize) -> Result<(), Stop> {
         let mut declared = BTreeMap::new();
         let resources = outer.get_mut("Resources").and_then(Value::as_object_mut);
@@ -207,7 +208,7 @@ impl Reader<'_, '_> {
                 let what = "Parameters is not an object";
                 return Err(Refusal::new(Code::TemplateInvalid, what, fix).at(path).into());
             };
-            // What the template has come to need by being made neutral, the outer one is to be given as well.
+            // The outer template must declare the parameters that neutralising added to the nested one.
             let is_needed = |name: &&String| name.starts_with(GIVEN_PREFIX) || !own.contains(*name);
             for name in parameters(&template).filter(is_needed) {
                 given.insert(name.clone(), json!({"Ref": name}));
@@ -228,7 +229,7 @@ impl Reader<'_, '_> {
         Ok(())
     }
 
-    /// Code has to come from the package; container images cannot.
+    /// Refuses code outside of the package, and warns about container images.
     fn check_code(&mut self, template: &Value, at: &str) -> Result<(), Refusal> {
         for (id, resource) in template["Resources"].as_object().into_iter().flatten() {
             if self.assets.image_in(resource) {
@@ -247,8 +248,8 @@ impl Reader<'_, '_> {
             let is_ours = code["S3Bucket"]["Ref"] == ASSETS_BUCKET_PARAMETER
                 && code["S3Key"].as_str().is_some_and(asset_tokens::is_token);
             if code.get("S3Key").is_some() && !is_ours {
-                let what = "the code is taken from a bucket, and is not in the package";
-                let fix = "use lambda.Code.fromAsset in place of fromBucket";
+                let what = "the code is in another bucket, and not in the package";
+                let fix = "use lambda.Code.fromAsset instead of fromBucket";
                 return Err(Refusal::new(Code::CodeOutsidePackage, what, fix)
                     .at(format!("{at}: Resources.{id}.Properties.{property}")));
             }
@@ -262,7 +263,7 @@ impl Reader<'_, '_> {
             self.draft.warnings.push(Warning {
                 code: Code::NestedUnproven,
                 path: path.into(),
-                message: "the template and its code are proven in every region's bucket; what the nested stack's functions run is not read back: keep them in the outer stack if that matters".into(),
+                message: "the template and its code are proven in every region's bucket, but the functions of the nested stack are not read back after the deployment; define them in the outer stack if they must be".into(),
             });
         }
     }

@@ -1,5 +1,4 @@
-//! References between the stacks of an app: CDK writes the other stack's name, which is another one for every
-//! stage.
+//! References between the stacks of an app: CDK writes the other stack's name, which differs between stages.
 
 use super::super::{Draft, Stop};
 use crate::template::{MadeFor, declare};
@@ -8,24 +7,24 @@ use flotilla_domain::{Code, Refusal, StackPart};
 use serde_json::{Value, json};
 use std::collections::{BTreeMap, BTreeSet};
 
-/// The stack whose template is looked at, and those it may refer to.
+/// The stack whose template is read, and the stacks that it may refer to.
 pub struct References<'a> {
     /// The stack's own part.
     pub own: &'a StackPart,
     /// The parts by the names that CDK would give their stacks.
     pub names: &'a BTreeMap<String, StackPart>,
-    /// What the stacks were made for.
+    /// The environment that the stacks were made for.
     pub made_for: &'a MadeFor,
-    /// Put before every path.
+    /// The prefix of every path.
     pub at: &'a str,
     /// The stacks that are referred to.
     pub used: BTreeSet<StackPart>,
 }
 
 impl References<'_> {
-    /// Puts parameters in place of the names of stacks in a template, and declares them.
+    /// Replaces the names of stacks in a template by parameters, and declares these.
     ///
-    /// A stack that keeps the name that CDK gave it keeps the names of its exports.
+    /// If a stack keeps the name that CDK gave it, its exports keep their names too.
     pub fn take(&mut self, draft: &mut Draft, template: &mut Value) -> Result<(), Stop> {
         let mut used = BTreeSet::new();
         for section in ["Resources", "Outputs"] {
@@ -47,7 +46,7 @@ impl References<'_> {
         Ok(())
     }
 
-    /// The part whose stack's name a text begins with, that name, and the rest.
+    /// Splits a text that begins with a stack's name: the part, the name, and the rest.
     fn split<'t>(&self, text: &'t str) -> Option<(&StackPart, &'t str, &'t str)> {
         let (name, rest) = text.split_once(':')?;
         Some((self.names.get(name)?, name, rest))
@@ -130,7 +129,7 @@ impl References<'_> {
         Ok(())
     }
 
-    /// The parameter that names a part's stack, noting that it is used.
+    /// The parameter that holds the name of a part's stack. Records that it is used.
     fn parameter(&self, part: &StackPart, used: &mut BTreeSet<StackPart>) -> String {
         if part == self.own {
             return "AWS::StackName".into();
@@ -140,17 +139,17 @@ impl References<'_> {
     }
 }
 
-/// The custom resources by which CDK carries values from one region to another.
+/// Refuses the custom resources with which CDK passes values between regions.
 fn refuse_other_regions(resource: &Value, path: &str) -> Result<(), Refusal> {
     match resource["Type"].as_str() {
         Some("Custom::CrossRegionExportWriter" | "Custom::CrossRegionExportReader") => {
-            Err(other_region("the stack carries values to or from another region").at(path))
+            Err(other_region("the stack passes values to or from another region").at(path))
         }
         _ => Ok(()),
     }
 }
 
 fn other_region(what: &str) -> Refusal {
-    let fix = "make each region stand on its own (crossRegionReferences: false), or give the value as a parameter in the profile";
+    let fix = "make each region independent (crossRegionReferences: false), or set the value as a parameter in the profile";
     Refusal::new(Code::TemplateUnsupported, what, fix)
 }

@@ -1,16 +1,16 @@
-//! What synthesis leaves in a template for CDK's own use, and what it makes of the placeholder of the stage.
+//! Removes what synthesis adds to a template for CDK's own use, and the stage's placeholder from derived names.
 
 use flotilla_domain::release::package::STAGE_PLACEHOLDER;
 use serde_json::{Map, Value};
 
-/// The check that the region was prepared for `cdk deploy`: Flotilla needs nothing of it.
+/// The check that the region is bootstrapped for `cdk deploy`. Flotilla does not need it.
 const BOOTSTRAP_PARAMETER: &str = "BootstrapVersion";
 const BOOTSTRAP_RULE: &str = "CheckBootstrapVersion";
 
-/// Cleans a template that CDK wrote.
+/// Cleans up a template that CDK wrote.
 pub fn clean(template: &mut Value) {
     remove(template, "Rules", BOOTSTRAP_RULE);
-    // A parameter of the same name that the user declares is of another type.
+    // A parameter of the same name that the user declares has another type.
     let is_cdks = template
         .pointer(&format!("/Parameters/{BOOTSTRAP_PARAMETER}/Type"))
         .and_then(Value::as_str)
@@ -31,7 +31,7 @@ pub fn clean(template: &mut Value) {
     rename_references(template);
 }
 
-/// Removes an entry, and its section if nothing is left in it.
+/// Removes an entry, and its section if it becomes empty.
 fn remove(template: &mut Value, section: &str, entry: &str) {
     let Some(entries) = template.get_mut(section).and_then(Value::as_object_mut) else { return };
     if entries.remove(entry).is_some() && entries.is_empty() {
@@ -39,7 +39,7 @@ fn remove(template: &mut Value, section: &str, entry: &str) {
     }
 }
 
-/// Whether an entry of a resource's metadata is CDK's, and another one on each machine or for each stage.
+/// Whether an entry of a resource's metadata is CDK's and differs between machines or stages.
 fn differs(key: &str, value: &Value) -> bool {
     let Some(text) = value.as_str().filter(|_| key.starts_with("aws:asset:") || key.starts_with("aws:cdk:"))
     else {
@@ -49,8 +49,8 @@ fn differs(key: &str, value: &Value) -> bool {
     text.starts_with(['/', '\\']) || has_drive || text.contains(STAGE_PLACEHOLDER)
 }
 
-/// CDK makes names of a nested stack's parameters and outputs from paths, which begin with the CDK stage. A
-/// hash of the path follows in them, so that they differ without the placeholder too.
+/// Removes the placeholder from a name. CDK derives the names of a nested stack's parameters and outputs from paths
+/// that begin with the CDK stage, followed by a hash of the path, so the names stay distinct.
 pub fn without_stage(name: &str) -> String {
     name.replace(STAGE_PLACEHOLDER, "")
 }
@@ -60,7 +60,7 @@ fn rename_keys(entries: &mut Map<String, Value>) {
         entries.keys().filter(|name| name.contains(STAGE_PLACEHOLDER)).cloned().collect();
     for name in names {
         let renamed = without_stage(&name);
-        // One that is there already, or nothing: the placeholder stays, and is refused where it stands.
+        // An empty or existing name: the placeholder stays and is refused later.
         if renamed.is_empty() || entries.contains_key(&renamed) {
             continue;
         }

@@ -1,7 +1,7 @@
-//! `AWS::Include`: text of another file that stands in a template.
+//! `AWS::Include`: inserts the content of another file into a template.
 //!
-//! CloudFormation puts it in when the stack is deployed, from S3 (AWS CloudFormation Template Reference,
-//! "AWS::Include transform"); here it is put in before, so that the template is all there is.
+//! CloudFormation inserts it from S3 during the deployment (AWS CloudFormation Template Reference, "AWS::Include
+//! transform"). Flotilla inserts it beforehand, so that the template's digest covers it.
 
 use super::place::{self, Place, local_path};
 use crate::formats::{Folder, Stop};
@@ -9,17 +9,17 @@ use crate::template;
 use flotilla_domain::{Code, Refusal};
 use serde_json::{Map, Value, json};
 
-/// How deep objects and lists may lie in each other, as in files.
+/// How deep objects and lists may be nested, as in files.
 const DEPTH_MAX: usize = 127;
 
 const INCLUDE: &str = "AWS::Include";
 
-/// Puts the files into a template that it includes by local paths.
+/// Inserts the files that a template includes by local paths.
 pub(crate) fn put_in(folder: &Folder<'_>, template: &mut Value, file: &str, at: &str) -> Result<(), Stop> {
     let mut includes =
         Includes { folder, at, bytes_left: folder.limits.template_bytes_max, open: Vec::new() };
     includes.open.push(file.to_owned());
-    // The whole template's includes stand in its Transform, alone or in a list.
+    // Includes for the whole template are in its Transform, alone or in a list.
     if let Some(Value::Object(sections)) = Some(&mut *template) {
         let declared = match sections.remove("Transform") {
             Some(Value::Array(items)) => items,
@@ -36,7 +36,7 @@ pub(crate) fn put_in(folder: &Folder<'_>, template: &mut Value, file: &str, at: 
         for include in own {
             let included = includes.read(&include, &mut path, 0)?;
             let Value::Object(included) = included else {
-                return Err(includes.misfit(&path, "what is included is no object").into());
+                return Err(includes.misfit(&path, "the included value is not an object").into());
             };
             for (name, section) in included {
                 merge_section(sections, name, section).map_err(|what| includes.misfit(&path, &what))?;
@@ -49,17 +49,17 @@ pub(crate) fn put_in(folder: &Folder<'_>, template: &mut Value, file: &str, at: 
 struct Includes<'a, 'f> {
     folder: &'a Folder<'f>,
     at: &'a str,
-    /// How much may still be included.
+    /// How many bytes may still be included.
     bytes_left: u64,
-    /// The template's file, and those that are included in each other.
+    /// The template's file, followed by the included files that are being read.
     open: Vec<String>,
 }
 
 impl Includes<'_, '_> {
-    /// Puts in what a value includes. It goes as deep as the template may be.
+    /// Inserts what a value includes. The depth is bounded as for templates.
     fn walk(&mut self, value: &mut Value, path: &mut Vec<String>, depth: usize) -> Result<(), Stop> {
         if depth > DEPTH_MAX {
-            let what = format!("with what is included, values are nested more than {DEPTH_MAX} deep");
+            let what = format!("with the included files, values are nested more than {DEPTH_MAX} deep");
             return Err(self.misfit(path, &what).into());
         }
         match value {
@@ -90,7 +90,7 @@ impl Includes<'_, '_> {
         Ok(())
     }
 
-    /// What is included takes its place beside what stands there.
+    /// Merges an included value with the members beside it.
     fn merge(&self, value: &mut Value, included: Value, path: &[String]) -> Result<(), Refusal> {
         let Value::Object(beside) = value else { return Ok(()) };
         if beside.is_empty() {
@@ -98,18 +98,21 @@ impl Includes<'_, '_> {
             return Ok(());
         }
         let Value::Object(included) = included else {
-            return Err(self.misfit(path, "what is included is no object, and something stands beside it"));
+            return Err(self.misfit(
+                path,
+                "the included value is not an object and cannot be merged with the members beside it",
+            ));
         };
         for (key, inner) in included {
             if beside.contains_key(&key) {
-                return Err(self.misfit(path, &format!("{} stands in the template as well", shown(&key))));
+                return Err(self.misfit(path, &format!("{} is in the template too", shown(&key))));
             }
             beside.insert(key, inner);
         }
         Ok(())
     }
 
-    /// Reads an included file, with what it includes itself by paths of its own.
+    /// Reads an included file and inserts what it includes itself, by paths relative to it.
     fn read(&mut self, include: &Value, path: &mut Vec<String>, depth: usize) -> Result<Value, Stop> {
         let limits = self.folder.limits;
         let file = self.open.last().cloned().unwrap_or_default();
@@ -118,7 +121,8 @@ impl Includes<'_, '_> {
         let place = Place { file: &file, at: self.at, path: path.join(".") };
         let name = place::resolve(self.folder, local_path(location, &place)?, &place)?;
         if self.open.len() > place::DEPTH_MAX || self.open.contains(&name) {
-            let what = format!("files include each other more than {} deep, or themselves", place::DEPTH_MAX);
+            let what =
+                format!("files include each other more than {} deep, or in a circle", place::DEPTH_MAX);
             return Err(self.misfit(path, &what).into());
         }
         let bytes = self.folder.read(&name)?;
@@ -134,7 +138,7 @@ impl Includes<'_, '_> {
     }
 
     fn misfit(&self, path: &[String], what: &str) -> Refusal {
-        let fix = "write the included text into the template where it belongs";
+        let fix = "copy the included text into the template";
         let path = place::placed(self.at, &path.join("."));
         Refusal::new(Code::TemplateInvalid, format!("AWS::Include: {what}"), fix).at(path)
     }
@@ -144,7 +148,7 @@ fn is_include(transform: &Value) -> bool {
     transform.get("Name").is_some_and(|name| name == INCLUDE)
 }
 
-/// Adds what is included for the whole template: entries come to those of their section.
+/// Adds a section that is included for the whole template: its entries are added to those of the template's section.
 fn merge_section(sections: &mut Map<String, Value>, name: String, section: Value) -> Result<(), String> {
     match (sections.get_mut(&name), section) {
         (None, section) => {
@@ -154,13 +158,13 @@ fn merge_section(sections: &mut Map<String, Value>, name: String, section: Value
         (Some(Value::Object(own)), Value::Object(entries)) => {
             for (key, value) in entries {
                 if own.contains_key(&key) {
-                    return Err(format!("{} stands in the template as well", shown(&key)));
+                    return Err(format!("{} is in the template too", shown(&key)));
                 }
                 own.insert(key, value);
             }
             Ok(())
         }
-        _ => Err(format!("{} stands in the template as well", shown(&name))),
+        _ => Err(format!("{} is in the template too", shown(&name))),
     }
 }
 

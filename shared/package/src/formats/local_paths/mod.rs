@@ -1,7 +1,7 @@
-//! Templates with local paths: what `aws cloudformation package` and `sam package` do before they upload.
+//! Templates with local paths: does what `aws cloudformation package` and `sam package` do before they upload.
 //!
-//! The paths become tokens, text that is included is put in place, and nested templates are read with what
-//! they name. Nothing may come from elsewhere: its bytes could not be proven.
+//! Paths become tokens, included text is inserted, and nested templates are read with the files that they name.
+//! Locations outside of the package are refused, because their bytes could not be proven.
 
 mod includes;
 mod nested;
@@ -19,8 +19,8 @@ use place::{Place, local_path, resolve};
 use serde_json::{Map, Value};
 use std::collections::{BTreeMap, BTreeSet};
 
-/// Reads the template of the file `name`, with tokens in place of every local path, and makes it neutral. `at`
-/// is put before the paths of what is noted, for packages of several templates.
+/// Reads the template in the file `name`, replaces every local path by a token, and neutralises the template. `at`
+/// prefixes the paths of rewrites and warnings, for packages of several templates.
 pub(crate) fn take(folder: &Folder<'_>, draft: &mut Draft, name: &str, at: &str) -> Result<Value, Stop> {
     let root = name.rsplit_once('/').map_or(String::new(), |(root, _)| format!("{root}/"));
     let mut taker = Taker { folder, draft, root, nested: BTreeMap::new(), open: Vec::new() };
@@ -31,21 +31,21 @@ pub(crate) fn take(folder: &Folder<'_>, draft: &mut Draft, name: &str, at: &str)
     Ok(template)
 }
 
-/// One template and those that are nested in it.
+/// Reads one template and those nested in it.
 pub(crate) struct Taker<'a, 'f> {
     pub folder: &'a Folder<'f>,
     pub draft: &'a mut Draft,
-    /// The folder of the outermost template: names are shown from there.
+    /// The folder of the outermost template: names are shown relative to it.
     pub root: String,
-    /// The nested templates by their files: each is read once, however often it is nested.
+    /// The nested templates by their files: each is read once.
     pub nested: BTreeMap<String, Nested>,
-    /// The files of the templates that are being read, each nested in the one before.
+    /// The files of the templates that are being read, each nested in the previous one.
     pub open: Vec<String>,
 }
 
 impl Taker<'_, '_> {
-    /// Reads a template with everything that it names. Beside it, the parameters that it has only because of
-    /// placeholders, those apart that Flotilla gives.
+    /// Reads a template with everything that it names. Also returns the parameters that were added for placeholders,
+    /// except those that Flotilla gives.
     pub fn template(&mut self, name: &str, at: &str) -> Result<(Value, BTreeSet<String>), Stop> {
         let limits = self.folder.limits;
         if self.open.len() > DEPTH_MAX || self.open.iter().any(|open| open == name) {
@@ -54,7 +54,7 @@ impl Taker<'_, '_> {
         let mut template = template::parse(self.folder.read(name)?, name, limits)?;
         includes::put_in(self.folder, &mut template, name, at)?;
         template::check(&template, name, limits)?;
-        // A file may say little and mean much: aliases of YAML, and what is included.
+        // YAML aliases and included files can make the template larger than its file.
         let bytes = canonical(&template).len();
         if bytes as u64 > limits.template_bytes_max {
             return Err(template::over_size(bytes, name, limits).into());
@@ -81,7 +81,7 @@ impl Taker<'_, '_> {
         Ok((template, asked))
     }
 
-    /// Takes the paths of one resource; answers the parameters that its template has to declare.
+    /// Replaces the paths of one resource. Returns the parameters that its template must declare.
     fn resource(
         &mut self,
         resource: &mut Map<String, Value>,
@@ -104,7 +104,7 @@ impl Taker<'_, '_> {
         Ok(declarations)
     }
 
-    /// Goes the way to a property and takes its path.
+    /// Follows the property's path and replaces the local path there.
     fn property(
         &mut self,
         owner: &mut Map<String, Value>,
@@ -114,7 +114,7 @@ impl Taker<'_, '_> {
     ) -> Result<(), Stop> {
         let Some((name, rest)) = way.split_first() else { return Ok(()) };
         if !rest.is_empty() {
-            // At most as deep as the table says.
+            // The table bounds the depth.
             for (key, value) in owner.iter_mut().filter(|(key, _)| *name == "*" || key == name) {
                 if let Value::Object(inner) = value {
                     self.property(inner, row, rest, &place.below(key))?;
@@ -146,7 +146,7 @@ impl Taker<'_, '_> {
         Ok(())
     }
 
-    /// Whether a function's code stands in the template, or is an image.
+    /// Whether a function's code is inline or a container image.
     fn is_without_path(&mut self, owner: &Map<String, Value>, name: &str, place: &Place<'_>) -> bool {
         let code = owner.get(name);
         let inside = |property: &str| code.is_some_and(|code| code.get(property).is_some());
@@ -157,7 +157,7 @@ impl Taker<'_, '_> {
         inside("ZipFile") || (code.is_none() && owner.contains_key("InlineCode"))
     }
 
-    /// The number of the file or folder that a path means.
+    /// The number of the source at a path.
     fn source(&mut self, local: &str, row: &Row, place: &Place<'_>) -> Result<usize, Refusal> {
         let name = self.resolve(local, place)?;
         let is_folder = name.is_empty() || name.ends_with('/');
@@ -167,12 +167,12 @@ impl Taker<'_, '_> {
             Err(Refusal::new(Code::TemplateInvalid, format!("{shown} {what}"), fix).at(place.shown()))
         };
         match row.takes {
-            // `aws cloudformation package` zips a single file by itself; a folder says the same.
+            // `aws cloudformation package` would zip a single file; a folder has the same effect.
             Takes::Code if !is_folder && !is_packed => misfit(
-                "is a single file, and Lambda takes a .zip or .jar",
-                "put the file into a folder of its own and name the folder, which is zipped then",
+                "is a single file, and Lambda accepts only a .zip or .jar",
+                "put the file into its own folder and name the folder, which is then zipped",
             ),
-            Takes::File if is_folder => misfit("is a folder, and a file is needed", "name the file"),
+            Takes::File if is_folder => misfit("is a folder, and a file is required", "name a file"),
             _ if is_folder => Ok(self.draft.source(Source::Folder { folder: name })),
             _ => {
                 let kind = if is_packed { AssetKind::Zip } else { AssetKind::File };
@@ -190,17 +190,17 @@ impl Taker<'_, '_> {
         }
         let text = std::str::from_utf8(bytes).ok().filter(|text| !text.contains('\u{0}'));
         Ok(text.map(ToOwned::to_owned).ok_or_else(|| {
-            let what = format!("{name} is no text, and stands in the template");
+            let what = format!("{name} is not text, and its content is inserted into the template");
             Refusal::new(Code::TemplateInvalid, what, "save the file as UTF-8").at(place.shown())
         })?)
     }
 
-    /// The name of the file or folder that a path means.
+    /// The name of the file or folder at a path.
     pub fn resolve(&self, local: &str, place: &Place<'_>) -> Result<String, Refusal> {
         resolve(self.folder, local, place)
     }
 
-    /// Notes a warning, once.
+    /// Records a warning once.
     pub fn warn(&mut self, warning: Warning) {
         if !self.draft.warnings.contains(&warning) {
             self.draft.warnings.push(warning);
@@ -213,8 +213,8 @@ fn parameters(template: &Value) -> BTreeSet<String> {
     declared.into_iter().flat_map(Map::keys).cloned().collect()
 }
 
-/// A function or layer that says nothing of its code. The tools would take everything beside the template,
-/// which nobody means who packages for others.
+/// The refusal of a function or layer without a code location. The tools would package everything beside the template,
+/// which is rarely intended.
 fn without_code(row: &Row, place: &Place<'_>) -> Refusal {
     let property = row.property.join(".");
     let what = format!("there is no {property}");
@@ -222,8 +222,8 @@ fn without_code(row: &Row, place: &Place<'_>) -> Refusal {
     Refusal::new(Code::TemplateInvalid, what, fix).at(place.shown())
 }
 
-/// What `Globals` says of all functions' code goes to the functions, where it is read back after the
-/// deployment (AWS SAM Developer Guide, "Globals section": a function's own property counts more).
+/// Copies `CodeUri` of `Globals` to the functions, so that their code is read back after the deployment (AWS SAM
+/// Developer Guide, "Globals section": a function's own property takes precedence).
 fn spread_globals(template: &mut Value) {
     let globals = template.pointer_mut("/Globals/Function").and_then(Value::as_object_mut);
     let Some(code) = globals.and_then(|globals| globals.remove("CodeUri")) else { return };
@@ -243,7 +243,7 @@ fn is_image(function: &Map<String, Value>) -> bool {
     function.contains_key("ImageUri") || function.get("PackageType").is_some_and(|kind| kind == "Image")
 }
 
-/// A function that runs a container image.
+/// The warning about a function that runs a container image.
 pub(crate) fn image(path: &str) -> Warning {
     Warning {
         code: Code::ImageOutsidePackage,

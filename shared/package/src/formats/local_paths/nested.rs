@@ -1,4 +1,4 @@
-//! Templates of nested stacks: read with their own paths, handed what the outer stack is given.
+//! Templates of nested stacks: reads them with their own paths, and passes the outer stack's parameters to them.
 
 use super::Taker;
 use super::place::{Place, local_path};
@@ -16,17 +16,16 @@ const STACK_SET: &str = "AWS::CloudFormation::StackSet";
 
 /// A nested template that was read.
 pub(crate) struct Nested {
-    /// As it is after it was made ready for what it is handed.
+    /// The template, with the parameters that it is given declared.
     template: Value,
     /// Its number in the draft.
     number: usize,
-    /// Parameters that placeholders in it have become.
+    /// The parameters that were added for placeholders.
     asked: BTreeSet<String>,
 }
 
 impl Taker<'_, '_> {
-    /// Takes the template of a resource that nests one; answers the parameters that the outer template has to
-    /// declare.
+    /// Reads the template of a nesting resource. Returns the parameters that the outer template must declare.
     pub fn nesting(
         &mut self,
         resource: &mut Map<String, Value>,
@@ -60,7 +59,7 @@ impl Taker<'_, '_> {
         Ok(declared)
     }
 
-    /// Reads a nested template, unless that was done.
+    /// Reads a nested template unless it was read before.
     fn read_nested(&mut self, file: &str) -> Result<(), Stop> {
         if self.nested.contains_key(file) {
             return Ok(());
@@ -71,10 +70,10 @@ impl Taker<'_, '_> {
             self.warn(Warning {
                 code: Code::NestedUnproven,
                 path: at,
-                message: "the functions of this nested stack get the package's bytes, but are not read back after the deployment as those of the outer stack are".into(),
+                message: "the functions of this nested stack get the package's bytes, but unlike those of the outer stack they are not read back after the deployment".into(),
             });
         }
-        // What it is handed is the same at every place that nests it.
+        // It gets the same parameters wherever it is nested.
         hand_down(&mut template, &mut json!({}));
         let number = self.draft.nested(template.clone());
         self.nested.insert(file.to_owned(), Nested { template, number, asked });
@@ -82,7 +81,7 @@ impl Taker<'_, '_> {
     }
 }
 
-/// Has a nested stack given what its template needs.
+/// Sets the parameters that a nested stack's template needs.
 fn give(
     nested: &mut Nested,
     properties: &mut Value,
@@ -108,8 +107,8 @@ fn give(
     Ok(declared)
 }
 
-/// The same for a stack set. Its instances lie in other regions and accounts, where this region's artifact
-/// bucket is of no use.
+/// Does the same for a stack set. Its instances are in other regions and accounts, which cannot use this region's
+/// artifact bucket.
 fn give_stack_set(
     nested: &mut Nested,
     properties: &mut Value,
@@ -117,8 +116,7 @@ fn give_stack_set(
 ) -> Result<BTreeMap<String, Value>, Refusal> {
     if mentions(&nested.template, ASSETS_BUCKET_PARAMETER) {
         let what = "the stack set's template names files of the package, which its instances cannot reach";
-        let fix =
-            "deploy what needs code by a rollout of its own, with the regions and accounts in the profile";
+        let fix = "deploy these resources as their own service, with the regions and accounts in the profile";
         return Err(Refusal::new(Code::TemplateUnsupported, what, fix).at(place.shown()));
     }
     let mut declared = hand_down(&mut nested.template, &mut json!({}));
@@ -138,12 +136,12 @@ fn give_stack_set(
 
 fn computed_parameters(place: &Place<'_>) -> Refusal {
     let what = "the nested stack's Parameters are computed, so Flotilla cannot add its own";
-    let fix = "write the parameters out, each with its value";
+    let fix = "list the parameters explicitly, each with its value";
     Refusal::new(Code::TemplateUnsupported, what, fix).at(place.shown())
 }
 
-/// An application of the Serverless Application Repository: a published version never changes, but what it
-/// is is not in the package.
+/// The warning about an application of the Serverless Application Repository: a published version never changes, but
+/// its content is not in the package.
 fn of_repository(location: &Value, place: &Place<'_>) -> Option<Warning> {
     let object = location.as_object()?;
     let pinned = object.get("SemanticVersion").is_some_and(Value::is_string);
@@ -154,7 +152,7 @@ fn of_repository(location: &Value, place: &Place<'_>) -> Option<Warning> {
     })
 }
 
-/// Makes the nested stack that SAM would make of its application. SAM itself takes a literal location only,
+/// Converts a SAM application to the nested stack that SAM would create. SAM itself accepts only a literal location,
 /// which would be the same bucket in every region (`SamApplication.to_cloudformation` of samtranslator).
 fn into_stack(resource: &mut Map<String, Value>, properties: &mut Value) {
     resource.insert("Type".into(), STACK.into());

@@ -2,8 +2,8 @@
 
 use flotilla_contract::{OutputConfig, ParameterConfig, ProfileConfig};
 use flotilla_engine::EngineError;
-use flotilla_engine::gate::Agreement;
-use flotilla_engine::plan::Allowed;
+use flotilla_engine::gate::ApprovalRequest;
+use flotilla_engine::plan::AllowedLosses;
 use flotilla_engine::rollout::{Promotion, Rollback};
 use flotilla_sim::{Behaviour, World, zip_of};
 use serde_json::{Value, json};
@@ -25,7 +25,13 @@ fn refusal(error: EngineError) -> String {
 fn rollback(to: Option<&str>) -> Rollback {
     let to = to.map(|id| flotilla_domain::ReleaseId::parse(id).unwrap());
     let stage = flotilla_domain::StageName::parse("staging").unwrap();
-    Rollback { stage, to, by_waves: false, because: Some("it is slow".into()), allow: Allowed::default() }
+    Rollback {
+        stage,
+        to,
+        by_waves: false,
+        because: Some("it is slow".into()),
+        allow: AllowedLosses::default(),
+    }
 }
 
 fn promotion(release: Option<&str>, because: Option<&str>) -> Promotion {
@@ -35,7 +41,7 @@ fn promotion(release: Option<&str>, because: Option<&str>) -> Promotion {
         to: stage("eu-staging"),
         release: release.map(|id| flotilla_domain::ReleaseId::parse(id).unwrap()),
         because: because.map(str::to_owned),
-        allow: Allowed::default(),
+        allow: AllowedLosses::default(),
     }
 }
 
@@ -155,7 +161,7 @@ fn asks(world: &mut World, git_ref: &str, code: &str) -> (String, String) {
 }
 
 fn approve(world: &mut World, id: &str) {
-    world.approve(id, "bob", &Agreement::default()).unwrap();
+    world.approve(id, "bob", &ApprovalRequest::default()).unwrap();
     assert_eq!(world.end_of_rollout(id).status, "succeeded");
 }
 
@@ -182,7 +188,7 @@ fn what_is_held_while_it_waits_is_not_deployed_when_its_gate_opens() {
     approve(&mut world, &id);
     let (id, second) = asks(&mut world, "branch/main", "two");
     world.hold(&second, "staging").unwrap();
-    world.approve(&id, "bob", &Agreement::default()).unwrap();
+    world.approve(&id, "bob", &ApprovalRequest::default()).unwrap();
     let end = world.end_of_rollout(&id);
     assert_eq!((end.status.as_str(), end.cause.unwrap().code.as_str()), ("failed", "FL0530"));
     assert_eq!(world.calls("cloudformation:ExecuteChangeSet"), 2, "the first one's");

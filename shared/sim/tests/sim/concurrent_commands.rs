@@ -1,11 +1,11 @@
 //! Commands among each other: of two at one moment one wins, and none has an effect without its entry in the audit.
 
 use flotilla_contract::{AccessConfig, ProfileConfig, RuleConfig, ServiceConfigDoc};
-use flotilla_domain::gate::Line;
+use flotilla_domain::gate::FreezeScope;
 use flotilla_domain::{ProfileName, ReleaseId, RolloutId, ServiceName, StageName};
 use flotilla_engine::access::{AuditRequest, Caller, Commands};
-use flotilla_engine::plan::{Allowed, PlanOf};
-use flotilla_engine::rollout::{Control, OperatorsWord, Promotion, Rollback};
+use flotilla_engine::plan::{AllowedLosses, PlanOptions};
+use flotilla_engine::rollout::{Control, Promotion, RetryOptions, Rollback};
 use flotilla_engine::{Current, EngineError};
 use flotilla_sim::World;
 use futures::executor::block_on;
@@ -20,7 +20,13 @@ fn stage(name: &str) -> StageName {
 }
 
 fn rollback() -> Rollback {
-    Rollback { stage: stage("staging"), to: None, by_waves: false, because: None, allow: Allowed::default() }
+    Rollback {
+        stage: stage("staging"),
+        to: None,
+        by_waves: false,
+        because: None,
+        allow: AllowedLosses::default(),
+    }
 }
 
 fn promotion(from: &str, to: &str) -> Promotion {
@@ -29,7 +35,7 @@ fn promotion(from: &str, to: &str) -> Promotion {
         to: stage(to),
         release: None,
         because: Some("it is good".into()),
-        allow: Allowed::default(),
+        allow: AllowedLosses::default(),
     }
 }
 
@@ -111,7 +117,7 @@ fn of_two_changes_of_one_document_at_one_moment_one_wins() {
 fn an_audit_of_months_comes_in_pages_that_read_a_month_each() {
     let mut world = World::new(1, &[&["eu-west-1"]]);
     world.jump(100 * 24);
-    world.stop_line(&Line::Everything).unwrap();
+    world.freeze(&FreezeScope::Everything).unwrap();
     let (_, status) = world.api();
     let mut request = AuditRequest {
         from: Some(
@@ -151,7 +157,7 @@ async fn give(
     let ann = caller(commands, "ann").await;
     let (orders, staging) = (orders(), stage("staging"));
     match nth {
-        0 => commands.start(&orders, release, &staging, &Allowed::default(), &ann).await.map(drop),
+        0 => commands.start(&orders, release, &staging, &AllowedLosses::default(), &ann).await.map(drop),
         1 => commands.promote(&orders, &promotion("eu-staging", "staging"), &ann).await.map(drop),
         2 => commands.roll_back(&orders, &rollback(), &ann).await.map(drop),
         3 => commands.hold(&orders, &staging, release, "it is slow", &ann).await,
@@ -160,8 +166,8 @@ async fn give(
         6 => commands.control(rollout, Control::Resume, &ann).await.map(drop),
         7 => commands.control(rollout, Control::Cancel { stop_running: false }, &ann).await.map(drop),
         8 => commands.break_glass(rollout, "it burns", &ann).await.map(drop),
-        9 => commands.stop_line(&Line::Everything, "it burns", &ann).await,
-        10 => commands.lift_line(&Line::Everything, &ann).await,
+        9 => commands.freeze(&FreezeScope::Everything, "it burns", &ann).await,
+        10 => commands.unfreeze(&FreezeScope::Everything, &ann).await,
         11 => {
             let rule = |git_ref: &str| RuleConfig {
                 git_ref: git_ref.into(),
@@ -173,7 +179,7 @@ async fn give(
             commands.put_service(&orders, &doc, None, &ann).await.map(drop)
         }
         12 => {
-            let wanted = PlanOf { stage: staging, release: Some(*release), from: None };
+            let wanted = PlanOptions { stage: staging, release: Some(*release), from: None };
             commands.plan(&orders, &wanted, &ann).await.map(drop)
         }
         13 => {
@@ -186,7 +192,7 @@ async fn give(
             };
             commands.put_access(&AccessConfig { grants: vec![grant] }, None, &ann).await.map(drop)
         }
-        _ => commands.retry(rollout, &OperatorsWord::default(), &ann).await.map(drop),
+        _ => commands.retry(rollout, &RetryOptions::default(), &ann).await.map(drop),
     }
 }
 

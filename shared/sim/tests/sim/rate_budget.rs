@@ -1,8 +1,8 @@
 //! What becomes of calls that CloudFormation throttles. How many fit into a time is measured in `pace.rs`.
 
 use flotilla_domain::deployment::Deployment;
-use flotilla_domain::deployment::rate_budget::CallBudget;
-use flotilla_domain::{DeploymentId, RolloutId, Site, Target, Timestamp, Turn};
+use flotilla_domain::deployment::rate_budget::RateBudget;
+use flotilla_domain::{DeploymentId, Direction, RolloutId, Site, Target, Timestamp};
 use flotilla_engine::ports::{ErrorKind, Subject};
 use flotilla_engine::records::{BudgetRecord, Versioned, budget_key, deployment_key, read};
 use flotilla_engine::rollout::Control;
@@ -38,7 +38,7 @@ fn at(state: &str) -> (World, Subject) {
     world.until(state, is).drop_messages();
     let rollout = RolloutId::parse(&world.rollout(&version).unwrap().id).unwrap();
     let target = Target::parse(&format!("111122223333/{REGION}")).unwrap();
-    (world, Subject::Deployment(DeploymentId { rollout, target, turn: Turn::Forward }))
+    (world, Subject::Deployment(DeploymentId { rollout, target, direction: Direction::Forward }))
 }
 
 /// Leaves so many calls that may be made at once.
@@ -48,10 +48,10 @@ fn ration(world: &World, calls: f64) {
     let store = world.step_ports().store;
     let found = block_on(store.get(&[budget_key(&site)])).unwrap().remove(0);
     let before = found.map_or_else(
-        || Versioned::new(BudgetRecord { site, budget: CallBudget::throttled(None, now) }),
+        || Versioned::new(BudgetRecord { site, budget: RateBudget::throttled(None, now) }),
         |item| read::<BudgetRecord>(item).unwrap(),
     );
-    let budget = CallBudget { calls, counted_at: now, ..before.value.budget };
+    let budget = RateBudget { calls, counted_at: now, ..before.value.budget };
     let after = BudgetRecord { budget, ..before.value.clone() };
     block_on(store.write(vec![before.write(&after, None)])).unwrap();
 }

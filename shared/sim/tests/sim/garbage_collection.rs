@@ -4,8 +4,8 @@ use flotilla_contract::ProfileConfig;
 use flotilla_domain::retention::Pace;
 use flotilla_domain::{ReleaseId, SignedDuration, StageName};
 use flotilla_engine::EngineError;
-use flotilla_engine::plan::{Allowed, PlanOf};
-use flotilla_engine::retention::CollectLimits;
+use flotilla_engine::plan::{AllowedLosses, PlanOptions};
+use flotilla_engine::retention::CollectorLimits;
 use flotilla_engine::rollout::Rollback;
 use flotilla_sim::{Behaviour, Faults, World};
 use futures::executor::block_on;
@@ -49,7 +49,7 @@ fn go_back(to: Option<&str>) -> Rollback {
         to: to.map(|release| ReleaseId::parse(release).unwrap()),
         by_waves: false,
         because: None,
-        allow: Allowed::default(),
+        allow: AllowedLosses::default(),
     }
 }
 
@@ -114,7 +114,7 @@ fn what_is_gone_is_refused_and_can_be_uploaded_again() {
     assert_eq!(code_of(&world.roll_back(&go_back(Some(&release))).unwrap_err()), "FL0535");
     let caller =
         block_on(commands.caller("arn:aws:iam::111122223333:user/ann".into(), "plan".into())).unwrap();
-    let wanted = PlanOf {
+    let wanted = PlanOptions {
         stage: StageName::parse("staging").unwrap(),
         release: Some(ReleaseId::parse(&release).unwrap()),
         from: None,
@@ -174,7 +174,7 @@ fn at_first_page(mut world: World) -> World {
     let mut nth = 1;
     while world.calls("s3:ListObjectVersions") == 0 || nth == 1 {
         let run = world.collector();
-        world.crash_after(nth, async move { run.run(CollectLimits::default()).await });
+        world.crash_after(nth, async move { run.run(CollectorLimits::default()).await });
         nth += 1;
         assert!(nth < 100, "it never comes to a list");
     }
@@ -192,10 +192,9 @@ fn a_rollout_of_what_was_just_let_go_is_refused_and_one_let_in_before_is_kept() 
         bring(&mut world, "branch/main", "one");
         world.jump(31 * DAY_H);
         let run = world.collector();
-        let mut run =
-            Box::pin(
-                async move { run.run(CollectLimits { pages_max: 1_000, ..CollectLimits::default() }).await },
-            );
+        let mut run = Box::pin(async move {
+            run.run(CollectorLimits { pages_max: 1_000, ..CollectorLimits::default() }).await
+        });
         // The run goes on call by call; then the operator's command comes, and then the rest of it.
         for _ in 0..nth {
             let polled = run.as_mut().poll(&mut Context::from_waker(Waker::noop()));
@@ -229,7 +228,7 @@ fn a_crash_after_any_call_loses_nothing_and_the_next_runs_come_to_the_end() {
         bring(&mut world, "branch/main", "one");
         world.jump(31 * DAY_H);
         let run = world.collector();
-        let ended = world.crash_after(nth, async move { run.run(CollectLimits::default()).await });
+        let ended = world.crash_after(nth, async move { run.run(CollectorLimits::default()).await });
         world.steps(1);
         world.collect();
         assert_eq!((stored(&world, "preview"), stored(&world, "one")), ([0; 3], [1; 3]), "after call {nth}");

@@ -2,7 +2,7 @@
 //! meaning, and nothing is asked for more often than it has to be.
 
 use flotilla_contract::{DeploymentView, ProfileConfig, RolloutView};
-use flotilla_domain::{Code, DeploymentId, RolloutId, Target, Turn};
+use flotilla_domain::{Code, DeploymentId, Direction, RolloutId, Target};
 use flotilla_engine::ports::ErrorKind::{self, Denied, Missing, Permanent, Quota, Transient};
 use flotilla_engine::ports::Subject;
 use flotilla_engine::rollout::Control;
@@ -325,7 +325,7 @@ fn an_update_that_has_ended_is_not_stopped_any_more() {
 fn subject(rollout: &str) -> Subject {
     let target = Target::parse(&format!("111122223333/{REGION}")).unwrap();
     let rollout = RolloutId::parse(rollout).unwrap();
-    Subject::Deployment(DeploymentId { rollout, target, turn: Turn::Forward })
+    Subject::Deployment(DeploymentId { rollout, target, direction: Direction::Forward })
 }
 
 #[test]

@@ -48,7 +48,7 @@ impl RolloutController {
                 }
             }
         }
-        Ok(RolloutEvent::OutputsSeen { values, missing })
+        Ok(RolloutEvent::OutputsObserved { values, missing })
     }
 
     /// Wakes whoever may wait for what a rollout has left: one query, and one read if anybody ever took something.

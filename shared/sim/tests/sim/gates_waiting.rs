@@ -4,8 +4,8 @@ use crate::gates::gated;
 use flotilla_contract::{CheckConfig, ProfileConfig, WaveConfig, WaveTable};
 use flotilla_domain::{AlarmState, Code, StageName};
 use flotilla_engine::EngineError;
-use flotilla_engine::gate::Agreement;
-use flotilla_engine::plan::Allowed;
+use flotilla_engine::gate::ApprovalRequest;
+use flotilla_engine::plan::AllowedLosses;
 use flotilla_engine::ports::ErrorKind;
 use flotilla_engine::rollout::Rollback;
 use flotilla_sim::{Behaviour, World};
@@ -78,7 +78,7 @@ fn a_way_back_and_broken_glass_ask_no_alarm() {
     world.alarm(REGION, "errors", AlarmState::Alarm);
     let asked = world.calls(ALARMS);
     let stage = StageName::parse("staging").unwrap();
-    let back = Rollback { stage, to: None, by_waves: false, because: None, allow: Allowed::default() };
+    let back = Rollback { stage, to: None, by_waves: false, because: None, allow: AllowedLosses::default() };
     let back = world.roll_back(&back).unwrap();
     assert_eq!(world.end_of_rollout(&back).status, "succeeded");
     assert_eq!(world.calls(ALARMS), asked);
@@ -98,7 +98,7 @@ fn broken_glass_takes_the_triggers_from_change_sets_that_wait_for_their_approval
         let version = world.upload("branch/main", code);
         let id = gated(&mut world, &version);
         if code == "one" {
-            world.approve(&id, "bob", &Agreement::default()).unwrap();
+            world.approve(&id, "bob", &ApprovalRequest::default()).unwrap();
         } else {
             world.alarm(REGION, "errors", AlarmState::Alarm);
             world.break_glass(&id, "the alarm is broken").unwrap();
@@ -135,7 +135,7 @@ fn a_later_wave_that_nobody_approves_ends_the_rollout_as_the_profile_says() {
             let version = world.upload("branch/main", code);
             let id = gated(&mut world, &version);
             if code == "one" {
-                world.approve(&id, "bob", &Agreement::default()).unwrap();
+                world.approve(&id, "bob", &ApprovalRequest::default()).unwrap();
                 assert_eq!(world.end_of(&version).status, "succeeded");
                 continue;
             }
@@ -161,18 +161,18 @@ fn nothing_is_approved_before_there_is_a_plan_or_where_nobody_has_to_approve() {
     let version = world.upload("branch/main", "one");
     world.until("it is let in", |w| w.rollout(&version).is_some());
     let id = world.rollout(&version).unwrap().id;
-    let early = conflict(world.approve(&id, "bob", &Agreement::default()));
+    let early = conflict(world.approve(&id, "bob", &ApprovalRequest::default()));
     assert_eq!(early, "its plan is not made yet");
     world.until("it waits", |w| w.rollout_by_id(&id).status == "gated");
-    world.approve(&id, "bob", &Agreement::default()).unwrap();
+    world.approve(&id, "bob", &ApprovalRequest::default()).unwrap();
     world.until("it rolls", |w| w.rollout_by_id(&id).status == "rolling");
-    conflict(world.approve(&id, "bob", &Agreement::default()));
+    conflict(world.approve(&id, "bob", &ApprovalRequest::default()));
     assert_eq!(world.end_of(&version).status, "succeeded");
     let mut free = World::with(5, approved_late("halt"));
     let version = free.upload("branch/main", "one");
     free.until("it is let in", |w| w.rollout(&version).is_some());
     let id = free.rollout(&version).unwrap().id;
-    let asked = conflict(free.approve(&id, "bob", &Agreement::default()));
+    let asked = conflict(free.approve(&id, "bob", &ApprovalRequest::default()));
     assert_eq!(asked, "wave 1 asks for no approval");
 }
 
@@ -186,7 +186,7 @@ fn a_timeline_names_each_gate_once() {
     assert_eq!(waits(&world), 1);
     let gates = world.rollout_by_id(&id).gates.unwrap();
     assert_eq!((gates.wave, gates.approvals_needed), (Some(2), 1), "people count from one");
-    world.approve(&id, "bob", &Agreement::default()).unwrap();
+    world.approve(&id, "bob", &ApprovalRequest::default()).unwrap();
     assert_eq!(world.rollout_by_id(&id).gates.unwrap().approvals[0].wave, 2);
     assert_eq!(world.end_of(&version).status, "succeeded");
     assert_eq!(waits(&world), 1);
@@ -203,7 +203,7 @@ fn each_wave_is_verified_by_its_own_targets_and_once() {
         let version = world.upload("branch/main", "one");
         let id = gated(&mut world, &version);
         world.replies(REGION, "verify", false, "not any more");
-        world.approve(&id, "bob", &Agreement::default()).unwrap();
+        world.approve(&id, "bob", &ApprovalRequest::default()).unwrap();
         let end = world.end_of(&version);
         assert_eq!(end.status, status, "{:?}", end.cause);
         assert!(second || end.cause.unwrap().message.contains("the second"));

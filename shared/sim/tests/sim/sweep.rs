@@ -152,7 +152,7 @@ fn what_is_due_and_nobody_knows_is_told_and_keeps_nothing_else_from_being_found(
     let report = world.sweep(SweepLimits { dry_run: true, ..LIMITS });
     assert_eq!(
         (report.ticks, report.failures),
-        (2, vec!["XXX#orders / pr-1 is due and not known".to_owned()])
+        (2, vec!["XXX#orders / pr-1 is due, but of unknown kind".to_owned()])
     );
 }
 

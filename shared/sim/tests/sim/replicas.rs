@@ -5,7 +5,7 @@ use flotilla_engine::EngineError;
 use flotilla_engine::ports::{ErrorKind, Expect, Item, PortError, Presence, Write};
 use flotilla_engine::records::rollout_key;
 use flotilla_engine::replica::ReplicateJob;
-use flotilla_engine::rollout::OperatorsWord;
+use flotilla_engine::rollout::RetryOptions;
 use flotilla_sim::{Behaviour, World};
 use futures::executor::block_on;
 use serde_json::Map;
@@ -99,7 +99,7 @@ fn what_was_refused_once_is_tried_again_by_the_next_rollout() {
     let failed = world.end_of(&version);
     assert_eq!(failed.status, "failed");
     world.allows("s3:CopyObject");
-    let retry = world.retry(&failed.id, &OperatorsWord::default()).unwrap();
+    let retry = world.retry(&failed.id, &RetryOptions::default()).unwrap();
     assert_eq!(world.end_of_rollout(&retry).status, "succeeded", "the earlier failure is not believed");
 }
 

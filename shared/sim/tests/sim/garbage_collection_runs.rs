@@ -1,11 +1,11 @@
 //! One run of the collection after the other: what each may do, and where the next one goes on.
 
-use crate::collecting::{DAY_H, REGION, bring, gone, stored, world};
+use crate::garbage_collection::{DAY_H, REGION, bring, gone, stored, world};
 use flotilla_domain::set::{Member, ServiceSet, SetKind, SetState};
 use flotilla_domain::{ReleaseId, ServiceName, SetId, StageName, Timestamp};
 use flotilla_engine::ports::ErrorKind;
 use flotilla_engine::records::Versioned;
-use flotilla_engine::retention::{CollectLimits, CollectReport};
+use flotilla_engine::retention::{CollectorLimits, CollectorReport};
 use flotilla_sim::World;
 use futures::executor::block_on;
 use std::future::Future;
@@ -29,7 +29,7 @@ fn a_new_installation_removes_nothing_for_a_month_nor_does_one_that_knows_no_rel
     assert_eq!(first, Some(31));
     let mut empty = World::new(1, &[&[REGION]]);
     empty.jump(DAY_H * 40);
-    assert_eq!(empty.collect(), CollectReport::default(), "its table may be lost");
+    assert_eq!(empty.collect(), CollectorReport::default(), "its table may be lost");
 }
 
 /// A world after a round, in which the six objects of `another` are old now and needed by nobody.
@@ -45,15 +45,15 @@ fn one_to_go() -> World {
 #[test]
 fn a_run_looks_at_as_many_pages_as_it_may_and_the_next_one_goes_on() {
     let mut world = one_to_go();
-    let limits = CollectLimits { pages_max: 1, ..CollectLimits::default() };
-    let runs: Vec<CollectReport> = (0..40).map(|_| world.collect_within(limits)).collect();
+    let limits = CollectorLimits { pages_max: 1, ..CollectorLimits::default() };
+    let runs: Vec<CollectorReport> = (0..40).map(|_| world.collect_within(limits)).collect();
     assert!(runs.iter().all(|run| run.pages <= 1));
     assert_eq!(runs.iter().map(|run| run.objects).sum::<u64>(), 6);
     let pages: usize = runs.iter().map(|run| run.pages).sum();
     assert!((6..40).contains(&pages), "three buckets of two folders: {pages}");
     assert_eq!(stored(&world, "another"), [0; 3]);
     let calls = world.calls("dynamodb:Query");
-    assert_eq!(world.collect(), CollectReport::default(), "a round a day");
+    assert_eq!(world.collect(), CollectorReport::default(), "a round a day");
     assert_eq!(world.calls("dynamodb:Query"), calls, "and nothing is looked up for none");
     world.jump(DAY_H);
     assert!(world.collect().pages >= 6);
@@ -63,7 +63,7 @@ fn a_run_looks_at_as_many_pages_as_it_may_and_the_next_one_goes_on() {
 fn two_runs_at_once_do_no_harm() {
     let mut world = one_to_go();
     let (one, other) = (world.collector(), world.collector());
-    let limits = CollectLimits { pages_max: 1_000, ..CollectLimits::default() };
+    let limits = CollectorLimits { pages_max: 1_000, ..CollectorLimits::default() };
     let both = async { futures::join!(one.run(limits), other.run(limits)) };
     let (one, other) = block_on(both);
     let removed = one.unwrap().objects + other.unwrap().objects;
@@ -79,7 +79,7 @@ fn a_dry_run_says_what_would_go_and_changes_nothing() {
     world.pass(30);
     bring(&mut world, "branch/main", "one");
     world.jump(31 * DAY_H);
-    let (items, limits) = (world.items(), CollectLimits { dry_run: true, ..CollectLimits::default() });
+    let (items, limits) = (world.items(), CollectorLimits { dry_run: true, ..CollectorLimits::default() });
     assert_eq!(world.collect_within(limits).objects, 6);
     assert_eq!(world.items(), items);
     assert_eq!(stored(&world, "preview"), [1; 3]);
@@ -92,8 +92,8 @@ fn a_dry_run_says_what_would_go_and_changes_nothing() {
 #[test]
 fn a_run_without_time_does_one_page_and_the_next_one_goes_on() {
     let mut world = one_to_go();
-    let limits = CollectLimits { time_max_s: 0, ..CollectLimits::default() };
-    let runs: Vec<CollectReport> = (0..40).map(|_| world.collect_within(limits)).collect();
+    let limits = CollectorLimits { time_max_s: 0, ..CollectorLimits::default() };
+    let runs: Vec<CollectorReport> = (0..40).map(|_| world.collect_within(limits)).collect();
     assert!(runs.iter().all(|run| run.pages <= 1), "{runs:?}");
     assert_eq!(runs.iter().map(|run| run.objects).sum::<u64>(), 6);
 }
@@ -109,7 +109,11 @@ fn a_bucket_that_refuses_is_told_of_and_one_that_does_not_answer_gets_its_turn_l
     assert!(report.failures[1].contains("run flotilla install"), "{report:?}");
     world.jump(DAY_H);
     world.refuses("s3:ListObjectVersions", ErrorKind::Missing, "NoSuchBucket: it does not exist");
-    assert_eq!(world.collect(), CollectReport::default(), "regions that nobody has prepared are passed over");
+    assert_eq!(
+        world.collect(),
+        CollectorReport::default(),
+        "regions that nobody has prepared are passed over"
+    );
     world.jump(DAY_H);
     world.refuses("s3:ListObjectVersions", ErrorKind::Permanent, "IllegalLocationConstraint: no");
     assert!(world.collect().failures.iter().all(|failure| !failure.contains("install")));
@@ -117,10 +121,10 @@ fn a_bucket_that_refuses_is_told_of_and_one_that_does_not_answer_gets_its_turn_l
     world.jump(DAY_H);
     world.refuses("s3:ListObjectVersions", ErrorKind::Transient, "503 Slow Down");
     for _ in 0..5 {
-        assert_eq!(world.collect(), CollectReport::default());
+        assert_eq!(world.collect(), CollectorReport::default());
     }
     let report = world.collect();
-    assert_eq!(report.failures.len(), 1, "given up for this round: {report:?}");
+    assert_eq!(report.failures.len(), 1, "skipped for this round: {report:?}");
     world.allows("s3:ListObjectVersions");
     assert!(world.collect().pages >= 4, "the other two");
 }
@@ -177,7 +181,7 @@ fn what_a_set_under_way_may_bring_or_go_back_to_is_kept() {
 fn what_is_kept_is_not_guessed_when_there_is_no_time_to_look_it_up() {
     let mut world = one_to_go();
     let run = world.collector();
-    let mut run = Box::pin(async move { run.run(CollectLimits::default()).await });
+    let mut run = Box::pin(async move { run.run(CollectorLimits::default()).await });
     // Its time is over while it reads what there is.
     for nth in 0.. {
         match run.as_mut().poll(&mut Context::from_waker(Waker::noop())) {
@@ -186,7 +190,7 @@ fn what_is_kept_is_not_guessed_when_there_is_no_time_to_look_it_up() {
             Poll::Ready(report) => {
                 let report = report.unwrap();
                 assert_eq!((report.pages, report.failures.len()), (0, 1), "{report:?}");
-                assert!(report.failures[0].contains("could not be looked up in time"), "{report:?}");
+                assert!(report.failures[0].contains("could not be read in time"), "{report:?}");
                 break;
             }
         }

@@ -1,7 +1,7 @@
 //! What operators ask for, beyond the stories of promotion and rollback: what is kept of it, and what is refused.
 
 use flotilla_contract::{ProfileConfig, RuleConfig, ServiceConfigDoc};
-use flotilla_domain::gate::{Line, Stops};
+use flotilla_domain::gate::{FreezeScope, Freezes};
 use flotilla_domain::rollout::Rollout;
 use flotilla_domain::stage::{Hold, StageHead};
 use flotilla_domain::{Digest, ProfileName, ReleaseId, RolloutId, ServiceName, StageName, Timestamp};
@@ -239,16 +239,16 @@ fn fifty_packages_are_held_at_most() {
 fn a_hundred_lines_are_stopped_at_most_and_each_is_shown() {
     let world = world();
     let (commands, status) = world.api();
-    let profile = |n: usize| Line::Profile(ProfileName::parse(&format!("p{n}")).unwrap());
-    let stop = |line: &Line| block_on(commands.stop_line(line, "smoke", &caller(&commands, "ann")));
-    for n in 0..Stops::MAX - 1 {
+    let profile = |n: usize| FreezeScope::Profile(ProfileName::parse(&format!("p{n}")).unwrap());
+    let stop = |line: &FreezeScope| block_on(commands.freeze(line, "smoke", &caller(&commands, "ann")));
+    for n in 0..Freezes::MAX - 1 {
         stop(&profile(n)).unwrap();
     }
-    stop(&Line::Everything).unwrap();
+    stop(&FreezeScope::Everything).unwrap();
     stop(&profile(0)).unwrap();
-    assert_eq!(refused(stop(&profile(Stops::MAX))), "FL0409");
+    assert_eq!(refused(stop(&profile(Freezes::MAX))), "FL0409");
     let lines = block_on(status.lines()).unwrap();
-    assert_eq!(lines.len(), Stops::MAX);
+    assert_eq!(lines.len(), Freezes::MAX);
     let everything = lines.iter().find(|line| line.profile.is_none()).unwrap();
     assert_eq!((everything.by.as_str(), everything.because.as_str()), ("ann", "smoke"));
 }
@@ -268,7 +268,7 @@ fn a_rollback_waits_for_no_approval() {
     }
     let id = world.roll_back(&back(None, None)).unwrap();
     let gates = rollout(&world, &id).gates;
-    assert_eq!((gates.hurry, gates.plan_first), (true, false));
+    assert_eq!((gates.expedite, gates.plan_first), (true, false));
 }
 
 #[test]

@@ -3,9 +3,9 @@
 use flotilla_contract::{ProfileConfig, RolloutView, SafeguardsConfig};
 use flotilla_domain::{Code, StageName};
 use flotilla_engine::EngineError;
-use flotilla_engine::plan::Allowed;
+use flotilla_engine::plan::AllowedLosses;
 use flotilla_engine::ports::ErrorKind;
-use flotilla_engine::rollout::{OperatorsWord, Rollback};
+use flotilla_engine::rollout::{RetryOptions, Rollback};
 use flotilla_sim::{World, zip_of};
 use serde_json::json;
 
@@ -122,7 +122,7 @@ fn rules_that_cannot_be_applied_end_it_in_time_and_never_pass() {
     assert!((10..15).contains(&took_min), "{took_min} minutes");
     assert!(untouched(&world), "something was done");
     world.guard_crashes(0);
-    let retry = world.retry(&rollout.id, &OperatorsWord::default()).unwrap();
+    let retry = world.retry(&rollout.id, &RetryOptions::default()).unwrap();
     assert_eq!(end(&world.end_of_rollout(&retry)), ("succeeded", ""));
     // What AWS refuses for good is not asked for ten minutes.
     world.refuses(GUARD, ErrorKind::Denied, "AccessDeniedException");
@@ -143,7 +143,7 @@ fn a_way_back_is_not_held_up_and_every_other_way_is() {
     let started = world.start(&release, "staging").unwrap();
     assert_eq!(end(&world.end_of_rollout(&started)), ("failed", "FL0546"));
     let stage = StageName::parse("staging").unwrap();
-    let back = Rollback { stage, to: None, by_waves: false, because: None, allow: Allowed::default() };
+    let back = Rollback { stage, to: None, by_waves: false, because: None, allow: AllowedLosses::default() };
     let back = world.roll_back(&back).unwrap();
     assert_eq!(end(&world.end_of_rollout(&back)), ("succeeded", ""));
 }
@@ -159,7 +159,7 @@ fn a_plan_shows_the_broken_rule_and_rules_count_as_they_are_now() {
     world.put_profile(profile(Some(NO_NETS))).unwrap();
     let plan = world.plan("staging").unwrap();
     assert_eq!(end(&world.end_of_rollout(&plan)), ("planned", ""));
-    let retry = world.retry(&failed.id, &OperatorsWord::default()).unwrap();
+    let retry = world.retry(&failed.id, &RetryOptions::default()).unwrap();
     assert_eq!(end(&world.end_of_rollout(&retry)), ("succeeded", ""));
 }
 

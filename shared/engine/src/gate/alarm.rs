@@ -1,0 +1,47 @@
+//! The alarm gate: reads the states of CloudWatch alarms.
+
+use crate::EngineError;
+use crate::ports::{Place, PortError};
+use crate::rollout::RolloutController;
+use flotilla_domain::Site;
+use flotilla_domain::gate::AlarmObservation;
+use flotilla_domain::rollout::Rollout;
+use futures::stream::{self, StreamExt, TryStreamExt};
+
+/// Sites whose alarms are read at a time.
+const SITES_AT_ONCE: usize = 10;
+
+impl RolloutController {
+    /// The alarms of the profile, at every site that the rollout has come to with a wave. Of a way back, or one
+    /// whose gates are broken open, none is asked.
+    pub(crate) async fn alarms_of(
+        &self,
+        rollout: &Rollout,
+        wave: usize,
+    ) -> Result<Vec<AlarmObservation>, EngineError> {
+        let names = &rollout.gates.alarms;
+        if names.is_empty() || rollout.gates.expedite || rollout.break_glass.is_some() {
+            return Ok(Vec::new());
+        }
+        let look = |site: Site| async move {
+            let place = Place { site: site.clone(), access: rollout.access.clone() };
+            let seen = |name: &String, state, unread: Option<&PortError>| AlarmObservation {
+                site: site.clone(),
+                name: name.clone(),
+                state,
+                unread: unread.map(|error| error.message.clone()),
+            };
+            match self.alarms.states(&place, names).await {
+                Ok(states) => {
+                    Ok(names.iter().map(|name| seen(name, states.get(name).copied(), None)).collect())
+                }
+                Err(error) if error.may_pass() => Err(error),
+                Err(error) => Ok(names.iter().map(|name| seen(name, None, Some(&error))).collect()),
+            }
+        };
+        let looks: Vec<_> = rollout.sites_until(wave).into_iter().map(look).collect();
+        let seen: Vec<Vec<AlarmObservation>> =
+            stream::iter(looks).buffered(SITES_AT_ONCE).try_collect().await?;
+        Ok(seen.concat())
+    }
+}
