@@ -164,7 +164,7 @@ fn a_parameter_that_the_template_declares_stays_as_it_is() {
 }
 
 #[test]
-fn a_policys_condition_is_a_value_and_a_resources_condition_a_name() {
+fn a_policy_condition_is_a_value_and_a_resources_condition_a_name() {
     let policy =
         json!({"Statement": [{"Condition": {"StringEquals": {"aws:RequestedRegion": "us-east-1"}}}]});
     let mut template = json!({"Resources": {"R": {

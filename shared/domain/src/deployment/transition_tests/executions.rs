@@ -83,7 +83,7 @@ fn c07_resources_that_stay_behind_are_noted_and_no_failure() {
 }
 
 #[test]
-fn c11_the_outcome_of_anothers_operation_is_never_taken_for_ours() {
+fn c11_the_outcome_of_other_operation_is_never_taken_for_ours() {
     let (_, end) = way(executing(), [op_as("UPDATE_COMPLETE", Outcome::Pending)]);
     assert_eq!(end.state, State::Executing, "ours has not ended");
     let (_, end) = way(executing(), [op_as("UPDATE_COMPLETE", Outcome::Failed)]);

@@ -86,7 +86,7 @@ fn c04_a_stack_that_never_comes_to_rest_is_given_up() {
 }
 
 #[test]
-fn c06_c10_c11_anothers_operation_is_waited_for() {
+fn c06_c10_c11_other_operation_is_waited_for() {
     for status in crate::deployment::stack_status::ALL.iter().filter(|s| standing(s) == Standing::Busy) {
         let (_, end) = way(deploy(), [taken(), seen(status)]);
         assert_eq!(end.state, State::Inspecting, "{status}");

@@ -1,0 +1,114 @@
+//! The pages: links lead to pages and headings that exist, and every page can be found.
+
+use std::collections::BTreeMap;
+use std::path::{Component, Path, PathBuf};
+
+fn root() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("../..").canonicalize().expect("the project")
+}
+
+/// Every page, by its path from the project's root.
+fn pages() -> BTreeMap<PathBuf, String> {
+    let mut files = ["README.md", "CONTRIBUTING.md", "CHANGELOG.md"].map(|name| root().join(name)).to_vec();
+    let mut folders = vec![root().join("docs")];
+    while let Some(folder) = folders.pop() {
+        for entry in std::fs::read_dir(folder).expect("a folder").flatten() {
+            match entry.path() {
+                path if path.is_dir() => folders.push(path),
+                path if path.extension().is_some_and(|end| end == "md") => files.push(path),
+                _ => {}
+            }
+        }
+    }
+    let page = |path: PathBuf| {
+        let text = std::fs::read_to_string(&path).expect("a page");
+        (path.strip_prefix(root()).expect("below the root").to_owned(), text)
+    };
+    files.into_iter().map(page).collect()
+}
+
+/// The page without its fenced blocks, in which `](` and `#` mean other things.
+fn prose(page: &str) -> String {
+    let mut fenced = false;
+    let lines = page.lines().filter(|line| {
+        let fence = line.trim_start().starts_with("```");
+        fenced ^= fence;
+        !fenced && !fence
+    });
+    lines.collect::<Vec<_>>().join("\n")
+}
+
+/// The anchors of a page's headings, as GitHub makes them.
+fn anchors(page: &str) -> Vec<String> {
+    let slug = |heading: &str| {
+        let kept = heading.trim().to_lowercase();
+        let kept = kept.chars().filter(|c| c.is_alphanumeric() || matches!(c, ' ' | '-' | '_'));
+        kept.collect::<String>().replace(' ', "-")
+    };
+    let mut found: Vec<String> = Vec::new();
+    for heading in page.lines().filter(|line| line.starts_with('#')) {
+        let base = slug(heading.trim_start_matches('#'));
+        let again = found.iter().filter(|anchor| **anchor == base).count();
+        found.push(if again == 0 { base } else { format!("{base}-{again}") });
+    }
+    found
+}
+
+/// The targets of a page's links.
+fn links(page: &str) -> impl Iterator<Item = &str> {
+    page.split("](").skip(1).filter_map(|rest| rest.split(')').next())
+}
+
+/// A path without `..`.
+fn plain(path: &Path) -> PathBuf {
+    let mut plain = PathBuf::new();
+    for part in path.components() {
+        match part {
+            Component::ParentDir => drop(plain.pop()),
+            Component::CurDir => {}
+            part => plain.push(part),
+        }
+    }
+    plain
+}
+
+#[test]
+fn links_lead_to_files_and_headings_that_exist() {
+    let pages = pages();
+    for (path, page) in &pages {
+        let page = prose(page);
+        for link in links(&page).filter(|link| !link.contains("://") && !link.starts_with("mailto:")) {
+            let (file, anchor) = link.split_once('#').unwrap_or((link, ""));
+            let target = match file {
+                "" => path.clone(),
+                file => plain(&path.parent().unwrap_or(Path::new("")).join(file)),
+            };
+            assert!(root().join(&target).exists(), "{}: no file for {link}", path.display());
+            if anchor.is_empty() {
+                continue;
+            }
+            let text = pages.get(&target).unwrap_or_else(|| panic!("{}: {link} is no page", path.display()));
+            let known = anchors(&prose(text)).iter().any(|known| known == anchor);
+            assert!(known, "{}: no heading for {link}", path.display());
+        }
+    }
+}
+
+#[test]
+fn every_page_is_linked_from_another_one() {
+    let pages = pages();
+    let mut linked: Vec<PathBuf> = vec!["README.md".into()];
+    for (path, page) in &pages {
+        let folder = path.parent().unwrap_or(Path::new(""));
+        let files = links(page).filter_map(|link| link.split('#').next()).filter(|file| !file.is_empty());
+        linked.extend(files.map(|file| plain(&folder.join(file))).filter(|target| target != path));
+    }
+    let lost: Vec<_> = pages.keys().filter(|page| !linked.contains(page)).collect();
+    assert!(lost.is_empty(), "no page links to {lost:?}");
+}
+
+#[test]
+fn headings_become_anchors_as_on_github() {
+    let page = "# One, two\n## `a` & b's\n## One, two\n";
+    assert_eq!(anchors(page), ["one-two", "a--bs", "one-two-1"]);
+}
