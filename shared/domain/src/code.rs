@@ -37,9 +37,9 @@ codes! {
     /// No service of the key's name is configured.
     ServiceUnknown = 102, "the service is not configured";
     /// None of the service's rules matches the key's ref.
-    RefUnmatched = 103, "no rule sends this ref anywhere";
+    RefUnmatched = 103, "no rule matches this ref";
     /// The object or its version no longer exists.
-    UploadGone = 104, "the uploaded object is gone";
+    UploadGone = 104, "the uploaded object no longer exists";
     /// The object is larger than a package may be.
     UploadTooLarge = 105, "the upload is too large";
 
@@ -58,12 +58,12 @@ codes! {
     /// A limit was exceeded; the message names it.
     LimitExceeded = 207, "the package is over a limit";
     /// Encryption, or a compression other than stored and deflate.
-    EntryUnreadable = 208, "an entry is packed in a way Flotilla does not read";
+    EntryUnreadable = 208, "an entry has an unsupported compression or encryption";
     /// An entry's bytes do not match its checksum or length.
     EntryCorrupt = 209, "an entry is corrupt";
 
     /// No known manifest is at the top of the package.
-    FormatUnknown = 221, "the package is of no known format";
+    FormatUnknown = 221, "the package has no known format";
     /// The manifest does not follow its format.
     ManifestInvalid = 222, "the package's manifest is invalid";
     /// The template is not a CloudFormation template.
@@ -73,17 +73,17 @@ codes! {
     /// A function's code is not in the package.
     CodeOutsidePackage = 225, "code comes from outside of the package";
     /// The package was built for another stage than the one it would be deployed to.
-    StageMismatch = 226, "the package was made for another stage";
+    StageMismatch = 226, "the package was built for another stage";
     /// The template uses a feature that Flotilla cannot deploy the same way in every region.
-    TemplateUnsupported = 227, "the template cannot be made the same for every region";
+    TemplateUnsupported = 227, "the template cannot be deployed the same way in every region";
     /// The template needs a capability that the profile does not grant.
     CapabilityMissing = 228, "the profile does not grant a capability that the template needs";
     /// The template has a parameter without a value.
     ParameterMissing = 229, "a parameter of the template has no value";
     /// A placeholder is used where CloudFormation accepts no parameter.
-    PlaceholderMisplaced = 230, "a placeholder stands where CloudFormation takes no parameter";
+    PlaceholderMisplaced = 230, "a placeholder is where CloudFormation accepts no parameter";
     /// The stacks of the package have a dependency cycle.
-    StacksCircular = 231, "the package's stacks need each other in a circle";
+    StacksCircular = 231, "the package's stacks have a dependency cycle";
 
     /// The configuration does not follow its schema.
     ConfigInvalid = 301, "the configuration is invalid";
@@ -100,24 +100,24 @@ codes! {
     /// The role of a target account may not read the ingest bucket.
     SourceDenied = 307, "the account's role may not read the ingest bucket";
     /// A file of the package is no longer in the ingest bucket.
-    HomeCopyGone = 308, "the package is gone from the ingest bucket";
+    HomeCopyGone = 308, "the package is no longer in the ingest bucket";
     /// CloudFormation Guard cannot read the rules of a profile.
     RulesInvalid = 309, "the profile's rules cannot be read";
 
     /// The request is not understood.
     RequestInvalid = 401, "the request is invalid";
     /// The request is not signed.
-    NotAuthenticated = 403, "the caller is not known";
+    NotAuthenticated = 403, "the caller is not authenticated";
     /// The requested resource does not exist.
-    NotFound = 404, "there is no such thing";
+    NotFound = 404, "the resource does not exist";
     /// The resource has changed meanwhile, or its state does not allow this.
     Conflict = 409, "the current state does not allow this";
     /// No grant gives the caller the role that this needs.
     Forbidden = 410, "the caller may not do this";
     /// With the new grants their author would no longer be an admin.
-    AdminMissing = 411, "nobody may lock themselves out";
+    AdminMissing = 411, "the author of the grants must remain an admin";
     /// The person who started a rollout wants to approve it, and the profile requires four eyes.
-    OwnApproval = 412, "who starts a rollout may not approve it";
+    OwnApproval = 412, "the person who started a rollout may not approve it";
     /// An internal failure; a retry may succeed.
     Unavailable = 503, "Flotilla could not answer";
 
@@ -130,13 +130,13 @@ codes! {
     /// A function runs other bytes than the package holds.
     CodeDiffers = 513, "a function does not run the package's bytes";
     /// A state took longer than its deadline.
-    DeadlinePassed = 514, "it took too long";
+    DeadlinePassed = 514, "a deadline passed";
     /// AWS denied a call.
     AccessDenied = 515, "AWS denied a call";
     /// A quota of the account is used up.
     QuotaReached = 516, "a quota of the account is used up";
     /// The stack was deleted or recreated by another actor.
-    StackReplaced = 517, "the stack is no longer the one that was planned for";
+    StackReplaced = 517, "the stack was deleted or recreated by another actor";
     /// AWS refused a call permanently.
     CallRefused = 518, "AWS refused a call";
     /// The bytes in a region are not, or cannot be proven to be, the package's.
@@ -160,17 +160,17 @@ codes! {
     /// CloudFormation's validation warns, and the profile refuses warnings.
     ValidationWarned = 528, "CloudFormation's validation warns";
     /// The stage has no stable release to revert to.
-    NothingToRevertTo = 529, "there is no release to go back to";
+    NothingToRevertTo = 529, "there is no release to roll back to";
     /// The package is on hold at the stage.
     PackageHeld = 530, "the package is held";
     /// The release is older than its service's retention, and no stage needed it.
-    ReleaseNotKept = 535, "the release is not kept any more";
+    ReleaseNotKept = 535, "the release is no longer kept";
     /// A stateful resource would be, or may be, replaced.
     StatefulReplaced = 540, "a resource that holds data would be replaced";
     /// A stateful resource would be removed.
     StatefulRemoved = 541, "a resource that holds data would be removed";
     /// A resource of a type that the profile forbids would be created or changed.
-    TypeForbidden = 542, "a type is forbidden";
+    TypeForbidden = 542, "a resource type is forbidden";
     /// A change set would delete more resources than the profile allows.
     TooManyDeletions = 543, "too many resources would be deleted";
     /// A stack would lack a tag that the profile requires.
@@ -178,7 +178,7 @@ codes! {
     /// A change set is too large to be checked completely.
     PlanUnchecked = 545, "the plan cannot be checked";
     /// A template violates the profile's rules.
-    RuleBroken = 546, "a rule of the profile is broken";
+    RuleBroken = 546, "a rule of the profile is violated";
     /// The profile's rules could not be evaluated.
     RulesUnapplied = 547, "the profile's rules could not be applied";
     /// An alarm of the profile was raised while a wave baked.
@@ -193,11 +193,11 @@ codes! {
     /// A container image is not in the package, so the code that it runs cannot be proven.
     ImageOutsidePackage = 602, "a container image is not in the package";
     /// A literal of the packaging region could not be neutralised.
-    RegionStays = 603, "a region stays in the template";
+    RegionStays = 603, "a region remains in the template";
     /// A stack of the package sets something that belongs in a profile.
-    BelongsInProfile = 604, "this belongs into the profile";
+    BelongsInProfile = 604, "this belongs in the profile";
     /// A literal of the packaging account could not be neutralised.
-    AccountStays = 605, "an account stays in the template";
+    AccountStays = 605, "an account remains in the template";
     /// The code of a nested stack's function is not read back after the deployment.
     NestedUnproven = 606, "a nested stack's function is not read back";
 }

@@ -73,6 +73,13 @@ pub struct Facts {
     pub held: Option<Cause>,
 }
 
+impl Facts {
+    /// Facts at a time at which nothing blocks.
+    pub fn at(now: Timestamp) -> Self {
+        Self { now, stops: Freezes::default(), windows: Windows::default(), alarms: Vec::new(), held: None }
+    }
+}
+
 /// Which gate.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Gate {
@@ -147,7 +154,7 @@ struct Rule {
 }
 
 /// The gates before a wave, in the order in which they are shown. A new gate is one line here.
-const BEFORE_WAVE: [Rule; 4] = [
+const BEFORE_WAVE: &[Rule] = &[
     Rule { blocked: freeze::blocked, applies_if_expedited: true },
     Rule { blocked: window::blocked, applies_if_expedited: false },
     Rule { blocked: alarm::blocked, applies_if_expedited: false },

@@ -150,13 +150,7 @@ fn holds() -> E {
 
 /// No gate is blocked.
 fn open() -> E {
-    E::GatesObserved(Facts {
-        now: at(5),
-        stops: Freezes::default(),
-        windows: Default::default(),
-        alarms: Vec::new(),
-        held: None,
-    })
+    E::GatesObserved(Facts::at(at(5)))
 }
 
 /// Its wave has baked without a raised alarm.

@@ -37,13 +37,7 @@ pub(super) fn approval(by: &str, rollout: &Rollout) -> E {
 }
 
 fn facts() -> Facts {
-    Facts {
-        now: at(5),
-        stops: Freezes::default(),
-        windows: Windows::default(),
-        alarms: Vec::new(),
-        held: None,
-    }
+    Facts::at(at(5))
 }
 
 fn gates_of(rollout: &Rollout) -> Vec<Gate> {
