@@ -2,3 +2,4 @@
 //! tests.
 
 pub mod imports;
+pub mod texts;
