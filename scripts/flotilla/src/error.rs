@@ -87,6 +87,15 @@ impl CliError {
         Some(said.collect::<Vec<_>>().join(", "))
     }
 
+    /// The field or place that the error is about.
+    pub fn path(&self) -> Option<&str> {
+        match self {
+            Self::Problem(problem) => problem.path.as_deref(),
+            Self::Package(refusal) => refusal.path.as_deref(),
+            Self::Usage { .. } | Self::Failed { .. } => None,
+        }
+    }
+
     /// What to do, if that is known.
     pub fn fix(&self) -> Option<&str> {
         match self {

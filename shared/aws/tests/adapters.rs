@@ -261,7 +261,7 @@ async fn q08_messages_go_in_batches_with_a_delay_that_sqs_takes_and_a_failed_ent
                 .unwrap()
         });
     let client = mock_client!(aws_sdk_sqs, RuleMode::MatchAny, [&ok]);
-    // A longer delay is cut: whoever wakes too early waits again.
+    // A longer delay is cut: a step that comes too early waits again.
     SqsWorkQueue::new(client, &settings()).send((0..23).map(|_| (tick(), 5_000)).collect()).await.unwrap();
     assert_eq!(ok.num_calls(), 3);
 

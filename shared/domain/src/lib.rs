@@ -1,13 +1,12 @@
-//! Flotilla's words and decisions.
+//! Flotilla's terms and decisions.
 //!
-//! Everything here is a value or a pure function: nothing is async, nothing knows AWS's SDK, nothing
-//! asks for the time or for randomness. Callers pass both in. What Flotilla *does* is decided here, by
-//! [`deployment::Deployment`], [`rollout::Rollout`] and [`stage::StageHead`]; the engine only carries
-//! their decisions out.
+//! Everything here is a value or a pure function: no async, no AWS SDK, no clock, no randomness. Callers pass the
+//! time and random values in. [`deployment::Deployment`], [`rollout::Rollout`] and [`stage::StageHead`] decide what
+//! Flotilla does; the engine carries their decisions out.
 //!
-//! One folder a subject, under the name that it has in `flotilla-engine`. An upload becomes a [`release`], comes
-//! to a [`stage`] as a [`rollout`], and at each target by a [`deployment`] that passes the [`gate`]s; the small
-//! words ([`names`], [`ids`], [`digest`]) are underneath.
+//! One folder per subject, named as in `flotilla-engine`. An upload becomes a [`release`]. A [`rollout`] brings it to
+//! a [`stage`] through the [`gate`]s, with one [`deployment`] per target. All of them use the basic types in
+//! [`names`], [`ids`] and [`digest`].
 
 pub mod access;
 pub mod cause;

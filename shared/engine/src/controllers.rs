@@ -13,7 +13,7 @@ use flotilla_domain::{DeploymentId, Site, StackName, Timestamp};
 use std::sync::Arc;
 use tracing::{Instrument, info_span};
 
-/// The ports that the controllers need. Each controller takes its share.
+/// The ports that the controllers need. Each controller uses some of them.
 pub struct StepPorts {
     /// The clock.
     pub clock: Arc<dyn Clock>,
@@ -29,7 +29,7 @@ pub struct StepPorts {
     pub buckets: Arc<dyn Buckets>,
     /// CloudWatch.
     pub alarms: Arc<dyn Alarms>,
-    /// The network.
+    /// HTTP probes of verifications.
     pub probes: Arc<dyn Probes>,
     /// Policy checks.
     pub policies: Arc<dyn Policies>,
@@ -104,8 +104,8 @@ impl Controllers {
         }
     }
 
-    /// Steps the deployment that holds the lease of a stack whose status has changed. The change is only a
-    /// hint: the deployment observes the stack itself.
+    /// Runs a step of the deployment that holds the lease of a stack whose status has changed. The change is only
+    /// a hint: the deployment observes the stack itself.
     ///
     /// # Errors
     /// Errors of the state store or a queue.

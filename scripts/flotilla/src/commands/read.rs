@@ -86,7 +86,7 @@ pub async fn releases(global: &Global, service: &str, limit: u16) -> Result<Exit
             r.build.clone(),
             format!("sha256:{}", show::short(&r.digest)),
             format!("{} B", r.asset_bytes),
-            if r.kept { String::new() } else { "package deleted".into() },
+            if r.kept { String::new() } else { "no longer kept".into() },
         ]
     });
     show::table(&rows.collect::<Vec<_>>());

@@ -148,7 +148,7 @@ async fn an_update_that_has_ended_need_not_be_cancelled() {
     }
 }
 
-/// What rolled an update back is told by events; they come in pages, newest first.
+/// Events report what rolled an update back. They come in pages, newest first.
 #[tokio::test]
 async fn c26_c27_events_come_in_pages_newest_first_and_say_whose_they_are() {
     let event = |id: &str, physical: &str, status: &str, more: &str| {

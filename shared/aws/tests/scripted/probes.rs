@@ -15,7 +15,7 @@ fn server(reply: Vec<u8>) -> (String, JoinHandle<String>) {
         let (mut stream, _) = listener.accept().unwrap();
         let mut bytes = [0; 4_096];
         let count = stream.read(&mut bytes).unwrap();
-        // Whoever has read enough hangs up.
+        // The client may close the connection early.
         let _ = stream.write_all(&reply);
         String::from_utf8_lossy(&bytes[..count]).into_owned()
     });

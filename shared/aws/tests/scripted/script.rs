@@ -112,8 +112,7 @@ pub struct Script {
 }
 
 impl Script {
-    /// Answers in this order. Whoever asks on is told of a failure that may pass, so that calls that are
-    /// made again show.
+    /// Replies in this order. Further calls get a transient error, so that tests notice repeated calls.
     pub fn new(replies: impl IntoIterator<Item = Reply>) -> Self {
         let script = Self::default();
         script.replies.lock().unwrap().extend(replies);

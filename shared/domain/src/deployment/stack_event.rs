@@ -100,7 +100,11 @@ pub fn root_event(events: &[StackEvent]) -> Option<&StackEvent> {
 
 /// The cause of a failure, from the event in which it began.
 pub fn root_cause(root: Option<&StackEvent>, code: Code, status: &str) -> Cause {
-    let fix = "fix what CloudFormation reports and upload again";
+    let fix = match code {
+        // A new upload does not repeat a deletion, and fails again at a stuck stack.
+        Code::DeleteFailed | Code::StackStuck => "fix what CloudFormation reports, then retry the rollout",
+        _ => "fix what CloudFormation reports and upload again",
+    };
     match root {
         None => Cause::new(code, format!("the stack is {status}; CloudFormation gave no reason"), fix),
         Some(event) => {
@@ -163,6 +167,15 @@ mod tests {
         assert!(
             root_cause(None, Code::RolledBack, "ROLLBACK_COMPLETE").message.contains("ROLLBACK_COMPLETE")
         );
+    }
+
+    #[test]
+    fn a_failed_deletion_is_retried_and_a_failed_update_needs_an_upload() {
+        let fix = |code| root_cause(None, code, "DELETE_FAILED").fix;
+        for code in [Code::DeleteFailed, Code::StackStuck] {
+            assert_eq!(fix(code), "fix what CloudFormation reports, then retry the rollout");
+        }
+        assert_eq!(fix(Code::RolledBack), "fix what CloudFormation reports and upload again");
     }
 
     #[test]

@@ -7,29 +7,29 @@ use std::fmt;
 /// The state of an alarm, metric or composite.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum AlarmState {
-    /// What it watches is as it should be.
+    /// Its metric or rule is within the limits.
     Ok,
-    /// It is not.
+    /// Its metric or rule is outside of the limits.
     Alarm,
-    /// CloudWatch cannot tell: the alarm is new, or its metric is silent.
+    /// The alarm is new, or its metric has too few data points.
     InsufficientData,
 }
 
-/// An alarm that was looked at.
+/// The observed state of one alarm.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct AlarmObservation {
-    /// Where.
+    /// Its account-region.
     pub site: Site,
     /// Its name.
     pub name: String,
-    /// Its state; `None` if there is no such alarm.
+    /// Its state; `None` if it does not exist or could not be read.
     pub state: Option<AlarmState>,
-    /// Why its state is not known, if it could not be read.
+    /// Why its state could not be read.
     pub unread: Option<String>,
 }
 
 impl AlarmObservation {
-    /// Whether it is OK.
+    /// Whether its state is `OK`.
     pub fn is_ok(&self) -> bool {
         self.state == Some(AlarmState::Ok)
     }

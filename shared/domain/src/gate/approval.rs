@@ -1,4 +1,4 @@
-//! The approval gate: people who have seen the plan of a wave, and consent to it.
+//! The approval gate: people's consent to a wave and its plan.
 
 use super::{Blocked, Gate, Wave};
 use crate::digest::Digest;
@@ -7,17 +7,17 @@ use jiff::Timestamp;
 /// One approval of a wave.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Approval {
-    /// Who.
+    /// Principal that approved.
     pub by: String,
-    /// Why, if they said so.
+    /// Reason, if one was given.
     pub because: Option<String>,
-    /// When.
+    /// Time of the approval.
     pub at: Timestamp,
-    /// Of which wave, counted from 0.
+    /// Approved wave, counted from 0.
     pub wave: usize,
-    /// Of which package.
+    /// Digest of the approved package.
     pub package: Digest,
-    /// Of which plan, if there was one.
+    /// Digest of the approved plan, if there was one.
     pub plan: Option<Digest>,
 }
 

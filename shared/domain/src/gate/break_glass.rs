@@ -1,14 +1,14 @@
-//! Break-glass: every gate of one rollout opens, with a reason that is kept.
+//! Break-glass: opens every gate of one rollout, with a reason that is kept.
 
 use jiff::Timestamp;
 
-/// A word of somebody who may give it that opens every gate of one rollout.
+/// An operator's override that opens every gate of one rollout.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct BreakGlass {
-    /// Who.
+    /// Principal that opened the gates.
     pub by: String,
-    /// Why.
+    /// Reason.
     pub because: String,
-    /// When.
+    /// Time of the command.
     pub at: Timestamp,
 }

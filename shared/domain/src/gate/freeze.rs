@@ -1,4 +1,4 @@
-//! The freeze gate ("stop the line"): an operator lets nothing begin, for everything or for one profile.
+//! The freeze gate ("stop the line"): an operator stops everything, or one profile, from beginning anything.
 
 use super::{Blocked, Gate, Wave};
 use crate::names::ProfileName;
@@ -6,7 +6,7 @@ use jiff::Timestamp;
 use std::collections::BTreeMap;
 use std::fmt;
 
-/// What a stop of the line is about.
+/// What a freeze affects.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub enum FreezeScope {
     /// Every rollout.
@@ -24,26 +24,26 @@ impl fmt::Display for FreezeScope {
     }
 }
 
-/// Why a line is stopped: nothing is begun that it is about.
+/// A freeze: nothing that it affects begins.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Freeze {
-    /// Who stopped it.
+    /// Principal that created the freeze.
     pub by: String,
-    /// Why.
+    /// Reason.
     pub because: String,
-    /// Since when.
+    /// Time of creation.
     pub at: Timestamp,
 }
 
-/// The lines that are stopped.
+/// The freezes in effect.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Freezes(pub BTreeMap<FreezeScope, Freeze>);
 
 impl Freezes {
-    /// Most lines stopped at a time.
+    /// Most freezes in effect at the same time.
     pub const MAX: usize = 100;
 
-    /// Those that are about the rollouts of a profile.
+    /// The freezes that affect the rollouts of a profile.
     pub fn about(&self, profile: &ProfileName) -> Self {
         let about = |line: &FreezeScope| {
             matches!(line, FreezeScope::Everything) || *line == FreezeScope::Profile(profile.clone())

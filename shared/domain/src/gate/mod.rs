@@ -1,7 +1,7 @@
 //! Gates: what must be true before a wave begins, while it bakes, and before it counts as done.
 //!
-//! One file per gate: its fact (what is observed), and its rule (when it blocks). [`BEFORE_WAVE`] lists the gates that
-//! are asked before a wave; the engine gathers their [`Facts`], `Rollout::blocked` asks them.
+//! One file per gate: its fact (what is observed), and its rule (when it blocks). `BEFORE_WAVE` lists the gates
+//! before a wave: the engine observes their [`Facts`], and `Rollout::blocked` evaluates them.
 
 pub mod alarm;
 mod approval;
@@ -30,46 +30,46 @@ use std::collections::BTreeSet;
 /// The gates of a profile, as they were when a rollout was planned.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Gates {
-    /// Whether every change set is made before the first one is executed.
+    /// Whether every change set is created before the first one is executed.
     pub plan_first: bool,
-    /// Whether nobody approves what they have started themselves.
+    /// Whether the principal that started a rollout may not approve it.
     pub four_eyes: bool,
-    /// Whether it is a way back: approvals, windows and alarms do not hold it up, only a stopped line does.
+    /// Whether the rollout is expedited, as rollbacks are: only a freeze blocks it, no approval, window or alarm.
     pub expedite: bool,
-    /// CloudWatch alarms, by name, that have to be OK before a wave begins and while it bakes, in each of the
-    /// regions it has come to.
+    /// Names of CloudWatch alarms that must be `OK` before a wave begins and while it bakes, in each account-region
+    /// that the rollout has reached.
     pub alarms: BTreeSet<String>,
-    /// Whether the alarms also roll back the stack that is being updated when they are raised.
+    /// Whether the alarms are also rollback triggers of the stack updates.
     pub triggers: bool,
-    /// What is looked at when the targets of a wave are done.
+    /// Verifications of a wave, after all its targets were deployed.
     pub checks: Vec<Check>,
 }
 
 impl Gates {
-    /// Most alarms of a profile. CloudFormation takes the first five of them as rollback triggers.
+    /// Most alarms of a profile. CloudFormation gets the first five of them as rollback triggers.
     pub const ALARMS_MAX: usize = 20;
-    /// How many rollback triggers CloudFormation takes.
+    /// Most rollback triggers that CloudFormation accepts.
     pub const TRIGGERS_MAX: usize = 5;
     /// Most verifications of a profile.
     pub const CHECKS_MAX: usize = 10;
-    /// Longest rules of a profile, in bytes.
+    /// Largest policy rules of a profile, in bytes.
     pub const RULES_BYTES_MAX: usize = 64 * 1024;
-    /// The longest time a verification is given, in seconds: an hour.
+    /// Longest time for a verification, in seconds: an hour.
     pub const CHECK_S_MAX: u32 = 3_600;
 }
 
-/// What is known of the world when a wave's gates are looked at.
+/// What was observed for the gates of a wave.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Facts {
-    /// The time.
+    /// Time of the observation.
     pub now: Timestamp,
-    /// The lines that are stopped and are about the rollout.
+    /// The freezes that affect the rollout.
     pub stops: Freezes,
-    /// When its profile lets waves begin, as it says now.
+    /// The windows and scheduled freezes of its profile, as the profile is now.
     pub windows: Windows,
-    /// The alarms of its profile, in the regions it has come to and those of the wave.
+    /// The alarms of its profile, in the account-regions of this wave and the waves before.
     pub alarms: Vec<AlarmObservation>,
-    /// Why nothing may bring the package there, if somebody holds it by now.
+    /// The cause to end with, if the package is on hold at the stage by now.
     pub held: Option<Cause>,
 }
 
@@ -80,20 +80,20 @@ impl Facts {
     }
 }
 
-/// Which gate.
+/// The kinds of gates.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Gate {
-    /// The line is stopped.
+    /// A freeze is in effect.
     Line,
-    /// A freeze, or outside of the allowed windows.
+    /// A scheduled freeze is in effect, or no window is open.
     Window,
     /// An alarm is not OK.
     Alarm,
     /// Approvals are missing.
     Approval,
-    /// Another service has no such output yet.
+    /// An output of another service does not exist yet.
     Output,
-    /// What the profile's rules say of the templates is not known yet.
+    /// The policy check has no result yet.
     Rules,
 }
 
@@ -102,7 +102,7 @@ impl Gate {
     pub const ALL: [Self; 6] =
         [Self::Line, Self::Window, Self::Alarm, Self::Approval, Self::Output, Self::Rules];
 
-    /// Its name in table and API.
+    /// Its name in the table and the API.
     pub fn name(self) -> &'static str {
         match self {
             Self::Line => "line",
@@ -118,11 +118,11 @@ impl Gate {
 /// Why a gate blocks.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Blocked {
-    /// Which gate.
+    /// The gate.
     pub gate: Gate,
     /// Why, and what opens it.
     pub why: String,
-    /// When it opens by itself, if that is known.
+    /// When it opens by itself, if known.
     pub until: Option<Timestamp>,
 }
 
@@ -136,24 +136,24 @@ impl Blocked {
     }
 }
 
-/// A wave at its gates.
+/// A wave whose gates are evaluated.
 #[derive(Debug, Clone, Copy)]
 pub struct Wave<'a> {
     /// Its number, counted from 0.
     pub number: usize,
-    /// How many people have approved it, and how many must.
+    /// Number of people who have approved it, and number required.
     pub approvals: (usize, usize),
     /// What was observed.
     pub facts: &'a Facts,
 }
 
-/// The rule of a gate, and whether it also applies to a rollout that is expedited.
+/// The rule of a gate, and whether it also applies to an expedited rollout.
 struct Rule {
     blocked: fn(&Wave<'_>) -> Vec<Blocked>,
     applies_if_expedited: bool,
 }
 
-/// The gates before a wave, in the order in which they are shown. A new gate is one line here.
+/// The gates before a wave, in the order in which they are shown.
 const BEFORE_WAVE: &[Rule] = &[
     Rule { blocked: freeze::blocked, applies_if_expedited: true },
     Rule { blocked: window::blocked, applies_if_expedited: false },

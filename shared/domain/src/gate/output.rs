@@ -1,4 +1,4 @@
-//! What one service takes from another: an output of its stack, as the value of a parameter.
+//! The output gate: outputs of other services' stacks, used as values of parameters.
 
 use crate::code::{Code, Refusal};
 use crate::names::{Region, ServiceName, StackPart, StageName};
@@ -11,26 +11,26 @@ use std::fmt;
 pub struct OutputRef {
     /// The service.
     pub service: ServiceName,
-    /// Which of its stacks, if it has several.
+    /// Its stack, if it has several.
     pub part: Option<StackPart>,
-    /// The output's name.
+    /// Name of the output.
     pub output: String,
-    /// Another stage than the one that is deployed to.
+    /// The stage of the output, if it is not the one that is deployed to.
     pub stage: Option<StageName>,
-    /// Another region than the target's own.
+    /// The region of the output, if it is not the target's.
     pub region: Option<Region>,
 }
 
 impl OutputRef {
-    /// Reads the text of a reference, of the same stage and region.
+    /// Reads a reference of the same stage and region.
     ///
     /// # Errors
-    /// [`Code::ConfigInvalid`] when it is none.
+    /// [`Code::ConfigInvalid`] if the text is not a reference.
     pub fn parse(text: &str) -> Result<Self, Refusal> {
         let refuse = || {
             Refusal::new(
                 Code::ConfigInvalid,
-                format!("{text:?} names no output"),
+                format!("{text:?} is not a reference to an output"),
                 "write it like fullstack-database.TableName, or shop:Net.VpcId for one of several stacks",
             )
         };
@@ -47,12 +47,12 @@ impl OutputRef {
         Ok(Self { service, part, output: output.to_owned(), stage: None, region: None })
     }
 
-    /// The stage whose output it is, for a rollout to this one.
+    /// The stage of the output, for a rollout to the stage `own`.
     pub fn stage_for<'s>(&'s self, own: &'s StageName) -> &'s StageName {
         self.stage.as_ref().unwrap_or(own)
     }
 
-    /// The target whose output it is, for a target at this site.
+    /// The target of the output, for a target in the account-region `site`.
     pub fn target_for(&self, site: &Site) -> Target {
         let region = self.region.clone().unwrap_or_else(|| site.region.clone());
         Target { site: Site { account: site.account.clone(), region }, part: self.part.clone() }

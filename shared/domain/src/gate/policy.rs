@@ -1,38 +1,38 @@
 //! The policy gate: what the profile's CloudFormation Guard rules say about the templates of a release.
 
-/// What a profile's rules say of a release's templates. It depends on nothing but both of them.
+/// The result of a policy check. It depends only on the profile's rules and the release's templates.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum PolicyResult {
-    /// All of them hold, or there are none any more.
+    /// All rules are satisfied, or the profile has no rules.
     Passed,
-    /// Some are broken.
+    /// Rules are violated.
     Violated {
-        /// The first of them.
+        /// The first violations.
         first: Vec<Violation>,
-        /// How many there are.
+        /// Number of all violations.
         count: usize,
     },
-    /// What they say could not be found out.
+    /// The rules could not be evaluated.
     Unknown {
         /// Why.
         why: String,
-        /// Whether the same question may be answered later.
+        /// Whether a later attempt may succeed.
         may_pass: bool,
     },
 }
 
-/// A rule that is broken.
+/// One violation of a rule.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Violation {
     /// The rule's name.
     pub rule: String,
-    /// Which of several templates breaks it, in words.
+    /// Which of several templates violates it, as text.
     pub template: Option<String>,
-    /// The logical id of the resource that breaks it, if it is one.
+    /// Logical id of the resource that violates it, if it is a resource.
     pub resource: Option<String>,
-    /// Where in the template.
+    /// Path in the template.
     pub path: String,
-    /// What the rule says about it.
+    /// The rule's own message.
     pub message: String,
 }
 

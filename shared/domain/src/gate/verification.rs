@@ -5,25 +5,25 @@ use std::fmt;
 /// A verification of one target.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Check {
-    /// What is asked.
+    /// The request or the function.
     pub probe: Probe,
-    /// How long it may take until it succeeds, in seconds: it is tried again until then.
+    /// Time to succeed, in seconds. Until then it is retried.
     pub within_s: u32,
 }
 
-/// What a verification asks.
+/// What a verification calls.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Probe {
-    /// A `GET` of the URL that is an output of the stack, with this path behind it, is answered by this status.
+    /// A `GET` of a URL, which is an output of the stack plus a path, returns the expected status.
     Http {
-        /// The stack's output.
+        /// Name of the stack's output.
         output: String,
-        /// What is added to it, such as `/health`; may be empty.
+        /// Path appended to the output, such as `/health`; may be empty.
         path: String,
-        /// The status it must answer.
+        /// Expected status.
         status: u16,
     },
-    /// A Lambda function of the target succeeds.
+    /// An invocation of a Lambda function of the target succeeds.
     Function {
         /// Its name.
         name: String,

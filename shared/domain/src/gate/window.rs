@@ -1,7 +1,7 @@
-//! When a profile lets waves begin: allowed windows and freezes, in a time zone's own clock.
+//! The window gate: the windows and scheduled freezes of a profile.
 //!
-//! Times are civil times of the zone, so that nine o'clock stays nine o'clock through daylight saving: an
-//! hour that the clock skips does not exist, and one that it repeats counts both times.
+//! Times are local times of a time zone, so 09:00 stays 09:00 through daylight saving: an hour that the clock
+//! skips does not exist, and one that it repeats counts both times.
 
 use super::{Blocked, Gate, Wave};
 use jiff::civil::{DateTime, Time, Weekday};
@@ -9,36 +9,36 @@ use jiff::tz::TimeZone;
 use jiff::{Timestamp, ToSpan, Zoned};
 use std::collections::BTreeSet;
 
-/// Hours of some days of every week in which waves may begin.
+/// A weekly window in which waves may begin.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Window {
-    /// The days on which it begins, counted from Monday, 1, to Sunday, 7; all if there are none.
+    /// Days on which it begins, from Monday = 1 to Sunday = 7; if empty, every day.
     pub days: BTreeSet<i8>,
     /// Its first moment.
     pub from: Time,
-    /// Its end, which is not part of it; one that is not after `from` is on the next day.
+    /// Its exclusive end; if not after `from`, on the next day.
     pub to: Time,
 }
 
-/// A time in which no wave begins.
+/// A period in which no wave begins.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ScheduledFreeze {
     /// Its first moment.
     pub from: DateTime,
-    /// Its end, which is not part of it.
+    /// Its exclusive end.
     pub to: DateTime,
-    /// Why.
+    /// Reason.
     pub because: String,
 }
 
-/// Windows and freezes of a profile.
+/// Windows and scheduled freezes of a profile.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Windows {
-    /// Whose clock counts.
+    /// Time zone of all times.
     pub zone: TimeZone,
-    /// Waves begin in one of these; at any time if there are none.
+    /// Waves may begin in these windows; if empty, at any time.
     pub allowed: Vec<Window>,
-    /// And in none of these.
+    /// Waves may not begin in these periods.
     pub freezes: Vec<ScheduledFreeze>,
 }
 
@@ -54,7 +54,7 @@ impl Window {
         if self.from < self.to {
             return today && self.from <= time && time < self.to;
         }
-        // Over midnight: it belongs to the day on which it began.
+        // A window over midnight belongs to the day on which it began.
         (today && self.from <= time) || (self.is_of(at.weekday().previous()) && time < self.to)
     }
 
@@ -66,10 +66,10 @@ impl Window {
 impl Windows {
     /// Most windows, and most freezes, of a profile.
     pub const MAX: usize = 50;
-    /// How far the next opening is looked for, in days.
+    /// How many days ahead the next opening is searched.
     const DAYS_AHEAD: i64 = 370;
 
-    /// Whether it never keeps a wave from beginning.
+    /// Whether there are neither windows nor scheduled freezes.
     pub fn is_always_open(&self) -> bool {
         self.allowed.is_empty() && self.freezes.is_empty()
     }
@@ -91,15 +91,12 @@ impl Windows {
         outside.then(|| format!("outside of the allowed windows ({zone})"))
     }
 
-    /// The first moment after `now` at which a wave may begin: the end of a freeze, or a window's beginning.
+    /// The first time after `now` at which a wave may begin: the end of a scheduled freeze, or the begin of a window.
     fn opens_after(&self, now: Timestamp) -> Option<Timestamp> {
         let today = now.to_zoned(self.zone.clone()).date();
         let instant = |local: DateTime| Some(local.to_zoned(self.zone.clone()).ok()?.timestamp());
         let days = (0..Self::DAYS_AHEAD).filter_map(|day| today.checked_add(day.days()).ok());
-        let begins = days.flat_map(|day| {
-            // What begins at midnight may have begun in a window that came over it.
-            self.allowed.iter().map(move |window| day.to_datetime(window.from))
-        });
+        let begins = days.flat_map(|day| self.allowed.iter().map(move |window| day.to_datetime(window.from)));
         let ends = self.freezes.iter().map(|freeze| freeze.to);
         let moments: BTreeSet<Timestamp> = begins.chain(ends).filter_map(instant).collect();
         moments.into_iter().find(|at| *at > now && self.why_blocked(*at).is_none())
@@ -156,7 +153,7 @@ mod tests {
             assert_eq!(office.blocked(at(early)).unwrap().until, Some(at(open)), "{early}");
             assert!(office.blocked(at(late)).is_some(), "{late}");
         }
-        // Friday afternoon: Monday it is, in which the clock was changed on Sunday.
+        // From Friday afternoon to Monday; the clock changes on Sunday.
         let friday = office.blocked(at("2026-10-23T12:00:00Z")).unwrap();
         assert_eq!(friday.until, Some(at("2026-10-26T08:00:00Z")));
         assert_eq!(friday.why, "outside of the allowed windows (Europe/Berlin)");
@@ -165,7 +162,7 @@ mod tests {
     #[test]
     fn an_hour_that_the_clock_skips_does_not_exist_and_one_that_it_repeats_counts_twice() {
         let night = berlin(vec![window(&[], "02:00", "03:00")], &[]);
-        // 2026-03-29: from 02:00 the clock goes to 03:00. 2026-10-25: 03:00 goes back to 02:00.
+        // On 2026-03-29 the clock skips from 02:00 to 03:00, on 2026-10-25 it is set from 03:00 to 02:00.
         assert!(night.blocked(at("2026-03-29T01:00:00Z")).is_some());
         assert_eq!(
             night.blocked(at("2026-03-29T01:00:00Z")).unwrap().until,

@@ -9,30 +9,30 @@ use flotilla_domain::gate::{
 use flotilla_domain::{Refusal, SignedDuration};
 
 const DAYS: [&str; 7] = ["mon", "tue", "wed", "thu", "fri", "sat", "sun"];
-/// Longest reason of a freeze, in bytes.
+/// Longest reason of a scheduled freeze, in bytes.
 const REASON_BYTES_MAX: usize = 200;
 
-/// Reads what has to hold before a wave begins.
+/// Reads the gates of a profile, except its windows.
 pub fn gates(doc: &ProfileConfig, waves: &[ProfileWave]) -> Result<Gates, Refusal> {
     let approved = waves.iter().any(|wave| wave.approvals > 0);
     if approved && doc.plan_first == Some(false) {
-        let fix = "leave plan_first out: an approval is one of a plan";
-        return Err(invalid("plan_first", "approvals without a plan", fix));
+        let fix = "remove plan_first: an approval is bound to a plan";
+        return Err(invalid("plan_first", "approvals need a plan", fix));
     }
     if doc.four_eyes == Some(true) && !approved {
-        let fix = "say how many approvals a wave needs, such as approvals = 1";
-        return Err(invalid("four_eyes", "four eyes without approvals", fix));
+        let fix = "set how many approvals a wave needs, such as approvals = 1";
+        return Err(invalid("four_eyes", "four_eyes needs approvals", fix));
     }
     if doc.alarms.len() > Gates::ALARMS_MAX {
-        let fix = format!("give {} at most; a composite alarm counts once", Gates::ALARMS_MAX);
+        let fix = format!("give at most {}; a composite alarm counts once", Gates::ALARMS_MAX);
         return Err(invalid("alarms", format!("{} alarms", doc.alarms.len()), &fix));
     }
     let bad = |name: &&String| name.is_empty() || name.len() > 255 || name.chars().any(char::is_control);
     if let Some(name) = doc.alarms.iter().find(bad) {
-        return Err(invalid("alarms", format!("{name:?} is no alarm"), "give names of up to 255 characters"));
+        return Err(invalid("alarms", format!("{name:?} is not an alarm name"), "use 1 to 255 characters"));
     }
     if doc.checks.len() > Gates::CHECKS_MAX {
-        let fix = format!("give {} at most", Gates::CHECKS_MAX);
+        let fix = format!("give at most {}", Gates::CHECKS_MAX);
         return Err(invalid("checks", format!("{} checks", doc.checks.len()), &fix));
     }
     let checks = doc.checks.iter().enumerate().map(|(n, doc)| check(&format!("checks.{n}"), doc));
@@ -55,7 +55,11 @@ fn check(path: &str, doc: &CheckConfig) -> Result<Check, Refusal> {
                 None => String::new(),
                 Some(path) if path.starts_with('/') && short(path) => path.to_owned(),
                 Some(_) => {
-                    return Err(invalid(path, "the path begins with no slash", "write it like /health"));
+                    return Err(invalid(
+                        path,
+                        "the path does not begin with a slash",
+                        "write it like /health",
+                    ));
                 }
             },
             status: doc.status.filter(|status| (100..600).contains(status)).unwrap_or(200),
@@ -65,28 +69,28 @@ fn check(path: &str, doc: &CheckConfig) -> Result<Check, Refusal> {
         }
         _ => {
             let fix = "give output (with path and status), or function";
-            return Err(invalid(path, "it is neither a request nor a function", fix));
+            return Err(invalid(path, "the check is neither a request nor a function", fix));
         }
     };
     let within = doc.within.as_deref().unwrap_or("1m").parse::<SignedDuration>();
     let within_s = within.ok().and_then(|within| u32::try_from(within.as_secs()).ok());
-    let within_s = within_s
-        .filter(|within_s| *within_s <= Gates::CHECK_S_MAX)
-        .ok_or_else(|| invalid(path, "`within` is no time, or over an hour", "write it like 30s or 5m"))?;
+    let within_s = within_s.filter(|within_s| *within_s <= Gates::CHECK_S_MAX).ok_or_else(|| {
+        invalid(path, "within is not a duration of up to one hour", "write it like 30s or 5m")
+    })?;
     Ok(Check { probe, within_s })
 }
 
-/// Reads when waves may begin.
+/// Reads the windows and scheduled freezes of a profile.
 pub fn windows(doc: &ProfileConfig) -> Result<Windows, Refusal> {
     let zone = doc.timezone.as_deref().unwrap_or("UTC");
     let zone = TimeZone::get(zone).map_err(|_| {
-        let fix = "use a name of the IANA database such as Europe/Berlin";
-        invalid("timezone", format!("{zone:?} is no time zone"), fix)
+        let fix = "use a name of the IANA database, such as Europe/Berlin";
+        invalid("timezone", format!("{zone:?} is not a time zone"), fix)
     })?;
     for (path, count) in [("windows", doc.windows.len()), ("freezes", doc.freezes.len())] {
         if count > Windows::MAX {
-            let fix = format!("give {} at most", Windows::MAX);
-            return Err(invalid(path, format!("{count} of them"), &fix));
+            let fix = format!("give at most {}", Windows::MAX);
+            return Err(invalid(path, format!("{count} {path}"), &fix));
         }
     }
     let allowed = doc.windows.iter().enumerate();
@@ -103,13 +107,13 @@ pub fn windows(doc: &ProfileConfig) -> Result<Windows, Refusal> {
 fn window(path: &str, doc: &WindowConfig) -> Result<Window, Refusal> {
     let time = |text: &String| {
         text.parse::<Time>()
-            .map_err(|_| invalid(path, format!("{text:?} is no time of the day"), "write it like 09:00"))
+            .map_err(|_| invalid(path, format!("{text:?} is not a time of day"), "write it like 09:00"))
     };
     let day = |text: &String| {
         let known = DAYS.iter().zip(1_i8..).find(|(day, _)| **day == text.as_str());
-        known
-            .map(|(_, number)| number)
-            .ok_or_else(|| invalid(path, format!("{text:?} is no day"), &format!("use {}", DAYS.join(", "))))
+        known.map(|(_, number)| number).ok_or_else(|| {
+            invalid(path, format!("{text:?} is not a day"), &format!("use {}", DAYS.join(", ")))
+        })
     };
     Ok(Window {
         days: doc.days.iter().map(day).collect::<Result<_, _>>()?,
@@ -121,15 +125,19 @@ fn window(path: &str, doc: &WindowConfig) -> Result<Window, Refusal> {
 fn freeze(path: &str, doc: &FreezeConfig) -> Result<ScheduledFreeze, Refusal> {
     let moment = |text: &String| {
         text.parse::<DateTime>().map_err(|_| {
-            invalid(path, format!("{text:?} is no date and time"), "write it like 2026-12-20T00:00")
+            invalid(path, format!("{text:?} is not a date and time"), "write it like 2026-12-20T00:00")
         })
     };
     let (from, to) = (moment(&doc.from)?, moment(&doc.to)?);
     if from >= to {
-        return Err(invalid(path, "it ends before it begins", "give a `to` after `from`"));
+        return Err(invalid(path, "the freeze ends before it begins", "correct from or to"));
     }
     if doc.because.trim().is_empty() || doc.because.len() > REASON_BYTES_MAX {
-        return Err(invalid(path, "it does not say why, in 200 bytes", "say so in `because`"));
+        return Err(invalid(
+            path,
+            "the reason is missing or longer than 200 bytes",
+            "give a reason in because",
+        ));
     }
     Ok(ScheduledFreeze { from, to, because: doc.because.clone() })
 }

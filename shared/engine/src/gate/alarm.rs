@@ -8,12 +8,12 @@ use flotilla_domain::gate::AlarmObservation;
 use flotilla_domain::rollout::Rollout;
 use futures::stream::{self, StreamExt, TryStreamExt};
 
-/// Sites whose alarms are read at a time.
+/// Account-regions whose alarms are read concurrently.
 const SITES_AT_ONCE: usize = 10;
 
 impl RolloutController {
-    /// The alarms of the profile, at every site that the rollout has come to with a wave. Of a way back, or one
-    /// whose gates are broken open, none is asked.
+    /// The alarms of the profile, in every account-region of this wave and the waves before. An expedited rollout,
+    /// and one that break-glass has opened, reads none.
     pub(crate) async fn alarms_of(
         &self,
         rollout: &Rollout,

@@ -1,4 +1,4 @@
-//! What is said to gates: approvals, stops of the line, and the word that opens everything.
+//! The approval gate: records the approvals of a wave.
 
 use crate::EngineError;
 use crate::access::{Caller, Commands, conflict, reason};
@@ -8,25 +8,24 @@ use flotilla_domain::gate::Approval;
 use flotilla_domain::rollout::{Rollout, RolloutEvent};
 use flotilla_domain::{Code, Digest, Refusal, RolloutId};
 
-/// What somebody has looked at and agrees to.
+/// What an approver has reviewed and approves.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct ApprovalRequest {
-    /// The package; any if it is left out.
+    /// Digest of the package; any package if omitted.
     pub package: Option<Digest>,
-    /// The plan; any if it is left out.
+    /// Digest of the plan; any plan if omitted.
     pub plan: Option<Digest>,
-    /// Why.
+    /// Reason.
     pub because: Option<String>,
 }
 
 impl Commands {
-    /// Approves the wave that a rollout waits with, or will wait with next. The approval is bound to the
-    /// rollout's package and plan.
+    /// Approves the next wave of a rollout. The approval is bound to the rollout's package and plan.
     ///
     /// # Errors
-    /// Refusals: there is no such rollout, it has ended, it asks for no approval, its plan is not made yet,
-    /// the caller has started it and the profile asks for four eyes, or package or plan are not those that
-    /// were looked at.
+    /// Refusals: the rollout does not exist or has ended, its wave requires no approval, its plan is not created
+    /// yet, the caller started it and the profile requires four eyes, or its package or plan is not the one that
+    /// was reviewed.
     pub async fn approve(
         &self,
         id: &RolloutId,
@@ -41,11 +40,11 @@ impl Commands {
                 return Err(conflict(format!("the rollout is {}", rollout.state.name())).into());
             };
             if rollout.approvals_of(wave) == 0 {
-                return Err(conflict(format!("wave {} asks for no approval", wave + 1)).into());
+                return Err(conflict(format!("wave {} requires no approval", wave + 1)).into());
             }
             let plan = rollout.plan();
             if plan.is_none() && !rollout.planned_ahead().is_empty() {
-                return Err(conflict("its plan is not made yet".into()).into());
+                return Err(conflict("its plan is not created yet".into()).into());
             }
             let other = |seen: Option<Digest>, has: Option<Digest>| seen.is_some() && seen != has;
             if other(agreement.package, Some(package)) || other(agreement.plan, plan) {
@@ -71,9 +70,9 @@ impl Commands {
 fn not_what_was_seen(rollout: &Rollout) -> Refusal {
     let text = |digest: Option<Digest>| digest.map_or_else(|| "none".to_owned(), |digest| digest.to_string());
     let what = format!(
-        "the rollout brings the package {} by the plan {}, which is not what was looked at",
+        "the rollout has the package {} and the plan {}, which are not the ones that were reviewed",
         text(rollout.package()),
         text(rollout.plan())
     );
-    Refusal::new(Code::PlanChanged, what, "look at it again (flotilla plan), then approve that")
+    Refusal::new(Code::PlanChanged, what, "read the current plan (flotilla plan), then approve it")
 }

@@ -1,4 +1,4 @@
-//! Break-glass: every gate of one rollout opens.
+//! Break-glass: opens every gate of one rollout.
 
 use crate::EngineError;
 use crate::access::{Caller, Commands, needed};
@@ -12,7 +12,7 @@ impl Commands {
     /// Opens every gate of one rollout.
     ///
     /// # Errors
-    /// Refusals: there is no such rollout, it has ended, or the reason is missing.
+    /// Refusals: the rollout does not exist or has ended, or the reason is missing.
     pub async fn break_glass(
         &self,
         id: &RolloutId,
@@ -26,7 +26,7 @@ impl Commands {
             Ok(applied(rollout, RolloutEvent::BreakGlassRequested(word), now)?)
         });
         let opened = opened.await?;
-        tracing::warn!(rollout.id = %id, by = caller.principal, because, "all gates are broken open");
+        tracing::warn!(rollout.id = %id, by = caller.principal, because, "break-glass: all gates are open");
         Ok(opened)
     }
 }

@@ -1,4 +1,4 @@
-//! The stopped line: nothing begins while it is stopped.
+//! The freeze gate: creates, removes and lists freezes.
 
 use crate::EngineError;
 use crate::access::{Caller, Commands, Order, conflict, needed};
@@ -10,14 +10,14 @@ use flotilla_domain::access::{Act, Scope};
 use flotilla_domain::gate::{Freeze, FreezeScope, Freezes};
 use flotilla_domain::{ProfileName, Refusal};
 
-/// How often a lost race for the stops is run again.
+/// Attempts to write the freezes when others change them concurrently.
 const RACES_MAX: usize = 8;
 
 impl Commands {
-    /// Freezes a line: from now on nothing is begun that it is about.
+    /// Creates a freeze: from now on nothing that it affects begins. An existing freeze stays as it is.
     ///
     /// # Errors
-    /// Refusals: the reason is missing, or too many lines are stopped.
+    /// Refusals: the reason is missing, or there are too many freezes.
     pub async fn freeze(
         &self,
         line: &FreezeScope,
@@ -26,10 +26,10 @@ impl Commands {
     ) -> Result<(), EngineError> {
         let order = self.order(caller, Act::Freeze, Scope::ANYTHING).await?;
         let stop = Freeze { by: caller.principal.clone(), because: needed(because)?, at: self.clock.now() };
-        tracing::warn!(%line, by = stop.by, because = stop.because, "the line is stopped");
+        tracing::warn!(%line, by = stop.by, because = stop.because, "freeze created");
         self.change_freezes(&order.detail(format!("{line}: {}", stop.because)), |stops| {
             if stops.0.len() >= Freezes::MAX && !stops.0.contains_key(line) {
-                return Err(conflict(format!("{} lines are stopped already", Freezes::MAX)));
+                return Err(conflict(format!("there are {} freezes already", Freezes::MAX)));
             }
             stops.0.entry(line.clone()).or_insert_with(|| stop.clone());
             Ok(())
@@ -37,13 +37,13 @@ impl Commands {
         .await
     }
 
-    /// Lets a line go on. What waits for it notices within a few minutes.
+    /// Removes a freeze. Rollouts that wait for it continue within a few minutes.
     ///
     /// # Errors
-    /// The table's.
+    /// Errors of the state store.
     pub async fn unfreeze(&self, line: &FreezeScope, caller: &Caller) -> Result<(), EngineError> {
         let order = self.order(caller, Act::Unfreeze, Scope::EVERYTHING).await?;
-        tracing::warn!(%line, by = caller.principal, "the line goes on");
+        tracing::warn!(%line, by = caller.principal, "freeze removed");
         self.change_freezes(&order.detail(line.to_string()), |stops| {
             stops.0.remove(line);
             Ok(())
@@ -78,10 +78,10 @@ impl Commands {
 }
 
 impl Status {
-    /// The lines that are stopped.
+    /// The freezes in effect.
     ///
     /// # Errors
-    /// The table's.
+    /// Errors of the state store.
     pub async fn lines(&self) -> Result<Vec<view::LineView>, EngineError> {
         let found = self.store.get(&[stops_key()]).await?.into_iter().next().flatten();
         let stops = found.map(read::<Freezes>).transpose()?.map(|stops| stops.value).unwrap_or_default();
@@ -98,7 +98,7 @@ impl Status {
     }
 }
 
-/// The stops that are about a profile.
+/// The freezes that affect a profile.
 pub(crate) fn freezes_about(item: Option<Item>, profile: &ProfileName) -> Result<Freezes, EngineError> {
     let stops = item.map(read::<Freezes>).transpose()?;
     Ok(stops.map(|stops| stops.value.about(profile)).unwrap_or_default())

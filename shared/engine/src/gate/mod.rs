@@ -1,4 +1,5 @@
-//! What stands before a wave, or before the execution of one deployment's change set.
+//! Gates: observes what the domain needs to decide whether a wave may begin, or one deployment's change set may be
+//! executed.
 
 mod alarm;
 mod approval;
@@ -25,8 +26,8 @@ use freeze::freezes_about;
 use window::windows;
 
 impl RolloutController {
-    /// Looks at the gates of a wave: the line, the profile's windows as they are now, and, if nothing of the
-    /// rollout has begun, whether a newer one has come.
+    /// Observes the gates of a wave: freezes, the profile's windows as they are now, alarms and holds. Before the
+    /// first wave, also whether a newer rollout has superseded this one.
     pub(crate) async fn gates_of_wave(
         &self,
         rollout: &Rollout,
@@ -53,7 +54,7 @@ impl RolloutController {
 }
 
 impl DeploymentController {
-    /// Whether the rollout lets this deployment begin.
+    /// Whether the rollout allows this deployment to begin.
     pub(crate) async fn gates(&self, deployment: &Deployment) -> Result<Event, EngineError> {
         let keys = [rollout_key(&deployment.id.rollout), stops_key()];
         let mut found = self.store.get(&keys).await?.into_iter();

@@ -1,4 +1,4 @@
-//! Outputs of other services, as values of parameters.
+//! The output gate: reads outputs of other services for parameters, and records this service's own.
 
 use crate::EngineError;
 use crate::records::{ConsumerRecord, OutputsRecord, consumers_query, outputs_key, read, stage_key};
@@ -11,11 +11,11 @@ use flotilla_domain::rollout::{Rollout, RolloutEvent};
 use flotilla_domain::stage::StageHead;
 use std::collections::{BTreeMap, BTreeSet};
 
-/// Keys that one read of the table takes.
+/// Most keys of one read of the state store.
 const KEYS_MAX: usize = 100;
 
 impl RolloutController {
-    /// Looks for the outputs that a rollout needs, and for those that it may need to go back. Only the first are missed.
+    /// Reads the outputs that a rollout needs, and those that a revert may need. Only the former count as missing.
     pub(crate) async fn outputs_of_others(&self, rollout: &Rollout) -> Result<RolloutEvent, EngineError> {
         let sites = rollout.sites();
         let wanted: Vec<_> = sites
@@ -51,7 +51,7 @@ impl RolloutController {
         Ok(RolloutEvent::OutputsObserved { values, missing })
     }
 
-    /// Wakes whoever may wait for what a rollout has left: one query, and one read if anybody ever took something.
+    /// Wakes the active rollouts of all stages that use outputs of this one: one query, and one read if there are any.
     pub(crate) async fn wake_consumers(&self, rollout: &Rollout) -> Result<(), EngineError> {
         let query = consumers_query(&rollout.service, &rollout.stage, KEYS_MAX);
         let consumers = self.store.query(query).await?.items.into_iter();
@@ -71,7 +71,7 @@ impl RolloutController {
     }
 }
 
-/// What a deployment that has succeeded leaves to others.
+/// The outputs that a successful deployment provides to other services.
 pub(crate) fn outputs_left(deployment: &Deployment) -> Option<OutputsRecord> {
     if !deployment.state.is_success() {
         return None;

@@ -1,4 +1,4 @@
-//! What a profile's rules say of the templates that a rollout brings.
+//! The policy gate: evaluates a profile's rules on the templates of a release.
 
 use crate::config::document;
 use crate::ports::{Evaluation, Item, PortError};
@@ -14,29 +14,28 @@ use flotilla_domain::{Digest, SignedDuration};
 use futures::future::join_all;
 use std::collections::BTreeMap;
 
-/// Templates that are looked at together: nearly always all of them, since what a step does not come to is not
-/// remembered.
+/// Templates evaluated concurrently: nearly always all of them, because results of an unfinished step are not saved.
 const AT_ONCE: usize = 64;
-/// After this long no further templates are begun with, in seconds: a step has few, and each may take 22.
+/// No further templates are started after this many seconds: a step has little time, and each may take 22.
 const BEGIN_S_MAX: i64 = 5;
-/// Most broken rules that are kept.
+/// Most violations that are kept.
 const FIRST_MAX: usize = 20;
 
 impl RolloutController {
-    /// Asks the profile's rules, as they are now, about every template of the release: those of its stacks, and
+    /// Evaluates the profile's rules, as they are now, on every template of the release: those of its stacks, and
     /// those nested in them.
     pub(crate) async fn policy_result(&self, step: &mut RolloutStep) -> Result<RolloutEvent, EngineError> {
         let rollout = &step.now;
         let unknown =
             |why: String, may_pass| Ok(RolloutEvent::PolicyChecked(PolicyResult::Unknown { why, may_pass }));
         let Some(release) = rollout.release() else {
-            return Err(EngineError::Defect(format!("{} brings nothing that has rules", rollout.id)));
+            return Err(EngineError::Defect(format!("{} has no release for a policy check", rollout.id)));
         };
         let keys = [profile_key(&rollout.profile), release_key(&rollout.service, &release)];
         let mut found = self.store.get(&keys).await?.into_iter();
         let (profile, release) = (found.next().flatten(), found.next().flatten());
         let (Some(profile), Some(release)) = (profile, release) else {
-            return unknown("its profile or its release is not there any more".into(), false);
+            return unknown("its profile or its release no longer exists".into(), false);
         };
         let Some(rules) = rules_of(profile)? else {
             return Ok(RolloutEvent::PolicyChecked(PolicyResult::Passed));
@@ -45,13 +44,13 @@ impl RolloutController {
         let policy_result = self.apply(&rules, &templates).await;
         if policy_result == PolicyResult::Passed {
             let print = Digest::of(rules.as_bytes()).to_string();
-            let detail = format!("{} templates hold to the rules {}", templates.len(), &print[..12]);
+            let detail = format!("{} templates satisfy the rules {}", templates.len(), &print[..12]);
             step.record(step.now.id, None, self.clock.now(), "vetted", Some(detail));
         }
         Ok(RolloutEvent::PolicyChecked(policy_result))
     }
 
-    /// Applies rules to all templates, a few at a time, until it is known what they say.
+    /// Evaluates the rules on all templates in batches, until one batch has no result.
     async fn apply(&self, rules: &str, templates: &BTreeMap<Digest, Option<String>>) -> PolicyResult {
         let last = self.clock.now().saturating_add(SignedDuration::from_secs(BEGIN_S_MAX));
         let all: Vec<(&Digest, &Option<String>)> = templates.iter().collect();
@@ -81,13 +80,13 @@ impl RolloutController {
         match (count, unknown) {
             (0, None) => PolicyResult::Passed,
             (0, Some(unknown)) => unknown,
-            // Whatever the others would have said.
+            // A violation decides, whatever the templates without a result would add.
             (count, _) => PolicyResult::Violated { first, count },
         }
     }
 }
 
-/// What it means for a rollout how the question about one of its templates has ended.
+/// The policy result of one template, from its evaluation.
 fn ruled(template: Option<&str>, judged: Result<Evaluation, PortError>) -> PolicyResult {
     let about = |why: String| template.map_or_else(|| why.clone(), |template| format!("{template}: {why}"));
     match judged {
@@ -112,7 +111,7 @@ fn rules_of(profile: Item) -> Result<Option<String>, EngineError> {
     Ok(config::rules(&doc)?.map(str::to_owned))
 }
 
-/// The templates of a release, each with what it is called where there are several.
+/// The templates of a release; each has a name where there are several.
 fn templates(release: &Release) -> BTreeMap<Digest, Option<String>> {
     let nested = release.package.assets.keys().filter(|asset| asset.kind == AssetKind::Template);
     let nested = nested

@@ -1,4 +1,4 @@
-//! The verification of a wave: each of its targets is asked what the profile wants to be asked.
+//! The verification gate: runs the profile's verifications on each target of a wave.
 
 use crate::EngineError;
 use crate::ports::{HttpObserved, Place, PortError};
@@ -10,19 +10,19 @@ use flotilla_domain::rollout::Rollout;
 use futures::stream::{self, StreamExt, TryStreamExt};
 use serde_json::json;
 
-/// Probes asked at a time: each may take many seconds, and a step has few.
+/// Verifications run concurrently: each may take many seconds, and a step has little time.
 const AT_ONCE: usize = 100;
 
-/// What a check has found.
+/// The result of one verification.
 pub(crate) struct Checked {
     pub target: Target,
-    /// What was asked, and what was answered.
+    /// The request and the reply.
     pub said: String,
     pub passed: bool,
 }
 
 impl RolloutController {
-    /// Asks every target of a wave that was deployed.
+    /// Runs the verifications of every target of a wave that was deployed.
     pub(crate) async fn checks_of(
         &self,
         rollout: &Rollout,
@@ -46,7 +46,7 @@ impl RolloutController {
             Probe::Function { name } => self.invoke(deployment, name).await,
         };
         let (passed, answer) = match answer {
-            // It is asked again; when its time is over, this is why it failed.
+            // It is retried until its time is over; then this is the reason of the failure.
             Err(error) => (false, error.message),
             Ok(answer) => answer,
         };

@@ -95,7 +95,7 @@ impl GarbageCollector {
         // Skipping a service would remove all its objects.
         let service = |name: String| {
             ServiceName::parse(&name)
-                .map_err(|e| EngineError::Defect(format!("a service is called {name}: {e}")))
+                .map_err(|e| EngineError::Defect(format!("the service name {name} is invalid: {e}")))
         };
         let services = services.into_iter().map(service).collect::<Result<Vec<_>, _>>()?;
         let each = services.into_iter().map(|service| self.service_marks(service, &look)).collect::<Vec<_>>();
@@ -183,7 +183,7 @@ impl GarbageCollector {
         let rollouts: BTreeSet<RolloutId> = heads.iter().flat_map(StageHead::unended).collect();
         let items = self.some(rollouts.iter().map(rollout_key)).await?;
         if items.len() < rollouts.len() {
-            return Err(EngineError::Defect("a stage has a rollout that is not saved".into()));
+            return Err(EngineError::Defect("a stage has a rollout that does not exist".into()));
         }
         for item in items {
             let rollout = read::<Rollout>(item)?.value;
@@ -228,7 +228,7 @@ impl GarbageCollector {
         let items = self.some(ids.iter().map(|id| release_key(service, id))).await?;
         if items.len() < ids.len() {
             return Err(EngineError::Defect(format!(
-                "a stage of {service} needs a release that is not saved"
+                "a stage of {service} needs a release that does not exist"
             )));
         }
         items.into_iter().map(|item| Ok(read::<Release>(item)?.value)).collect()
@@ -289,7 +289,7 @@ impl GarbageCollector {
         }
     }
 
-    /// Those of these items that exist.
+    /// The items with these keys that exist.
     async fn some(&self, keys: impl Iterator<Item = Key>) -> Result<Vec<Item>, EngineError> {
         let keys: Vec<Key> = keys.collect();
         let mut some = Vec::new();

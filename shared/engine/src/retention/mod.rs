@@ -1,10 +1,10 @@
 //! Garbage collection: removes objects that nothing needs, a part of the buckets in each run, all of them once
 //! a day.
 //!
-//! First, the releases that are kept are written down ([`marks`]); from then on no other release can be rolled
-//! out. Then the buckets are listed page by page, and old versions of objects that no kept release names are
-//! removed. Releases that are ingested meanwhile are unknown here, but their objects are young, because ingest
-//! and replicate store an old object again.
+//! First, the releases that are kept are recorded (`mark.rs`); from then on no other release can be rolled out.
+//! Then the buckets are listed page by page, and old versions of objects that no kept release names are removed.
+//! Releases that are ingested meanwhile are unknown here, but their objects are young, because ingest and replicate
+//! store an old object again.
 
 mod mark;
 
@@ -62,10 +62,10 @@ pub struct CollectorReport {
 const FOLDERS: [&str; 2] = ["assets/", "templates/"];
 /// The fix for a denied call: an account that an older version prepared has no role for garbage collection.
 const MEND: &str = " (run flotilla install, or flotilla account add for another account, again)";
-/// Attempts from the same position before the run goes on with the next bucket.
+/// Attempts at the same position before the run continues with the next bucket.
 const TRIES_MAX: u32 = 5;
 
-/// Whether the run goes on.
+/// Whether the run continues.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Step {
     GoOn,
@@ -258,7 +258,7 @@ fn bucket_name(cursor: &CollectionCursor) -> String {
     }
 }
 
-/// Goes on with the next bucket, or ends the round.
+/// Continues with the next bucket, or ends the round.
 fn enter_next_bucket(cursor: &mut CollectionCursor, marks: &Marks) {
     let next = marks.site_after(cursor.site.as_ref());
     *cursor = CollectionCursor {

@@ -291,8 +291,8 @@ impl Commands {
 
     async fn recorded_set(&self, id: &SetId) -> Result<Versioned<ServiceSet>, EngineError> {
         let found = self.store.get(&[set_key(id)]).await?.into_iter().next().flatten();
-        let found =
-            found.ok_or_else(|| missing(format!("there is no set {id}"), "list them with flotilla sets"))?;
+        let found = found
+            .ok_or_else(|| missing(format!("there is no set {id}"), "list them with flotilla set list"))?;
         Ok(read::<ServiceSet>(found)?)
     }
 }

@@ -1,4 +1,4 @@
-//! The loop that takes every subject forward, and what a subject gives to it.
+//! The loop that takes every subject forward, and the trait that a kind of subject implements.
 
 use super::Step;
 use crate::EngineError;
@@ -13,38 +13,38 @@ const RACES_MAX: usize = 8;
 pub(crate) enum Next<E> {
     /// The subject's state machine decides about this event.
     Event(E),
-    /// The subject was changed and saved already: start over with it.
+    /// The subject was changed and saved already: start again with it.
     Again,
-    /// Nothing can be done for so many seconds.
+    /// Nothing can be done for this many seconds.
     Wait(u32),
-    /// Another run was faster, and continues.
+    /// Another run was faster, and continues the subject.
     Lost,
 }
 
 /// Why a run ends before the subject does.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Pause {
-    /// Nothing has changed, or nothing can have changed yet: the subject says when it wants to be stepped again.
+    /// Nothing has changed, or nothing can have changed yet: the subject says when its next step is.
     Idle,
-    /// The subject is to be stepped again in so many seconds.
+    /// The next step is in this many seconds.
     For(u32),
 }
 
-/// A kind of subject that goes forward in steps.
+/// Takes one kind of subject forward in steps.
 pub(crate) trait Controller {
-    /// Names one subject.
+    /// The identifier of a subject.
     type Id: Display;
     /// The subject, as it is stored.
     type Value: Clone + PartialEq;
     /// What its state machine decides about.
     type Event;
-    /// What is kept beside the subject during one run.
+    /// Data of one run that is not saved.
     type Notes;
 
-    /// Most transitions of one run: a bound on whatever would feed itself.
+    /// Most transitions of one run, so that no run is endless.
     const STEPS_MAX: usize;
 
-    /// The time.
+    /// The current time.
     fn clock_now(&self) -> Timestamp;
 
     /// Reads a subject; `None` if it was never saved.
@@ -53,42 +53,42 @@ pub(crate) trait Controller {
     /// Whether the subject has ended.
     fn is_terminal(value: &Self::Value) -> bool;
 
-    /// If the subject asks for an act, saves the subject and then acts; else observes what its state waits for.
+    /// If the state asks for a command, saves the subject and then executes it; else observes what the state waits for.
     async fn next(&self, step: &mut Step<Self::Value, Self::Notes>)
     -> Result<Next<Self::Event>, EngineError>;
 
-    /// The decision: what an event makes of the subject. Pure, and of the domain.
+    /// The decision: the subject after an event. A pure function of the domain.
     fn apply(value: Self::Value, event: Self::Event, now: Timestamp) -> Result<Self::Value, EngineError>;
 
-    /// Takes the subject into its new state, with the entry of its timeline.
+    /// Moves the subject into its new state and records the timeline entry.
     fn enter(step: &mut Step<Self::Value, Self::Notes>, after: Self::Value, now: Timestamp);
 
-    /// Whether nothing can be observed yet of what the last act has begun.
+    /// Whether the effect of the last command cannot be observed yet.
     fn must_rest(&self, _step: &Step<Self::Value, Self::Notes>, _now: Timestamp) -> bool {
         false
     }
 
-    /// Saves what has changed and makes sure that a tick comes.
+    /// Saves what has changed and makes sure that another tick is sent.
     async fn pause(&self, step: &mut Step<Self::Value, Self::Notes>, pause: Pause)
     -> Result<(), EngineError>;
 
-    /// Saves the end and wakes whoever waits for it. A subject that had ended already is not saved again.
+    /// Saves the final state and wakes the subjects that wait for it. One that had already ended is not saved again.
     async fn finish(&self, step: &mut Step<Self::Value, Self::Notes>) -> Result<(), EngineError>;
 }
 
-/// Takes the next steps of a subject, as far as nothing has to be waited for.
+/// Takes the next steps of a subject, until it has to wait.
 ///
-/// The promises, whatever crashes between two calls:
-/// - A controller never acts on what was not saved: [`Controller::next`] saves before it acts. A crash after the
-///   save is healed by the next tick, which finds the same act still due.
-/// - A tick that comes twice or late loses on the version of the item it would save; nobody waits for a lock.
-/// - A run that loses is run again with what is saved now, at most eight times.
-/// - A run ends with the subject saved and a tick on its way, or with the subject ended. An item also says when
-///   it is overdue ([`due_at`](super::due_at)), so that a tick which is lost is sent again by the schedule.
+/// Guarantees, wherever a crash happens:
+/// - A controller never acts on state that is not saved: [`Controller::next`] saves before it acts. After a crash
+///   between the two, the next tick finds the same command still due.
+/// - A duplicate or late tick fails on the version of the item that it would save; there are no locks.
+/// - A run that loses such a race starts again from the saved state, at most eight times.
+/// - A run ends with the subject saved and a tick sent, or with the subject ended. The item also says when it is
+///   overdue ([`due_at`](super::due_at)), so that the sweep sends a lost tick again.
 ///
 /// # Errors
-/// The table's and the queue's; [`EngineError::Contended`] after too many lost races; a defect when an event does
-/// not fit the state that asked for it.
+/// Errors of the state store and the queue; [`EngineError::Contended`] after too many lost races; a defect if an
+/// event does not fit the state that asked for it.
 pub(crate) async fn run<C: Controller>(controller: &C, id: &C::Id) -> Result<(), EngineError> {
     for _ in 0..RACES_MAX {
         match run_once(controller, id).await {
@@ -101,7 +101,7 @@ pub(crate) async fn run<C: Controller>(controller: &C, id: &C::Id) -> Result<(),
 
 async fn run_once<C: Controller>(controller: &C, id: &C::Id) -> Result<(), EngineError> {
     let Some(mut step) = controller.load(id).await? else {
-        tracing::warn!(subject = %id, "a tick for something that is not saved");
+        tracing::warn!(subject = %id, "a tick for a subject that does not exist");
         return Ok(());
     };
     for _ in 0..C::STEPS_MAX {
@@ -122,7 +122,7 @@ async fn run_once<C: Controller>(controller: &C, id: &C::Id) -> Result<(), Engin
             return controller.pause(&mut step, Pause::Idle).await;
         }
     }
-    // The bound is reached: the rest comes with the next tick.
+    // The bound is reached: the next tick continues.
     controller.pause(&mut step, Pause::For(1)).await
 }
 
@@ -133,10 +133,10 @@ mod tests {
     use futures::executor::block_on;
     use std::sync::Mutex;
 
-    /// Counts up to thirty. Every third count is an act.
+    /// Counts up to thirty. Every third count has a command.
     struct Counting {
         log: Mutex<Vec<String>>,
-        /// How many saves lose their race first.
+        /// Number of first saves that lose their race.
         races: Mutex<usize>,
         saved: Mutex<Option<u32>>,
     }

@@ -1,4 +1,4 @@
-//! What a worker counts: its function writes it out as metrics after each batch.
+//! Counters of a function, which it writes as metrics after each batch.
 
 use std::sync::atomic::{AtomicU64, Ordering};
 
@@ -10,10 +10,10 @@ pub struct Meter {
     throttled: AtomicU64,
 }
 
-/// What was counted since the last time.
+/// The counts since the last call of [`Meter::take`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Counts {
-    /// Steps that were asked for.
+    /// Ticks that were received.
     pub ticks: u64,
     /// Transitions of deployments and rollouts that were saved.
     pub transitions: u64,
@@ -34,7 +34,7 @@ impl Meter {
         self.throttled.fetch_add(1, Ordering::Relaxed);
     }
 
-    /// What was counted since the last call; counting begins anew.
+    /// The counts since the last call; resets the counters.
     pub fn take(&self) -> Counts {
         let take = |counter: &AtomicU64| counter.swap(0, Ordering::Relaxed);
         Counts {

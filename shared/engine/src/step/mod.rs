@@ -1,7 +1,7 @@
-//! The step loop: load, observe, decide, save, act, and come again.
+//! The step loop: load, observe, decide, save, act, and wait for the next tick.
 //!
-//! Rollouts, deployments and sets go forward alike, each by its [`Controller`]. [`controller::run`] is the loop,
-//! with the promises that all three keep; [`Step`] is a subject between two saves.
+//! Rollouts, deployments and sets each have a [`Controller`]. [`controller::run`] is the loop, and documents what it
+//! guarantees; [`Step`] is a subject between two saves.
 
 mod controller;
 mod meter;
@@ -15,7 +15,7 @@ use crate::EngineError;
 use crate::ports::{Subject, Work, WorkQueue};
 use flotilla_domain::{RolloutId, Timestamp};
 
-/// When the sweep checks an item whose next tick comes in `delay_s`, in case that tick is lost.
+/// When the sweep checks an item whose next tick is due in `delay_s` seconds, in case that tick is lost.
 pub(crate) fn due_at(now: Timestamp, delay_s: u32) -> Timestamp {
     /// Longer than a step takes, short enough that a lost tick is found within two minutes.
     const GRACE_S: i64 = 60;

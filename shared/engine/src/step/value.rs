@@ -1,20 +1,20 @@
-//! A subject between two saves.
+//! A subject during a run, between two saves.
 
 use super::Meter;
 use crate::records::{EventRecord, Versioned, nth_moment};
 use flotilla_domain::{RolloutId, Target, Timestamp};
 
-/// A subject as the table has it, as it is to be saved, and the entries that its timeline does not have yet.
+/// A subject as it is stored, as it is to be saved, and its timeline entries that are not saved yet.
 pub(crate) struct Step<V, N> {
-    /// As the table has it.
+    /// As it is stored.
     pub saved: Versioned<V>,
     /// As it is to be saved.
     pub now: V,
-    /// What the controller keeps beside it during one run; never saved by itself.
+    /// Data of one run; never saved.
     pub notes: N,
-    /// Entries of the timeline that are saved with it.
+    /// Timeline entries to save with it.
     pub timeline: Vec<EventRecord>,
-    /// How many entries this run has made: entries of one moment keep their order.
+    /// Number of entries of this run: keeps the order of entries with the same time.
     entries: usize,
 }
 
@@ -49,13 +49,13 @@ impl<V: Clone + PartialEq, N> Step<V, N> {
         });
     }
 
-    /// Forgets what was not saved.
+    /// Discards what was not saved.
     pub fn discard_unsaved(&mut self) {
         self.now = self.saved.value.clone();
         self.timeline.clear();
     }
 
-    /// Notes that the present value was saved: logs and counts the transitions that were saved with it.
+    /// Marks the current value as saved; logs and counts the transitions that were saved with it.
     pub fn was_saved(&mut self, due_at: Option<Timestamp>, meter: &Meter) {
         meter.transitions(self.timeline.len());
         for EventRecord { rollout, target, what, detail, .. } in self.timeline.drain(..) {

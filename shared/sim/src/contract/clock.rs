@@ -2,7 +2,7 @@
 
 use flotilla_engine::ports::Clock;
 
-/// Time does not go backwards, and the present is not the epoch.
+/// Time never decreases, and the current time is not the epoch.
 ///
 /// # Panics
 /// If the clock violates this.

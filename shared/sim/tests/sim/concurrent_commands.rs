@@ -201,7 +201,7 @@ fn promise_11_a_command_that_crashes_after_any_call_has_no_effect_without_its_en
     let mut world = world();
     let release = ReleaseId::parse(&world.stage("staging").past[0]).unwrap();
     for which in 0..15 {
-        // The rollout that is paused, resumed and called off, and, in the end, done again.
+        // The rollout that is paused, resumed, cancelled and, in the end, retried.
         let open = if which == 14 {
             let id = world.stage("staging").targets[0].rollout.clone();
             let started = world.start(&release.to_string(), "staging").unwrap_or(id);

@@ -346,7 +346,7 @@ fn q02_a_tick_that_comes_twice_ends_where_another_is_still_to_come() {
         block_on(controllers.tick(&subject)).unwrap();
         block_on(controllers.tick(&Subject::Rollout(RolloutId::parse(&rollout).unwrap()))).unwrap();
     }
-    assert_eq!(work(&world), before, "whoever saved last comes again");
+    assert_eq!(work(&world), before, "the next tick is already queued");
     // That one was lost.
     world.drop_messages().jump(1);
     block_on(controllers.tick(&subject)).unwrap();

@@ -92,7 +92,7 @@ fn a_preview_that_lives_keeps_what_it_runs() {
     }
 }
 
-/// A release that is not kept any more, with all its objects gone; and the world.
+/// A release that is no longer kept, whose objects are all deleted; and the world.
 pub(crate) fn gone() -> (World, String) {
     let mut world = world();
     let release = bring(&mut world, "pr/7", "preview");

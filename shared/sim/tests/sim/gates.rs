@@ -121,7 +121,7 @@ fn a_rollout_that_waits_costs_little() {
     let waiting = a_day(&mut world);
     world.approve(&id, "bob", &ApprovalRequest::default()).unwrap();
     assert_eq!(world.end_of(&version).status, "succeeded");
-    // The sweep remembers each minute how far it has come, whoever waits.
+    // The sweep saves its position every minute, even if nothing waits.
     let idle = a_day(&mut world);
     assert!(waiting < idle + 1_000, "{waiting} writes in a day that waits, {idle} in an idle one");
 }
@@ -381,7 +381,7 @@ fn a_service_waits_for_what_another_one_gives_and_takes_it_region_by_region() {
     assert_eq!(world.end_of_rollout(&giver).status, "succeeded");
     let given_ms = world.now_ms();
     world.until_at_last("the taker", |world| world.rollout_by_id(&id).status != "awaiting");
-    assert!(world.now_ms() < given_ms + 10_000, "whoever waits is woken: {} ms", world.now_ms() - given_ms);
+    assert!(world.now_ms() < given_ms + 10_000, "the consumer is woken: {} ms", world.now_ms() - given_ms);
     assert_eq!(world.end_of(&taker).status, "succeeded");
     for region in ["eu-west-1", "us-east-1"] {
         let given = world.parameter(region, "orders-staging", "TableName");

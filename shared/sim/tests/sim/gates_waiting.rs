@@ -159,10 +159,10 @@ fn nothing_is_approved_before_there_is_a_plan_or_where_nobody_has_to_approve() {
     let mut world = World::with(4, ProfileConfig { approvals: Some(1), ..one_region() });
     world.behaves(REGION, Behaviour::Takes(60_000));
     let version = world.upload("branch/main", "one");
-    world.until("it is let in", |w| w.rollout(&version).is_some());
+    world.until("it is admitted", |w| w.rollout(&version).is_some());
     let id = world.rollout(&version).unwrap().id;
     let early = conflict(world.approve(&id, "bob", &ApprovalRequest::default()));
-    assert_eq!(early, "its plan is not made yet");
+    assert_eq!(early, "its plan is not created yet");
     world.until("it waits", |w| w.rollout_by_id(&id).status == "gated");
     world.approve(&id, "bob", &ApprovalRequest::default()).unwrap();
     world.until("it rolls", |w| w.rollout_by_id(&id).status == "rolling");
@@ -170,10 +170,10 @@ fn nothing_is_approved_before_there_is_a_plan_or_where_nobody_has_to_approve() {
     assert_eq!(world.end_of(&version).status, "succeeded");
     let mut free = World::with(5, approved_late("halt"));
     let version = free.upload("branch/main", "one");
-    free.until("it is let in", |w| w.rollout(&version).is_some());
+    free.until("it is admitted", |w| w.rollout(&version).is_some());
     let id = free.rollout(&version).unwrap().id;
     let asked = conflict(free.approve(&id, "bob", &ApprovalRequest::default()));
-    assert_eq!(asked, "wave 1 asks for no approval");
+    assert_eq!(asked, "wave 1 requires no approval");
 }
 
 #[test]
@@ -202,7 +202,7 @@ fn each_wave_is_verified_by_its_own_targets_and_once() {
         world.replies(REGION, "verify", true, "fine").replies("us-east-1", "verify", second, "the second");
         let version = world.upload("branch/main", "one");
         let id = gated(&mut world, &version);
-        world.replies(REGION, "verify", false, "not any more");
+        world.replies(REGION, "verify", false, "no longer");
         world.approve(&id, "bob", &ApprovalRequest::default()).unwrap();
         let end = world.end_of(&version);
         assert_eq!(end.status, status, "{:?}", end.cause);

@@ -60,7 +60,7 @@ impl StateStore for Meddled {
     }
 }
 
-/// A clock that goes on by so many seconds whenever somebody looks at it.
+/// A clock that advances by this many seconds whenever it is read.
 struct Slow(Mutex<Timestamp>, i64);
 
 impl Clock for Slow {
@@ -99,7 +99,7 @@ impl Still {
         lease_key(&site, &StackName::parse("orders-staging").unwrap())
     }
 
-    /// The write with which another deployment takes the lease, whoever has it.
+    /// The write with which another deployment takes the lease from its holder.
     fn theft(&self) -> Write {
         let free = || Item {
             key: self.lease(),
@@ -148,7 +148,7 @@ fn whoever_has_lost_its_stack_ends_and_touches_neither_stack_nor_lease() {
         still.tick(&still.world.controllers()).unwrap();
         assert_eq!(still.state(), ("failed".into(), Code::LeaseLost.to_string()), "{state}");
         assert_eq!(still.item(still.lease()), lease, "it is another's");
-        assert_eq!(still.world.calls("sqs:SendMessageBatch"), woken + 1, "the rollout is told");
+        assert_eq!(still.world.calls("sqs:SendMessageBatch"), woken + 1, "the rollout is woken");
     }
     let still = at("inspecting");
     assert!(still.is_stolen());

@@ -364,7 +364,7 @@ fn only_a_release_goes_where_a_rule_or_its_stage_leads() {
 fn a_wish_that_could_not_be_saved_can_be_given_again() {
     let mut world = world();
     let version = world.upload("branch/main", "one");
-    world.until("it is let in", |w| w.rollout(&version).is_some());
+    world.until("it is admitted", |w| w.rollout(&version).is_some());
     let id = world.rollout(&version).unwrap().id;
     world.refuses("dynamodb:TransactWriteItems", ErrorKind::Transient, "503");
     assert!(matches!(world.cancel(&id), Err(EngineError::Port(_))));

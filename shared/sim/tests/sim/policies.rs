@@ -59,7 +59,7 @@ fn a_broken_rule_stops_every_region_before_anything_begins_there() {
     assert!(cause.message.contains("no_users, Resources.Made: "), "{}", cause.message);
     assert!(untouched(&world), "something was done");
     assert_eq!(world.timeline(&rollout.id), ["queued", "failed"]);
-    // The stage is free for the next one, which holds to the rules.
+    // The stage is free for the next one, which satisfies the rules.
     let mended = bring(&mut world, "AWS::SNS::Topic");
     assert_eq!(end(&world.end_of(&mended)), ("succeeded", ""));
 }

@@ -91,7 +91,7 @@ fn after_a_throttled_call_the_next_one_waits_for_its_turn() {
     ration(&world, -1_000.0);
     block_on(controllers.tick(&subject)).unwrap();
     assert_eq!(world.throttling().0, asked, "no call is made");
-    assert_eq!(world.calls("sqs:SendMessageBatch"), sent + 1, "but it comes again");
+    assert_eq!(world.calls("sqs:SendMessageBatch"), sent + 1, "but it is scheduled again");
     assert!(number(&world, &subject).is_some(), "and keeps its place");
 }
 
@@ -146,6 +146,6 @@ fn c21_many_that_share_a_low_rate_all_come_to_their_end() {
     let (asked, throttled) = world.throttling();
     println!("{throttled} of {asked}");
     assert!(throttled * 4 < asked, "{throttled} of {asked} calls were throttled");
-    assert!(asked < 15 * 12, "{asked} calls: where calls are rationed, nobody looks at once");
+    assert!(asked < 15 * 12, "{asked} calls: with a rate budget, nothing is observed at once");
     assert!(budget(&world).unwrap().budget.next_number > 0);
 }

@@ -120,7 +120,7 @@ fn the_timeline_says_why_a_rollout_goes_back_and_how_it_ended() {
     assert_eq!(end.status, "reverted");
     let told = details(&world, &end.id);
     let said = |what: &str| told.iter().filter(|line| line.starts_with(what)).collect::<Vec<_>>();
-    assert_eq!(said("reverting:").len(), 1, "the steps of a way back are one entry");
+    assert_eq!(said("reverting:").len(), 1, "the steps of a revert are one entry");
     assert!(said("reverting:")[0].contains("Template error"), "{told:?}");
     assert!(said("reverted: FL05")[0].contains("Template error"), "{told:?}");
     let third = world.upload("branch/main", "three");

@@ -71,7 +71,7 @@ fn api_rolls_back(world: &mut World) -> SetView {
     let id = world.promote_set(&SHOP).unwrap();
     world.until("the database", |world| world.stable("database", "production") != before);
     world.behaves("us-east-1", Behaviour::RollsBack("the resource says no".into()));
-    // Step by step: what goes back then finds a region that works again.
+    // Step by step, so that the revert finds a region that works again.
     world.until("the failure", |world| world.set(&id).status == "reverting");
     world.behaves("us-east-1", Behaviour::Works);
     world.end_of_set(&id)
@@ -127,7 +127,7 @@ fn a_set_that_is_called_off_begins_nothing_more_and_goes_back() {
     let set = world.end_of_set(&id);
     assert_eq!((set.status.as_str(), stable(&world, "production")), ("reverted", before));
     let told = world.rollout_by_id(&set.members[1].forward.as_ref().unwrap().rollout);
-    assert_eq!(told.status, "cancelled", "what is under way is called off too");
+    assert_eq!(told.status, "cancelled", "what is in progress is cancelled too");
     assert_eq!(set.cause.unwrap().code, "FL0525");
     assert!(set.members[2].forward.is_none(), "the jobs have not begun");
     assert_eq!(code(world.cancel_set(&id).unwrap_err()), Code::Conflict, "it has ended");

@@ -65,7 +65,7 @@ fn a_stack_that_cannot_go_back_fails_the_rollout_and_the_next_one_mends_it() {
     world.behaves("us-east-1", Behaviour::RollsBack("the resource says no".into()));
     let rollout = world.end_of(&second);
     world.behaves("us-east-1", Behaviour::Works);
-    assert_eq!(rollout.status, "failed", "the way back of Net meets the same resource");
+    assert_eq!(rollout.status, "failed", "the revert of Net fails at the same resource");
     let third = world.upload("branch/main", "two");
     world.until("the second level", |w| {
         w.rollout(&third).is_some_and(|r| r.deployments[2].status == "executing")

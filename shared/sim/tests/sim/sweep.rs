@@ -124,7 +124,7 @@ fn a_preview_that_never_got_a_stack_ends_without_a_removal() {
     let dry = world.sweep(SweepLimits { dry_run: true, ..LIMITS });
     assert_eq!((dry.removals.len(), world.stage("pr-7").expires_at.is_some()), (0, true));
     assert_eq!(world.sweep(LIMITS).removals, Vec::<String>::new());
-    assert_eq!(world.stage("pr-7").expires_at, None, "nobody looks after it any more");
+    assert_eq!(world.stage("pr-7").expires_at, None, "it is no longer a preview that expires");
     assert!(head(&world, "pr-7").due_at.is_none());
 }
 
@@ -132,7 +132,7 @@ fn a_preview_that_never_got_a_stack_ends_without_a_removal() {
 fn a_preview_whose_first_rollout_is_under_way_keeps_its_end() {
     let mut world = world();
     let version = world.upload("pr/7", "one");
-    world.until("it is let in", |w| w.rollout(&version).is_some());
+    world.until("it is admitted", |w| w.rollout(&version).is_some());
     ends_at(&world, "pr-7", now(&world));
     assert_eq!(world.sweep(LIMITS).removals, Vec::<String>::new());
     assert!(world.stage("pr-7").expires_at.is_some());

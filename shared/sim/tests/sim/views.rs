@@ -144,7 +144,7 @@ fn a_rollouts_deployments_say_all_that_is_known_of_them() {
     let mut world = world();
     world.behaves(REGION, Behaviour::Warns(vec!["Bucket: name taken".into()]));
     let version = world.upload("branch/main", "one");
-    world.until("it is let in", |w| w.rollout(&version).is_some());
+    world.until("it is admitted", |w| w.rollout(&version).is_some());
     let begun = world.rollout(&version).unwrap();
     let known = json!({"account": "111122223333", "region": REGION, "wave": 1, "stack": "orders-staging"});
     let with = |more: Value| {
