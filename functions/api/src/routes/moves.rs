@@ -88,6 +88,6 @@ pub async fn unhold(
     let request = body::<LiftHold>(bytes)?;
     let (service, stage) = (name(ServiceName::parse(&service))?, name(StageName::parse(&stage))?);
     let release = release(request.release.as_ref())?;
-    api.commands.lift_hold(&service, &stage, release.as_ref(), &caller).await?;
+    api.commands.release_hold(&service, &stage, release.as_ref(), &caller).await?;
     Ok(Json(api.status.stage(&service, &stage).await?))
 }

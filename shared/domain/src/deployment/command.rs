@@ -32,7 +32,6 @@ pub enum Command {
         /// The stack's id.
         stack_id: String,
         /// The API call to use.
-        /// @@
         how: StackRollback,
         /// The operation's token.
         token: String,

@@ -84,7 +84,7 @@ pub enum Event {
     /// The rollout allows the execution.
     Allowed,
     /// The rollout does not allow the execution yet.
-    Held,
+    MustWait,
     /// The rollout no longer wants this deployment.
     Declined,
     /// The rollout allows the execution by break-glass: without rollback triggers.

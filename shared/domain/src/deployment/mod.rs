@@ -1,7 +1,7 @@
 //! A deployment brings one release to one target: the state machine that the engine steps.
 //!
 //! Pure functions decide everything: [`Deployment::apply`] returns the state after an event, [`Deployment::due`]
-//! the command that the saved state asks for, and [`Deployment::look`] the one observation that the state needs.
+//! the command that the saved state asks for, and [`Deployment::observation`] the one observation that the state needs.
 //! The engine saves what `apply` returned before it executes the command of `due`. After a crash between the two,
 //! `due` returns the same command again.
 //!

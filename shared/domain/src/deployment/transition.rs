@@ -105,7 +105,7 @@ impl Deployment {
             }
             (S::Planned, E::Allowed | E::AllowedUnwatched) if self.removes() => S::EmptyingBuckets,
             (S::Planned, E::Allowed | E::AllowedUnwatched) => S::Executing,
-            (S::Planned, E::Held) => return Ok(self),
+            (S::Planned, E::MustWait) => return Ok(self),
 
             (S::Verifying { changed }, E::CodeProven) => S::Succeeded { changed },
             (S::Verifying { .. }, E::CodePending) => return Ok(self),

@@ -28,7 +28,7 @@ pub enum RolloutObservation {
     /// Its place at the stage's head.
     Head,
     /// The result of the policy check of its templates.
-    Rules,
+    PolicyCheck,
     /// The replicas of its release.
     Replicas,
     /// Its deployments.
@@ -38,9 +38,9 @@ pub enum RolloutObservation {
     /// The gates of its next wave, and its place at the stage's head if nothing has begun.
     Gates,
     /// The verification of a wave.
-    Checks,
+    Verification,
     /// The clock and the alarms of a wave that bakes.
-    Clock,
+    Bake,
     /// The stage's last stable release.
     Stable,
 }
@@ -81,7 +81,7 @@ impl Rollout {
     pub fn observation(&self) -> Option<RolloutObservation> {
         match self.state {
             RolloutState::Queued => Some(RolloutObservation::Head),
-            RolloutState::PolicyCheck => Some(RolloutObservation::Rules),
+            RolloutState::PolicyCheck => Some(RolloutObservation::PolicyCheck),
             RolloutState::Replicating | RolloutState::Reverting(Revert::Copying(_)) => {
                 Some(RolloutObservation::Replicas)
             }
@@ -91,10 +91,15 @@ impl Rollout {
             | RolloutState::DiscardingChangeSets(_) => Some(RolloutObservation::Deployments),
             RolloutState::WaitingForOutputs => Some(RolloutObservation::Outputs),
             RolloutState::Gated { .. } => Some(RolloutObservation::Gates),
-            RolloutState::Verifying { .. } => Some(RolloutObservation::Checks),
-            RolloutState::Baking { .. } => Some(RolloutObservation::Clock),
+            RolloutState::Verifying { .. } => Some(RolloutObservation::Verification),
+            RolloutState::Baking { .. } => Some(RolloutObservation::Bake),
             RolloutState::Reverting(Revert::Finding(_)) => Some(RolloutObservation::Stable),
-            _ => None,
+            RolloutState::Succeeded
+            | RolloutState::Failed(_)
+            | RolloutState::Reverted(_)
+            | RolloutState::Cancelled
+            | RolloutState::Planned
+            | RolloutState::Superseded { .. } => None,
         }
     }
 
@@ -135,17 +140,31 @@ impl Rollout {
     /// When the present state fails if nothing happens; `None` when it is terminal, is paused, or waits for
     /// deployments, which have their own deadlines.
     pub fn deadline(&self) -> Option<Timestamp> {
-        let copies =
-            matches!(self.state, RolloutState::Replicating | RolloutState::Reverting(Revert::Copying(_)));
         let after = match self.state {
-            RolloutState::PolicyCheck => SignedDuration::from_mins(Self::VETTING_MIN_MAX),
-            _ if copies && self.paused_by.is_none() => SignedDuration::from_hours(2),
+            RolloutState::PolicyCheck => SignedDuration::from_mins(Self::POLICY_CHECK_MIN_MAX),
+            RolloutState::Replicating | RolloutState::Reverting(Revert::Copying(_))
+                if self.paused_by.is_none() =>
+            {
+                SignedDuration::from_hours(2)
+            }
             // Two rollouts may each hold the lease of a stack that the other one waits for.
             RolloutState::Planning => SignedDuration::from_hours(2),
             RolloutState::WaitingForOutputs | RolloutState::Gated { .. } => {
                 SignedDuration::from_hours(Self::GATED_H_MAX)
             }
-            _ => return None,
+            RolloutState::Queued
+            | RolloutState::Replicating
+            | RolloutState::Rolling { .. }
+            | RolloutState::Verifying { .. }
+            | RolloutState::Baking { .. }
+            | RolloutState::Reverting(_)
+            | RolloutState::DiscardingChangeSets(_)
+            | RolloutState::Succeeded
+            | RolloutState::Failed(_)
+            | RolloutState::Reverted(_)
+            | RolloutState::Cancelled
+            | RolloutState::Planned
+            | RolloutState::Superseded { .. } => return None,
         };
         Some(self.entered_at.saturating_add(after).unwrap_or(Timestamp::MAX))
     }

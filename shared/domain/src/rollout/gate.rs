@@ -104,7 +104,7 @@ impl Rollout {
         target: &Target,
         direction: Direction,
         plan: Option<Digest>,
-        line_stopped: bool,
+        is_frozen: bool,
     ) -> Answer {
         let began = match (&self.state, direction) {
             // A revert does not wait for gates.
@@ -127,7 +127,7 @@ impl Rollout {
         if self.cancelled.is_some() {
             return Answer::Never;
         }
-        let stopped = line_stopped && self.break_glass.is_none();
+        let stopped = is_frozen && self.break_glass.is_none();
         if !began || self.paused_by.is_some() || stopped {
             return Answer::Wait;
         }
@@ -221,7 +221,7 @@ impl Rollout {
     }
 
     /// The end of a rollout, after the discarding of change sets that may still exist.
-    pub(super) fn withdrawn(&self, end: RolloutState) -> RolloutState {
+    pub(super) fn after_discarding(&self, end: RolloutState) -> RolloutState {
         let open = self.state.properties().has_change_sets && !self.planned_ahead().is_empty();
         if open && end.is_terminal() && end != RolloutState::Succeeded {
             RolloutState::DiscardingChangeSets(Box::new(end))
@@ -254,7 +254,7 @@ impl Rollout {
                 let baked = self.baked_at().filter(|at| *at > now).or_else(|| in_s(Self::GATE_S));
                 watch.into_iter().chain(baked).min()
             }
-            RolloutState::PolicyCheck => in_s(Self::VETTING_S),
+            RolloutState::PolicyCheck => in_s(Self::POLICY_CHECK_S),
             RolloutState::Verifying { .. } => in_s(Self::CHECK_S),
             RolloutState::WaitingForOutputs => in_s(Self::GATE_S),
             RolloutState::Gated { .. } => {

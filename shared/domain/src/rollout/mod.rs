@@ -1,7 +1,7 @@
 //! A rollout brings one release to one stage: waves of targets, one outcome.
 //!
 //! Like a deployment, a rollout is saved before it acts: [`Rollout::apply`] returns the state after an event,
-//! [`Rollout::due`] the command that the saved state asks for, [`Rollout::look`] what it observes next.
+//! [`Rollout::due`] the command that the saved state asks for, [`Rollout::observation`] what it observes next.
 
 mod asks;
 mod gate;

@@ -145,11 +145,12 @@ impl Rollout {
             (state, E::PlaceObserved(Place::Replaced(by))) if state.properties().is_supersedable => {
                 superseded(by)
             }
-            (S::PolicyCheck, E::PolicyChecked(policy_result)) => match self.ruled(policy_result) {
+            (S::PolicyCheck, E::PolicyChecked(policy_result)) => match self.after_policy_check(policy_result)
+            {
                 Some(next) => next,
                 None => return Ok(self),
             },
-            (S::PolicyCheck, E::DeadlinePassed) => S::Failed(self.unruled()),
+            (S::PolicyCheck, E::DeadlinePassed) => S::Failed(self.policy_check_failed()),
             (S::Replicating, E::PlaceObserved(Place::Active)) => return Ok(self),
 
             (S::Replicating, E::ReplicasObserved { proven, failed }) => match failed.into_iter().next() {
@@ -261,7 +262,8 @@ impl Rollout {
                 return Err(IllegalRolloutTransition { state: state.name(), event: Box::new(event) });
             }
         };
-        let next = if matches!(self.state, S::DiscardingChangeSets(_)) { next } else { self.withdrawn(next) };
+        let next =
+            if matches!(self.state, S::DiscardingChangeSets(_)) { next } else { self.after_discarding(next) };
         if next != self.state {
             self.blocked_by.clear();
             self.state = next;

@@ -12,7 +12,7 @@ impl Rollout {
     /// The first state of a rollout that is active.
     pub fn begin(&self) -> RolloutState {
         match self.kind {
-            RolloutKind::Deploy(_) if self.is_vetted() => RolloutState::PolicyCheck,
+            RolloutKind::Deploy(_) if self.needs_policy_check() => RolloutState::PolicyCheck,
             RolloutKind::Deploy(_) => RolloutState::Replicating,
             RolloutKind::Remove => RolloutState::Gated { wave: 0 },
         }
@@ -50,13 +50,13 @@ impl Rollout {
             outcomes.iter().find(|o| o.direction == Direction::Forward && &o.target == target)
         };
         let seen: Vec<Option<&TargetOutcome>> = plan.targets[..opened].iter().map(outcome).collect();
-        let pending_cancellation = self.cancelled.is_some();
+        let is_cancelled = self.cancelled.is_some();
         let running = seen
             .iter()
             .filter(|outcome| match outcome {
                 Some(outcome) => !outcome.state.is_terminal(),
                 // The rollout was cancelled before this deployment was opened.
-                None => !pending_cancellation,
+                None => !is_cancelled,
             })
             .count();
         // An update that was stopped by a cancellation is not a failure of the rollout.
@@ -65,7 +65,7 @@ impl Rollout {
         };
         let failures: Vec<(&Target, Cause)> =
             seen.iter().flatten().filter_map(|outcome| Some((&outcome.target, cause(outcome)?))).collect();
-        let stops = pending_cancellation || failures.len() > plan.tolerate_failures;
+        let stops = is_cancelled || failures.len() > plan.tolerate_failures;
         if !stops && self.paused_by.is_none() && opened < plan.targets.len() {
             let free = plan.max_concurrent.saturating_sub(running);
             let next = (opened + free).min(plan.targets.len());
@@ -77,7 +77,7 @@ impl Rollout {
         if let Some((target, cause)) = failures.first().filter(|_| failures.len() > plan.tolerate_failures) {
             return Some(self.failed(at_target(target, cause.clone()), outcomes));
         }
-        if pending_cancellation {
+        if is_cancelled {
             let all =
                 outcomes.iter().filter(|o| o.direction == Direction::Forward && o.state.is_success()).count();
             // Without its verification or its bake, a wave is not known to be good.

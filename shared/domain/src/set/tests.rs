@@ -154,7 +154,7 @@ fn one_that_is_called_off_goes_back_whatever_its_level_still_brings() {
     assert_eq!((cause.code, cause.message.starts_with("ann cancelled ")), (Code::Stopped, true));
     // A set that changed nothing yet ends at once, and a rollback stops where it is.
     let unbegun = shop().cancel("ann", false);
-    let not = BTreeMap::from([(0, MemberOutcome::Refused(unbegun.pending_cancellation().unwrap()))]);
+    let not = BTreeMap::from([(0, MemberOutcome::Refused(unbegun.cancellation_cause().unwrap()))]);
     assert_eq!(unbegun.apply(SetEvent::Begun { not }, at(2)).unwrap().state.name(), "reverted");
     let kind = SetKind::Rollback { of: SetId::derive(at(1), &["b"]), by_waves: false };
     let rollback = ServiceSet { kind, ..begun(shop()) }.cancel("ann", false);

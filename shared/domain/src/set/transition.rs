@@ -68,7 +68,7 @@ impl ServiceSet {
 
     /// The state after every member of a level has ended.
     fn arrived(self, level: usize, now: Timestamp) -> Self {
-        if let Some(cause) = self.failure(Direction::Forward).or_else(|| self.pending_cancellation()) {
+        if let Some(cause) = self.failure(Direction::Forward).or_else(|| self.cancellation_cause()) {
             return match self.kind {
                 SetKind::Promotion { .. } => self.go_back(cause, now),
                 // Reverting a rollback would restore the fault, and a redeploy changed no release.
@@ -137,7 +137,7 @@ impl ServiceSet {
     }
 
     /// The cause of its end if it was cancelled.
-    pub fn pending_cancellation(&self) -> Option<Cause> {
+    pub fn cancellation_cause(&self) -> Option<Cause> {
         let by = &self.cancelled.as_ref()?.by;
         let what = format!("{by} cancelled {}", self.id);
         Some(Cause::new(Code::Stopped, what, "request it again when it may continue"))

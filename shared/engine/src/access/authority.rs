@@ -8,7 +8,7 @@ use crate::records::{AuditRecord, ConfigRecord, Outcome, access_key, create, rea
 use crate::rollout::admit::{AdmissionRequest, admit};
 use crate::rollout::compose::{Destination, destination};
 use crate::rollout::route::{RoutedRelease, way};
-use crate::set::member::{Planned, plan_member};
+use crate::set::member::{Planned, compose_member};
 use crate::{EngineError, config};
 use flotilla_contract::AccessConfig;
 use flotilla_domain::access::{Act, Authority, Of, Role, Scope};
@@ -66,14 +66,14 @@ impl Ledger {
         way(self.0.as_ref(), service, release, stage).await
     }
 
-    pub(crate) async fn plan_member(
+    pub(crate) async fn compose_member(
         &self,
         set: &ServiceSet,
         member: &Member,
         way: (Direction, RolloutId),
         now: Timestamp,
     ) -> Result<Planned, EngineError> {
-        plan_member(self.0.as_ref(), set, member, way, now).await
+        compose_member(self.0.as_ref(), set, member, way, now).await
     }
 
     pub(crate) async fn destination(&self, profile: &ProfileName) -> Result<Destination, EngineError> {

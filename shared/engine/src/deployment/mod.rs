@@ -51,6 +51,8 @@ impl Controller for DeploymentController {
     type Notes = Notes;
 
     const STEPS_MAX: usize = 32;
+    /// A run that is repeated may repeat a call to CloudFormation: after the second one the queue waits.
+    const RUNS_MAX: usize = 2;
 
     fn clock_now(&self) -> Timestamp {
         self.clock.now()
@@ -95,6 +97,7 @@ impl Controller for DeploymentController {
         let delay_s = match pause {
             Pause::Idle => step.delay_s(self.clock.now()),
             Pause::For(delay_s) => delay_s,
+            Pause::Bound => 1,
         };
         self.save_and_come_again(step, delay_s).await
     }

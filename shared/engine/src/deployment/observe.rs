@@ -44,7 +44,7 @@ impl DeploymentController {
             Observation::Buckets => self.empty_buckets(deployment, &place).await,
             Observation::Leftovers => self.leftovers(deployment, &place).await,
             // The step itself observes these in the state store.
-            Observation::Lease | Observation::Gates => Ok(Event::Held),
+            Observation::Lease | Observation::Gates => Ok(Event::MustWait),
         }
     }
 

@@ -22,15 +22,15 @@ impl DeploymentController {
     /// Requests one call, if a rate budget applies. A deployment that has to wait keeps its number.
     pub(crate) async fn may_call(&self, step: &mut DeploymentStep) -> Result<Slot, EngineError> {
         let number = step.now.number;
-        let direction = match step.is_limited(self.clock.now()) {
+        let slot = match step.is_limited(self.clock.now()) {
             false => Slot::Now,
             true => self.change_budget(step, |budget, now| budget.ask(number, now)).await?,
         };
-        step.now.number = match direction {
+        step.now.number = match slot {
             Slot::Now => None,
             Slot::Later { number, .. } => Some(number),
         };
-        Ok(direction)
+        Ok(slot)
     }
 
     /// Records one more call than was requested. The observation counts even if the record fails because of

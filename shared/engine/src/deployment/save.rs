@@ -49,7 +49,7 @@ impl DeploymentController {
             }
             Err(WriteError::Port(error)) => return Err(error.into()),
         }
-        step.was_saved(due, &self.meter);
+        step.was_saved("deployment", due, &self.meter);
         step.notes.plan = None;
         step.notes.fresh_at = self.clock.now();
         Ok(Saved::Yes)

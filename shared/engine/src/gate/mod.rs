@@ -59,14 +59,14 @@ impl DeploymentController {
         let keys = [rollout_key(&deployment.id.rollout), stops_key()];
         let mut found = self.store.get(&keys).await?.into_iter();
         let (rollout, stops) = (found.next().flatten(), found.next().flatten());
-        let Some(rollout) = rollout.map(read::<Rollout>).transpose()? else { return Ok(Event::Held) };
+        let Some(rollout) = rollout.map(read::<Rollout>).transpose()? else { return Ok(Event::MustWait) };
         let rollout = rollout.value;
         let stopped = !freezes_about(stops, &rollout.profile)?.0.is_empty();
         let id = &deployment.id;
         Ok(match rollout.answer(&id.target, id.direction, deployment.plan_digest, stopped) {
             Answer::Begin => Event::Allowed,
             Answer::BeginUnwatched => Event::AllowedUnwatched,
-            Answer::Wait => Event::Held,
+            Answer::Wait => Event::MustWait,
             Answer::Never => Event::Declined,
             Answer::OtherPlan => Event::NotApproved,
         })

@@ -4,7 +4,7 @@ use crate::EngineError;
 use crate::access::{Caller, Commands, conflict, missing};
 use crate::ports::WriteError;
 use crate::records::{EventRecord, Versioned, create, read, releases_query, stage_key};
-use crate::rollout::compose::plan_rollout;
+use crate::rollout::compose::compose_rollout;
 use crate::rollout::route::RoutedRelease;
 use crate::step::wake;
 use flotilla_domain::access::{Act, Scope};
@@ -43,7 +43,7 @@ impl Commands {
         let destination = self.store.destination(&route.profile).await?;
         let now = self.clock.now();
         let id = RolloutId::derive(now, &[&caller.request_id]);
-        let whole = plan_rollout(id, &release, &route, &destination, &caller.principal, now)?;
+        let whole = compose_rollout(id, &release, &route, &destination, &caller.principal, now)?;
         let gates = Gates { plan_first: true, ..Gates::default() };
         let mut rollout = Rollout { plan_only: true, gates, ..whole };
         rollout.state = rollout.begin();

@@ -5,7 +5,7 @@ use crate::EngineError;
 use crate::ports::{Clock, DUE_SHARDS, DueKey, Key, PackageStore, StateStore, Work, WorkQueue};
 use crate::records::{DueItem, IntakeCursor, Versioned, due_item, read, upload_key};
 use crate::rollout::admit::{AdmissionRequest, admit};
-use crate::rollout::compose::{destination, plan_removal};
+use crate::rollout::compose::{compose_removal, destination};
 use flotilla_domain::release::ObjectVersion;
 use flotilla_domain::release::upload_key::UploadKey;
 use flotilla_domain::stage::StageHead;
@@ -139,7 +139,7 @@ impl Sweep {
             &[head.service.as_str(), head.stage.as_str(), "preview's end"],
         );
         let removal = match destination(self.store.as_ref(), &head.profile).await {
-            Ok(destination) => plan_removal(id, head, &destination, now),
+            Ok(destination) => compose_removal(id, head, &destination, now),
             Err(EngineError::Refused(refusal)) => {
                 report.failures.push(format!("{name}: {refusal}"));
                 return Ok(());

@@ -14,8 +14,7 @@ pub struct StoredGates {
     plan_first: bool,
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     four_eyes: bool,
-    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
-    #[serde(rename = "hurry")]
+    #[serde(default, rename = "hurry", skip_serializing_if = "std::ops::Not::not")]
     expedite: bool,
     #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
     alarms: BTreeSet<String>,

@@ -120,20 +120,27 @@ fn every_state_of_a_rollout_reads_back() {
         RolloutState::Superseded { by: None },
         RolloutState::Superseded { by: Some(RolloutId::derive(Timestamp::UNIX_EPOCH, &["n"])) },
     ];
+    let mut written = Vec::new();
     for state in states {
         for kind in [RolloutKind::Deploy(release()), RolloutKind::Remove] {
             let value = rollout(kind, state.clone());
+            let (body, whole) = (stored(&value).body, matches!(state, RolloutState::Gated { .. }));
+            written.push(if whole { body.into() } else { body["state"].clone() });
             assert_eq!(read::<Rollout>(stored(&value)).unwrap().value, value);
         }
     }
+    check_stored("rollout", written);
 }
 
 #[test]
-fn stops_of_lines_read_back() {
+fn freezes_read_back() {
+    let mut written = Vec::new();
     let stop = Freeze { by: "ann".into(), because: "smoke".into(), at: Timestamp::UNIX_EPOCH };
     let profile = FreezeScope::Profile(ProfileName::parse("p").unwrap());
     for lines in [vec![], vec![FreezeScope::Everything], vec![FreezeScope::Everything, profile]] {
         let stops = Freezes(lines.into_iter().map(|line| (line, stop.clone())).collect());
+        written.push(stored(&stops).body.into());
         assert_eq!(read::<Freezes>(stored(&stops)).unwrap().value, stops);
     }
+    check_stored("freezes", written);
 }

@@ -17,6 +17,23 @@ use flotilla_domain::{
     StackName, StackPart, StageName, Target,
 };
 
+/// The bodies that the first released format wrote, one a line: `<kind> <JSON>`. Of most states only the state. A change here
+/// is a change of a stored format: readers of both must exist first.
+const STORED: &str = include_str!("stored.jsonl");
+
+/// Checks that what is written is what was always written, line by line.
+pub(super) fn check_stored(kind: &str, written: Vec<serde_json::Value>) {
+    let expected = STORED.lines().filter_map(|line| line.strip_prefix(kind)?.strip_prefix(' '));
+    let expected: Vec<&str> = expected.collect();
+    let mut lines: Vec<String> = Vec::new();
+    for line in written.iter().map(ToString::to_string) {
+        if !lines.contains(&line) {
+            lines.push(line);
+        }
+    }
+    assert_eq!(lines, expected);
+}
+
 /// The item of a new value.
 fn stored<T: Record>(value: &T) -> Item {
     match create(value).change {
@@ -145,13 +162,17 @@ fn every_state_of_a_deployment_reads_back() {
         State::Cancelled,
     ];
     let deploy = DeploymentKind::Deploy(stack_release());
+    let mut written = Vec::new();
     for state in states {
         for kind in [deploy.clone(), DeploymentKind::Remove] {
             let value = deployment(kind, state.clone());
+            let body = stored(&value).body;
+            written.push(if state == State::Executing { body.into() } else { body["state"].clone() });
             let back = read::<Deployment>(stored(&value)).unwrap();
             assert_eq!((back.value, back.version), (value, 1));
         }
     }
+    check_stored("deployment", written);
 }
 
 #[test]

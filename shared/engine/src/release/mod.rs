@@ -14,7 +14,7 @@ use crate::config::document;
 use crate::ports::{Clock, ErrorKind, ObjectRef, PackageStore, StateStore, Tail, WorkQueue, WriteError};
 use crate::records::{ConfigRecord, create, keep, read, releases_query, service_key, upload_key};
 use crate::rollout::admit::{AdmissionRequest, admit};
-use crate::rollout::compose::{destination, plan_rollout};
+use crate::rollout::compose::{compose_rollout, destination};
 use crate::step::wake;
 use crate::{EngineError, config};
 use flotilla_contract::ServiceConfigDoc;
@@ -129,7 +129,7 @@ impl Ingest {
         let release = release(key, object, package);
         let now = self.clock.now();
         let id = object.rollout_id();
-        let rollout = plan_rollout(id, &release, &route, &destination, "upload", now)?;
+        let rollout = compose_rollout(id, &release, &route, &destination, "upload", now)?;
         let verdict = Verdict::Accepted { release: release.id, digest: release.package.digest, rollout: id };
         let upload = Upload {
             id: object.upload_id(),

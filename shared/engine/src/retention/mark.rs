@@ -69,7 +69,7 @@ struct Recent {
 }
 
 /// The input of one mark phase.
-struct Observation {
+struct MarkInput {
     now: Timestamp,
     /// No further service is started after this time.
     until: Timestamp,
@@ -90,7 +90,7 @@ impl GarbageCollector {
         until: Timestamp,
         dry_run: bool,
     ) -> Result<Option<Marks>, EngineError> {
-        let look = Observation { now, until, dry_run, of_sets: self.of_sets().await? };
+        let look = MarkInput { now, until, dry_run, of_sets: self.of_sets().await? };
         let services = self.names("services").await?;
         // Skipping a service would remove all its objects.
         let service = |name: String| {
@@ -131,7 +131,7 @@ impl GarbageCollector {
     async fn service_marks(
         &self,
         service: ServiceName,
-        look: &Observation,
+        look: &MarkInput,
     ) -> Result<Option<ServiceMarks>, EngineError> {
         for _ in 0..RACES_MAX {
             if self.clock.now() > look.until {

@@ -51,7 +51,7 @@ impl<'a> AdmissionRequest<'a> {
 /// already is only woken.
 ///
 /// # Errors
-/// [`Code::PackageHeld`] and [`Code::ReleaseNotKept`] as refusals; a conflict when `upon` no longer holds;
+/// [`Code::PackageHeld`] and [`Code::ReleaseNotKept`] as refusals; a conflict when the precondition no longer holds;
 /// errors of the ports; [`EngineError::Contended`] when the head kept changing.
 pub async fn admit(
     store: &dyn StateStore,

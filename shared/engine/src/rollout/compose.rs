@@ -64,7 +64,7 @@ pub async fn destination(store: &dyn StateStore, name: &ProfileName) -> Result<D
 ///
 /// # Errors
 /// A refusal if the package does not fit the stage or the profile.
-pub fn plan_rollout(
+pub fn compose_rollout(
     id: RolloutId,
     release: &Release,
     route: &Route,
@@ -296,7 +296,12 @@ pub fn expedite(rollout: &mut Rollout, by_waves: bool) {
 }
 
 /// Composes the removal of all stacks of a stage, from the highest level down.
-pub fn plan_removal(id: RolloutId, head: &StageHead, destination: &Destination, now: Timestamp) -> Rollout {
+pub fn compose_removal(
+    id: RolloutId,
+    head: &StageHead,
+    destination: &Destination,
+    now: Timestamp,
+) -> Rollout {
     let Destination { profile, account } = destination;
     let of = (&head.service, &head.stage, &head.profile);
     let level = |target: &Target| head.stacks.get(&target.part).map_or(0, |stack| stack.level);

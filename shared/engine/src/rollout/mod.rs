@@ -25,7 +25,7 @@ pub use retry::RetryOptions;
 pub use rollback::Rollback;
 
 use crate::EngineError;
-use crate::ports::{Alarms, Clock, Functions, Policies, Probes, StateStore, WorkQueue};
+use crate::ports::{Alarms, Clock, Functions, Policies, Probes, StateStore, Subject, Work, WorkQueue};
 use crate::records::{read, rollout_key};
 use crate::step::{Controller, Meter, Next, Pause, Step, wake};
 use flotilla_domain::deployment::Deployment;
@@ -117,7 +117,11 @@ impl Controller for RolloutController {
         self.save(step).await?;
         match pause {
             Pause::Idle => Ok(()),
-            Pause::For(_) => wake(self.queue.as_ref(), [step.now.id]).await,
+            Pause::Bound => wake(self.queue.as_ref(), [step.now.id]).await,
+            Pause::For(delay_s) => {
+                let tick = Work::Tick(Subject::Rollout(step.now.id));
+                Ok(self.queue.send(vec![(tick, delay_s)]).await?)
+            }
         }
     }
 

@@ -52,7 +52,7 @@ impl RolloutController {
         }
         let rollout = &step.now;
         match rollout.observation() {
-            Some(RolloutObservation::Rules) => self.policy_result(step).await,
+            Some(RolloutObservation::PolicyCheck) => self.policy_result(step).await,
             Some(RolloutObservation::Replicas) => self.replicas(rollout).await,
             Some(RolloutObservation::Deployments) => {
                 Ok(RolloutEvent::DeploymentsObserved(self.outcomes(step).await?))
@@ -61,11 +61,11 @@ impl RolloutController {
             Some(RolloutObservation::Gates) => {
                 self.gates_of_wave(rollout, rollout.next_wave().unwrap_or(0)).await
             }
-            Some(RolloutObservation::Checks) => {
+            Some(RolloutObservation::Verification) => {
                 let outcomes = self.outcomes(step).await?;
                 self.checks(step, outcomes).await
             }
-            Some(RolloutObservation::Clock) => {
+            Some(RolloutObservation::Bake) => {
                 let wave = rollout.state.wave().unwrap_or(0);
                 let alarms = self.alarms_of(rollout, wave).await?;
                 let outcomes = match alarms.iter().all(AlarmObservation::is_ok) {

@@ -1,7 +1,7 @@
 //! Promotion of a release from one stage to another.
 
 use super::admit::AdmissionRequest;
-use super::compose::plan_rollout;
+use super::compose::compose_rollout;
 use super::route::RoutedRelease;
 use crate::EngineError;
 use crate::access::{Caller, Commands, conflict, reason};
@@ -56,7 +56,7 @@ impl Commands {
         let destination = self.store.destination(&route.profile).await?;
         let now = self.clock.now();
         let id = RolloutId::derive(now, &[&caller.request_id]);
-        let plan = plan_rollout(id, &release, &route, &destination, &caller.principal, now)?;
+        let plan = compose_rollout(id, &release, &route, &destination, &caller.principal, now)?;
         let mut rollout = Rollout { because: Some(because), ..plan };
         promotion.allow.apply_to(&mut rollout)?;
         self.admit(order, AdmissionRequest { precondition, ..AdmissionRequest::of(&rollout, route.ttl_h) })

@@ -1,7 +1,7 @@
 //! Retry of a rollout at the targets that it did not change as asked.
 
 use super::admit::{AdmissionRequest, Precondition};
-use super::compose::{plan_removal, plan_rollout};
+use super::compose::{compose_removal, compose_rollout};
 use super::route::RoutedRelease;
 use crate::EngineError;
 use crate::access::{Caller, Commands, conflict, missing};
@@ -77,7 +77,7 @@ impl Commands {
                 let RoutedRelease { release, route, .. } =
                     self.store.way(&failed.service, &release, &failed.stage).await?;
                 let destination = self.store.destination(&route.profile).await?;
-                let plan = plan_rollout(new, &release, &route, &destination, &caller.principal, now)?;
+                let plan = compose_rollout(new, &release, &route, &destination, &caller.principal, now)?;
                 (plan, route.ttl_h)
             }
             None => {
@@ -85,7 +85,7 @@ impl Commands {
                 (
                     Rollout {
                         requested_by: caller.principal.clone(),
-                        ..plan_removal(new, &head, &destination, now)
+                        ..compose_removal(new, &head, &destination, now)
                     },
                     None,
                 )

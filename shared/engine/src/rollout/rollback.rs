@@ -1,7 +1,7 @@
 //! Rollback of a stage to a release that ran there before.
 
 use super::admit::{AdmissionRequest, Precondition};
-use super::compose::{expedite, plan_rollout};
+use super::compose::{compose_rollout, expedite};
 use super::route::RoutedRelease;
 use crate::EngineError;
 use crate::access::{Caller, Commands, reason};
@@ -49,7 +49,7 @@ impl Commands {
         let destination = self.store.destination(&route.profile).await?;
         let now = self.clock.now();
         let id = RolloutId::derive(now, &[&caller.request_id]);
-        let mut rollout = plan_rollout(id, &release, &route, &destination, &caller.principal, now)?;
+        let mut rollout = compose_rollout(id, &release, &route, &destination, &caller.principal, now)?;
         // A release that never ran there has not passed its gates.
         if head.has_run(&to) {
             expedite(&mut rollout, rollback.by_waves);

@@ -53,7 +53,7 @@ impl RolloutController {
         }
         self.store.write(writes).await?;
         if dirty {
-            step.was_saved(due, &self.meter);
+            step.was_saved("rollout", due, &self.meter);
             if let Some(delay_s) = sleeps_s {
                 let tick = Work::Tick(Subject::Rollout(step.now.id));
                 self.queue.send(vec![(tick, delay_s)]).await?;

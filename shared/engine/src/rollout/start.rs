@@ -1,7 +1,7 @@
 //! Start of a rollout of any release.
 
 use super::admit::AdmissionRequest;
-use super::compose::plan_rollout;
+use super::compose::compose_rollout;
 use super::route::RoutedRelease;
 use crate::EngineError;
 use crate::access::{Caller, Commands};
@@ -30,7 +30,7 @@ impl Commands {
         let destination = self.store.destination(&route.profile).await?;
         let now = self.clock.now();
         let id = RolloutId::derive(now, &[&caller.request_id]);
-        let mut rollout = plan_rollout(id, &release, &route, &destination, &caller.principal, now)?;
+        let mut rollout = compose_rollout(id, &release, &route, &destination, &caller.principal, now)?;
         allow.apply_to(&mut rollout)?;
         self.admit(order, AdmissionRequest { precondition, ..AdmissionRequest::of(&rollout, route.ttl_h) })
             .await

@@ -1,6 +1,6 @@
 //! Starts and cancels the rollouts of members.
 
-use super::member::{Planned, plan_member};
+use super::member::{Planned, compose_member};
 use crate::EngineError;
 use crate::ports::{Expect, Key, Write};
 use crate::records::{read, rollout_key, set_key};
@@ -32,14 +32,13 @@ impl SetController {
                 wake(self.queue.as_ref(), [leg.rollout]).await?;
                 continue;
             }
-            if let Some(cause) =
-                set.pending_cancellation().filter(|_| command.direction == Direction::Forward)
+            if let Some(cause) = set.cancellation_cause().filter(|_| command.direction == Direction::Forward)
             {
                 not.insert(*at, MemberOutcome::Refused(cause));
                 continue;
             }
             let member = &set.members[*at];
-            let planned = plan_member(
+            let planned = compose_member(
                 self.store.as_ref(),
                 set,
                 member,

@@ -3,7 +3,7 @@
 use crate::EngineError;
 use crate::ports::StateStore;
 use crate::rollout::admit::Precondition;
-use crate::rollout::compose::{destination, expedite, plan_rollout};
+use crate::rollout::compose::{compose_rollout, destination, expedite};
 use crate::rollout::route::{RoutedRelease, way};
 use flotilla_domain::rollout::Rollout;
 use flotilla_domain::set::{Member, ServiceSet, SetKind};
@@ -29,7 +29,7 @@ pub(crate) struct Planned {
 ///
 /// # Errors
 /// Refusals: those of a rollout of the service alone.
-pub(crate) async fn plan_member(
+pub(crate) async fn compose_member(
     store: &dyn StateStore,
     set: &ServiceSet,
     member: &Member,
@@ -42,7 +42,7 @@ pub(crate) async fn plan_member(
     };
     let RoutedRelease { release, route, head } = way(store, &member.service, &to, &member.stage).await?;
     let destination = destination(store, &route.profile).await?;
-    let mut rollout = plan_rollout(id, &release, &route, &destination, &set.requested_by, now)?;
+    let mut rollout = compose_rollout(id, &release, &route, &destination, &set.requested_by, now)?;
     rollout.because = Some(format!("{}: {}", set.id, set.because));
     rollout.set = Some(set.id);
     // A release that never ran there has not passed its gates.

@@ -79,7 +79,8 @@ impl Controller for SetController {
         self.save(step).await?;
         match pause {
             Pause::Idle => Ok(()),
-            Pause::For(delay_s) => {
+            Pause::For(_) | Pause::Bound => {
+                let delay_s = if let Pause::For(delay_s) = pause { delay_s } else { 0 };
                 let tick = Work::Tick(Subject::Set(step.now.id));
                 Ok(self.queue.send(vec![(tick, delay_s)]).await?)
             }
@@ -106,7 +107,7 @@ impl SetController {
             let cause = set.state.cause().map(|cause| cause.message.as_str());
             tracing::info!(set.id = %set.id, state = set.state.name(), cause, "set is {}", set.state.name());
         }
-        step.was_saved(due, &self.meter);
+        step.was_saved("set", due, &self.meter);
         Ok(())
     }
 }

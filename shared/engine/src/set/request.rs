@@ -260,7 +260,8 @@ impl Commands {
         let mut plans: Vec<Planned> = Vec::new();
         for member in &set.members {
             let id = RolloutId::derive(set.created_at, &[&set.id.to_string()]);
-            let plan = self.store.plan_member(&set, member, (Direction::Forward, id), set.created_at).await?;
+            let plan =
+                self.store.compose_member(&set, member, (Direction::Forward, id), set.created_at).await?;
             held(&plan.rollout, plan.head.as_ref())?;
             if !matches!(set.kind, SetKind::Rollback { .. }) {
                 nothing_under_way(member, plan.head.as_ref())?;

@@ -44,7 +44,7 @@ impl Commands {
     ///
     /// # Errors
     /// Refusals: there is no such release or stage.
-    pub async fn lift_hold(
+    pub async fn release_hold(
         &self,
         service: &ServiceName,
         stage: &StageName,

@@ -5,9 +5,6 @@ use crate::EngineError;
 use flotilla_domain::Timestamp;
 use std::fmt::Display;
 
-/// How often a run that lost a race starts again: the loser may have observed more than the winner.
-const RACES_MAX: usize = 8;
-
 /// What follows from one observation or act.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) enum Next<E> {
@@ -28,6 +25,8 @@ pub(crate) enum Pause {
     Idle,
     /// The next step is in this many seconds.
     For(u32),
+    /// The run has made as many transitions as it may: the next tick continues.
+    Bound,
 }
 
 /// Takes one kind of subject forward in steps.
@@ -43,6 +42,9 @@ pub(crate) trait Controller {
 
     /// Most transitions of one run, so that no run is endless.
     const STEPS_MAX: usize;
+
+    /// Most runs of one tick that lose a race against another tick: the loser may have observed more than the winner.
+    const RUNS_MAX: usize = 8;
 
     /// The current time.
     fn clock_now(&self) -> Timestamp;
@@ -82,7 +84,8 @@ pub(crate) trait Controller {
 /// - A controller never acts on state that is not saved: [`Controller::next`] saves before it acts. After a crash
 ///   between the two, the next tick finds the same command still due.
 /// - A duplicate or late tick fails on the version of the item that it would save; there are no locks.
-/// - A run that loses such a race starts again from the saved state, at most eight times.
+/// - A run that loses such a race starts again from the saved state, at most [`Controller::RUNS_MAX`] times; one that
+///   finds its stack taken over, or its own save overtaken, ends and leaves the subject to the winner.
 /// - A run ends with the subject saved and a tick sent, or with the subject ended. The item also says when it is
 ///   overdue ([`due_at`](super::due_at)), so that the sweep sends a lost tick again.
 ///
@@ -90,7 +93,7 @@ pub(crate) trait Controller {
 /// Errors of the state store and the queue; [`EngineError::Contended`] after too many lost races; a defect if an
 /// event does not fit the state that asked for it.
 pub(crate) async fn run<C: Controller>(controller: &C, id: &C::Id) -> Result<(), EngineError> {
-    for _ in 0..RACES_MAX {
+    for _ in 0..C::RUNS_MAX {
         match run_once(controller, id).await {
             Err(EngineError::Contended) => {}
             other => return other,
@@ -123,7 +126,7 @@ async fn run_once<C: Controller>(controller: &C, id: &C::Id) -> Result<(), Engin
         }
     }
     // The bound is reached: the next tick continues.
-    controller.pause(&mut step, Pause::For(1)).await
+    controller.pause(&mut step, Pause::Bound).await
 }
 
 #[cfg(test)]
@@ -246,15 +249,15 @@ mod tests {
     #[test]
     fn a_run_takes_so_many_steps_and_leaves_the_rest_to_the_next_tick() {
         let (_, log) = Counting::from(Some(9), 0).ran();
-        assert_eq!(log, ["saved 11", "acted on 11", "saved 14", "acted on 14", "saved 15", "For(1)"]);
+        assert_eq!(log, ["saved 11", "acted on 11", "saved 14", "acted on 14", "saved 15", "Bound"]);
     }
 
     #[test]
     fn a_lost_race_is_run_again_from_what_is_saved_and_not_for_ever() {
-        let (end, log) = Counting::from(Some(29), RACES_MAX - 1).ran();
+        let (end, log) = Counting::from(Some(29), Counting::RUNS_MAX - 1).ran();
         assert!(end.is_ok());
         assert_eq!(log, ["saved 29", "acted on 29", "saved 30", "finished"]);
-        let (end, log) = Counting::from(Some(29), RACES_MAX).ran();
+        let (end, log) = Counting::from(Some(29), Counting::RUNS_MAX).ran();
         assert!(matches!(end, Err(EngineError::Contended)));
         assert_eq!(log, Vec::<String>::new(), "nothing is acted on that was not saved");
     }
@@ -269,7 +272,7 @@ mod tests {
     fn a_subject_that_changes_itself_for_ever_is_stopped_by_the_bound() {
         let log = Counting::from(Some(20), 0).ran().1;
         assert_eq!(log.iter().filter(|entry| *entry == "acted on 20").count(), Counting::STEPS_MAX);
-        assert_eq!(log.last().map(String::as_str), Some("For(1)"));
+        assert_eq!(log.last().map(String::as_str), Some("Bound"));
     }
 
     #[test]

@@ -56,15 +56,11 @@ impl<V: Clone + PartialEq, N> Step<V, N> {
     }
 
     /// Marks the current value as saved; logs and counts the transitions that were saved with it.
-    pub fn was_saved(&mut self, due_at: Option<Timestamp>, meter: &Meter) {
+    pub fn was_saved(&mut self, subject: &str, due_at: Option<Timestamp>, meter: &Meter) {
         meter.transitions(self.timeline.len());
         for EventRecord { rollout, target, what, detail, .. } in self.timeline.drain(..) {
-            match target {
-                Some(target) => {
-                    tracing::info!(rollout.id = %rollout, %target, state = what, detail, "deployment is {what}");
-                }
-                None => tracing::info!(rollout.id = %rollout, state = what, detail, "rollout is {what}"),
-            }
+            let target = target.map(tracing::field::display);
+            tracing::info!(rollout.id = %rollout, target, state = what, detail, "{subject} is {what}");
         }
         self.saved = Versioned { value: self.now.clone(), version: self.saved.version + 1, due_at };
     }

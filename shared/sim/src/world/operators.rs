@@ -87,7 +87,7 @@ impl World {
     /// Those of the command.
     pub fn lift_holds(&mut self, stage: &str) -> Result<(), EngineError> {
         let stage = StageName::parse(stage).expect("a stage's name");
-        block_on(self.driver.commands.lift_hold(&orders(), &stage, None, &self.caller("unhold")))
+        block_on(self.driver.commands.release_hold(&orders(), &stage, None, &self.caller("unhold")))
     }
 
     /// Controls a rollout.

@@ -161,7 +161,7 @@ async fn give(
         1 => commands.promote(&orders, &promotion("eu-staging", "staging"), &ann).await.map(drop),
         2 => commands.roll_back(&orders, &rollback(), &ann).await.map(drop),
         3 => commands.hold(&orders, &staging, release, "it is slow", &ann).await,
-        4 => commands.lift_hold(&orders, &staging, None, &ann).await,
+        4 => commands.release_hold(&orders, &staging, None, &ann).await,
         5 => commands.control(rollout, Control::Pause, &ann).await.map(drop),
         6 => commands.control(rollout, Control::Resume, &ann).await.map(drop),
         7 => commands.control(rollout, Control::Cancel { stop_running: false }, &ann).await.map(drop),

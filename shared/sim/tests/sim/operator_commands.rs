@@ -185,7 +185,7 @@ fn a_hold_keeps_one_package_until_it_is_lifted() {
         block_on(commands.hold(&orders(), &stage("staging"), release, because, &caller(&commands, who)))
     };
     let lift = |release: Option<&ReleaseId>| {
-        block_on(commands.lift_hold(&orders(), &stage("staging"), release, &caller(&commands, "bob")))
+        block_on(commands.release_hold(&orders(), &stage("staging"), release, &caller(&commands, "bob")))
     };
     hold(&one, " it leaks ", "ann").unwrap();
     hold(&one, "again", "bob").unwrap();

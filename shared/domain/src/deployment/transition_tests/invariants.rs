@@ -82,7 +82,7 @@ fn any_event() -> impl Strategy<Value = Event> {
         Just(Event::PlanRefused(cause())),
         Just(Event::PlanGone),
         Just(Event::Allowed),
-        Just(Event::Held),
+        Just(Event::MustWait),
         Just(Event::Declined),
         Just(Event::StopAsked { by: "ann".into() }),
         Just(Event::Acted),

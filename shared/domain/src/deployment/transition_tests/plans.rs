@@ -203,9 +203,15 @@ fn a_deployment_can_be_called_off_until_it_executes() {
 
 #[test]
 fn a_plan_that_waits_for_long_is_made_anew_and_in_the_end_given_up_and_removed() {
-    let planned = way(deploy(), [taken(), seen("CREATE_COMPLETE"), ready(), Event::Held]).1;
-    let anew =
-        [Event::DeadlinePassed, Event::Acted, seen("CREATE_COMPLETE"), Event::Acted, ready(), Event::Held];
+    let planned = way(deploy(), [taken(), seen("CREATE_COMPLETE"), ready(), Event::MustWait]).1;
+    let anew = [
+        Event::DeadlinePassed,
+        Event::Acted,
+        seen("CREATE_COMPLETE"),
+        Event::Acted,
+        ready(),
+        Event::MustWait,
+    ];
     let (states, again) = way(planned.clone(), anew);
     assert_eq!(states, "planned discarding inspecting planning planning planned planned");
     assert_ne!(again.change_set_name(), planned.change_set_name());

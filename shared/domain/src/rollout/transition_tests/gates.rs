@@ -198,7 +198,7 @@ fn a_wave_is_verified_before_it_bakes_and_a_check_has_its_time() {
     let checking = go(rollout, [E::DeploymentsObserved(done.clone())]);
     assert_eq!(
         (checking.state.name(), checking.observation()),
-        ("checking", Some(RolloutObservation::Checks))
+        ("checking", Some(RolloutObservation::Verification))
     );
     let seen = |failures: Vec<(Target, String)>| E::ChecksObserved { failures, outcomes: done.clone() };
     let failed = || seen(vec![(target("eu-west-2"), "it answered 500".into())]);

@@ -31,7 +31,7 @@ fn glass() -> E {
 fn rules_are_asked_before_anything_is_copied_or_opened() {
     let rollout = vetting();
     assert_eq!(rollout.state, RolloutState::PolicyCheck);
-    assert_eq!((rollout.due(), rollout.observation()), (None, Some(RolloutObservation::Rules)));
+    assert_eq!((rollout.due(), rollout.observation()), (None, Some(RolloutObservation::PolicyCheck)));
     assert_eq!(rollout.answer(&target("eu-west-1"), Direction::Forward, None, false), Answer::Never);
     assert!(rollout.may_be_superseded());
     assert_eq!(go(rollout, [E::PolicyChecked(PolicyResult::Passed)]).state, RolloutState::Replicating);

@@ -116,7 +116,7 @@ fn a_wave_bakes_before_the_next_and_before_the_end() {
     let done = [("eu-west-1", ok()), ("eu-west-2", ok())];
     let baking = go(rollout, [seen(&done)]);
     assert_eq!(baking.state, RolloutState::Baking { wave: 0 });
-    assert_eq!((baking.observation(), baking.baked_at()), (Some(RolloutObservation::Clock), Some(at(605))));
+    assert_eq!((baking.observation(), baking.baked_at()), (Some(RolloutObservation::Bake), Some(at(605))));
     assert!(baking.due().is_none());
     let early = E::AlarmsObserved { alarms: Vec::new(), outcomes: Vec::new() };
     assert_eq!(go(baking.clone(), [early]).state, RolloutState::Baking { wave: 0 });

@@ -73,7 +73,7 @@ fn in_one_region() -> ProfileConfig {
 
 fn plan(release: &Release, route: &Route, destination: &Destination) -> Result<Rollout, Refusal> {
     let id = RolloutId::derive(Timestamp::UNIX_EPOCH, &["r"]);
-    plan_rollout(id, release, route, destination, "ann", Timestamp::UNIX_EPOCH)
+    compose_rollout(id, release, route, destination, "ann", Timestamp::UNIX_EPOCH)
 }
 
 #[track_caller]
@@ -254,7 +254,7 @@ fn a_removal_takes_every_stack_of_the_stage_from_the_top() {
         head.targets.insert(Target::parse(&format!("111122223333/eu-west-1:{name}")).unwrap(), running);
     }
     let id = RolloutId::derive(Timestamp::UNIX_EPOCH, &["end"]);
-    let removal = plan_removal(id, &head, &destination, Timestamp::UNIX_EPOCH);
+    let removal = compose_removal(id, &head, &destination, Timestamp::UNIX_EPOCH);
     assert_eq!(
         (removal.kind.clone(), removal.requested_by.as_str()),
         (RolloutKind::Remove, "the preview's end")
