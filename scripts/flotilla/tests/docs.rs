@@ -4,32 +4,7 @@ use clap::Parser;
 use flotilla_cli::args::Cli;
 use flotilla_contract::config::ConfigFile;
 use flotilla_domain::{ProfileName, ServiceName};
-use std::path::{Path, PathBuf};
-
-fn root() -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).join("../..").canonicalize().expect("the project")
-}
-
-/// Every page, by its path from the project's root.
-fn pages() -> Vec<(PathBuf, String)> {
-    let mut files = vec![root().join("README.md"), root().join("CONTRIBUTING.md")];
-    let mut folders = vec![root().join("docs")];
-    while let Some(folder) = folders.pop() {
-        for entry in std::fs::read_dir(folder).expect("a folder").flatten() {
-            match entry.path() {
-                path if path.is_dir() => folders.push(path),
-                path if path.extension().is_some_and(|end| end == "md") => files.push(path),
-                _ => {}
-            }
-        }
-    }
-    files.sort();
-    let read = |path: PathBuf| {
-        let text = std::fs::read_to_string(&path).expect("a page");
-        (path.strip_prefix(root()).expect("a page of the project").to_owned(), text)
-    };
-    files.into_iter().map(read).collect()
-}
+use flotilla_tidy::pages;
 
 /// The fenced blocks of a language, each with the number of its first line.
 fn blocks(page: &str, language: &str) -> Vec<(usize, String)> {
@@ -66,7 +41,7 @@ fn arguments(line: &str) -> Option<Vec<String>> {
 #[test]
 fn every_command_in_the_pages_is_one_that_the_parser_takes() {
     let mut seen = 0;
-    for (path, page) in pages() {
+    for (path, page) in pages::all() {
         for (at, block) in blocks(&page, "sh") {
             for (n, line) in block.replace("\\\n", " ").lines().enumerate() {
                 let Some(arguments) = arguments(line) else { continue };
@@ -85,7 +60,7 @@ fn every_command_in_the_pages_is_one_that_the_parser_takes() {
 #[test]
 fn every_configuration_in_the_pages_is_one_that_the_control_plane_takes() {
     let mut seen = 0;
-    for (path, page) in pages() {
+    for (path, page) in pages::all() {
         for (at, block) in blocks(&page, "toml") {
             let place = format!("{}:{at}", path.display());
             let file: ConfigFile = toml::from_str(&block).unwrap_or_else(|e| panic!("{place}: {e}"));

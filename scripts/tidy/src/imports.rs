@@ -1,9 +1,10 @@
 //! The imports among the files of a crate, from their syntax trees.
 
+use crate::is_test;
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 use syn::visit::{self, Visit};
-use syn::{Attribute, Item, ItemMod, ItemUse, UseTree, Visibility};
+use syn::{Item, ItemMod, ItemUse, UseTree, Visibility};
 
 /// The imports among the files of one crate, by module path (`crate::rollout::observe`).
 ///
@@ -143,14 +144,6 @@ fn file_of(
         }
     }
     None
-}
-
-fn is_test(attributes: &[Attribute]) -> bool {
-    attributes.iter().any(|attribute| {
-        attribute.path().is_ident("test")
-            || (attribute.path().is_ident("cfg")
-                && attribute.parse_args::<syn::Ident>().is_ok_and(|condition| condition == "test"))
-    })
 }
 
 fn leaves(tree: &UseTree, path: &mut Vec<String>, found: &mut Vec<(String, Vec<String>)>) {

@@ -1,5 +1,6 @@
 //! The texts that people read: refusals, causes, errors, and what to do about them, read from the syntax.
 
+use crate::is_test;
 use std::path::Path;
 use syn::punctuated::Punctuated;
 use syn::visit::{self, Visit};
@@ -78,14 +79,6 @@ impl Collector {
             _ => {}
         }
     }
-}
-
-fn is_test(attributes: &[Attribute]) -> bool {
-    attributes.iter().any(|attribute| {
-        attribute.path().is_ident("test")
-            || (attribute.path().is_ident("cfg")
-                && attribute.parse_args::<syn::Ident>().is_ok_and(|condition| condition == "test"))
-    })
 }
 
 impl Visit<'_> for Collector {

@@ -1,31 +1,7 @@
 //! The pages: links lead to pages and headings that exist, and every page can be found.
 
-use std::collections::BTreeMap;
+use flotilla_tidy::pages::{self, root};
 use std::path::{Component, Path, PathBuf};
-
-fn root() -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).join("../..").canonicalize().expect("the project")
-}
-
-/// Every page, by its path from the project's root.
-fn pages() -> BTreeMap<PathBuf, String> {
-    let mut files = ["README.md", "CONTRIBUTING.md", "CHANGELOG.md"].map(|name| root().join(name)).to_vec();
-    let mut folders = vec![root().join("docs")];
-    while let Some(folder) = folders.pop() {
-        for entry in std::fs::read_dir(folder).expect("a folder").flatten() {
-            match entry.path() {
-                path if path.is_dir() => folders.push(path),
-                path if path.extension().is_some_and(|end| end == "md") => files.push(path),
-                _ => {}
-            }
-        }
-    }
-    let page = |path: PathBuf| {
-        let text = std::fs::read_to_string(&path).expect("a page");
-        (path.strip_prefix(root()).expect("below the root").to_owned(), text)
-    };
-    files.into_iter().map(page).collect()
-}
 
 /// The page without its fenced blocks, in which `](` and `#` mean other things.
 fn prose(page: &str) -> String {
@@ -74,7 +50,7 @@ fn plain(path: &Path) -> PathBuf {
 
 #[test]
 fn links_lead_to_files_and_headings_that_exist() {
-    let pages = pages();
+    let pages = pages::all();
     for (path, page) in &pages {
         let page = prose(page);
         for link in links(&page).filter(|link| !link.contains("://") && !link.starts_with("mailto:")) {
@@ -96,7 +72,7 @@ fn links_lead_to_files_and_headings_that_exist() {
 
 #[test]
 fn every_page_is_linked_from_another_one() {
-    let pages = pages();
+    let pages = pages::all();
     let mut linked: Vec<PathBuf> = vec!["README.md".into()];
     for (path, page) in &pages {
         let folder = path.parent().unwrap_or(Path::new(""));

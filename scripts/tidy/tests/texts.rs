@@ -1,7 +1,7 @@
 //! The texts that people read, as a list: `cargo test -p flotilla-tidy --test texts -- --nocapture` prints it.
 
+use flotilla_tidy::pages::root;
 use flotilla_tidy::texts::{self, Text};
-use std::path::Path;
 
 /// Words of a former dialect, and the forms that a text does not have.
 const NOT_SAID: [&str; 22] = [
@@ -30,7 +30,7 @@ const NOT_SAID: [&str; 22] = [
 ];
 
 fn all() -> Vec<Text> {
-    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("../..").canonicalize().expect("the project");
+    let root = root();
     let folders = [
         "shared/domain",
         "shared/engine",

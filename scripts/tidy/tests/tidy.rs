@@ -2,12 +2,9 @@
 
 use flotilla_domain::Code;
 use flotilla_tidy::imports::Imports;
+use flotilla_tidy::pages::root;
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
-
-fn root() -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).join("../..").canonicalize().expect("the project")
-}
 
 fn read(path: impl AsRef<Path>) -> String {
     std::fs::read_to_string(root().join(path.as_ref()))

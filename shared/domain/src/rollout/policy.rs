@@ -12,18 +12,18 @@ impl Rollout {
     /// The length to which each of them is cut, in bytes.
     const BROKEN_BYTES_MAX: usize = 350;
     /// The interval at which a policy check that could not be made is repeated, in seconds.
-    pub(crate) const POLICY_CHECK_S: i64 = 20;
+    pub(super) const POLICY_CHECK_S: i64 = 20;
     /// How long it is repeated, in minutes.
     pub const POLICY_CHECK_MIN_MAX: i64 = 10;
 
     /// Whether it needs a policy check. An expedited rollout, such as a
     /// rollback, deploys a release that has run before.
-    pub(crate) fn needs_policy_check(&self) -> bool {
+    pub(super) fn needs_policy_check(&self) -> bool {
         !self.gates.expedite && self.break_glass.is_none()
     }
 
     /// The state after a policy check; `None` to repeat it.
-    pub(crate) fn after_policy_check(&mut self, policy_result: PolicyResult) -> Option<RolloutState> {
+    pub(super) fn after_policy_check(&mut self, policy_result: PolicyResult) -> Option<RolloutState> {
         match policy_result {
             _ if !self.needs_policy_check() => Some(RolloutState::Replicating),
             PolicyResult::Passed => Some(RolloutState::Replicating),
@@ -50,7 +50,7 @@ impl Rollout {
     }
 
     /// The cause of a failure to make the policy check.
-    pub(crate) fn policy_check_failed(&self) -> Cause {
+    pub(super) fn policy_check_failed(&self) -> Cause {
         let why: Vec<&str> = self.blocked_by.iter().map(|closed| closed.why.as_str()).collect();
         let why = if why.is_empty() { "no answer in time".to_owned() } else { why.join("; ") };
         let text = format!("the rules of profile {} could not be applied: {why}", self.profile);

@@ -8,7 +8,7 @@ mod act;
 pub(crate) mod cause;
 mod lease;
 mod notes;
-pub(crate) mod observe;
+mod observe;
 mod rate_budget;
 mod save;
 

@@ -14,13 +14,13 @@ use flotilla_domain::{Site, Timestamp};
 const RACES_MAX: usize = 8;
 
 /// Whether CloudFormation throttled a call.
-pub(crate) fn is_throttled(error: &PortError) -> bool {
+pub(super) fn is_throttled(error: &PortError) -> bool {
     error.kind == ErrorKind::Throttled && error.operation.starts_with("cloudformation:")
 }
 
 impl DeploymentController {
     /// Requests one call, if a rate budget applies. A deployment that has to wait keeps its number.
-    pub(crate) async fn may_call(&self, step: &mut DeploymentStep) -> Result<Slot, EngineError> {
+    pub(super) async fn may_call(&self, step: &mut DeploymentStep) -> Result<Slot, EngineError> {
         let number = step.now.number;
         let slot = match step.is_limited(self.clock.now()) {
             false => Slot::Now,
@@ -35,7 +35,7 @@ impl DeploymentController {
 
     /// Records one more call than was requested. The observation counts even if the record fails because of
     /// concurrent writers.
-    pub(crate) async fn charge(&self, step: &mut DeploymentStep) -> Result<(), EngineError> {
+    pub(super) async fn charge(&self, step: &mut DeploymentStep) -> Result<(), EngineError> {
         if !step.is_limited(self.clock.now()) {
             return Ok(());
         }
@@ -46,7 +46,7 @@ impl DeploymentController {
     }
 
     /// Lowers the budget for all workers after a throttled call. The throttled call is next in the queue.
-    pub(crate) async fn throttled(&self, step: &mut DeploymentStep) -> Result<(), EngineError> {
+    pub(super) async fn throttled(&self, step: &mut DeploymentStep) -> Result<(), EngineError> {
         self.meter.throttled();
         let lower = |budget: &mut RateBudget, now| {
             *budget = RateBudget::throttled(Some(budget), now);

@@ -84,7 +84,7 @@ const SETS_MAX: usize = 200;
 impl GarbageCollector {
     /// Writes the retention record of every service and returns the objects to keep; `None` if the time is not
     /// enough for all services. A dry run writes nothing.
-    pub(crate) async fn marks(
+    pub(super) async fn marks(
         &self,
         now: Timestamp,
         until: Timestamp,

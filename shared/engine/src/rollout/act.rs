@@ -15,7 +15,7 @@ const OPENED_AT_ONCE: usize = 50;
 
 impl RolloutController {
     /// Carries out one command of the saved rollout.
-    pub(crate) async fn perform(
+    pub(super) async fn perform(
         &self,
         step: &RolloutStep,
         command: &RolloutCommand,

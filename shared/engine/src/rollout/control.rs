@@ -3,7 +3,7 @@
 use crate::EngineError;
 use crate::access::{Caller, Commands, conflict, missing};
 use crate::ports::WriteError;
-use crate::records::{EventRecord, keep, read, rollout_key};
+use crate::records::{EventRecord, Versioned, keep, read, rollout_key};
 use crate::step::wake;
 use flotilla_domain::access::{Act, Scope};
 use flotilla_domain::rollout::{Rollout, RolloutEvent};
@@ -78,6 +78,14 @@ impl Commands {
         self.change_rollout(id, (caller, control.act()), &told, wished).await
     }
 
+    /// Loads a rollout, or refuses if there is none.
+    pub(crate) async fn rollout(&self, id: &RolloutId) -> Result<Versioned<Rollout>, EngineError> {
+        let found = self.store.get(&[rollout_key(id)]).await?.into_iter().next().flatten();
+        let found = found
+            .ok_or_else(|| missing(format!("there is no rollout {id}"), "list them with flotilla status"))?;
+        Ok(read::<Rollout>(found)?)
+    }
+
     /// Saves an operator's request on a rollout in progress, and wakes the rollout.
     pub(crate) async fn change_rollout(
         &self,
@@ -87,11 +95,7 @@ impl Commands {
         wish: impl Fn(&Rollout, Timestamp) -> Result<Rollout, EngineError>,
     ) -> Result<Rollout, EngineError> {
         for _ in 0..RACES_MAX {
-            let found = self.store.get(&[rollout_key(id)]).await?.into_iter().next().flatten();
-            let found = found.ok_or_else(|| {
-                missing(format!("there is no rollout {id}"), "list them with flotilla status")
-            })?;
-            let saved = read::<Rollout>(found)?;
+            let saved = self.rollout(id).await?;
             let scope = Scope::stage(&saved.value.service, &saved.value.stage);
             let order = self.order(caller, act, scope).await?.rollout(&saved.value);
             let now = self.clock.now();

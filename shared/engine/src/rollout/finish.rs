@@ -7,7 +7,7 @@ use flotilla_domain::{ReleaseId, SignedDuration, Timestamp};
 
 /// Records what runs at the targets of ended deployments, in the order in which they ended: a rollback ends
 /// after the forward deployment of its target.
-pub(crate) fn record_targets(head: &mut StageHead, rollout: &Rollout, ended: &[Deployment]) {
+pub(super) fn record_targets(head: &mut StageHead, rollout: &Rollout, ended: &[Deployment]) {
     for deployment in ended {
         let target = deployment.id.target.clone();
         match &deployment.spec.kind {
@@ -38,7 +38,7 @@ pub(crate) fn record_targets(head: &mut StageHead, rollout: &Rollout, ended: &[D
 }
 
 /// Applies the end of a rollout to its stage.
-pub(crate) fn record_end(head: &mut StageHead, rollout: &Rollout, now: Timestamp) {
+pub(super) fn record_end(head: &mut StageHead, rollout: &Rollout, now: Timestamp) {
     match (&rollout.kind, &rollout.state) {
         (RolloutKind::Deploy(release), RolloutState::Succeeded)
             if rollout.retry_of.is_none() || runs_everywhere(head, rollout, release.release) =>

@@ -4,9 +4,9 @@ use super::admit::{AdmissionRequest, Precondition};
 use super::compose::{compose_removal, compose_rollout};
 use super::route::RoutedRelease;
 use crate::EngineError;
-use crate::access::{Caller, Commands, conflict, missing};
+use crate::access::{Caller, Commands, conflict};
 use crate::plan::AllowedLosses;
-use crate::records::{deployments_query, read, rollout_key, stage_key};
+use crate::records::{deployments_query, read, stage_key};
 use flotilla_domain::access::{Act, Scope};
 use flotilla_domain::deployment::{Deployment, Drift};
 use flotilla_domain::rollout::{Rollout, RolloutKind};
@@ -55,7 +55,7 @@ impl Commands {
         word: &RetryOptions,
         caller: &Caller,
     ) -> Result<Rollout, EngineError> {
-        let failed = self.rollout(id).await?;
+        let failed = self.rollout(id).await?.value;
         let scope = Scope::stage(&failed.service, &failed.stage);
         let order = self.order(caller, Act::Retry, scope).await?.detail(word.told(id));
         let head_key = stage_key(&failed.service, &failed.stage);
@@ -128,13 +128,5 @@ impl Commands {
             return Ok(rollout.targets().cloned().collect());
         }
         Ok(left)
-    }
-
-    /// Loads a rollout, or refuses if there is none.
-    pub(crate) async fn rollout(&self, id: &RolloutId) -> Result<Rollout, EngineError> {
-        let found = self.store.get(&[rollout_key(id)]).await?.into_iter().next().flatten();
-        let found = found
-            .ok_or_else(|| missing(format!("there is no rollout {id}"), "list them with flotilla status"))?;
-        Ok(read::<Rollout>(found)?.value)
     }
 }

@@ -1,6 +1,7 @@
 //! The route of a release to a stage of its service.
 
 use super::admit::{Precondition, check_kept};
+use crate::access::missing;
 use crate::config::document;
 use crate::ports::StateStore;
 use crate::records::{ConfigRecord, kept_key, read, release_key, service_key, stage_key};
@@ -9,7 +10,7 @@ use flotilla_contract::ServiceConfigDoc;
 use flotilla_domain::config::service::{Route, ServiceConfig};
 use flotilla_domain::release::Release;
 use flotilla_domain::stage::StageHead;
-use flotilla_domain::{Code, Refusal, ReleaseId, ServiceName, StageName};
+use flotilla_domain::{ReleaseId, ServiceName, StageName};
 
 /// A release, its route to a stage, and the stage's head.
 #[derive(Debug, Clone)]
@@ -79,8 +80,4 @@ pub(crate) async fn way(
         }
     };
     Ok(RoutedRelease { release, route, head })
-}
-
-fn missing(what: String, fix: &str) -> Refusal {
-    Refusal::new(Code::NotFound, what, fix)
 }
