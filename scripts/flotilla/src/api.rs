@@ -2,7 +2,7 @@
 
 use crate::args::Global;
 use crate::error::CliError;
-use crate::{error_text, home};
+use crate::{error_text, home, http};
 use aws_config::SdkConfig;
 use aws_credential_types::provider::ProvideCredentials;
 use aws_sigv4::http_request::{SignableBody, SignableRequest, SigningSettings, sign};
@@ -31,7 +31,7 @@ impl Api {
     /// Connects to the API at a URL.
     pub fn at(base: &str, config: SdkConfig) -> Result<Self, CliError> {
         let url = reqwest::Url::parse(base).map_err(|e| CliError::failed("the API URL is invalid", e))?;
-        let mut builder = reqwest::Client::builder().timeout(Duration::from_secs(30));
+        let mut builder = http::client().timeout(Duration::from_secs(30));
         // RFC 6761: names under localhost are this machine. Not every resolver implements that.
         if let (Some(host), Some(port)) =
             (url.host_str().filter(|host| host.ends_with(".localhost")), url.port_or_known_default())

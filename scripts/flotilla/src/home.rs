@@ -2,7 +2,9 @@
 
 use crate::args::Global;
 use crate::error::CliError;
+use crate::http;
 use aws_config::profile::ProfileFileCredentialsProvider;
+use aws_config::provider_config::ProviderConfig;
 use aws_config::sts::AssumeRoleProvider;
 use aws_config::{BehaviorVersion, Region, SdkConfig};
 use aws_credential_types::provider::SharedCredentialsProvider;
@@ -17,7 +19,7 @@ pub fn control_plane_stack(prefix: &str) -> String {
 
 /// Loads the AWS configuration from the default chain, in the control plane's region.
 pub async fn load(global: &Global) -> Result<SdkConfig, CliError> {
-    let loader = aws_config::defaults(BehaviorVersion::latest());
+    let loader = aws_config::defaults(BehaviorVersion::latest()).http_client(http::sdk_client());
     let loader = match &global.region {
         Some(region) => loader.region(Region::new(region.clone())),
         None => loader,
@@ -45,7 +47,10 @@ pub async fn acting(config: &SdkConfig, profile: Option<&str>, role_arn: Option<
     let with = |config: &SdkConfig, provider| config.to_builder().credentials_provider(provider).build();
     let mut config = config.clone();
     if let Some(profile) = profile {
-        let provider = ProfileFileCredentialsProvider::builder().profile_name(profile).build();
+        let sources = ProviderConfig::without_region().with_region(config.region().cloned());
+        let sources = sources.with_http_client(http::sdk_client());
+        let provider =
+            ProfileFileCredentialsProvider::builder().configure(&sources).profile_name(profile).build();
         config = with(&config, SharedCredentialsProvider::new(provider));
     }
     if let Some(role_arn) = role_arn {

@@ -8,6 +8,7 @@ pub mod args;
 pub mod commands;
 pub mod error;
 pub mod home;
+pub mod http;
 pub mod packing;
 pub mod show;
 mod show_plan;

@@ -3,6 +3,7 @@
 use crate::World;
 use crate::emulator::ACCOUNT;
 use crate::error::{Doing, LabError};
+use flotilla_cli::http;
 use serde_json::{Value, json};
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -15,8 +16,13 @@ const COUNTED: [&str; 3] = ["flotilla-ingest", "flotilla-replicate", "flotilla-d
 /// The emulator refuses.
 pub async fn record(world: &World) -> Result<(), LabError> {
     let url = format!("{}/_ministack/config", world.emulator.endpoint());
-    let sent =
-        reqwest::Client::new().post(url).json(&json!({"cloudtrail._recording_enabled": "true"})).send().await;
+    let sent = http::client()
+        .build()
+        .doing("creating the HTTP client")?
+        .post(url)
+        .json(&json!({"cloudtrail._recording_enabled": "true"}))
+        .send()
+        .await;
     sent.and_then(reqwest::Response::error_for_status).doing("switching on CloudTrail").map(drop)
 }
 
@@ -83,7 +89,9 @@ async fn lookup(world: &World, region: &str, until: &Value) -> Result<Value, Lab
     }
     // The emulator does not check the signature of an administrator's key.
     let credential = format!("{ACCOUNT}/20260101/{region}/cloudtrail/aws4_request");
-    let sent = reqwest::Client::new()
+    let sent = http::client()
+        .build()
+        .doing("creating the HTTP client")?
         .post(world.emulator.endpoint())
         .header(
             "authorization",

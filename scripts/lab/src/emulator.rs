@@ -1,6 +1,7 @@
 //! MiniStack, the emulator: one process on a free port of this machine, killed on drop.
 
 use crate::error::{Doing, LabError};
+use flotilla_cli::http;
 use std::fs::File;
 use std::net::TcpListener;
 use std::path::{Path, PathBuf};
@@ -74,7 +75,7 @@ impl Emulator {
     }
 
     async fn wait(&mut self) -> Result<(), LabError> {
-        let http = reqwest::Client::new();
+        let http = http::client().build().doing("creating the HTTP client")?;
         let deadline = Instant::now() + Duration::from_secs(30);
         while Instant::now() < deadline {
             if http

@@ -5,6 +5,7 @@ use crate::error::{Doing, LabError};
 use aws_config::{BehaviorVersion, Region, SdkConfig};
 use aws_credential_types::Credentials;
 use flotilla_cli::api::Api;
+use flotilla_cli::http;
 use flotilla_contract::config::ConfigFile;
 use flotilla_contract::{Page, RolloutView, UploadView};
 use std::path::{Path, PathBuf};
@@ -247,6 +248,7 @@ impl World {
 pub fn sdk_config(endpoint: &str, region: &str, key: &str, secret: &str) -> SdkConfig {
     SdkConfig::builder()
         .behavior_version(BehaviorVersion::latest())
+        .http_client(http::sdk_client())
         .endpoint_url(endpoint)
         .region(Region::new(region.to_owned()))
         .credentials_provider(aws_sdk_s3::config::SharedCredentialsProvider::new(Credentials::new(

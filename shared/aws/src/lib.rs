@@ -36,7 +36,7 @@ pub use package_store::S3PackageStore;
 pub use policies::GuardPolicies;
 pub use probes::HttpsProbes;
 pub use replica_store::S3ReplicaStore;
-pub use sessions::{Sessions, load_config};
+pub use sessions::{Sessions, https_client, load_config};
 pub use settings::{MissingSetting, Settings};
 pub use stacks::CloudFormationStacks;
 pub use state_store::DynamoStateStore;

@@ -45,7 +45,7 @@ impl HttpsProbes {
 
     fn connector(&self) -> &SharedHttpConnector {
         self.connector.get_or_init(|| {
-            let tls = Provider::Rustls(CryptoMode::AwsLc);
+            let tls = Provider::Rustls(CryptoMode::Ring);
             SharedHttpConnector::new(Connector::builder().tls_provider(tls).build_with_resolver(self.reach))
         })
     }

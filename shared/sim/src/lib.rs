@@ -2,7 +2,7 @@
 //!
 //! The engine's real code runs in one thread against fakes of the table, the queues, S3, CloudFormation
 //! and Lambda, on a virtual clock. Several functions run concurrently: each call yields to whatever else can
-//! happen. A seed decides the order of all events and where [`Faults`] occur. After every step, [`checker`]
+//! happen. A seed decides the order of all events and where [`Faults`] occur. After every step, the checker
 //! checks the invariants ("promises"); it shares no code with the engine. [`lives`] are complete runs of the world, one
 //! per seed: `scripts/simulate` runs many of them.
 

@@ -53,7 +53,12 @@ async fn endpoint() -> Option<(String, Option<Emulator>)> {
 
 /// The quirks of the endpoint. AWS has none.
 async fn quirks(endpoint: &str) -> Quirks {
-    let health = reqwest::Client::new().get(format!("{endpoint}/_ministack/health")).send().await;
+    let health = flotilla_cli::http::client()
+        .build()
+        .unwrap()
+        .get(format!("{endpoint}/_ministack/health"))
+        .send()
+        .await;
     match health.is_ok_and(|reply| reply.status().is_success()) {
         true => Quirks::of(setup::MINISTACK),
         false => Quirks::default(),
@@ -62,7 +67,9 @@ async fn quirks(endpoint: &str) -> Quirks {
 
 /// The administrator's configuration as a process loads it, with the time source that AssumeRole needs.
 async fn process_config(admin: &SdkConfig, endpoint: &str) -> SdkConfig {
-    let loader = aws_config::defaults(BehaviorVersion::latest()).region(admin.region().cloned());
+    let loader = aws_config::defaults(BehaviorVersion::latest())
+        .http_client(admin.http_client().unwrap())
+        .region(admin.region().cloned());
     loader.endpoint_url(endpoint).credentials_provider(admin.credentials_provider().unwrap()).load().await
 }
 
