@@ -91,8 +91,8 @@ async fn each_route_is_for_whoever_has_its_role_and_nobody_else() {
             if refused {
                 let changed: Vec<_> =
                     world.items().into_iter().filter(|item| !before.contains(item)).collect();
-                let told = changed.iter().all(|(key, _)| key.pk.starts_with("AUD#"));
-                assert!(told, "{user} {route} changed {changed:?}");
+                let entries = changed.iter().all(|(key, _)| key.pk.starts_with("AUD#"));
+                assert!(entries, "{user} {route} changed {changed:?}");
                 assert_eq!(
                     changed.len(),
                     usize::from(role != Role::Viewer),
@@ -131,9 +131,9 @@ async fn a_stage_that_only_the_body_or_the_rollout_names_is_looked_at_too() {
         let (status, _) = ask(&world, "dave", &format!("POST /v1/rollouts/{rollout}/{command}"), None).await;
         assert_eq!(status, StatusCode::FORBIDDEN, "{command}: the rollout is one of staging");
     }
-    let told = audit(&world, "&principal=user/dave").await;
-    assert_eq!(told.iter().filter(|line| line.ends_with("refused")).count(), 5, "{told:?}");
-    assert!(told.contains(&"dave promote: accepted".to_owned()), "{told:?}");
+    let entries = audit(&world, "&principal=user/dave").await;
+    assert_eq!(entries.iter().filter(|line| line.ends_with("refused")).count(), 5, "{entries:?}");
+    assert!(entries.contains(&"dave promote: accepted".to_owned()), "{entries:?}");
 }
 
 #[tokio::test]
@@ -199,9 +199,9 @@ async fn the_audit_says_who_did_what_newest_first_page_by_page() {
     ask(&world, "deployer", "POST /v1/services/orders/promote", Some(promote)).await;
     world.jump(30);
     ask(&world, "viewer", "POST /v1/services/orders/rollback", Some(json!({"stage": "staging"}))).await;
-    let told = audit(&world, "").await;
+    let entries = audit(&world, "").await;
     assert_eq!(
-        told[..3],
+        entries[..3],
         ["viewer rollback: refused", "deployer promote: accepted", "admin put access: accepted"],
         "commands that changed nothing are not recorded: the rollout had ended"
     );
@@ -222,7 +222,7 @@ async fn the_audit_says_who_did_what_newest_first_page_by_page() {
             None => break,
         }
     }
-    assert_eq!(paged.len(), told.len());
+    assert_eq!(paged.len(), entries.len());
     for wrong in ["cursor=x", "from=yesterday", "limit=0", "user=ann"] {
         let (status, _) = ask(&world, "admin", &format!("GET /v1/audit?{wrong}"), None).await;
         assert_eq!(status, StatusCode::BAD_REQUEST, "{wrong}");

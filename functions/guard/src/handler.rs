@@ -156,8 +156,8 @@ fn invalid(error: &str) -> GuardReply {
         rest.split(|c: char| !c.is_ascii_digit()).next()?.parse().ok()
     };
     let (line, column) = (number(" at line "), number(" at column "));
-    let told = error.split_once("when handling ").and_then(|(_, rest)| rest.split_once(", fragment"));
-    let why = match told {
+    let place = error.split_once("when handling ").and_then(|(_, rest)| rest.split_once(", fragment"));
+    let why = match place {
         Some((wanted, found)) => {
             let found = found.trim().lines().next().unwrap_or_default().trim_end_matches('`');
             let wanted = if wanted.is_empty() { "a syntax error" } else { wanted };

@@ -11,14 +11,14 @@ use flotilla_telemetry::Unit;
 /// Publishes the notices of each record's rollout, in order. If a record cannot be published now, the batch is retried
 /// from it. A record that cannot be read is skipped, because no retry would help.
 pub async fn handle(notify: &Notify, now: Timestamp, event: Event) -> DynamoDbEventResponse {
-    let (mut told, mut unreadable, mut again) = (NoticeCounts::default(), 0_u32, Vec::new());
+    let (mut counts, mut unreadable, mut again) = (NoticeCounts::default(), 0_u32, Vec::new());
     for record in event.records {
         let sequence = record.change.sequence_number.clone();
         match read_saved(record.change) {
             Ok(Some(saved)) if is_rollout(&saved) => match notify.tell(saved.before, saved.now).await {
                 Ok(of_record) => {
-                    told.published += of_record.published;
-                    told.undeliverable += of_record.undeliverable;
+                    counts.published += of_record.published;
+                    counts.undeliverable += of_record.undeliverable;
                 }
                 Err(error @ EngineError::Port(_)) => {
                     tracing::error!(sequence, "the notice could not be published: {error}");
@@ -39,9 +39,9 @@ pub async fn handle(notify: &Notify, now: Timestamp, event: Event) -> DynamoDbEv
         }
     }
     let count = |n: usize| f64::from(u32::try_from(n).unwrap_or(u32::MAX));
-    let lost = count(told.undeliverable) + f64::from(unreadable);
+    let lost = count(counts.undeliverable) + f64::from(unreadable);
     let metrics =
-        [("NoticesPublished", count(told.published), Unit::Count), ("NoticesLost", lost, Unit::Count)];
+        [("NoticesPublished", count(counts.published), Unit::Count), ("NoticesLost", lost, Unit::Count)];
     flotilla_telemetry::emit(now.as_millisecond(), "notify", &metrics);
     let mut response = DynamoDbEventResponse::default();
     response.batch_item_failures = again;

@@ -29,27 +29,32 @@ pub fn set(set: &SetView) {
         println!("cancelled by {by}");
     }
     let row = |member: &SetMemberView| {
-        let leg = member.back.as_ref().or(member.forward.as_ref());
+        let member_rollout = member.back.as_ref().or(member.forward.as_ref());
         vec![
             format!("  {}", member.order),
             format!("{}/{}", member.service, member.stage),
             member.release.clone(),
             member_line(member),
-            leg.map(|leg| leg.rollout.clone()).unwrap_or_default(),
+            member_rollout.map(|member_rollout| member_rollout.rollout.clone()).unwrap_or_default(),
         ]
     };
     show::table(&set.members.iter().map(row).collect::<Vec<_>>());
     for member in &set.members {
         let causes = [&member.forward, &member.back].into_iter().flatten();
-        for SetLegView { cause, rollout, .. } in causes.filter(|leg| leg.cause.is_some()) {
+        for SetLegView { cause, rollout, .. } in
+            causes.filter(|member_rollout| member_rollout.cause.is_some())
+        {
             println!("{}  {rollout}", style(format!("{}/{}", member.service, member.stage)).bold());
             if let Some(found) = cause {
                 show::cause("  ", found);
             }
         }
     }
-    let told = set.members.iter().any(|member| member.forward.iter().any(|leg| leg.cause.is_some()));
-    if let Some(found) = set.cause.as_ref().filter(|_| !told) {
+    let explained = set
+        .members
+        .iter()
+        .any(|member| member.forward.iter().any(|member_rollout| member_rollout.cause.is_some()));
+    if let Some(found) = set.cause.as_ref().filter(|_| !explained) {
         show::cause("  ", found);
     }
     if set.ended && set.status == "succeeded" && set.kind == "promotion" {

@@ -1,7 +1,7 @@
 //! The configuration, as operators write it in TOML and as `PUT` accepts it in JSON.
 
 use crate::access::GrantConfig;
-use crate::gates::{CheckConfig, FreezeConfig, WindowConfig};
+use crate::gate::{CheckConfig, FreezeConfig, WindowConfig};
 use crate::safeguards::SafeguardsConfig;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;

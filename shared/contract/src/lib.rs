@@ -6,7 +6,7 @@
 
 pub mod access;
 pub mod config;
-pub mod gates;
+pub mod gate;
 pub mod guard;
 pub mod notices;
 pub mod plan;
@@ -21,7 +21,7 @@ pub use config::{
     AccountConfig, OutputConfig, ParameterConfig, ProfileConfig, RuleConfig, ServiceConfigDoc, WaveConfig,
     WaveTable,
 };
-pub use gates::*;
+pub use gate::*;
 pub use guard::{BrokenRule, GuardReply, GuardRequest};
 pub use notices::NoticeView;
 pub use plan::*;

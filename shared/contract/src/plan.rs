@@ -105,3 +105,17 @@ pub struct PropertyView {
     /// Whether this change alone replaces the resource: `never`, `conditional`, `always`.
     pub recreation: String,
 }
+
+/// Asks for a plan without starting a rollout.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct PlanRequest {
+    /// The stage that would be deployed to.
+    pub stage: String,
+    /// The release; default: the stable release of `from`, else the service's newest release.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub release: Option<String>,
+    /// The stage whose stable release is planned.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub from: Option<String>,
+}

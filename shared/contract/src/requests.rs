@@ -115,3 +115,11 @@ pub struct LiftHold {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub release: Option<String>,
 }
+
+/// The reason for a command that requires one.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Because {
+    /// The reason.
+    pub because: String,
+}

@@ -1,7 +1,7 @@
 //! Views: bodies of replies.
 
 use crate::config::{ProfileConfig, ServiceConfigDoc};
-use crate::gates::GatesView;
+use crate::gate::GatesView;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use utoipa::ToSchema;

@@ -44,21 +44,21 @@ impl NoticeKind {
 /// The notices of the step from `before` to `now`. Each notice occurs once if each save is processed once.
 /// Plan-only rollouts and superseded rollouts have no notices.
 pub fn notices(before: Option<&Rollout>, now: &Rollout) -> Vec<NoticeKind> {
-    let mut told = Vec::new();
+    let mut kinds = Vec::new();
     if now.plan_only || matches!(now.state, RolloutState::Superseded { .. }) {
-        return told;
+        return kinds;
     }
     if before.is_none() {
-        told.push(NoticeKind::Begun);
+        kinds.push(NoticeKind::Begun);
     }
     let gates =
         |rollout: &Rollout| rollout.blocked_by.iter().map(|closed| closed.gate).collect::<BTreeSet<Gate>>();
     let known = before.map(gates).unwrap_or_default();
     if gates(now).difference(&known).next().is_some() {
-        told.push(NoticeKind::Waits);
+        kinds.push(NoticeKind::Waits);
     }
     if now.break_glass.is_some() && before.is_none_or(|before| before.break_glass.is_none()) {
-        told.push(NoticeKind::BrokenOpen);
+        kinds.push(NoticeKind::BrokenOpen);
     }
     let end = match &now.state {
         RolloutState::Reverting(_) => Some(NoticeKind::Reverting),
@@ -68,8 +68,8 @@ pub fn notices(before: Option<&Rollout>, now: &Rollout) -> Vec<NoticeKind> {
         RolloutState::Cancelled => Some(NoticeKind::Cancelled),
         _ => None,
     };
-    told.extend(end.filter(|_| before.is_none_or(|before| before.state.name() != now.state.name())));
-    told
+    kinds.extend(end.filter(|_| before.is_none_or(|before| before.state.name() != now.state.name())));
+    kinds
 }
 
 #[cfg(test)]
@@ -81,7 +81,7 @@ mod tests {
     use crate::rollout::{Revert, blank_for_tests};
     use jiff::Timestamp;
 
-    fn told(before: Option<&Rollout>, now: &Rollout) -> Vec<&'static str> {
+    fn kinds(before: Option<&Rollout>, now: &Rollout) -> Vec<&'static str> {
         notices(before, now).into_iter().map(NoticeKind::name).collect()
     }
 
@@ -92,8 +92,8 @@ mod tests {
     #[test]
     fn each_end_is_told_once_and_so_is_the_beginning() {
         let queued = blank_for_tests();
-        assert_eq!(told(None, &queued), ["begun"]);
-        assert!(told(Some(&queued), &queued).is_empty());
+        assert_eq!(kinds(None, &queued), ["begun"]);
+        assert!(kinds(Some(&queued), &queued).is_empty());
         let cause = Cause::new(Code::Stopped, "no", "yes");
         let ends = [
             (RolloutState::Succeeded, "succeeded"),
@@ -104,8 +104,8 @@ mod tests {
         ];
         for (state, name) in ends {
             let ended = Rollout { state, ..queued.clone() };
-            assert_eq!(told(Some(&queued), &ended), [name]);
-            assert!(told(Some(&ended), &ended).is_empty());
+            assert_eq!(kinds(Some(&queued), &ended), [name]);
+            assert!(kinds(Some(&ended), &ended).is_empty());
         }
     }
 
@@ -113,25 +113,25 @@ mod tests {
     fn a_gate_that_closes_is_told_and_one_that_stays_closed_is_not() {
         let open = blank_for_tests();
         let waits = Rollout { blocked_by: closed(&[Gate::Approval]), ..open.clone() };
-        assert_eq!(told(Some(&open), &waits), ["waits"]);
-        assert!(told(Some(&waits), &waits).is_empty());
+        assert_eq!(kinds(Some(&open), &waits), ["waits"]);
+        assert!(kinds(Some(&waits), &waits).is_empty());
         let more = Rollout { blocked_by: closed(&[Gate::Approval, Gate::Window]), ..open.clone() };
-        assert_eq!(told(Some(&waits), &more), ["waits"]);
-        assert!(told(Some(&more), &waits).is_empty(), "one of two has opened");
+        assert_eq!(kinds(Some(&waits), &more), ["waits"]);
+        assert!(kinds(Some(&more), &waits).is_empty(), "one of two has opened");
     }
 
     #[test]
     fn broken_glass_is_told() {
         let word = BreakGlass { by: "ann".into(), because: "it burns".into(), at: Timestamp::UNIX_EPOCH };
         let broken = Rollout { break_glass: Some(word), ..blank_for_tests() };
-        assert_eq!(told(Some(&blank_for_tests()), &broken), ["broken_open"]);
+        assert_eq!(kinds(Some(&blank_for_tests()), &broken), ["broken_open"]);
     }
 
     #[test]
     fn plans_and_what_was_replaced_tell_nothing() {
         let plan = Rollout { plan_only: true, ..blank_for_tests() };
-        assert!(told(None, &plan).is_empty());
+        assert!(kinds(None, &plan).is_empty());
         let replaced = Rollout { state: RolloutState::Superseded { by: None }, ..blank_for_tests() };
-        assert!(told(None, &replaced).is_empty());
+        assert!(kinds(None, &replaced).is_empty());
     }
 }

@@ -72,8 +72,9 @@ pub(crate) fn begins(
     }
     let rollout = holder.split('/').next().unwrap_or_default();
     let pk = format!("RLO#{rollout}");
-    let told = partition(&state.table, &pk, "EVT#").any(|(_, event)| text(event, "detail") == Some(token));
-    if !told {
+    let recorded =
+        partition(&state.table, &pk, "EVT#").any(|(_, event)| text(event, "detail") == Some(token));
+    if !recorded {
         return Some(format!("promise 11: {token} begins, but the timeline has no entry"));
     }
     let change_set_id = change_set_id?;
@@ -256,9 +257,9 @@ impl Checker {
             .true_reasons
             .iter()
             .filter(|((at, token), _)| token.starts_with(&own) && at.to_string() == site(target));
-        let told = known.map(|(_, reason)| reason).any(|reason| message.contains(reason.as_str()));
+        let recorded = known.map(|(_, reason)| reason).any(|reason| message.contains(reason.as_str()));
         assert!(
-            told,
+            recorded,
             "promise 8: {key:?} was rolled back and reports {message:?}; the true reasons are {:?}",
             world.stacks.true_reasons
         );
@@ -328,8 +329,8 @@ impl Checker {
             let begun = |d: &Item| d.body["operations"].as_u64().unwrap_or(0) > 0;
             assert!(!deployments().any(begun), "{key:?} was superseded after it had begun");
         }
-        let told = partition(table, &key.pk, "EVT#").next().is_some();
-        assert!(told, "promise 11: {key:?} has no entry in its timeline");
+        let recorded = partition(table, &key.pk, "EVT#").next().is_some();
+        assert!(recorded, "promise 11: {key:?} has no entry in its timeline");
     }
 
     fn stage(key: &Key, item: &Item, table: &BTreeMap<Key, Item>) {

@@ -41,9 +41,9 @@ fn rules_hold_where_all_is_as_they_say_and_where_they_are_about_nothing() {
 fn a_rule_that_cannot_be_evaluated_is_told_without_the_values_of_the_template() {
     let rules = "let n = parse_int(Resources.*.Properties.Limit)\nrule small when %n > 5 { %n < 100 }";
     let said = ask(rules, bucket(json!({"Limit": "s3cret-value"})));
-    let told = format!("{said:?}");
-    assert!(!told.contains("s3cret"), "{told}");
-    assert!(matches!(said, GuardReply::Broken { .. } | GuardReply::Unfit { .. }), "{told}");
+    let text = format!("{said:?}");
+    assert!(!text.contains("s3cret"), "{text}");
+    assert!(matches!(said, GuardReply::Broken { .. } | GuardReply::Unfit { .. }), "{text}");
 }
 
 #[test]

@@ -18,8 +18,11 @@ impl Followed for SetView {
     fn lines(&self) -> Vec<(String, String, bool)> {
         let members = self.members.iter().map(|member| {
             let name = format!("{}/{}", member.service, member.stage);
-            let under_way = [&member.forward, &member.back].into_iter().flatten().any(|leg| {
-                !matches!(leg.status.as_str(), "succeeded" | "reverted" | "failed" | "overtaken" | "refused")
+            let under_way = [&member.forward, &member.back].into_iter().flatten().any(|member_rollout| {
+                !matches!(
+                    member_rollout.status.as_str(),
+                    "succeeded" | "reverted" | "failed" | "overtaken" | "refused"
+                )
             });
             (name, show_sets::member_line(member), member.forward.is_some() && !under_way)
         });

@@ -142,7 +142,7 @@ pub(super) fn not_approved() -> Cause {
 /// The cause if safeguards refuse a plan. Approval is by name, so that nobody approves a loss they have not read.
 pub(super) fn breached(breaches: &[Breach]) -> Option<Cause> {
     let first = breaches.first()?;
-    let told: Vec<&str> = breaches.iter().map(|breach| breach.message.as_str()).collect();
+    let messages: Vec<&str> = breaches.iter().map(|breach| breach.message.as_str()).collect();
     let mut names: Vec<&str> = breaches.iter().flat_map(|b| &b.names).map(String::as_str).collect();
     names.sort_unstable();
     names.dedup();
@@ -163,7 +163,7 @@ pub(super) fn breached(breaches: &[Breach]) -> Option<Cause> {
     if breaches.iter().any(|breach| breach.code == Code::PlanUnchecked) {
         fixes.push("split the change into several smaller uploads".into());
     }
-    let cause = Cause::new(first.code, told.join("; "), fixes.join("; "));
+    let cause = Cause::new(first.code, messages.join("; "), fixes.join("; "));
     Some(match first.names.first() {
         Some(name) => cause.of(name.clone()),
         None => cause,

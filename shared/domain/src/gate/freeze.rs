@@ -55,7 +55,7 @@ impl Freezes {
 /// The freezes that keep a wave from beginning.
 pub(super) fn blocked(wave: &Wave<'_>) -> Vec<Blocked> {
     let why = |(scope, freeze): (&FreezeScope, &Freeze)| {
-        Blocked::by(Gate::Line, format!("{} froze {scope} at {}: {}", freeze.by, freeze.at, freeze.because))
+        Blocked::by(Gate::Freeze, format!("{} froze {scope} at {}: {}", freeze.by, freeze.at, freeze.because))
     };
     wave.facts.stops.0.iter().map(why).collect()
 }

@@ -84,7 +84,7 @@ impl Facts {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Gate {
     /// A freeze is in effect.
-    Line,
+    Freeze,
     /// A scheduled freeze is in effect, or no window is open.
     Window,
     /// An alarm is not OK.
@@ -94,23 +94,23 @@ pub enum Gate {
     /// An output of another service does not exist yet.
     Output,
     /// The policy check has no result yet.
-    Rules,
+    PolicyCheck,
 }
 
 impl Gate {
     /// Every gate.
     pub const ALL: [Self; 6] =
-        [Self::Line, Self::Window, Self::Alarm, Self::Approval, Self::Output, Self::Rules];
+        [Self::Freeze, Self::Window, Self::Alarm, Self::Approval, Self::Output, Self::PolicyCheck];
 
     /// Its name in the table and the API.
     pub fn name(self) -> &'static str {
         match self {
-            Self::Line => "line",
+            Self::Freeze => "line",
             Self::Window => "window",
             Self::Alarm => "alarm",
             Self::Approval => "approval",
             Self::Output => "output",
-            Self::Rules => "rules",
+            Self::PolicyCheck => "rules",
         }
     }
 }

@@ -47,7 +47,7 @@ pub fn merge(plans: &BTreeMap<Target, TargetPlan>) -> Vec<FleetChange> {
     }
     let changes = found.into_iter().flat_map(|((part, _), made)| {
         let all = with_part.get(part).copied().unwrap_or_default();
-        told(&made).into_iter().map(move |(change, targets)| FleetChange {
+        merged(&made).into_iter().map(move |(change, targets)| FleetChange {
             part: part.clone(),
             everywhere: targets.len() == all,
             change,
@@ -58,29 +58,29 @@ pub fn merge(plans: &BTreeMap<Target, TargetPlan>) -> Vec<FleetChange> {
 }
 
 /// The different changes of one resource, each with its targets; the change with the most targets first.
-fn told(made: &[Made<'_>]) -> Vec<(ResourceChange, BTreeSet<Target>)> {
+fn merged(made: &[Made<'_>]) -> Vec<(ResourceChange, BTreeSet<Target>)> {
     let plain = |change: &ResourceChange| ResourceChange { physical_id: None, ..change.clone() };
     let first = made.first().map(|(_, change)| plain(change));
     // If no value differs, a region in a value is a literal and stays.
     if let Some(first) = first.filter(|first| made.iter().all(|(_, change)| plain(change) == *first)) {
         return vec![(first, made.iter().map(|(target, _)| (*target).clone()).collect())];
     }
-    let mut told: BTreeMap<ResourceChange, (ResourceChange, BTreeSet<Target>)> = BTreeMap::new();
+    let mut merged: BTreeMap<ResourceChange, (ResourceChange, BTreeSet<Target>)> = BTreeMap::new();
     for (target, change) in made {
         let neutral = neutral(plain(change), &target.site);
-        let entry = told.entry(comparable(&neutral)).or_insert_with(|| (neutral, BTreeSet::new()));
+        let entry = merged.entry(comparable(&neutral)).or_insert_with(|| (neutral, BTreeSet::new()));
         entry.1.insert((*target).clone());
     }
-    let mut told: Vec<_> = told.into_values().collect();
-    told.sort_by_key(|(_, targets)| std::cmp::Reverse(targets.len()));
+    let mut merged: Vec<_> = merged.into_values().collect();
+    merged.sort_by_key(|(_, targets)| std::cmp::Reverse(targets.len()));
     // A change of one target keeps its own values.
-    for (change, targets) in &mut told {
+    for (change, targets) in &mut merged {
         let own = made.iter().find(|(target, _)| targets.contains(*target));
         if let (1, Some((_, own))) = (targets.len(), own) {
             *change = plain(own);
         }
     }
-    told
+    merged
 }
 
 /// A change whose values have account and region replaced.

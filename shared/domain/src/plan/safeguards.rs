@@ -87,7 +87,7 @@ impl Safeguards {
     pub fn remarks(&self, plan: &TargetPlan) -> Vec<String> {
         let remark = |change: &ResourceChange| {
             let loss = change.loss().filter(|_| is_stateful(&change.resource_type))?;
-            let (what, kept) = (told(change, loss), change.leaving == Some(Leaving::Retained));
+            let (what, kept) = (describe(change, loss), change.leaving == Some(Leaving::Retained));
             Some(if kept { format!("{what}; it is retained outside of the stack") } else { what })
         };
         plan.resources.iter().filter_map(remark).collect()
@@ -141,12 +141,12 @@ fn lost(change: &ResourceChange, loss: Loss) -> Breach {
     let code = if loss == Loss::Removed { Code::StatefulRemoved } else { Code::StatefulReplaced };
     let snapshot =
         if change.leaving == Some(Leaving::Snapshotted) { "; a snapshot of it is kept" } else { "" };
-    let message = format!("{}{snapshot}", told(change, loss));
+    let message = format!("{}{snapshot}", describe(change, loss));
     Breach { code, message, names: vec![change.logical_id.clone()] }
 }
 
 /// What happens to a resource, and the properties that cause it.
-fn told(change: &ResourceChange, loss: Loss) -> String {
+fn describe(change: &ResourceChange, loss: Loss) -> String {
     let what = match loss {
         Loss::Removed => "is removed",
         Loss::Replaced => "is replaced",
@@ -194,7 +194,7 @@ mod tests {
         ResourceChange { replacement, properties: vec![name], ..change }
     }
 
-    fn told_of(safeguards: &Safeguards, changes: Vec<ResourceChange>) -> Vec<String> {
+    fn violations_of(safeguards: &Safeguards, changes: Vec<ResourceChange>) -> Vec<String> {
         let region = Region::parse("eu-west-1").unwrap();
         let breaches = safeguards.check(&TargetPlan::of(changes, true), &region);
         breaches.into_iter().map(|breach| format!("{} {}", breach.code, breach.message)).collect()
@@ -210,28 +210,28 @@ mod tests {
             replaced("Same", TABLE, Replacement::Never),
             ResourceChange::new("New", TABLE, ChangeAction::Add),
         ];
-        insta::assert_snapshot!(told_of(&blocking(), changes.clone()).join("\n"), @r"
+        insta::assert_snapshot!(violations_of(&blocking(), changes.clone()).join("\n"), @r"
         FL0541 Gone (AWS::DynamoDB::Table) is removed
         FL0540 Other (AWS::DynamoDB::Table) is replaced, because of TableName
         FL0540 Perhaps (AWS::DynamoDB::Table) may be replaced or removed, because of TableName
         ");
-        assert!(told_of(&Safeguards::default(), changes).is_empty());
+        assert!(violations_of(&Safeguards::default(), changes).is_empty());
     }
 
     #[test]
     fn what_stays_outside_of_the_stack_is_told_and_not_blocked_but_a_snapshot_is_not_the_thing() {
         let leaving = |leaving| ResourceChange { leaving: Some(leaving), ..removed("Orders", TABLE) };
-        assert!(told_of(&blocking(), vec![leaving(Leaving::Retained)]).is_empty());
+        assert!(violations_of(&blocking(), vec![leaving(Leaving::Retained)]).is_empty());
         let plan = TargetPlan::of(vec![leaving(Leaving::Retained)], true);
         assert_eq!(
             blocking().remarks(&plan),
             ["Orders (AWS::DynamoDB::Table) is removed; it is retained outside of the stack"]
         );
-        let snapshot = told_of(&blocking(), vec![leaving(Leaving::Snapshotted)]);
+        let snapshot = violations_of(&blocking(), vec![leaving(Leaving::Snapshotted)]);
         assert_eq!(snapshot, ["FL0541 Orders (AWS::DynamoDB::Table) is removed; a snapshot of it is kept"]);
         let unsaid = ResourceChange { leaving: None, ..removed("Orders", TABLE) };
         assert_eq!(
-            told_of(&blocking(), vec![unsaid]).len(),
+            violations_of(&blocking(), vec![unsaid]).len(),
             1,
             "CloudFormation does not say that it is retained"
         );
@@ -242,10 +242,10 @@ mod tests {
         let approving = |name: &str| Safeguards { approved: [name.to_owned()].into(), ..blocking() };
         let two = || vec![removed("Orders", TABLE), removed("Carts", TABLE)];
         for name in ["Orders", "Orders@eu-west-1"] {
-            let left = told_of(&approving(name), two());
+            let left = violations_of(&approving(name), two());
             assert_eq!(left, ["FL0541 Carts (AWS::DynamoDB::Table) is removed"], "{name}");
         }
-        assert_eq!(told_of(&approving("Orders@us-east-1"), two()).len(), 2);
+        assert_eq!(violations_of(&approving("Orders@us-east-1"), two()).len(), 2);
         for name in ["Orders", "Orders@eu-west-1"] {
             assert!(Safeguards::is_name(name), "{name}");
         }
@@ -257,8 +257,8 @@ mod tests {
     #[test]
     fn a_profile_may_say_that_a_type_holds_nothing_of_worth() {
         let logs = Safeguards { allow_types: ["AWS::Logs::*".to_owned()].into(), ..blocking() };
-        assert!(told_of(&logs, vec![removed("Log", "AWS::Logs::LogGroup")]).is_empty());
-        assert_eq!(told_of(&logs, vec![removed("Orders", TABLE)]).len(), 1);
+        assert!(violations_of(&logs, vec![removed("Log", "AWS::Logs::LogGroup")]).is_empty());
+        assert_eq!(violations_of(&logs, vec![removed("Orders", TABLE)]).len(), 1);
     }
 
     #[test]
@@ -273,7 +273,7 @@ mod tests {
             of("D", "AWS::EC2::Instance", ChangeAction::Remove),
         ];
         assert_eq!(
-            told_of(&safeguards, changes),
+            violations_of(&safeguards, changes),
             [
                 "FL0542 A is of the forbidden type AWS::IAM::User",
                 "FL0542 C is of the forbidden type AWS::EC2::Instance",
@@ -291,10 +291,10 @@ mod tests {
         let function = "AWS::Lambda::Function";
         let kept = ResourceChange { leaving: Some(Leaving::Retained), ..removed("Version", function) };
         let few = vec![removed("A", function), removed("C", function), kept];
-        assert!(told_of(&safeguards, few.clone()).is_empty());
+        assert!(violations_of(&safeguards, few.clone()).is_empty());
         let many = [few, vec![replaced("B", function, Replacement::Always)]].concat();
         assert_eq!(
-            told_of(&safeguards, many),
+            violations_of(&safeguards, many),
             ["FL0543 2 resources would be deleted, the profile allows 1: A, B"]
         );
     }

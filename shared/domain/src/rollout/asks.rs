@@ -60,8 +60,10 @@ impl Rollout {
             RolloutState::Replicating | RolloutState::Reverting(Revert::Copying(_)) => {
                 Some(RolloutCommand::Replicate(self.awaited_release()?, self.waits_for_copies_at()))
             }
-            RolloutState::Planning => Some(RolloutCommand::Open(Direction::Forward, self.planned_ahead())),
-            RolloutState::DiscardingChangeSets(_) => Some(RolloutCommand::Wake(self.planned_ahead())),
+            RolloutState::Planning => {
+                Some(RolloutCommand::Open(Direction::Forward, self.targets_planned_first()))
+            }
+            RolloutState::DiscardingChangeSets(_) => Some(RolloutCommand::Wake(self.targets_planned_first())),
             RolloutState::Rolling { wave, from, opened } if from < opened => {
                 let targets = self.waves[*wave].targets[*from..*opened].to_vec();
                 Some(match self.is_ahead(*wave) {

@@ -85,7 +85,7 @@ impl Rollout {
 
     /// The targets whose change sets are created before the first wave begins. Only stacks of level 0: the
     /// parameters of the others are known only when the stacks they need exist.
-    pub fn planned_ahead(&self) -> Vec<Target> {
+    pub fn targets_planned_first(&self) -> Vec<Target> {
         let ahead = self.gates.plan_first && matches!(self.kind, RolloutKind::Deploy(_));
         let waves = self.waves.iter().filter(|wave| ahead && wave.level == 0);
         waves.flat_map(|wave| &wave.targets).cloned().collect()
@@ -154,7 +154,7 @@ impl Rollout {
 
     /// The state after the plans of all targets; `None` while some are in progress.
     pub(super) fn planned(&mut self, outcomes: &[TargetOutcome]) -> Option<RolloutState> {
-        let ahead = self.planned_ahead();
+        let ahead = self.targets_planned_first();
         let of = |target: &Target| {
             outcomes.iter().find(|o| o.direction == Direction::Forward && &o.target == target)
         };
@@ -222,7 +222,7 @@ impl Rollout {
 
     /// The end of a rollout, after the discarding of change sets that may still exist.
     pub(super) fn after_discarding(&self, end: RolloutState) -> RolloutState {
-        let open = self.state.properties().has_change_sets && !self.planned_ahead().is_empty();
+        let open = self.state.properties().has_change_sets && !self.targets_planned_first().is_empty();
         if open && end.is_terminal() && end != RolloutState::Succeeded {
             RolloutState::DiscardingChangeSets(Box::new(end))
         } else {
@@ -258,7 +258,7 @@ impl Rollout {
             RolloutState::Verifying { .. } => in_s(Self::CHECK_S),
             RolloutState::WaitingForOutputs => in_s(Self::GATE_S),
             RolloutState::Gated { .. } => {
-                let unsaid = |closed: &Blocked| matches!(closed.gate, Gate::Line | Gate::Alarm);
+                let unsaid = |closed: &Blocked| matches!(closed.gate, Gate::Freeze | Gate::Alarm);
                 let soon = if self.blocked_by.iter().any(unsaid) { in_s(Self::GATE_S) } else { None };
                 let opens =
                     self.blocked_by.iter().filter_map(|closed| closed.until).filter(|at| *at > now).min();

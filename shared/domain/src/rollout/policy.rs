@@ -8,7 +8,7 @@ use crate::gate::{Blocked, Gate, PolicyResult, Violation};
 
 impl Rollout {
     /// Most violations that a cause shows.
-    const BROKEN_TOLD: usize = 5;
+    const VIOLATIONS_SHOWN: usize = 5;
     /// The length to which each of them is cut, in bytes.
     const BROKEN_BYTES_MAX: usize = 350;
     /// The interval at which a policy check that could not be made is repeated, in seconds.
@@ -29,7 +29,7 @@ impl Rollout {
             PolicyResult::Passed => Some(RolloutState::Replicating),
             PolicyResult::Violated { first, count } => Some(RolloutState::Failed(self.broken(&first, count))),
             PolicyResult::Unknown { why, may_pass } => {
-                self.blocked_by = vec![Blocked { gate: Gate::Rules, why: cut(why), until: None }];
+                self.blocked_by = vec![Blocked { gate: Gate::PolicyCheck, why: cut(why), until: None }];
                 (!may_pass).then(|| RolloutState::Failed(self.policy_check_failed()))
             }
         }
@@ -37,12 +37,12 @@ impl Rollout {
 
     fn broken(&self, first: &[Violation], count: usize) -> Cause {
         let one = |broken: &Violation| cut_to(broken.to_string(), Self::BROKEN_BYTES_MAX);
-        let mut told: Vec<String> = first.iter().take(Self::BROKEN_TOLD).map(one).collect();
-        let more = count.saturating_sub(told.len());
+        let mut lines: Vec<String> = first.iter().take(Self::VIOLATIONS_SHOWN).map(one).collect();
+        let more = count.saturating_sub(lines.len());
         if more > 0 {
-            told.push(format!("and {more} more"));
+            lines.push(format!("and {more} more"));
         }
-        let text = format!("the package violates rules of profile {}: {}", self.profile, told.join("; "));
+        let text = format!("the package violates rules of profile {}: {}", self.profile, lines.join("; "));
         let fix =
             "fix the template and upload again, or change the rules (safeguards.guard) and retry the rollout";
         let resource = first.iter().find_map(|broken| broken.resource.clone());

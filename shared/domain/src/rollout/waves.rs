@@ -25,7 +25,7 @@ impl Rollout {
 
     /// The state after all values of parameters are known.
     pub(super) fn ready(&self) -> RolloutState {
-        if !self.planned_ahead().is_empty() {
+        if !self.targets_planned_first().is_empty() {
             RolloutState::Planning
         } else {
             RolloutState::Gated { wave: 0 }

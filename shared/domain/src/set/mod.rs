@@ -120,14 +120,14 @@ impl MemberOutcome {
 
 impl Member {
     /// Its rollout in a direction.
-    pub fn leg(&self, direction: Direction) -> Option<&MemberRollout> {
+    pub fn member_rollout(&self, direction: Direction) -> Option<&MemberRollout> {
         match direction {
             Direction::Forward => self.forward.as_ref(),
             Direction::Rollback => self.back.as_ref(),
         }
     }
 
-    fn leg_mut(&mut self, direction: Direction) -> &mut Option<MemberRollout> {
+    fn member_rollout_mut(&mut self, direction: Direction) -> &mut Option<MemberRollout> {
         match direction {
             Direction::Forward => &mut self.forward,
             Direction::Rollback => &mut self.back,
@@ -137,7 +137,7 @@ impl Member {
     /// Whether the set has changed, or may have changed, what runs. A member of a higher level may have got other
     /// parameter values although its release is the same.
     fn is_changed(&self) -> bool {
-        let end = self.forward.as_ref().and_then(|leg| leg.end.as_ref());
+        let end = self.forward.as_ref().and_then(|member_rollout| member_rollout.end.as_ref());
         let other = self.before != Some(self.release) || self.level > 0;
         matches!(end, Some(MemberOutcome::Succeeded | MemberOutcome::Failed(_))) && other
     }
@@ -243,8 +243,10 @@ impl ServiceSet {
     pub fn awaited(&self) -> Vec<(usize, RolloutId)> {
         let Some((direction, level)) = self.way() else { return Vec::new() };
         let of_level = self.members.iter().enumerate().filter(|(_, member)| member.level == level);
-        let open = of_level.filter_map(|(at, member)| Some((at, member.leg(direction)?)));
-        open.filter(|(_, leg)| leg.end.is_none()).map(|(at, leg)| (at, leg.rollout)).collect()
+        let open = of_level.filter_map(|(at, member)| Some((at, member.member_rollout(direction)?)));
+        open.filter(|(_, member_rollout)| member_rollout.end.is_none())
+            .map(|(at, member_rollout)| (at, member_rollout.rollout))
+            .collect()
     }
 
     /// Its direction; `None` once it has ended.

@@ -53,8 +53,8 @@ impl ServiceSet {
         self.acted = true;
         let awaited = self.awaited();
         for (at, _) in awaited.iter().filter(|(at, _)| ends.contains_key(at)) {
-            if let Some(leg) = self.members[*at].leg_mut(direction) {
-                leg.end = ends.get(at).cloned();
+            if let Some(member_rollout) = self.members[*at].member_rollout_mut(direction) {
+                member_rollout.end = ends.get(at).cloned();
             }
         }
         if !self.awaited().is_empty() {
@@ -100,7 +100,7 @@ impl ServiceSet {
             let reverted = member
                 .forward
                 .as_ref()
-                .is_some_and(|leg| matches!(leg.end, Some(MemberOutcome::Reverted(_))));
+                .is_some_and(|member_rollout| matches!(member_rollout.end, Some(MemberOutcome::Reverted(_))));
             reverted && first.is_some_and(|first| first < member.level)
         };
         let goes = |member: &&super::Member| {
@@ -113,7 +113,7 @@ impl ServiceSet {
         for at in 0..self.members.len() {
             let member = &self.members[at];
             if member.level == level && goes(&member) {
-                self.members[at].back = Some(self.leg(at, Direction::Rollback, now));
+                self.members[at].back = Some(self.member_rollout(at, Direction::Rollback, now));
             }
         }
         self.enter(SetState::Reverting { level, cause }, now)
@@ -154,7 +154,7 @@ impl ServiceSet {
     /// The first failure in one direction. In the rollback, an overtaken member is not a failure.
     fn failure(&self, direction: Direction) -> Option<Cause> {
         self.members.iter().find_map(|member| {
-            let end = member.leg(direction)?.end.as_ref()?;
+            let end = member.member_rollout(direction)?.end.as_ref()?;
             let counts = direction == Direction::Forward || !matches!(end, MemberOutcome::Overtaken(_));
             let cause = end.cause().filter(|_| counts)?;
             let way = if direction == Direction::Rollback { " during the rollback" } else { "" };
@@ -166,14 +166,14 @@ impl ServiceSet {
     fn roll(mut self, level: usize, now: Timestamp) -> Self {
         for at in 0..self.members.len() {
             if self.members[at].level == level {
-                self.members[at].forward = Some(self.leg(at, Direction::Forward, now));
+                self.members[at].forward = Some(self.member_rollout(at, Direction::Forward, now));
             }
         }
         self.enter(SetState::Rolling { level }, now)
     }
 
     /// A new rollout of a member, with a derived id.
-    fn leg(&self, at: usize, direction: Direction, now: Timestamp) -> MemberRollout {
+    fn member_rollout(&self, at: usize, direction: Direction, now: Timestamp) -> MemberRollout {
         let member = &self.members[at];
         let way = match direction {
             Direction::Forward => "forward",

@@ -112,17 +112,20 @@ fn regions_are_given_once_alone_or_in_waves() {
 
 #[test]
 fn each_word_of_a_profile_is_known_or_refused_with_its_field() {
-    let told = |doc: ProfileConfig| read(&doc).unwrap();
-    assert_eq!(told(doc()).on_failure, OnFailure::Halt);
-    assert_eq!(told(ProfileConfig { on_failure: Some("halt".into()), ..doc() }).on_failure, OnFailure::Halt);
+    let parsed = |doc: ProfileConfig| read(&doc).unwrap();
+    assert_eq!(parsed(doc()).on_failure, OnFailure::Halt);
     assert_eq!(
-        told(ProfileConfig { on_failure: Some("revert".into()), ..doc() }).on_failure,
+        parsed(ProfileConfig { on_failure: Some("halt".into()), ..doc() }).on_failure,
+        OnFailure::Halt
+    );
+    assert_eq!(
+        parsed(ProfileConfig { on_failure: Some("revert".into()), ..doc() }).on_failure,
         OnFailure::Revert
     );
-    let drift = |text: &str| told(ProfileConfig { drift: Some(text.into()), ..doc() }).policy.drift;
+    let drift = |text: &str| parsed(ProfileConfig { drift: Some(text.into()), ..doc() }).policy.drift;
     assert_eq!(["ignore", "revert", "refuse"].map(drift), [Drift::Ignore, Drift::Revert, Drift::Refuse]);
     let warnings = |text: &str| {
-        told(ProfileConfig { validation_warnings: Some(text.into()), ..doc() }).policy.refuse_warnings
+        parsed(ProfileConfig { validation_warnings: Some(text.into()), ..doc() }).policy.refuse_warnings
     };
     assert_eq!(["proceed", "refuse"].map(warnings), [false, true]);
     assert_eq!(wrong(ProfileConfig { on_failure: Some("x".into()), ..doc() }), at("on_failure"));
@@ -134,7 +137,7 @@ fn each_word_of_a_profile_is_known_or_refused_with_its_field() {
     assert_eq!(wrong(ProfileConfig { account: "x".into(), ..doc() }), at("account"));
     assert_eq!(wrong(ProfileConfig { max_concurrent: Some(0), ..doc() }), at("max_concurrent"));
     for name in Profile::CAPABILITIES {
-        let granted = told(ProfileConfig { capabilities: vec![(*name).into()], ..doc() });
+        let granted = parsed(ProfileConfig { capabilities: vec![(*name).into()], ..doc() });
         assert!(granted.capabilities.contains(*name));
     }
     assert_eq!(wrong(ProfileConfig { capabilities: vec!["ALL".into()], ..doc() }), at("capabilities"));

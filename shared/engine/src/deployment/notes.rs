@@ -156,8 +156,8 @@ mod tests {
         hand.enter(planning.clone(), at(100));
         hand.enter(Deployment { acted: true, ..planning.clone() }, at(100));
         hand.enter(Deployment { state: State::Planned, ..planning }, at(100));
-        let told: Vec<_> = hand.timeline.iter().map(|event| (event.what.as_str(), event.at)).collect();
-        assert_eq!(told, [("planning", nth_moment(at(100), 1)), ("planned", nth_moment(at(100), 2))]);
+        let noted: Vec<_> = hand.timeline.iter().map(|event| (event.what.as_str(), event.at)).collect();
+        assert_eq!(noted, [("planning", nth_moment(at(100), 1)), ("planned", nth_moment(at(100), 2))]);
         assert!(hand.is_dirty());
         hand.forget_unsaved();
         assert!(!hand.is_dirty() && hand.timeline.is_empty());
@@ -165,25 +165,25 @@ mod tests {
 
     #[test]
     fn the_timeline_says_more_than_a_states_name() {
-        let told = |state| {
+        let noted = |state| {
             let deployment = deployment(&rollout("one", 1), "eu-west-1", state);
             let changes = ChangeSummary { add: 1, modify: 2, replace: 3, remove: 4 };
             let deployment = Deployment { changes: Some(changes), ..deployment };
             (detail(&deployment), deployment.change_set_name(), deployment.operation_token())
         };
-        let (planning, change_set, _) = told(State::Planning(ChangeSetKind::Update));
+        let (planning, change_set, _) = noted(State::Planning(ChangeSetKind::Update));
         assert_eq!(planning, Some(change_set));
         let changes = "1 to add, 2 to change, 3 to replace, 4 to remove";
-        assert_eq!(told(State::Planned).0.as_deref(), Some(changes));
+        assert_eq!(noted(State::Planned).0.as_deref(), Some(changes));
         for state in
             [State::Executing, State::DeletingFailedStack(Effort::First), State::Deleting(Effort::Force)]
         {
-            let (said, _, token) = told(state);
+            let (said, _, token) = noted(state);
             assert_eq!(said, Some(token));
         }
-        assert_eq!(told(State::Succeeded { changed: false }).0.as_deref(), Some("nothing to change"));
-        assert_eq!((told(State::Succeeded { changed: true }).0, told(State::Waiting).0), (None, None));
+        assert_eq!(noted(State::Succeeded { changed: false }).0.as_deref(), Some("nothing to change"));
+        assert_eq!((noted(State::Succeeded { changed: true }).0, noted(State::Waiting).0), (None, None));
         let cause = Cause::new(Code::RolledBack, "the name is taken", "take another");
-        assert_eq!(told(State::RolledBack(cause)).0.as_deref(), Some("FL0511: the name is taken"));
+        assert_eq!(noted(State::RolledBack(cause)).0.as_deref(), Some("FL0511: the name is taken"));
     }
 }

@@ -33,8 +33,8 @@ impl Commands {
         caller: &Caller,
     ) -> Result<Rollout, EngineError> {
         let because = reason(agreement.because.as_deref())?;
-        let told = TimelineText { what: "approved", detail: because.clone() };
-        self.change_rollout(id, (caller, Act::Approve), &told, |rollout, now| {
+        let entry = TimelineText { what: "approved", detail: because.clone() };
+        self.change_rollout(id, (caller, Act::Approve), &entry, |rollout, now| {
             may_approve(&rollout.requested_by, &caller.principal, rollout.gates.four_eyes)?;
             let Some((package, wave)) = rollout.package().zip(rollout.next_wave()) else {
                 return Err(conflict(format!("the rollout is {}", rollout.state.name())).into());
@@ -43,7 +43,7 @@ impl Commands {
                 return Err(conflict(format!("wave {} requires no approval", wave + 1)).into());
             }
             let plan = rollout.plan();
-            if plan.is_none() && !rollout.planned_ahead().is_empty() {
+            if plan.is_none() && !rollout.targets_planned_first().is_empty() {
                 return Err(conflict("its plan is not created yet".into()).into());
             }
             let other = |seen: Option<Digest>, has: Option<Digest>| seen.is_some() && seen != has;

@@ -20,8 +20,8 @@ impl Commands {
         caller: &Caller,
     ) -> Result<Rollout, EngineError> {
         let because = needed(because)?;
-        let told = TimelineText { what: "gates broken open", detail: Some(because.clone()) };
-        let opened = self.change_rollout(id, (caller, Act::BreakGlass), &told, |rollout, now| {
+        let entry = TimelineText { what: "gates broken open", detail: Some(because.clone()) };
+        let opened = self.change_rollout(id, (caller, Act::BreakGlass), &entry, |rollout, now| {
             let word = BreakGlass { by: caller.principal.clone(), because: because.clone(), at: now };
             Ok(applied(rollout, RolloutEvent::BreakGlassRequested(word), now)?)
         });

@@ -33,9 +33,9 @@ impl Notify {
     /// again. An item that cannot be read.
     pub async fn tell(&self, before: Option<Item>, now: Item) -> Result<NoticeCounts, EngineError> {
         let now = read::<Rollout>(now)?.value;
-        let mut told = NoticeCounts::default();
+        let mut counts = NoticeCounts::default();
         if now.notify.is_empty() {
-            return Ok(told);
+            return Ok(counts);
         }
         let before = before.map(read::<Rollout>).transpose()?.map(|before| before.value);
         let mut later = None;
@@ -43,17 +43,17 @@ impl Notify {
             let said = said(kind, &now);
             for topic in &now.notify {
                 match self.topics.publish(topic, &said).await {
-                    Ok(()) => told.published += 1,
+                    Ok(()) => counts.published += 1,
                     // The other topics still get the notice.
                     Err(error) if error.may_pass() => later = later.or(Some(error)),
                     Err(error) => {
-                        told.undeliverable += 1;
+                        counts.undeliverable += 1;
                         undeliverable(topic.as_str(), &now, &error);
                     }
                 }
             }
         }
-        later.map_or(Ok(told), |error| Err(error.into()))
+        later.map_or(Ok(counts), |error| Err(error.into()))
     }
 }
 
@@ -102,7 +102,7 @@ fn view(kind: NoticeKind, rollout: &Rollout) -> NoticeView {
         }
         state => state.cause(),
     };
-    let told = !matches!(kind, NoticeKind::Begun | NoticeKind::Waits);
+    let counts = !matches!(kind, NoticeKind::Begun | NoticeKind::Waits);
     NoticeView {
         kind: kind.name().into(),
         rollout: rollout.id.to_string(),
@@ -118,7 +118,7 @@ fn view(kind: NoticeKind, rollout: &Rollout) -> NoticeView {
             _ => rollout.because.clone(),
         },
         waits_for: rollout.blocked_by.iter().map(|closed| closed.why.clone()).collect(),
-        cause: cause.filter(|_| told).map(cause_view),
+        cause: cause.filter(|_| counts).map(cause_view),
         at: rollout.entered_at.to_string(),
     }
 }
@@ -193,17 +193,17 @@ mod tests {
     ) -> (Result<NoticeCounts, EngineError>, Vec<(String, Said)>) {
         let heard = Arc::new(heard);
         let notify = Notify { topics: Arc::clone(&heard) as Arc<dyn Topics> };
-        let told = block_on(notify.tell(before.map(item), item(now)));
+        let counts = block_on(notify.tell(before.map(item), item(now)));
         let said = heard.said.lock().unwrap().clone();
-        (told, said)
+        (counts, said)
     }
 
     #[test]
     fn every_topic_of_the_profile_is_told_what_happened_why_and_what_to_do() {
         let cause = Cause::new(Code::RolledBack, "the table is full", "make room");
         let (queued, failed) = (rollout(RolloutState::Queued), rollout(RolloutState::Failed(cause)));
-        let (told, said) = tell(Heard::default(), Some(&queued), &failed);
-        assert_eq!(told.unwrap(), NoticeCounts { published: 2, undeliverable: 0 });
+        let (counts, said) = tell(Heard::default(), Some(&queued), &failed);
+        assert_eq!(counts.unwrap(), NoticeCounts { published: 2, undeliverable: 0 });
         let [(first, one), (second, other)] = &said[..] else { panic!("{said:?}") };
         assert!(first.ends_with(":a") && second.ends_with(":b") && one == other);
         assert_eq!(
@@ -212,16 +212,16 @@ mod tests {
         );
         assert_eq!(one.document["cause"]["message"], "the table is full");
         assert!(one.text.contains("fix      make room"), "{}", one.text);
-        let (told, said) = tell(Heard::default(), Some(&failed), &failed);
-        assert_eq!((told.unwrap(), said.len()), (NoticeCounts::default(), 0), "nothing has changed");
+        let (counts, said) = tell(Heard::default(), Some(&failed), &failed);
+        assert_eq!((counts.unwrap(), said.len()), (NoticeCounts::default(), 0), "nothing has changed");
     }
 
     #[test]
     fn whoever_has_to_approve_is_told_what_it_waits_for() {
         let closed = Blocked { gate: Gate::Approval, why: "1 of 2 approvals".into(), until: None };
         let waits = Rollout { blocked_by: vec![closed], ..rollout(RolloutState::WaitingForOutputs) };
-        let (told, said) = tell(Heard::default(), Some(&rollout(RolloutState::Queued)), &waits);
-        assert_eq!(told.unwrap().published, 2);
+        let (counts, said) = tell(Heard::default(), Some(&rollout(RolloutState::Queued)), &waits);
+        assert_eq!(counts.unwrap().published, 2);
         assert_eq!(said[0].1.subject, "orders/production waits");
         assert_eq!(said[0].1.document["waits_for"][0], "1 of 2 approvals");
     }
@@ -230,11 +230,11 @@ mod tests {
     fn one_topic_that_is_gone_keeps_nobody_from_being_told_and_one_that_is_busy_is_tried_again() {
         let (queued, done) = (rollout(RolloutState::Queued), rollout(RolloutState::Succeeded));
         let gone = Heard { fails: Some(ErrorKind::Missing), ..Heard::default() };
-        let (told, said) = tell(gone, Some(&queued), &done);
-        assert_eq!((told.unwrap(), said.len()), (NoticeCounts { published: 1, undeliverable: 1 }, 1));
+        let (counts, said) = tell(gone, Some(&queued), &done);
+        assert_eq!((counts.unwrap(), said.len()), (NoticeCounts { published: 1, undeliverable: 1 }, 1));
         let busy = Heard { fails: Some(ErrorKind::Throttled), ..Heard::default() };
-        let (told, said) = tell(busy, Some(&queued), &done);
-        assert!(told.is_err());
+        let (counts, said) = tell(busy, Some(&queued), &done);
+        assert!(counts.is_err());
         assert_eq!(said.len(), 1, "the other topic still gets the notice");
     }
 
@@ -244,15 +244,15 @@ mod tests {
         let word = BreakGlass { by: "ann".into(), because: "fire".into(), at: before.created_at };
         let because = Some("the sale".to_owned());
         let open = Rollout { break_glass: Some(word), because, ..before.clone() };
-        let (told, said) = tell(Heard::default(), Some(&before), &open);
-        assert_eq!(told.unwrap().published, 2);
+        let (counts, said) = tell(Heard::default(), Some(&before), &open);
+        assert_eq!(counts.unwrap().published, 2);
         assert_eq!(said[0].1.document["because"], "ann: fire");
     }
 
     #[test]
     fn a_profile_without_topics_tells_nobody() {
         let quiet = Rollout { notify: Default::default(), ..rollout(RolloutState::Queued) };
-        let (told, said) = tell(Heard::default(), None, &quiet);
-        assert_eq!((told.unwrap(), said.len()), (NoticeCounts::default(), 0));
+        let (counts, said) = tell(Heard::default(), None, &quiet);
+        assert_eq!((counts.unwrap(), said.len()), (NoticeCounts::default(), 0));
     }
 }

@@ -89,7 +89,7 @@ fn named(item: &Value) -> Option<(&str, &Value)> {
 mod tests {
     use super::*;
 
-    fn told(path: &str, before: Option<&str>, after: Option<&str>) -> Vec<String> {
+    fn differences(path: &str, before: Option<&str>, after: Option<&str>) -> Vec<String> {
         let value = |value: Option<String>| value.unwrap_or_else(|| "-".into());
         let changes = property_changes(path, before, after, Replacement::Never).into_iter();
         changes
@@ -102,12 +102,12 @@ mod tests {
 
     #[test]
     fn plain_values_are_told_as_they_are() {
-        assert_eq!(told("Timeout", Some("3"), Some("6")), ["Timeout: 3 > 6"]);
-        assert_eq!(told("Timeout", None, Some("6")), ["Timeout: - > 6"]);
-        assert_eq!(told("Role", None, None), ["Role: - > -"]);
-        assert_eq!(told("Role", Some("a"), Some("a")), ["Role: - > -"]);
+        assert_eq!(differences("Timeout", Some("3"), Some("6")), ["Timeout: 3 > 6"]);
+        assert_eq!(differences("Timeout", None, Some("6")), ["Timeout: - > 6"]);
+        assert_eq!(differences("Role", None, None), ["Role: - > -"]);
+        assert_eq!(differences("Role", Some("a"), Some("a")), ["Role: - > -"]);
         let reference = "{{resolve:ssm:/orders/level}}";
-        assert_eq!(told("Level", None, Some(reference)), [format!("Level: - > {reference}")]);
+        assert_eq!(differences("Level", None, Some(reference)), [format!("Level: - > {reference}")]);
     }
 
     #[test]
@@ -116,7 +116,7 @@ mod tests {
         let after =
             r#"{"Variables": {"LEVEL": "debug", "REGION": "x", "LIST": [2, {"a": null}], "NEW": true}}"#;
         assert_eq!(
-            told("Environment", Some(before), Some(after)),
+            differences("Environment", Some(before), Some(after)),
             [
                 "Environment.Variables.LEVEL: info > debug",
                 "Environment.Variables.LIST.0: 1 > 2",
@@ -129,14 +129,14 @@ mod tests {
     fn tags_are_told_by_their_names_in_any_order() {
         let before = r#"[{"Key": "team", "Value": "a"}, {"Key": "cost", "Value": "1"}]"#;
         let after = r#"[{"Value": "1", "Key": "cost"}, {"Key": "team", "Value": "b"}]"#;
-        assert_eq!(told("Tags", Some(before), Some(after)), ["Tags.team: a > b"]);
+        assert_eq!(differences("Tags", Some(before), Some(after)), ["Tags.team: a > b"]);
     }
 
     #[test]
     fn json_in_a_text_is_read_and_what_was_cut_off_is_hidden() {
         let inner = r#"{"SecretString": "{\"password\": \"x\"}"}"#;
-        assert_eq!(told("", None, Some(inner)), ["SecretString.password: - > x"]);
-        assert_eq!(told("Variables", None, Some(r#"{"DB_PASSWORD": "hunt"#)), ["Variables is hidden"]);
+        assert_eq!(differences("", None, Some(inner)), ["SecretString.password: - > x"]);
+        assert_eq!(differences("Variables", None, Some(r#"{"DB_PASSWORD": "hunt"#)), ["Variables is hidden"]);
     }
 
     #[test]

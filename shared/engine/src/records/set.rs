@@ -141,7 +141,7 @@ impl StoredState {
 }
 
 impl StoredLeg {
-    fn of(leg: &MemberRollout) -> Self {
+    fn of(member_rollout: &MemberRollout) -> Self {
         let cause = StoredCause::of_cause;
         let end = |end: &MemberOutcome| match end {
             MemberOutcome::Succeeded => StoredEnd::Succeeded,
@@ -150,7 +150,7 @@ impl StoredLeg {
             MemberOutcome::Overtaken(why) => StoredEnd::Overtaken { cause: cause(why) },
             MemberOutcome::Refused(why) => StoredEnd::Refused { cause: cause(why) },
         };
-        Self { rollout: leg.rollout.to_string(), end: leg.end.as_ref().map(end) }
+        Self { rollout: member_rollout.rollout.to_string(), end: member_rollout.end.as_ref().map(end) }
     }
 
     fn read(self) -> Result<MemberRollout, String> {
@@ -251,7 +251,8 @@ mod tests {
     fn a_set_is_read_as_it_was_written_in_every_state() {
         let at = Timestamp::from_second(1_800_000_000).unwrap();
         let cause = || Cause::new(Code::Stopped, "it is red", "make it green").of("Orders");
-        let leg = |name: &str, end| Some(MemberRollout { rollout: RolloutId::derive(at, &[name]), end });
+        let member_rollout =
+            |name: &str, end| Some(MemberRollout { rollout: RolloutId::derive(at, &[name]), end });
         let member = |end: MemberOutcome| Member {
             service: ServiceName::parse("orders").unwrap(),
             stage: StageName::parse("production").unwrap(),
@@ -259,8 +260,8 @@ mod tests {
             release: ReleaseId::derive(at, &["new"]),
             before: Some(ReleaseId::derive(at, &["old"])),
             newest: Some(RolloutId::derive(at, &["n"])),
-            forward: leg("f", Some(end)),
-            back: leg("b", None),
+            forward: member_rollout("f", Some(end)),
+            back: member_rollout("b", None),
         };
         let kinds = [
             SetKind::Promotion { from: StageName::parse("staging").unwrap() },

@@ -51,7 +51,7 @@ impl Control {
     }
 
     /// The timeline's event name.
-    fn told(self) -> &'static str {
+    fn entry(self) -> &'static str {
         match self {
             Self::Cancel { stop_running: false } => "cancel requested",
             Self::Cancel { stop_running: true } => "cancel and stop requested",
@@ -73,9 +73,9 @@ impl Commands {
         control: Control,
         caller: &Caller,
     ) -> Result<Rollout, EngineError> {
-        let told = TimelineText { what: control.told(), detail: None };
-        let wished = |rollout: &Rollout, now| wish(rollout, control, caller, now);
-        self.change_rollout(id, (caller, control.act()), &told, wished).await
+        let entry = TimelineText { what: control.entry(), detail: None };
+        let changed = |rollout: &Rollout, now| change(rollout, control, caller, now);
+        self.change_rollout(id, (caller, control.act()), &entry, changed).await
     }
 
     /// Loads a rollout, or refuses if there is none.
@@ -91,8 +91,8 @@ impl Commands {
         &self,
         id: &RolloutId,
         (caller, act): (&Caller, Act),
-        told: &TimelineText,
-        wish: impl Fn(&Rollout, Timestamp) -> Result<Rollout, EngineError>,
+        entry: &TimelineText,
+        change: impl Fn(&Rollout, Timestamp) -> Result<Rollout, EngineError>,
     ) -> Result<Rollout, EngineError> {
         for _ in 0..RACES_MAX {
             let saved = self.rollout(id).await?;
@@ -103,7 +103,7 @@ impl Commands {
                 let refusal = conflict(format!("the rollout has ended: it is {}", saved.value.state.name()));
                 return Err(EngineError::conflict(refusal, &saved.value));
             }
-            let wished = match wish(&saved.value, now) {
+            let changed = match change(&saved.value, now) {
                 Err(EngineError::Refused(own)) if own.code == Code::OwnApproval => {
                     return Err(self.refuse(order, own).await);
                 }
@@ -112,24 +112,24 @@ impl Commands {
                 {
                     return Err(EngineError::conflict(late, &saved.value));
                 }
-                wished => wished?,
+                changed => changed?,
             };
-            if wished == saved.value {
-                return Ok(wished);
+            if changed == saved.value {
+                return Ok(changed);
             }
             let event = EventRecord {
                 rollout: *id,
                 target: None,
                 at: now,
                 actor: caller.principal.clone(),
-                what: told.what.into(),
-                detail: told.detail.clone(),
+                what: entry.what.into(),
+                detail: entry.detail.clone(),
             };
-            let writes = vec![saved.write(&wished, Some(crate::step::due_at(now, 0))), keep(&event)];
-            match self.save(&order.detail(told.text()), writes).await {
+            let writes = vec![saved.write(&changed, Some(crate::step::due_at(now, 0))), keep(&event)];
+            match self.save(&order.detail(entry.text()), writes).await {
                 Ok(()) => {
                     wake(self.queue.as_ref(), [*id]).await?;
-                    return Ok(wished);
+                    return Ok(changed);
                 }
                 Err(WriteError::Conflict(_)) => {}
                 Err(WriteError::Port(error)) => return Err(error.into()),
@@ -140,7 +140,7 @@ impl Commands {
 }
 
 /// The rollout with the request applied.
-fn wish(
+fn change(
     rollout: &Rollout,
     control: Control,
     caller: &Caller,

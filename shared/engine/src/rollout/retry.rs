@@ -29,17 +29,17 @@ pub struct RetryOptions {
 
 impl RetryOptions {
     /// The detail of the retry in the audit.
-    fn told(&self, id: &RolloutId) -> String {
-        let mut told = format!("of {id}");
+    fn summary(&self, id: &RolloutId) -> String {
+        let mut summary = format!("of {id}");
         for resource in &self.skip {
-            told.push_str(&format!(", skip {resource}"));
+            summary.push_str(&format!(", skip {resource}"));
         }
         for (given, name) in [(self.accept_drift, "accept drift"), (self.force, "force")] {
             if given {
-                told.push_str(&format!(", {name}"));
+                summary.push_str(&format!(", {name}"));
             }
         }
-        told
+        summary
     }
 }
 
@@ -57,7 +57,7 @@ impl Commands {
     ) -> Result<Rollout, EngineError> {
         let failed = self.rollout(id).await?.value;
         let scope = Scope::stage(&failed.service, &failed.stage);
-        let order = self.order(caller, Act::Retry, scope).await?.detail(word.told(id));
+        let order = self.order(caller, Act::Retry, scope).await?.detail(word.summary(id));
         let head_key = stage_key(&failed.service, &failed.stage);
         let head = self.store.get(&[head_key]).await?.into_iter().next().flatten();
         let head = head.map(read::<StageHead>).transpose()?.map(|head| head.value);

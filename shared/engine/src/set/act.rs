@@ -21,15 +21,18 @@ impl SetController {
         version: u64,
         command: &SetCommand,
     ) -> Result<BTreeMap<usize, MemberOutcome>, EngineError> {
-        let legs =
-            command.members.iter().filter_map(|at| Some((at, set.members[*at].leg(command.direction)?)));
-        let legs: Vec<(&usize, &MemberRollout)> = legs.collect();
-        let keys: Vec<Key> = legs.iter().map(|(_, leg)| rollout_key(&leg.rollout)).collect();
+        let member_rollouts = command
+            .members
+            .iter()
+            .filter_map(|at| Some((at, set.members[*at].member_rollout(command.direction)?)));
+        let member_rollouts: Vec<(&usize, &MemberRollout)> = member_rollouts.collect();
+        let keys: Vec<Key> =
+            member_rollouts.iter().map(|(_, member_rollout)| rollout_key(&member_rollout.rollout)).collect();
         let mut not = BTreeMap::new();
-        for ((at, leg), there) in legs.into_iter().zip(self.store.get(&keys).await?) {
+        for ((at, member_rollout), there) in member_rollouts.into_iter().zip(self.store.get(&keys).await?) {
             // A rollout that exists already was admitted, whatever the configuration says now.
             if there.is_some() {
-                wake(self.queue.as_ref(), [leg.rollout]).await?;
+                wake(self.queue.as_ref(), [member_rollout.rollout]).await?;
                 continue;
             }
             if let Some(cause) = set.cancellation_cause().filter(|_| command.direction == Direction::Forward)
@@ -42,7 +45,7 @@ impl SetController {
                 self.store.as_ref(),
                 set,
                 member,
-                (command.direction, leg.rollout),
+                (command.direction, member_rollout.rollout),
                 self.clock.now(),
             );
             let begun = match planned.await {
@@ -85,11 +88,11 @@ impl SetController {
         }
         for item in self.store.get(&keys).await?.into_iter().flatten() {
             let saved = read::<Rollout>(item)?;
-            let wished = saved.value.clone().cancel(&off.by, off.stop_running);
-            if wished != saved.value && saved.value.is_cancellable() {
+            let changed = saved.value.clone().cancel(&off.by, off.stop_running);
+            if changed != saved.value && saved.value.is_cancellable() {
                 let now = self.clock.now();
-                self.store.write(vec![saved.write(&wished, Some(due_at(now, 0)))]).await?;
-                wake(self.queue.as_ref(), [wished.id]).await?;
+                self.store.write(vec![saved.write(&changed, Some(due_at(now, 0)))]).await?;
+                wake(self.queue.as_ref(), [changed.id]).await?;
             }
         }
         Ok(())

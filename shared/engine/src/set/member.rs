@@ -57,7 +57,7 @@ pub(crate) async fn compose_member(
     }
     let precondition = match direction {
         Direction::Forward => member.newest,
-        Direction::Rollback => member.forward.as_ref().map(|leg| leg.rollout),
+        Direction::Rollback => member.forward.as_ref().map(|member_rollout| member_rollout.rollout),
     };
     let hold = direction == Direction::Forward && matches!(set.kind, SetKind::Rollback { .. });
     Ok(Planned {

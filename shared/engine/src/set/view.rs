@@ -92,27 +92,32 @@ fn set_view(set: &ServiceSet, states: &BTreeMap<RolloutId, &'static str>) -> vie
 }
 
 fn member_view(member: &Member, states: &BTreeMap<RolloutId, &'static str>) -> view::SetMemberView {
-    let leg = |leg: &Option<MemberRollout>| leg.as_ref().map(|leg| leg_view(leg, states));
+    let member_rollout = |member_rollout: &Option<MemberRollout>| {
+        member_rollout.as_ref().map(|member_rollout| member_rollout_view(member_rollout, states))
+    };
     view::SetMemberView {
         service: member.service.to_string(),
         stage: member.stage.to_string(),
         order: member.level + 1,
         release: member.release.to_string(),
         before: member.before.map(|id| id.to_string()),
-        forward: leg(&member.forward),
-        back: leg(&member.back),
+        forward: member_rollout(&member.forward),
+        back: member_rollout(&member.back),
     }
 }
 
-fn leg_view(leg: &MemberRollout, states: &BTreeMap<RolloutId, &'static str>) -> view::SetLegView {
-    let status = match &leg.end {
+fn member_rollout_view(
+    member_rollout: &MemberRollout,
+    states: &BTreeMap<RolloutId, &'static str>,
+) -> view::SetLegView {
+    let status = match &member_rollout.end {
         // The rollout may not be admitted yet.
-        None => states.get(&leg.rollout).copied().unwrap_or("pending"),
+        None => states.get(&member_rollout.rollout).copied().unwrap_or("pending"),
         Some(end) => end.name(),
     };
     view::SetLegView {
-        rollout: leg.rollout.to_string(),
+        rollout: member_rollout.rollout.to_string(),
         status: status.into(),
-        cause: leg.end.as_ref().and_then(MemberOutcome::cause).map(cause_view),
+        cause: member_rollout.end.as_ref().and_then(MemberOutcome::cause).map(cause_view),
     }
 }

@@ -45,8 +45,8 @@ pub(super) fn live(world: &mut World, seed: u64) {
 /// Events during a set; each may be too early or too late.
 fn meddle(world: &mut World, life: u64, sets: &mut Vec<String>) {
     let under_way = sets.last().cloned().unwrap_or_default();
-    let legs = world.set(&under_way).members.into_iter().filter_map(|member| member.forward);
-    let rollouts: Vec<String> = legs.map(|leg| leg.rollout).collect();
+    let member_rollouts = world.set(&under_way).members.into_iter().filter_map(|member| member.forward);
+    let rollouts: Vec<String> = member_rollouts.map(|member_rollout| member_rollout.rollout).collect();
     match life % 7 {
         0 => drop(world.behaves("us-east-1", Behaviour::RollsBack("the resource says no".into()))),
         // Alone, they would wait for outputs that do not exist yet.

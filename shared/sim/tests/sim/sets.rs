@@ -91,8 +91,9 @@ fn if_one_does_not_arrive_all_go_back_and_the_cause_is_its_own() {
     let cause = set.cause.unwrap();
     assert!(cause.message.starts_with("api/production: "), "{}", cause.message);
     assert!(cause.message.contains("the resource says no"), "{}", cause.message);
-    let legs: Vec<_> = set.members.iter().map(|m| (m.forward.is_some(), m.back.is_some())).collect();
-    assert_eq!(legs, [(true, true), (true, true), (false, false)]);
+    let member_rollouts: Vec<_> =
+        set.members.iter().map(|m| (m.forward.is_some(), m.back.is_some())).collect();
+    assert_eq!(member_rollouts, [(true, true), (true, true), (false, false)]);
 }
 
 #[test]
@@ -121,7 +122,7 @@ fn a_set_that_is_called_off_begins_nothing_more_and_goes_back() {
     let id = world.promote_set(&SHOP).unwrap();
     world.until_at_last("the second one", |world| {
         let api = world.set(&id).members.swap_remove(1);
-        api.forward.is_some_and(|leg| world.open_rollouts().contains(&leg.rollout))
+        api.forward.is_some_and(|member_rollout| world.open_rollouts().contains(&member_rollout.rollout))
     });
     world.cancel_set(&id).unwrap();
     let set = world.end_of_set(&id);
@@ -206,14 +207,15 @@ fn one_that_was_called_off_before_it_changed_anything_does_not_go_back() {
     let id = world.promote_set(&SHOP).unwrap();
     let is_open = |world: &World| {
         let database = world.set(&id).members.swap_remove(0).forward;
-        database.is_some_and(|leg| world.open_rollouts().contains(&leg.rollout))
+        database.is_some_and(|member_rollout| world.open_rollouts().contains(&member_rollout.rollout))
     };
     world.until("the database", is_open);
     world.cancel_set(&id).unwrap();
     let set = world.end_of_set(&id);
     assert_eq!((set.status.as_str(), stable(&world, "production")), ("reverted", before));
-    let legs: Vec<_> = set.members.iter().map(|m| (m.forward.is_some(), m.back.is_some())).collect();
-    assert_eq!(legs, [(true, false), (false, false), (false, false)]);
+    let member_rollouts: Vec<_> =
+        set.members.iter().map(|m| (m.forward.is_some(), m.back.is_some())).collect();
+    assert_eq!(member_rollouts, [(true, false), (false, false), (false, false)]);
 }
 
 #[test]

@@ -157,7 +157,7 @@ fn what_is_due_and_nobody_knows_is_told_and_keeps_nothing_else_from_being_found(
 }
 
 /// An upload without an event.
-fn untold(world: &mut World, key: &str) -> String {
+fn without_event(world: &mut World, key: &str) -> String {
     world.upload_bytes(key, flotilla_sim::package("one"), false)
 }
 
@@ -165,7 +165,7 @@ fn untold(world: &mut World, key: &str) -> String {
 fn an_upload_is_left_to_its_event_for_two_minutes() {
     let mut world = world();
     let key = "incoming/orders/branch/main/1.zip";
-    untold(&mut world, key);
+    without_event(&mut world, key);
     let dry = || SweepLimits { dry_run: true, ..LIMITS };
     world.wait_ms(119_999);
     assert_eq!(world.sweep(dry()).uploads, Vec::<String>::new());
@@ -187,7 +187,7 @@ fn an_upload_that_was_too_young_in_one_round_is_looked_at_in_the_next() {
     let key = "incoming/orders/branch/main/1.zip";
     // The first round settles what came before it; the second one sees the upload too young.
     world.sweep(LIMITS);
-    untold(&mut world, key);
+    without_event(&mut world, key);
     for (wait_ms, found) in [(119_500, vec![]), (5_000, vec![key.to_owned()])] {
         world.wait_ms(wait_ms);
         // One run ends a round, the next one is a round of its own.
@@ -202,7 +202,7 @@ fn an_upload_that_was_too_young_in_one_round_is_looked_at_in_the_next() {
 fn a_list_that_is_longer_than_a_run_reads_is_gone_on_with_in_the_next() {
     let mut world = world();
     for n in 1..=20 {
-        untold(&mut world, &format!("incoming/orders/branch/main/{n:02}.zip"));
+        without_event(&mut world, &format!("incoming/orders/branch/main/{n:02}.zip"));
     }
     world.wait_ms(200_000);
     let run = |world: &mut World| world.sweep(SweepLimits { pages_max: 3, ..LIMITS }).uploads.len();

@@ -97,7 +97,7 @@ fn a_stopped_line_holds_waves_and_whatever_of_them_has_not_begun() {
     let stops = Freezes([(FreezeScope::Everything, stop)].into());
     let stopped = || E::GatesObserved(Facts { stops: stops.clone(), ..facts() });
     let gated = go(deploy(), [E::PlaceObserved(Place::Active), holds(), all_proven(), stopped()]);
-    assert_eq!(gates_of(&gated), [Gate::Line]);
+    assert_eq!(gates_of(&gated), [Gate::Freeze]);
     assert!(gated.blocked_by[0].why.starts_with("ann froze everything at "), "{:?}", gated.blocked_by);
     assert_eq!(gated.observes_at(at(5)), Some(at(65)), "nothing tells that it goes on");
     let rolling = rolling();

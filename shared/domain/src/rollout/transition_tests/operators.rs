@@ -30,10 +30,10 @@ fn a_cancelled_rollout_finishes_what_has_begun() {
 fn one_that_is_to_stop_at_once_tells_its_deployments_once() {
     let asked = go(rolling(), [off("ann", false), off("bob", true)]);
     assert_eq!(asked.due(), Some(RolloutCommand::Stop { by: "ann".into() }), "who asked first");
-    let told = go(asked, [E::Acted]);
-    assert!(told.due().is_none());
+    let next = go(asked, [E::Acted]);
+    assert!(next.due().is_none());
     let stopped = State::RolledBack(Cause::new(Code::Stopped, "stopped", "nothing"));
-    let end = go(told, [seen(&[("eu-west-1", stopped), ("eu-west-2", ok())])]);
+    let end = go(next, [seen(&[("eu-west-1", stopped), ("eu-west-2", ok())])]);
     assert_eq!(end.state, RolloutState::Cancelled, "what was stopped is no failure");
 }
 
@@ -143,12 +143,12 @@ fn what_goes_back_or_has_ended_is_not_called_off_and_stopping_is_remembered() {
     assert!(!may(RolloutState::Reverting(Revert::Finding(Vec::new()))));
     assert!(!may(RolloutState::DiscardingChangeSets(Box::new(RolloutState::Cancelled))));
     assert!(!may(RolloutState::Succeeded));
-    let told = |stops: &[bool]| {
+    let next = |stops: &[bool]| {
         let off = stops.iter().fold(deploy(), |rollout, stop| rollout.cancel("ann", *stop));
         off.cancelled.unwrap().stop_running
     };
     assert_eq!(
-        (told(&[false]), told(&[true]), told(&[false, true]), told(&[true, false])),
+        (next(&[false]), next(&[true]), next(&[false, true]), next(&[true, false])),
         (false, true, true, true)
     );
 }

@@ -61,7 +61,7 @@ fn a_broken_rule_ends_it_and_the_cause_names_the_first_ones() {
 fn what_is_not_known_is_asked_again_and_never_holds() {
     let waiting = go(vetting(), [unknown("the function crashed", true)]);
     assert_eq!(waiting.state, RolloutState::PolicyCheck);
-    assert_eq!(waiting.blocked_by[0].gate, Gate::Rules);
+    assert_eq!(waiting.blocked_by[0].gate, Gate::PolicyCheck);
     assert!(waiting.observes_at(at(5)).is_some_and(|again| again > at(5) && again <= at(30)));
     assert_eq!(waiting.deadline(), Some(at(5 + 600)));
     let held = go(waiting.clone(), [E::PolicyChecked(PolicyResult::Passed)]);

@@ -190,7 +190,7 @@ fn a_parameter_needs_a_default_or_a_value_unless_it_is_given() {
 }
 
 /// Regions and parts of a wave's targets, and the wave's numbers.
-fn told(wave: &Wave) -> (Vec<String>, [usize; 3], u32) {
+fn shape(wave: &Wave) -> (Vec<String>, [usize; 3], u32) {
     let targets = wave.targets.iter().map(|target| target.to_string().replace("111122223333/", ""));
     (targets.collect(), [wave.max_concurrent, wave.tolerate_failures, wave.level], wave.bake_s)
 }
@@ -207,7 +207,7 @@ fn a_wave_comes_once_for_every_level_and_only_the_last_one_bakes() {
     let destination = destination(doc);
     let alone = plan(&release(vec![stack(None, &[])]), &route(), &destination).unwrap();
     let both = ["eu-west-1", "us-east-1"].map(str::to_owned).to_vec();
-    assert_eq!(alone.waves.iter().map(told).collect::<Vec<_>>(), [(both, [1, 1, 0], 60)]);
+    assert_eq!(alone.waves.iter().map(shape).collect::<Vec<_>>(), [(both, [1, 1, 0], 60)]);
 
     let stacks = vec![stack(Some("Net"), &[]), stack(Some("Db"), &[]), stack(Some("Api"), &["Net"])];
     assert_eq!(levels(&stacks), [0, 0, 1]);
@@ -217,7 +217,7 @@ fn a_wave_comes_once_for_every_level_and_only_the_last_one_bakes() {
     let second = ["eu-west-1:Api", "us-east-1:Api"].map(str::to_owned).to_vec();
     let expected = [(first, [2, 0, 0], 0), (second, [1, 0, 1], 60)];
     assert_eq!(
-        several.waves.iter().map(told).collect::<Vec<_>>(),
+        several.waves.iter().map(shape).collect::<Vec<_>>(),
         expected,
         "what follows tolerates no failure"
     );
@@ -259,7 +259,7 @@ fn a_removal_takes_every_stack_of_the_stage_from_the_top() {
         (removal.kind.clone(), removal.requested_by.as_str()),
         (RolloutKind::Remove, "the preview's end")
     );
-    let waves: Vec<_> = removal.waves.iter().map(told).collect();
+    let waves: Vec<_> = removal.waves.iter().map(shape).collect();
     let lower = ["eu-west-1:Db", "eu-west-1:Net"].map(str::to_owned).to_vec();
     assert_eq!(waves, [(vec!["eu-west-1:Api".to_owned()], [1, 0, 1], 0), (lower, [2, 0, 0], 0)]);
     assert_eq!(removal.stacks[&Some(StackPart::parse("Api").unwrap())].as_str(), "orders-pr-7-Api");
