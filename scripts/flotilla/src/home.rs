@@ -6,7 +6,7 @@ use crate::http;
 use aws_config::profile::ProfileFileCredentialsProvider;
 use aws_config::provider_config::ProviderConfig;
 use aws_config::sts::AssumeRoleProvider;
-use aws_config::{BehaviorVersion, Region, SdkConfig};
+use aws_config::{AppName, BehaviorVersion, Region, SdkConfig};
 use aws_credential_types::provider::SharedCredentialsProvider;
 use aws_sdk_cloudformation::Client;
 use aws_sdk_cloudformation::types::{Output, Parameter, Stack};
@@ -17,9 +17,16 @@ pub fn control_plane_stack(prefix: &str) -> String {
     format!("{prefix}-control-plane")
 }
 
+/// The name of the command in the user agent of its calls, which CloudTrail shows.
+fn app_name() -> Result<AppName, CliError> {
+    AppName::new("flotilla-cli")
+        .map_err(|error| CliError::failed("the name of the command is invalid", error))
+}
+
 /// Loads the AWS configuration from the default chain, in the control plane's region.
 pub async fn load(global: &Global) -> Result<SdkConfig, CliError> {
-    let loader = aws_config::defaults(BehaviorVersion::latest()).http_client(http::sdk_client());
+    let loader =
+        aws_config::defaults(BehaviorVersion::latest()).http_client(http::sdk_client()).app_name(app_name()?);
     let loader = match &global.region {
         Some(region) => loader.region(Region::new(region.clone())),
         None => loader,

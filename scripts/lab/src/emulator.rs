@@ -1,6 +1,7 @@
 //! MiniStack, the emulator: one process on a free port of this machine, killed on drop.
 
 use crate::error::{Doing, LabError};
+use crate::recorder::{self, Recorder};
 use flotilla_cli::http;
 use std::fs::File;
 use std::net::TcpListener;
@@ -16,6 +17,8 @@ pub struct Emulator {
     process: Child,
     /// Its port.
     pub port: u16,
+    /// The port of the recorder in front of it, if calls are recorded.
+    recorder: Option<u16>,
     /// Its folder, with the log and the unpacked functions.
     pub folder: tempfile::TempDir,
 }
@@ -45,7 +48,9 @@ impl Emulator {
         let port = free_port()?;
         let log = File::create(folder.path().join("log")).doing("creating the log of the emulator")?;
         let errors = log.try_clone().doing("creating the log of the emulator")?;
-        let own_endpoint = format!("http://127.0.0.1:{port}");
+        let recorder = recorder::folder().map(|folder| Recorder::start(&folder, port)).transpose()?;
+        let recorder = recorder.map(|recorder| recorder.port);
+        let own_endpoint = format!("http://127.0.0.1:{}", recorder.unwrap_or(port));
         let mut command = Command::new(program);
         for name in [
             "AWS_ACCESS_KEY_ID",
@@ -69,7 +74,7 @@ impl Emulator {
             .stderr(errors)
             .spawn()
             .doing("starting the emulator")?;
-        let mut emulator = Self { process, port, folder };
+        let mut emulator = Self { process, port, recorder, folder };
         emulator.wait().await?;
         Ok(emulator)
     }
@@ -94,9 +99,9 @@ impl Emulator {
         Err(LabError(format!("the emulator did not answer within 30 seconds:\n{}", self.log())))
     }
 
-    /// Its URL. The host is an address, so that S3 clients use path-style URLs.
+    /// Its URL, or the recorder's. The host is an address, so that S3 clients use path-style URLs.
     pub fn endpoint(&self) -> String {
-        format!("http://127.0.0.1:{}", self.port)
+        format!("http://127.0.0.1:{}", self.recorder.unwrap_or(self.port))
     }
 
     /// Its log.

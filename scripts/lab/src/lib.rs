@@ -2,7 +2,7 @@
 //!
 //! [`emulator`] starts and stops MiniStack, [`world`] installs Flotilla there and uses it,
 //! [`report`] measures one push, [`everywhere`] deploys one package to two stages, [`calls`] counts the AWS calls
-//! of the functions, [`crash_sweep`] injects a fault into one call after the other, with [`proxy`] and [`points`].
+//! of the functions, `recorder` records all calls for `scripts/aws-calls`, [`crash_sweep`] injects a fault into one call after the other, with [`proxy`] and [`points`].
 
 #![allow(clippy::disallowed_methods, reason = "the lab measures real time and reads its environment")]
 
@@ -15,8 +15,10 @@ pub mod error;
 pub mod everywhere;
 pub mod points;
 pub mod proxy;
+mod recorder;
 pub mod report;
 pub mod samples;
+mod wire;
 pub mod world;
 
 pub use error::LabError;

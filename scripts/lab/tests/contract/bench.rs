@@ -2,7 +2,7 @@
 
 use crate::setup;
 use async_trait::async_trait;
-use aws_config::{BehaviorVersion, SdkConfig};
+use aws_config::{AppName, BehaviorVersion, SdkConfig};
 use aws_sdk_lambda::primitives::Blob;
 use aws_sdk_lambda::types::{FunctionCode, Runtime};
 use bytes::Bytes;
@@ -68,6 +68,7 @@ async fn quirks(endpoint: &str) -> Quirks {
 /// The administrator's configuration as a process loads it, with the time source that AssumeRole needs.
 async fn process_config(admin: &SdkConfig, endpoint: &str) -> SdkConfig {
     let loader = aws_config::defaults(BehaviorVersion::latest())
+        .app_name(AppName::new("flotilla-contract").unwrap())
         .http_client(admin.http_client().unwrap())
         .region(admin.region().cloned());
     loader.endpoint_url(endpoint).credentials_provider(admin.credentials_provider().unwrap()).load().await
