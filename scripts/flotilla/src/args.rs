@@ -6,7 +6,7 @@ mod setup;
 
 pub use gates::{Freeze, Line, Unfreeze};
 pub use moves::{Consumers, Promote, Retry, Rollback, SetCommand, SetRollback};
-pub use setup::{AccountCommand, AddAccount, Install};
+pub use setup::{AccountCommand, AccountRoles, AddAccount, Concurrency, Install};
 
 use clap::{Args, Parser, Subcommand};
 use std::path::PathBuf;

@@ -57,14 +57,7 @@ impl World {
         let regions: Vec<String> = regions.iter().map(|region| (*region).to_owned()).collect();
         let list = regions.join(",");
         let binaries = binaries()?;
-        let mut args = vec![
-            "install",
-            "--regions",
-            &list,
-            "--allow-plain-http",
-            "--no-reserved-concurrency",
-            "--binaries",
-        ];
+        let mut args = vec!["install", "--regions", &list, "--allow-plain-http", "--binaries"];
         args.push(binaries.to_str().unwrap_or_default());
         args.extend(install_args);
         let mut command = flotilla(&emulator.endpoint())?;

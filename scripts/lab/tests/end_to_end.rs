@@ -355,17 +355,20 @@ async fn the_command_does_what_it_says() {
             "--regions",
             &REGIONS.join(","),
             "--allow-plain-http",
-            "--no-reserved-concurrency",
-            "--step-timeout-s",
-            "10",
-            "--ingest-timeout-s",
-            "10",
             "--binaries",
             &std::env::var("FLOTILLA_BINARIES").unwrap(),
         ])
         .await
         .unwrap();
     assert_eq!(install.status.code(), Some(0), "{}", text(&install));
+    let parameters =
+        flotilla_cli::home::parameters(&world.config(flotilla_lab::world::HOME), "flotilla-control-plane")
+            .await
+            .unwrap();
+    for (name, kept) in [("StepTimeoutS", "10"), ("ReserveConcurrency", "true"), ("LowConcurrency", "false")]
+    {
+        assert_eq!(parameters.get(name).map(String::as_str), Some(kept), "{name}");
+    }
     let after = world
         .run(&["push", package, "--service", "hello", "--ref", "branch:main", "--build", "after"])
         .await

@@ -1,6 +1,6 @@
 //! Arguments of the installation: the control plane and the target accounts.
 
-use clap::{Args, Subcommand};
+use clap::{Args, Subcommand, ValueEnum};
 use std::path::PathBuf;
 
 /// The control plane to install or update.
@@ -15,9 +15,19 @@ pub struct Install {
     /// Architecture of the binaries; by default, this machine's.
     #[arg(long, value_parser = ["arm64", "x86_64"])]
     pub architecture: Option<String>,
-    /// Reserve no concurrency; for accounts with a low concurrency limit.
-    #[arg(long)]
+    /// How much Lambda concurrency to take. By default, the first installation decides by the account's limit, and later ones
+    /// keep it.
+    #[arg(long, value_enum)]
+    pub concurrency: Option<Concurrency>,
+    /// The former name of --concurrency shared.
+    #[arg(long, hide = true, conflicts_with = "concurrency")]
     pub no_reserved_concurrency: bool,
+    /// SNS topic for the alarms of the control plane; an empty value removes it. By default, it is kept.
+    #[arg(long, value_name = "ARN")]
+    pub alarm_topic: Option<String>,
+    /// What Flotilla may do in the account.
+    #[command(flatten)]
+    pub roles: AccountRoles,
     /// Allow calls without TLS; only for an emulator on this machine.
     #[arg(long, hide = true)]
     pub allow_plain_http: bool,
@@ -27,6 +37,36 @@ pub struct Install {
     /// Timeout of ingest, in seconds.
     #[arg(long, hide = true)]
     pub ingest_timeout_s: Option<u16>,
+}
+
+/// How much Lambda concurrency the control plane takes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum Concurrency {
+    /// Decide by the account's limit.
+    Auto,
+    /// Reserve some for the API and the schedule.
+    Reserved,
+    /// Reserve none.
+    Shared,
+    /// Reserve none, and use little; for accounts with a limit as low as 10.
+    Low,
+}
+
+impl std::fmt::Display for Concurrency {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(self.to_possible_value().as_ref().map_or("", |value| value.get_name()))
+    }
+}
+
+/// Parameters of the roles of an account, which are kept unless they are given.
+#[derive(Debug, Clone, Default, Args)]
+pub struct AccountRoles {
+    /// Name pattern of the buckets that previews create, which Flotilla may empty. By default, it is kept; at first: *-pr-*.
+    #[arg(long, value_name = "PATTERN")]
+    pub preview_buckets: Option<String>,
+    /// Name pattern of the functions that verify deployments, which Flotilla may invoke. By default, it is kept; at first: *-verify.
+    #[arg(long, value_name = "PATTERN")]
+    pub verify_functions: Option<String>,
 }
 
 /// Commands for target accounts.
@@ -53,6 +93,9 @@ pub struct AddAccount {
     /// Role of the account to assume, with the default credentials or those of --aws-profile.
     #[arg(long, value_name = "ROLE_ARN")]
     pub assume_role: Option<String>,
+    /// What Flotilla may do in the account.
+    #[command(flatten)]
+    pub roles: AccountRoles,
     /// Allow calls without TLS; only for an emulator on this machine.
     #[arg(long, hide = true)]
     pub allow_plain_http: bool,

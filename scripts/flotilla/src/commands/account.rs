@@ -42,11 +42,12 @@ pub async fn add(global: &Global, args: &AddAccount) -> Result<Exit, CliError> {
     };
     check(&target, account_of(&theirs).await?, &regions)?;
 
-    let external_id = target.roles(&theirs).await?;
+    let external_id = target.roles(&theirs, &args.roles).await?;
+    // Before the regions: their rules send to the control plane's bus.
+    grant_access(&config, &target).await?;
     for region in &regions {
         target.regional(&theirs, region, outputs.get("EventBusArn").map(String::as_str)).await?;
     }
-    let_in(&config, &target).await?;
     target.register(&Api::at(&outputs["ApiUrl"], config)?, external_id).await?;
     let added = Added {
         account: wanted.to_string(),
@@ -88,19 +89,18 @@ fn check(target: &Target<'_>, theirs: AccountId, regions: &[Region]) -> Result<(
 
 /// Lets the control plane assume the account's role, the role read packages, and the account send its stack-status
 /// events, by two parameters of the control plane's stack.
-async fn let_in(config: &SdkConfig, target: &Target<'_>) -> Result<(), CliError> {
+async fn grant_access(config: &SdkConfig, target: &Target<'_>) -> Result<(), CliError> {
     let name = home::control_plane_stack(&target.global.prefix);
     let known = home::parameters(config, &name).await?;
     if !known.contains_key("TargetAccounts") {
         let what = format!("stack {name} is of an older version, which has no other accounts");
         return Err(CliError::usage(what, "update it with flotilla install, then run this command again"));
     }
-    let value = |name: &String, before: &String| match name.as_str() {
-        "DeployerRoleArns" => Some(with(Some(before), &target.role_arn("deployer"))),
-        "TargetAccounts" => Some(with(Some(before), target.account.as_str())),
-        _ => None,
-    };
-    let parameters = known.iter().map(|(name, before)| (name.clone(), value(name, before))).collect();
+    let list = |name: &str, one: &str| (name.to_owned(), with(known.get(name), one));
+    let parameters = vec![
+        list("DeployerRoleArns", &target.role_arn("deployer")),
+        list("TargetAccounts", target.account.as_str()),
+    ];
     let brought = bring(config, &OwnStack { name, template: None, parameters }).await?;
     (target.say)(&format!("control plane: {brought}"));
     Ok(())

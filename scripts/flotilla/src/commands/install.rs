@@ -1,10 +1,11 @@
 //! `flotilla install`: deploys the control plane and its regions with CloudFormation, on AWS or another endpoint.
 
+use super::concurrency;
 use super::prepare::{Target, account_of, region, with};
 use super::stacks::{OwnStack, bring};
 use super::zips::zip_binary;
 use crate::api::Api;
-use crate::args::{Global, Install};
+use crate::args::{Concurrency, Global, Install};
 use crate::error::{CliError, Exit};
 use crate::{error_text, home, show};
 use aws_config::SdkConfig;
@@ -81,7 +82,7 @@ pub async fn install(global: &Global, args: &Install, say: &dyn Fn(&str)) -> Res
 
     setup.target.regional(&config, &home_region, None).await?;
     let code = setup.upload_functions(&config).await?;
-    let external_id = setup.target.roles(&config).await?;
+    let external_id = setup.target.roles(&config, &args.roles).await?;
     let outputs = setup.control_plane(&config, code).await?;
     let mut all = regions.clone();
     if !all.contains(&home_region) {
@@ -108,11 +109,11 @@ struct Setup<'a> {
 
 impl Setup<'_> {
     /// Uploads the zips of the functions, named by their digests; answers the template parameters for them.
-    async fn upload_functions(&self, config: &SdkConfig) -> Result<Vec<(String, Option<String>)>, CliError> {
+    async fn upload_functions(&self, config: &SdkConfig) -> Result<Vec<(String, String)>, CliError> {
         let Target { global, account, home_region, say, .. } = &self.target;
         let bucket = artifact_bucket(&global.prefix, account, home_region);
         let client = aws_sdk_s3::Client::new(config);
-        let mut parameters = vec![("CodeBucket".to_owned(), Some(bucket.clone()))];
+        let mut parameters = vec![("CodeBucket".to_owned(), bucket.clone())];
         for (function, parameter) in FUNCTIONS {
             let binary = self.args.binaries.join(function);
             if !binary.is_file() {
@@ -136,7 +137,7 @@ impl Setup<'_> {
                 })?;
             }
             say(&format!("function {function}: {size} bytes"));
-            parameters.push((parameter.to_owned(), Some(key)));
+            parameters.push((parameter.to_owned(), key));
         }
         Ok(parameters)
     }
@@ -144,7 +145,7 @@ impl Setup<'_> {
     async fn control_plane(
         &self,
         config: &SdkConfig,
-        mut parameters: Vec<(String, Option<String>)>,
+        mut parameters: Vec<(String, String)>,
     ) -> Result<BTreeMap<String, String>, CliError> {
         let Target { global, say, .. } = &self.target;
         let name = home::control_plane_stack(&global.prefix);
@@ -161,17 +162,20 @@ impl Setup<'_> {
             ("Architecture", architecture),
             ("DeployerRoleArns", roles),
             ("TargetAccounts", others),
-            ("ReserveConcurrency", (!self.args.no_reserved_concurrency).to_string()),
             ("RequireTls", (!self.args.allow_plain_http).to_string()),
         ];
-        parameters.extend(given.map(|(name, value)| (name.to_owned(), Some(value))));
+        parameters.extend(given.map(|(name, value)| (name.to_owned(), value)));
         for (name, value) in [
             ("StepTimeoutS", self.args.step_timeout_s),
             ("CopyTimeoutS", self.args.step_timeout_s),
             ("IngestTimeoutS", self.args.ingest_timeout_s),
         ] {
-            parameters.extend(value.map(|value| (name.to_owned(), Some(value.to_string()))));
+            parameters.extend(value.map(|value| (name.to_owned(), value.to_string())));
         }
+        parameters.extend(self.args.alarm_topic.clone().map(|arn| ("AlarmTopicArn".to_owned(), arn)));
+        let asked =
+            self.args.concurrency.or(self.args.no_reserved_concurrency.then_some(Concurrency::Shared));
+        parameters.extend(concurrency::parameters(config, asked, &name, say).await?);
         let brought = bring(config, &OwnStack { name, template: Some(CONTROL_PLANE), parameters }).await?;
         say(&format!("control plane: {brought}"));
         home::control_plane(config, &global.prefix).await

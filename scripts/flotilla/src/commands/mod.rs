@@ -3,6 +3,7 @@
 mod account;
 mod apply;
 mod audit;
+mod concurrency;
 mod follow;
 mod gates;
 mod install;

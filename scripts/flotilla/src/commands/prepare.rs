@@ -1,9 +1,9 @@
 //! Prepares a target account and its regions: for `install`, the control plane's own account, for `account add`,
 //! another one.
 
-use super::stacks::{OwnStack, bring, exists};
+use super::stacks::{OwnStack, bring, is_settled};
 use crate::api::Api;
-use crate::args::Global;
+use crate::args::{AccountRoles, Global};
 use crate::error::CliError;
 use crate::{error_text, home};
 use aws_config::SdkConfig;
@@ -40,13 +40,13 @@ impl Target<'_> {
     ) -> Result<(), CliError> {
         let name = format!("{}-regional", self.global.prefix);
         let config = home::in_region(config, region.as_str());
-        if bus.is_none() && exists(&aws_sdk_cloudformation::Client::new(&config), &name).await? {
+        if bus.is_none() && is_settled(&config, &name).await? {
             return Ok(());
         }
         let parameters = vec![
-            ("Prefix".to_owned(), Some(self.global.prefix.clone())),
-            ("EventBusArn".to_owned(), Some(bus.unwrap_or_default().to_owned())),
-            ("RequireTls".to_owned(), Some((!self.allow_plain_http).to_string())),
+            ("Prefix".to_owned(), self.global.prefix.clone()),
+            ("EventBusArn".to_owned(), bus.unwrap_or_default().to_owned()),
+            ("RequireTls".to_owned(), (!self.allow_plain_http).to_string()),
         ];
         let brought = bring(&config, &OwnStack { name, template: Some(REGIONAL), parameters }).await?;
         (self.say)(&format!("region {region}: {brought}"));
@@ -55,7 +55,7 @@ impl Target<'_> {
 
     /// Creates or updates the roles of the account, by a stack in the control plane's region. Answers their external
     /// id: the existing one, or a new one.
-    pub async fn roles(&self, config: &SdkConfig) -> Result<String, CliError> {
+    pub async fn roles(&self, config: &SdkConfig, options: &AccountRoles) -> Result<String, CliError> {
         let name = format!("{}-account", self.global.prefix);
         let config = home::in_region(config, self.home_region.as_str());
         let known =
@@ -64,12 +64,17 @@ impl Target<'_> {
             Some(external_id) => external_id,
             None => random_id()?,
         };
-        let parameters = vec![
-            ("Prefix".to_owned(), Some(self.global.prefix.clone())),
-            ("ControlPlaneAccount".to_owned(), Some(self.home_account.to_string())),
-            ("ControlPlaneRegion".to_owned(), Some(self.home_region.to_string())),
-            ("ExternalId".to_owned(), Some(external_id.clone())),
+        let mut parameters = vec![
+            ("Prefix".to_owned(), self.global.prefix.clone()),
+            ("ControlPlaneAccount".to_owned(), self.home_account.to_string()),
+            ("ControlPlaneRegion".to_owned(), self.home_region.to_string()),
+            ("ExternalId".to_owned(), external_id.clone()),
         ];
+        for (name, value) in
+            [("PreviewBuckets", &options.preview_buckets), ("VerifyFunctions", &options.verify_functions)]
+        {
+            parameters.extend(value.clone().map(|value| (name.to_owned(), value)));
+        }
         let brought = bring(&config, &OwnStack { name, template: Some(ACCOUNT), parameters }).await?;
         (self.say)(&format!("account roles: {brought}"));
         Ok(external_id)

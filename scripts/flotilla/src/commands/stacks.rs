@@ -1,11 +1,13 @@
-//! Creates or updates the stacks of Flotilla itself and waits for them.
+//! Creates or updates the stacks of Flotilla itself and waits for them. A stack that an earlier run left in another state than a
+//! settled one is repaired first.
 
 use crate::error::CliError;
 use crate::error_text;
 use aws_config::SdkConfig;
 use aws_sdk_cloudformation::Client;
-use aws_sdk_cloudformation::types::{Capability, Parameter, StackStatus, Tag};
+use aws_sdk_cloudformation::types::{Capability, Parameter, Stack, Tag};
 use aws_smithy_types::error::metadata::ProvideErrorMetadata;
+use std::collections::BTreeSet;
 use std::time::Duration;
 
 /// A stack to create or update.
@@ -14,8 +16,8 @@ pub struct OwnStack<'a> {
     pub name: String,
     /// Its template; `None` keeps the current one.
     pub template: Option<&'a str>,
-    /// Its parameters; `None` keeps the current value.
-    pub parameters: Vec<(String, Option<String>)>,
+    /// The parameters to set. All others keep their values, or get the template's default if the stack is new.
+    pub parameters: Vec<(String, String)>,
 }
 
 /// What happened to a stack. Its text appears in the progress output.
@@ -39,111 +41,171 @@ impl std::fmt::Display for Brought {
     }
 }
 
-/// Creates or updates a stack and waits for it.
-pub async fn bring(config: &SdkConfig, stack: &OwnStack<'_>) -> Result<Brought, CliError> {
-    let client = Client::new(config);
-    let failed = |e: String| CliError::failed(format!("cannot deploy stack {}", stack.name), e);
-    let parameters: Vec<Parameter> =
-        stack.parameters.iter().map(|(name, value)| parameter(name, value.as_deref())).collect();
-    let tag = Tag::builder().key("flotilla").value("control-plane").build();
-    clear_failed(&client, &stack.name).await?;
-    let exists = exists(&client, &stack.name).await?;
-    let brought = if exists {
-        let request = client.update_stack().stack_name(&stack.name).tags(tag);
-        let request = request.set_template_body(stack.template.map(str::to_owned));
-        let request = request.use_previous_template(stack.template.is_none());
-        let sent = request
-            .set_parameters(Some(parameters))
-            .capabilities(Capability::CapabilityNamedIam)
-            .send()
-            .await;
-        match sent {
-            Ok(_) => Brought::Updated,
-            Err(error) if error.message().is_some_and(|m| m.contains("No updates are to be performed")) => {
-                Brought::Unchanged
-            }
-            Err(error) => return Err(failed(error_text(&error))),
-        }
-    } else {
-        let request = client.create_stack().stack_name(&stack.name).tags(tag);
-        let request = request.set_template_body(stack.template.map(str::to_owned));
-        let sent = request
-            .set_parameters(Some(parameters))
-            .capabilities(Capability::CapabilityNamedIam)
-            .send()
-            .await;
-        sent.map_err(|error| failed(error_text(&error)))?;
-        Brought::Created
-    };
-    wait(&client, &stack.name).await?;
-    Ok(brought)
+/// What a stack needs next, by its status.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+enum Need {
+    /// To be created.
+    Create,
+    /// To be updated: it is settled.
+    Update,
+    /// To be deleted: CloudFormation cannot update it.
+    Delete,
+    /// To have its rollback continued: CloudFormation cannot update it before.
+    ContinueRollback,
+    /// Time: an operation is in progress.
+    Time,
 }
 
-fn parameter(name: &str, value: Option<&str>) -> Parameter {
-    let parameter = Parameter::builder().parameter_key(name);
-    match value {
-        Some(value) => parameter.parameter_value(value).build(),
-        None => parameter.use_previous_value(true).build(),
+/// What a stack with this status needs; without one, there is no such stack.
+fn need(status: Option<&str>) -> Need {
+    match status {
+        None | Some("DELETE_COMPLETE") => Need::Create,
+        Some(
+            "ROLLBACK_COMPLETE" | "ROLLBACK_FAILED" | "CREATE_FAILED" | "DELETE_FAILED"
+            | "REVIEW_IN_PROGRESS",
+        ) => Need::Delete,
+        Some("UPDATE_ROLLBACK_FAILED") => Need::ContinueRollback,
+        Some(running) if running.ends_with("_IN_PROGRESS") => Need::Time,
+        Some(_) => Need::Update,
     }
 }
 
-/// Whether a stack exists. One in `REVIEW_IN_PROGRESS` has no resources yet and does not count.
-pub async fn exists(client: &Client, name: &str) -> Result<bool, CliError> {
+/// Creates or updates a stack and waits for it.
+pub async fn bring(config: &SdkConfig, stack: &OwnStack<'_>) -> Result<Brought, CliError> {
+    let client = Client::new(config);
+    let name = stack.name.as_str();
+    let failed = |e: String| CliError::failed(format!("cannot deploy stack {name}"), e);
+    let existing = repaired(&client, name).await?;
+    let tag = Tag::builder().key("flotilla").value("control-plane").build();
+    let parameters = parameters(stack, existing.as_ref());
+    let brought = match existing {
+        Some(_) => {
+            let request = client.update_stack().stack_name(name).tags(tag);
+            let request = request.set_template_body(stack.template.map(str::to_owned));
+            let request = request.use_previous_template(stack.template.is_none());
+            let request =
+                request.set_parameters(Some(parameters)).capabilities(Capability::CapabilityNamedIam);
+            match request.send().await {
+                Ok(_) => Brought::Updated,
+                // It is settled already, perhaps in UPDATE_ROLLBACK_COMPLETE.
+                Err(error)
+                    if error.message().is_some_and(|m| m.contains("No updates are to be performed")) =>
+                {
+                    return Ok(Brought::Unchanged);
+                }
+                Err(error) => return Err(failed(error_text(&error))),
+            }
+        }
+        None => {
+            let request = client.create_stack().stack_name(name).tags(tag);
+            let request = request.set_template_body(stack.template.map(str::to_owned));
+            let request =
+                request.set_parameters(Some(parameters)).capabilities(Capability::CapabilityNamedIam);
+            request.send().await.map_err(|error| failed(error_text(&error)))?;
+            Brought::Created
+        }
+    };
+    wait(&client, name).await?;
+    Ok(brought)
+}
+
+/// The parameters of the call. CloudFormation gives a parameter that an update omits the template's default, so every parameter that
+/// the stack has and the template still declares is sent: with its new value, or to keep the previous one.
+fn parameters(stack: &OwnStack<'_>, existing: Option<&Stack>) -> Vec<Parameter> {
+    let set = |(name, value): &(String, String)| {
+        Parameter::builder().parameter_key(name).parameter_value(value).build()
+    };
+    let declared: Option<BTreeSet<&str>> = stack.template.map(|template| declared(template).collect());
+    let known = existing.map_or(&[][..], Stack::parameters).iter().filter_map(Parameter::parameter_key);
+    let kept = known
+        .filter(|name| declared.as_ref().is_none_or(|declared| declared.contains(name)))
+        .filter(|name| stack.parameters.iter().all(|(given, _)| given != name))
+        .map(|name| Parameter::builder().parameter_key(name).use_previous_value(true).build());
+    stack.parameters.iter().map(set).chain(kept).collect()
+}
+
+/// The names of the parameters of one of the templates in `infra/`.
+fn declared(template: &str) -> impl Iterator<Item = &str> {
+    let section = template.lines().skip_while(|line| *line != "Parameters:").skip(1);
+    let section = section.take_while(|line| line.is_empty() || line.starts_with([' ', '#']));
+    section
+        .filter_map(|line| line.strip_prefix("  ")?.strip_suffix(':').filter(|name| !name.starts_with(' ')))
+}
+
+async fn describe(client: &Client, name: &str) -> Result<Option<Stack>, CliError> {
     match client.describe_stacks().stack_name(name).send().await {
-        Ok(found) => Ok(found
-            .stacks()
-            .first()
-            .is_some_and(|s| s.stack_status() != Some(&StackStatus::ReviewInProgress))),
-        Err(error) if error.message().is_some_and(|m| m.contains("does not exist")) => Ok(false),
+        Ok(found) => Ok(found.stacks.unwrap_or_default().into_iter().next()),
+        Err(error) if error.message().is_some_and(|m| m.contains("does not exist")) => Ok(None),
         Err(error) => Err(CliError::failed(format!("cannot read stack {name}"), error_text(&error))),
     }
 }
 
-/// Deletes a stack whose creation failed: CloudFormation cannot update such a stack.
-async fn clear_failed(client: &Client, name: &str) -> Result<(), CliError> {
-    /// Ten minutes.
-    const POLLS_MAX: u32 = 300;
+fn status(stack: &Stack) -> &str {
+    stack.stack_status().map_or("", |status| status.as_str())
+}
+
+/// Whether a stack exists and can be used and updated as it is.
+pub async fn is_settled(config: &SdkConfig, name: &str) -> Result<bool, CliError> {
+    let found = describe(&Client::new(config), name).await?;
+    Ok(need(found.as_ref().map(status)) == Need::Update)
+}
+
+/// Polls in growing pauses of at most five seconds, for about half an hour.
+const POLLS_MAX: u64 = 400;
+
+async fn pause(poll: u64) {
+    tokio::time::sleep(Duration::from_millis((50 + poll * 100).min(5_000))).await;
+}
+
+/// The stack, once it can be updated; `None` once it can be created. Each repair is tried once.
+async fn repaired(client: &Client, name: &str) -> Result<Option<Stack>, CliError> {
+    let mut tried = BTreeSet::new();
     for poll in 0..POLLS_MAX {
-        let seen = client.describe_stacks().stack_name(name).send().await;
-        // `exists` reads the stack again and reports errors other than a missing stack.
-        let Ok(seen) = seen else { return Ok(()) };
-        let status = seen.stacks().first().and_then(|s| s.stack_status()).map_or("", |s| s.as_str());
-        match status {
-            "ROLLBACK_COMPLETE" | "ROLLBACK_FAILED" | "CREATE_FAILED" if poll == 0 => {
+        let found = describe(client, name).await?;
+        let status = found.as_ref().map(status);
+        let need = need(status);
+        match need {
+            Need::Create => return Ok(None),
+            Need::Update => return Ok(found),
+            Need::Time => {}
+            _ if !tried.insert(need) => return Err(why(client, name, status.unwrap_or_default()).await),
+            Need::Delete => {
                 let sent = client.delete_stack().stack_name(name).send().await;
                 sent.map_err(|e| {
                     CliError::failed(format!("cannot delete the failed stack {name}"), error_text(&e))
                 })?;
             }
-            "DELETE_IN_PROGRESS" => {}
-            "DELETE_FAILED" => return Err(why(client, name, "DELETE_FAILED").await),
-            _ if poll == 0 => return Ok(()),
-            _ => {}
+            Need::ContinueRollback => {
+                let sent = client.continue_update_rollback().stack_name(name).send().await;
+                sent.map_err(|e| {
+                    CliError::failed(format!("cannot continue the rollback of stack {name}"), error_text(&e))
+                })?;
+            }
         }
-        tokio::time::sleep(Duration::from_secs(2)).await;
+        if need != Need::Time {
+            // The status says so a moment later.
+            tokio::time::sleep(Duration::from_secs(2)).await;
+        }
+        pause(poll).await;
     }
-    Err(CliError::failed(
-        format!("cannot delete the failed stack {name}"),
-        "its deletion did not end within ten minutes",
-    ))
+    Err(unsettled(name))
+}
+
+fn unsettled(name: &str) -> CliError {
+    CliError::failed(format!("cannot deploy stack {name}"), "it did not settle within half an hour")
 }
 
 async fn wait(client: &Client, name: &str) -> Result<(), CliError> {
-    /// Half an hour, in growing pauses of at most five seconds.
-    const POLLS_MAX: u64 = 400;
     for poll in 0..POLLS_MAX {
-        let seen = client.describe_stacks().stack_name(name).send().await;
-        let seen = seen.map_err(|e| CliError::failed(format!("cannot read stack {name}"), error_text(&e)))?;
-        let status =
-            seen.stacks().first().and_then(|s| s.stack_status()).map_or("", |s| s.as_str()).to_owned();
-        match status.as_str() {
+        let found = describe(client, name).await?;
+        match found.as_ref().map_or("DELETE_COMPLETE", status) {
             "CREATE_COMPLETE" | "UPDATE_COMPLETE" => return Ok(()),
             running if running.ends_with("_IN_PROGRESS") => {}
             ended => return Err(why(client, name, ended).await),
         }
-        tokio::time::sleep(Duration::from_millis((50 + poll * 100).min(5_000))).await;
+        pause(poll).await;
     }
-    Err(CliError::failed(format!("cannot deploy stack {name}"), "it did not settle within half an hour"))
+    Err(unsettled(name))
 }
 
 /// An error with the first failure in the newest page of events.
@@ -165,4 +227,62 @@ async fn why(client: &Client, name: &str, status: &str) -> CliError {
         },
     );
     CliError::failed(format!("stack {name} is {status}"), why)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn each_status_of_a_stack_says_what_it_needs() {
+        for (status, expected) in [
+            (None, Need::Create),
+            (Some("DELETE_COMPLETE"), Need::Create),
+            (Some("REVIEW_IN_PROGRESS"), Need::Delete),
+            (Some("ROLLBACK_COMPLETE"), Need::Delete),
+            (Some("CREATE_FAILED"), Need::Delete),
+            (Some("DELETE_FAILED"), Need::Delete),
+            (Some("UPDATE_ROLLBACK_FAILED"), Need::ContinueRollback),
+            (Some("UPDATE_IN_PROGRESS"), Need::Time),
+            (Some("UPDATE_COMPLETE_CLEANUP_IN_PROGRESS"), Need::Time),
+            (Some("UPDATE_ROLLBACK_COMPLETE"), Need::Update),
+            (Some("CREATE_COMPLETE"), Need::Update),
+            (Some("IMPORT_COMPLETE"), Need::Update),
+        ] {
+            assert_eq!(need(status), expected, "{status:?}");
+        }
+    }
+
+    /// The parameters of an update of a stack that has `Prefix`, `Topic` and `Old`.
+    fn updated(template: Option<&str>) -> Vec<(String, Option<String>)> {
+        let known = ["Prefix", "Topic", "Old"].map(|name| Parameter::builder().parameter_key(name).build());
+        let existing = Stack::builder().set_parameters(Some(known.to_vec())).build();
+        let given = vec![("Prefix".to_owned(), "f".to_owned())];
+        let stack = OwnStack { name: "s".into(), template, parameters: given };
+        let pair = |p: &Parameter| {
+            assert_ne!(p.parameter_value().is_some(), p.use_previous_value() == Some(true));
+            (p.parameter_key().unwrap().to_owned(), p.parameter_value().map(str::to_owned))
+        };
+        parameters(&stack, Some(&existing)).iter().map(pair).collect()
+    }
+
+    #[test]
+    fn an_update_keeps_each_parameter_that_it_is_not_given() {
+        let template = "Parameters:\n  Prefix:\n    Type: String\n\n  # A topic.\n  Topic:\n    Type: String\n  New:\n\nResources:\n  Old:\n";
+        let (prefix, kept) =
+            (("Prefix".to_owned(), Some("f".to_owned())), |name: &str| (name.to_owned(), None));
+        assert_eq!(updated(Some(template)), [prefix.clone(), kept("Topic")]);
+        assert_eq!(updated(None), [prefix, kept("Topic"), kept("Old")]);
+    }
+
+    #[test]
+    fn the_parameters_of_the_templates_are_found() {
+        let found: Vec<&str> = declared(include_str!("../../../../infra/regional.yaml")).collect();
+        assert_eq!(found, ["Prefix", "EventBusArn", "RequireTls"]);
+        let account: Vec<&str> = declared(include_str!("../../../../infra/account.yaml")).collect();
+        assert!(
+            account.contains(&"PreviewBuckets") && account.last() == Some(&"VerifyFunctions"),
+            "{account:?}"
+        );
+    }
 }

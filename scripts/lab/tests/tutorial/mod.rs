@@ -172,10 +172,7 @@ impl<'a> Reader<'a> {
         let binaries = std::env::var("FLOTILLA_BINARIES").unwrap();
         let tools = std::env::var("FLOTILLA_AWS_CLI").expect("FLOTILLA_AWS_CLI, which scripts/tools sets");
         let line = match line.strip_prefix("flotilla install") {
-            Some(rest) => format!(
-                "flotilla install{rest} --allow-plain-http --no-reserved-concurrency --binaries {binaries} \
-                 --step-timeout-s 10 --ingest-timeout-s 10"
-            ),
+            Some(rest) => format!("flotilla install{rest} --allow-plain-http --binaries {binaries}"),
             None => line.to_owned(),
         };
         let path = format!("{binaries}:{tools}:{}", std::env::var("PATH").unwrap());
