@@ -13,6 +13,7 @@ mod excerpt;
 mod functions;
 pub mod messages;
 mod package_store;
+mod patience;
 mod policies;
 mod probe_addresses;
 mod probes;

@@ -2,6 +2,7 @@
 
 use crate::Settings;
 use crate::classify::classify;
+use crate::patience::silent;
 use async_trait::async_trait;
 use aws_sdk_s3::Client;
 use aws_sdk_s3::operation::get_object::GetObjectOutput;
@@ -226,7 +227,8 @@ impl PackageStore for S3PackageStore {
         let part = part.part_number(1).copy_source(source);
         let part = part.copy_source_range(format!("bytes={}-{}", range.start, range.end - 1));
         let part = part.expected_bucket_owner(&self.owner).expected_source_bucket_owner(&self.owner);
-        let part = part.send().await.map_err(|e| classify("s3:UploadPartCopy", e))?;
+        let part = part.customize().config_override(silent()).send().await;
+        let part = part.map_err(|e| classify("s3:UploadPartCopy", e))?;
         let part = part.copy_part_result();
         let checksum = part.and_then(|part| part.checksum_sha256());
         let done = CompletedPart::builder()
@@ -237,7 +239,8 @@ impl PackageStore for S3PackageStore {
         let parts = CompletedMultipartUpload::builder().parts(done).build();
         let complete = self.client.complete_multipart_upload().bucket(&self.bucket).key(parked).upload_id(id);
         let complete = complete.multipart_upload(parts).expected_bucket_owner(&self.owner);
-        complete.send().await.map_err(|e| classify("s3:CompleteMultipartUpload", e))?;
+        let complete = complete.customize().config_override(silent()).send().await;
+        complete.map_err(|e| classify("s3:CompleteMultipartUpload", e))?;
         Ok(checksum.and_then(|text| Digest::parse_base64(text).ok()))
     }
 

@@ -1,12 +1,11 @@
 //! The artifact buckets of the account-regions, on S3.
 
 use crate::classify::classify;
+use crate::patience::patient;
 use crate::{Sessions, Settings};
 use async_trait::async_trait;
-use aws_config::SdkConfig;
 use aws_sdk_s3::Client;
 use aws_sdk_s3::types::{ChecksumAlgorithm, ChecksumMode, ChecksumType, CopyObjectResult};
-use aws_smithy_types::timeout::TimeoutConfig;
 use flotilla_domain::config::account::artifact_bucket;
 use flotilla_domain::replica::Copies;
 use flotilla_domain::{Digest, Timestamp};
@@ -74,16 +73,6 @@ impl S3ReplicaStore {
         let put = request.send().await.map_err(|e| classify("s3:PutObject", e))?;
         Ok((put.checksum_sha256, put.checksum_type))
     }
-}
-
-/// A copy between distant regions may take minutes. The function's own timeout limits it.
-fn patient(config: &SdkConfig) -> Client {
-    let timeouts = TimeoutConfig::builder()
-        .connect_timeout(std::time::Duration::from_secs(3))
-        .disable_operation_attempt_timeout()
-        .build();
-    let config = aws_sdk_s3::config::Builder::from(config).timeout_config(timeouts);
-    Client::from_conf(config.build())
 }
 
 /// The SHA-256 that S3 reports, and whether it covers the full object.

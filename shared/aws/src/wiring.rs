@@ -1,5 +1,6 @@
 //! Creates all ports of a process from its environment.
 
+use crate::patience::patient;
 use crate::{
     CloudFormationStacks, CloudWatchAlarms, DynamoStateStore, GuardPolicies, HttpsProbes, LambdaFunctions,
     MissingSetting, S3AssetBuckets, S3Buckets, S3PackageStore, S3ReplicaStore, Sessions, Settings, SnsTopics,
@@ -52,12 +53,7 @@ impl Aws {
 
     /// The ingest bucket. A large package takes one long call, whose timeout is the function's.
     pub fn packages(&self) -> Arc<dyn PackageStore> {
-        let timeouts = aws_smithy_types::timeout::TimeoutConfig::builder()
-            .connect_timeout(std::time::Duration::from_secs(3))
-            .disable_operation_attempt_timeout()
-            .build();
-        let config = aws_sdk_s3::config::Builder::from(&self.config).timeout_config(timeouts).build();
-        Arc::new(S3PackageStore::new(aws_sdk_s3::Client::from_conf(config), &self.settings))
+        Arc::new(S3PackageStore::new(patient(&self.config), &self.settings))
     }
 
     /// The artifact buckets of the account-regions.

@@ -48,14 +48,17 @@ impl Unit {
 }
 
 /// One line with metrics of a function. Source: CloudWatch's "embedded metric format" specification.
-pub fn metric_line(timestamp_ms: i64, function: &str, metrics: &[(&str, f64, Unit)]) -> Value {
+/// The dimension `prefix` keeps two control planes of one account apart.
+pub fn metric_line(timestamp_ms: i64, prefix: &str, function: &str, metrics: &[(&str, f64, Unit)]) -> Value {
     let definitions: Vec<Value> =
         metrics.iter().map(|(name, _, unit)| json!({"Name": name, "Unit": unit.as_str()})).collect();
+    let dimensions = json!([["prefix", "function"]]);
     let mut line = json!({
         "_aws": {
             "Timestamp": timestamp_ms,
-            "CloudWatchMetrics": [{"Namespace": NAMESPACE, "Dimensions": [["function"]], "Metrics": definitions}],
+            "CloudWatchMetrics": [{"Namespace": NAMESPACE, "Dimensions": dimensions, "Metrics": definitions}],
         },
+        "prefix": prefix,
         "function": function,
     });
     for (name, value, _) in metrics {
@@ -64,9 +67,11 @@ pub fn metric_line(timestamp_ms: i64, function: &str, metrics: &[(&str, f64, Uni
     line
 }
 
-/// Writes metrics to standard output.
+/// Writes metrics to standard output. The prefix of the control plane is in the environment of its functions.
+#[expect(clippy::disallowed_methods, reason = "a dimension of every metric, and no setting of a function")]
 pub fn emit(timestamp_ms: i64, function: &str, metrics: &[(&str, f64, Unit)]) {
-    println!("{}", metric_line(timestamp_ms, function, metrics));
+    let prefix = std::env::var("FLOTILLA_PREFIX").unwrap_or_default();
+    println!("{}", metric_line(timestamp_ms, &prefix, function, metrics));
 }
 
 #[cfg(test)]
@@ -75,11 +80,11 @@ mod tests {
 
     #[test]
     fn a_metric_line_defines_every_metric_it_carries() {
-        let line = metric_line(1, "cleanup", &[("OldestDueSeconds", 3.0, Unit::Seconds)]);
+        let line = metric_line(1, "flotilla", "cleanup", &[("OldestDueSeconds", 3.0, Unit::Seconds)]);
         let metrics = &line["_aws"]["CloudWatchMetrics"][0];
         assert_eq!(metrics["Metrics"][0]["Name"], "OldestDueSeconds");
         assert_eq!(line["OldestDueSeconds"], 3.0);
-        assert_eq!(metrics["Dimensions"][0][0], "function");
-        assert_eq!(line["function"], "cleanup");
+        assert_eq!(metrics["Dimensions"], json!([["prefix", "function"]]));
+        assert_eq!((&line["prefix"], &line["function"]), (&json!("flotilla"), &json!("cleanup")));
     }
 }

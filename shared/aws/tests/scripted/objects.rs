@@ -14,6 +14,7 @@ use flotilla_engine::release::Ingest;
 use flotilla_package::Limits;
 use flotilla_sim::World;
 use std::sync::Arc;
+use std::time::Duration;
 
 fn digest() -> Digest {
     Digest::of(b"bytes")
@@ -247,9 +248,13 @@ fn begun() -> Reply {
 }
 
 async fn lift(part: &str) -> (Result<Option<Digest>, PortError>, Script) {
+    lift_slowly(part, Duration::ZERO).await
+}
+
+async fn lift_slowly(part: &str, silence: Duration) -> (Result<Option<Digest>, PortError>, Script) {
     let part = reply(200, format!("<CopyPartResult><ETag>\"e\"</ETag>{part}</CopyPartResult>"));
     let done = reply(200, "<CompleteMultipartUploadResult><ETag>e</ETag></CompleteMultipartUploadResult>");
-    let script = Script::new([begun(), part, done]);
+    let script = Script::new([begun(), part.after(silence), done.after(silence)]);
     let store = S3PackageStore::new(Client::new(&script.config()), &settings());
     let lifted = store.lift(&upload(), 31..6_000_031, "parked/upl_1/0").await;
     (lifted, script)
@@ -270,6 +275,18 @@ async fn a_file_is_lifted_by_one_part_whose_digest_s3_computes() {
         assert_eq!(calls[1].header(name), Some(value), "{name}");
     }
     assert!(calls[2].uri.contains("uploadId=u-1"), "{}", calls[2].uri);
+}
+
+#[tokio::test(start_paused = true)]
+async fn s13_a_copy_that_is_silent_for_half_a_minute_is_no_broken_connection() {
+    let sum = format!("<ChecksumSHA256>{}</ChecksumSHA256>", digest().to_base64());
+    let (lifted, script) = lift_slowly(&sum, Duration::from_secs(30)).await;
+    assert_eq!(lifted, Ok(Some(digest())));
+    assert_eq!(script.calls().len(), 3);
+
+    let late = copied(&sum).after(Duration::from_secs(30));
+    let (done, script) = copy([late]).await;
+    assert_eq!((done, script.calls().len()), (Ok(Presence::Proven(digest())), 1));
 }
 
 #[tokio::test]

@@ -3,7 +3,8 @@
 
 use aws_config::{BehaviorVersion, Region, SdkConfig};
 use aws_sdk_s3::config::{Credentials, SharedCredentialsProvider};
-use aws_smithy_async::time::SystemTimeSource;
+use aws_smithy_async::rt::sleep::TokioSleep;
+use aws_smithy_async::time::TimeSource;
 use aws_smithy_runtime_api::client::http::{
     HttpConnector, HttpConnectorFuture, SharedHttpConnector, http_client_fn,
 };
@@ -17,7 +18,7 @@ use flotilla_domain::deployment::Access;
 use flotilla_engine::ports::Place;
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::{Arc, Mutex};
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 /// What AWS was asked.
 #[derive(Debug, Clone)]
@@ -65,14 +66,22 @@ pub struct Reply {
     status: u16,
     headers: Vec<(&'static str, String)>,
     body: Vec<u8>,
+    /// How long nothing comes after the head.
+    silence: Duration,
 }
 
 /// An answer with this status and body.
 pub fn reply(status: u16, body: impl Into<Vec<u8>>) -> Reply {
-    Reply { status, headers: Vec::new(), body: body.into() }
+    Reply { status, headers: Vec::new(), body: body.into(), silence: Duration::ZERO }
 }
 
 impl Reply {
+    /// The same, with a body that comes late.
+    pub fn after(mut self, silence: Duration) -> Self {
+        self.silence = silence;
+        self
+    }
+
     pub fn header(mut self, name: &'static str, value: impl Into<String>) -> Self {
         self.headers.push((name, value.into()));
         self
@@ -155,7 +164,8 @@ impl Script {
                 "id", "secret", None, None, "script",
             )))
             .retry_config(retries.with_initial_backoff(Duration::from_millis(1)))
-            .time_source(SystemTimeSource::new())
+            .time_source(RuntimeTime(tokio::time::Instant::now()))
+            .sleep_impl(TokioSleep::new())
             .http_client(http_client_fn(move |_, _| connector.clone()))
             .build()
     }
@@ -187,12 +197,34 @@ impl HttpConnector for Script {
         };
         let reply = self.next(&call.uri);
         self.calls.lock().unwrap().push(call);
-        let mut response =
-            HttpResponse::new(StatusCode::try_from(reply.status).unwrap(), SdkBody::from(reply.body));
+        let body = match reply.silence {
+            Duration::ZERO => SdkBody::from(reply.body),
+            silence => late(reply.body, silence),
+        };
+        let mut response = HttpResponse::new(StatusCode::try_from(reply.status).unwrap(), body);
         for (name, value) in reply.headers {
             response.headers_mut().insert(name, value);
         }
         HttpConnectorFuture::ready(Ok(response))
+    }
+}
+
+/// A body that comes late.
+fn late(body: Vec<u8>, silence: Duration) -> SdkBody {
+    let chunk = futures::stream::once(async move {
+        tokio::time::sleep(silence).await;
+        Ok::<_, std::io::Error>(http_body::Frame::data(bytes::Bytes::from(body)))
+    });
+    SdkBody::from_body_1_x(http_body_util::StreamBody::new(chunk))
+}
+
+/// The time of the runtime, which a test may pause.
+#[derive(Debug)]
+struct RuntimeTime(tokio::time::Instant);
+
+impl TimeSource for RuntimeTime {
+    fn now(&self) -> SystemTime {
+        SystemTime::UNIX_EPOCH + Duration::from_secs(1_800_000_000) + self.0.elapsed()
     }
 }
 
