@@ -49,6 +49,9 @@ pub enum Command {
         after_help = "Example:\n  flotilla install --region eu-central-1 --regions eu-central-1,us-east-1"
     )]
     Install(Install),
+    /// Check what an installation needs, and name what repairs each finding; changes nothing.
+    #[command(after_help = "Example:\n  flotilla doctor")]
+    Doctor,
     /// Manage target accounts other than the control plane's own.
     #[command(subcommand)]
     #[command(after_help = "Example:\n  flotilla account add 333344445555 --regions us-east-1")]

@@ -369,6 +369,18 @@ async fn the_command_does_what_it_says() {
     {
         assert_eq!(parameters.get(name).map(String::as_str), Some(kept), "{name}");
     }
+    let doctor = world.run(&["doctor"]).await.unwrap();
+    assert_eq!(doctor.status.code(), Some(0), "{}", text(&doctor));
+    for line in [
+        "control plane",
+        "region eu-central-1",
+        "API",
+        "fix: topic of the alarms: run flotilla install --regions",
+    ] {
+        assert!(text(&doctor).contains(line), "{line}\n{}", text(&doctor));
+    }
+    let nothing = world.run(&["doctor", "--prefix", "other"]).await.unwrap();
+    assert_eq!(nothing.status.code(), Some(1), "{}", text(&nothing));
     let after = world
         .run(&["push", package, "--service", "hello", "--ref", "branch:main", "--build", "after"])
         .await

@@ -210,6 +210,11 @@ impl Region {
         KNOWN_REGIONS.contains(&self.as_str())
     }
 
+    /// Every region that is known, of all partitions.
+    pub fn all() -> impl Iterator<Item = Self> {
+        KNOWN_REGIONS.iter().filter_map(|name| Self::parse(name).ok())
+    }
+
     /// The partition of the region: `aws`, `aws-cn` or `aws-us-gov`.
     pub fn partition(&self) -> &'static str {
         match &self.0 {

@@ -16,8 +16,29 @@ const UNRESERVED_MIN: i32 = 100;
 /// The most that the event source mappings of `infra/control-plane.yaml` use at once, unless concurrency is low.
 const MAPPINGS: i32 = 20;
 
-/// What an account can give: its limit, and what of it is not reserved.
-fn decide(limit: i32, unreserved: i32) -> Concurrency {
+/// What an account can give.
+#[derive(Debug, Clone, Copy)]
+pub struct Limits {
+    /// The most invocations at once.
+    pub limit: i32,
+    /// What of it is not reserved.
+    pub unreserved: i32,
+}
+
+/// Reads the limits of the account in a region.
+pub async fn limits(config: &SdkConfig) -> Result<Limits, CliError> {
+    let found = aws_sdk_lambda::Client::new(config).get_account_settings().send().await;
+    let found = found.map_err(|e| {
+        CliError::failed("cannot read the concurrency limit (lambda:GetAccountSettings)", error_text(&e))
+    })?;
+    let account = found.account_limit();
+    let limit = account.map_or(0, |account| account.concurrent_executions());
+    let unreserved = account.and_then(|account| account.unreserved_concurrent_executions()).unwrap_or(limit);
+    Ok(Limits { limit, unreserved })
+}
+
+/// What a new control plane takes of it.
+pub fn decide(Limits { limit, unreserved }: Limits) -> Concurrency {
     match () {
         () if unreserved >= UNRESERVED_MIN + RESERVED => Concurrency::Reserved,
         // As much again for the API, the schedule, and the account's own functions.
@@ -37,20 +58,11 @@ pub async fn parameters(
     let concurrency = match asked {
         None if known.contains_key("ReserveConcurrency") => return Ok(Vec::new()),
         None | Some(Concurrency::Auto) => {
-            let found = aws_sdk_lambda::Client::new(config).get_account_settings().send().await;
-            let found = found.map_err(|e| {
-                CliError::failed(
-                    "cannot read the concurrency limit (lambda:GetAccountSettings)",
-                    error_text(&e),
-                )
-            })?;
-            let limits = found.account_limit();
-            let limit = limits.map_or(0, |limits| limits.concurrent_executions());
-            let unreserved =
-                limits.and_then(|limits| limits.unreserved_concurrent_executions()).unwrap_or(limit);
-            let decided = decide(limit, unreserved);
+            let limits = limits(config).await?;
+            let decided = decide(limits);
+            let Limits { limit, unreserved } = limits;
             say(&format!(
-                "concurrency: {decided}, for the account's limit is {limit}, of which {unreserved} is unreserved"
+                "concurrency: {decided}; the account's limit is {limit}, of which {unreserved} is unreserved"
             ));
             decided
         }
@@ -77,7 +89,7 @@ mod tests {
             (10, 10, Concurrency::Low),
             (0, 0, Concurrency::Low),
         ] {
-            assert_eq!(decide(limit, unreserved), expected, "{limit}, {unreserved}");
+            assert_eq!(decide(Limits { limit, unreserved }), expected, "{limit}, {unreserved}");
         }
     }
 }

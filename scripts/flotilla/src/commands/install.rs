@@ -15,7 +15,8 @@ use flotilla_domain::config::account::artifact_bucket;
 use serde::Serialize;
 use std::collections::BTreeMap;
 
-const CONTROL_PLANE: &str = include_str!("../../../../infra/control-plane.yaml");
+/// The template of the control plane.
+pub const CONTROL_PLANE: &str = include_str!("../../../../infra/control-plane.yaml");
 
 /// The functions, each with the template parameter for its code.
 const FUNCTIONS: [(&str, &str); 7] = [

@@ -4,6 +4,7 @@ mod account;
 mod apply;
 mod audit;
 mod concurrency;
+mod doctor;
 mod follow;
 mod gates;
 mod install;
@@ -33,6 +34,7 @@ pub async fn run(cli: Cli) -> Result<Exit, CliError> {
     let global = &cli.global;
     match cli.command {
         Command::Install(args) => install::run(global, &args).await,
+        Command::Doctor => doctor::run(global).await,
         Command::Account(AccountCommand::Add(args)) => account::add(global, &args).await,
         Command::Apply { files } => apply::run(global, &files).await,
         Command::Pack(args) => pack::run(global, &args),

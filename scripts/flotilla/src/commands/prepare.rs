@@ -10,8 +10,10 @@ use aws_config::SdkConfig;
 use flotilla_contract::AccountConfig;
 use flotilla_domain::{AccountId, Region};
 
-const REGIONAL: &str = include_str!("../../../../infra/regional.yaml");
-const ACCOUNT: &str = include_str!("../../../../infra/account.yaml");
+/// The template of an account-region.
+pub const REGIONAL: &str = include_str!("../../../../infra/regional.yaml");
+/// The template of an account.
+pub const ACCOUNT: &str = include_str!("../../../../infra/account.yaml");
 
 /// A target account to prepare.
 pub struct Target<'a> {

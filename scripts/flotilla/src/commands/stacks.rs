@@ -5,9 +5,9 @@ use crate::error::CliError;
 use crate::error_text;
 use aws_config::SdkConfig;
 use aws_sdk_cloudformation::Client;
-use aws_sdk_cloudformation::types::{Capability, Parameter, Stack, Tag};
+use aws_sdk_cloudformation::types::{Capability, Output, Parameter, Stack, Tag, TemplateStage};
 use aws_smithy_types::error::metadata::ProvideErrorMetadata;
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 /// A stack to create or update.
@@ -142,6 +142,39 @@ async fn describe(client: &Client, name: &str) -> Result<Option<Stack>, CliError
 
 fn status(stack: &Stack) -> &str {
     stack.stack_status().map_or("", |status| status.as_str())
+}
+
+/// What there is to know of a stack of Flotilla itself.
+#[derive(Debug, Clone)]
+pub struct StackState {
+    /// CloudFormation's status.
+    pub status: String,
+    /// Whether it can be used and updated as it is.
+    pub settled: bool,
+    /// Whether its template is that of this version.
+    pub current: bool,
+    /// Its parameters.
+    pub parameters: BTreeMap<String, String>,
+    /// Its outputs.
+    pub outputs: BTreeMap<String, String>,
+}
+
+/// Reads a stack, and compares its template; `None` if it does not exist.
+pub async fn state(config: &SdkConfig, name: &str, template: &str) -> Result<Option<StackState>, CliError> {
+    let client = Client::new(config);
+    let Some(stack) = describe(&client, name).await? else { return Ok(None) };
+    let body = client.get_template().stack_name(name).template_stage(TemplateStage::Original).send().await;
+    let body = body
+        .map_err(|e| CliError::failed(format!("cannot read the template of stack {name}"), error_text(&e)))?;
+    let parameter = |p: &Parameter| Some((p.parameter_key()?.to_owned(), p.parameter_value()?.to_owned()));
+    let output = |o: &Output| Some((o.output_key()?.to_owned(), o.output_value()?.to_owned()));
+    Ok(Some(StackState {
+        status: status(&stack).to_owned(),
+        settled: need(Some(status(&stack))) == Need::Update,
+        current: body.template_body().is_some_and(|body| body.trim() == template.trim()),
+        parameters: stack.parameters().iter().filter_map(parameter).collect(),
+        outputs: stack.outputs().iter().filter_map(output).collect(),
+    }))
 }
 
 /// Whether a stack exists and can be used and updated as it is.
