@@ -12,6 +12,9 @@ use std::time::{Duration, Instant};
 /// The account of the control plane.
 pub const ACCOUNT: &str = "000000000000";
 
+/// Lambda's default limit of concurrent invocations in an account. The emulator's own depends on the machine.
+const CONCURRENCY: u32 = 1_000;
+
 /// A running emulator.
 pub struct Emulator {
     process: Child,
@@ -41,6 +44,18 @@ impl Emulator {
     /// # Errors
     /// The emulator does not start within 30 seconds. The error contains its log.
     pub async fn start(program: &Path, functions_endpoint: Option<&str>) -> Result<Self, LabError> {
+        Self::start_with_limit(program, functions_endpoint, CONCURRENCY).await
+    }
+
+    /// The same, for an account that may run this many functions at once.
+    ///
+    /// # Errors
+    /// The emulator does not start within 30 seconds. The error contains its log.
+    pub async fn start_with_limit(
+        program: &Path,
+        functions_endpoint: Option<&str>,
+        concurrency: u32,
+    ) -> Result<Self, LabError> {
         let folder = tempfile::Builder::new()
             .prefix("flotilla-")
             .tempdir()
@@ -67,6 +82,7 @@ impl Emulator {
             .env("GATEWAY_PORT", port.to_string())
             .env("BIND_HOST", "127.0.0.1")
             .env("AUTH", "true")
+            .env("LAMBDA_ACCOUNT_CONCURRENCY", concurrency.to_string())
             .env("LOG_LEVEL", "WARNING")
             .env("TMPDIR", folder.path())
             .stdin(Stdio::null())
