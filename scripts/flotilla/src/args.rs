@@ -6,7 +6,9 @@ mod setup;
 
 pub use gates::{Freeze, Line, Unfreeze};
 pub use moves::{Consumers, Promote, Retry, Rollback, SetCommand, SetRollback};
-pub use setup::{AccountCommand, AccountRoles, AddAccount, Concurrency, Install};
+pub use setup::{
+    AccountCommand, AccountRoles, AddAccount, Concurrency, Install, Removal, RemoveAccount, Uninstall,
+};
 
 use clap::{Args, Parser, Subcommand};
 use std::path::PathBuf;
@@ -52,6 +54,9 @@ pub enum Command {
     /// Check what an installation needs, and name what repairs each finding; changes nothing.
     #[command(after_help = "Example:\n  flotilla doctor")]
     Doctor,
+    /// Remove the control plane and its regions, after showing what; deployed services stay.
+    #[command(after_help = "Example:\n  flotilla uninstall --keep-data")]
+    Uninstall(Uninstall),
     /// Manage target accounts other than the control plane's own.
     #[command(subcommand)]
     #[command(after_help = "Example:\n  flotilla account add 333344445555 --regions us-east-1")]

@@ -97,6 +97,13 @@ pub async fn parameters(config: &SdkConfig, name: &str) -> Result<BTreeMap<Strin
     Ok(found.iter().flat_map(|stack| stack.parameters()).filter_map(pair).collect())
 }
 
+/// Whether AWS has refused the credentials because the account has not enabled the region: there is nothing in it.
+pub fn not_enabled(error: &CliError) -> bool {
+    const CODES: [&str; 3] = ["InvalidClientTokenId", "UnrecognizedClient", "OptInRequired"];
+    let text = error.to_string();
+    CODES.iter().any(|code| text.contains(code))
+}
+
 /// The outputs of the control plane's stack.
 pub async fn control_plane(config: &SdkConfig, prefix: &str) -> Result<BTreeMap<String, String>, CliError> {
     let stack = control_plane_stack(prefix);

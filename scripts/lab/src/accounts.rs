@@ -43,6 +43,17 @@ impl World {
         command.output().await.doing("running flotilla")
     }
 
+    /// Runs `flotilla account remove` with the credentials of the account.
+    ///
+    /// # Errors
+    /// The command cannot be started.
+    pub async fn remove_account(&self, account: &str, args: &[&str]) -> Result<Output, LabError> {
+        let path = self.credentials_file(account)?;
+        let mut command = self.command(&["account", "remove", account, "--aws-profile", account])?;
+        command.args(args).env("AWS_SHARED_CREDENTIALS_FILE", path);
+        command.output().await.doing("running flotilla")
+    }
+
     /// Writes a credentials file with a profile named after the account. In the emulator an access key of 12 digits
     /// belongs to an administrator of that account.
     fn credentials_file(&self, account: &str) -> Result<PathBuf, LabError> {

@@ -59,9 +59,20 @@ async fn serve(mut client: TcpStream, emulator: u16, file: &Mutex<File>) -> std:
     if let Some(mut line) = line(&request) {
         let status = reply.get(9..12).and_then(|code| std::str::from_utf8(code).ok()).unwrap_or_default();
         line["status"] = json!(status);
+        // The role that later calls of the function have.
+        if line["service"] == "sts" {
+            line["issued"] = json!(issued(&reply));
+        }
         writeln!(file.lock().unwrap_or_else(PoisonError::into_inner), "{line}")?;
     }
     client.write_all(&reply).await
+}
+
+/// The access key of an assumed role.
+fn issued(reply: &[u8]) -> Option<String> {
+    let text = String::from_utf8_lossy(reply);
+    let (_, rest) = text.split_once("<AccessKeyId>")?;
+    Some(rest.split_once('<')?.0.to_owned())
 }
 
 /// The call, if Flotilla makes it: its caller, scope and request. Contents of objects are left out.

@@ -77,6 +77,44 @@ pub enum AccountCommand {
         after_help = "Example:\n  flotilla account add 333344445555 --regions us-east-1 --aws-profile production"
     )]
     Add(AddAccount),
+    /// Remove what account add has created; deployed services stay.
+    #[command(after_help = "Example:\n  flotilla account remove 333344445555 --aws-profile production")]
+    Remove(RemoveAccount),
+}
+
+/// How to remove.
+#[derive(Debug, Clone, Args)]
+pub struct Removal {
+    /// Keep the buckets and the table.
+    #[arg(long)]
+    pub keep_data: bool,
+    /// Do not ask.
+    #[arg(long)]
+    pub yes: bool,
+}
+
+/// The control plane to remove.
+#[derive(Debug, Args)]
+pub struct Uninstall {
+    /// How to remove.
+    #[command(flatten)]
+    pub removal: Removal,
+}
+
+/// The account to remove, and its credentials. The control plane is reached with the default credentials.
+#[derive(Debug, Args)]
+pub struct RemoveAccount {
+    /// Account ID: 12 digits.
+    pub account: String,
+    /// Profile of the AWS configuration with credentials for the account.
+    #[arg(long, value_name = "NAME")]
+    pub aws_profile: Option<String>,
+    /// Role of the account to assume, with the default credentials or those of --aws-profile.
+    #[arg(long, value_name = "ROLE_ARN")]
+    pub assume_role: Option<String>,
+    /// How to remove.
+    #[command(flatten)]
+    pub removal: Removal,
 }
 
 /// The account to add, and its credentials. The control plane is reached with the default credentials.

@@ -108,9 +108,6 @@ fn print(findings: &[Finding]) {
     }
 }
 
-/// What AWS says to credentials in a region that the account has not enabled: there is nothing in it.
-const NOT_ENABLED: [&str; 3] = ["InvalidClientTokenId", "UnrecognizedClient", "OptInRequired"];
-
 /// Reads everything, in as few calls as there are stacks.
 async fn observe(global: &Global, config: &SdkConfig) -> Result<Observed, CliError> {
     let prefix = &global.prefix;
@@ -127,7 +124,7 @@ async fn observe(global: &Global, config: &SdkConfig) -> Result<Observed, CliErr
     for (region, found) in regions.await {
         match found {
             Ok(found) => prepared.extend(found.map(|found| (region, found))),
-            Err(error) if NOT_ENABLED.iter().any(|code| error.to_string().contains(code)) => {}
+            Err(error) if home::not_enabled(&error) => {}
             Err(error) => unreadable.push((region, error.to_string())),
         }
     }

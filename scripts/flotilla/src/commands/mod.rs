@@ -17,6 +17,7 @@ mod read;
 mod rollouts;
 mod sets;
 mod stacks;
+mod uninstall;
 mod zips;
 
 use crate::args::{AccountCommand, Cli, Command, Line};
@@ -35,6 +36,8 @@ pub async fn run(cli: Cli) -> Result<Exit, CliError> {
     match cli.command {
         Command::Install(args) => install::run(global, &args).await,
         Command::Doctor => doctor::run(global).await,
+        Command::Uninstall(args) => uninstall::uninstall(global, &args).await,
+        Command::Account(AccountCommand::Remove(args)) => uninstall::remove_account(global, &args).await,
         Command::Account(AccountCommand::Add(args)) => account::add(global, &args).await,
         Command::Apply { files } => apply::run(global, &files).await,
         Command::Pack(args) => pack::run(global, &args),

@@ -132,6 +132,12 @@ pub fn with(list: Option<&String>, one: &str) -> String {
     members.join(",")
 }
 
+/// Removes a member of a comma-separated list.
+pub fn without(list: Option<&String>, one: &str) -> String {
+    let known = list.map_or("", String::as_str).split(',').map(str::trim);
+    known.filter(|member| !member.is_empty() && *member != one).collect::<Vec<_>>().join(",")
+}
+
 /// An external id of 128 random bits, so that nobody can guess it.
 fn random_id() -> Result<String, CliError> {
     let mut bytes = [0; 16];
@@ -150,5 +156,7 @@ mod tests {
         assert_eq!(with(Some(&String::new()), "a"), "a");
         assert_eq!(with(Some(&"b, a".to_owned()), "a"), "b,a");
         assert_eq!(with(Some(&"b".to_owned()), "a"), "b,a");
+        assert_eq!(without(Some(&"b, a,c".to_owned()), "a"), "b,c");
+        assert_eq!(without(None, "a"), "");
     }
 }

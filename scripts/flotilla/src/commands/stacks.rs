@@ -183,6 +183,27 @@ pub async fn is_settled(config: &SdkConfig, name: &str) -> Result<bool, CliError
     Ok(need(found.as_ref().map(status)) == Need::Update)
 }
 
+/// Whether a stack exists, in whatever state.
+pub async fn is_there(config: &SdkConfig, name: &str) -> Result<bool, CliError> {
+    let found = describe(&Client::new(config), name).await?;
+    Ok(need(found.as_ref().map(status)) != Need::Create)
+}
+
+/// Deletes a stack and waits until it is gone.
+pub async fn delete(config: &SdkConfig, name: &str) -> Result<(), CliError> {
+    let client = Client::new(config);
+    let sent = client.delete_stack().stack_name(name).send().await;
+    sent.map_err(|e| CliError::failed(format!("cannot delete stack {name}"), error_text(&e)))?;
+    for poll in 0..POLLS_MAX {
+        match describe(&client, name).await?.as_ref().map_or("DELETE_COMPLETE", status) {
+            "DELETE_COMPLETE" => return Ok(()),
+            "DELETE_FAILED" => return Err(why(&client, name, "DELETE_FAILED").await),
+            _ => pause(poll).await,
+        }
+    }
+    Err(unsettled(name))
+}
+
 /// Polls in growing pauses of at most five seconds, for about half an hour.
 const POLLS_MAX: u64 = 400;
 

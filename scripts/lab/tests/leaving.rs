@@ -1,0 +1,74 @@
+//! Leaving: an account and then the control plane are removed; what was deployed stays.
+
+#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
+
+use flotilla_lab::World;
+use flotilla_lab::accounts::STAGING;
+use flotilla_lab::config::for_service;
+use flotilla_lab::emulator::ACCOUNT;
+use flotilla_lab::samples::ballast_package;
+use flotilla_lab::world::{HOME, text};
+
+const REGIONS: [&str; 2] = [HOME, "us-east-1"];
+
+/// Whether a bucket exists in an account.
+async fn bucket_exists(world: &World, account: &str, name: &str, region: &str) -> bool {
+    let client = aws_sdk_s3::Client::new(&world.config_in(account, region));
+    client.head_bucket().bucket(name).send().await.is_ok()
+}
+
+/// The names of the stacks of an account in a region.
+async fn stacks(world: &World, account: &str, region: &str) -> Vec<String> {
+    let client = aws_sdk_cloudformation::Client::new(&world.config_in(account, region));
+    let found = client.describe_stacks().send().await.unwrap();
+    let mut names: Vec<String> =
+        found.stacks().iter().filter_map(|stack| Some(stack.stack_name()?.to_owned())).collect();
+    names.sort();
+    names
+}
+
+#[tokio::test]
+async fn an_account_and_the_control_plane_are_removed_and_the_services_stay() {
+    let world = World::start(&REGIONS, &[], true).await.expect("Flotilla");
+    world.add_account(STAGING, &REGIONS).await.expect("an account");
+    world.apply(&for_service(ACCOUNT, "orders", "live", &world.regions)).await.expect("a configuration");
+    let done = world.push("orders", "branch/main", ballast_package(1_000, 1).unwrap()).await.expect("a push");
+    assert_eq!(done.status, "succeeded", "{done:#?}");
+
+    // Not while another account depends on it, and not without being asked.
+    let early = world.run(&["uninstall", "--yes"]).await.unwrap();
+    assert_eq!(early.status.code(), Some(2), "{}", text(&early));
+    assert!(text(&early).contains(&format!("flotilla account remove {STAGING}")), "{}", text(&early));
+    let unasked = world.remove_account(STAGING, &[]).await.unwrap();
+    assert_eq!(unasked.status.code(), Some(2), "{}", text(&unasked));
+    assert!(text(&unasked).contains("stack flotilla-account in eu-central-1"), "{}", text(&unasked));
+    assert_eq!(stacks(&world, STAGING, HOME).await, ["flotilla-account", "flotilla-regional"]);
+
+    let removed = world.remove_account(STAGING, &["--keep-data", "--yes"]).await.unwrap();
+    assert_eq!(removed.status.code(), Some(0), "{}", text(&removed));
+    assert!(
+        text(&removed).contains("keep    bucket flotilla-artifacts-222233334444-us-east-1"),
+        "{}",
+        text(&removed)
+    );
+    for region in REGIONS {
+        assert_eq!(stacks(&world, STAGING, region).await, [""; 0], "{region}");
+        let kept = format!("flotilla-artifacts-{STAGING}-{region}");
+        assert!(bucket_exists(&world, STAGING, &kept, region).await, "{kept}");
+    }
+
+    let removed = world.run(&["uninstall", "--yes"]).await.unwrap();
+    assert_eq!(removed.status.code(), Some(0), "{}", text(&removed));
+    for region in REGIONS {
+        assert_eq!(stacks(&world, ACCOUNT, region).await, ["orders-live"], "{region}");
+        let artifacts = format!("flotilla-artifacts-{ACCOUNT}-{region}");
+        assert!(!bucket_exists(&world, ACCOUNT, &artifacts, region).await, "{artifacts}");
+    }
+    assert!(!bucket_exists(&world, ACCOUNT, &world.ingest_bucket(), HOME).await);
+    let table =
+        aws_sdk_dynamodb::Client::new(&world.config(HOME)).describe_table().table_name("flotilla").send();
+    assert!(table.await.is_err(), "the table exists");
+
+    let again = world.run(&["uninstall"]).await.unwrap();
+    assert_eq!((again.status.code(), text(&again).trim()), (Some(0), "nothing to remove"));
+}
