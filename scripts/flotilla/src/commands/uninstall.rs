@@ -100,6 +100,10 @@ pub async fn remove_account(global: &Global, args: &RemoveAccount) -> Result<Exi
 
     let name = home::control_plane_stack(&global.prefix);
     let known = home::parameters(&config, &name).await?;
+    if !known.contains_key("TargetAccounts") {
+        // There is no control plane any longer, or one of a version without other accounts.
+        return Ok(exit);
+    }
     let role =
         format!("arn:{}:iam::{}:role/{}-deployer", place.home.partition(), place.account, global.prefix);
     let list = |name: &str, one: &str| (name.to_owned(), without(known.get(name), one));
