@@ -244,11 +244,12 @@ impl PackageStore for S3PackageStore {
         Ok(checksum.and_then(|text| Digest::parse_base64(text).ok()))
     }
 
-    async fn settle(&self, parked: &str, key: &str, digest: &Digest) -> Result<(), PortError> {
+    async fn settle(&self, parked: &str, key: &str, digest: &Digest) -> Result<bool, PortError> {
         self.copy(parked, key).await?;
         match self.digest(key).await? {
-            Some((found, _)) if found == *digest => Ok(()),
-            _ => Err(unproven("s3:CopyObject", key)),
+            Some((found, _)) if found == *digest => Ok(true),
+            Some(_) => Err(unproven("s3:CopyObject", key)),
+            None => Ok(false),
         }
     }
 

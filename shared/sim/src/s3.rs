@@ -144,7 +144,7 @@ impl PackageStore for SimPackages {
             .await
     }
 
-    async fn settle(&self, parked: &str, key: &str, digest: &Digest) -> Result<(), PortError> {
+    async fn settle(&self, parked: &str, key: &str, digest: &Digest) -> Result<bool, PortError> {
         self.0
             .call("s3:CopyObject", None, |state| {
                 let found = state.home.get(parked).copied().ok_or_else(missing)?;
@@ -152,9 +152,12 @@ impl PackageStore for SimPackages {
                     let what = "what was parked has another digest";
                     return Err(PortError::new(ErrorKind::Permanent, "s3:CopyObject", what));
                 }
+                if state.home_copies_unproven {
+                    return Ok(false);
+                }
                 let bytes = state.objects.latest_bytes(None, parked);
                 state.keep(None, key, found, bytes);
-                Ok(())
+                Ok(true)
             })
             .await
     }
@@ -221,7 +224,9 @@ impl ReplicaStore for SimReplicas {
                 state.copies += 1;
                 let bytes = state.objects.latest_bytes(None, &source.key);
                 state.keep(Some(&place.site), &source.key, digest, bytes);
-                Ok(state.replica_proofs.get(&place.site).copied().unwrap_or(Presence::Proven(digest)))
+                // S3 proves the bytes of a PUT, whatever it reports of its own copies.
+                let seems = state.replica_proofs.get(&place.site).filter(|_| how == Copies::S3);
+                Ok(seems.copied().unwrap_or(Presence::Proven(digest)))
             })
             .await
     }

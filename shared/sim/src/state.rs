@@ -78,6 +78,8 @@ pub struct State {
     pub replica_refusals: BTreeMap<Site, PortError>,
     /// What S3 reports about copies in an account-region, if not the truth.
     pub replica_proofs: BTreeMap<Site, Presence>,
+    /// Whether S3 reports no full SHA-256 of the copies that it makes in the ingest bucket.
+    pub home_copies_unproven: bool,
     /// The buckets of every stack, and in how many parts each is emptied.
     pub buckets: BTreeMap<String, u32>,
     pub copies: u64,
@@ -146,6 +148,7 @@ impl Shared {
             collects: false,
             replica_refusals: BTreeMap::new(),
             replica_proofs: BTreeMap::new(),
+            home_copies_unproven: false,
             buckets: BTreeMap::new(),
             copies: 0,
             stacks: Stacks::default(),

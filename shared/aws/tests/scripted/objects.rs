@@ -308,10 +308,12 @@ async fn what_was_parked_is_settled_only_with_its_proof() {
         (store.settle("parked/upl_1/0", "assets/x.zip", &digest()).await, script)
     };
     let (settled, script) = settle(found(Some(digest().to_base64()), "FULL_OBJECT")).await;
-    assert_eq!(settled, Ok(()));
+    assert_eq!(settled, Ok(true));
     assert_eq!(script.calls()[0].header("x-amz-copy-source"), Some("ingest/parked/upl_1/0"));
     let (settled, _) = settle(found(Some(format!("{}-1", digest().to_base64())), "COMPOSITE")).await;
-    assert!(settled.unwrap_err().may_pass(), "s10: a composite checksum is no proof");
+    assert_eq!(settled, Ok(false), "s10: a composite checksum is no proof");
+    let (settled, _) = settle(found(Some(Digest::of(b"others").to_base64()), "FULL_OBJECT")).await;
+    assert!(settled.unwrap_err().may_pass(), "another digest");
 }
 
 #[tokio::test]

@@ -79,8 +79,8 @@ pub trait PackageStore: Send + Sync {
         parked: &str,
     ) -> Result<Option<Digest>, PortError>;
 
-    /// Lets S3 copy a parked object to its final key. Fails if it has another digest.
-    async fn settle(&self, parked: &str, key: &str, digest: &Digest) -> Result<(), PortError>;
+    /// Lets S3 copy a parked object to its final key. `false` if S3 reports no digest of the copy; fails if it reports another.
+    async fn settle(&self, parked: &str, key: &str, digest: &Digest) -> Result<bool, PortError>;
 
     /// Lists uploads after the position that the previous page returned.
     async fn list_incoming(&self, after: Option<&str>) -> Result<IncomingPage, PortError>;

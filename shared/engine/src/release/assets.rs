@@ -90,7 +90,7 @@ async fn store_file(
 }
 
 /// Lets S3 copy a file out of the upload. Only its local header is read here. `None` if S3 reports no digest of
-/// the copy.
+/// a copy: then its bytes pass through this process, and S3 proves what is put.
 async fn lift(
     upload: &UploadBytes,
     entry: &Entry,
@@ -127,10 +127,9 @@ async fn lift(
         Err(error) if error.kind == ErrorKind::Permanent => return Ok(None),
         Err(error) => return Err(error.into()),
     };
-    if !holds(upload, &key(digest), &digest).await? {
-        packages.settle(&parked, &key(digest), &digest).await?;
-    }
-    Ok(Some(digest))
+    let there = holds(upload, &key(digest), &digest).await?
+        || packages.settle(&parked, &key(digest), &digest).await?;
+    Ok(there.then_some(digest))
 }
 
 /// Zips a folder of the upload and stores the zip.

@@ -179,7 +179,12 @@ impl Replicate {
         if seen.presence == Presence::Proven(digest) && is_young {
             return Ok(());
         }
-        let copied = self.replicas.copy(place, &CopySource { key: key.clone(), digest }, how).await?;
+        let source = CopySource { key: key.clone(), digest };
+        let mut copied = self.replicas.copy(place, &source, how).await?;
+        if copied == Presence::Unproven && how == Copies::S3 {
+            // S3 has a full SHA-256 of every object that is put at once, whatever it reports of its own copy.
+            copied = self.replicas.copy(place, &source, Copies::Streamed).await?;
+        }
         match copied {
             Presence::Proven(found) if found == digest => Ok(()),
             other => Err(Unproven::Differs(Cause::new(

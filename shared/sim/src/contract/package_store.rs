@@ -167,7 +167,7 @@ async fn a_range_is_lifted_out_of_an_upload_and_proven(store: &dyn PackageStore,
         if lifted.is_none() {
             return;
         }
-        assert_eq!(store.settle(&parked, &key, &digest).await, Ok(()));
+        assert_eq!(store.settle(&parked, &key, &digest).await, Ok(true));
         assert_eq!(holds(store, &key, &digest).await, Ok(true), "what was copied whole is proven");
     }
     let other = Digest::of(b"other");

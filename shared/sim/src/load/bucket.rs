@@ -204,14 +204,14 @@ impl PackageStore for LoadBucket {
         Ok(Some(digest))
     }
 
-    async fn settle(&self, parked: &str, key: &str, digest: &Digest) -> Result<(), PortError> {
+    async fn settle(&self, parked: &str, key: &str, digest: &Digest) -> Result<bool, PortError> {
         Yield(false).await;
         let mut inside = self.lock();
         if inside.home.remove(parked) != Some(*digest) {
             return Err(refused("s3:CopyObject", "what was parked has another digest"));
         }
         inside.home.insert(key.to_owned(), *digest);
-        Ok(())
+        Ok(true)
     }
 
     async fn list_incoming(&self, _: Option<&str>) -> Result<IncomingPage, PortError> {

@@ -131,6 +131,12 @@ impl World {
         self
     }
 
+    /// From now on, S3 reports no full SHA-256 of the copies that it makes in the ingest bucket.
+    pub fn home_copies_seem_unproven(&mut self) -> &mut Self {
+        self.driver.shared.lock().home_copies_unproven = true;
+        self
+    }
+
     /// Sets whether Lambda is still applying updates.
     pub fn functions_lag(&mut self, lag: bool) -> &mut Self {
         self.driver.shared.lock().functions_pending = lag;

@@ -193,6 +193,16 @@ fn a_file_is_held_read_twice_or_copied_by_s3_as_its_size_says() {
 }
 
 #[test]
+fn a_file_of_which_s3_proves_no_copy_is_read_and_put() {
+    let mut world = world();
+    world.home_copies_seem_unproven();
+    let app = vec![file("app.zip", noise(7, 5 * MIB), Stored)];
+    let taken = take(&mut world, before_the_tail(app, "app.zip"));
+    assert_eq!(taken.calls, [1 + 1 + 2, 1, 2], "its header, then its bytes to be hashed and to be stored");
+    assert_eq!(taken.code, Digest::of(&noise(7, 5 * MIB)).to_string());
+}
+
+#[test]
 fn a_package_of_four_megabytes_comes_whole() {
     let of = |length: usize| {
         let app = file("app.zip", noise(7, length), Stored);

@@ -80,7 +80,7 @@ fn each_job_has_its_own_answer() {
 
 #[test]
 fn s11_a_copy_whose_bytes_s3_does_not_prove_is_never_deployed() {
-    for presence in [Presence::Proven(Digest::of(b"others")), Presence::Unproven, Presence::Absent] {
+    for presence in [Presence::Proven(Digest::of(b"others")), Presence::Absent] {
         let mut world = world();
         world.copies_seem(REGION, presence);
         let version = world.upload("branch/main", "one");
@@ -89,6 +89,15 @@ fn s11_a_copy_whose_bytes_s3_does_not_prove_is_never_deployed() {
         assert_eq!(cause.code, Code::ReplicaUnproven.to_string(), "{presence:?}");
         assert_eq!(world.stack(REGION, "staging"), None);
     }
+}
+
+#[test]
+fn a_copy_of_which_s3_has_no_full_checksum_is_streamed_and_so_proven() {
+    let mut world = world();
+    world.copies_seem(REGION, Presence::Unproven);
+    let version = world.upload("branch/main", "one");
+    assert_eq!(world.end_of(&version).status, "succeeded");
+    assert!(world.calls("s3:CopyObject") > 0, "S3 copies first");
 }
 
 #[test]
