@@ -10,6 +10,7 @@ use aws_config::{AppName, BehaviorVersion, Region, SdkConfig};
 use aws_credential_types::provider::SharedCredentialsProvider;
 use aws_sdk_cloudformation::Client;
 use aws_sdk_cloudformation::types::{Output, Parameter, Stack};
+use aws_smithy_types::error::metadata::ProvideErrorMetadata;
 use std::collections::BTreeMap;
 
 /// The name of the control plane's stack.
@@ -68,33 +69,34 @@ pub async fn acting(config: &SdkConfig, profile: Option<&str>, role_arn: Option<
 }
 
 /// Reads a stack; `None` if it does not exist.
-async fn stack(config: &SdkConfig, name: &str) -> Result<Option<Stack>, CliError> {
-    match Client::new(config).describe_stacks().stack_name(name).send().await {
+pub async fn stack(client: &Client, name: &str) -> Result<Option<Stack>, CliError> {
+    match client.describe_stacks().stack_name(name).send().await {
         Ok(found) => Ok(found.stacks.unwrap_or_default().into_iter().next()),
-        Err(error)
-            if error
-                .as_service_error()
-                .and_then(|e| e.meta().message())
-                .is_some_and(|m| m.contains("does not exist")) =>
-        {
-            Ok(None)
-        }
+        Err(error) if error.message().is_some_and(|m| m.contains("does not exist")) => Ok(None),
         Err(error) => Err(CliError::failed(format!("cannot read stack {name}"), crate::error_text(&error))),
     }
 }
 
+/// The outputs of a stack that was read.
+pub fn outputs_of(stack: &Stack) -> BTreeMap<String, String> {
+    let pair = |o: &Output| Some((o.output_key()?.to_owned(), o.output_value()?.to_owned()));
+    stack.outputs().iter().filter_map(pair).collect()
+}
+
+/// The parameter values of a stack that was read.
+pub fn parameters_of(stack: &Stack) -> BTreeMap<String, String> {
+    let pair = |p: &Parameter| Some((p.parameter_key()?.to_owned(), p.parameter_value()?.to_owned()));
+    stack.parameters().iter().filter_map(pair).collect()
+}
+
 /// The outputs of a stack; `None` if it does not exist.
 pub async fn outputs(config: &SdkConfig, name: &str) -> Result<Option<BTreeMap<String, String>>, CliError> {
-    let pair = |o: &Output| Some((o.output_key()?.to_owned(), o.output_value()?.to_owned()));
-    let found = stack(config, name).await?;
-    Ok(found.map(|stack| stack.outputs().iter().filter_map(pair).collect()))
+    Ok(stack(&Client::new(config), name).await?.as_ref().map(outputs_of))
 }
 
 /// The parameter values of a stack; empty if it does not exist.
 pub async fn parameters(config: &SdkConfig, name: &str) -> Result<BTreeMap<String, String>, CliError> {
-    let pair = |p: &Parameter| Some((p.parameter_key()?.to_owned(), p.parameter_value()?.to_owned()));
-    let found = stack(config, name).await?;
-    Ok(found.iter().flat_map(|stack| stack.parameters()).filter_map(pair).collect())
+    Ok(stack(&Client::new(config), name).await?.as_ref().map(parameters_of).unwrap_or_default())
 }
 
 /// Whether AWS has refused the credentials because the account has not enabled the region: there is nothing in it.

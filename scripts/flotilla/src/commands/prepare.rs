@@ -45,11 +45,12 @@ impl Target<'_> {
         if bus.is_none() && is_settled(&config, &name).await? {
             return Ok(());
         }
-        let parameters = vec![
+        let mut parameters = vec![
             ("Prefix".to_owned(), self.global.prefix.clone()),
-            ("EventBusArn".to_owned(), bus.unwrap_or_default().to_owned()),
             ("RequireTls".to_owned(), (!self.allow_plain_http).to_string()),
         ];
+        // A stack that is repaired before the bus is known keeps its rule.
+        parameters.extend(bus.map(|bus| ("EventBusArn".to_owned(), bus.to_owned())));
         let brought = bring(&config, &OwnStack { name, template: Some(REGIONAL), parameters }).await?;
         (self.say)(&format!("region {region}: {brought}"));
         Ok(())

@@ -2,10 +2,10 @@
 //! settled one is repaired first.
 
 use crate::error::CliError;
-use crate::error_text;
+use crate::{error_text, home};
 use aws_config::SdkConfig;
 use aws_sdk_cloudformation::Client;
-use aws_sdk_cloudformation::types::{Capability, Output, Parameter, Stack, Tag, TemplateStage};
+use aws_sdk_cloudformation::types::{Capability, Parameter, Stack, Tag, TemplateStage};
 use aws_smithy_types::error::metadata::ProvideErrorMetadata;
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
@@ -132,14 +132,6 @@ fn declared(template: &str) -> impl Iterator<Item = &str> {
         .filter_map(|line| line.strip_prefix("  ")?.strip_suffix(':').filter(|name| !name.starts_with(' ')))
 }
 
-async fn describe(client: &Client, name: &str) -> Result<Option<Stack>, CliError> {
-    match client.describe_stacks().stack_name(name).send().await {
-        Ok(found) => Ok(found.stacks.unwrap_or_default().into_iter().next()),
-        Err(error) if error.message().is_some_and(|m| m.contains("does not exist")) => Ok(None),
-        Err(error) => Err(CliError::failed(format!("cannot read stack {name}"), error_text(&error))),
-    }
-}
-
 fn status(stack: &Stack) -> &str {
     stack.stack_status().map_or("", |status| status.as_str())
 }
@@ -162,30 +154,28 @@ pub struct StackState {
 /// Reads a stack, and compares its template; `None` if it does not exist.
 pub async fn state(config: &SdkConfig, name: &str, template: &str) -> Result<Option<StackState>, CliError> {
     let client = Client::new(config);
-    let Some(stack) = describe(&client, name).await? else { return Ok(None) };
+    let Some(stack) = home::stack(&client, name).await? else { return Ok(None) };
     let body = client.get_template().stack_name(name).template_stage(TemplateStage::Original).send().await;
     let body = body
         .map_err(|e| CliError::failed(format!("cannot read the template of stack {name}"), error_text(&e)))?;
-    let parameter = |p: &Parameter| Some((p.parameter_key()?.to_owned(), p.parameter_value()?.to_owned()));
-    let output = |o: &Output| Some((o.output_key()?.to_owned(), o.output_value()?.to_owned()));
     Ok(Some(StackState {
         status: status(&stack).to_owned(),
         settled: need(Some(status(&stack))) == Need::Update,
         current: body.template_body().is_some_and(|body| body.trim() == template.trim()),
-        parameters: stack.parameters().iter().filter_map(parameter).collect(),
-        outputs: stack.outputs().iter().filter_map(output).collect(),
+        parameters: home::parameters_of(&stack),
+        outputs: home::outputs_of(&stack),
     }))
 }
 
 /// Whether a stack exists and can be used and updated as it is.
 pub async fn is_settled(config: &SdkConfig, name: &str) -> Result<bool, CliError> {
-    let found = describe(&Client::new(config), name).await?;
+    let found = home::stack(&Client::new(config), name).await?;
     Ok(need(found.as_ref().map(status)) == Need::Update)
 }
 
 /// Whether a stack exists, in whatever state.
 pub async fn is_there(config: &SdkConfig, name: &str) -> Result<bool, CliError> {
-    let found = describe(&Client::new(config), name).await?;
+    let found = home::stack(&Client::new(config), name).await?;
     Ok(need(found.as_ref().map(status)) != Need::Create)
 }
 
@@ -195,7 +185,7 @@ pub async fn delete(config: &SdkConfig, name: &str) -> Result<(), CliError> {
     let sent = client.delete_stack().stack_name(name).send().await;
     sent.map_err(|e| CliError::failed(format!("cannot delete stack {name}"), error_text(&e)))?;
     for poll in 0..POLLS_MAX {
-        match describe(&client, name).await?.as_ref().map_or("DELETE_COMPLETE", status) {
+        match home::stack(&client, name).await?.as_ref().map_or("DELETE_COMPLETE", status) {
             "DELETE_COMPLETE" => return Ok(()),
             "DELETE_FAILED" => return Err(why(&client, name, "DELETE_FAILED").await),
             _ => pause(poll).await,
@@ -215,7 +205,7 @@ async fn pause(poll: u64) {
 async fn repaired(client: &Client, name: &str) -> Result<Option<Stack>, CliError> {
     let mut tried = BTreeSet::new();
     for poll in 0..POLLS_MAX {
-        let found = describe(client, name).await?;
+        let found = home::stack(client, name).await?;
         let status = found.as_ref().map(status);
         let need = need(status);
         match need {
@@ -251,7 +241,7 @@ fn unsettled(name: &str) -> CliError {
 
 async fn wait(client: &Client, name: &str) -> Result<(), CliError> {
     for poll in 0..POLLS_MAX {
-        let found = describe(client, name).await?;
+        let found = home::stack(client, name).await?;
         match found.as_ref().map_or("DELETE_COMPLETE", status) {
             "CREATE_COMPLETE" | "UPDATE_COMPLETE" => return Ok(()),
             running if running.ends_with("_IN_PROGRESS") => {}
