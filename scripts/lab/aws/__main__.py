@@ -2,6 +2,7 @@
 
   scripts/aws-calls FOLDER...     the folders that FLOTILLA_CALLS named while the calls were made
   scripts/aws-calls --self-test   checks calls that AWS refuses
+  scripts/aws-calls --templates     checks quotas, and what CloudFormation may do for stacks; with --write, makes docs/resource-types.md
 
 Lists the operations that the code makes and no call was recorded of, and the permissions that no call has used. Ends with: N passed, N
 failed, where N counts the operations by their callers.
@@ -13,6 +14,10 @@ from collections import Counter, defaultdict
 from pathlib import Path
 from xml.etree import ElementTree
 
+import coverage
+import integrations
+import manners
+import quotas
 import regex
 from botocore import xform_name
 from iam import ADMINISTRATORS, Installation, Unmapped, unused
@@ -72,9 +77,18 @@ def made_by(call):
     return call["caller"], SERVICES[call["service"]], call["parsed"][0].name
 
 
+def check_templates(write):
+    checks = [coverage.check(write), quotas.check(), manners.check(), integrations.check()]
+    passed, failed = (sum(numbers) for numbers in zip(*checks))
+    print(f"{passed} passed, {failed} failed")
+    return 1 if failed else 0
+
+
 def main(folders):
     if folders == ["--self-test"]:
         return self_test()
+    if folders[:1] == ["--templates"]:
+        return check_templates(write="--write" in folders)
     files = [path for folder in folders for path in sorted(Path(folder).glob("*.jsonl"))]
     if not files:
         sys.exit(f"error: no calls were recorded in {', '.join(folders) or 'no folder'}\nfix:   set FLOTILLA_CALLS for a story")
@@ -85,6 +99,8 @@ def main(folders):
             operation, parameters = call["parsed"]
             for text in refused(operation.input_shape, parameters, operation.name) if operation.input_shape else []:
                 report.refuse(made_by(call), text, path.name)
+            for name in manners.resets(operation.name, parameters):
+                report.refuse(made_by(call), f"the update sets {name} to its default", path.name)
         by_functions = [call for call in calls if call["caller"] not in ADMINISTRATORS]
         # Without an upload there are no roles to find, and nothing but the installation has been called.
         if any(call["caller"] == "ingest" and call["service"] == "s3" for call in by_functions):

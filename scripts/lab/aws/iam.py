@@ -68,11 +68,18 @@ def holds(condition, context):
     return True
 
 
+def applies(statement, action):
+    """The actions of a statement that mean this action; `*` if it is none of its NotAction."""
+    if "NotAction" in statement:
+        return [] if any(matches(a.lower(), action.lower()) for a in listed(statement["NotAction"])) else ["*"]
+    return [a for a in listed(statement["Action"]) if matches(a.lower(), action.lower())]
+
+
 def decide(statements, action, resource, context, used=None):
     """`allow`, `deny`, or `none` if no statement applies; `used` collects the actions that allowed something."""
     found = "none"
     for statement in statements:
-        actions = [a for a in listed(statement["Action"]) if matches(a.lower(), action.lower())]
+        actions = applies(statement, action)
         resources = listed(statement.get("Resource", resource))
         if not actions or not any(matches(r, resource) for r in resources):
             continue

@@ -76,6 +76,8 @@ class Template:
         resource = self.document[logical]
         name, form = NAMES.get(resource["Type"], (None, "arn:{p}:unknown:{r}:{a}:{n}"))
         name = self.value(resource["Properties"].get(name, logical))
+        if "EventBusName" in resource["Properties"]:
+            name = f"{self.value(resource['Properties']['EventBusName'])}/{name}"
         return form.format(p="aws", r=self.region, a=self.account, n=name)
 
     def ref(self, name):
@@ -120,6 +122,8 @@ class Template:
                 return self.get(node.value)
             case "Join":
                 return node.value[0].join(self.value(node.value[1]))
+            case "Split":
+                return self.value(node.value[1]).split(node.value[0])
             case "Equals":
                 return self.value(node.value[0]) == self.value(node.value[1])
             case "Not":

@@ -70,6 +70,14 @@ impl World {
         } else if !command.status().await.doing("flotilla install")?.success() {
             return Err(LabError("flotilla install failed".into()));
         }
+        Self::connect(emulator, regions).await
+    }
+
+    /// Connects to a control plane that is installed on an emulator.
+    ///
+    /// # Errors
+    /// There is none.
+    pub async fn connect(emulator: Emulator, regions: Vec<String>) -> Result<Self, LabError> {
         let config = sdk_config(&emulator.endpoint(), HOME, ACCOUNT, "test");
         let outputs = flotilla_cli::home::control_plane(&config, "flotilla")
             .await

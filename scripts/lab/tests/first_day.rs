@@ -24,3 +24,39 @@ async fn an_account_with_a_limit_of_ten_invocations_needs_no_option_and_deploys(
     assert_eq!(doctor.status.code(), Some(0), "{}", text(&doctor));
     assert!(text(&doctor).contains("low; the account's limit is 10"), "{}", text(&doctor));
 }
+
+#[tokio::test]
+async fn a_key_of_ones_own_encrypts_everything_and_is_kept_for_new_regions() {
+    let key =
+        |region: &str| format!("arn:aws:kms:{region}:{ACCOUNT}:key/mrk-1234abcd12ab34cd56ef1234567890ab");
+    let emulator = Emulator::start(&program().unwrap(), None).await.expect("an emulator");
+    let world = World::install(emulator, &[HOME], &["--kms-key", &key(HOME)], true).await.expect("Flotilla");
+    // A later run without the option adds a region.
+    let world =
+        World::install(world.emulator, &[HOME, "us-east-1"], &[], true).await.expect("another region");
+    for (bucket, region) in [
+        (world.ingest_bucket(), HOME),
+        (format!("flotilla-artifacts-{ACCOUNT}-{HOME}"), HOME),
+        (format!("flotilla-artifacts-{ACCOUNT}-us-east-1"), "us-east-1"),
+    ] {
+        let client = aws_sdk_s3::Client::new(&world.config(region));
+        let found = client.get_bucket_encryption().bucket(&bucket).send().await.unwrap();
+        let rule = &found.server_side_encryption_configuration().unwrap().rules()[0];
+        let default = rule.apply_server_side_encryption_by_default().unwrap();
+        assert_eq!(default.kms_master_key_id(), Some(&*key(region)), "{bucket}");
+    }
+    let account = flotilla_cli::home::parameters(&world.config(HOME), "flotilla-account").await.unwrap();
+    assert_eq!(account["KmsKeyArns"], format!("{},{}", key(HOME), key("us-east-1")));
+    let control =
+        flotilla_cli::home::parameters(&world.config(HOME), "flotilla-control-plane").await.unwrap();
+    assert_eq!(control["KmsKeyArn"], key(HOME));
+    world.apply(&for_service(ACCOUNT, "orders", "staging", &world.regions)).await.expect("a configuration");
+    let done = world.push("orders", "branch/main", ballast_package(1_000, 1).unwrap()).await.expect("a push");
+    assert_eq!(done.status, "succeeded", "{done:#?}");
+    // One region's key is for one region.
+    let single = format!("arn:aws:kms:{HOME}:{ACCOUNT}:key/1234abcd-12ab-34cd-56ef-1234567890ab");
+    let refused =
+        world.run(&["install", "--regions", "eu-central-1,us-east-1", "--kms-key", &single]).await.unwrap();
+    assert_eq!(refused.status.code(), Some(2), "{}", text(&refused));
+    assert!(text(&refused).contains("multi-Region key"), "{}", text(&refused));
+}

@@ -72,3 +72,22 @@ async fn an_account_and_the_control_plane_are_removed_and_the_services_stay() {
     let again = world.run(&["uninstall"]).await.unwrap();
     assert_eq!((again.status.code(), text(&again).trim()), (Some(0), "nothing to remove"));
 }
+
+#[tokio::test]
+async fn an_installation_with_the_kept_data_continues_where_the_last_one_ended() {
+    let world = World::start(&REGIONS, &[], true).await.expect("Flotilla");
+    world.apply(&for_service(ACCOUNT, "orders", "live", &world.regions)).await.expect("a configuration");
+    let package = |n| ballast_package(1_000, n).unwrap();
+    let first = world.push("orders", "branch/main", package(1)).await.expect("a push");
+    assert_eq!(first.status, "succeeded", "{first:#?}");
+    let removed = world.run(&["uninstall", "--keep-data", "--yes"]).await.unwrap();
+    assert_eq!(removed.status.code(), Some(0), "{}", text(&removed));
+
+    let world = World::install(world.emulator, &REGIONS, &[], true).await.expect("Flotilla again");
+    let doctor = world.run(&["doctor"]).await.unwrap();
+    assert_eq!(doctor.status.code(), Some(0), "{}", text(&doctor));
+    let releases = world.run(&["releases", "orders"]).await.unwrap();
+    assert!(text(&releases).contains(&first.release.unwrap()), "{}", text(&releases));
+    let second = world.push("orders", "branch/main", package(2)).await.expect("a push");
+    assert_eq!(second.status, "succeeded", "{second:#?}");
+}

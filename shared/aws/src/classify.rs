@@ -62,6 +62,8 @@ fn kind(code: &str, message: &str, status: Option<u16>) -> ErrorKind {
         | "RequestLimitExceeded"
         | "TooManyRequestsException"
         | "ProvisionedThroughputExceededException"
+        | "BandwidthLimitExceeded"
+        | "EC2ThrottledException"
         | "SlowDown"
         | "PriorRequestNotComplete" => ErrorKind::Throttled,
         "AccessDenied"
@@ -88,6 +90,9 @@ fn kind(code: &str, message: &str, status: Option<u16>) -> ErrorKind {
         | "InternalServerError"
         | "ServiceUnavailable"
         | "RequestTimeout"
+        | "RequestTimeoutException"
+        // The first attempt of the same transaction has not ended.
+        | "TransactionInProgressException"
         | "OperationAborted"
         | "ConditionalRequestConflict"
         // A function that is being created or updated.

@@ -15,7 +15,7 @@ use flotilla_domain::release::ObjectVersion;
 use flotilla_domain::release::upload_key::INCOMING;
 use flotilla_domain::{Digest, Timestamp};
 use flotilla_engine::ports::{
-    Body, ChunkStream, ErrorKind, IncomingPage, ObjectRef, PackageStore, PortError, Tail,
+    Body, ChunkStream, ErrorKind, Incoming, IncomingPage, ObjectRef, PackageStore, PortError, Tail,
 };
 use futures::stream;
 use http_body_util::StreamBody;
@@ -259,11 +259,13 @@ impl PackageStore for S3PackageStore {
         let page = request.send().await.map_err(|e| classify("s3:ListObjectVersions", e))?;
         let latest = page.versions().iter().filter(|version| version.is_latest() == Some(true));
         let objects = latest.map(|version| {
-            Ok(ObjectVersion {
+            let object = ObjectVersion {
                 key: version.key().unwrap_or_default().to_owned(),
                 version_id: version.version_id().unwrap_or_default().to_owned(),
                 uploaded_at: uploaded_at(version.last_modified())?,
-            })
+            };
+            // The ETag of an object that was uploaded in parts ends with their number.
+            Ok(Incoming { object, is_multipart: version.e_tag().is_some_and(|tag| tag.contains('-')) })
         });
         let next = page.next_key_marker().filter(|_| page.is_truncated() == Some(true)).map(str::to_owned);
         Ok(IncomingPage { objects: objects.collect::<Result<_, PortError>>()?, next })

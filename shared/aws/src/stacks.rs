@@ -51,9 +51,8 @@ impl CloudFormationStacks {
 
     /// The URL of the template: in the artifact bucket of the account-region, in its own region.
     fn template_url(&self, target: &Site, template: &Digest) -> String {
-        let suffix = if target.region.partition() == "aws-cn" { "amazonaws.com.cn" } else { "amazonaws.com" };
         let bucket = artifact_bucket(&self.prefix, &target.account, &target.region);
-        format!("https://s3.{}.{suffix}/{bucket}/{}", target.region, template_key(template))
+        target.region.object_url(&bucket, &template_key(template))
     }
 
     /// The result of an operation that can begin in one status only: if the stack is no longer in that status,

@@ -36,6 +36,11 @@ impl Aws {
         Self { config, settings, sessions }
     }
 
+    /// The installation's prefix.
+    pub fn prefix(&self) -> String {
+        self.settings.prefix.clone()
+    }
+
     /// The system clock.
     pub fn clock(&self) -> Arc<dyn Clock> {
         Arc::new(SystemClock)

@@ -132,6 +132,20 @@ impl StackPattern {
         Ok(Self(Some(text.to_owned())))
     }
 
+    /// The beginning that the names of a service's stacks share, whatever the stage.
+    pub fn beginning(&self, service: &ServiceName) -> String {
+        let pattern = self.0.as_deref().unwrap_or("{service}-{stage}");
+        let fixed = pattern.split(['{', '}']).scan(false, |inside, text| {
+            let part = match (std::mem::replace(inside, !*inside), text) {
+                (false, text) => Some(text),
+                (true, "service") => Some(service.as_str()),
+                (true, _) => None,
+            };
+            part.map(str::to_owned)
+        });
+        fixed.collect()
+    }
+
     /// The name of one stack. The default is `<service>-<stage>`, as in the Serverless Framework, so that an existing
     /// stack of that tool is updated; for one of several stacks it is `<service>-<stage>-<part>`.
     ///
@@ -223,6 +237,12 @@ impl Region {
             _ => "aws",
         }
     }
+
+    /// The URL of an object in a bucket of the region, as CloudFormation takes it for a template.
+    pub fn object_url(&self, bucket: &str, key: &str) -> String {
+        let suffix = if self.partition() == "aws-cn" { "amazonaws.com.cn" } else { "amazonaws.com" };
+        format!("https://s3.{self}.{suffix}/{bucket}/{key}")
+    }
 }
 
 /// A lower-case DNS label of at most `max` bytes that begins with a letter.
@@ -302,6 +322,18 @@ mod tests {
         assert_eq!(Region::parse("cn-north-1").unwrap().partition(), "aws-cn");
         assert_eq!(Region::parse("us-gov-west-1").unwrap().partition(), "aws-us-gov");
         assert_eq!(Region::parse("us-east-1").unwrap().partition(), "aws");
+        let url = |region: &str| Region::parse(region).unwrap().object_url("b", "k.yaml");
+        assert_eq!(url("eu-west-1"), "https://s3.eu-west-1.amazonaws.com/b/k.yaml");
+        assert_eq!(url("cn-north-1"), "https://s3.cn-north-1.amazonaws.com.cn/b/k.yaml");
+    }
+
+    #[test]
+    fn the_names_of_a_services_stacks_begin_with_what_is_fixed() {
+        let service = ServiceName::parse("orders").unwrap();
+        let beginning = |pattern: &str| StackPattern::parse(pattern).unwrap().beginning(&service);
+        assert_eq!(StackPattern::default().beginning(&service), "orders-");
+        assert_eq!(beginning("shop-{service}-{stage}-{stack}"), "shop-orders-");
+        assert_eq!(beginning("{stage}-{service}"), "");
     }
 
     #[test]

@@ -141,7 +141,13 @@ impl Driver {
         let next_sweep_ms = shared.lock().now_ms + SWEEP_EVERY_MS;
         Self {
             cases: Arc::new(UseCases::of(&shared)),
-            commands: Commands::new(clock(), store(), queue(), Arc::new(SimPolicies(shared.clone()))),
+            commands: Commands::new(
+                "flotilla".into(),
+                clock(),
+                store(),
+                queue(),
+                Arc::new(SimPolicies(shared.clone())),
+            ),
             status: Status { clock: clock(), store: store() },
             checker: Checker::default(),
             tasks: Vec::new(),

@@ -7,8 +7,8 @@ use flotilla_domain::release::ObjectVersion;
 use flotilla_domain::replica::Copies;
 use flotilla_domain::{Digest, Timestamp};
 use flotilla_engine::ports::{
-    Body, Buckets, ChunkStream, CopySource, Emptied, ErrorKind, IncomingPage, ObjectRef, PackageStore, Place,
-    PortError, Presence, ReplicaStore, Seen, StackResource, Tail,
+    Body, Buckets, ChunkStream, CopySource, Emptied, ErrorKind, Incoming, IncomingPage, ObjectRef,
+    PackageStore, Place, PortError, Presence, ReplicaStore, Seen, StackResource, Tail,
 };
 use std::ops::Range;
 
@@ -166,21 +166,22 @@ impl PackageStore for SimPackages {
         const PAGE: usize = 3;
         self.0
             .call("s3:ListObjectVersions", None, |state| {
-                let mut latest: Vec<ObjectVersion> = Vec::new();
+                let mut latest: Vec<Incoming> = Vec::new();
                 for ((key, version_id), object) in &state.uploads {
                     let version = ObjectVersion {
                         key: key.clone(),
                         version_id: version_id.clone(),
                         uploaded_at: object.uploaded_at,
                     };
-                    match latest.last_mut().filter(|last| last.key == *key) {
-                        Some(last) if last.uploaded_at <= version.uploaded_at => *last = version,
+                    let upload = Incoming { object: version, is_multipart: object.is_multipart };
+                    match latest.last_mut().filter(|last| last.object.key == *key) {
+                        Some(last) if last.object.uploaded_at <= object.uploaded_at => *last = upload,
                         Some(_) => {}
-                        None => latest.push(version),
+                        None => latest.push(upload),
                     }
                 }
-                latest.retain(|version| after.is_none_or(|after| version.key.as_str() > after));
-                let next = (latest.len() > PAGE).then(|| latest[PAGE - 1].key.clone());
+                latest.retain(|upload| after.is_none_or(|after| upload.object.key.as_str() > after));
+                let next = (latest.len() > PAGE).then(|| latest[PAGE - 1].object.key.clone());
                 latest.truncate(PAGE);
                 Ok(IncomingPage { objects: latest, next })
             })

@@ -141,7 +141,9 @@ impl Bench for SimBench {
         state.now_ms += 1_000;
         let version_id = format!("v{:04}", state.uploads.len() + 1);
         let uploaded_at = Timestamp::from_second(state.now_ms / 1_000).expect("a time");
-        state.uploads.insert((key.to_owned(), version_id.clone()), Object { bytes, uploaded_at });
+        state
+            .uploads
+            .insert((key.to_owned(), version_id.clone()), Object { bytes, uploaded_at, is_multipart: false });
         version_id
     }
 

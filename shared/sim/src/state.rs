@@ -27,6 +27,8 @@ pub struct Message {
 pub struct Object {
     pub bytes: Bytes,
     pub uploaded_at: Timestamp,
+    /// Whether it was uploaded in parts: `uploaded_at` is when the upload began.
+    pub is_multipart: bool,
 }
 
 /// The faults of the function that runs now.

@@ -25,6 +25,10 @@ pub struct Install {
     /// SNS topic for the alarms of the control plane; an empty value removes it. By default, it is kept.
     #[arg(long, value_name = "ARN")]
     pub alarm_topic: Option<String>,
+    /// KMS key for the buckets, the table, the queues and the logs; a multi-Region key if there are several regions. An empty value
+    /// returns to keys of AWS. By default, it is kept; at first: keys of AWS.
+    #[arg(long, value_name = "ARN")]
+    pub kms_key: Option<String>,
     /// What Flotilla may do in the account.
     #[command(flatten)]
     pub roles: AccountRoles,
@@ -67,6 +71,18 @@ pub struct AccountRoles {
     /// Name pattern of the functions that verify deployments, which Flotilla may invoke. By default, it is kept; at first: *-verify.
     #[arg(long, value_name = "PATTERN")]
     pub verify_functions: Option<String>,
+    /// Name pattern of the account's own CloudFormation macros that templates may use, such as *; an empty value allows none. By
+    /// default, it is kept; at first: none.
+    #[arg(long, value_name = "PATTERN")]
+    pub macros: Option<String>,
+    /// Actions that CloudFormation needs for the stacks beside the usual services, separated by commas, such as rds:*; an empty
+    /// value removes them. By default, they are kept.
+    #[arg(long, value_name = "ACTIONS")]
+    pub extra_actions: Option<String>,
+    /// ARNs of managed policies for CloudFormation's role, separated by commas; an empty value removes them. By default, they are
+    /// kept.
+    #[arg(long, value_name = "ARNS")]
+    pub extra_policies: Option<String>,
 }
 
 /// Commands for target accounts.
@@ -131,6 +147,10 @@ pub struct AddAccount {
     /// Role of the account to assume, with the default credentials or those of --aws-profile.
     #[arg(long, value_name = "ROLE_ARN")]
     pub assume_role: Option<String>,
+    /// KMS key for the account's buckets; a multi-Region key if there are several regions. An empty value returns to keys of AWS. By
+    /// default, it is kept in regions that have one.
+    #[arg(long, value_name = "ARN")]
+    pub kms_key: Option<String>,
     /// What Flotilla may do in the account.
     #[command(flatten)]
     pub roles: AccountRoles,

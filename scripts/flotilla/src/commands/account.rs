@@ -1,8 +1,11 @@
 //! `flotilla account add`: prepares another account as a target. Creates its roles and buckets, grants the permissions
 //! between it and the control plane, and registers it. Every step can be repeated.
 
-use super::prepare::{Target, account_of, region, with};
-use super::stacks::{OwnStack, bring};
+use super::keys::Key;
+use super::lists::with;
+use super::own_stack::OwnStack;
+use super::prepare::{Target, account_of, region};
+use super::stacks::bring;
 use crate::api::Api;
 use crate::args::{AddAccount, Global};
 use crate::error::{CliError, Exit};
@@ -42,11 +45,15 @@ pub async fn add(global: &Global, args: &AddAccount) -> Result<Exit, CliError> {
     };
     check(&target, account_of(&theirs).await?, &regions)?;
 
-    let external_id = target.roles(&theirs, &args.roles).await?;
+    let key = args.kms_key.as_ref().map(|arn| Key::parse(arn, &regions)).transpose()?;
+    let keys = keys(&config, &theirs, &target, key.as_ref(), &regions).await?;
+    let external_id = target.roles(&theirs, &args.roles, keys).await?;
     // Before the regions: their rules send to the control plane's bus.
     grant_access(&config, &target).await?;
     for region in &regions {
-        target.regional(&theirs, region, outputs.get("EventBusArn").map(String::as_str)).await?;
+        target
+            .regional(&theirs, region, outputs.get("EventBusArn").map(String::as_str), key.as_ref())
+            .await?;
     }
     target.register(&Api::at(&outputs["ApiUrl"], config)?, external_id).await?;
     let added = Added {
@@ -87,6 +94,28 @@ fn check(target: &Target<'_>, theirs: AccountId, regions: &[Region]) -> Result<(
     }
 }
 
+/// The keys that the account's role may use: that of the ingest bucket, which it copies from, and that of its own buckets. `None` if
+/// there is nothing to change.
+async fn keys(
+    config: &SdkConfig,
+    theirs: &SdkConfig,
+    target: &Target<'_>,
+    key: Option<&Key>,
+    regions: &[Region],
+) -> Result<Option<String>, CliError> {
+    let Target { global, home_region, .. } = target;
+    let home =
+        home::parameters(config, &home::control_plane_stack(&global.prefix)).await?.remove("KmsKeyArn");
+    let home = home.filter(|arn| !arn.is_empty());
+    if home.is_none() && key.is_none() {
+        return Ok(None);
+    }
+    let theirs = home::in_region(theirs, home_region.as_str());
+    let known = home::parameters(&theirs, &format!("{}-account", global.prefix)).await?.remove("KmsKeyArns");
+    let own = key.map_or(known.clone().unwrap_or_default(), |key| key.added_to(known.as_ref(), regions));
+    Ok(Some(home.map_or(own.clone(), |home| with(Some(&own), &home))))
+}
+
 /// Lets the control plane assume the account's role, the role read packages, and the account send its stack-status
 /// events, by two parameters of the control plane's stack.
 async fn grant_access(config: &SdkConfig, target: &Target<'_>) -> Result<(), CliError> {
@@ -101,7 +130,7 @@ async fn grant_access(config: &SdkConfig, target: &Target<'_>) -> Result<(), Cli
         list("DeployerRoleArns", &target.role_arn("deployer")),
         list("TargetAccounts", target.account.as_str()),
     ];
-    let brought = bring(config, &OwnStack { name, template: None, parameters }).await?;
+    let brought = bring(config, &OwnStack { name, template: None, template_url: None, parameters }).await?;
     (target.say)(&format!("control plane: {brought}"));
     Ok(())
 }

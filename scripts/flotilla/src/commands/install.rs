@@ -1,8 +1,11 @@
 //! `flotilla install`: deploys the control plane and its regions with CloudFormation, on AWS or another endpoint.
 
 use super::concurrency;
-use super::prepare::{Target, account_of, region, with};
-use super::stacks::{OwnStack, bring};
+use super::keys::Key;
+use super::lists::with;
+use super::own_stack::OwnStack;
+use super::prepare::{Target, account_of, region};
+use super::stacks::bring;
 use super::zips::zip_binary;
 use crate::api::Api;
 use crate::args::{Concurrency, Global, Install};
@@ -10,8 +13,8 @@ use crate::error::{CliError, Exit};
 use crate::{error_text, home, show};
 use aws_config::SdkConfig;
 use aws_sdk_s3::primitives::ByteStream;
-use flotilla_domain::Digest;
 use flotilla_domain::config::account::artifact_bucket;
+use flotilla_domain::{Digest, Region};
 use serde::Serialize;
 use std::collections::BTreeMap;
 
@@ -81,16 +84,20 @@ pub async fn install(global: &Global, args: &Install, say: &dyn Fn(&str)) -> Res
     };
     let setup = Setup { args, target };
 
-    setup.target.regional(&config, &home_region, None).await?;
-    let code = setup.upload_functions(&config).await?;
-    let external_id = setup.target.roles(&config, &args.roles).await?;
-    let outputs = setup.control_plane(&config, code).await?;
     let mut all = regions.clone();
     if !all.contains(&home_region) {
         all.push(home_region.clone());
     }
+    let key = setup.key(&config, &all).await?;
+    setup.target.regional(&config, &home_region, None, key.as_ref()).await?;
+    let code = setup.upload_functions(&config).await?;
+    let known = home::parameters(&config, &format!("{}-account", global.prefix)).await?;
+    let keys = key.as_ref().map(|key| key.added_to(known.get("KmsKeyArns"), &all));
+    let external_id = setup.target.roles(&config, &args.roles, keys).await?;
+    let outputs = setup.control_plane(&config, code, key.as_ref()).await?;
+    let bus = outputs.get("EventBusArn").map(String::as_str);
     for region in &all {
-        setup.target.regional(&config, region, outputs.get("EventBusArn").map(String::as_str)).await?;
+        setup.target.regional(&config, region, bus, key.as_ref()).await?;
     }
     setup.target.register(&Api::at(&outputs["ApiUrl"], config)?, external_id).await?;
     let output = |name: &str| outputs.get(name).cloned().unwrap_or_default();
@@ -109,11 +116,20 @@ struct Setup<'a> {
 }
 
 impl Setup<'_> {
+    /// The key that is given, or the one that an earlier run was given: a new region gets it too.
+    async fn key(&self, config: &SdkConfig, regions: &[Region]) -> Result<Option<Key>, CliError> {
+        let name = home::control_plane_stack(&self.target.global.prefix);
+        let arn = match &self.args.kms_key {
+            Some(arn) => Some(arn.clone()),
+            None => home::parameters(config, &name).await?.remove("KmsKeyArn").filter(|arn| !arn.is_empty()),
+        };
+        arn.map(|arn| Key::parse(&arn, regions)).transpose()
+    }
+
     /// Uploads the zips of the functions, named by their digests; answers the template parameters for them.
     async fn upload_functions(&self, config: &SdkConfig) -> Result<Vec<(String, String)>, CliError> {
         let Target { global, account, home_region, say, .. } = &self.target;
         let bucket = artifact_bucket(&global.prefix, account, home_region);
-        let client = aws_sdk_s3::Client::new(config);
         let mut parameters = vec![("CodeBucket".to_owned(), bucket.clone())];
         for (function, parameter) in FUNCTIONS {
             let binary = self.args.binaries.join(function);
@@ -127,26 +143,46 @@ impl Setup<'_> {
             let zip = zip_binary(&binary)?;
             let (digest, size) = (Digest::of(&zip), zip.len());
             let key = format!("functions/{digest}.zip");
-            let there = client.head_object().bucket(&bucket).key(&key).send().await.is_ok();
-            if !there {
-                let request =
-                    client.put_object().bucket(&bucket).key(&key).checksum_sha256(digest.to_base64());
-                let sent =
-                    request.body(ByteStream::from(zip)).expected_bucket_owner(account.as_str()).send().await;
-                sent.map_err(|e| {
-                    CliError::failed(format!("cannot upload the function {function}"), error_text(&e))
-                })?;
-            }
+            self.upload(config, &key, zip, &format!("the function {function}")).await?;
             say(&format!("function {function}: {size} bytes"));
             parameters.push((parameter.to_owned(), key));
         }
         Ok(parameters)
     }
 
+    /// Stores an object that is named by its digest in the home region's artifact bucket, unless it is there.
+    async fn upload(
+        &self,
+        config: &SdkConfig,
+        key: &str,
+        bytes: Vec<u8>,
+        what: &str,
+    ) -> Result<(), CliError> {
+        let Target { global, account, home_region, .. } = &self.target;
+        let bucket = artifact_bucket(&global.prefix, account, home_region);
+        let client = aws_sdk_s3::Client::new(config);
+        if client.head_object().bucket(&bucket).key(key).send().await.is_ok() {
+            return Ok(());
+        }
+        let request = client.put_object().bucket(&bucket).key(key);
+        let request = request.checksum_sha256(Digest::of(&bytes).to_base64()).body(ByteStream::from(bytes));
+        let sent = request.expected_bucket_owner(account.as_str()).send().await;
+        sent.map(|_| ()).map_err(|e| CliError::failed(format!("cannot upload {what}"), error_text(&e)))
+    }
+
+    /// Uploads the template of the control plane; answers its URL.
+    async fn upload_template(&self, config: &SdkConfig) -> Result<String, CliError> {
+        let Target { global, account, home_region, .. } = &self.target;
+        let key = format!("control-plane/{}.yaml", Digest::of(CONTROL_PLANE.as_bytes()));
+        self.upload(config, &key, CONTROL_PLANE.into(), "the template of the control plane").await?;
+        Ok(home_region.object_url(&artifact_bucket(&global.prefix, account, home_region), &key))
+    }
+
     async fn control_plane(
         &self,
         config: &SdkConfig,
         mut parameters: Vec<(String, String)>,
+        key: Option<&Key>,
     ) -> Result<BTreeMap<String, String>, CliError> {
         let Target { global, say, .. } = &self.target;
         let name = home::control_plane_stack(&global.prefix);
@@ -174,10 +210,13 @@ impl Setup<'_> {
             parameters.extend(value.map(|value| (name.to_owned(), value.to_string())));
         }
         parameters.extend(self.args.alarm_topic.clone().map(|arn| ("AlarmTopicArn".to_owned(), arn)));
+        parameters.extend(key.map(|key| ("KmsKeyArn".to_owned(), key.in_region(self.target.home_region))));
         let asked =
             self.args.concurrency.or(self.args.no_reserved_concurrency.then_some(Concurrency::Shared));
         parameters.extend(concurrency::parameters(config, asked, &name, say).await?);
-        let brought = bring(config, &OwnStack { name, template: Some(CONTROL_PLANE), parameters }).await?;
+        let template_url = Some(self.upload_template(config).await?);
+        let stack = OwnStack { name, template: Some(CONTROL_PLANE), template_url, parameters };
+        let brought = bring(config, &stack).await?;
         say(&format!("control plane: {brought}"));
         home::control_plane(config, &global.prefix).await
     }

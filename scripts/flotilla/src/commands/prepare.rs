@@ -1,7 +1,9 @@
 //! Prepares a target account and its regions: for `install`, the control plane's own account, for `account add`,
 //! another one.
 
-use super::stacks::{OwnStack, bring, is_settled};
+use super::keys::Key;
+use super::own_stack::OwnStack;
+use super::stacks::{bring, is_settled};
 use crate::api::Api;
 use crate::args::{AccountRoles, Global};
 use crate::error::CliError;
@@ -39,6 +41,7 @@ impl Target<'_> {
         config: &SdkConfig,
         region: &Region,
         bus: Option<&str>,
+        key: Option<&Key>,
     ) -> Result<(), CliError> {
         let name = format!("{}-regional", self.global.prefix);
         let config = home::in_region(config, region.as_str());
@@ -49,16 +52,25 @@ impl Target<'_> {
             ("Prefix".to_owned(), self.global.prefix.clone()),
             ("RequireTls".to_owned(), (!self.allow_plain_http).to_string()),
         ];
+        parameters.extend(key.map(|key| ("KmsKeyArn".to_owned(), key.in_region(region))));
         // A stack that is repaired before the bus is known keeps its rule.
         parameters.extend(bus.map(|bus| ("EventBusArn".to_owned(), bus.to_owned())));
-        let brought = bring(&config, &OwnStack { name, template: Some(REGIONAL), parameters }).await?;
+        let brought =
+            bring(&config, &OwnStack { name, template: Some(REGIONAL), template_url: None, parameters })
+                .await?;
         (self.say)(&format!("region {region}: {brought}"));
         Ok(())
     }
 
-    /// Creates or updates the roles of the account, by a stack in the control plane's region. Answers their external
-    /// id: the existing one, or a new one.
-    pub async fn roles(&self, config: &SdkConfig, options: &AccountRoles) -> Result<String, CliError> {
+    /// Creates or updates the roles of the account, by a stack in the control plane's region. `keys`: the ARNs of the KMS keys that
+    /// the account may use, separated by commas; `None` keeps them. Answers the external id of the roles: the existing one, or a new
+    /// one.
+    pub async fn roles(
+        &self,
+        config: &SdkConfig,
+        options: &AccountRoles,
+        keys: Option<String>,
+    ) -> Result<String, CliError> {
         let name = format!("{}-account", self.global.prefix);
         let config = home::in_region(config, self.home_region.as_str());
         let known =
@@ -73,12 +85,19 @@ impl Target<'_> {
             ("ControlPlaneRegion".to_owned(), self.home_region.to_string()),
             ("ExternalId".to_owned(), external_id.clone()),
         ];
-        for (name, value) in
-            [("PreviewBuckets", &options.preview_buckets), ("VerifyFunctions", &options.verify_functions)]
-        {
+        parameters.extend(keys.map(|keys| ("KmsKeyArns".to_owned(), keys)));
+        for (name, value) in [
+            ("PreviewBuckets", &options.preview_buckets),
+            ("VerifyFunctions", &options.verify_functions),
+            ("Macros", &options.macros),
+            ("ExtraActions", &options.extra_actions),
+            ("ExtraPolicyArns", &options.extra_policies),
+        ] {
             parameters.extend(value.clone().map(|value| (name.to_owned(), value)));
         }
-        let brought = bring(&config, &OwnStack { name, template: Some(ACCOUNT), parameters }).await?;
+        let brought =
+            bring(&config, &OwnStack { name, template: Some(ACCOUNT), template_url: None, parameters })
+                .await?;
         (self.say)(&format!("account roles: {brought}"));
         Ok(external_id)
     }
@@ -123,41 +142,10 @@ pub async fn account_of(config: &SdkConfig) -> Result<AccountId, CliError> {
         .map_err(|e| CliError::failed("the account of your credentials is invalid", e))
 }
 
-/// Adds a member to a comma-separated list, if it is not there yet.
-pub fn with(list: Option<&String>, one: &str) -> String {
-    let known = list.map_or("", String::as_str).split(',').map(str::trim).filter(|member| !member.is_empty());
-    let mut members: Vec<&str> = known.collect();
-    if !members.contains(&one) {
-        members.push(one);
-    }
-    members.join(",")
-}
-
-/// Removes a member of a comma-separated list.
-pub fn without(list: Option<&String>, one: &str) -> String {
-    let known = list.map_or("", String::as_str).split(',').map(str::trim);
-    known.filter(|member| !member.is_empty() && *member != one).collect::<Vec<_>>().join(",")
-}
-
 /// An external id of 128 random bits, so that nobody can guess it.
 fn random_id() -> Result<String, CliError> {
     let mut bytes = [0; 16];
     getrandom::fill(&mut bytes)
         .map_err(|e| CliError::failed("cannot create an external id", e.to_string()))?;
     Ok(format!("flotilla-{}", hex::encode(bytes)))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_list_of_a_stack_gets_a_member_once() {
-        assert_eq!(with(None, "a"), "a");
-        assert_eq!(with(Some(&String::new()), "a"), "a");
-        assert_eq!(with(Some(&"b, a".to_owned()), "a"), "b,a");
-        assert_eq!(with(Some(&"b".to_owned()), "a"), "b,a");
-        assert_eq!(without(Some(&"b, a,c".to_owned()), "a"), "b,c");
-        assert_eq!(without(None, "a"), "");
-    }
 }

@@ -1,6 +1,9 @@
 //! Creates or updates the stacks of Flotilla itself and waits for them. A stack that an earlier run left in another state than a
 //! settled one is repaired first.
 
+use super::create::create;
+use super::own_stack::OwnStack;
+use super::polling::{POLLS_MAX, pause, unsettled};
 use crate::error::CliError;
 use crate::{error_text, home};
 use aws_config::SdkConfig;
@@ -9,16 +12,6 @@ use aws_sdk_cloudformation::types::{Capability, Parameter, Stack, Tag, TemplateS
 use aws_smithy_types::error::metadata::ProvideErrorMetadata;
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
-
-/// A stack to create or update.
-pub struct OwnStack<'a> {
-    /// Its name.
-    pub name: String,
-    /// Its template; `None` keeps the current one.
-    pub template: Option<&'a str>,
-    /// The parameters to set. All others keep their values, or get the template's default if the stack is new.
-    pub parameters: Vec<(String, String)>,
-}
 
 /// What happened to a stack. Its text appears in the progress output.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -81,7 +74,8 @@ pub async fn bring(config: &SdkConfig, stack: &OwnStack<'_>) -> Result<Brought, 
     let brought = match existing {
         Some(_) => {
             let request = client.update_stack().stack_name(name).tags(tag);
-            let request = request.set_template_body(stack.template.map(str::to_owned));
+            let request =
+                request.set_template_body(stack.body()).set_template_url(stack.template_url.clone());
             let request = request.use_previous_template(stack.template.is_none());
             let request =
                 request.set_parameters(Some(parameters)).capabilities(Capability::CapabilityNamedIam);
@@ -97,11 +91,7 @@ pub async fn bring(config: &SdkConfig, stack: &OwnStack<'_>) -> Result<Brought, 
             }
         }
         None => {
-            let request = client.create_stack().stack_name(name).tags(tag);
-            let request = request.set_template_body(stack.template.map(str::to_owned));
-            let request =
-                request.set_parameters(Some(parameters)).capabilities(Capability::CapabilityNamedIam);
-            request.send().await.map_err(|error| failed(error_text(&error)))?;
+            create(&client, stack, parameters, tag).await?;
             Brought::Created
         }
     };
@@ -194,13 +184,6 @@ pub async fn delete(config: &SdkConfig, name: &str) -> Result<(), CliError> {
     Err(unsettled(name))
 }
 
-/// Polls in growing pauses of at most five seconds, for about half an hour.
-const POLLS_MAX: u64 = 400;
-
-async fn pause(poll: u64) {
-    tokio::time::sleep(Duration::from_millis((50 + poll * 100).min(5_000))).await;
-}
-
 /// The stack, once it can be updated; `None` once it can be created. Each repair is tried once.
 async fn repaired(client: &Client, name: &str) -> Result<Option<Stack>, CliError> {
     let mut tried = BTreeSet::new();
@@ -235,21 +218,25 @@ async fn repaired(client: &Client, name: &str) -> Result<Option<Stack>, CliError
     Err(unsettled(name))
 }
 
-fn unsettled(name: &str) -> CliError {
-    CliError::failed(format!("cannot deploy stack {name}"), "it did not settle within half an hour")
-}
-
 async fn wait(client: &Client, name: &str) -> Result<(), CliError> {
     for poll in 0..POLLS_MAX {
         let found = home::stack(client, name).await?;
         match found.as_ref().map_or("DELETE_COMPLETE", status) {
-            "CREATE_COMPLETE" | "UPDATE_COMPLETE" => return Ok(()),
+            "CREATE_COMPLETE" | "UPDATE_COMPLETE" | "IMPORT_COMPLETE" => return Ok(()),
             running if running.ends_with("_IN_PROGRESS") => {}
             ended => return Err(why(client, name, ended).await),
         }
         pause(poll).await;
     }
     Err(unsettled(name))
+}
+
+/// Names of buckets are global. A bucket of this account's own is imported, so this one is another account's.
+fn bucket_taken(stack: &str, bucket: &str) -> CliError {
+    CliError::usage(
+        format!("stack {stack} cannot be created: another account has a bucket {bucket}"),
+        "install with another prefix (--prefix): it is part of the names of all buckets",
+    )
 }
 
 /// An error with the first failure in the newest page of events.
@@ -260,6 +247,12 @@ async fn why(client: &Client, name: &str, status: &str) -> CliError {
         let reason = e.resource_status_reason().unwrap_or_default();
         e.resource_status().is_some_and(|s| s.as_str().ends_with("_FAILED")) && !reason.contains("cancelled")
     });
+    if let Some(event) = failed
+        && event.resource_type() == Some("AWS::S3::Bucket")
+        && event.resource_status_reason().is_some_and(|reason| reason.contains("already exists"))
+    {
+        return bucket_taken(name, event.physical_resource_id().unwrap_or("of the template"));
+    }
     let why = failed.map_or_else(
         || "CloudFormation gave no reason".to_owned(),
         |event| {
@@ -302,7 +295,7 @@ mod tests {
         let known = ["Prefix", "Topic", "Old"].map(|name| Parameter::builder().parameter_key(name).build());
         let existing = Stack::builder().set_parameters(Some(known.to_vec())).build();
         let given = vec![("Prefix".to_owned(), "f".to_owned())];
-        let stack = OwnStack { name: "s".into(), template, parameters: given };
+        let stack = OwnStack { name: "s".into(), template, template_url: None, parameters: given };
         let pair = |p: &Parameter| {
             assert_ne!(p.parameter_value().is_some(), p.use_previous_value() == Some(true));
             (p.parameter_key().unwrap().to_owned(), p.parameter_value().map(str::to_owned))
@@ -322,10 +315,10 @@ mod tests {
     #[test]
     fn the_parameters_of_the_templates_are_found() {
         let found: Vec<&str> = declared(include_str!("../../../../infra/regional.yaml")).collect();
-        assert_eq!(found, ["Prefix", "EventBusArn", "RequireTls"]);
+        assert_eq!(found, ["Prefix", "KmsKeyArn", "EventBusArn", "RequireTls"]);
         let account: Vec<&str> = declared(include_str!("../../../../infra/account.yaml")).collect();
         assert!(
-            account.contains(&"PreviewBuckets") && account.last() == Some(&"VerifyFunctions"),
+            account.contains(&"PreviewBuckets") && account.last() == Some(&"ExtraPolicyArns"),
             "{account:?}"
         );
     }

@@ -1,8 +1,10 @@
 //! `flotilla uninstall` and `flotilla account remove`: remove what `install` and `account add` have created, and nothing of the deployed
 //! services. What would be removed is shown first. A second run continues after a failed step.
 
-use super::prepare::{account_of, region, without};
-use super::stacks::{OwnStack, bring, delete, is_there};
+use super::lists::without;
+use super::own_stack::OwnStack;
+use super::prepare::{account_of, region};
+use super::stacks::{bring, delete, is_there};
 use crate::args::{Global, Removal, RemoveAccount, Uninstall};
 use crate::error::{CliError, Exit};
 use crate::{error_text, home, show};
@@ -108,7 +110,7 @@ pub async fn remove_account(global: &Global, args: &RemoveAccount) -> Result<Exi
         format!("arn:{}:iam::{}:role/{}-deployer", place.home.partition(), place.account, global.prefix);
     let list = |name: &str, one: &str| (name.to_owned(), without(known.get(name), one));
     let parameters = vec![list("DeployerRoleArns", &role), list("TargetAccounts", place.account.as_str())];
-    let brought = bring(&config, &OwnStack { name, template: None, parameters }).await?;
+    let brought = bring(&config, &OwnStack { name, template: None, template_url: None, parameters }).await?;
     place.say(&format!("control plane: {brought}"));
     Ok(exit)
 }

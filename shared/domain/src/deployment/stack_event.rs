@@ -98,6 +98,16 @@ pub fn root_event(events: &[StackEvent]) -> Option<&StackEvent> {
         .or_else(|| oldest_first().find(|event| event.is_stack && event.says_why()))
 }
 
+/// What to do where the role that CloudFormation uses lacks a permission.
+const FIX_DENIED: &str = "if AWS names the role of CloudFormation, allow the action: flotilla install or flotilla account add with --extra-actions ACTION (docs/resource-types.md; a boundary or an organisation's policy that denies it stays); then retry the rollout";
+
+/// Whether a resource failed because a permission is missing, in the words of the services.
+fn says_denied(reason: &str) -> bool {
+    ["is not authorized to perform", "AccessDenied", "Access Denied", "UnauthorizedOperation"]
+        .iter()
+        .any(|words| reason.contains(words))
+}
+
 /// The cause of a failure, from the event in which it began.
 pub fn root_cause(root: Option<&StackEvent>, code: Code, status: &str) -> Cause {
     let fix = match code {
@@ -110,6 +120,7 @@ pub fn root_cause(root: Option<&StackEvent>, code: Code, status: &str) -> Cause 
         Some(event) => {
             let reason = event.reason.as_deref().unwrap_or("no reason given");
             let message = format!("{} ({}): {reason}", event.logical_id, event.resource_type);
+            let fix = if says_denied(reason) { FIX_DENIED } else { fix };
             Cause::new(code, message, fix).of(event.logical_id.clone())
         }
     }
@@ -167,6 +178,19 @@ mod tests {
         assert!(
             root_cause(None, Code::RolledBack, "ROLLBACK_COMPLETE").message.contains("ROLLBACK_COMPLETE")
         );
+    }
+
+    #[test]
+    fn a_missing_permission_is_fixed_by_the_parameter_that_adds_it() {
+        let reason = "Resource handler returned message: \"User: arn:aws:sts::333344445555:assumed-role/flotilla-cloudformation/AWSCloudFormation is not authorized to perform: rds:CreateDBCluster on resource: * because no identity-based policy allows the rds:CreateDBCluster action\" (HandlerErrorCode: AccessDenied)";
+        let denied = event("Database", "AWS::RDS::DBCluster", "CREATE_FAILED", reason);
+        let cause = root_cause(Some(&denied), Code::RolledBack, "ROLLBACK_COMPLETE");
+        assert!(
+            cause.fix.contains("--extra-actions") && cause.fix.ends_with("retry the rollout"),
+            "{}",
+            cause.fix
+        );
+        assert!(cause.fix.len() < crate::code::TEXT_BYTES_MAX);
     }
 
     #[test]

@@ -15,6 +15,8 @@ use std::sync::Arc;
 
 /// The commands of operators, and the ports that they need.
 pub struct Commands {
+    /// The installation's prefix: stacks may not change what has a name that begins with it.
+    pub(crate) prefix: String,
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) store: Ledger,
     pub(crate) queue: Arc<dyn WorkQueue>,
@@ -24,12 +26,13 @@ pub struct Commands {
 impl Commands {
     /// Creates the commands on their ports.
     pub fn new(
+        prefix: String,
         clock: Arc<dyn Clock>,
         store: Arc<dyn StateStore>,
         queue: Arc<dyn WorkQueue>,
         policies: Arc<dyn Policies>,
     ) -> Self {
-        Self { clock, store: Ledger::new(store), queue, policies }
+        Self { prefix, clock, store: Ledger::new(store), queue, policies }
     }
 }
 

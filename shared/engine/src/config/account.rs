@@ -1,8 +1,30 @@
 //! Accounts: their roles and the external id.
 
 use super::invalid;
+use crate::EngineError;
+use crate::ports::{PortError, StateStore};
+use crate::records::{ConfigRecord, account_key, read};
 use flotilla_contract::AccountConfig;
-use flotilla_domain::{AccountId, Refusal, TargetAccount};
+use flotilla_domain::{AccountId, Refusal, SignedDuration, TargetAccount, Timestamp};
+
+/// How long after a registration a refused role may be a role that AWS does not know everywhere yet: "changes that you make in
+/// IAM might take time to become visible from all possible endpoints" (IAM User Guide, "Troubleshoot IAM").
+const ROLE_IS_NEW: SignedDuration = SignedDuration::from_secs(120);
+
+/// Whether a call failed because the account's role is too new to be assumed: the same call may succeed later.
+pub(crate) async fn role_is_new(
+    store: &dyn StateStore,
+    account: &AccountId,
+    error: &PortError,
+    now: Timestamp,
+) -> Result<bool, EngineError> {
+    if !error.is_refused_role() {
+        return Ok(false);
+    }
+    let registered = store.get(&[account_key(account)]).await?.into_iter().next().flatten();
+    let registered = registered.map(read::<ConfigRecord>).transpose()?;
+    Ok(registered.is_some_and(|record| now.duration_since(record.value.changed_at) < ROLE_IS_NEW))
+}
 
 /// Reads an account.
 ///

@@ -15,7 +15,7 @@ impl Commands {
     /// Puts a service's configuration. With `expected`, only if that is its current version (0 for none).
     ///
     /// # Errors
-    /// Refusals: an invalid document, an unknown profile, or another version.
+    /// Refusals: an invalid document, names like those of Flotilla's parts, an unknown profile, or another version.
     pub async fn put_service(
         &self,
         service: &ServiceName,
@@ -25,6 +25,7 @@ impl Commands {
     ) -> Result<ConfigRecord, EngineError> {
         let order = self.order(caller, Act::PutService, Scope::service(service)).await?;
         let config = config::service_config(service.clone(), doc)?;
+        config::outside_of(&self.prefix, &config)?;
         for (n, rule) in config.rules.iter().enumerate() {
             if self.store.get(&[profile_key(&rule.profile)]).await?.into_iter().next().flatten().is_none() {
                 let what = format!("the profile {} is not configured", rule.profile);

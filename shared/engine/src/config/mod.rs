@@ -13,8 +13,10 @@ mod view;
 
 pub use access::access;
 pub use account::account;
+pub(crate) use account::role_is_new;
 pub use profile::profile;
 pub use rules::{check_rules, rules};
+pub(crate) use service::outside_of;
 pub use service::service_config;
 
 use crate::EngineError;

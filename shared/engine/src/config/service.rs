@@ -30,6 +30,21 @@ pub fn service_config(service: ServiceName, doc: &ServiceConfigDoc) -> Result<Se
     })
 }
 
+/// Refuses a service whose stacks would have names like Flotilla's own parts: the boundary of `infra/account.yaml` denies
+/// CloudFormation all resources whose name begins with the installation's prefix.
+pub(crate) fn outside_of(prefix: &str, config: &ServiceConfig) -> Result<(), Refusal> {
+    let beginning = config.stack_name.beginning(&config.service);
+    if !beginning.starts_with(&format!("{prefix}-")) {
+        return Ok(());
+    }
+    let what = format!(
+        "the stacks of {} would have names that begin with {prefix}-, as Flotilla's own parts do",
+        config.service
+    );
+    let fix = "give the service another name, or set stack_name to a pattern with another beginning, such as \"app-{service}-{stage}\"";
+    Err(invalid("stack_name", what, fix))
+}
+
 /// Reads the retention. Releases that stages need are kept regardless of it.
 fn retention(doc: &ServiceConfigDoc) -> Result<Retention, Refusal> {
     let Retention { releases, days } = Retention::default();

@@ -24,7 +24,7 @@ pub(crate) fn cause_of(error: &PortError, place: &Place) -> Cause {
             "if the stack may be deleted, disable its termination protection, then retry the rollout"
                 .to_owned(),
         ),
-        ErrorKind::Denied if error.operation == "sts:AssumeRole" => (
+        ErrorKind::Denied if error.is_refused_role() => (
             Code::RoleNotAssumed,
             format!(
                 "make {role} trust the control plane and require the external id that is registered for {account}: \

@@ -15,6 +15,7 @@ mod save;
 pub(crate) use notes::DeploymentStep;
 
 use crate::EngineError;
+use crate::config::role_is_new;
 use crate::deployment::notes::Notes;
 use crate::deployment::save::Saved;
 use crate::ports::{Buckets, Clock, Functions, Place, PortError, Stacks, StateStore, WorkQueue};
@@ -183,7 +184,10 @@ impl DeploymentController {
         }
         // While an operation runs, a failed observation says nothing about its outcome.
         let watching = deployment.acted && deployment.state.is_operation();
-        if error.may_pass() || watching {
+        let account = &deployment.id.target.site.account;
+        let may_pass =
+            error.may_pass() || role_is_new(self.store.as_ref(), account, error, self.clock.now()).await?;
+        if may_pass || watching {
             return Ok(Next::Wait(ERROR_DELAY_S));
         }
         Ok(Next::Event(Event::Refused(cause::cause_of(error, &place(deployment)))))

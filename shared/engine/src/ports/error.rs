@@ -42,6 +42,11 @@ impl PortError {
         Self { kind, operation, message: flotilla_domain::code::cut(message.into()) }
     }
 
+    /// Whether the account's role could not be assumed.
+    pub fn is_refused_role(&self) -> bool {
+        self.kind == ErrorKind::Denied && self.operation == "sts:AssumeRole"
+    }
+
     /// Whether the same call may succeed later.
     pub fn may_pass(&self) -> bool {
         matches!(self.kind, ErrorKind::Throttled | ErrorKind::Transient)

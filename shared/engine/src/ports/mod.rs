@@ -24,7 +24,7 @@ pub use buckets::{Buckets, Emptied};
 pub use clock::Clock;
 pub use error::{ErrorKind, PortError};
 pub use functions::{FunctionCodeObserved, Functions, Invoked};
-pub use package_store::{Body, ChunkStream, IncomingPage, ObjectRef, PackageStore, Tail};
+pub use package_store::{Body, ChunkStream, Incoming, IncomingPage, ObjectRef, PackageStore, Tail};
 pub use policies::{Evaluation, Policies};
 pub use probes::{HttpObserved, Probes};
 pub use replica_store::{CopySource, Presence, ReplicaStore, Seen};

@@ -42,11 +42,20 @@ pub enum Body {
     Stream(u64, Box<dyn ChunkStream>),
 }
 
+/// An upload in the list of the ingest bucket.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Incoming {
+    /// The upload.
+    pub object: ObjectVersion,
+    /// Whether it was uploaded in parts. S3 then reports the time at which the upload began, and the object appears later.
+    pub is_multipart: bool,
+}
+
 /// A page of uploads, in the order of their keys.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct IncomingPage {
     /// The latest version of each upload.
-    pub objects: Vec<ObjectVersion>,
+    pub objects: Vec<Incoming>,
     /// The position of the next page; `None` at the end.
     pub next: Option<String>,
 }

@@ -2,7 +2,7 @@
 //! lost. The ordinary steps do the work.
 
 use crate::EngineError;
-use crate::ports::{Clock, DUE_SHARDS, DueKey, Key, PackageStore, StateStore, Work, WorkQueue};
+use crate::ports::{Clock, DUE_SHARDS, DueKey, Incoming, Key, PackageStore, StateStore, Work, WorkQueue};
 use crate::records::{DueItem, IntakeCursor, Versioned, due_item, read, upload_key};
 use crate::rollout::admit::{AdmissionRequest, admit};
 use crate::rollout::compose::{compose_removal, destination};
@@ -63,6 +63,8 @@ pub struct SweepReport {
 
 /// The event of an upload younger than this may still arrive.
 const EVENT_PATIENCE: SignedDuration = SignedDuration::from_secs(120);
+/// Longest multipart upload: the ingest bucket aborts uploads that began a day ago, at the next midnight (UTC).
+const UPLOAD_MAX: SignedDuration = SignedDuration::from_hours(48);
 
 impl Sweep {
     /// Runs once.
@@ -174,11 +176,13 @@ impl Sweep {
         for _ in 0..limits.pages_max {
             let page = self.packages.list_incoming(cursor.after.as_deref()).await?;
             let settled_before = cursor.settled_before;
-            let open = |object: &&ObjectVersion| {
-                object.uploaded_at >= settled_before
-                    && now.duration_since(object.uploaded_at) >= EVENT_PATIENCE
+            let settled_in_parts = settled_before.saturating_sub(UPLOAD_MAX).unwrap_or(settled_before);
+            let open = |upload: &&Incoming| {
+                let settled_before = if upload.is_multipart { settled_in_parts } else { settled_before };
+                let Incoming { object: ObjectVersion { uploaded_at, .. }, .. } = upload;
+                *uploaded_at >= settled_before && now.duration_since(*uploaded_at) >= EVENT_PATIENCE
             };
-            let open: Vec<&ObjectVersion> = page.objects.iter().filter(open).collect();
+            let open: Vec<_> = page.objects.iter().filter(open).map(|upload| &upload.object).collect();
             for objects in open.chunks(100) {
                 let keys: Vec<Key> = objects.iter().map(|object| upload_key_of(object)).collect();
                 let known = self.store.get(&keys).await?;

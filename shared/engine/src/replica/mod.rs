@@ -2,6 +2,7 @@
 //! checksum. S3 copies the bytes. Only if a profile says so, they are streamed through this process.
 
 use crate::EngineError;
+use crate::config::role_is_new;
 use crate::deployment::cause::cause_of;
 use crate::ports::{Clock, CopySource, Key, Place, PortError, Presence, ReplicaStore, StateStore, WorkQueue};
 use crate::records::{
@@ -113,6 +114,10 @@ impl Replicate {
         Ok(known)
     }
 
+    async fn role_is_new(&self, job: &ReplicateJob, error: &PortError) -> Result<bool, EngineError> {
+        role_is_new(self.store.as_ref(), &job.site.account, error, self.clock.now()).await
+    }
+
     /// Copies a package to an account-region and saves the proof, or why it failed.
     async fn bring(&self, job: &ReplicateJob, known: &Known) -> Result<Brought, EngineError> {
         let Some(rollout) = known.rollouts.get(&job.rollout) else {
@@ -136,6 +141,7 @@ impl Replicate {
         let failure = match outcome {
             Ok(_) => None,
             Err(Unproven::Call(error)) if error.may_pass() => return Err(error.into()),
+            Err(Unproven::Call(error)) if self.role_is_new(job, &error).await? => return Err(error.into()),
             Err(Unproven::Call(error)) => Some(cause_of(&error, &place)),
             Err(Unproven::Differs(cause)) => Some(cause),
         };

@@ -197,7 +197,7 @@ async fn uploads_are_listed_in_the_order_of_their_keys(store: &dyn PackageStore,
     let (mut found, mut after) = (Vec::new(), None);
     for _ in 0..100 {
         let page = store.list_incoming(after.as_deref()).await.expect("a page");
-        found.extend(page.objects);
+        found.extend(page.objects.into_iter().map(|upload| upload.object));
         after = page.next;
         if after.is_none() {
             break;

@@ -148,15 +148,26 @@ impl World {
         // Uploads in the same second could not be distinguished by time.
         state.now_ms += 1_000;
         let uploaded_at = flotilla_domain::Timestamp::from_second(state.now_ms / 1_000).expect("a time");
-        state
-            .uploads
-            .insert((key.clone(), version_id.clone()), Object { bytes: Bytes::from(bytes), uploaded_at });
+        state.uploads.insert(
+            (key.clone(), version_id.clone()),
+            Object { bytes: Bytes::from(bytes), uploaded_at, is_multipart: false },
+        );
         let visible_at_ms = state.now_ms;
         if with_event {
             let work = Work::Intake { key, version_id: version_id.clone(), uploaded_at };
             state.messages.push(crate::state::Message { work, visible_at_ms, receives: 0 });
         }
         version_id
+    }
+
+    /// The upload was made in parts and began this long before it was complete.
+    pub fn uploaded_in_parts(&mut self, version: &str, began_before_s: i64) -> &mut Self {
+        let mut state = self.driver.shared.lock();
+        let object = state.uploads.iter_mut().find(|((_, v), _)| v == version).expect("an upload").1;
+        object.uploaded_at -= jiff::SignedDuration::from_secs(began_before_s);
+        object.is_multipart = true;
+        drop(state);
+        self
     }
 
     /// Removes an uploaded object.

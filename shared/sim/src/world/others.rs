@@ -50,8 +50,13 @@ impl World {
 
     /// Makes calls of an operation fail from now on.
     pub fn refuses(&mut self, operation: &'static str, kind: ErrorKind, text: &str) -> &mut Self {
-        let refusal = PortError::new(kind, operation, text);
-        self.driver.shared.lock().refusals.insert(operation, refusal);
+        self.fails(operation, PortError::new(kind, operation, text))
+    }
+
+    /// Makes calls of an operation fail with this error from now on, which may be another operation's: a role that cannot be
+    /// assumed fails all calls that need it.
+    pub fn fails(&mut self, operation: &'static str, error: PortError) -> &mut Self {
+        self.driver.shared.lock().refusals.insert(operation, error);
         self
     }
 

@@ -14,6 +14,7 @@ mod gates_waiting;
 mod ingest;
 mod leases;
 mod lives;
+mod names;
 mod operator_commands;
 mod packages;
 mod plans;

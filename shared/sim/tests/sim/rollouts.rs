@@ -2,7 +2,7 @@
 
 use flotilla_contract::{EventView, ProfileConfig, WaveConfig};
 use flotilla_domain::RolloutId;
-use flotilla_engine::ports::{ErrorKind, Subject};
+use flotilla_engine::ports::{ErrorKind, PortError, Subject};
 use flotilla_engine::rollout::Control;
 use flotilla_engine::status::PageRequest;
 use flotilla_sim::{Behaviour, World};
@@ -93,6 +93,28 @@ fn what_has_not_begun_or_only_bakes_is_called_off_at_once() {
     assert_eq!(copying.end_of(&version).status, "cancelled");
     assert!(copying.now_ms() - began_ms < 5_000);
     assert_eq!(copying.stack("eu-west-1", "staging"), None);
+}
+
+#[test]
+fn a_role_that_cannot_be_assumed_is_tried_again_for_two_minutes_after_its_registration() {
+    let denied = || PortError::new(ErrorKind::Denied, "sts:AssumeRole", "AccessDenied: not authorized");
+    for operation in ["s3:CopyObject", "cloudformation:DescribeStacks"] {
+        let mut world = world(|_| {});
+        world.fails(operation, denied());
+        let version = world.upload("branch/main", "one");
+        world.until("it was refused twice", |w| w.calls(operation) > 2);
+        world.allows(operation);
+        assert_eq!(world.end_of(&version).status, "succeeded", "{operation}");
+        world.wait_ms(120_000);
+        world.fails(operation, denied());
+        let version = world.upload("branch/main", "two");
+        let end = world.end_of(&version);
+        assert_eq!(
+            (end.status.as_str(), end.cause.unwrap().code.as_str()),
+            ("failed", "FL0306"),
+            "{operation}"
+        );
+    }
 }
 
 #[test]

@@ -182,6 +182,24 @@ fn an_upload_is_left_to_its_event_for_two_minutes() {
 }
 
 #[test]
+fn an_upload_in_parts_that_was_slow_is_found_and_stays_older_than_what_began_after_it() {
+    let mut world = world();
+    // Each round settles what was uploaded before it.
+    for _ in 0..3 {
+        world.wait_ms(600_000);
+        world.sweep(LIMITS);
+    }
+    let newer = world.upload("branch/main", "two");
+    assert_eq!(world.end_of(&newer).status, "succeeded");
+    let key = "incoming/orders/branch/main/slow.zip";
+    let slow = without_event(&mut world, key);
+    world.uploaded_in_parts(&slow, 3_600);
+    assert_eq!(world.sweep(LIMITS).uploads, [key]);
+    world.until("a verdict", |w| w.verdict(&slow).is_some());
+    assert_eq!(world.end_of(&slow).status, "superseded", "its upload began before the newer one");
+}
+
+#[test]
 fn an_upload_that_was_too_young_in_one_round_is_looked_at_in_the_next() {
     let mut world = world();
     let key = "incoming/orders/branch/main/1.zip";
