@@ -71,10 +71,19 @@ class Role:
         template = Template(INFRA / "account.yaml", ACCOUNT, "eu-central-1", given)
         policies = template.resources("AWS::IAM::ManagedPolicy")
         self.boundary = policies.pop("Boundary")["PolicyDocument"]["Statement"]
+        self.workload = policies.pop("WorkloadBoundary")["PolicyDocument"]["Statement"]
         self.statements = [s for policy in policies.values() for s in policy["PolicyDocument"]["Statement"]]
 
-    def may(self, action, resource):
-        return all(decide(s, action, resource, {}) == "allow" for s in (self.statements, self.boundary))
+    def may(self, action, resource, **context):
+        """Whether CloudFormation may do this, for a role that has the workload boundary and is passed to Lambda unless the context says
+        otherwise."""
+        boundary = f"arn:aws:iam::{ACCOUNT}:policy/flotilla-workload"
+        usual = {"iam:PermissionsBoundary": boundary, "iam:PassedToService": "lambda.amazonaws.com"}
+        return all(decide(s, action, resource, {**usual, **context}) == "allow" for s in (self.statements, self.boundary))
+
+    def workload_may(self, action, resource, **context):
+        """Whether a role of a stack may do this, if its own policies allow everything."""
+        return decide(self.workload, action, resource, context) == "allow"
 
 
 def resource_of(action):

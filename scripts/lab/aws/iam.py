@@ -15,7 +15,7 @@ INFRA = Path(__file__).resolve().parents[3] / "infra"
 # Callers with the rights of an administrator.
 ADMINISTRATORS = {"cli", "contract"}
 
-
+VARIABLE = re.compile(r"\$\{([^}]+)\}")
 # Permissions that no recorded call can use, and who uses them.
 USED_ELSEWHERE = {
     "logs:CreateLogStream": "Lambda, for the log of the function",
@@ -46,24 +46,36 @@ def matches(pattern, text):
     return fnmatch.fnmatchcase(text, pattern.replace("[", "[[]"))
 
 
+# Each operator's comparison, and whether it is negated.
+OPERATORS = {
+    "StringEquals": (lambda pattern, value: pattern == value, False),
+    "StringNotEquals": (lambda pattern, value: pattern == value, True),
+    "StringLike": (matches, False),
+    "ArnEquals": (matches, False),
+    "ArnNotEquals": (matches, True),
+    "ArnLike": (matches, False),
+    "Bool": (lambda pattern, value: str(pattern).lower() == value, False),
+}
+
+
 def holds(condition, context):
-    """Whether each operator of a condition holds."""
-    tests = {
-        "StringEquals": lambda pattern, value: pattern == value,
-        "StringLike": matches,
-        "ArnEquals": matches,
-        "ArnLike": matches,
-        "Bool": lambda pattern, value: str(pattern).lower() == value,
-    }
+    """Whether each operator of a condition holds. A negated operator holds if the request has no such key."""
     for operator, keys in condition.items():
         name, if_exists = operator.removesuffix("IfExists"), operator.endswith("IfExists")
         for key, patterns in keys.items():
             value = context.get(key)
+            if name == "Null":
+                if (value is None) != (str(patterns).lower() == "true"):
+                    return False
+                continue
+            same, negated = OPERATORS[name]
             if value is None:
-                if if_exists:
+                if if_exists or negated:
                     continue
                 return False
-            if not any(tests[name](pattern, value) for pattern in listed(patterns)):
+            # Policy variables: ${aws:PrincipalTag/team}.
+            known = [VARIABLE.sub(lambda found: context.get(found[1], ""), str(pattern)) for pattern in listed(patterns)]
+            if any(same(pattern, value) for pattern in known) == negated:
                 return False
     return True
 

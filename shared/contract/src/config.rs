@@ -210,6 +210,11 @@ pub struct ProfileConfig {
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schema(example = json!(["CAPABILITY_NAMED_IAM"]))]
     pub capabilities: Vec<String>,
+    /// The ARN of the policy that bounds the roles that templates make, instead of the account's own. The account must allow it:
+    /// `flotilla install` or `flotilla account add` with `--role-boundaries`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schema(example = "arn:aws:iam::111122223333:policy/machine-learning")]
+    pub role_boundary: Option<String>,
     /// Values for the parameters of templates: texts, or outputs of other services.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub parameters: BTreeMap<String, ParameterConfig>,
@@ -232,6 +237,10 @@ pub struct AccountConfig {
     pub external_id: String,
     /// The ARN of the role that CloudFormation uses.
     pub service_role_arn: String,
+    /// The ARN of the policy that bounds the roles that templates make. Without one, they are not bounded.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schema(example = "arn:aws:iam::111122223333:policy/flotilla-workload")]
+    pub role_boundary: Option<String>,
 }
 
 #[cfg(test)]

@@ -39,6 +39,7 @@ impl Default for SimBench {
                 role_arn: "arn:aws:iam::111122223333:role/flotilla-deployer".into(),
                 external_id: "0123456789abcdef".into(),
                 service_role_arn: "arn:aws:iam::111122223333:role/flotilla-cloudformation".into(),
+                role_boundary: None,
             },
         };
         Self { shared: Shared::new(1), quirks: Quirks::of(QUIRKS), place }

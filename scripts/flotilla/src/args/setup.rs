@@ -75,6 +75,14 @@ pub struct AccountRoles {
     /// default, it is kept; at first: none.
     #[arg(long, value_name = "PATTERN")]
     pub macros: Option<String>,
+    /// ARNs of more policies that roles of stacks may have as their permissions boundary, separated by commas; an empty value
+    /// removes them. By default, they are kept.
+    #[arg(long, value_name = "ARNS")]
+    pub role_boundaries: Option<String>,
+    /// ARN patterns of roles that stacks may neither change nor pass to a service, separated by commas. By default, they are kept; at
+    /// first: roles of administrators.
+    #[arg(long, value_name = "PATTERNS")]
+    pub protected_roles: Option<String>,
     /// Actions that CloudFormation needs for the stacks beside the usual services, separated by commas, such as rds:*; an empty
     /// value removes them. By default, they are kept.
     #[arg(long, value_name = "ACTIONS")]

@@ -90,6 +90,8 @@ impl Target<'_> {
             ("PreviewBuckets", &options.preview_buckets),
             ("VerifyFunctions", &options.verify_functions),
             ("Macros", &options.macros),
+            ("RoleBoundaries", &options.role_boundaries),
+            ("ProtectedRoles", &options.protected_roles),
             ("ExtraActions", &options.extra_actions),
             ("ExtraPolicyArns", &options.extra_policies),
         ] {
@@ -108,12 +110,19 @@ impl Target<'_> {
         format!("arn:{partition}:iam::{}:role/{}-{role}", self.account, self.global.prefix)
     }
 
+    /// The ARN of the boundary of infra/account.yaml for the roles that templates make.
+    fn boundary_arn(&self) -> String {
+        let partition = self.home_region.partition();
+        format!("arn:{partition}:iam::{}:policy/{}-workload", self.account, self.global.prefix)
+    }
+
     /// Registers the account with the control plane.
     pub async fn register(&self, api: &Api, external_id: String) -> Result<(), CliError> {
         let body = AccountConfig {
             role_arn: self.role_arn("deployer"),
             external_id,
             service_role_arn: self.role_arn("cloudformation"),
+            role_boundary: Some(self.boundary_arn()),
         };
         api.put(&format!("/v1/accounts/{}", self.account), &body).await?;
         (self.say)(&format!("account {}: registered", self.account));

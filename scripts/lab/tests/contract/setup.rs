@@ -185,7 +185,7 @@ pub async fn access(home: &SdkConfig, space: &str, service_role_arn: String) -> 
     });
     role(home, format!("{space}-collector"), trust.clone(), collecting(space)).await;
     let role_arn = role(home, format!("{space}-deployer"), trust, everything()).await;
-    Access { role_arn, external_id, service_role_arn }
+    Access { role_arn, external_id, service_role_arn, role_boundary: None }
 }
 
 /// Creates table, queues and buckets of one run; answers the settings with their names.

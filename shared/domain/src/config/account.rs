@@ -15,6 +15,8 @@ pub struct TargetAccount {
     pub external_id: String,
     /// CloudFormation's service role.
     pub service_role_arn: String,
+    /// The permissions boundary of the roles that templates make: a policy's ARN.
+    pub role_boundary: Option<String>,
 }
 
 /// The artifact bucket of an account-region. Its name contains both, and every call also names the expected

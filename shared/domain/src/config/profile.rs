@@ -50,6 +50,8 @@ pub struct Profile {
     pub required_tags: BTreeSet<String>,
     /// The capabilities that it grants to templates, such as `CAPABILITY_IAM`.
     pub capabilities: BTreeSet<String>,
+    /// The permissions boundary of the roles that templates make, instead of the account's own: a policy's ARN.
+    pub role_boundary: Option<String>,
     /// Values for the templates' parameters. A parameter that a template does not declare is not passed.
     pub parameters: BTreeMap<String, String>,
     /// Parameters whose values are outputs of other services.

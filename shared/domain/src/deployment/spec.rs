@@ -24,6 +24,8 @@ pub struct Access {
     pub external_id: String,
     /// CloudFormation's service role.
     pub service_role_arn: String,
+    /// The permissions boundary of the roles that templates make: a policy's ARN. `None` for an account that was prepared without one.
+    pub role_boundary: Option<String>,
 }
 
 /// The handling of properties that were changed outside of CloudFormation.

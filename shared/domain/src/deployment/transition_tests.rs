@@ -29,7 +29,12 @@ fn deployment(kind: DeploymentKind, policy: StackPolicy) -> Deployment {
         stack: StackName::parse("orders-staging").unwrap(),
         service,
         stage,
-        access: Access { role_arn: "r".into(), external_id: "e".into(), service_role_arn: "s".into() },
+        access: Access {
+            role_arn: "r".into(),
+            external_id: "e".into(),
+            service_role_arn: "s".into(),
+            role_boundary: None,
+        },
         kind,
         parameters: Default::default(),
         tags: Default::default(),

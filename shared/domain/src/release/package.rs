@@ -181,6 +181,9 @@ pub const ASSETS_BUCKET_PARAMETER: &str = "FlotillaAssetsBucket";
 /// The template parameter that names the stage.
 pub const STAGE_PARAMETER: &str = "FlotillaStage";
 
+/// The template parameter with the ARN of the permissions boundary of the roles that the template makes. Empty for none.
+pub const ROLE_BOUNDARY_PARAMETER: &str = "FlotillaRoleBoundary";
+
 /// The template parameter that tells whether the stack keeps the deployment bucket that a packaging tool created in
 /// it: `true` or `false`.
 pub const KEEP_BUCKET_PARAMETER: &str = "FlotillaKeepDeploymentBucket";

@@ -5,7 +5,9 @@ use crate::deployment::{DeploymentKind, DeploymentSpec};
 use crate::gate::Gates;
 use crate::ids::{DeploymentId, Direction};
 use crate::release::StackRelease;
-use crate::release::package::{KEEP_BUCKET_PARAMETER, STAGE_MARK, STAGE_PARAMETER, stack_parameter};
+use crate::release::package::{
+    KEEP_BUCKET_PARAMETER, ROLE_BOUNDARY_PARAMETER, STAGE_MARK, STAGE_PARAMETER, stack_parameter,
+};
 use crate::target::Target;
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -65,12 +67,14 @@ impl Rollout {
         })
     }
 
-    /// The parameters that Flotilla sets: the stage, and the names of the package's stacks.
+    /// The parameters that Flotilla sets: the stage, the names of the package's stacks, and the boundary of roles.
     fn given(&self) -> impl Iterator<Item = (String, String)> {
         let stacks = self
             .stacks
             .iter()
             .filter_map(|(part, name)| part.as_ref().map(|part| (stack_parameter(part), name.to_string())));
-        std::iter::once((STAGE_PARAMETER.to_owned(), self.stage.to_string())).chain(stacks)
+        let boundary =
+            self.access.role_boundary.iter().map(|arn| (ROLE_BOUNDARY_PARAMETER.to_owned(), arn.clone()));
+        std::iter::once((STAGE_PARAMETER.to_owned(), self.stage.to_string())).chain(stacks).chain(boundary)
     }
 }

@@ -72,7 +72,12 @@ fn rollout(kind: RolloutKind) -> Rollout {
         on_failure: OnFailure::Halt,
         copies: Copies::S3,
         stacks: [(None, StackName::parse("orders-staging").unwrap())].into(),
-        access: Access { role_arn: "r".into(), external_id: "e".into(), service_role_arn: "s".into() },
+        access: Access {
+            role_arn: "r".into(),
+            external_id: "e".into(),
+            service_role_arn: "s".into(),
+            role_boundary: None,
+        },
         parameters: [("Known".to_owned(), "1".to_owned()), ("Other".to_owned(), "2".to_owned())].into(),
         needs: BTreeMap::new(),
         taken: BTreeMap::new(),

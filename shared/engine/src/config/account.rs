@@ -43,6 +43,7 @@ pub fn account(account: AccountId, doc: &AccountConfig) -> Result<TargetAccount,
             ));
         }
     }
+    boundary(doc.role_boundary.as_deref())?;
     let id = &doc.external_id;
     if !(16..=128).contains(&id.len())
         || !id.bytes().all(|b| b.is_ascii_alphanumeric() || b"-_=,.@:/".contains(&b))
@@ -53,8 +54,23 @@ pub fn account(account: AccountId, doc: &AccountConfig) -> Result<TargetAccount,
             "let flotilla install generate it",
         ));
     }
-    let AccountConfig { role_arn, external_id, service_role_arn } = doc.clone();
-    Ok(TargetAccount { account, role_arn, external_id, service_role_arn })
+    let AccountConfig { role_arn, external_id, service_role_arn, role_boundary } = doc.clone();
+    Ok(TargetAccount { account, role_arn, external_id, service_role_arn, role_boundary })
+}
+
+/// Checks the ARN of the policy that bounds roles.
+pub(super) fn boundary(arn: Option<&str>) -> Result<(), Refusal> {
+    let is_policy = |arn: &str| {
+        let parts: Vec<&str> = arn.splitn(6, ':').collect();
+        let policy = matches!(parts[..], ["arn", partition, "iam", "", owner, policy]
+            if partition.starts_with("aws") && (owner == "aws" || AccountId::parse(owner).is_ok()) && policy.starts_with("policy/"));
+        policy && arn.len() <= 512
+    };
+    if arn.is_none_or(is_policy) {
+        return Ok(());
+    }
+    let fix = "give the ARN of a managed policy, such as arn:aws:iam::111122223333:policy/flotilla-workload";
+    Err(invalid("role_boundary", "not the ARN of a managed policy", fix))
 }
 
 #[cfg(test)]
@@ -67,6 +83,7 @@ mod tests {
             role_arn: format!("arn:aws:iam::{id}:role/flotilla-deployer"),
             external_id: "0123456789abcdef".into(),
             service_role_arn: format!("arn:aws:iam::{id}:role/flotilla-cloudformation"),
+            role_boundary: None,
         };
         let id = || AccountId::parse("111122223333").unwrap();
         assert!(account(id(), &doc("111122223333")).is_ok());

@@ -1,5 +1,6 @@
 //! Profiles: how rollouts go to one account.
 
+use super::account::boundary;
 use super::{invalid, named, no_such};
 use flotilla_contract::{ParameterConfig, ProfileConfig, WaveConfig, WaveTable};
 use flotilla_domain::config::profile::{Profile, ProfileWave};
@@ -37,6 +38,7 @@ pub fn profile(name: ProfileName, doc: &ProfileConfig) -> Result<Profile, Refusa
         ));
     }
     check_capabilities(&doc.capabilities)?;
+    boundary(doc.role_boundary.as_deref())?;
     check_parameters(doc)?;
     Ok(Profile {
         name,
@@ -56,6 +58,7 @@ pub fn profile(name: ProfileName, doc: &ProfileConfig) -> Result<Profile, Refusa
         policy: policy(doc)?,
         required_tags: super::safeguards::required_tags(doc)?,
         capabilities: doc.capabilities.iter().cloned().collect(),
+        role_boundary: doc.role_boundary.clone(),
         parameters: texts(doc).map(|(name, text)| (name.clone(), text.clone())).collect(),
         outputs: outputs(doc)?,
         tags: doc.tags.clone(),

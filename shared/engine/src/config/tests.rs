@@ -170,6 +170,7 @@ fn a_role_is_an_iam_role_of_the_account_and_an_external_id_is_hard_to_guess() {
         role_arn: "arn:aws:iam::111122223333:role/flotilla-deployer".into(),
         external_id: "0123456789abcdef".into(),
         service_role_arn: "arn:aws-cn:iam::111122223333:role/flotilla-cloudformation".into(),
+        role_boundary: Some("arn:aws-cn:iam::111122223333:policy/flotilla-workload".into()),
     };
     let wrong = |doc: AccountConfig| {
         account(AccountId::parse("111122223333").unwrap(), &doc).err().and_then(|refusal| refusal.path)
@@ -196,6 +197,12 @@ fn a_role_is_an_iam_role_of_the_account_and_an_external_id_is_hard_to_guess() {
     let service_role =
         AccountConfig { service_role_arn: "arn:aws:iam::999999999999:role/x".into(), ..good() };
     assert_eq!(wrong(service_role), at("service_role_arn"));
+    for bad in ["", "flotilla-workload", "arn:aws:iam::111122223333:role/x", "arn:aws:iam::1:policy/x"] {
+        let boundary = AccountConfig { role_boundary: Some(bad.into()), ..good() };
+        assert_eq!(wrong(boundary), at("role_boundary"), "{bad}");
+    }
+    let of_aws = Some("arn:aws:iam::aws:policy/PowerUserAccess".into());
+    assert_eq!(wrong(AccountConfig { role_boundary: of_aws, ..good() }), None);
     let external = |text: &str| wrong(AccountConfig { external_id: text.into(), ..good() });
     for text in ["0123456789abcdef", &"x".repeat(128), "-_=,.@:/-_=,.@:/"] {
         assert_eq!(external(text), None, "{text}");

@@ -170,8 +170,12 @@ mod tests {
     fn cause(kind: ErrorKind, operation: &'static str, message: &str) -> Cause {
         let site = Site::parse("222233334444/eu-west-1").unwrap();
         let role = |name: &str| format!("arn:aws:iam::222233334444:role/{name}");
-        let access =
-            Access { role_arn: role("deployer"), external_id: "e".into(), service_role_arn: role("service") };
+        let access = Access {
+            role_arn: role("deployer"),
+            external_id: "e".into(),
+            service_role_arn: role("service"),
+            role_boundary: None,
+        };
         cause_of(&PortError::new(kind, operation, message), &Place { site, access })
     }
 

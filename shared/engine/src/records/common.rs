@@ -88,17 +88,19 @@ pub struct StoredAccess {
     role_arn: String,
     external_id: String,
     service_role_arn: String,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    role_boundary: Option<String>,
 }
 
 impl StoredAccess {
     pub fn of(access: &Access) -> Self {
-        let Access { role_arn, external_id, service_role_arn } = access.clone();
-        Self { role_arn, external_id, service_role_arn }
+        let Access { role_arn, external_id, service_role_arn, role_boundary } = access.clone();
+        Self { role_arn, external_id, service_role_arn, role_boundary }
     }
 
     pub fn read(self) -> Access {
-        let Self { role_arn, external_id, service_role_arn } = self;
-        Access { role_arn, external_id, service_role_arn }
+        let Self { role_arn, external_id, service_role_arn, role_boundary } = self;
+        Access { role_arn, external_id, service_role_arn, role_boundary }
     }
 }
 

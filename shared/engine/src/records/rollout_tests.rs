@@ -33,7 +33,12 @@ fn rollout(kind: RolloutKind, state: RolloutState) -> Rollout {
         on_failure: OnFailure::Revert,
         copies: Copies::Streamed,
         stacks: [None, Some("Net")].map(|part| known(part, "orders-x")).into(),
-        access: Access { role_arn: "r".into(), external_id: "e".into(), service_role_arn: "s".into() },
+        access: Access {
+            role_arn: "r".into(),
+            external_id: "e".into(),
+            service_role_arn: "s".into(),
+            role_boundary: None,
+        },
         parameters: [("A".into(), "b".into())].into(),
         needs: [
             ("B".into(), OutputRef::parse("database.Table").unwrap()),

@@ -104,7 +104,12 @@ fn deployment(kind: DeploymentKind, state: State) -> Deployment {
         service: ServiceName::parse("orders").unwrap(),
         stage: StageName::parse("staging").unwrap(),
         stack: StackName::parse("orders-staging").unwrap(),
-        access: Access { role_arn: "r".into(), external_id: "e".into(), service_role_arn: "s".into() },
+        access: Access {
+            role_arn: "r".into(),
+            external_id: "e".into(),
+            service_role_arn: "s".into(),
+            role_boundary: None,
+        },
         kind,
         parameters: [("A".into(), "b".into())].into(),
         tags: [("t".into(), "v".into())].into(),

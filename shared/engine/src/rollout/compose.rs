@@ -106,7 +106,7 @@ pub fn compose_rollout(
         ..blank(
             id,
             (&release.service, &route.stage, &profile.name),
-            access(account),
+            access_with(profile, account),
             profile.policy(route.ttl_h.is_some()),
             now,
         )
@@ -314,7 +314,7 @@ pub fn compose_removal(
         waves: levels.iter().rev().map(wave).collect(),
         stacks: head.stacks.iter().map(|(part, stack)| (part.clone(), stack.name.clone())).collect(),
         requested_by: "the preview's end".into(),
-        ..blank(id, of, access(account), profile.policy(true), now)
+        ..blank(id, of, access_with(profile, account), profile.policy(true), now)
     }
 }
 
@@ -325,8 +325,14 @@ fn grants(profile: &Profile, needed: &str) -> bool {
 }
 
 pub(crate) fn access(account: &TargetAccount) -> Access {
-    let TargetAccount { role_arn, external_id, service_role_arn, .. } = account.clone();
-    Access { role_arn, external_id, service_role_arn }
+    let TargetAccount { role_arn, external_id, service_role_arn, role_boundary, .. } = account.clone();
+    Access { role_arn, external_id, service_role_arn, role_boundary }
+}
+
+/// How a profile's account is accessed; the boundary of the profile takes precedence.
+fn access_with(profile: &Profile, account: &TargetAccount) -> Access {
+    let own = access(account);
+    Access { role_boundary: profile.role_boundary.clone().or(own.role_boundary), ..own }
 }
 
 fn tags(profile: &Profile, service: &ServiceName, stage: &StageName) -> BTreeMap<String, String> {
@@ -346,8 +352,12 @@ pub(crate) fn blank_for_tests() -> Rollout {
         &ProfileName::parse("standard").expect("a name"),
     );
     let id = RolloutId::parse("rlo_00000000000000000000000000").expect("an id");
-    let access =
-        Access { role_arn: String::new(), external_id: String::new(), service_role_arn: String::new() };
+    let access = Access {
+        role_arn: String::new(),
+        external_id: String::new(),
+        service_role_arn: String::new(),
+        role_boundary: None,
+    };
     blank(id, whose, access, StackPolicy::default(), Timestamp::UNIX_EPOCH)
 }
 

@@ -172,7 +172,7 @@ impl Recognised {
 }
 
 impl Draft {
-    /// Neutralises a template of this draft and records the rewrites and warnings. `at` prefixes every path, for
+    /// Neutralises a template of this draft, bounds its roles, and records the rewrites and warnings. `at` prefixes every path, for
     /// packages of several templates.
     fn neutralise(&mut self, template: &mut Value, made_for: &MadeFor, at: &str) -> Result<(), Refusal> {
         let placed = |path: String| if at.is_empty() { path } else { format!("{at}: {path}") };
@@ -180,7 +180,8 @@ impl Draft {
             let path = refusal.path.clone().map(placed);
             Refusal { path, ..refusal }
         })?;
-        self.rewrites.extend(found.rewrites.into_iter().map(|mut rewrite| {
+        let bounded = template::roles::bound(template);
+        self.rewrites.extend(found.rewrites.into_iter().chain(bounded).map(|mut rewrite| {
             rewrite.path = placed(rewrite.path);
             rewrite
         }));

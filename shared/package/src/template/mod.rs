@@ -5,6 +5,7 @@ mod keep;
 mod literals;
 mod needs;
 pub mod rest_deployment;
+pub mod roles;
 
 pub use literals::{MadeFor, Neutralised, neutralise};
 pub use needs::{Needs, needs};

@@ -41,6 +41,7 @@ fn an_apps_stacks_come_in_order_with_their_tags() {
           "CAPABILITY_IAM"
         ],
         "parameters": {
+          "FlotillaRoleBoundary": true,
           "FlotillaStackNameOfData": false,
           "FlotillaStage": false
         },
@@ -99,6 +100,9 @@ fn code_and_nested_templates_are_named_by_their_digests() {
         "FlotillaAssetsBucket": {
           "Ref": "FlotillaAssetsBucket"
         },
+        "FlotillaRoleBoundary": {
+          "Ref": "FlotillaRoleBoundary"
+        },
         "FlotillaStackNameOfData": {
           "Ref": "FlotillaStackNameOfData"
         }
@@ -118,6 +122,11 @@ fn code_and_nested_templates_are_named_by_their_digests() {
     {
       "FlotillaAssetsBucket": {
         "Description": "The artifact bucket of this region; given by Flotilla.",
+        "Type": "String"
+      },
+      "FlotillaRoleBoundary": {
+        "Default": "",
+        "Description": "The permissions boundary of the roles; given by Flotilla.",
         "Type": "String"
       },
       "FlotillaStackNameOfData": {
@@ -165,8 +174,10 @@ fn names_of_other_stacks_become_parameters_and_exports_keep_their_names() {
     insta::assert_json_snapshot!(rewrites, @r#"
     [
       "Api/JobsNestedStackJobsNestedStackResource4FE929C3: Resources.JobB9D00F9F.Properties.Environment.Variables.TABLE.Fn::ImportValue: shop-flotillastage-Data -> FlotillaStackNameOfData",
+      "Api/JobsNestedStackJobsNestedStackResource4FE929C3: Resources.JobServiceRole4F432993.Properties.PermissionsBoundary: none -> FlotillaRoleBoundary",
       "Api: Resources.Greet8553ACA9.Properties.Environment.Variables.STAGE: flotillastage -> FlotillaStage",
       "Api: Resources.Greet8553ACA9.Properties.Environment.Variables.TABLE.Fn::ImportValue: shop-flotillastage-Data -> FlotillaStackNameOfData",
+      "Api: Resources.GreetServiceRole9E6A0978.Properties.PermissionsBoundary: none -> FlotillaRoleBoundary",
       "Api: Resources.GreetServiceRoleDefaultPolicy97567763.Properties.PolicyDocument.Statement.0.Resource.0.Fn::ImportValue: shop-flotillastage-Data -> FlotillaStackNameOfData",
       "Api: Resources.GreetServiceRoleDefaultPolicy97567763.Properties.PolicyDocument.Statement.1.Resource.0.Fn::ImportValue: shop-flotillastage-Data -> FlotillaStackNameOfData",
       "Data: Outputs.ExportsOutputFnGetAttTableCD117FA1ArnE2C8C204.Export.Name: shop-flotillastage-Data -> AWS::StackName",

@@ -18,6 +18,18 @@ fn a_template_with_short_tags_and_folders_becomes_neutral() {
     {
       "AWSTemplateFormatVersion": "2010-09-09",
       "Conditions": {
+        "FlotillaRoleBoundaryIsGiven": {
+          "Fn::Not": [
+            {
+              "Fn::Equals": [
+                {
+                  "Ref": "FlotillaRoleBoundary"
+                },
+                ""
+              ]
+            }
+          ]
+        },
         "Owned": {
           "Fn::Not": [
             {
@@ -47,6 +59,11 @@ fn a_template_with_short_tags_and_folders_becomes_neutral() {
       "Parameters": {
         "FlotillaAssetsBucket": {
           "Description": "The artifact bucket of this region; given by Flotilla.",
+          "Type": "String"
+        },
+        "FlotillaRoleBoundary": {
+          "Default": "",
+          "Description": "The permissions boundary of the roles; given by Flotilla.",
           "Type": "String"
         },
         "Owner": {
@@ -111,7 +128,18 @@ fn a_template_with_short_tags_and_folders_becomes_neutral() {
               {
                 "Fn::Sub": "arn:${AWS::Partition}:iam::aws:policy/service-role/AWSLambdaBasicExecutionRole"
               }
-            ]
+            ],
+            "PermissionsBoundary": {
+              "Fn::If": [
+                "FlotillaRoleBoundaryIsGiven",
+                {
+                  "Ref": "FlotillaRoleBoundary"
+                },
+                {
+                  "Ref": "AWS::NoValue"
+                }
+              ]
+            }
           },
           "Type": "AWS::IAM::Role"
         },
@@ -120,6 +148,9 @@ fn a_template_with_short_tags_and_folders_becomes_neutral() {
             "Parameters": {
               "FlotillaAssetsBucket": {
                 "Ref": "FlotillaAssetsBucket"
+              },
+              "FlotillaRoleBoundary": {
+                "Ref": "FlotillaRoleBoundary"
               },
               "Name": {
                 "Fn::Join": [

@@ -65,7 +65,18 @@ fn a_build_folder_becomes_neutral() {
               "Type": "HttpApi"
             }
           },
-          "Handler": "app.handler"
+          "Handler": "app.handler",
+          "PermissionsBoundary": {
+            "Fn::If": [
+              "FlotillaRoleBoundaryIsGiven",
+              {
+                "Ref": "FlotillaRoleBoundary"
+              },
+              {
+                "Ref": "AWS::NoValue"
+              }
+            ]
+          }
         },
         "Type": "AWS::Serverless::Function"
       },
@@ -77,6 +88,9 @@ fn a_build_folder_becomes_neutral() {
           "Parameters": {
             "FlotillaAssetsBucket": {
               "Ref": "FlotillaAssetsBucket"
+            },
+            "FlotillaRoleBoundary": {
+              "Ref": "FlotillaRoleBoundary"
             },
             "Keep": "7"
           },
@@ -105,6 +119,17 @@ fn a_build_folder_becomes_neutral() {
               "Ref": "FlotillaAssetsBucket"
             },
             "Key": "[key]"
+          },
+          "PermissionsBoundary": {
+            "Fn::If": [
+              "FlotillaRoleBoundaryIsGiven",
+              {
+                "Ref": "FlotillaRoleBoundary"
+              },
+              {
+                "Ref": "AWS::NoValue"
+              }
+            ]
           },
           "Policies": [
             {
@@ -149,7 +174,18 @@ fn a_build_folder_becomes_neutral() {
             {
               "Ref": "Shared"
             }
-          ]
+          ],
+          "PermissionsBoundary": {
+            "Fn::If": [
+              "FlotillaRoleBoundaryIsGiven",
+              {
+                "Ref": "FlotillaRoleBoundary"
+              },
+              {
+                "Ref": "AWS::NoValue"
+              }
+            ]
+          }
         },
         "Type": "AWS::Serverless::Function"
       }
@@ -177,7 +213,8 @@ fn a_nested_application_is_given_the_artifact_bucket_and_is_not_read_back() {
     assert_eq!(stack.capabilities.iter().collect::<Vec<_>>(), ["CAPABILITY_AUTO_EXPAND", "CAPABILITY_IAM"]);
     let functions: Vec<_> = stack.functions.iter().map(|f| f.logical_id.as_str()).collect();
     assert_eq!(functions, ["Api", "Worker"]);
-    assert_eq!(stack.parameters, [("Greeting".to_owned(), true)].into());
+    let parameters = ["FlotillaRoleBoundary", "Greeting"].map(|name| (name.to_owned(), true));
+    assert_eq!(stack.parameters, parameters.into());
     let kinds: Vec<_> = package.assets.keys().map(|asset| asset.kind).collect();
     assert_eq!(
         kinds.iter().filter(|kind| **kind == AssetKind::Zip).count(),
@@ -279,7 +316,7 @@ fn code_that_is_elsewhere_is_refused() {
 #[test]
 fn code_that_is_in_the_template_stays() {
     let finished = package(&function(json!({"InlineCode": "pass"}))).unwrap();
-    assert_eq!(template(&finished)["Resources"]["A"]["Properties"], json!({"InlineCode": "pass"}));
+    assert_eq!(template(&finished)["Resources"]["A"]["Properties"]["InlineCode"], "pass");
     let finished = package(&function(json!({"PackageType": "Image", "ImageUri": "x"}))).unwrap();
     assert_eq!(finished.package.warnings[0].code, Code::ImageOutsidePackage);
 }

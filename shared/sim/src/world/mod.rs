@@ -65,6 +65,7 @@ impl World {
             role_arn: format!("arn:aws:iam::{ACCOUNT}:role/flotilla-deployer"),
             external_id: "0123456789abcdef".into(),
             service_role_arn: format!("arn:aws:iam::{ACCOUNT}:role/flotilla-cloudformation"),
+            role_boundary: Some(format!("arn:aws:iam::{ACCOUNT}:policy/flotilla-workload")),
         };
         block_on(commands.put_account(&account, &roles, None, &caller)).expect("the account");
         let profile = ProfileConfig { account: ACCOUNT.into(), ..profile };
@@ -164,7 +165,7 @@ impl World {
     pub fn uploaded_in_parts(&mut self, version: &str, began_before_s: i64) -> &mut Self {
         let mut state = self.driver.shared.lock();
         let object = state.uploads.iter_mut().find(|((_, v), _)| v == version).expect("an upload").1;
-        object.uploaded_at -= jiff::SignedDuration::from_secs(began_before_s);
+        object.uploaded_at -= flotilla_domain::SignedDuration::from_secs(began_before_s);
         object.is_multipart = true;
         drop(state);
         self

@@ -57,6 +57,7 @@ fn route() -> Route {
 fn destination(doc: ProfileConfig) -> Destination {
     let id = AccountId::parse("111122223333").unwrap();
     let account = TargetAccount {
+        role_boundary: None,
         account: id,
         role_arn: "role".into(),
         external_id: "external".into(),

@@ -6,7 +6,7 @@ use crate::formats::Stop;
 use crate::formats::draft::{hand_down, mentions};
 use crate::formats::path_table::Row;
 use crate::template::asset_tokens;
-use flotilla_domain::release::package::{ASSETS_BUCKET_PARAMETER, Warning};
+use flotilla_domain::release::package::{ASSETS_BUCKET_PARAMETER, ROLE_BOUNDARY_PARAMETER, Warning};
 use flotilla_domain::{Code, Refusal};
 use serde_json::{Map, Value, json};
 use std::collections::{BTreeMap, BTreeSet};
@@ -120,6 +120,8 @@ fn give_stack_set(
         return Err(Refusal::new(Code::TemplateUnsupported, what, fix).at(place.shown()));
     }
     let mut declared = hand_down(&mut nested.template, &mut json!({}));
+    // Its instances are in accounts that have no such policy, or another one.
+    declared.remove(ROLE_BOUNDARY_PARAMETER);
     declared.extend(nested.asked.iter().map(|name| (name.clone(), json!({"Type": "String"}))));
     if declared.is_empty() {
         return Ok(declared);
