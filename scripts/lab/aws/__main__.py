@@ -15,6 +15,7 @@ from pathlib import Path
 from xml.etree import ElementTree
 
 import coverage
+import escapes
 import integrations
 import manners
 import quotas
@@ -78,7 +79,7 @@ def made_by(call):
 
 
 def check_templates(write):
-    checks = [coverage.check(write), quotas.check(), manners.check(), integrations.check()]
+    checks = [coverage.check(write), quotas.check(), manners.check(), integrations.check(), escapes.check()]
     passed, failed = (sum(numbers) for numbers in zip(*checks))
     print(f"{passed} passed, {failed} failed")
     return 1 if failed else 0

@@ -123,7 +123,8 @@ class Installation:
         self.ingest = next(by_ingest)["Bucket"]
         self.prefix, self.account, self.region = re.fullmatch(r"(.+)-ingest-(\d{12})-(.+)", self.ingest).groups()
         assumed = [(c, c["parsed"][1]) for c in calls if c["parsed"][0].name == "AssumeRole"]
-        external = {p["RoleArn"].split(":")[4]: p["ExternalId"] for _, p in assumed if "ExternalId" in p}
+        accepted = [p for c, p in assumed if c["status"] != "403" and "ExternalId" in p]
+        external = {p["RoleArn"].split(":")[4]: p["ExternalId"] for p in accepted}
         self.issued = {c["issued"]: p["RoleArn"] for c, p in assumed if "issued" in c}
         deployers = sorted({p["RoleArn"] for _, p in assumed if p["RoleArn"].endswith("-deployer")})
         others = sorted(set(external) - {self.account})

@@ -14,6 +14,7 @@ use flotilla_lab::samples::ballast_package;
 use flotilla_lab::world::text;
 use flotilla_lab::{World, report};
 use serde_json::json;
+use std::time::Duration;
 
 const REGIONS: [&str; 2] = ["eu-central-1", "us-east-1"];
 
@@ -82,10 +83,15 @@ async fn one_package_runs_in_two_accounts_and_each_has_only_its_own_stacks() {
     assert_eq!(found["collected"], json!({"pages": 10, "objects": 0, "bytes": 0}));
 }
 
-/// Pushes a new package whose rollout must fail; answers the cause.
+/// Pushes a new package whose rollout must fail; answers the cause. A role that is refused within two minutes of its registration is tried
+/// again.
 async fn failure(world: &World, seed: u64) -> CauseView {
     let package = ballast_package(1_000, seed).unwrap();
-    let rollout = world.push("app", "branch/staging", package).await.expect("a push");
+    let key = format!("incoming/app/branch/staging/{seed}.zip");
+    let version = world.upload(&key, package).await.expect("an upload");
+    let upload = world.verdict(Some("app"), &version, Duration::from_secs(30)).await.expect("a verdict");
+    let rollout = upload.rollout.expect("a rollout");
+    let rollout = world.end_of(&rollout, Duration::from_secs(240)).await.expect("an end");
     assert_eq!(rollout.status, "failed", "{rollout:#?}");
     let of_target = rollout.deployments.iter().find_map(|deployment| deployment.cause.clone());
     of_target.or(rollout.cause).expect("a cause")

@@ -78,11 +78,17 @@ async fn a_stack_that_serverless_deployed_keeps_its_bucket_and_changes_only_its_
     for change in plan.changes().iter().filter_map(|change| change.resource_change()) {
         let id = change.logical_resource_id().unwrap();
         assert_ne!(change.replacement(), Some(&Replacement::True), "{id}");
-        // Static changes, that is without those that depend on other changes: only the code and the stack's tags.
+        // Static changes, that is without those that depend on other changes: only the code, the stack's tags, and the boundary that
+        // the roles get.
         let known =
             change.details().iter().filter(|detail| detail.evaluation() == Some(&EvaluationType::Static));
         let properties = known.filter_map(|detail| detail.target()?.name());
-        assert!(properties.clone().all(|name| name == "Code"), "{id}: {:?}", properties.collect::<Vec<_>>());
+        let expected = ["Code", "PermissionsBoundary"];
+        assert!(
+            properties.clone().all(|name| expected.contains(&name)),
+            "{id}: {:?}",
+            properties.collect::<Vec<_>>()
+        );
     }
 
     let resources = cfn.list_stack_resources().stack_name("hello-staging").send().await.unwrap();

@@ -2,6 +2,7 @@
 
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
+use aws_sdk_sqs::types::QueueAttributeName;
 use flotilla_lab::World;
 use flotilla_lab::config::for_service;
 use flotilla_lab::emulator::{ACCOUNT, Emulator, program};
@@ -34,17 +35,18 @@ async fn a_key_of_ones_own_encrypts_everything_and_is_kept_for_new_regions() {
     // A later run without the option adds a region.
     let world =
         World::install(world.emulator, &[HOME, "us-east-1"], &[], true).await.expect("another region");
-    for (bucket, region) in [
-        (world.ingest_bucket(), HOME),
-        (format!("flotilla-artifacts-{ACCOUNT}-{HOME}"), HOME),
-        (format!("flotilla-artifacts-{ACCOUNT}-us-east-1"), "us-east-1"),
-    ] {
-        let client = aws_sdk_s3::Client::new(&world.config(region));
-        let found = client.get_bucket_encryption().bucket(&bucket).send().await.unwrap();
-        let rule = &found.server_side_encryption_configuration().unwrap().rules()[0];
-        let default = rule.apply_server_side_encryption_by_default().unwrap();
-        assert_eq!(default.kms_master_key_id(), Some(&*key(region)), "{bucket}");
+    // The emulator does not encrypt the buckets of a stack; their templates get the key.
+    for region in [HOME, "us-east-1"] {
+        let regional =
+            flotilla_cli::home::parameters(&world.config(region), "flotilla-regional").await.unwrap();
+        assert_eq!(regional["KmsKeyArn"], key(region));
     }
+    let queues = aws_sdk_sqs::Client::new(&world.config(HOME));
+    let url = queues.get_queue_url().queue_name("flotilla-tick").send().await.unwrap();
+    let attributes = queues.get_queue_attributes().queue_url(url.queue_url().unwrap());
+    let found = attributes.attribute_names(QueueAttributeName::All).send().await.unwrap();
+    let found = found.attributes().unwrap();
+    assert_eq!(found.get(&QueueAttributeName::KmsMasterKeyId), Some(&key(HOME)));
     let account = flotilla_cli::home::parameters(&world.config(HOME), "flotilla-account").await.unwrap();
     assert_eq!(account["KmsKeyArns"], format!("{},{}", key(HOME), key("us-east-1")));
     let control =

@@ -30,7 +30,7 @@ fn run(line: &str, folder: &Path, endpoint: &str) -> Output {
     let path = format!("{tools}:{}", std::env::var("PATH").unwrap());
     let mut shell = Command::new("sh");
     shell.args(["-c", line]).current_dir(folder).env("PATH", path).env("HOME", folder);
-    shell.env("AWS_ENDPOINT_URL", endpoint).env("AWS_REGION", HOME);
+    shell.env("AWS_ENDPOINT_URL", endpoint).env("AWS_DEFAULT_REGION", HOME);
     shell.env("AWS_ACCESS_KEY_ID", ACCOUNT).env("AWS_SECRET_ACCESS_KEY", "test");
     shell.output().unwrap()
 }

@@ -3,6 +3,7 @@
 use super::concurrency;
 use super::keys::Key;
 use super::lists::with;
+use super::names;
 use super::own_stack::OwnStack;
 use super::prepare::{Target, account_of, region};
 use super::stacks::bring;
@@ -173,8 +174,9 @@ impl Setup<'_> {
     /// Uploads the template of the control plane; answers its URL.
     async fn upload_template(&self, config: &SdkConfig) -> Result<String, CliError> {
         let Target { global, account, home_region, .. } = &self.target;
-        let key = format!("control-plane/{}.yaml", Digest::of(CONTROL_PLANE.as_bytes()));
-        self.upload(config, &key, CONTROL_PLANE.into(), "the template of the control plane").await?;
+        let template = names::literal(CONTROL_PLANE, &global.prefix, account, home_region);
+        let key = format!("control-plane/{}.yaml", Digest::of(template.as_bytes()));
+        self.upload(config, &key, template.into(), "the template of the control plane").await?;
         Ok(home_region.object_url(&artifact_bucket(&global.prefix, account, home_region), &key))
     }
 

@@ -12,6 +12,7 @@ mod install;
 mod keys;
 mod lists;
 mod moves;
+mod names;
 mod own_stack;
 mod pack;
 mod plan;

@@ -2,6 +2,7 @@
 //! another one.
 
 use super::keys::Key;
+use super::names;
 use super::own_stack::OwnStack;
 use super::stacks::{bring, is_settled};
 use crate::api::Api;
@@ -55,8 +56,9 @@ impl Target<'_> {
         parameters.extend(key.map(|key| ("KmsKeyArn".to_owned(), key.in_region(region))));
         // A stack that is repaired before the bus is known keeps its rule.
         parameters.extend(bus.map(|bus| ("EventBusArn".to_owned(), bus.to_owned())));
+        let template = names::literal(REGIONAL, &self.global.prefix, self.account, region);
         let brought =
-            bring(&config, &OwnStack { name, template: Some(REGIONAL), template_url: None, parameters })
+            bring(&config, &OwnStack { name, template: Some(&template), template_url: None, parameters })
                 .await?;
         (self.say)(&format!("region {region}: {brought}"));
         Ok(())

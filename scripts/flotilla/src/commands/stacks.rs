@@ -2,6 +2,7 @@
 //! settled one is repaired first.
 
 use super::create::create;
+use super::names;
 use super::own_stack::OwnStack;
 use super::polling::{POLLS_MAX, pause, unsettled};
 use crate::error::CliError;
@@ -151,7 +152,7 @@ pub async fn state(config: &SdkConfig, name: &str, template: &str) -> Result<Opt
     Ok(Some(StackState {
         status: status(&stack).to_owned(),
         settled: need(Some(status(&stack))) == Need::Update,
-        current: body.template_body().is_some_and(|body| body.trim() == template.trim()),
+        current: body.template_body().is_some_and(|body| names::same(body, template)),
         parameters: home::parameters_of(&stack),
         outputs: home::outputs_of(&stack),
     }))

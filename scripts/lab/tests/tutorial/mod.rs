@@ -38,7 +38,8 @@ pub fn blocks(page: &str) -> Vec<Block> {
         if let Some(kind) = line.strip_prefix("```") {
             let content: Vec<&str> = lines.by_ref().take_while(|line| !line.starts_with("```")).collect();
             match (kind, found.last_mut()) {
-                ("sh", _) => {
+                // A script that the reader saves is no list of commands.
+                ("sh", _) if saved_as(&paragraph).is_none() => {
                     let lines = content.iter().map(|line| (*line).to_owned()).collect();
                     found.push(Block::Commands { heading: heading.clone(), lines, output: None });
                 }

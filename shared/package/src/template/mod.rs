@@ -4,6 +4,7 @@ pub mod asset_tokens;
 mod keep;
 mod literals;
 mod needs;
+mod own_tags;
 pub mod rest_deployment;
 pub mod roles;
 
@@ -97,6 +98,7 @@ fn check_shape(template: &Value, file: &str, limits: &Limits) -> Result<(), Refu
             )));
         }
     }
+    own_tags::refuse(template)?;
     if let Some(way) = too_long(template, &mut Vec::new(), 0) {
         let what = "the path of a value is too long to be shown (more than 2,000 bytes)";
         return Err(Refusal::new(Code::TemplateInvalid, what, "use shorter names").at(way));

@@ -1,0 +1,164 @@
+"""What an uploaded package might try, as IAM evaluates it: through CloudFormation's role, and through a role of its own that its template gives
+every permission. Each attempt is denied; what applications do is allowed.
+"""
+
+from coverage import ACCOUNT, Role
+
+REGION = "eu-central-1"
+ADMINISTRATOR = "arn:aws:iam::aws:policy/AdministratorAccess"
+WORKLOAD = f"arn:aws:iam::{ACCOUNT}:policy/flotilla-workload"
+
+
+def role(name):
+    return f"arn:aws:iam::{ACCOUNT}:role/{name}"
+
+
+def arn(service, resource):
+    return f"arn:aws:{service}:{REGION}:{ACCOUNT}:{resource}"
+
+
+OWN, FOREIGN = role("orders-production-Role"), role("billing-production-Role")
+CODE = "arn:aws:s3:::flotilla-artifacts-111122223333-eu-central-1"
+INGEST = "arn:aws:s3:::flotilla-ingest-111122223333-eu-central-1"
+NO_BOUNDARY, OTHER_BOUNDARY = {"iam:PermissionsBoundary": None}, {"iam:PermissionsBoundary": ADMINISTRATOR}
+PASSED = "iam:PassedToService"
+
+# What CloudFormation may not do for a stack: name, action, resource, request.
+BY_STACKS = [
+    ("a role without a boundary", "iam:CreateRole", OWN, NO_BOUNDARY),
+    ("a role with a wider boundary", "iam:CreateRole", OWN, OTHER_BOUNDARY),
+    ("a policy on a role without a boundary", "iam:PutRolePolicy", OWN, NO_BOUNDARY),
+    ("AdministratorAccess on a role without a boundary", "iam:AttachRolePolicy", FOREIGN, NO_BOUNDARY),
+    ("the boundary removed in an update", "iam:DeleteRolePermissionsBoundary", OWN, {}),
+    ("the boundary replaced in an update", "iam:PutRolePermissionsBoundary", OWN, OTHER_BOUNDARY),
+    ("the trust of an administrator's role", "iam:UpdateAssumeRolePolicy", role("TeamAdministrators"), {}),
+    ("the trust of Flotilla's deployer", "iam:UpdateAssumeRolePolicy", role("flotilla-deployer"), {}),
+    ("the trust of the role of a CDK toolkit", "iam:UpdateAssumeRolePolicy", role("cdk-hnb659fds-cfn-exec-role"), {}),
+    ("an administrator's role passed to a function", "iam:PassRole", role("TeamAdministrators"), {}),
+    ("Flotilla's role passed to a function", "iam:PassRole", role("flotilla-cloudformation"), {}),
+    ("a role passed to CloudFormation", "iam:PassRole", OWN, {PASSED: "cloudformation.amazonaws.com"}),
+    ("the boundary's own policy", "iam:CreatePolicyVersion", WORKLOAD, {}),
+    ("a user", "iam:CreateUser", f"arn:aws:iam::{ACCOUNT}:user/ann", {}),
+    ("an access key", "iam:CreateAccessKey", f"arn:aws:iam::{ACCOUNT}:user/ann", {}),
+    ("an identity provider", "iam:CreateOpenIDConnectProvider", f"arn:aws:iam::{ACCOUNT}:oidc-provider/evil", {}),
+    ("the code of Flotilla's functions", "lambda:UpdateFunctionCode", arn("lambda", "function:flotilla-deploy"), {}),
+    ("a trigger of Flotilla's functions", "lambda:AddPermission", arn("lambda", "function:flotilla-api"), {}),
+    ("Flotilla's stack", "cloudformation:UpdateStack", arn("cloudformation", "stack/flotilla-account/1"), {}),
+    ("the policy of the ingest bucket", "s3:PutBucketPolicy", INGEST, {}),
+    ("the notifications of the ingest bucket", "s3:PutBucketNotification", INGEST, {}),
+    ("the uploads of others", "s3:GetObject", f"{INGEST}/incoming/billing/branch/main/1.zip", {}),
+    ("the lifecycle of the artifact bucket", "s3:PutLifecycleConfiguration", CODE, {}),
+    ("a package in the artifact bucket", "s3:PutObject", f"{CODE}/assets/1.zip", {}),
+    ("a rule on Flotilla's bus", "events:PutRule", arn("events", "rule/flotilla/evil"), {}),
+    ("Flotilla's rule", "events:RemoveTargets", arn("events", "rule/flotilla-forward-stack-events"), {}),
+    ("Flotilla's table", "dynamodb:PutItem", arn("dynamodb", "table/flotilla"), {}),
+    ("Flotilla's queue", "sqs:SendMessage", arn("sqs", "flotilla-tick"), {}),
+    ("the organisation", "organizations:LeaveOrganization", "*", {}),
+]
+# What needs ExtraActions.
+BY_USUAL_STACKS = [
+    ("a role passed to a virtual machine", "iam:PassRole", OWN, {PASSED: "ec2.amazonaws.com"}),
+    ("an instance profile", "iam:CreateInstanceProfile", f"arn:aws:iam::{ACCOUNT}:instance-profile/evil", {}),
+    ("a database", "rds:CreateDBCluster", arn("rds", "cluster:orders"), {}),
+]
+# What a function of a stack may not do, whatever policies its role has.
+BY_WORKLOADS = [
+    ("a role", "iam:CreateRole", OWN, {}),
+    ("a policy on its own role", "iam:PutRolePolicy", OWN, {}),
+    ("its own boundary", "iam:DeleteRolePermissionsBoundary", OWN, {}),
+    ("a user", "iam:CreateUser", f"arn:aws:iam::{ACCOUNT}:user/ann", {}),
+    ("a service-linked role", "iam:CreateServiceLinkedRole", role("aws-service-role/x"), {}),
+    ("a role passed to a function", "iam:PassRole", FOREIGN, {PASSED: "lambda.amazonaws.com"}),
+    ("an administrator's role passed to a schedule", "iam:PassRole", role("Admin"), {PASSED: "scheduler.amazonaws.com"}),
+    ("Flotilla's role passed to a schedule", "iam:PassRole", role("flotilla-deployer"), {PASSED: "scheduler.amazonaws.com"}),
+    ("the deployer, with a guessed external ID", "sts:AssumeRole", role("flotilla-deployer"), {"sts:ExternalId": "guess"}),
+    ("the deployer of another account", "sts:AssumeRole", "arn:aws:iam::444455556666:role/flotilla-deployer", {}),
+    ("the stacks of others", "cloudformation:UpdateStack", arn("cloudformation", "stack/billing-production/1"), {}),
+    ("the code of Flotilla's functions", "lambda:UpdateFunctionCode", arn("lambda", "function:flotilla-deploy"), {}),
+    ("Flotilla's functions", "lambda:InvokeFunction", arn("lambda", "function:flotilla-cleanup"), {}),
+    ("packages", "s3:GetObject", f"{CODE}/assets/1.zip", {}),
+    ("the uploads of others", "s3:GetObject", f"{INGEST}/incoming/billing/branch/main/1.zip", {}),
+    ("an upload", "s3:PutObject", f"{INGEST}/incoming/billing/branch/main/1.zip", {}),
+    ("Flotilla's table", "dynamodb:GetItem", arn("dynamodb", "table/flotilla"), {}),
+    ("the index of Flotilla's table", "dynamodb:Query", arn("dynamodb", "table/flotilla/index/due"), {}),
+    ("Flotilla's queue", "sqs:SendMessage", arn("sqs", "flotilla-tick"), {}),
+    ("Flotilla's bus", "events:PutEvents", arn("events", "event-bus/flotilla"), {}),
+    ("the policy of a key", "kms:PutKeyPolicy", arn("kms", "key/1"), {}),
+    ("a key's deletion", "kms:ScheduleKeyDeletion", arn("kms", "key/1"), {}),
+    (
+        "the secret of another service",
+        "secretsmanager:GetSecretValue",
+        arn("secretsmanager", "secret:billing"),
+        {"aws:ResourceTag/flotilla:service": "billing", "aws:PrincipalTag/flotilla:service": "orders"},
+    ),
+    (
+        "the parameter of another service, without a tag of its own",
+        "ssm:GetParameter",
+        arn("ssm", "parameter/billing"),
+        {"aws:ResourceTag/flotilla:service": "billing"},
+    ),
+    ("the organisation", "organizations:ListAccounts", "*", {}),
+]
+ALLOWED_TO_STACKS = [
+    ("a role with the boundary", "iam:CreateRole", OWN, {}),
+    ("a policy on a role with the boundary", "iam:PutRolePolicy", OWN, {}),
+    ("the boundary on an existing role", "iam:PutRolePermissionsBoundary", OWN, {}),
+    ("a role passed to a function", "iam:PassRole", OWN, {}),
+    ("the code of a function, read for Lambda", "s3:GetObject", f"{CODE}/assets/1.zip", {}),
+]
+ALLOWED_TO_WORKLOADS = [
+    ("an own table", "dynamodb:PutItem", arn("dynamodb", "table/orders-production"), {}),
+    ("another function", "lambda:InvokeFunction", arn("lambda", "function:billing-production"), {}),
+    ("a key", "kms:Decrypt", arn("kms", "key/1"), {}),
+    ("a schedule with an own role", "iam:PassRole", OWN, {PASSED: "scheduler.amazonaws.com"}),
+    ("the role of another account", "sts:AssumeRole", "arn:aws:iam::444455556666:role/partner", {}),
+    ("a secret that nobody's stack made", "secretsmanager:GetSecretValue", arn("secretsmanager", "secret:shared"), {}),
+    (
+        "an own secret",
+        "secretsmanager:GetSecretValue",
+        arn("secretsmanager", "secret:orders"),
+        {"aws:ResourceTag/flotilla:service": "orders", "aws:PrincipalTag/flotilla:service": "orders"},
+    ),
+    (
+        "a secret that another service shares",
+        "secretsmanager:GetSecretValue",
+        arn("secretsmanager", "secret:billing"),
+        {
+            "aws:ResourceTag/flotilla:service": "billing",
+            "aws:ResourceTag/flotilla:shared": "true",
+            "aws:PrincipalTag/flotilla:service": "orders",
+        },
+    ),
+]
+
+
+def check():
+    """Prints the attempts that succeed and the uses that fail; answers the numbers of passed and failed checks."""
+    usual = Role()
+    # An operator who allows everything does not open the boundary.
+    wide = Role(ExtraActions="*")
+    failures, count = [], 0
+    for name, action, resource, request in BY_STACKS:
+        for made_by in (usual, wide):
+            count += 1
+            if made_by.may(action, resource, **request):
+                failures.append(f"a stack may change {name}: {action} on {resource}")
+    for name, action, resource, request in BY_USUAL_STACKS:
+        count += 1
+        if usual.may(action, resource, **request):
+            failures.append(f"a stack may make {name}: {action} on {resource}")
+    for name, action, resource, request in BY_WORKLOADS:
+        count += 1
+        if usual.workload_may(action, resource, **request):
+            failures.append(f"a function may reach {name}: {action} on {resource}")
+    for name, action, resource, request in ALLOWED_TO_STACKS:
+        count += 1
+        if not usual.may(action, resource, **request):
+            failures.append(f"a stack may not make {name}: {action} on {resource}")
+    for name, action, resource, request in ALLOWED_TO_WORKLOADS:
+        count += 1
+        if not usual.workload_may(action, resource, **request):
+            failures.append(f"a function may not use {name}: {action} on {resource}")
+    for text in failures:
+        print(f"failed: {text}")
+    return count - len(failures), len(failures)
