@@ -1,18 +1,20 @@
 //! Installs from a release archive, with the commands of the how-to page and without `flotilla install`.
 
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
+#![allow(clippy::disallowed_methods, reason = "the lab reads its environment")]
 
-#[allow(dead_code, reason = "the tutorials use more of it")]
-mod tutorial;
+#[allow(dead_code, reason = "the tutorials use more of a page")]
+#[path = "tutorial/page.rs"]
+mod page;
 
 use flotilla_lab::World;
 use flotilla_lab::config::for_service;
 use flotilla_lab::emulator::{ACCOUNT, Emulator, program};
 use flotilla_lab::samples::ballast_package;
 use flotilla_lab::world::{HOME, text};
+use page::{Block, blocks};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
-use tutorial::{Block, blocks};
 
 const REGIONS: [&str; 2] = [HOME, "us-east-1"];
 

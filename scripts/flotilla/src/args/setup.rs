@@ -100,7 +100,7 @@ pub enum AccountCommand {
     #[command(
         after_help = "Example:\n  flotilla account add 333344445555 --regions us-east-1 --aws-profile production"
     )]
-    Add(AddAccount),
+    Add(Box<AddAccount>),
     /// Remove what account add has created; deployed services stay.
     #[command(after_help = "Example:\n  flotilla account remove 333344445555 --aws-profile production")]
     Remove(RemoveAccount),

@@ -250,6 +250,7 @@ pub fn place(region: &str) -> Place {
             role_arn: "arn:aws:iam::444455556666:role/deployer".into(),
             external_id: "outer".into(),
             service_role_arn: "arn:aws:iam::444455556666:role/service".into(),
+            role_boundary: None,
         },
     }
 }
