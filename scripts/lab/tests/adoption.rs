@@ -1,11 +1,11 @@
-//! Adopts a stack that the Serverless Framework has deployed.
+//! What exists already: a stack that the Serverless Framework has deployed is adopted, and a bucket is in the way.
 
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 #![allow(clippy::disallowed_methods, reason = "the lab measures real time")]
 
 use aws_sdk_cloudformation::types::{Capability, EvaluationType, Replacement};
 use flotilla_lab::emulator::ACCOUNT;
-use flotilla_lab::samples::fixture;
+use flotilla_lab::samples::{fixture, zip};
 use flotilla_lab::{World, config};
 use std::time::{Duration, Instant};
 
@@ -111,5 +111,24 @@ async fn a_stack_that_serverless_deployed_keeps_its_bucket_and_changes_only_its_
         (again.status.as_str(), again.deployments[0].changed),
         ("succeeded", Some(false)),
         "{again:#?}"
+    );
+}
+
+#[tokio::test]
+async fn a_bucket_that_exists_is_reported_as_cloudformations_validation_reports_it() {
+    let world = World::start(&[REGION], &[], true).await.expect("Flotilla");
+    let s3 = aws_sdk_s3::Client::new(&world.config(REGION));
+    s3.create_bucket().bucket("acme-orders-data").send().await.unwrap();
+    let template = serde_json::json!({
+        "Resources": {"Data": {"Type": "AWS::S3::Bucket", "Properties": {"BucketName": "acme-orders-data"}}}
+    });
+    let package = zip(&[("template.json", template.to_string().into_bytes())]).unwrap();
+    world.apply(&config::for_service(ACCOUNT, "orders", "staging", &world.regions)).await.unwrap();
+    let failed = world.push("orders", "branch/main", package).await.unwrap();
+    let cause = failed.deployments[0].cause.as_ref().expect("a cause");
+    assert_eq!(cause.code, "FL0527", "{cause:#?}");
+    assert!(
+        cause.message.contains("Data") && cause.message.contains("NAME_CONFLICT_VALIDATION"),
+        "{cause:#?}"
     );
 }

@@ -303,16 +303,22 @@ impl Stacks for CloudFormationStacks {
     async fn validations(
         &self,
         place: &Place,
-        stack: &StackName,
-        change_set_id: &str,
+        stack: &str,
+        change_set_id: Option<&str>,
     ) -> Result<Vec<Validation>, PortError> {
         let client = self.client(place).await;
-        let (mut all, mut next) = (Vec::new(), None);
+        let (mut all, mut next, mut newest) = (Vec::new(), None, None);
         for _ in 0..VALIDATION_PAGES_MAX {
-            let request = client.describe_events().stack_name(stack.as_str()).change_set_name(change_set_id);
+            let request = client.describe_events().stack_name(stack);
+            let request = request.set_change_set_name(change_set_id.map(str::to_owned));
             let page = request.set_next_token(next).send().await;
             let page = page.map_err(|e| classify("cloudformation:DescribeEvents", e))?;
-            all.extend(page.operation_events().iter().filter_map(said));
+            // Newest first; a stack's events are those of all its operations.
+            let events = page.operation_events();
+            newest =
+                newest.or_else(|| events.first().and_then(|event| event.operation_id()).map(str::to_owned));
+            let of_operation = events.iter().filter(|event| event.operation_id() == newest.as_deref());
+            all.extend(of_operation.filter_map(said));
             next = page.next_token().map(str::to_owned);
             if next.is_none() {
                 break;

@@ -309,7 +309,12 @@ impl StacksPort for SimStacks {
         .await
     }
 
-    async fn validations(&self, place: &Place, _: &StackName, _: &str) -> Result<Vec<Validation>, PortError> {
+    async fn validations(
+        &self,
+        place: &Place,
+        _: &str,
+        _: Option<&str>,
+    ) -> Result<Vec<Validation>, PortError> {
         self.ask("cloudformation:DescribeEvents", place, |state| {
             let (failed, texts) = match behaviour(state, &place.site) {
                 Behaviour::FailsValidation(texts) => (true, texts),

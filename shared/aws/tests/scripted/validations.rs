@@ -11,13 +11,17 @@ fn event(fields: &[(&str, &str)]) -> String {
 }
 
 async fn said(pages: &[String]) -> (Vec<Validation>, Script) {
+    of(pages, Some("arn:cs")).await
+}
+
+/// The findings of a change set, or of the newest operation of the stack.
+async fn of(pages: &[String], change_set: Option<&str>) -> (Vec<Validation>, Script) {
     let script = Script::new(pages.iter().enumerate().map(|(n, events)| {
         let next = if n + 1 < pages.len() { "<NextToken>more</NextToken>" } else { "" };
         answer("DescribeEvents", &format!("<OperationEvents>{events}</OperationEvents>{next}"))
     }));
     let stacks = CloudFormationStacks::new(script.sessions(), &settings());
-    let stack = StackName::parse("orders-staging").unwrap();
-    let said = stacks.validations(&place("eu-west-1"), &stack, "arn:cs").await.unwrap();
+    let said = stacks.validations(&place("eu-west-1"), "orders-staging", change_set).await.unwrap();
     (said, script)
 }
 
@@ -47,6 +51,19 @@ async fn c18_every_validation_that_failed_is_told_from_every_page() {
     let calls = script.calls();
     assert_eq!((calls.len(), calls[0].parameter("ChangeSetName").as_deref()), (2, Some("arn:cs")));
     assert_eq!(calls[1].parameter("NextToken").as_deref(), Some("more"));
+}
+
+#[tokio::test]
+async fn c18_a_stacks_findings_are_those_of_its_newest_operation() {
+    let of_operation = |id: &str, resource: &str| {
+        validation("FAIL", "FAILED", resource)
+            .replace("<EventId>e</EventId>", &format!("<EventId>e</EventId><OperationId>{id}</OperationId>"))
+    };
+    let pages = [of_operation("new", "One") + &of_operation("old", "Before"), of_operation("old", "Older")];
+    let (said, script) = of(&pages, None).await;
+    assert_eq!(said.len(), 1);
+    assert!(said[0].text.starts_with("One "), "{said:?}");
+    assert_eq!(script.calls()[0].parameter("ChangeSetName"), None);
 }
 
 #[tokio::test]

@@ -9,6 +9,8 @@ use flotilla_domain::{Cause, Code, Site};
 
 /// Pages of a stack's events that are read for a cause (100 events each).
 const EVENT_PAGES_MAX: usize = 20;
+/// What a stack's operation says that CloudFormation's validation stopped before it began.
+const SAYS_VALIDATION: &str = "Call DescribeEvents";
 /// How deep nested stacks are followed.
 const NESTED_MAX: usize = 5;
 
@@ -122,6 +124,18 @@ impl DeploymentController {
         if way.len() > 1 {
             cause.message = flotilla_domain::code::cut(format!("in {}: {}", way.join("/"), cause.message));
             cause.resource = Some(way.join("/"));
+        }
+        if cause.message.contains(SAYS_VALIDATION) {
+            let said = match self.stacks.validations(&place, &stack, None).await {
+                // CloudFormation's reason is enough if the validations cannot be read.
+                Err(error) if !error.may_pass() => Vec::new(),
+                said => said?,
+            };
+            let failed: Vec<String> = said.into_iter().filter(|v| v.failed).map(|v| v.text).collect();
+            if !failed.is_empty() {
+                let fix = "fix each of these in the template, then upload again";
+                cause = Cause::new(Code::ValidationFailed, failed.join("; "), fix);
+            }
         }
         if let Some(export) = root.as_ref().and_then(StackEvent::export_in_use) {
             let importers = match self.stacks.importers(&place, export).await {

@@ -116,7 +116,8 @@ impl DeploymentController {
     ) -> Result<Event, PortError> {
         let mut warnings = Vec::new();
         if deployment.spec.policy.refuse_warnings || seen.has_warnings {
-            let said = match self.stacks.validations(place, &deployment.spec.stack, &seen.id).await {
+            let stack = deployment.spec.stack.as_str();
+            let said = match self.stacks.validations(place, stack, Some(&seen.id)).await {
                 // Only a policy that refuses warnings needs them.
                 Err(error) if !error.may_pass() && !deployment.spec.policy.refuse_warnings => {
                     tracing::warn!("cannot read the validation's warnings: {error}");
@@ -140,7 +141,8 @@ impl DeploymentController {
         if !VALIDATION.iter().any(|text| reason.contains(text)) {
             return Ok(refused_for(reason.to_owned()));
         }
-        let said = match self.stacks.validations(place, &deployment.spec.stack, &seen.id).await {
+        let stack = deployment.spec.stack.as_str();
+        let said = match self.stacks.validations(place, stack, Some(&seen.id)).await {
             // CloudFormation's reason is enough if the validations cannot be read.
             Err(error) if !error.may_pass() => Vec::new(),
             said => said?,

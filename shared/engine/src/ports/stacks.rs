@@ -195,12 +195,12 @@ pub trait Stacks: Send + Sync {
     /// Whether the stack of this name has any change sets.
     async fn has_change_sets(&self, place: &Place, stack: &str) -> Result<bool, PortError>;
 
-    /// The findings of CloudFormation's validation for a change set.
+    /// The findings of CloudFormation's validation for a change set, or for the newest operation of the stack.
     async fn validations(
         &self,
         place: &Place,
-        stack: &StackName,
-        change_set_id: &str,
+        stack: &str,
+        change_set_id: Option<&str>,
     ) -> Result<Vec<Validation>, PortError>;
 
     /// The names of the stacks that import an export.
