@@ -21,7 +21,7 @@ import manners
 import quotas
 import regex
 from botocore import xform_name
-from iam import ADMINISTRATORS, Installation, Unmapped, unused
+from iam import ADMINISTRATORS, BEYOND_STORIES, Installation, Unmapped, unused
 from models import refused
 from self_test import self_test
 from wire import OWN, SERVICES, Unreadable, load, read
@@ -123,7 +123,8 @@ def main(folders):
         if operation not in recorded:
             print(f"not recorded: {operation}, which {', '.join(sorted(sources))} may call")
     for role, action in sorted(never_used or ()):
-        print(f"permission never used: {role} {action}")
+        reason = BEYOND_STORIES.get((role.rsplit("-", 1)[-1], action), "nobody has said what needs it")
+        print(f"permission not used in a story: {role} {action} ({reason})")
     for (caller, service, operation, text), name in sorted(report.violations.items()):
         print(f"refused: {caller} {service}:{operation}: {text}  ({name})")
     failed = len({made[:3] for made in report.violations})

@@ -33,6 +33,24 @@ USED_ELSEWHERE = {
 }
 
 
+# Permissions that are needed where no story goes, and where that is tested.
+BEYOND_STORIES = {
+    ("cleanup", "s3:DeleteObjectVersion"): "garbage collection of assets that are old enough: the simulator, the port contracts",
+    ("collector", "s3:DeleteObjectVersion"): "garbage collection of assets that are old enough: the simulator, the port contracts",
+    ("deployer", "cloudformation:CancelUpdateStack"): "flotilla cancel --stop: the simulator, shared/aws/tests/scripted",
+    ("deployer", "cloudformation:ContinueUpdateRollback"): "stacks in UPDATE_ROLLBACK_FAILED: the simulator, shared/aws/tests/scripted",
+    ("deployer", "cloudformation:CreateChangeSet"): "AWS's transforms, a resource of their own; the emulator's caller names none",
+    ("deployer", "cloudformation:ListChangeSets"): "stacks in REVIEW_IN_PROGRESS: the simulator, shared/aws/tests/scripted",
+    ("deployer", "cloudformation:ListImports"): "exports in use: the simulator, shared/aws/tests/scripted",
+    ("deployer", "cloudformation:RollbackStack"): "stacks in UPDATE_FAILED: the simulator, shared/aws/tests/scripted",
+    ("deployer", "cloudwatch:DescribeAlarms"): "alarms of profiles: scripts/story tutorials",
+    ("deployer", "lambda:InvokeFunction"): "checks of profiles: the port contracts",
+    ("deployer", "s3:AbortMultipartUpload"): "unfinished uploads in a preview's bucket: the port contracts",
+    ("deployer", "s3:DeleteObject"): "buckets without versions of a preview: the port contracts",
+    ("notify", "sqs:SendMessage"): "Lambda's event source mapping, for records that it gives up",
+}
+
+
 class Unmapped(Exception):
     """An operation whose actions are not known here."""
 
