@@ -13,6 +13,7 @@ pub mod crash_sweep;
 pub mod emulator;
 pub mod error;
 pub mod everywhere;
+pub mod manners;
 pub mod points;
 pub mod proxy;
 mod recorder;

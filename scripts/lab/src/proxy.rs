@@ -1,8 +1,9 @@
-//! A proxy between the functions and the emulator. It counts the AWS calls of the functions and injects a fault into
-//! one of them. It does not change requests or replies, and knows nothing about rollouts.
+//! A proxy between the functions and the emulator. It counts the AWS calls of the functions, injects a fault into one of them, and plays
+//! manners of AWS that the emulator lacks. It knows nothing about rollouts.
 
 use crate::emulator::{function_processes, kill};
 use crate::error::{Doing, LabError};
+use crate::manners::{Manner, Rule};
 use crate::points::{Call, Fault, Spoil};
 use crate::wire::{Request, forward, read_request};
 use std::net::SocketAddr;
@@ -29,6 +30,7 @@ struct State {
     /// The emulator's port and process.
     emulator: (u16, u32),
     spoil: Option<Spoil>,
+    manners: Vec<Rule>,
     seen: Seen,
 }
 
@@ -86,6 +88,17 @@ impl Proxy {
         state.seen = Seen::default();
     }
 
+    /// Plays these manners from now on.
+    pub fn behave(&self, manners: Vec<Rule>) {
+        lock(&self.state).manners = manners;
+    }
+
+    /// The operations whose manners were not played as often as they should be.
+    pub fn unplayed(&self) -> Vec<String> {
+        let state = lock(&self.state);
+        state.manners.iter().filter(|rule| rule.times > 0).map(|rule| rule.operation.to_owned()).collect()
+    }
+
     /// The calls since [`Self::arm`].
     pub fn seen(&self) -> Seen {
         lock(&self.state).seen.clone()
@@ -93,6 +106,13 @@ impl Proxy {
 }
 
 impl State {
+    /// How AWS treats a call, if not as the emulator does.
+    fn manner(&mut self, request: &Request, call: &Call) -> Option<Manner> {
+        let rule = self.manners.iter_mut().find(|rule| rule.matches(request, call))?;
+        rule.times -= 1;
+        Some(rule.manner)
+    }
+
     /// Counts a call; answers the fault to inject into it.
     fn note(&mut self, call: Call) -> Option<Fault> {
         self.seen.calls.push(call);
@@ -112,10 +132,15 @@ async fn serve(
     state: &Mutex<State>,
 ) -> std::io::Result<()> {
     let Some(request) = read_request(&mut client).await? else { return Ok(()) };
-    let ((emulator, process), fault) = {
+    let ((emulator, process), manner, fault) = {
         let mut state = lock(state);
-        (state.emulator, request.call().and_then(|call| state.note(call)))
+        let call = request.call();
+        let manner = call.as_ref().and_then(|call| state.manner(&request, call));
+        (state.emulator, manner, call.and_then(|call| state.note(call)))
     };
+    if let Some(reply) = manner.and_then(Manner::reply) {
+        return client.write_all(&reply).await;
+    }
     let kill_caller = || match caller(peer.port(), port, process) {
         Some(process) => kill(process),
         None => lock(state).seen.failure = Some("the process that made the call was not found".into()),
@@ -125,6 +150,9 @@ async fn serve(
         return Ok(());
     }
     let reply = forward(&request, emulator).await?;
+    if let Some(Manner::Silent(time)) = manner {
+        tokio::time::sleep(time).await;
+    }
     match fault {
         Some(Fault::KillAfter) => kill_caller(),
         Some(Fault::DropReply) => {}
