@@ -9,6 +9,20 @@ use utoipa::ToSchema;
 pub struct AccessConfig {
     /// All grants.
     pub grants: Vec<GrantConfig>,
+    /// How principals are recognised as persons.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub identity: Option<IdentityConfig>,
+}
+
+/// How principals are recognised as persons, for approvals and four eyes. Without it, all sessions of a role are one person, but those of
+/// roles that IAM Identity Center makes, which are named by their users.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct IdentityConfig {
+    /// The ARNs of roles whose trust policies pin the name of each session to who assumes them (`sts:RoleSessionName` or
+    /// `sts:SourceIdentity`); names may contain `*` and `?`. Their sessions are persons of their own.
+    #[schema(example = json!(["arn:aws:iam::111122223333:role/team-*"]))]
+    pub pinned_session_names: Vec<String>,
 }
 
 /// Grants a role to principals.
@@ -50,6 +64,9 @@ pub struct AuditEntry {
     pub at: String,
     /// The principal's ARN.
     pub principal: String,
+    /// The person that it counts as, if that is not the principal itself.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub person: Option<String>,
     /// The command.
     #[schema(example = "promote")]
     pub act: String,

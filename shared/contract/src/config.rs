@@ -1,6 +1,6 @@
 //! The configuration, as operators write it in TOML and as `PUT` accepts it in JSON.
 
-use crate::access::GrantConfig;
+use crate::access::{GrantConfig, IdentityConfig};
 use crate::gate::{CheckConfig, FreezeConfig, WindowConfig};
 use crate::safeguards::SafeguardsConfig;
 use serde::{Deserialize, Serialize};
@@ -14,6 +14,9 @@ pub struct ConfigFile {
     /// All access grants. Empty: the file does not change the grants.
     #[serde(default)]
     pub access: Vec<GrantConfig>,
+    /// How principals are recognised as persons. It is part of the access configuration, so it comes with the grants.
+    #[serde(default)]
+    pub identity: Option<IdentityConfig>,
     /// Profiles by name.
     #[serde(default)]
     pub profiles: BTreeMap<String, ProfileConfig>,

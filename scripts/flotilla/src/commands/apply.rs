@@ -51,8 +51,14 @@ pub async fn run(global: &Global, files: &[PathBuf]) -> Result<Exit, CliError> {
     }
     // Access last, so that the current grants apply to the whole command.
     let grants: Vec<_> = parsed.iter().flat_map(|file| file.access.clone()).collect();
+    let identity = parsed.iter().find_map(|file| file.identity.clone());
+    if grants.is_empty() && identity.is_some() {
+        let fix =
+            "add the grants ([[access]]) to the same command: they are one configuration with [identity]";
+        return Err(CliError::usage("[identity] was given without grants", fix));
+    }
     if !grants.is_empty() {
-        let reply = api.put("/v1/access", &AccessConfig { grants }).await?;
+        let reply = api.put("/v1/access", &AccessConfig { grants, identity }).await?;
         let version = reply["version"].as_u64().unwrap_or(0);
         applied.push(Applied { kind: "access", name: "of everybody".into(), version });
     }

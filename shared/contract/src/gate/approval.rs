@@ -23,6 +23,9 @@ pub struct Approve {
 pub struct ApprovalView {
     /// The principal that approved.
     pub by: String,
+    /// The person that it counts as, if that is not the principal itself.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub person: Option<String>,
     /// The reason, if one was given.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub because: Option<String>,

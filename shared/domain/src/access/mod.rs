@@ -3,8 +3,10 @@
 //! Reads are authorized per service: a grant for one stage of a service allows viewing the service. Changes are
 //! authorized per stage, and changes of more than one stage need a grant without a limit on stages.
 
+mod person;
 mod principal;
 
+pub use person::Identity;
 pub use principal::PrincipalPattern;
 
 use crate::code::{Code, Refusal};
@@ -311,19 +313,18 @@ impl Authority {
     }
 }
 
-/// The four-eyes rule: whether a person may approve a rollout that they may have started. Two sessions of a role
-/// count as two persons if their names differ, so the trust policy of a shared role must require that people use
-/// their own name (`sts:RoleSessionName`).
+/// The four-eyes rule: whether a person may approve a rollout that they may have started. Both are [persons](Identity::person).
 ///
 /// # Errors
 /// [`Code::OwnApproval`].
-pub fn may_approve(requested_by: &str, approver: &str, four_eyes: bool) -> Result<(), Refusal> {
-    if !four_eyes || requested_by != approver {
+pub fn may_approve(starter: &str, approver: &str, four_eyes: bool) -> Result<(), Refusal> {
+    if !four_eyes || starter != approver {
         return Ok(());
     }
     let what =
         format!("{approver} started the rollout, and the profile requires another approver (four_eyes)");
-    Err(Refusal::new(Code::OwnApproval, what, "ask another approver to approve it"))
+    let fix = "ask another person to approve it; sessions of one role count as one person, unless [identity] names the role";
+    Err(Refusal::new(Code::OwnApproval, what, fix))
 }
 
 #[cfg(test)]

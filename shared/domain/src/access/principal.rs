@@ -69,7 +69,32 @@ fn without_path(name: &str) -> &str {
     name.rsplit_once('/').map_or(name, |(_, name)| name)
 }
 
+/// A session of a role.
+pub(super) struct Session<'a> {
+    /// The role's ARN, without its path, which the ARN of a session does not contain.
+    pub role_arn: String,
+    /// The role's name.
+    pub role: &'a str,
+    /// The session's name.
+    pub name: &'a str,
+}
+
+impl<'a> Session<'a> {
+    /// Reads the ARN of a session; `None` if it is another principal's.
+    pub fn parse(principal: &'a str) -> Option<Self> {
+        let arn = Arn::parse(principal).filter(|arn| arn.kind == Kind::Session)?;
+        let (role, name) = arn.name.split_once('/')?;
+        let role_arn = format!("arn:{}:iam::{}:role/{role}", arn.partition, arn.account);
+        Some(Self { role_arn, role, name })
+    }
+}
+
 impl PrincipalPattern {
+    /// Whether it is a pattern of roles, and so of all their sessions.
+    pub fn is_of_roles(&self) -> bool {
+        self.kind == Kind::Role
+    }
+
     /// Reads a pattern.
     ///
     /// # Errors

@@ -9,6 +9,8 @@ use jiff::Timestamp;
 pub struct Approval {
     /// Principal that approved.
     pub by: String,
+    /// The [person](crate::access::Identity::person) behind it, which is what counts.
+    pub person: String,
     /// Reason, if one was given.
     pub because: Option<String>,
     /// Time of the approval.

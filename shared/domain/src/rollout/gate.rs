@@ -59,12 +59,12 @@ impl Rollout {
         self.waves.get(wave).filter(|_| !self.gates.expedite).map_or(0, |wave| wave.approvals)
     }
 
-    /// Who has approved a wave with this package and this plan. An approval of another package or plan is void.
+    /// The persons who have approved a wave with this package and this plan. An approval of another package or plan is void.
     pub fn approved_by(&self, wave: usize) -> BTreeSet<&str> {
         let (package, plan) = (self.package(), self.plan());
         let valid =
             self.approvals.iter().filter(|a| a.wave == wave && Some(a.package) == package && a.plan == plan);
-        valid.map(|approval| approval.by.as_str()).collect()
+        valid.map(|approval| approval.person.as_str()).collect()
     }
 
     /// The wave that waits for its gates, or the next one that will.

@@ -110,6 +110,7 @@ fn entry_view(entry: AuditRecord) -> view::AuditEntry {
     view::AuditEntry {
         at: entry.at.to_string(),
         principal: entry.principal,
+        person: entry.person,
         act: entry.act,
         outcome: entry.outcome.name().into(),
         service: entry.service.map(|name| name.to_string()),

@@ -11,7 +11,7 @@ use crate::rollout::route::{RoutedRelease, way};
 use crate::set::member::{Planned, compose_member};
 use crate::{EngineError, config};
 use flotilla_contract::AccessConfig;
-use flotilla_domain::access::{Act, Authority, Of, Role, Scope};
+use flotilla_domain::access::{Act, Authority, Identity, Of, Role, Scope};
 use flotilla_domain::code::cut;
 use flotilla_domain::rollout::Rollout;
 use flotilla_domain::set::{Member, ServiceSet};
@@ -25,12 +25,20 @@ use std::sync::Arc;
 pub struct Caller {
     /// The principal's ARN.
     pub principal: String,
+    /// The person behind it, whom approvals and four eyes count.
+    pub person: String,
     /// Unique for each request.
     pub request_id: String,
     authority: Arc<Authority>,
+    identity: Arc<Identity>,
 }
 
 impl Caller {
+    /// The person behind another principal.
+    pub(crate) fn person_of(&self, principal: &str) -> String {
+        self.identity.person(principal)
+    }
+
     /// Whether the caller has a role in a scope.
     ///
     /// # Errors
@@ -129,11 +137,21 @@ impl Commands {
     /// Errors of the state store.
     pub async fn caller(&self, principal: String, request_id: String) -> Result<Caller, EngineError> {
         let found = self.store.get(&[access_key()]).await?.into_iter().next().flatten();
-        let authority = match found {
-            None => Authority::Open,
-            Some(item) => config::access(&document::<AccessConfig>(read::<ConfigRecord>(item)?.value)?)?,
+        let (authority, identity) = match found {
+            None => (Authority::Open, Identity::default()),
+            Some(item) => {
+                let doc: AccessConfig = document(read::<ConfigRecord>(item)?.value)?;
+                (config::access(&doc)?, config::identity(&doc)?)
+            }
         };
-        Ok(Caller { principal, request_id, authority: Arc::new(authority) })
+        let person = identity.person(&principal);
+        Ok(Caller {
+            principal,
+            person,
+            request_id,
+            authority: Arc::new(authority),
+            identity: Arc::new(identity),
+        })
     }
 
     /// Whether a caller may give a command in a scope. A refusal is recorded in the audit.
@@ -154,6 +172,7 @@ impl Commands {
         let order = Order(AuditRecord {
             at: self.clock.now(),
             principal: caller.principal.clone(),
+            person: (caller.person != caller.principal).then(|| caller.person.clone()),
             request_id: caller.request_id.clone(),
             act: act.name().into(),
             outcome: Outcome::Accepted,

@@ -3,7 +3,7 @@
 use super::{invalid, no_such};
 use flotilla_contract::{AccessConfig, GrantConfig};
 use flotilla_domain::Refusal;
-use flotilla_domain::access::{Authority, Grant, NamePatterns, PrincipalPattern, Role};
+use flotilla_domain::access::{Authority, Grant, Identity, NamePatterns, PrincipalPattern, Role};
 
 /// Reads the grants.
 ///
@@ -18,6 +18,16 @@ pub fn access(doc: &AccessConfig) -> Result<Authority, Refusal> {
     let grants = doc.grants.iter().enumerate();
     let grants = grants.map(|(n, doc)| grant(doc).map_err(|refusal| refusal.at(format!("access.{n}"))));
     Ok(Authority::Granted(grants.collect::<Result<_, _>>()?))
+}
+
+/// Reads who is a person.
+///
+/// # Errors
+/// [`flotilla_domain::Code::ConfigInvalid`].
+pub fn identity(doc: &AccessConfig) -> Result<Identity, Refusal> {
+    let Some(identity) = &doc.identity else { return Ok(Identity::default()) };
+    Identity::parse(&identity.pinned_session_names)
+        .map_err(|refusal| refusal.at("identity.pinned_session_names"))
 }
 
 fn grant(doc: &GrantConfig) -> Result<Grant, Refusal> {
@@ -56,14 +66,15 @@ mod tests {
 
     #[test]
     fn a_grant_without_stages_and_services_is_for_all_of_them() {
-        let authority = access(&AccessConfig { grants: vec![doc()] }).unwrap();
+        let authority = access(&AccessConfig { grants: vec![doc()], identity: None }).unwrap();
         let session = "arn:aws:sts::111122223333:assumed-role/ops/ann";
         assert!(authority.allows(session, Role::Admin, Scope::EVERYTHING).is_ok());
     }
 
     #[test]
     fn a_grant_that_is_not_understood_is_refused_with_its_place() {
-        let place = |doc: GrantConfig| access(&AccessConfig { grants: vec![doc] }).unwrap_err().path;
+        let place =
+            |doc: GrantConfig| access(&AccessConfig { grants: vec![doc], identity: None }).unwrap_err().path;
         for wrong in [
             GrantConfig { principal: "ops".into(), ..doc() },
             GrantConfig { role: "owner".into(), ..doc() },
@@ -72,7 +83,7 @@ mod tests {
         ] {
             assert_eq!(place(wrong).as_deref(), Some("access.0"));
         }
-        let many = |count| access(&AccessConfig { grants: vec![doc(); count] });
+        let many = |count| access(&AccessConfig { grants: vec![doc(); count], identity: None });
         assert!(many(Authority::GRANTS_MAX).is_ok() && many(Authority::GRANTS_MAX + 1).is_err());
     }
 }

@@ -87,6 +87,7 @@ impl Commands {
     ) -> Result<ConfigRecord, EngineError> {
         let order = self.order(caller, Act::PutAccess, Scope::EVERYTHING).await?;
         config::access(doc)?.keeps_admin(&caller.principal)?;
+        config::identity(doc)?;
         self.put(order, access_key(), None, doc, expected).await
     }
 

@@ -11,7 +11,7 @@ mod safeguards;
 mod service;
 mod view;
 
-pub use access::access;
+pub use access::{access, identity};
 pub use account::account;
 pub(crate) use account::role_is_new;
 pub use profile::profile;

@@ -35,7 +35,8 @@ impl Commands {
         let because = reason(agreement.because.as_deref())?;
         let entry = TimelineText { what: "approved", detail: because.clone() };
         self.change_rollout(id, (caller, Act::Approve), &entry, |rollout, now| {
-            may_approve(&rollout.requested_by, &caller.principal, rollout.gates.four_eyes)?;
+            let starter = caller.person_of(&rollout.requested_by);
+            may_approve(&starter, &caller.person, rollout.gates.four_eyes)?;
             let Some((package, wave)) = rollout.package().zip(rollout.next_wave()) else {
                 return Err(conflict(format!("the rollout is {}", rollout.state.name())).into());
             };
@@ -52,13 +53,14 @@ impl Commands {
             }
             let approval = Approval {
                 by: caller.principal.clone(),
+                person: caller.person.clone(),
                 because: because.clone(),
                 at: now,
                 wave,
                 package,
                 plan,
             };
-            if rollout.approved_by(wave).contains(approval.by.as_str()) {
+            if rollout.approved_by(wave).contains(approval.person.as_str()) {
                 return Ok(rollout.clone());
             }
             Ok(applied(rollout, RolloutEvent::ApproveRequested(approval), now)?)

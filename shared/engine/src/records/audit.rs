@@ -32,6 +32,8 @@ pub struct AuditRecord {
     pub at: Timestamp,
     /// The principal's ARN.
     pub principal: String,
+    /// The person behind it, if that is not the principal itself.
+    pub person: Option<String>,
     /// The id of the request.
     pub request_id: String,
     /// The command's name.
@@ -65,6 +67,8 @@ pub struct StoredAudit {
     format: u32,
     at: String,
     principal: String,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    person: Option<String>,
     request_id: String,
     act: String,
     outcome: String,
@@ -96,6 +100,7 @@ impl Record for AuditRecord {
             format: 1,
             at: self.at.to_string(),
             principal: self.principal.clone(),
+            person: self.person.clone(),
             request_id: self.request_id.clone(),
             act: self.act.clone(),
             outcome: self.outcome.name().into(),
@@ -111,6 +116,7 @@ impl Record for AuditRecord {
         Ok(Self {
             at: time(&stored.at)?,
             principal: stored.principal,
+            person: stored.person,
             request_id: stored.request_id,
             act: stored.act,
             outcome: match stored.outcome.as_str() {
@@ -138,7 +144,8 @@ mod tests {
         let at = Timestamp::from_second(1_800_000_000).unwrap();
         let entry = AuditRecord {
             at,
-            principal: "arn:aws:iam::111122223333:user/ann".into(),
+            principal: "arn:aws:sts::111122223333:assumed-role/release/ann".into(),
+            person: Some("arn:aws:iam::111122223333:role/release".into()),
             request_id: "r".into(),
             act: "promote".into(),
             outcome: Outcome::Refused,

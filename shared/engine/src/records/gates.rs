@@ -84,6 +84,9 @@ impl StoredGates {
 #[derive(Serialize, Deserialize)]
 pub struct StoredApproval {
     by: String,
+    /// Omitted if it is the principal.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    person: Option<String>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     because: Option<String>,
     at: String,
@@ -95,8 +98,9 @@ pub struct StoredApproval {
 
 impl StoredApproval {
     pub fn of(approval: &Approval) -> Self {
-        let Approval { by, because, at, wave, package, plan } = approval.clone();
+        let Approval { by, person, because, at, wave, package, plan } = approval.clone();
         Self {
+            person: (person != by).then_some(person),
             by,
             because,
             at: at.to_string(),
@@ -108,6 +112,7 @@ impl StoredApproval {
 
     pub fn read(self) -> Result<Approval, String> {
         Ok(Approval {
+            person: self.person.unwrap_or_else(|| self.by.clone()),
             by: self.by,
             because: self.because,
             at: time(&self.at)?,
@@ -181,5 +186,28 @@ impl StoredClosed {
         let gate = Gate::ALL.into_iter().find(|gate| gate.name() == self.gate);
         let until = self.until.as_deref().map(|at| parsed("until", at.parse())).transpose()?;
         Ok(Blocked { gate: gate.ok_or_else(|| format!("gate: {}", self.gate))?, why: self.why, until })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use flotilla_domain::Timestamp;
+
+    #[test]
+    fn an_approval_keeps_the_person_behind_its_principal() {
+        let session = Approval {
+            by: "arn:aws:sts::111122223333:assumed-role/release/ann".into(),
+            person: "arn:aws:iam::111122223333:role/release".into(),
+            because: None,
+            at: Timestamp::UNIX_EPOCH,
+            wave: 0,
+            package: flotilla_domain::Digest::of(b"p"),
+            plan: None,
+        };
+        let user = Approval { person: session.by.clone(), ..session.clone() };
+        for approval in [session, user] {
+            assert_eq!(StoredApproval::of(&approval).read(), Ok(approval));
+        }
     }
 }

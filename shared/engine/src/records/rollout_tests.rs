@@ -17,6 +17,7 @@ fn rollout(kind: RolloutKind, state: RolloutState) -> Rollout {
     let (digest, at) = (flotilla_domain::Digest::of, Timestamp::UNIX_EPOCH);
     let approval = |plan| Approval {
         by: "ann".into(),
+        person: "ann".into(),
         because: Some("fine".into()),
         at,
         wave: 1,

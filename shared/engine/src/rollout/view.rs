@@ -104,6 +104,7 @@ fn deployment_view(deployment: &Deployment, pending: view::DeploymentView) -> vi
 fn gates_view(rollout: &Rollout) -> Option<view::GatesView> {
     let wave = rollout.next_wave().filter(|_| !rollout.plan_only);
     let approval = |approval: &Approval| view::ApprovalView {
+        person: (approval.person != approval.by).then(|| approval.person.clone()),
         by: approval.by.clone(),
         because: approval.because.clone(),
         at: approval.at.to_string(),

@@ -1,7 +1,7 @@
 //! Commands of operators, and stack-status events.
 
 use super::{ACCOUNT, World, orders, target};
-use flotilla_contract::{ProfileConfig, RolloutView};
+use flotilla_contract::{AccessConfig, GrantConfig, IdentityConfig, ProfileConfig, RolloutView};
 use flotilla_domain::{ProfileName, ReleaseId, RolloutId, StageName};
 use flotilla_engine::EngineError;
 use flotilla_engine::access::Caller;
@@ -17,9 +17,30 @@ impl World {
 
     /// A user with the id of a request.
     pub(super) fn caller_named(&self, user: &str, request: &str) -> Caller {
-        let principal = format!("arn:aws:iam::111122223333:user/{user}");
+        // An ARN stands for itself, another name for a user.
+        let principal = match user.starts_with("arn:") {
+            true => user.to_owned(),
+            false => format!("arn:aws:iam::111122223333:user/{user}"),
+        };
         let request_id = format!("{request}-{}", self.requests);
         block_on(self.driver.commands.caller(principal, request_id)).expect("the table answers")
+    }
+
+    /// Says that the trust policy of a role pins the names of its sessions. Everybody is an admin.
+    pub fn pins(&mut self, role: &str) -> &mut Self {
+        let admin = |principal: &str| GrantConfig {
+            principal: format!("arn:aws:iam::111122223333:{principal}"),
+            role: "admin".into(),
+            stages: None,
+            services: None,
+        };
+        let access = AccessConfig {
+            grants: vec![admin("user/*"), admin("role/*")],
+            identity: Some(IdentityConfig { pinned_session_names: vec![role.to_owned()] }),
+        };
+        let caller = self.caller_named("ann", "access");
+        block_on(self.driver.commands.put_access(&access, None, &caller)).expect("the access");
+        self
     }
 
     /// Starts a rollout of a release.

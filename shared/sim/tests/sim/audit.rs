@@ -142,7 +142,7 @@ fn who_may_not_is_refused_and_that_they_tried_is_in_the_log() {
     };
     let grants = vec![grant("ann", "admin", &[]), grant("bob", "deployer", &["eu-staging"])];
     let ann = caller(&commands, "ann", "grants");
-    block_on(commands.put_access(&AccessConfig { grants }, None, &ann)).unwrap();
+    block_on(commands.put_access(&AccessConfig { grants, identity: None }, None, &ann)).unwrap();
     // Who somebody is and what they may do is looked up with each request.
     let bob = caller(&commands, "bob", "his");
     assert!(bob.may(Role::Deployer, Scope::stage(&orders(), &stage("eu-staging"))).is_ok());

@@ -190,7 +190,10 @@ async fn give(
                 stages: None,
                 services: None,
             };
-            commands.put_access(&AccessConfig { grants: vec![grant] }, None, &ann).await.map(drop)
+            commands
+                .put_access(&AccessConfig { grants: vec![grant], identity: None }, None, &ann)
+                .await
+                .map(drop)
         }
         _ => commands.retry(rollout, &RetryOptions::default(), &ann).await.map(drop),
     }

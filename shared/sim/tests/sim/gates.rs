@@ -22,7 +22,7 @@ fn profile() -> ProfileConfig {
     }
 }
 
-fn approved_by(count: usize) -> ProfileConfig {
+pub fn approved_by(count: usize) -> ProfileConfig {
     ProfileConfig { approvals: Some(count), ..profile() }
 }
 

@@ -17,6 +17,7 @@ mod lives;
 mod names;
 mod operator_commands;
 mod packages;
+mod persons;
 mod plans;
 mod policies;
 mod promotions;

@@ -28,6 +28,7 @@ pub(super) fn plans(text: &str) -> E {
 pub(super) fn approval(by: &str, rollout: &Rollout) -> E {
     E::ApproveRequested(Approval {
         by: by.into(),
+        person: by.into(),
         because: None,
         at: at(6),
         wave: 0,
