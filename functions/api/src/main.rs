@@ -11,7 +11,8 @@ async fn main() -> Result<(), Error> {
     flotilla_telemetry::init(None);
     let aws = Aws::from_env().await?;
     let api = Api {
-        commands: Commands::new(aws.prefix(), aws.clock(), aws.store(), aws.queue(), aws.policies()),
+        commands: Commands::new(aws.prefix(), aws.clock(), aws.store(), aws.queue(), aws.policies())
+            .administered_by(aws.administrators())?,
         status: Status { clock: aws.clock(), store: aws.store() },
     };
     lambda_http::run(router(api)).await

@@ -25,8 +25,8 @@ pub fn for_service(account: &str, service: &str, stage: &str, regions: &[String]
         ..ServiceConfigDoc::default()
     };
     ConfigFile {
-        access: Vec::new(),
         profiles: [("demo".to_owned(), profile)].into(),
         services: [(service.to_owned(), service_doc)].into(),
+        ..ConfigFile::default()
     }
 }

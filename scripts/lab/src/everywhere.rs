@@ -119,13 +119,13 @@ fn config(
         ttl_h: None,
     });
     ConfigFile {
-        access: Vec::new(),
         profiles: [(service.to_owned(), profile)].into(),
         services: [(
             service.to_owned(),
             ServiceConfigDoc { rules: rules.collect(), ..ServiceConfigDoc::default() },
         )]
         .into(),
+        ..ConfigFile::default()
     }
 }
 

@@ -23,6 +23,8 @@ pub struct Settings {
     pub tick_queue_url: String,
     /// The function that runs policy checks.
     pub guard_function: String,
+    /// The principals that may do everything as long as no access is granted.
+    pub administrators: Vec<String>,
 }
 
 /// A setting is missing or wrong.
@@ -68,6 +70,11 @@ impl Settings {
             replicate_queue_url: optional("FLOTILLA_REPLICATE_QUEUE_URL"),
             tick_queue_url: optional("FLOTILLA_TICK_QUEUE_URL"),
             guard_function: optional("FLOTILLA_GUARD_FUNCTION"),
+            administrators: optional("FLOTILLA_ADMINISTRATORS")
+                .split(',')
+                .filter(|arn| !arn.is_empty())
+                .map(str::to_owned)
+                .collect(),
         })
     }
 }

@@ -41,6 +41,11 @@ impl Aws {
         self.settings.prefix.clone()
     }
 
+    /// The principals that may do everything as long as no access is granted.
+    pub fn administrators(&self) -> &[String] {
+        &self.settings.administrators
+    }
+
     /// The system clock.
     pub fn clock(&self) -> Arc<dyn Clock> {
         Arc::new(SystemClock)

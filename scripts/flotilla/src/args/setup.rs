@@ -25,6 +25,10 @@ pub struct Install {
     /// SNS topic for the alarms of the control plane; an empty value removes it. By default, it is kept.
     #[arg(long, value_name = "ARN")]
     pub alarm_topic: Option<String>,
+    /// ARNs of the users and roles that may do everything as long as no access is granted, separated by commas. By default, they are
+    /// kept; at first: you.
+    #[arg(long, value_name = "ARNS")]
+    pub administrators: Option<String>,
     /// KMS key for the buckets, the table, the queues and the logs; a multi-Region key if there are several regions. An empty value
     /// returns to keys of AWS. By default, it is kept; at first: keys of AWS.
     #[arg(long, value_name = "ARN")]

@@ -5,7 +5,7 @@ use super::keys::Key;
 use super::lists::with;
 use super::names;
 use super::own_stack::OwnStack;
-use super::prepare::{Target, account_of, region};
+use super::prepare::{Target, account_of, administrator, region};
 use super::stacks::bring;
 use super::zips::zip_binary;
 use crate::api::Api;
@@ -212,6 +212,13 @@ impl Setup<'_> {
             parameters.extend(value.map(|value| (name.to_owned(), value.to_string())));
         }
         parameters.extend(self.args.alarm_topic.clone().map(|arn| ("AlarmTopicArn".to_owned(), arn)));
+        let named = known.get("Administrators").is_some_and(|arns| !arns.is_empty());
+        let administrators = match &self.args.administrators {
+            None if named => None,
+            None => Some(administrator(config).await?),
+            given => given.clone(),
+        };
+        parameters.extend(administrators.map(|arns| ("Administrators".to_owned(), arns)));
         parameters.extend(key.map(|key| ("KmsKeyArn".to_owned(), key.in_region(self.target.home_region))));
         let asked =
             self.args.concurrency.or(self.args.no_reserved_concurrency.then_some(Concurrency::Shared));

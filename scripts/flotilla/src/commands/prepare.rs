@@ -10,6 +10,7 @@ use crate::args::{AccountRoles, Global};
 use crate::error::CliError;
 use crate::{error_text, home};
 use aws_config::SdkConfig;
+use aws_sdk_sts::operation::get_caller_identity::GetCallerIdentityOutput;
 use flotilla_contract::AccountConfig;
 use flotilla_domain::{AccountId, Region};
 
@@ -142,15 +143,30 @@ pub fn region(text: &str) -> Result<Region, CliError> {
 
 /// The account of the credentials.
 pub async fn account_of(config: &SdkConfig) -> Result<AccountId, CliError> {
-    let who = aws_sdk_sts::Client::new(config).get_caller_identity().send().await;
-    let who = who.map_err(|e| {
-        CliError::failed(
-            "cannot read the account of your credentials (sts:GetCallerIdentity)",
-            error_text(&e),
-        )
-    })?;
+    let who = caller(config).await?;
     AccountId::parse(who.account().unwrap_or_default())
         .map_err(|e| CliError::failed("the account of your credentials is invalid", e))
+}
+
+/// The principal of the credentials as access is granted to it: a user, or a role instead of its session.
+pub async fn administrator(config: &SdkConfig) -> Result<String, CliError> {
+    Ok(grantee(caller(config).await?.arn().unwrap_or_default()))
+}
+
+async fn caller(config: &SdkConfig) -> Result<GetCallerIdentityOutput, CliError> {
+    let who = aws_sdk_sts::Client::new(config).get_caller_identity().send().await;
+    who.map_err(|e| {
+        CliError::failed("cannot read who you are for AWS (sts:GetCallerIdentity)", error_text(&e))
+    })
+}
+
+/// `arn:aws:iam::111122223333:role/NAME` for a session of the role.
+fn grantee(arn: &str) -> String {
+    let role = arn.split_once(":assumed-role/").and_then(|(account, session)| {
+        let (name, _) = session.split_once('/')?;
+        Some(format!("{}:role/{name}", account.replacen(":sts:", ":iam:", 1)))
+    });
+    role.unwrap_or_else(|| arn.to_owned())
 }
 
 /// An external id of 128 random bits, so that nobody can guess it.
@@ -159,4 +175,18 @@ fn random_id() -> Result<String, CliError> {
     getrandom::fill(&mut bytes)
         .map_err(|e| CliError::failed("cannot create an external id", e.to_string()))?;
     Ok(format!("flotilla-{}", hex::encode(bytes)))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn access_is_granted_to_a_role_and_not_to_its_session() {
+        let session = "arn:aws-cn:sts::111122223333:assumed-role/platform/ann";
+        assert_eq!(grantee(session), "arn:aws-cn:iam::111122223333:role/platform");
+        for other in ["arn:aws:iam::111122223333:user/ops/ann", "arn:aws:iam::111122223333:root"] {
+            assert_eq!(grantee(other), other);
+        }
+    }
 }

@@ -242,7 +242,7 @@ pub struct Grant {
 /// Who may do what.
 #[derive(Debug, Clone)]
 pub enum Authority {
-    /// No grants were ever put: every caller that IAM allows may do everything.
+    /// No grants were ever put, and the installation names no administrators: every caller that IAM allows may do everything.
     Open,
     /// Only what is granted is allowed.
     Granted(Vec<Grant>),

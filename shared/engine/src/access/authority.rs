@@ -138,20 +138,14 @@ impl Commands {
     pub async fn caller(&self, principal: String, request_id: String) -> Result<Caller, EngineError> {
         let found = self.store.get(&[access_key()]).await?.into_iter().next().flatten();
         let (authority, identity) = match found {
-            None => (Authority::Open, Identity::default()),
+            None => (self.bootstrap.clone(), Identity::default()),
             Some(item) => {
                 let doc: AccessConfig = document(read::<ConfigRecord>(item)?.value)?;
-                (config::access(&doc)?, config::identity(&doc)?)
+                (Arc::new(config::access(&doc)?), config::identity(&doc)?)
             }
         };
         let person = identity.person(&principal);
-        Ok(Caller {
-            principal,
-            person,
-            request_id,
-            authority: Arc::new(authority),
-            identity: Arc::new(identity),
-        })
+        Ok(Caller { principal, person, request_id, authority, identity: Arc::new(identity) })
     }
 
     /// Whether a caller may give a command in a scope. A refusal is recorded in the audit.

@@ -10,6 +10,7 @@ pub(crate) use authority::Order;
 pub use authority::{Caller, Ledger};
 
 use crate::ports::{Clock, Policies, StateStore, WorkQueue};
+use flotilla_domain::access::Authority;
 use flotilla_domain::{Code, Refusal};
 use std::sync::Arc;
 
@@ -21,6 +22,8 @@ pub struct Commands {
     pub(crate) store: Ledger,
     pub(crate) queue: Arc<dyn WorkQueue>,
     pub(crate) policies: Arc<dyn Policies>,
+    /// Who may do what as long as no access is granted.
+    pub(crate) bootstrap: Arc<Authority>,
 }
 
 impl Commands {
@@ -32,7 +35,30 @@ impl Commands {
         queue: Arc<dyn WorkQueue>,
         policies: Arc<dyn Policies>,
     ) -> Self {
-        Self { prefix, clock, store: Ledger::new(store), queue, policies }
+        Self {
+            prefix,
+            clock,
+            store: Ledger::new(store),
+            queue,
+            policies,
+            bootstrap: Arc::new(Authority::Open),
+        }
+    }
+
+    /// As long as no access is granted, only these principals may do anything. Without any, everybody whom IAM lets call the API may.
+    ///
+    /// # Errors
+    /// [`flotilla_domain::Code::ConfigInvalid`] if one is not a principal's ARN.
+    pub fn administered_by(mut self, principals: &[String]) -> Result<Self, Refusal> {
+        if !principals.is_empty() {
+            self.bootstrap = Arc::new(crate::config::administrators(principals)?);
+        }
+        Ok(self)
+    }
+
+    /// Whether anybody may do anything as long as no access is granted.
+    pub fn is_open(&self) -> bool {
+        matches!(*self.bootstrap, Authority::Open)
     }
 }
 

@@ -20,6 +20,19 @@ pub fn access(doc: &AccessConfig) -> Result<Authority, Refusal> {
     Ok(Authority::Granted(grants.collect::<Result<_, _>>()?))
 }
 
+/// Makes these principals admins of everything.
+///
+/// # Errors
+/// [`flotilla_domain::Code::ConfigInvalid`] if one is not a principal's ARN.
+pub(crate) fn administrators(principals: &[String]) -> Result<Authority, Refusal> {
+    let admin = |principal: &String| {
+        let doc =
+            GrantConfig { principal: principal.clone(), role: "admin".into(), stages: None, services: None };
+        grant(&doc)
+    };
+    Ok(Authority::Granted(principals.iter().map(admin).collect::<Result<_, _>>()?))
+}
+
 /// Reads who is a person.
 ///
 /// # Errors

@@ -11,6 +11,7 @@ mod safeguards;
 mod service;
 mod view;
 
+pub(crate) use access::administrators;
 pub use access::{access, identity};
 pub use account::account;
 pub(crate) use account::role_is_new;
