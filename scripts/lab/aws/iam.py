@@ -141,17 +141,20 @@ class Installation:
         self.ingest = next(by_ingest)["Bucket"]
         self.prefix, self.account, self.region = re.fullmatch(r"(.+)-ingest-(\d{12})-(.+)", self.ingest).groups()
         assumed = [(c, c["parsed"][1]) for c in calls if c["parsed"][0].name == "AssumeRole"]
-        accepted = [p for c, p in assumed if c["status"] != "403" and "ExternalId" in p]
-        external = {p["RoleArn"].split(":")[4]: p["ExternalId"] for p in accepted}
+        # An account that was installed twice has had two external IDs.
+        self.external = {}
+        for call, parameters in assumed:
+            if call.get("status") != "403" and "ExternalId" in parameters:
+                self.external.setdefault(parameters["RoleArn"].split(":")[4], []).append(parameters["ExternalId"])
         self.issued = {c["issued"]: p["RoleArn"] for c, p in assumed if "issued" in c}
         deployers = sorted({p["RoleArn"] for _, p in assumed if p["RoleArn"].endswith("-deployer")})
-        others = sorted(set(external) - {self.account})
+        others = sorted(set(self.external) - {self.account})
         given = {"Prefix": self.prefix, "DeployerRoleArns": ",".join(deployers), "TargetAccounts": ",".join(others)}
         control_plane = Template(INFRA / "control-plane.yaml", self.account, self.region, given)
         given = {"Prefix": self.prefix, "ControlPlaneAccount": self.account, "ControlPlaneRegion": self.region}
         templates = [control_plane]
         for account in [self.account, *others]:
-            given = {**given, "ExternalId": external.get(account, "")}
+            given = {**given, "ExternalId": self.external.get(account, [""])[0]}
             templates.append(Template(INFRA / "account.yaml", account, self.region, given))
         roles = [(t.arn(name), role) for t in templates for name, role in t.resources("AWS::IAM::Role").items()]
         self.roles = {arn: Role(arn, properties) for arn, properties in roles}
@@ -186,6 +189,9 @@ class Installation:
                     yield f"the policy of the bucket lets {role.arn} not {action} on {resource}"
             if action == "sts:AssumeRole":
                 target = self.roles.get(resource)
+                valid = self.external.get(resource.split(":")[4], [])
+                if context_of["sts:ExternalId"] in valid:
+                    context_of["sts:ExternalId"] = valid[0]
                 if target is None or decide(target.trust, action, resource, context_of) != "allow":
                     yield f"{resource} does not trust {role.arn}"
 

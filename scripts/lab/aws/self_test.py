@@ -70,7 +70,7 @@ def iam_self_test():
         (assumed, None),
         (call(**deployer, service="cloudformation", name="CreateChangeSet", **change_set), None),
         (call("api", "s3", "GetObject", Bucket=bucket, Key="incoming/a.zip"), "flotilla-api-eu-central-1 may not"),
-        (call("ingest", "s3", "GetObject", Bucket=bucket, Key="incoming/a.zip"), None),
+        (call("ingest", "s3", "GetObject", Bucket=bucket, Key="incoming/a.zip"), "may not s3:GetObject"),
         (call("ingest", "s3", "PutObject", Bucket=bucket, Key="incoming/a.zip"), "may not s3:PutObject"),
         (call("api", "sts", "AssumeRole", RoleArn=role, ExternalId="e" * 32), "does not trust"),
         (call("deploy", "sts", "AssumeRole", RoleArn=role, ExternalId="guessed"), "does not trust"),

@@ -9,6 +9,7 @@ use aws_sdk_sqs::types::QueueAttributeName;
 use flotilla_contract::config::{ConfigFile, RuleConfig, ServiceConfigDoc, WaveConfig, WaveTable};
 use flotilla_contract::{CheckConfig, NoticeView, ProfileConfig, RolloutView, SafeguardsConfig, StageView};
 use flotilla_lab::accounts::{PRODUCTION, STAGING};
+use flotilla_lab::emulator::ACCOUNT;
 use flotilla_lab::samples::package_with_outputs;
 use flotilla_lab::world::{HOME, text};
 use flotilla_lab::{World, report};
@@ -215,7 +216,10 @@ async fn runs(world: &World) -> Vec<Option<String>> {
 
 #[tokio::test]
 async fn a_release_goes_from_staging_to_production_and_back_and_the_audit_knows_who_did_what() {
-    let args = ["--step-timeout-s", "10", "--ingest-timeout-s", "10"];
+    let mut args = vec!["--step-timeout-s", "10", "--ingest-timeout-s", "10"];
+    // Ann and the others are users.
+    let everybody = format!("arn:aws:iam::{ACCOUNT}:root,arn:aws:iam::{ACCOUNT}:user/*");
+    args.extend(["--administrators", everybody.as_str()]);
     let world = World::start(&["eu-central-1"], &args, true).await.expect("Flotilla");
     for account in [STAGING, PRODUCTION] {
         world.add_account(account, &REGIONS).await.expect("an account");
