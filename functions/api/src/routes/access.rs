@@ -36,6 +36,7 @@ pub async fn put_access(
 
 /// Filters the entries of the audit.
 #[derive(Debug, Deserialize, IntoParams)]
+#[into_params(parameter_in = Query)]
 #[serde(deny_unknown_fields)]
 pub struct AuditQuery {
     /// Entries from this time on, such as `2026-11-21T00:00:00Z`; default: a week before `to`.

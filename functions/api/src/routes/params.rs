@@ -12,6 +12,7 @@ use utoipa::IntoParams;
 
 /// The requested page of a list.
 #[derive(Debug, Deserialize, IntoParams)]
+#[into_params(parameter_in = Query)]
 #[serde(deny_unknown_fields)]
 pub struct PageQuery {
     /// `next` of the previous page.
@@ -52,6 +53,7 @@ pub fn time(field: &str, given: Option<&str>) -> Result<Option<Timestamp>, ApiEr
 
 /// The expected version of a configuration.
 #[derive(Debug, Deserialize, IntoParams)]
+#[into_params(parameter_in = Query)]
 #[serde(deny_unknown_fields)]
 pub struct ExpectedVersion {
     /// Replace the configuration only if this is its present version; 0 if it must not exist yet.
