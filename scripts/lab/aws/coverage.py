@@ -148,8 +148,9 @@ permissions for certain resources only, write a managed policy and give its ARN:
 Templates may use the transforms of AWS. To let them use macros of the account's own, name them: `--macros 'acme-*'` (`Macros`). The
 profile needs the capability `CAPABILITY_AUTO_EXPAND`, and what the macro makes is bounded as everything else.
 
-Whatever is added, the role's permissions boundary denies users, groups, access keys, identity providers, the organisation, and
-Flotilla's own parts: everything whose name begins with the installation's prefix. Name no service and no resource so.
+Whatever is added, the role's permissions boundary denies users, groups, access keys, identity providers, the organisation, what acts with the rights of
+others, and Flotilla's own parts ([Security](security.md#what-an-upload-can-do)): give no service and no resource a name that begins with the
+installation's prefix.
 """
 
 COVERED = """

@@ -22,6 +22,7 @@ CODE = "arn:aws:s3:::flotilla-artifacts-111122223333-eu-central-1"
 INGEST = "arn:aws:s3:::flotilla-ingest-111122223333-eu-central-1"
 NO_BOUNDARY, OTHER_BOUNDARY = {"iam:PermissionsBoundary": None}, {"iam:PermissionsBoundary": ADMINISTRATOR}
 PASSED = "iam:PassedToService"
+FED = {"lambda:FunctionArn": arn("lambda", "function:flotilla-deploy")}
 
 # What CloudFormation may not do for a stack: name, action, resource, request.
 BY_STACKS = [
@@ -33,7 +34,7 @@ BY_STACKS = [
     ("the boundary replaced in an update", "iam:PutRolePermissionsBoundary", OWN, OTHER_BOUNDARY),
     ("the trust of an administrator's role", "iam:UpdateAssumeRolePolicy", role("TeamAdministrators"), {}),
     ("the trust of Flotilla's deployer", "iam:UpdateAssumeRolePolicy", role("flotilla-deployer"), {}),
-    ("the trust of the role of a CDK toolkit", "iam:UpdateAssumeRolePolicy", role("cdk-hnb659fds-cfn-exec-role"), {}),
+    ("the trust of the role of a CDK toolkit", "iam:UpdateAssumeRolePolicy", role("cdk-hnb659fds-cfn-exec-role-1-eu"), {}),
     ("an administrator's role passed to a function", "iam:PassRole", role("TeamAdministrators"), {}),
     ("Flotilla's role passed to a function", "iam:PassRole", role("flotilla-cloudformation"), {}),
     ("a role passed to CloudFormation", "iam:PassRole", OWN, {PASSED: "cloudformation.amazonaws.com"}),
@@ -54,6 +55,14 @@ BY_STACKS = [
     ("Flotilla's table", "dynamodb:PutItem", arn("dynamodb", "table/flotilla"), {}),
     ("Flotilla's queue", "sqs:SendMessage", arn("sqs", "flotilla-tick"), {}),
     ("the organisation", "organizations:LeaveOrganization", "*", {}),
+    ("a trigger of Flotilla's function from a queue", "lambda:CreateEventSourceMapping", "*", FED),
+    ("Flotilla's schedule", "scheduler:DeleteSchedule", arn("scheduler", "schedule/default/flotilla-cleanup"), {}),
+    ("Flotilla's alarms", "cloudwatch:DeleteAlarms", arn("cloudwatch", "alarm:flotilla-oldest-due"), {}),
+    ("commands on the account's machines", "ssm:CreateAssociation", "*", {}),
+    ("stacks of the organisation's accounts", "cloudformation:CreateStackSet", "*", {}),
+    ("a hook of every stack", "cloudformation:SetTypeConfiguration", "*", {}),
+    ("the logs of every function", "logs:PutAccountPolicy", "*", {}),
+    ("what an administrator deploys with CDK", "s3:PutBucketPolicy", "arn:aws:s3:::cdk-hnb659fds-assets-1-eu", {}),
 ]
 # What needs ExtraActions.
 BY_USUAL_STACKS = [
@@ -76,7 +85,8 @@ BY_WORKLOADS = [
     ("the stacks of others", "cloudformation:UpdateStack", arn("cloudformation", "stack/billing-production/1"), {}),
     ("the code of Flotilla's functions", "lambda:UpdateFunctionCode", arn("lambda", "function:flotilla-deploy"), {}),
     ("Flotilla's functions", "lambda:InvokeFunction", arn("lambda", "function:flotilla-cleanup"), {}),
-    ("packages", "s3:GetObject", f"{CODE}/assets/1.zip", {}),
+    ("a package", "s3:PutObject", f"{CODE}/assets/1.zip", {}),
+    ("the list of packages", "s3:ListBucket", CODE, {}),
     ("the uploads of others", "s3:GetObject", f"{INGEST}/incoming/billing/branch/main/1.zip", {}),
     ("an upload", "s3:PutObject", f"{INGEST}/incoming/billing/branch/main/1.zip", {}),
     ("Flotilla's table", "dynamodb:GetItem", arn("dynamodb", "table/flotilla"), {}),
@@ -98,6 +108,16 @@ BY_WORKLOADS = [
         {"aws:ResourceTag/flotilla:service": "billing"},
     ),
     ("the organisation", "organizations:ListAccounts", "*", {}),
+    ("the account's users and policies", "iam:GetAccountAuthorizationDetails", "*", {}),
+    ("the account's password policy", "iam:UpdateAccountPasswordPolicy", "*", {}),
+    ("a list of roles", "iam:ListRoles", "*", {}),
+    ("a trigger of Flotilla's function from a queue", "lambda:CreateEventSourceMapping", "*", FED),
+    ("Flotilla's schedule", "scheduler:DeleteSchedule", arn("scheduler", "schedule/default/flotilla-cleanup"), {}),
+    ("the code of another function", "lambda:UpdateFunctionCode", arn("lambda", "function:billing-production"), {}),
+    ("a build with another role", "codebuild:StartBuild", arn("codebuild", "project/billing"), {}),
+    ("commands on the account's machines", "ssm:SendCommand", arn("ec2", "instance/i-1"), {}),
+    ("a key for everybody", "kms:CreateGrant", arn("kms", "key/1"), {"kms:GrantIsForAWSResource": "false"}),
+    ("another service by its tags", "sts:TagSession", "arn:aws:iam::444455556666:role/partner", {}),
 ]
 ALLOWED_TO_STACKS = [
     ("a role with the boundary", "iam:CreateRole", OWN, {}),
@@ -107,6 +127,9 @@ ALLOWED_TO_STACKS = [
     ("the code of a function, read for Lambda", "s3:GetObject", f"{CODE}/assets/1.zip", {}),
 ]
 ALLOWED_TO_WORKLOADS = [
+    ("its own role", "iam:GetRole", OWN, {}),
+    ("an asset of CDK's deployments of files", "s3:GetObject", f"{CODE}/assets/1.zip", {}),
+    ("a key for a service", "kms:CreateGrant", arn("kms", "key/1"), {"kms:GrantIsForAWSResource": "true"}),
     ("an own table", "dynamodb:PutItem", arn("dynamodb", "table/orders-production"), {}),
     ("another function", "lambda:InvokeFunction", arn("lambda", "function:billing-production"), {}),
     ("a key", "kms:Decrypt", arn("kms", "key/1"), {}),
@@ -135,6 +158,7 @@ ALLOWED_TO_WORKLOADS = [
 def check():
     """Prints the attempts that succeed and the uses that fail; answers the numbers of passed and failed checks."""
     usual = Role()
+    named = Role(RoleBoundaries=f"arn:aws:iam::{ACCOUNT}:policy/team", ProtectedRoles=role("terraform"))
     # An operator who allows everything does not open the boundary.
     wide = Role(ExtraActions="*")
     failures, count = [], 0
@@ -159,6 +183,13 @@ def check():
         count += 1
         if not usual.workload_may(action, resource, **request):
             failures.append(f"a function may not use {name}: {action} on {resource}")
+    for name, action, resource in [
+        ("a policy that is named as a boundary", "iam:CreatePolicy", f"arn:aws:iam::{ACCOUNT}:policy/team"),
+        ("a protected role", "iam:PassRole", role("terraform")),
+    ]:
+        count += 1
+        if named.may(action, resource):
+            failures.append(f"a stack may change {name}: {action} on {resource}")
     for text in failures:
         print(f"failed: {text}")
     return count - len(failures), len(failures)

@@ -240,7 +240,8 @@ pub struct AccountConfig {
     pub external_id: String,
     /// The ARN of the role that CloudFormation uses.
     pub service_role_arn: String,
-    /// The ARN of the policy that bounds the roles that templates make. Without one, they are not bounded.
+    /// The ARN of the policy that bounds the roles that templates make. Without one, they get none, and CloudFormation refuses them in an
+    /// account that requires it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schema(example = "arn:aws:iam::111122223333:policy/flotilla-workload")]
     pub role_boundary: Option<String>,

@@ -83,8 +83,8 @@ pub struct AccountRoles {
     /// removes them. By default, they are kept.
     #[arg(long, value_name = "ARNS")]
     pub role_boundaries: Option<String>,
-    /// ARN patterns of roles that stacks may neither change nor pass to a service, separated by commas. By default, they are kept; at
-    /// first: roles of administrators.
+    /// ARN patterns of more roles that stacks may neither change nor pass to a service, separated by commas; an empty value leaves the
+    /// usual roles of administrators. By default, they are kept.
     #[arg(long, value_name = "PATTERNS")]
     pub protected_roles: Option<String>,
     /// Actions that CloudFormation needs for the stacks beside the usual services, separated by commas, such as rds:*; an empty

@@ -14,11 +14,15 @@ const SHARED: &str = "flotilla:shared";
 /// [`Code::TemplateInvalid`], with the place.
 pub(super) fn refuse(template: &Value) -> Result<(), Refusal> {
     for (section, within) in [("Resources", "Properties"), ("Globals", "")] {
-        for (id, entry) in template[section].as_object().into_iter().flatten() {
+        let entries = template.get(section).and_then(Value::as_object);
+        for (id, entry) in entries.into_iter().flatten() {
             let tags = if within.is_empty() { &entry["Tags"] } else { &entry[within]["Tags"] };
-            let is_role = entry["Type"] == "AWS::IAM::Role";
+            // The tags of a nested stack become those of its roles.
+            let is_role =
+                ["AWS::IAM::Role", "AWS::CloudFormation::Stack"].map(Value::from).contains(&entry["Type"]);
             let path = format!("{section}.{id}{}{within}.Tags", if within.is_empty() { "" } else { "." });
-            let named = |key: &str| key.starts_with(OWN) && key != SHARED;
+            // IAM compares the names of tags without regard to case.
+            let named = |key: &str| key.to_ascii_lowercase().starts_with(OWN) && key != SHARED;
             let own = match tags {
                 Value::Object(tags) => tags.keys().any(|key| named(key)),
                 Value::Array(tags) => tags.iter().any(|tag| tag["Key"].as_str().is_some_and(named)),
@@ -56,6 +60,7 @@ mod tests {
         let at = Some("Resources.A.Properties.Tags".to_owned());
         assert_eq!(refused("AWS::IAM::Role", &json!([{"Key": "flotilla:service", "Value": "billing"}])), at);
         assert_eq!(refused("AWS::Serverless::Function", &json!({"flotilla:stage": "production"})), at);
+        assert_eq!(refused("AWS::IAM::Role", &json!([{"Key": "Flotilla:Service", "Value": "billing"}])), at);
         assert_eq!(refused("AWS::SSM::Parameter", &json!({"flotilla:shared": "true"})), None);
         assert_eq!(refused("AWS::SQS::Queue", &json!([{"Key": "team", "Value": "a"}])), None);
         assert_eq!(refused("AWS::SQS::Queue", &json!(null)), None);
@@ -68,6 +73,7 @@ mod tests {
     fn the_names_of_a_roles_tags_are_literal() {
         let computed = json!([{"Key": {"Fn::Sub": "flotilla:${x}"}, "Value": "billing"}]);
         assert!(refused("AWS::IAM::Role", &computed).is_some());
+        assert!(refused("AWS::CloudFormation::Stack", &computed).is_some());
         assert!(refused("AWS::IAM::Role", &json!({"Fn::If": ["c", [], []]})).is_some());
         assert_eq!(refused("AWS::SQS::Queue", &computed), None);
     }

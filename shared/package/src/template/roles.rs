@@ -34,10 +34,14 @@ pub fn bound(template: &mut Value) -> Vec<Rewrite> {
                     add(schedule, &format!("{path}.Events.{event}.Properties"), &mut added);
                 }
             }
-            "AWS::Serverless::StateMachine" if !machines_have => {
+            "AWS::Serverless::StateMachine" => {
                 let own = properties(resource);
-                if !own.contains_key("Role") {
+                // Also with a role of its own: SAM makes roles for its events.
+                if !machines_have {
                     add(own, &path, &mut added);
+                }
+                for (event, schedule) in schedules(own) {
+                    add(schedule, &format!("{path}.Events.{event}.Properties"), &mut added);
                 }
             }
             _ => {}
@@ -65,9 +69,9 @@ fn properties(resource: &mut Map<String, Value>) -> &mut Map<String, Value> {
     properties.as_object_mut().expect("an object")
 }
 
-/// The schedules of a function of SAM for which SAM makes roles.
-fn schedules(function: &mut Map<String, Value>) -> impl Iterator<Item = (&String, &mut Map<String, Value>)> {
-    let events = function.get_mut("Events").and_then(Value::as_object_mut);
+/// The schedules of a function or state machine of SAM for which SAM makes roles.
+fn schedules(own: &mut Map<String, Value>) -> impl Iterator<Item = (&String, &mut Map<String, Value>)> {
+    let events = own.get_mut("Events").and_then(Value::as_object_mut);
     events.into_iter().flatten().filter_map(|(name, event)| {
         let makes_role = event["Type"] == "ScheduleV2";
         let own = event.get_mut("Properties").and_then(Value::as_object_mut)?;
