@@ -14,6 +14,7 @@ use crate::error::{CliError, Exit};
 use crate::{error_text, home, show};
 use aws_config::SdkConfig;
 use aws_sdk_s3::primitives::ByteStream;
+use flotilla_domain::access::PrincipalPattern;
 use flotilla_domain::config::account::artifact_bucket;
 use flotilla_domain::{Digest, Region};
 use serde::Serialize;
@@ -216,7 +217,7 @@ impl Setup<'_> {
         let administrators = match &self.args.administrators {
             None if named => None,
             None => Some(administrator(config).await?),
-            given => given.clone(),
+            Some(given) => Some(principals(given)?),
         };
         parameters.extend(administrators.map(|arns| ("Administrators".to_owned(), arns)));
         parameters.extend(key.map(|key| ("KmsKeyArn".to_owned(), key.in_region(self.target.home_region))));
@@ -228,5 +229,32 @@ impl Setup<'_> {
         let brought = bring(config, &stack).await?;
         say(&format!("control plane: {brought}"));
         home::control_plane(config, &global.prefix).await
+    }
+}
+
+/// Checks a list of principals: the API does not start with one that it cannot read.
+fn principals(list: &str) -> Result<String, CliError> {
+    for arn in list.split(',').filter(|arn| !arn.is_empty()) {
+        PrincipalPattern::parse(arn).map_err(|refusal| CliError::usage(refusal.message, refusal.fix))?;
+    }
+    Ok(list.to_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn administrators_are_principals_that_the_api_can_read() {
+        for good in [
+            "",
+            "arn:aws:iam::111122223333:root",
+            "arn:aws:iam::111122223333:role/ops,arn:aws:iam::111122223333:user/*",
+        ] {
+            assert_eq!(principals(good).unwrap(), good);
+        }
+        for bad in ["ann", "arn:aws:iam::111122223333:role/ops,ann", "arn:aws:iam::1:role/ops"] {
+            assert!(principals(bad).is_err(), "{bad}");
+        }
     }
 }
