@@ -379,3 +379,10 @@ fn resources_that_are_made_in_a_loop_are_refused() {
     let zip = with(json!({"Fn::ForEach::Topics": ["N", ["a"], {"T${N}": {"Type": "T"}}]}), &[]);
     refused_at(&zip, Code::TemplateUnsupported, "Resources.Fn::ForEach::Topics");
 }
+
+#[test]
+fn a_template_that_takes_the_tags_of_another_service_is_refused() {
+    let tags = json!([{"Key": "flotilla:service", "Value": "billing"}]);
+    let role = json!({"Role": {"Type": "AWS::IAM::Role", "Properties": {"Tags": tags}}});
+    refused_at(&with(role, &[]), Code::TemplateInvalid, "Resources.Role.Properties.Tags");
+}
