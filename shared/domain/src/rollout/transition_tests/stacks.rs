@@ -58,6 +58,26 @@ fn each_stack_gets_its_template_its_name_and_the_names_of_the_others() {
 }
 
 #[test]
+fn a_template_with_roles_is_given_the_boundary_of_the_account_whatever_the_profile_says() {
+    let mut rollout = layered();
+    let arn = "arn:aws:iam::111122223333:policy/flotilla-workload";
+    rollout.access.role_boundary = Some(arn.to_owned());
+    rollout
+        .parameters
+        .insert("FlotillaRoleBoundary".into(), "arn:aws:iam::aws:policy/AdministratorAccess".into());
+    let given = |rollout: &Rollout| {
+        let spec = rollout.deployment_spec(&part("eu-west-1", "Api"), Direction::Forward).unwrap();
+        spec.parameters.get("FlotillaRoleBoundary").cloned()
+    };
+    assert_eq!(given(&rollout), None, "its template has no roles");
+    let RolloutKind::Deploy(release) = &mut rollout.kind else { panic!("a deployment") };
+    for stack in &mut release.stacks {
+        stack.parameters.insert("FlotillaRoleBoundary".into());
+    }
+    assert_eq!(given(&rollout).as_deref(), Some(arn));
+}
+
+#[test]
 fn those_that_need_the_others_go_back_first() {
     let forward = seen_of(Direction::Forward, &[("Net", ok()), ("Api", ok()), ("Web", bad())]);
     let finding = go(layered(), [E::DeploymentsObserved(forward.clone())]);
