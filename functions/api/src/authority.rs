@@ -6,6 +6,7 @@
 use crate::caller::{Principal, Signed};
 use crate::problem::{ApiError, invalid};
 use crate::state::Shared;
+use crate::strict::strict;
 use axum::extract::{MatchedPath, RawPathParams, Request};
 use axum::http::Method;
 use axum::middleware::Next;
@@ -91,9 +92,10 @@ pub async fn authorise(
     api: Shared,
     Signed { principal, request_id }: Signed,
     params: Result<RawPathParams, axum::extract::rejection::RawPathParamsRejection>,
-    mut request: Request,
+    request: Request,
     next: Next,
 ) -> Result<Response, ApiError> {
+    let mut request = strict(request).await?;
     let Some(path) = request.extensions().get::<MatchedPath>() else {
         // No route matches; the fallback answers.
         return Ok(next.run(request).await);

@@ -4,7 +4,6 @@ use crate::authority::authorise;
 use crate::problem::ApiError;
 use crate::routes;
 use crate::state::Api;
-use axum::extract::DefaultBodyLimit;
 use axum::routing::get;
 use axum::{Json, Router};
 use flotilla_domain::{Code, Refusal};
@@ -12,9 +11,6 @@ use std::sync::Arc;
 use utoipa::OpenApi;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
-
-/// Maximum size of a request body in bytes: the largest valid configuration fits.
-const BODY_BYTES_MAX: usize = 256 * 1024;
 
 #[derive(OpenApi)]
 #[openapi(info(
@@ -85,6 +81,5 @@ pub fn router(api: Api) -> Router {
         })
         // One layer for every route: it refuses unknown callers and callers without the required role.
         .layer(axum::middleware::from_fn_with_state(Arc::clone(&api), authorise))
-        .layer(DefaultBodyLimit::max(BODY_BYTES_MAX))
         .with_state(api)
 }

@@ -9,6 +9,7 @@ mod handler;
 mod problem;
 mod routes;
 mod state;
+mod strict;
 
 pub use authority::{Needs, ROUTES};
 pub use caller::Signed;

@@ -19,7 +19,8 @@ async fn ask(world: &World, user: &str, route: &str, body: Option<Value>) -> (St
     let (method, path) = route.split_once(' ').unwrap();
     let (commands, status) = world.api();
     let body = body.map_or(Body::empty(), |body| Body::from(body.to_string()));
-    let mut request = Request::builder().method(method).uri(path).body(body).unwrap();
+    let request = Request::builder().method(method).uri(path).header("content-type", "application/json");
+    let mut request = request.body(body).unwrap();
     request.extensions_mut().insert(Signed { principal: arn(user), request_id: format!("{user} {route}") });
     let reply = router(Api { commands, status }).oneshot(request).await.unwrap();
     let status = reply.status();

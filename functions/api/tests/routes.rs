@@ -26,7 +26,8 @@ async fn ask(
 ) -> (StatusCode, Value) {
     let (commands, status) = world.api();
     let body = body.map_or(Body::empty(), |body| Body::from(body.to_string()));
-    let mut request = Request::builder().method(method).uri(path).body(body).unwrap();
+    let request = Request::builder().method(method).uri(path).header("content-type", "application/json");
+    let mut request = request.body(body).unwrap();
     if signed {
         let principal = "arn:aws:iam::111122223333:user/ann".into();
         request.extensions_mut().insert(Signed { principal, request_id: format!("{method} {path}") });

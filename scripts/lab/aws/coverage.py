@@ -46,6 +46,36 @@ AWS::SQS::Queue AWS::SQS::QueuePolicy AWS::SSM::Parameter AWS::Scheduler::Schedu
 AWS::SecretsManager::Secret AWS::Signer::SigningProfile AWS::StepFunctions::StateMachine AWS::WAFv2::WebACL
 AWS::WAFv2::WebACLAssociation
 """.split()
+# The types that previews may have.
+OF_PREVIEWS = """
+AWS::ApiGateway::ApiKey AWS::ApiGateway::Authorizer AWS::ApiGateway::Deployment AWS::ApiGateway::GatewayResponse AWS::ApiGateway::Method
+AWS::ApiGateway::Model AWS::ApiGateway::RequestValidator AWS::ApiGateway::Resource AWS::ApiGateway::RestApi AWS::ApiGateway::Stage
+AWS::ApiGateway::UsagePlan AWS::ApiGateway::UsagePlanKey AWS::ApiGatewayV2::Api AWS::ApiGatewayV2::Authorizer
+AWS::ApiGatewayV2::Deployment AWS::ApiGatewayV2::Integration AWS::ApiGatewayV2::Route AWS::ApiGatewayV2::Stage
+AWS::CloudFormation::CustomResource AWS::CloudFormation::Stack AWS::CloudWatch::Alarm AWS::DynamoDB::Table AWS::Events::EventBus
+AWS::Events::Rule AWS::IAM::Policy AWS::IAM::Role AWS::Kinesis::Stream AWS::Lambda::Alias AWS::Lambda::EventInvokeConfig
+AWS::Lambda::EventSourceMapping AWS::Lambda::Function AWS::Lambda::LayerVersion AWS::Lambda::Permission AWS::Lambda::Url
+AWS::Lambda::Version AWS::Logs::LogGroup AWS::Logs::MetricFilter AWS::Logs::SubscriptionFilter AWS::S3::Bucket AWS::S3::BucketPolicy
+AWS::SNS::Subscription AWS::SNS::Topic AWS::SNS::TopicPolicy AWS::SQS::Queue AWS::SQS::QueuePolicy AWS::SSM::Parameter
+AWS::Scheduler::Schedule AWS::Scheduler::ScheduleGroup AWS::SecretsManager::Secret AWS::StepFunctions::Activity
+AWS::StepFunctions::StateMachine
+""".split()
+# Actions that the role for previews lacks although such a type declares them, and what alone needs them.
+LEFT_OUT_OF_PREVIEWS = {
+    "elasticfilesystem:": "functions with a file system",
+    "s3files:": "functions with a file system",
+    "ec2:": "functions in a VPC",
+    "kms:": "keys of one's own",
+    "iam:DeleteRolePermissionsBoundary": "the removal of a role's boundary, which is not wanted",
+    "iam:CreateServiceLinkedRole": "alarms that act on machines",
+    "codeconnections:": "code from a repository",
+    "(application-autoscaling|autoscaling|ec2|ssm-incidents|ssm-guiconnect):": "alarms that act on machines",
+    "s3:(Get|Put|List)?.*Object": "objects of the artifact buckets, which the role may read",
+    "codedeploy:": "aliases whose traffic CodeDeploy shifts",
+    "s3tables:": "metadata tables of buckets",
+    "firehose:": "logs and deliveries to Firehose",
+    "dynamodb:.*(Import|Kinesis|Contributor|GlobalTable)": "imports, and streams to Kinesis",
+}
 # Actions that the role lacks although a required type declares them, and what alone needs them.
 LEFT_OUT = {
     "acm-pca:": "certificates of a private authority",
@@ -72,6 +102,8 @@ class Role:
         policies = template.resources("AWS::IAM::ManagedPolicy")
         self.boundary = policies.pop("Boundary")["PolicyDocument"]["Statement"]
         self.workload = policies.pop("WorkloadBoundary")["PolicyDocument"]["Statement"]
+        self.previews = policies.pop("PreviewPolicy")["PolicyDocument"]["Statement"]
+        self.preview_workload = policies.pop("PreviewWorkloadBoundary")["PolicyDocument"]["Statement"]
         self.statements = [s for policy in policies.values() for s in policy["PolicyDocument"]["Statement"]]
 
     def may(self, action, resource, **context):
@@ -86,15 +118,35 @@ class Role:
         return decide(self.workload, action, resource, context) == "allow"
 
 
-def resource_of(action):
+    def preview_may(self, action, resource, **context):
+        """Whether CloudFormation may do this for a preview, with a role that has the boundary of previews and the tags of a preview, unless
+        the context says otherwise."""
+        usual = {
+            "iam:PermissionsBoundary": f"arn:aws:iam::{ACCOUNT}:policy/flotilla-preview-workload",
+            "iam:PassedToService": "lambda.amazonaws.com",
+            "aws:RequestTag/flotilla:stage": "pr-7",
+            "lambda:FunctionArn": f"arn:aws:lambda:eu-central-1:{ACCOUNT}:function:orders-pr-7-get",
+        }
+        return all(decide(s, action, resource, {**usual, **context}) == "allow" for s in (self.previews, self.boundary))
+
+    def preview_workload_may(self, action, resource, **context):
+        """Whether a role of a preview may do this, if its own policies allow everything."""
+        return decide(self.preview_workload, action, resource, context) == "allow"
+
+
+def resource_of(action, name_of_stack="orders-production"):
     """A resource of an application that the action could be on."""
     service, name = action.split(":")
+    if service == "apigateway":
+        return "arn:aws:apigateway:eu-central-1::/restapis/a1b2c3d4e5"
+    if service == "s3":
+        return f"arn:aws:s3:::{name_of_stack}"
     if service != "iam":
-        return f"arn:aws:{service}:eu-central-1:{ACCOUNT}:orders-production"
+        return f"arn:aws:{service}:eu-central-1:{ACCOUNT}:{name_of_stack}"
     if "ServiceLinkedRole" in name:
         return f"arn:aws:iam::{ACCOUNT}:role/aws-service-role/ecs.amazonaws.com/AWSServiceRoleForECS"
     kind = "role" if "Role" in name else "policy"
-    return f"arn:aws:iam::{ACCOUNT}:{kind}/orders-production"
+    return f"arn:aws:iam::{ACCOUNT}:{kind}/{name_of_stack}"
 
 
 def types_of_samples():
@@ -110,9 +162,13 @@ def missing(role, actions):
     return [a for a in actions if not role.may(a, resource_of(a))]
 
 
-def needed_for(action):
+def missing_for_previews(role, actions):
+    return [a for a in actions if not role.preview_may(a, resource_of(a, "orders-pr-7"))]
+
+
+def needed_for(action, left_out=LEFT_OUT):
     """What alone needs an action that is left out; nothing if it is not left out on purpose."""
-    return next((reason for pattern, reason in LEFT_OUT.items() if re.match(pattern, action)), None)
+    return next((reason for pattern, reason in left_out.items() if re.match(pattern, action)), None)
 
 
 def page(role, types, published):
@@ -126,7 +182,12 @@ def page(role, types, published):
         else:
             services[name.split("::")[1]].append(name.split("::")[2])
     covered = "\n".join(f"| `AWS::{service}` | {', '.join(names)} |" for service, names in sorted(services.items()))
-    return HEAD.format(published=published) + COVERED + covered + "\n" + PARTLY + "\n".join(partly) + "\n"
+    of_previews = defaultdict(list)
+    for name in OF_PREVIEWS:
+        of_previews[name.split("::")[1]].append(name.split("::")[2])
+    of_previews = "\n".join(f"| `AWS::{service}` | {', '.join(names)} |" for service, names in sorted(of_previews.items()))
+    parts = [HEAD.format(published=published), COVERED, covered, "\n", PARTLY, "\n".join(partly), "\n", PREVIEWS, of_previews, "\n"]
+    return "".join(parts)
 
 
 HEAD = """# Resource types that stacks may have
@@ -170,6 +231,19 @@ The schemas of these types declare the named actions too. Where the last column 
 """
 
 
+PREVIEWS = """
+## Previews
+
+CloudFormation makes the resources of previews with the role `<prefix>-cloudformation-previews`. It may make and change resources whose names have the account's
+mark (`pr-` by default: `--preview-mark`), APIs, and triggers of such functions. Names that CloudFormation makes have the mark if the stage
+begins with it. Functions in a VPC, file systems and keys of one's own need more: write a managed policy and give its ARN with
+`--preview-policies` (`PreviewPolicyArns`).
+
+| Service | Types |
+|---|---|
+"""
+
+
 def check(write):
     """Prints what the role lacks; answers the numbers of passed and failed checks."""
     document = json.loads(Path(__file__).with_name("resource_types.json").read_text())
@@ -181,6 +255,11 @@ def check(write):
             failures.append(f"{name}: no schema of it is known")
         elif lacks := [a for a in missing(role, types[name]) if not needed_for(a)]:
             failures.append(f"{name}: the role lacks {', '.join(lacks)}")
+    for name in OF_PREVIEWS:
+        if name not in types:
+            failures.append(f"{name}: no schema of it is known")
+        elif lacks := [a for a in missing_for_previews(role, types[name]) if not needed_for(a, LEFT_OUT_OF_PREVIEWS)]:
+            failures.append(f"{name}: the role for previews lacks {', '.join(lacks)}")
     text = page(role, types, document["published"])
     if write:
         PAGE.write_text(text)
@@ -193,4 +272,4 @@ def check(write):
         failures.append("the boundary does not bound ExtraActions")
     for text in failures:
         print(f"failed: {text}")
-    return len(required) + 3 - len(failures), len(failures)
+    return len(required) + len(OF_PREVIEWS) + 3 - len(failures), len(failures)

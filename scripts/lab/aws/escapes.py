@@ -154,6 +154,73 @@ ALLOWED_TO_WORKLOADS = [
     ),
 ]
 
+PREVIEW = role("orders-pr-7-Role")
+STAGE_TAG, OTHER_TAG = {"aws:RequestTag/flotilla:stage": None}, {"aws:RequestTag/flotilla:stage": "production"}
+FED_STAGE = {"lambda:FunctionArn": arn("lambda", "function:orders-production-get")}
+PRODUCTION = {"aws:ResourceTag/flotilla:stage": "production"}
+# What CloudFormation may not do for a preview, beside all that it may not do for a stage that stays.
+BY_PREVIEWS = [
+    ("a role with the boundary of stages that stay", "iam:CreateRole", PREVIEW, {"iam:PermissionsBoundary": WORKLOAD}),
+    ("a role with the name of a stage that stays", "iam:CreateRole", OWN, {}),
+    ("a policy on a role of a stage that stays", "iam:PutRolePolicy", OWN, {}),
+    ("the trust of a role of a stage that stays", "iam:UpdateAssumeRolePolicy", OWN, {}),
+    ("a role of a stage that stays, passed to a function", "iam:PassRole", OWN, {}),
+    ("a managed policy", "iam:CreatePolicy", f"arn:aws:iam::{ACCOUNT}:policy/orders-pr-7", {}),
+    ("a function without the tag of a preview", "lambda:CreateFunction", arn("lambda", "function:orders-pr-7-get"), STAGE_TAG),
+    ("a queue tagged as of a stage that stays", "sqs:CreateQueue", arn("sqs", "orders-pr-7"), OTHER_TAG),
+    ("an API of a stage that stays", "apigateway:DELETE", "arn:aws:apigateway:eu-central-1::/restapis/a1b2c3d4e5", PRODUCTION),
+    ("a domain name", "apigateway:POST", "arn:aws:apigateway:eu-central-1::/domainnames", {}),
+    ("the settings of all APIs", "apigateway:PATCH", "arn:aws:apigateway:eu-central-1::/account", {}),
+    ("a table of a stage that stays", "dynamodb:DeleteTable", arn("dynamodb", "table/orders-production"), {}),
+    ("the code of a stage that stays", "lambda:UpdateFunctionCode", arn("lambda", "function:orders-production-get"), {}),
+    ("a trigger of a function of a stage that stays", "lambda:CreateEventSourceMapping", "*", FED_STAGE),
+    ("the stack of a stage that stays", "cloudformation:CreateChangeSet", arn("cloudformation", "stack/orders-production/1"), {}),
+    ("the secret of a stage that stays", "secretsmanager:GetSecretValue", arn("secretsmanager", "secret:orders-production"), {}),
+    ("the policy of a bucket of a stage that stays", "s3:PutBucketPolicy", "arn:aws:s3:::orders-production", {}),
+    ("an object of a bucket", "s3:GetObject", "arn:aws:s3:::orders-production/a-pr-7", {}),
+    ("a zone", "route53:ChangeResourceRecordSets", "arn:aws:route53:::hostedzone/Z1", {}),
+    ("a database", "rds:CreateDBCluster", arn("rds", "cluster:orders-pr-7"), {}),
+    ("a distribution", "cloudfront:CreateDistribution", "*", {}),
+    ("a user pool", "cognito-idp:CreateUserPool", "*", {}),
+]
+# What a function of a preview may not do, beside all that one of a stage that stays may not do.
+BY_PREVIEW_WORKLOADS = [
+    ("a table of a stage that stays", "dynamodb:GetItem", arn("dynamodb", "table/orders-production"), {}),
+    ("a bucket of a stage that stays", "s3:GetObject", "arn:aws:s3:::orders-production/invoice.pdf", {}),
+    ("a queue of a stage that stays", "sqs:SendMessage", arn("sqs", "orders-production"), {}),
+    ("a topic of a stage that stays", "sns:Publish", arn("sns", "orders-production"), {}),
+    ("a function of a stage that stays", "lambda:InvokeFunction", arn("lambda", "function:orders-production-get"), {}),
+    ("a secret that nobody's stack made", "secretsmanager:GetSecretValue", arn("secretsmanager", "secret:shared"), {}),
+    ("a parameter of a stage that stays", "ssm:GetParameter", arn("ssm", "parameter/orders/production"), {}),
+    ("another account", "sts:AssumeRole", "arn:aws:iam::444455556666:role/partner", {}),
+    ("mail", "ses:SendEmail", "*", {}),
+    (
+        "the secret of another service's preview",
+        "secretsmanager:GetSecretValue",
+        arn("secretsmanager", "secret:billing-pr-7"),
+        {"aws:ResourceTag/flotilla:service": "billing", "aws:PrincipalTag/flotilla:service": "orders"},
+    ),
+]
+ALLOWED_TO_PREVIEWS = [
+    ("a role", "iam:CreateRole", PREVIEW, {}),
+    ("a role passed to a function", "iam:PassRole", PREVIEW, {}),
+    ("a function", "lambda:CreateFunction", arn("lambda", "function:orders-pr-7-get"), {}),
+    ("a function, stage first", "lambda:CreateFunction", arn("lambda", "function:pr-7-orders-get"), {}),
+    ("a log group", "logs:CreateLogGroup", arn("logs", "log-group:/aws/lambda/pr-7-orders-get"), {}),
+    ("a table", "dynamodb:CreateTable", arn("dynamodb", "table/orders-pr-7-Table"), {}),
+    ("a bucket", "s3:CreateBucket", "arn:aws:s3:::orders-pr-7-bucket", {}),
+    ("an API", "apigateway:POST", "arn:aws:apigateway:eu-central-1::/restapis", {}),
+    ("an own API", "apigateway:PUT", "arn:aws:apigateway:eu-central-1::/restapis/a", {"aws:ResourceTag/flotilla:stage": "pr-7"}),
+    ("the code of a function, read for Lambda", "s3:GetObject", f"{CODE}/assets/1.zip", {}),
+]
+ALLOWED_TO_PREVIEW_WORKLOADS = [
+    ("an own table", "dynamodb:PutItem", arn("dynamodb", "table/orders-pr-7-Table"), {}),
+    ("an own bucket", "s3:GetObject", "arn:aws:s3:::orders-pr-7-bucket/a", {}),
+    ("a table that is shared", "dynamodb:GetItem", arn("dynamodb", "table/catalog"), {"aws:ResourceTag/flotilla:shared": "true"}),
+    ("its log", "logs:PutLogEvents", arn("logs", "log-group:/aws/lambda/orders-pr-7-get:log-stream:a"), {}),
+    ("traces", "xray:PutTraceSegments", "*", {}),
+]
+
 
 def check():
     """Prints the attempts that succeed and the uses that fail; answers the numbers of passed and failed checks."""
@@ -183,6 +250,22 @@ def check():
         count += 1
         if not usual.workload_may(action, resource, **request):
             failures.append(f"a function may not use {name}: {action} on {resource}")
+    for name, action, resource, request in BY_STACKS + BY_PREVIEWS:
+        count += 1
+        if usual.preview_may(action, resource, **request):
+            failures.append(f"a preview may change {name}: {action} on {resource}")
+    for name, action, resource, request in BY_WORKLOADS + BY_PREVIEW_WORKLOADS:
+        count += 1
+        if usual.preview_workload_may(action, resource, **request):
+            failures.append(f"a function of a preview may reach {name}: {action} on {resource}")
+    for name, action, resource, request in ALLOWED_TO_PREVIEWS:
+        count += 1
+        if not usual.preview_may(action, resource, **request):
+            failures.append(f"a preview may not make {name}: {action} on {resource}")
+    for name, action, resource, request in ALLOWED_TO_PREVIEW_WORKLOADS:
+        count += 1
+        if not usual.preview_workload_may(action, resource, **request):
+            failures.append(f"a function of a preview may not use {name}: {action} on {resource}")
     for name, action, resource in [
         ("a policy that is named as a boundary", "iam:CreatePolicy", f"arn:aws:iam::{ACCOUNT}:policy/team"),
         ("a protected role", "iam:PassRole", role("terraform")),

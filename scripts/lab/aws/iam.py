@@ -69,6 +69,7 @@ OPERATORS = {
     "StringEquals": (lambda pattern, value: pattern == value, False),
     "StringNotEquals": (lambda pattern, value: pattern == value, True),
     "StringLike": (matches, False),
+    "StringNotLike": (matches, True),
     "ArnEquals": (matches, False),
     "ArnNotEquals": (matches, True),
     "ArnLike": (matches, False),

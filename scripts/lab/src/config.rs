@@ -2,13 +2,13 @@
 
 use flotilla_contract::config::{ConfigFile, ProfileConfig, RuleConfig, ServiceConfigDoc};
 
-/// One profile, `demo`, in these regions. `branch:main` of the service is deployed to the stage, and each pull request
-/// to its own preview.
+/// The profile `demo` in these regions, and `previews`, the same for previews. `branch:main` of the service is deployed to the stage, and
+/// each pull request to its own preview.
 pub fn for_service(account: &str, service: &str, stage: &str, regions: &[String]) -> ConfigFile {
-    let rule = |git_ref: &str, stage: &str, ttl_h| RuleConfig {
+    let rule = |git_ref: &str, stage: &str, ttl_h: Option<u32>| RuleConfig {
         git_ref: git_ref.into(),
         stage: stage.into(),
-        profile: "demo".into(),
+        profile: if ttl_h.is_some() { "previews" } else { "demo" }.into(),
         ttl_h,
     };
     let profile = ProfileConfig {
@@ -24,8 +24,9 @@ pub fn for_service(account: &str, service: &str, stage: &str, regions: &[String]
         rules: vec![rule("branch:main", stage, None), rule("pr:*", "pr-{ref}", Some(72))],
         ..ServiceConfigDoc::default()
     };
+    let of_previews = ProfileConfig { previews: Some(true), ..profile.clone() };
     ConfigFile {
-        profiles: [("demo".to_owned(), profile)].into(),
+        profiles: [("demo".to_owned(), profile), ("previews".to_owned(), of_previews)].into(),
         services: [(service.to_owned(), service_doc)].into(),
         ..ConfigFile::default()
     }

@@ -137,6 +137,7 @@ async fn what_an_account_lacks_is_told_with_the_sentence_that_mends_it() {
         external_id: "flotilla-00000000000000000000000000000000".into(),
         service_role_arn,
         role_boundary: None,
+        previews: None,
     };
     world.api().put(&format!("/v1/accounts/{STAGING}"), &wrong).await.expect("a registration");
     let cause = failure(&world, 2).await;

@@ -42,6 +42,10 @@ pub struct ServiceConfigDoc {
     /// The number of days for which releases are kept although no stage needs them; default: 30.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub keep_days: Option<u32>,
+    /// The outputs of this service's stages that stay which previews of other services may use.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schema(example = json!(["TableName"]))]
+    pub shared_outputs: Vec<String>,
 }
 
 /// One route: releases of a matching ref are deployed to this stage with this profile.
@@ -224,10 +228,41 @@ pub struct ProfileConfig {
     /// Tags for every stack.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub tags: BTreeMap<String, String>,
+    /// Whether this profile is for previews: stages of routes with `ttl_h`, and only those. Previews are deployed with roles of
+    /// their own, which may do less; default: false.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub previews: Option<bool>,
+    /// How much the previews of the profile may use.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub preview_quotas: Option<PreviewQuotasConfig>,
     /// The ARNs of SNS topics to which the progress of rollouts is published.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schema(example = json!(["arn:aws:sns:eu-central-1:111122223333:flotilla-releases"]))]
     pub notify: Vec<String>,
+}
+
+/// How much the previews of a profile may use. What exceeds it is refused.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct PreviewQuotasConfig {
+    /// Most previews of one service; default: 20.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub stages_per_service: Option<usize>,
+    /// Most previews of all services; default: 200, at most 1000.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub stages: Option<usize>,
+    /// Most stacks of one preview in a region; default: 10.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub stacks: Option<usize>,
+    /// Most resources of one preview in a region, without those of nested stacks; default: 500.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub resources: Option<usize>,
+    /// Most hours from the last upload to the removal; a longer `ttl_h` of a route is cut; default: 336 (two weeks).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub hours: Option<u32>,
+    /// Most uploads to one preview within an hour; default: 30.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub uploads_per_hour: Option<u32>,
 }
 
 /// A target account, as prepared by `infra/account.yaml`.
@@ -245,6 +280,24 @@ pub struct AccountConfig {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schema(example = "arn:aws:iam::111122223333:policy/flotilla-workload")]
     pub role_boundary: Option<String>,
+    /// The roles of previews. Without them, no preview is deployed to the account.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub previews: Option<PreviewRolesConfig>,
+}
+
+/// How previews are deployed to an account.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct PreviewRolesConfig {
+    /// The ARN of the role that CloudFormation uses for previews.
+    #[schema(example = "arn:aws:iam::111122223333:role/flotilla-cloudformation-previews")]
+    pub service_role_arn: String,
+    /// The ARN of the policy that bounds the roles that templates of previews make.
+    #[schema(example = "arn:aws:iam::111122223333:policy/flotilla-preview-workload")]
+    pub role_boundary: String,
+    /// What the names of a preview's resources begin with, or have after a hyphen.
+    #[schema(example = "pr-")]
+    pub mark: String,
 }
 
 #[cfg(test)]

@@ -18,8 +18,8 @@ pub mod views;
 
 pub use access::*;
 pub use config::{
-    AccountConfig, OutputConfig, ParameterConfig, ProfileConfig, RuleConfig, ServiceConfigDoc, WaveConfig,
-    WaveTable,
+    AccountConfig, OutputConfig, ParameterConfig, PreviewQuotasConfig, PreviewRolesConfig, ProfileConfig,
+    RuleConfig, ServiceConfigDoc, WaveConfig, WaveTable,
 };
 pub use gate::*;
 pub use guard::{BrokenRule, GuardReply, GuardRequest};

@@ -42,6 +42,8 @@ codes! {
     UploadGone = 104, "the uploaded object no longer exists";
     /// The object is larger than a package may be.
     UploadTooLarge = 105, "the upload is too large";
+    /// A preview had as many uploads within an hour as its profile allows.
+    UploadsTooFrequent = 106, "too many uploads within an hour";
 
     /// The upload has no zip directory.
     NotAZip = 201, "the upload is not a zip";
@@ -103,6 +105,16 @@ codes! {
     HomeCopyGone = 308, "the package is no longer in the ingest bucket";
     /// CloudFormation Guard cannot read the rules of a profile.
     RulesInvalid = 309, "the profile's rules cannot be read";
+    /// A route for previews names a profile of stages that stay, or the other way round.
+    ProfileNotForPreviews = 310, "previews and stages that stay need different profiles";
+    /// The account was prepared without the roles of previews.
+    PreviewsNotPrepared = 311, "the account has no roles for previews";
+    /// The names of a preview's resources would not have the account's mark.
+    PreviewUnmarked = 312, "the names of a preview's resources need the account's mark";
+    /// A quota of the profile for its previews is used up.
+    PreviewQuotaReached = 313, "a quota of previews is used up";
+    /// A preview may not use an output of a stage that stays.
+    OutputNotShared = 314, "the output is not shared with previews";
 
     /// The request is not understood.
     RequestInvalid = 401, "the request is invalid";

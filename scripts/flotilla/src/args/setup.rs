@@ -69,9 +69,10 @@ impl std::fmt::Display for Concurrency {
 /// Parameters of the roles of an account, which are kept unless they are given.
 #[derive(Debug, Clone, Default, Args)]
 pub struct AccountRoles {
-    /// Name pattern of the buckets that previews create, which Flotilla may empty. By default, it is kept; at first: *-pr-*.
-    #[arg(long, value_name = "PATTERN")]
-    pub preview_buckets: Option<String>,
+    /// What the names of a preview's resources begin with, or have after a hyphen: previews may have no others, and Flotilla may empty
+    /// their buckets. By default, it is kept; at first: pr-.
+    #[arg(long, value_name = "MARK")]
+    pub preview_mark: Option<String>,
     /// Name pattern of the functions that verify deployments, which Flotilla may invoke. By default, it is kept; at first: *-verify.
     #[arg(long, value_name = "PATTERN")]
     pub verify_functions: Option<String>,
@@ -95,6 +96,10 @@ pub struct AccountRoles {
     /// kept.
     #[arg(long, value_name = "ARNS")]
     pub extra_policies: Option<String>,
+    /// ARNs of managed policies for CloudFormation's role for previews, separated by commas; an empty value removes them. By default,
+    /// they are kept.
+    #[arg(long, value_name = "ARNS")]
+    pub preview_policies: Option<String>,
 }
 
 /// Commands for target accounts.

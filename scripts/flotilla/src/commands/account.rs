@@ -47,7 +47,7 @@ pub async fn add(global: &Global, args: &AddAccount) -> Result<Exit, CliError> {
 
     let key = args.kms_key.as_ref().map(|arn| Key::parse(arn, &regions)).transpose()?;
     let keys = keys(&config, &theirs, &target, key.as_ref(), &regions).await?;
-    let external_id = target.roles(&theirs, &args.roles, keys).await?;
+    let registration = target.roles(&theirs, &args.roles, keys).await?;
     // Before the regions: their rules send to the control plane's bus.
     grant_access(&config, &target).await?;
     for region in &regions {
@@ -55,7 +55,7 @@ pub async fn add(global: &Global, args: &AddAccount) -> Result<Exit, CliError> {
             .regional(&theirs, region, outputs.get("EventBusArn").map(String::as_str), key.as_ref())
             .await?;
     }
-    target.register(&Api::at(&outputs["ApiUrl"], config)?, external_id).await?;
+    target.register(&Api::at(&outputs["ApiUrl"], config)?, registration).await?;
     let added = Added {
         account: wanted.to_string(),
         regions: regions.iter().map(ToString::to_string).collect(),

@@ -4,8 +4,8 @@ use crate::api::Api;
 use crate::args::Global;
 use crate::error::{CliError, Exit};
 use crate::show;
-use flotilla_contract::AccessConfig;
 use flotilla_contract::config::ConfigFile;
+use flotilla_contract::{AccessConfig, ProfileConfig};
 use serde::Serialize;
 use std::path::{Path, PathBuf};
 
@@ -29,6 +29,9 @@ pub async fn run(global: &Global, files: &[PathBuf]) -> Result<Exit, CliError> {
         })?;
         read_rules(&mut file, path.parent().unwrap_or(Path::new("")))?;
         parsed.push(file);
+    }
+    for warning in shared_accounts(parsed.iter().flat_map(|file| &file.profiles)) {
+        eprintln!("warning: {warning}");
     }
     let api = Api::connect(global).await?;
     let mut applied = Vec::new();
@@ -75,6 +78,27 @@ pub async fn run(global: &Global, files: &[PathBuf]) -> Result<Exit, CliError> {
     Ok(Exit::Success)
 }
 
+/// Says which profiles of previews share their account with profiles of stages that stay.
+fn shared_accounts<'a>(
+    profiles: impl Iterator<Item = (&'a String, &'a ProfileConfig)> + Clone,
+) -> Vec<String> {
+    let of_previews = |profile: &ProfileConfig| profile.previews == Some(true);
+    let mut warnings = Vec::new();
+    for (name, profile) in profiles.clone().filter(|(_, profile)| of_previews(profile)) {
+        let others =
+            profiles.clone().filter(|(_, other)| !of_previews(other) && other.account == profile.account);
+        let others: Vec<&str> = others.map(|(name, _)| name.as_str()).collect();
+        if !others.is_empty() {
+            warnings.push(format!(
+                "the previews of {name} share the account {} with {}: give previews an account of their own",
+                profile.account,
+                others.join(", ")
+            ));
+        }
+    }
+    warnings
+}
+
 /// Replaces the path of a rules file with its contents. The path is relative to the configuration file. A value of
 /// several lines is not a path but the rules.
 fn read_rules(file: &mut ConfigFile, folder: &Path) -> Result<(), CliError> {
@@ -101,6 +125,21 @@ mod tests {
         let mut file: ConfigFile = toml::from_str(&text).expect("a configuration");
         read_rules(&mut file, folder)?;
         Ok(file.profiles["p"].safeguards.clone().and_then(|safeguards| safeguards.guard).expect("rules"))
+    }
+
+    #[test]
+    fn previews_that_share_an_account_are_reported() {
+        let text = "[profiles.p]\naccount = \"1\"\npreviews = true\n[profiles.q]\naccount = \"2\"\n[profiles.r]\naccount = \"1\"\n";
+        let file: ConfigFile = toml::from_str(text).expect("a configuration");
+        let warnings = shared_accounts(file.profiles.iter());
+        assert!(
+            warnings.len() == 1 && warnings[0].contains("previews of p share the account 1 with r:"),
+            "{warnings:?}"
+        );
+        let apart: ConfigFile =
+            toml::from_str(&text.replace("\"2\"", "\"3\"").replace("previews = true\n", ""))
+                .expect("a configuration");
+        assert!(shared_accounts(apart.profiles.iter()).is_empty());
     }
 
     #[test]

@@ -95,13 +95,13 @@ pub async fn install(global: &Global, args: &Install, say: &dyn Fn(&str)) -> Res
     let code = setup.upload_functions(&config).await?;
     let known = home::parameters(&config, &format!("{}-account", global.prefix)).await?;
     let keys = key.as_ref().map(|key| key.added_to(known.get("KmsKeyArns"), &all));
-    let external_id = setup.target.roles(&config, &args.roles, keys).await?;
+    let registration = setup.target.roles(&config, &args.roles, keys).await?;
     let outputs = setup.control_plane(&config, code, key.as_ref()).await?;
     let bus = outputs.get("EventBusArn").map(String::as_str);
     for region in &all {
         setup.target.regional(&config, region, bus, key.as_ref()).await?;
     }
-    setup.target.register(&Api::at(&outputs["ApiUrl"], config)?, external_id).await?;
+    setup.target.register(&Api::at(&outputs["ApiUrl"], config)?, registration).await?;
     let output = |name: &str| outputs.get(name).cloned().unwrap_or_default();
     Ok(InstallReport {
         account: account.to_string(),

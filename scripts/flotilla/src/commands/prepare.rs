@@ -11,7 +11,7 @@ use crate::error::CliError;
 use crate::{error_text, home};
 use aws_config::SdkConfig;
 use aws_sdk_sts::operation::get_caller_identity::GetCallerIdentityOutput;
-use flotilla_contract::AccountConfig;
+use flotilla_contract::{AccountConfig, PreviewRolesConfig};
 use flotilla_domain::{AccountId, Region};
 
 /// The template of an account-region.
@@ -33,6 +33,14 @@ pub struct Target<'a> {
     pub allow_plain_http: bool,
     /// Called with a line for each step.
     pub say: &'a dyn Fn(&str),
+}
+
+/// What the stack of an account's roles decides, to be registered with the control plane.
+pub struct Registration {
+    /// The external id that the roles require.
+    pub external_id: String,
+    /// What marks the names of a preview's resources.
+    pub preview_mark: String,
 }
 
 impl Target<'_> {
@@ -66,14 +74,13 @@ impl Target<'_> {
     }
 
     /// Creates or updates the roles of the account, by a stack in the control plane's region. `keys`: the ARNs of the KMS keys that
-    /// the account may use, separated by commas; `None` keeps them. Answers the external id of the roles: the existing one, or a new
-    /// one.
+    /// the account may use, separated by commas; `None` keeps them.
     pub async fn roles(
         &self,
         config: &SdkConfig,
         options: &AccountRoles,
         keys: Option<String>,
-    ) -> Result<String, CliError> {
+    ) -> Result<Registration, CliError> {
         let name = format!("{}-account", self.global.prefix);
         let config = home::in_region(config, self.home_region.as_str());
         let known =
@@ -90,21 +97,26 @@ impl Target<'_> {
         ];
         parameters.extend(keys.map(|keys| ("KmsKeyArns".to_owned(), keys)));
         for (name, value) in [
-            ("PreviewBuckets", &options.preview_buckets),
+            ("PreviewMark", &options.preview_mark),
             ("VerifyFunctions", &options.verify_functions),
             ("Macros", &options.macros),
             ("RoleBoundaries", &options.role_boundaries),
             ("ProtectedRoles", &options.protected_roles),
             ("ExtraActions", &options.extra_actions),
             ("ExtraPolicyArns", &options.extra_policies),
+            ("PreviewPolicyArns", &options.preview_policies),
         ] {
             parameters.extend(value.clone().map(|value| (name.to_owned(), value)));
         }
-        let brought =
-            bring(&config, &OwnStack { name, template: Some(ACCOUNT), template_url: None, parameters })
-                .await?;
+        let brought = bring(
+            &config,
+            &OwnStack { name: name.clone(), template: Some(ACCOUNT), template_url: None, parameters },
+        )
+        .await?;
         (self.say)(&format!("account roles: {brought}"));
-        Ok(external_id)
+        let outputs = home::outputs(&config, &name).await?.unwrap_or_default();
+        let mark = outputs.get("PreviewMark").cloned();
+        Ok(Registration { external_id, preview_mark: mark.unwrap_or_else(|| "pr-".to_owned()) })
     }
 
     /// The ARN of a role of infra/account.yaml.
@@ -113,19 +125,24 @@ impl Target<'_> {
         format!("arn:{partition}:iam::{}:role/{}-{role}", self.account, self.global.prefix)
     }
 
-    /// The ARN of the boundary of infra/account.yaml for the roles that templates make.
-    fn boundary_arn(&self) -> String {
+    /// The ARN of a boundary of infra/account.yaml for the roles that templates make.
+    fn boundary_arn(&self, policy: &str) -> String {
         let partition = self.home_region.partition();
-        format!("arn:{partition}:iam::{}:policy/{}-workload", self.account, self.global.prefix)
+        format!("arn:{partition}:iam::{}:policy/{}-{policy}", self.account, self.global.prefix)
     }
 
     /// Registers the account with the control plane.
-    pub async fn register(&self, api: &Api, external_id: String) -> Result<(), CliError> {
+    pub async fn register(&self, api: &Api, registration: Registration) -> Result<(), CliError> {
         let body = AccountConfig {
             role_arn: self.role_arn("deployer"),
-            external_id,
+            external_id: registration.external_id,
             service_role_arn: self.role_arn("cloudformation"),
-            role_boundary: Some(self.boundary_arn()),
+            role_boundary: Some(self.boundary_arn("workload")),
+            previews: Some(PreviewRolesConfig {
+                service_role_arn: self.role_arn("cloudformation-previews"),
+                role_boundary: self.boundary_arn("preview-workload"),
+                mark: registration.preview_mark,
+            }),
         };
         api.put(&format!("/v1/accounts/{}", self.account), &body).await?;
         (self.say)(&format!("account {}: registered", self.account));

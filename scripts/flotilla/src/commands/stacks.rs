@@ -319,7 +319,7 @@ mod tests {
         assert_eq!(found, ["Prefix", "KmsKeyArn", "EventBusArn", "RequireTls"]);
         let account: Vec<&str> = declared(include_str!("../../../../infra/account.yaml")).collect();
         assert!(
-            account.contains(&"PreviewBuckets") && account.last() == Some(&"ExtraPolicyArns"),
+            account.contains(&"PreviewMark") && account.last() == Some(&"PreviewPolicyArns"),
             "{account:?}"
         );
     }

@@ -1,6 +1,6 @@
 //! A target account and how Flotilla accesses it.
 
-use crate::names::{AccountId, Region};
+use crate::names::{AccountId, Region, StackName};
 use crate::target::Site;
 
 /// A registered account. `infra/account.yaml` creates its roles, and an administrator registers it.
@@ -17,6 +17,32 @@ pub struct TargetAccount {
     pub service_role_arn: String,
     /// The permissions boundary of the roles that templates make: a policy's ARN.
     pub role_boundary: Option<String>,
+    /// The roles of previews. `None` for an account that was prepared without them.
+    pub previews: Option<PreviewRoles>,
+}
+
+/// How previews are deployed in an account: with less than stages that stay.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct PreviewRoles {
+    /// CloudFormation's service role for previews.
+    pub service_role_arn: String,
+    /// The permissions boundary of the roles that the templates of previews make: a policy's ARN.
+    pub role_boundary: String,
+    /// The text that marks the names of a preview's resources, such as `pr-`.
+    pub mark: String,
+}
+
+/// The characters of a stack's name that CloudFormation keeps in the shortest names that it makes for resources: names of 64
+/// characters have 24 of the stack's.
+const STACK_NAME_KEPT: usize = 24;
+
+impl PreviewRoles {
+    /// Whether the names that CloudFormation makes for the stack's resources have the mark: they begin with it, or have it after a
+    /// hyphen. The role for previews is allowed such names only.
+    pub fn marks(&self, stack: &StackName) -> bool {
+        let kept: String = stack.as_str().chars().take(STACK_NAME_KEPT).collect();
+        kept.starts_with(&self.mark) || kept.contains(&format!("-{}", self.mark))
+    }
 }
 
 /// The artifact bucket of an account-region. Its name contains both, and every call also names the expected
@@ -35,6 +61,20 @@ pub fn collector_role_arn(prefix: &str, site: &Site) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn names_of_previews_carry_the_mark() {
+        let roles = PreviewRoles {
+            service_role_arn: String::new(),
+            role_boundary: String::new(),
+            mark: "pr-".into(),
+        };
+        let marks = |name: &str| roles.marks(&StackName::parse(name).unwrap());
+        assert!(marks("orders-pr-42") && marks("pr-42-orders"));
+        assert!(!marks("orders-staging") && !marks("orders-xpr-42"));
+        // CloudFormation cuts the mark off.
+        assert!(marks("a-name-of-20-letters-pr-42") && !marks("a-name-of-22-characters-pr-42"));
+    }
 
     #[test]
     fn the_collector_is_a_role_of_the_account_in_its_partition() {

@@ -1,5 +1,6 @@
 //! What operators configure: services, profiles and accounts.
 
 pub mod account;
+pub mod preview;
 pub mod profile;
 pub mod service;

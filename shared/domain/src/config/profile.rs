@@ -1,5 +1,7 @@
 //! Profiles: how rollouts go to one account.
 
+use super::preview::PreviewQuotas;
+use crate::code::{Code, Refusal};
 use crate::deployment::StackPolicy;
 use crate::gate::output::OutputRef;
 use crate::gate::{Gates, Windows};
@@ -58,6 +60,8 @@ pub struct Profile {
     pub outputs: BTreeMap<String, OutputRef>,
     /// Tags of every stack.
     pub tags: BTreeMap<String, String>,
+    /// For a profile of previews: what they may use. `None` for one of stages that stay.
+    pub previews: Option<PreviewQuotas>,
     /// The topics that get notices of its rollouts.
     pub notify: BTreeSet<TopicArn>,
 }
@@ -82,6 +86,25 @@ impl Profile {
             express: preview && self.policy.express,
             ..self.policy.clone()
         }
+    }
+
+    /// Whether a route fits the profile: stages that end use profiles of previews, and stages that stay use others.
+    ///
+    /// # Errors
+    /// [`Code::ProfileNotForPreviews`].
+    pub fn check_lifetime(&self, ttl_h: Option<u32>) -> Result<(), Refusal> {
+        let (what, fix) = match (ttl_h.is_some(), self.previews.is_some()) {
+            (true, false) => (
+                format!("the route is for previews, and the profile {} is for stages that stay", self.name),
+                "name a profile with previews = true in the route",
+            ),
+            (false, true) => (
+                format!("the route has no ttl_h, and the profile {} is for previews", self.name),
+                "give the route a ttl_h, or name a profile without previews = true",
+            ),
+            _ => return Ok(()),
+        };
+        Err(Refusal::new(Code::ProfileNotForPreviews, what, fix))
     }
 
     /// Its regions, in the order of the waves.

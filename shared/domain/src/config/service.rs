@@ -1,10 +1,12 @@
 //! The configuration of a service: ordered rules that map refs to stages.
 
+use super::profile::Profile;
 use crate::code::{Code, Refusal};
 use crate::git_ref::{GitRef, RefKind};
 use crate::names::{ProfileName, ServiceName, StackPattern, StageName};
 use crate::retention::Retention;
 use globset::{GlobBuilder, GlobMatcher};
+use std::collections::BTreeSet;
 
 /// A pattern of refs such as `branch:main`, `tag:v*`, `pr:*`: a kind and a glob over the name, in
 /// which `*` also matches slashes.
@@ -54,6 +56,13 @@ impl RefPattern {
     /// The pattern as written.
     pub fn as_str(&self) -> &str {
         &self.text
+    }
+
+    /// Whether whoever may open a pull request or push a branch chooses which refs match: the refs are pull requests, or more than
+    /// one branch.
+    pub fn is_open(&self) -> bool {
+        let is_glob = || self.text.contains(['*', '?', '[', '{']);
+        self.kind == RefKind::Pr || (self.kind == RefKind::Branch && is_glob())
     }
 }
 
@@ -116,6 +125,26 @@ pub struct Rule {
     pub ttl_h: Option<u32>,
 }
 
+impl Rule {
+    /// Whether the rule may use a profile: previews have profiles of their own, and what anybody's pull request or branch can reach is
+    /// a preview.
+    ///
+    /// # Errors
+    /// [`Code::ProfileNotForPreviews`].
+    pub fn check_profile(&self, profile: &Profile) -> Result<(), Refusal> {
+        if self.pattern.is_open() && self.ttl_h.is_none() {
+            let what = format!(
+                "{} matches what anybody pushes, and the stage {} stays",
+                self.pattern.as_str(),
+                self.stage.as_str()
+            );
+            let fix = "give the route a ttl_h and a profile with previews = true, or name one branch";
+            return Err(Refusal::new(Code::ProfileNotForPreviews, what, fix));
+        }
+        profile.check_lifetime(self.ttl_h)
+    }
+}
+
 /// The configuration of a service.
 #[derive(Debug, Clone, PartialEq)]
 pub struct ServiceConfig {
@@ -127,6 +156,8 @@ pub struct ServiceConfig {
     pub stack_name: StackPattern,
     /// How long its releases are kept.
     pub retention: Retention,
+    /// The outputs of its stages that stay which previews of other services may use.
+    pub shared_outputs: BTreeSet<String>,
 }
 
 /// The result of routing one ref.
@@ -190,6 +221,7 @@ mod tests {
             rules: rules.collect(),
             stack_name: StackPattern::default(),
             retention: Retention::default(),
+            shared_outputs: BTreeSet::new(),
         }
     }
 

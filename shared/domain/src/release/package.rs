@@ -39,6 +39,8 @@ pub struct PackagedStack {
     pub capabilities: BTreeSet<String>,
     /// The parameters that the template declares, with `true` if they have a default.
     pub parameters: BTreeMap<String, bool>,
+    /// The number of resources in the template.
+    pub resources: usize,
     /// The tags that the tool sets. [`STAGE_MARK`] in a value is replaced by the stage.
     pub tags: BTreeMap<String, String>,
 }
@@ -259,6 +261,7 @@ mod tests {
             functions: Vec::new(),
             capabilities: BTreeSet::new(),
             parameters: BTreeMap::new(),
+            resources: 1,
             tags: BTreeMap::new(),
         }
     }

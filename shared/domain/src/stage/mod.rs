@@ -3,6 +3,10 @@
 //! It serialises the rollouts of a stage. Every change of a head is a pure function whose result is saved on the
 //! condition that the head is unchanged.
 
+mod upload_count;
+
+pub use upload_count::UploadCount;
+
 use crate::digest::Digest;
 use crate::ids::{ReleaseId, RolloutId};
 use crate::names::{ProfileName, ServiceName, StackName, StackPart, StageName};
@@ -83,6 +87,8 @@ pub struct StageHead {
     pub stacks: BTreeMap<Option<StackPart>, KnownStack>,
     /// When a preview expires unless another upload comes; `None` for a permanent stage.
     pub expires_at: Option<Timestamp>,
+    /// The uploads to a preview in the current hour.
+    pub uploads: UploadCount,
 }
 
 /// The result of admitting a rollout.
@@ -135,6 +141,7 @@ impl StageHead {
             targets: BTreeMap::new(),
             stacks: BTreeMap::new(),
             expires_at: None,
+            uploads: UploadCount::default(),
         }
     }
 
@@ -253,6 +260,11 @@ impl StageHead {
     /// The packages that were last proven at its targets.
     pub fn running(&self) -> BTreeSet<Digest> {
         self.targets.values().filter_map(|running| running.proven.map(|(_, package)| package)).collect()
+    }
+
+    /// Whether nothing runs at the stage, and nothing is on its way to it.
+    pub fn is_idle(&self) -> bool {
+        self.targets.is_empty() && self.active.is_none() && self.queued.is_none()
     }
 
     /// Whether the preview has expired and has targets left to remove.

@@ -6,7 +6,7 @@ use crate::config::document;
 use crate::ports::{Item, ItemPage, Key, PortError, Query, StateStore, Write, WriteError};
 use crate::records::{AuditRecord, ConfigRecord, Outcome, access_key, create, read};
 use crate::rollout::admit::{AdmissionRequest, admit};
-use crate::rollout::compose::{Destination, destination};
+use crate::rollout::destination::{Destination, destination};
 use crate::rollout::route::{RoutedRelease, way};
 use crate::set::member::{Planned, compose_member};
 use crate::{EngineError, config};

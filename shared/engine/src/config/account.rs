@@ -4,7 +4,8 @@ use super::invalid;
 use crate::EngineError;
 use crate::ports::{PortError, StateStore};
 use crate::records::{ConfigRecord, account_key, read};
-use flotilla_contract::AccountConfig;
+use flotilla_contract::{AccountConfig, PreviewRolesConfig};
+use flotilla_domain::config::account::PreviewRoles;
 use flotilla_domain::{AccountId, Refusal, SignedDuration, TargetAccount, Timestamp};
 
 /// How long after a registration a refused role may be a role that AWS does not know everywhere yet: "changes that you make in
@@ -31,7 +32,9 @@ pub(crate) async fn role_is_new(
 /// # Errors
 /// [`Code::ConfigInvalid`] if a role is not one of this account, or the external id is too weak.
 pub fn account(account: AccountId, doc: &AccountConfig) -> Result<TargetAccount, Refusal> {
-    for (path, arn) in [("role_arn", &doc.role_arn), ("service_role_arn", &doc.service_role_arn)] {
+    let of_previews = doc.previews.iter().map(|roles| ("previews.service_role_arn", &roles.service_role_arn));
+    let roles = [("role_arn", &doc.role_arn), ("service_role_arn", &doc.service_role_arn)];
+    for (path, arn) in roles.into_iter().chain(of_previews) {
         let parts: Vec<&str> = arn.splitn(6, ':').collect();
         let ok = matches!(parts[..], ["arn", partition, "iam", "", id, role]
             if partition.starts_with("aws") && id == account.as_str() && role.starts_with("role/") && role.len() > 5);
@@ -54,8 +57,26 @@ pub fn account(account: AccountId, doc: &AccountConfig) -> Result<TargetAccount,
             "let flotilla install generate it",
         ));
     }
-    let AccountConfig { role_arn, external_id, service_role_arn, role_boundary } = doc.clone();
-    Ok(TargetAccount { account, role_arn, external_id, service_role_arn, role_boundary })
+    let previews = doc.previews.as_ref().map(preview_roles).transpose()?;
+    let AccountConfig { role_arn, external_id, service_role_arn, role_boundary, .. } = doc.clone();
+    Ok(TargetAccount { account, role_arn, external_id, service_role_arn, role_boundary, previews })
+}
+
+/// Reads the roles of previews.
+fn preview_roles(doc: &PreviewRolesConfig) -> Result<PreviewRoles, Refusal> {
+    boundary(Some(&doc.role_boundary)).map_err(|refusal| refusal.at("previews.role_boundary"))?;
+    let is_mark = |mark: &str| {
+        (3..=16).contains(&mark.len())
+            && mark.starts_with(|c: char| c.is_ascii_lowercase())
+            && mark.ends_with('-')
+            && mark.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-')
+    };
+    if !is_mark(&doc.mark) {
+        let fix = "give 3 to 16 lowercase letters, digits and hyphens that end with a hyphen, such as pr-";
+        return Err(invalid("previews.mark", format!("{:?} is not a mark", doc.mark), fix));
+    }
+    let PreviewRolesConfig { service_role_arn, role_boundary, mark } = doc.clone();
+    Ok(PreviewRoles { service_role_arn, role_boundary, mark })
 }
 
 /// Checks the ARN of the policy that bounds roles.
@@ -84,6 +105,7 @@ mod tests {
             external_id: "0123456789abcdef".into(),
             service_role_arn: format!("arn:aws:iam::{id}:role/flotilla-cloudformation"),
             role_boundary: None,
+            previews: None,
         };
         let id = || AccountId::parse("111122223333").unwrap();
         assert!(account(id(), &doc("111122223333")).is_ok());

@@ -27,12 +27,18 @@ impl Commands {
         let config = config::service_config(service.clone(), doc)?;
         config::outside_of(&self.prefix, &config)?;
         for (n, rule) in config.rules.iter().enumerate() {
-            if self.store.get(&[profile_key(&rule.profile)]).await?.into_iter().next().flatten().is_none() {
+            let path = |field: &str| format!("rules.{n}.{field}");
+            let Some(item) =
+                self.store.get(&[profile_key(&rule.profile)]).await?.into_iter().next().flatten()
+            else {
                 let what = format!("the profile {} is not configured", rule.profile);
                 let refusal =
                     Refusal::new(Code::ProfileUnknown, what, "apply the profile first, or correct its name");
-                return Err(refusal.at(format!("rules.{n}.profile")).into());
-            }
+                return Err(refusal.at(path("profile")).into());
+            };
+            let doc = config::document::<ProfileConfig>(read::<ConfigRecord>(item)?.value)?;
+            let profile = config::profile(rule.profile.clone(), &doc)?;
+            rule.check_profile(&profile).map_err(|refusal| refusal.at(path("profile")))?;
         }
         self.put(order, service_key(service), Some(index_key("services", service.as_str())), doc, expected)
             .await

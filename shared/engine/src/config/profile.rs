@@ -3,7 +3,9 @@
 use super::account::boundary;
 use super::{invalid, named, no_such};
 use flotilla_contract::{ParameterConfig, ProfileConfig, WaveConfig, WaveTable};
+use flotilla_domain::config::preview::PreviewQuotas;
 use flotilla_domain::config::profile::{Profile, ProfileWave};
+use flotilla_domain::config::service::ServiceConfig;
 use flotilla_domain::deployment::{Drift, StackPolicy};
 use flotilla_domain::gate::output::OutputRef;
 use flotilla_domain::replica::Copies;
@@ -62,6 +64,7 @@ pub fn profile(name: ProfileName, doc: &ProfileConfig) -> Result<Profile, Refusa
         parameters: texts(doc).map(|(name, text)| (name.clone(), text.clone())).collect(),
         outputs: outputs(doc)?,
         tags: doc.tags.clone(),
+        previews: previews(doc)?,
         notify: topics(doc)?,
         waves,
     })
@@ -165,6 +168,45 @@ fn region(text: &str, seen: &mut BTreeSet<String>) -> Result<Region, Refusal> {
         return Err(invalid("regions", format!("{text} is listed twice"), "list each region once"));
     }
     Ok(region)
+}
+
+/// Reads the quotas of previews; `None` if the profile is not for previews.
+fn previews(doc: &ProfileConfig) -> Result<Option<PreviewQuotas>, Refusal> {
+    let given = doc.preview_quotas.clone();
+    if doc.previews != Some(true) {
+        return match given {
+            None => Ok(None),
+            Some(_) => Err(invalid(
+                "preview_quotas",
+                "the profile is not for previews",
+                "add previews = true, or remove the quotas",
+            )),
+        };
+    }
+    let (given, usual) = (given.unwrap_or_default(), PreviewQuotas::default());
+    let quotas = PreviewQuotas {
+        stages_per_service: given.stages_per_service.unwrap_or(usual.stages_per_service),
+        stages: given.stages.unwrap_or(usual.stages),
+        stacks: given.stacks.unwrap_or(usual.stacks),
+        resources: given.resources.unwrap_or(usual.resources),
+        hours: given.hours.unwrap_or(usual.hours),
+        uploads_per_hour: given.uploads_per_hour.unwrap_or(usual.uploads_per_hour),
+    };
+    let bounded = [
+        ("stages_per_service", quotas.stages_per_service, PreviewQuotas::STAGES_MAX),
+        ("stages", quotas.stages, PreviewQuotas::STAGES_MAX),
+        ("stacks", quotas.stacks, PreviewQuotas::PARTS_MAX),
+        ("resources", quotas.resources, PreviewQuotas::PARTS_MAX),
+        ("hours", quotas.hours as usize, ServiceConfig::TTL_H_MAX as usize),
+        ("uploads_per_hour", quotas.uploads_per_hour as usize, PreviewQuotas::UPLOADS_MAX as usize),
+    ];
+    match bounded.iter().find(|(_, value, max)| !(1..=*max).contains(value)) {
+        None => Ok(Some(quotas)),
+        Some((field, value, max)) => {
+            let fix = format!("give 1 to {max}");
+            Err(invalid(format!("preview_quotas.{field}"), format!("{value} is out of range"), &fix))
+        }
+    }
 }
 
 /// Reads the SNS topics for notices.

@@ -5,6 +5,7 @@ use flotilla_contract::{RuleConfig, ServiceConfigDoc};
 use flotilla_domain::config::service::{RefPattern, Rule, ServiceConfig, StageTemplate};
 use flotilla_domain::retention::Retention;
 use flotilla_domain::{ProfileName, Refusal, ServiceName, StackPattern};
+use std::collections::BTreeSet;
 
 /// Reads a service's configuration.
 ///
@@ -27,6 +28,7 @@ pub fn service_config(service: ServiceName, doc: &ServiceConfigDoc) -> Result<Se
         rules: rules.collect::<Result<_, _>>()?,
         stack_name: stack_name.map_err(|e| named("stack_name", &e))?.unwrap_or_default(),
         retention: retention(doc)?,
+        shared_outputs: shared_outputs(doc)?,
     })
 }
 
@@ -43,6 +45,27 @@ pub(crate) fn outside_of(prefix: &str, config: &ServiceConfig) -> Result<(), Ref
     );
     let fix = "give the service another name, or set stack_name to a pattern with another beginning, such as \"app-{service}-{stage}\"";
     Err(invalid("stack_name", what, fix))
+}
+
+/// Most outputs of a service that are shared: CloudFormation's quota of outputs in a template.
+const SHARED_OUTPUTS_MAX: usize = 200;
+
+/// Reads the names of the outputs that previews of other services may use.
+fn shared_outputs(doc: &ServiceConfigDoc) -> Result<BTreeSet<String>, Refusal> {
+    let is_name =
+        |name: &String| (1..=255).contains(&name.len()) && name.bytes().all(|b| b.is_ascii_alphanumeric());
+    if let Some(bad) = doc.shared_outputs.iter().find(|name| !is_name(name)) {
+        return Err(invalid(
+            "shared_outputs",
+            format!("{bad:?} is not an output"),
+            "name an output of the template, in letters and digits",
+        ));
+    }
+    if doc.shared_outputs.len() > SHARED_OUTPUTS_MAX {
+        let fix = format!("share {SHARED_OUTPUTS_MAX} at most");
+        return Err(invalid("shared_outputs", format!("{} outputs", doc.shared_outputs.len()), &fix));
+    }
+    Ok(doc.shared_outputs.iter().cloned().collect())
 }
 
 /// Reads the retention. Releases that stages need are kept regardless of it.

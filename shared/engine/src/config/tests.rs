@@ -171,6 +171,7 @@ fn a_role_is_an_iam_role_of_the_account_and_an_external_id_is_hard_to_guess() {
         external_id: "0123456789abcdef".into(),
         service_role_arn: "arn:aws-cn:iam::111122223333:role/flotilla-cloudformation".into(),
         role_boundary: Some("arn:aws-cn:iam::111122223333:policy/flotilla-workload".into()),
+        previews: None,
     };
     let wrong = |doc: AccountConfig| {
         account(AccountId::parse("111122223333").unwrap(), &doc).err().and_then(|refusal| refusal.path)

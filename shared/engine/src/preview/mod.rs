@@ -1,11 +1,16 @@
 //! The sweep: sends lost ticks again, starts the removal of expired previews, and finds uploads whose event was
 //! lost. The ordinary steps do the work.
 
+mod limits;
+
+pub(crate) use limits::begin;
+
 use crate::EngineError;
 use crate::ports::{Clock, DUE_SHARDS, DueKey, Incoming, Key, PackageStore, StateStore, Work, WorkQueue};
 use crate::records::{DueItem, IntakeCursor, Versioned, due_item, read, upload_key};
 use crate::rollout::admit::{AdmissionRequest, admit};
-use crate::rollout::compose::{compose_removal, destination};
+use crate::rollout::compose::compose_removal;
+use crate::rollout::destination::destination;
 use flotilla_domain::release::ObjectVersion;
 use flotilla_domain::release::upload_key::UploadKey;
 use flotilla_domain::stage::StageHead;
@@ -140,8 +145,10 @@ impl Sweep {
             ended_at.max(after),
             &[head.service.as_str(), head.stage.as_str(), "preview's end"],
         );
-        let removal = match destination(self.store.as_ref(), &head.profile).await {
-            Ok(destination) => compose_removal(id, head, &destination, now),
+        let destination = destination(self.store.as_ref(), &head.profile).await;
+        let removal = destination.and_then(|destination| Ok(compose_removal(id, head, &destination, now)?));
+        let removal = match removal {
+            Ok(removal) => removal,
             Err(EngineError::Refused(refusal)) => {
                 report.failures.push(format!("{name}: {refusal}"));
                 return Ok(());

@@ -17,6 +17,7 @@ mod lease;
 mod line;
 mod outputs;
 mod plan;
+mod previews;
 mod release;
 mod replica;
 mod rollout;
@@ -40,6 +41,7 @@ pub use lease::{keep_lease, lease_holder, lease_key, read_lease, release_lease, 
 pub use line::stops_key;
 pub use outputs::{ConsumerRecord, OutputsRecord, consumers_query, outputs_key};
 pub use plan::{PlanRecord, action_word, leaving_word, plans_query, replacement_word};
+pub use previews::{PreviewsRecord, previews_key};
 pub use release::{release_key, releases_query};
 pub use replica::{REPLICAS_MAX, ReplicaRecord, replica_key, replicas_query};
 pub use rollout::rollout_key;

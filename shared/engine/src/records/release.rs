@@ -64,6 +64,9 @@ struct StoredStack {
     functions: Vec<StoredFunction>,
     capabilities: BTreeSet<String>,
     parameters: BTreeMap<String, bool>,
+    /// Older releases have none.
+    #[serde(default)]
+    resources: usize,
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     tags: BTreeMap<String, String>,
 }
@@ -77,6 +80,7 @@ impl StoredStack {
             functions: store_functions(&stack.functions),
             capabilities: stack.capabilities.clone(),
             parameters: stack.parameters.clone(),
+            resources: stack.resources,
             tags: stack.tags.clone(),
         }
     }
@@ -90,6 +94,7 @@ impl StoredStack {
             functions: read_functions(self.functions)?,
             capabilities: self.capabilities,
             parameters: self.parameters,
+            resources: self.resources,
             tags: self.tags,
         })
     }

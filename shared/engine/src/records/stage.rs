@@ -3,7 +3,7 @@
 use super::Record;
 use super::common::{ONLY, digest, parsed, part_name, read_stack, time};
 use crate::ports::{Key, Query};
-use flotilla_domain::stage::{Hold, KnownStack, Running, StageHead};
+use flotilla_domain::stage::{Hold, KnownStack, Running, StageHead, UploadCount};
 use flotilla_domain::{
     ProfileName, ReleaseId, RolloutId, ServiceName, SignedDuration, StageName, Target, Timestamp,
 };
@@ -49,6 +49,9 @@ pub struct StoredStage {
     stacks: BTreeMap<String, (String, usize)>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     preview_ends_at: Option<String>,
+    /// When the hour of the last uploads to a preview began, and their number.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    uploads: Option<(String, u32)>,
 }
 
 #[derive(Serialize, Deserialize)]
@@ -70,8 +73,7 @@ impl Record for StageHead {
     /// A stage without stacks, such as a removed preview, expires a month after its last rollout. Uploads are
     /// kept for a shorter time, so no older upload can be deployed to it again.
     fn expires_at(&self) -> Option<Timestamp> {
-        let idle = self.targets.is_empty() && self.active.is_none() && self.queued.is_none();
-        let newest = self.newest.filter(|_| idle)?;
+        let newest = self.newest.filter(|_| self.is_idle())?;
         newest.time().saturating_add(SignedDuration::from_hours(24 * 31)).ok()
     }
 
@@ -107,6 +109,7 @@ impl Record for StageHead {
                 .map(|(part, stack)| (part_name(part), (stack.name.to_string(), stack.level)))
                 .collect(),
             preview_ends_at: self.expires_at.map(|at| at.to_string()),
+            uploads: self.uploads.stored().map(|(began_at, count)| (began_at.to_string(), count)),
         }
     }
 
@@ -159,6 +162,10 @@ impl Record for StageHead {
                 .collect::<Result<_, String>>()?,
             targets: targets?,
             expires_at: stored.preview_ends_at.map(|at| time(&at)).transpose()?,
+            uploads: match stored.uploads {
+                Some((began_at, count)) => UploadCount::new(time(&began_at)?, count),
+                None => UploadCount::default(),
+            },
         })
     }
 }

@@ -12,18 +12,21 @@ mod stream;
 
 use crate::config::document;
 use crate::ports::{Clock, ErrorKind, ObjectRef, PackageStore, StateStore, Tail, WorkQueue, WriteError};
-use crate::records::{ConfigRecord, create, keep, read, releases_query, service_key, upload_key};
+use crate::records::{ConfigRecord, create, keep, read, releases_query, service_key, stage_key, upload_key};
 use crate::rollout::admit::{AdmissionRequest, admit};
-use crate::rollout::compose::{compose_rollout, destination};
+use crate::rollout::compose::compose_rollout;
+use crate::rollout::destination::destination;
 use crate::step::wake;
 use crate::{EngineError, config};
 use flotilla_contract::ServiceConfigDoc;
+use flotilla_domain::config::preview::PreviewQuotas;
 use flotilla_domain::config::service::Route;
 use flotilla_domain::release::package::Package;
 use flotilla_domain::release::upload_key::UploadKey;
 use flotilla_domain::release::{ObjectVersion, Release, Upload, Verdict};
 use flotilla_domain::retention::Pace;
-use flotilla_domain::{Code, Digest, Refusal, ServiceName, Timestamp};
+use flotilla_domain::stage::StageHead;
+use flotilla_domain::{Code, Digest, Refusal, ServiceName, StageName, Timestamp};
 use flotilla_package::Limits;
 use read_package::read_package;
 use std::collections::BTreeSet;
@@ -123,6 +126,10 @@ impl Ingest {
         })?;
         let route = self.route(key).await?;
         let destination = destination(self.store.as_ref(), &route.profile).await?;
+        let quotas = destination.profile.previews;
+        if let Some(quotas) = quotas {
+            self.check_rate(&key.service, &route.stage, &quotas).await?;
+        }
         let known = self.known(&key.service).await?;
         let renewed_before = self.pace.renewed_before(self.clock.now());
         let package = read_package(&self.packages, object, tail, known, renewed_before, &self.limits).await?;
@@ -139,9 +146,29 @@ impl Ingest {
             decided_at: now,
         };
         let beside = [keep(&release), create(&upload)];
-        let request = AdmissionRequest { beside: &beside, ..AdmissionRequest::of(&rollout, route.ttl_h) };
+        let ttl_h = destination.ttl_h(&route);
+        let request = AdmissionRequest {
+            beside: &beside,
+            quotas,
+            is_upload: true,
+            ..AdmissionRequest::of(&rollout, ttl_h)
+        };
         admit(self.store.as_ref(), self.queue.as_ref(), self.clock.as_ref(), request).await?;
         Ok(verdict)
+    }
+
+    /// Whether the preview may have another upload now, before its bytes are read.
+    async fn check_rate(
+        &self,
+        service: &ServiceName,
+        stage: &StageName,
+        quotas: &PreviewQuotas,
+    ) -> Result<(), EngineError> {
+        let head = self.store.get(&[stage_key(service, stage)]).await?.into_iter().next().flatten();
+        match head.map(read::<StageHead>).transpose()? {
+            Some(head) => Ok(quotas.check_rate(&head.value, self.clock.now())?),
+            None => Ok(()),
+        }
     }
 
     /// The digests of the assets of the service's latest releases.

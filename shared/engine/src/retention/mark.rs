@@ -7,7 +7,7 @@ use crate::records::{
     ConfigRecord, KeptRecord, Versioned, account_key, index_pk, kept_key, profile_key, read, release_key,
     releases_query, rollout_key, service_key, sets_query, stages_query,
 };
-use crate::rollout::compose::access;
+use crate::rollout::destination::access;
 use crate::{EngineError, config};
 use flotilla_contract::{AccountConfig, ProfileConfig, ServiceConfigDoc};
 use flotilla_domain::deployment::Access;

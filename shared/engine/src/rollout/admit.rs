@@ -8,6 +8,7 @@ use crate::records::{
 };
 use crate::step::wake;
 use flotilla_domain::code::cut;
+use flotilla_domain::config::preview::PreviewQuotas;
 use flotilla_domain::rollout::{Rollout, RolloutKind, RolloutState};
 use flotilla_domain::stage::{Admission, Hold, KnownStack, StageHead};
 use flotilla_domain::{Code, Refusal, ReleaseId, RolloutId, ServiceName, Timestamp};
@@ -32,6 +33,10 @@ pub struct AdmissionRequest<'a> {
     pub rollout: &'a Rollout,
     /// Lifetime of a preview, in hours.
     pub ttl_h: Option<u32>,
+    /// What the previews of the profile may use, for a rollout to a preview.
+    pub quotas: Option<PreviewQuotas>,
+    /// Whether the rollout is that of an upload.
+    pub is_upload: bool,
     /// If set: hold every other package that runs at the stage now, for this reason.
     pub hold: Option<&'a str>,
     /// The state of the stage that the decision was based on.
@@ -43,7 +48,15 @@ pub struct AdmissionRequest<'a> {
 impl<'a> AdmissionRequest<'a> {
     /// A rollout without holds, conditions or further writes.
     pub fn of(rollout: &'a Rollout, ttl_h: Option<u32>) -> Self {
-        Self { rollout, ttl_h, hold: None, precondition: Precondition::None, beside: &[] }
+        Self {
+            rollout,
+            ttl_h,
+            quotas: None,
+            is_upload: false,
+            hold: None,
+            precondition: Precondition::None,
+            beside: &[],
+        }
     }
 }
 
@@ -57,7 +70,7 @@ pub async fn admit(
     store: &dyn StateStore,
     queue: &dyn WorkQueue,
     clock: &dyn Clock,
-    AdmissionRequest { rollout, ttl_h, hold, precondition, beside }: AdmissionRequest<'_>,
+    AdmissionRequest { rollout, ttl_h, quotas, is_upload, hold, precondition, beside }: AdmissionRequest<'_>,
 ) -> Result<Rollout, EngineError> {
     for _ in 0..RACES_MAX {
         let now = clock.now();
@@ -89,6 +102,13 @@ pub async fn admit(
             Some(release) => Some(check_kept(service, &release, kept)?),
             None => None,
         };
+        let listed = match &quotas {
+            Some(quotas) => crate::preview::begin(store, rollout, quotas, &head).await?,
+            None => None,
+        };
+        if is_upload {
+            head.uploads.add(now);
+        }
         if let Some(because) = hold {
             hold_others(&mut head, rollout, because, now);
         }
@@ -124,6 +144,7 @@ pub async fn admit(
         ];
         writes.extend(consumers(&accepted).iter().map(keep));
         writes.extend(still_kept);
+        writes.extend(listed);
         writes.extend_from_slice(beside);
         match store.write(writes).await {
             Ok(()) => {

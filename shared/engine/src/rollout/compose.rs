@@ -1,10 +1,6 @@
 //! Composes a rollout from a release, or for a removal, and the current configuration.
 
-use crate::config::document;
-use crate::ports::StateStore;
-use crate::records::{ConfigRecord, account_key, profile_key, read};
-use crate::{EngineError, config};
-use flotilla_contract::{AccountConfig, ProfileConfig};
+use super::destination::{Destination, access_with};
 use flotilla_domain::config::profile::{Profile, ProfileWave};
 use flotilla_domain::config::service::Route;
 use flotilla_domain::deployment::{Access, StackPolicy};
@@ -25,41 +21,6 @@ use std::collections::{BTreeMap, BTreeSet};
 /// CloudFormation's limit of tags on a stack.
 const STACK_TAGS_MAX: usize = 50;
 
-/// A profile and the account it deploys to.
-#[derive(Debug, Clone)]
-pub struct Destination {
-    /// The profile.
-    pub profile: Profile,
-    /// Its account.
-    pub account: TargetAccount,
-}
-
-/// Reads a profile and its account.
-///
-/// # Errors
-/// [`Code::ProfileUnknown`] and [`Code::AccountUnknown`] as refusals.
-pub async fn destination(store: &dyn StateStore, name: &ProfileName) -> Result<Destination, EngineError> {
-    let found = store.get(&[profile_key(name)]).await?.into_iter().next().flatten();
-    let item = found.ok_or_else(|| {
-        let what = format!("the profile {name} is not configured");
-        Refusal::new(Code::ProfileUnknown, what, "add the profile to the configuration (flotilla apply)")
-    })?;
-    let profile =
-        config::profile(name.clone(), &document::<ProfileConfig>(read::<ConfigRecord>(item)?.value)?)?;
-    let found = store.get(&[account_key(&profile.account)]).await?.into_iter().next().flatten();
-    let item = found.ok_or_else(|| {
-        let what = format!("the account {} of profile {name} is not registered", profile.account);
-        Refusal::new(
-            Code::AccountUnknown,
-            what,
-            format!("prepare and register it: flotilla account add {}", profile.account),
-        )
-    })?;
-    let doc = document::<AccountConfig>(read::<ConfigRecord>(item)?.value)?;
-    let account = config::account(profile.account.clone(), &doc)?;
-    Ok(Destination { profile, account })
-}
-
 /// Composes the rollout of a release to the stage of its route.
 ///
 /// # Errors
@@ -76,6 +37,9 @@ pub fn compose_rollout(
     let Destination { profile, account } = destination;
     check_stage(package, route)?;
     let stacks = stack_names(package, &release.service, route)?;
+    let access = access_with(profile, account)?;
+    profile.check_lifetime(route.ttl_h)?;
+    check_preview(package, &route.stage, &stacks, destination)?;
     for stack in &package.stacks {
         check_fits(stack, &stacks, profile)?;
     }
@@ -106,7 +70,7 @@ pub fn compose_rollout(
         ..blank(
             id,
             (&release.service, &route.stage, &profile.name),
-            access_with(profile, account),
+            access,
             profile.policy(route.ttl_h.is_some()),
             now,
         )
@@ -191,6 +155,27 @@ fn check_stage(package: &Package, route: &Route) -> Result<(), Refusal> {
         route.stage
     );
     Err(Refusal::new(Code::StageMismatch, what, fix))
+}
+
+/// Whether the package of a preview is within the profile's quotas, and the names of its resources have the account's mark.
+fn check_preview(
+    package: &Package,
+    stage: &StageName,
+    stacks: &BTreeMap<Option<StackPart>, StackName>,
+    Destination { profile, account }: &Destination,
+) -> Result<(), Refusal> {
+    let (Some(quotas), Some(roles)) = (&profile.previews, &account.previews) else { return Ok(()) };
+    quotas.check_package(package)?;
+    let mark = &roles.mark;
+    let unmarked = stacks.values().find(|name| !stage.as_str().starts_with(mark) || !roles.marks(name));
+    let Some(unmarked) = unmarked else { return Ok(()) };
+    let what = format!(
+        "names that CloudFormation derives from {unmarked} would not contain {mark}, which the account requires of previews"
+    );
+    let fix = format!(
+        "begin the stage in the route with {mark}, as in {mark}{{ref}}; if the service's name is long, set its stack_name to \"{{stage}}-{{service}}\""
+    );
+    Err(Refusal::new(Code::PreviewUnmarked, what, fix))
 }
 
 /// The names of the package's stacks at the stage.
@@ -296,12 +281,15 @@ pub fn expedite(rollout: &mut Rollout, by_waves: bool) {
 }
 
 /// Composes the removal of all stacks of a stage, from the highest level down.
+///
+/// # Errors
+/// [`Code::PreviewsNotPrepared`].
 pub fn compose_removal(
     id: RolloutId,
     head: &StageHead,
     destination: &Destination,
     now: Timestamp,
-) -> Rollout {
+) -> Result<Rollout, Refusal> {
     let Destination { profile, account } = destination;
     let of = (&head.service, &head.stage, &head.profile);
     let level = |target: &Target| head.stacks.get(&target.part).map_or(0, |stack| stack.level);
@@ -310,29 +298,18 @@ pub fn compose_removal(
         let targets = head.targets.keys().filter(|target| level(target) == *at);
         Wave { level: *at, ..Wave::of(targets.cloned().collect()) }
     };
-    Rollout {
+    Ok(Rollout {
         waves: levels.iter().rev().map(wave).collect(),
         stacks: head.stacks.iter().map(|(part, stack)| (part.clone(), stack.name.clone())).collect(),
         requested_by: "the preview's end".into(),
-        ..blank(id, of, access_with(profile, account), profile.policy(true), now)
-    }
+        ..blank(id, of, access_with(profile, account)?, profile.policy(true), now)
+    })
 }
 
 fn grants(profile: &Profile, needed: &str) -> bool {
     // CAPABILITY_NAMED_IAM includes CAPABILITY_IAM (CreateChangeSet, Capabilities).
     profile.capabilities.contains(needed)
         || (needed == "CAPABILITY_IAM" && profile.capabilities.contains("CAPABILITY_NAMED_IAM"))
-}
-
-pub(crate) fn access(account: &TargetAccount) -> Access {
-    let TargetAccount { role_arn, external_id, service_role_arn, role_boundary, .. } = account.clone();
-    Access { role_arn, external_id, service_role_arn, role_boundary }
-}
-
-/// How a profile's account is accessed; the boundary of the profile takes precedence.
-fn access_with(profile: &Profile, account: &TargetAccount) -> Access {
-    let own = access(account);
-    Access { role_boundary: profile.role_boundary.clone().or(own.role_boundary), ..own }
 }
 
 fn tags(profile: &Profile, service: &ServiceName, stage: &StageName) -> BTreeMap<String, String> {

@@ -9,6 +9,7 @@ mod act;
 pub(crate) mod admit;
 pub(crate) mod compose;
 pub(crate) mod control;
+pub(crate) mod destination;
 mod finish;
 mod observe;
 mod promote;

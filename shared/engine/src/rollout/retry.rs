@@ -78,14 +78,14 @@ impl Commands {
                     self.store.way(&failed.service, &release, &failed.stage).await?;
                 let destination = self.store.destination(&route.profile).await?;
                 let plan = compose_rollout(new, &release, &route, &destination, &caller.principal, now)?;
-                (plan, route.ttl_h)
+                (plan, destination.ttl_h(&route))
             }
             None => {
                 let destination = self.store.destination(&failed.profile).await?;
                 (
                     Rollout {
                         requested_by: caller.principal.clone(),
-                        ..compose_removal(new, &head, &destination, now)
+                        ..compose_removal(new, &head, &destination, now)?
                     },
                     None,
                 )

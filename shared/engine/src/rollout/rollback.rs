@@ -60,7 +60,7 @@ impl Commands {
         let request = AdmissionRequest {
             hold: Some(&because),
             precondition,
-            ..AdmissionRequest::of(&rollout, route.ttl_h)
+            ..AdmissionRequest::of(&rollout, destination.ttl_h(&route))
         };
         self.admit(order, request).await
     }

@@ -32,7 +32,8 @@ impl Commands {
         let id = RolloutId::derive(now, &[&caller.request_id]);
         let mut rollout = compose_rollout(id, &release, &route, &destination, &caller.principal, now)?;
         allow.apply_to(&mut rollout)?;
-        self.admit(order, AdmissionRequest { precondition, ..AdmissionRequest::of(&rollout, route.ttl_h) })
+        let (ttl_h, quotas) = (destination.ttl_h(&route), destination.profile.previews);
+        self.admit(order, AdmissionRequest { precondition, quotas, ..AdmissionRequest::of(&rollout, ttl_h) })
             .await
     }
 }

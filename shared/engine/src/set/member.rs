@@ -3,7 +3,8 @@
 use crate::EngineError;
 use crate::ports::StateStore;
 use crate::rollout::admit::Precondition;
-use crate::rollout::compose::{compose_rollout, destination, expedite};
+use crate::rollout::compose::{compose_rollout, expedite};
+use crate::rollout::destination::destination;
 use crate::rollout::route::{RoutedRelease, way};
 use flotilla_domain::rollout::Rollout;
 use flotilla_domain::set::{Member, ServiceSet, SetKind};
@@ -62,7 +63,7 @@ pub(crate) async fn compose_member(
     let hold = direction == Direction::Forward && matches!(set.kind, SetKind::Rollback { .. });
     Ok(Planned {
         rollout,
-        ttl_h: route.ttl_h,
+        ttl_h: destination.ttl_h(&route),
         precondition: Precondition::NewestIs(precondition),
         hold,
         head,

@@ -255,6 +255,10 @@ impl Draft {
                 functions,
                 capabilities: needs.capabilities,
                 parameters: needs.parameters,
+                resources: template
+                    .get("Resources")
+                    .and_then(Value::as_object)
+                    .map_or(0, |resources| resources.len()),
                 tags: draft.tags,
             });
         }

@@ -17,7 +17,9 @@ use crate::driver::{Driver, collect};
 use crate::faults::Faults;
 use crate::state::{Object, Shared};
 use bytes::Bytes;
-use flotilla_contract::{AccountConfig, ProfileConfig, RuleConfig, ServiceConfigDoc, WaveConfig};
+use flotilla_contract::{
+    AccountConfig, PreviewRolesConfig, ProfileConfig, RuleConfig, ServiceConfigDoc, WaveConfig,
+};
 use flotilla_domain::{AccountId, ProfileName, ServiceName, Site, Timestamp};
 use flotilla_engine::EngineError;
 use flotilla_engine::ports::Work;
@@ -66,15 +68,23 @@ impl World {
             external_id: "0123456789abcdef".into(),
             service_role_arn: format!("arn:aws:iam::{ACCOUNT}:role/flotilla-cloudformation"),
             role_boundary: Some(format!("arn:aws:iam::{ACCOUNT}:policy/flotilla-workload")),
+            previews: Some(PreviewRolesConfig {
+                service_role_arn: format!("arn:aws:iam::{ACCOUNT}:role/flotilla-cloudformation-previews"),
+                role_boundary: format!("arn:aws:iam::{ACCOUNT}:policy/flotilla-preview-workload"),
+                mark: "pr-".into(),
+            }),
         };
         block_on(commands.put_account(&account, &roles, None, &caller)).expect("the account");
         let profile = ProfileConfig { account: ACCOUNT.into(), ..profile };
-        block_on(commands.put_profile(&ProfileName::parse("p").expect("a name"), &profile, None, &caller))
-            .expect("the profile");
-        let rule = |git_ref: &str, stage: &str, ttl_h| RuleConfig {
+        let of_previews = ProfileConfig { previews: Some(true), ..profile.clone() };
+        for (name, profile) in [("p", &profile), ("previews", &of_previews)] {
+            let name = ProfileName::parse(name).expect("a name");
+            block_on(commands.put_profile(&name, profile, None, &caller)).expect("the profile");
+        }
+        let rule = |git_ref: &str, stage: &str, ttl_h: Option<u32>| RuleConfig {
             git_ref: git_ref.into(),
             stage: stage.into(),
-            profile: "p".into(),
+            profile: if ttl_h.is_some() { "previews" } else { "p" }.into(),
             ttl_h,
         };
         let service = ServiceConfigDoc {
@@ -304,6 +314,11 @@ impl World {
     /// The number of calls of an operation.
     pub fn calls(&self, operation: &str) -> u64 {
         self.driver.shared.lock().calls.get(operation).copied().unwrap_or(0)
+    }
+
+    /// The number of calls of all operations.
+    pub fn all_calls(&self) -> u64 {
+        self.driver.shared.lock().calls.values().sum()
     }
 
     /// The world's time, in milliseconds since 1970.

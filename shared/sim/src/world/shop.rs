@@ -53,6 +53,11 @@ impl World {
 
     /// Uploads a release of one of the shop's services to staging.
     pub fn upload_of(&mut self, service: &str, code: &str) -> String {
+        self.upload_of_ref(service, "branch/main", code)
+    }
+
+    /// Uploads a release of one of the shop's services, built from a ref such as `pr/7`.
+    pub fn upload_of_ref(&mut self, service: &str, git_ref: &str, code: &str) -> String {
         let needed: &[&str] = match service {
             "database" => &[],
             "api" => &["Table"],
@@ -71,7 +76,7 @@ impl World {
         });
         let manifest = br#"{"flotilla": 1, "template": "t.json"}"#;
         let package = zip_of(&[("flotilla.json", manifest), ("t.json", template.to_string().as_bytes())]);
-        self.upload_bytes(&format!("incoming/{service}/branch/main/{{n}}.zip"), package, true)
+        self.upload_bytes(&format!("incoming/{service}/{git_ref}/{{n}}.zip"), package, true)
     }
 
     /// Uploads a release of each service, and runs until all of them run at staging.

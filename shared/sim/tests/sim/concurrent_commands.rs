@@ -143,8 +143,8 @@ fn an_audit_of_months_comes_in_pages_that_read_a_month_each() {
         }
     }
     // The line; nothing; nothing; what set up the world, a hundred days before; nothing up to the beginning.
-    assert_eq!(pages[..4], [1, 0, 0, 4]);
-    assert_eq!(pages.iter().sum::<usize>(), 5);
+    assert_eq!(pages[..4], [1, 0, 0, 5]);
+    assert_eq!(pages.iter().sum::<usize>(), 6);
 }
 
 /// One of each command that changes something, told apart by its number.

@@ -20,6 +20,7 @@ mod packages;
 mod persons;
 mod plans;
 mod policies;
+mod previews;
 mod promotions;
 mod queues;
 mod rate_budget;

@@ -1,6 +1,9 @@
 //! What a rollout takes from release, route and profile, and what is refused.
 
 use super::*;
+use crate::config;
+use flotilla_contract::{PreviewQuotasConfig, ProfileConfig};
+use flotilla_domain::config::account::PreviewRoles;
 use flotilla_domain::deployment::Drift;
 use flotilla_domain::release::ObjectVersion;
 use flotilla_domain::release::package::{PackageFormat, levels};
@@ -16,6 +19,7 @@ fn stack(part: Option<&str>, after: &[&str]) -> PackagedStack {
         functions: Vec::new(),
         capabilities: BTreeSet::new(),
         parameters: BTreeMap::new(),
+        resources: 3,
         tags: BTreeMap::new(),
     }
 }
@@ -62,6 +66,11 @@ fn destination(doc: ProfileConfig) -> Destination {
         role_arn: "role".into(),
         external_id: "external".into(),
         service_role_arn: "service".into(),
+        previews: Some(PreviewRoles {
+            service_role_arn: "service of previews".into(),
+            role_boundary: "boundary of previews".into(),
+            mark: "pr-".into(),
+        }),
     };
     let doc = ProfileConfig { account: "111122223333".into(), ..doc };
     let name = ProfileName::parse("standard").unwrap();
@@ -115,8 +124,9 @@ fn a_plan_has_what_the_profile_gives_with_the_stages_name_in_it() {
         (Drift::Refuse, false),
         "express mode is for previews"
     );
-    let preview = plan(&release, &Route { ttl_h: Some(1), ..route() }, &destination).unwrap();
-    assert!(preview.policy.express);
+    let (to_preview, mut of_previews) = preview(None);
+    of_previews.profile.policy.express = true;
+    assert!(plan(&release, &to_preview, &of_previews).unwrap().policy.express);
 }
 
 #[test]
@@ -235,7 +245,8 @@ fn q11_a_rollout_has_four_hundred_targets_at_most() {
 
 #[test]
 fn a_removal_takes_every_stack_of_the_stage_from_the_top() {
-    let destination = destination(ProfileConfig { express: Some(true), ..in_one_region() });
+    let destination =
+        destination(ProfileConfig { express: Some(true), previews: Some(true), ..in_one_region() });
     let Destination { profile, .. } = &destination;
     let mut head = StageHead::new(
         ServiceName::parse("orders").unwrap(),
@@ -255,7 +266,7 @@ fn a_removal_takes_every_stack_of_the_stage_from_the_top() {
         head.targets.insert(Target::parse(&format!("111122223333/eu-west-1:{name}")).unwrap(), running);
     }
     let id = RolloutId::derive(Timestamp::UNIX_EPOCH, &["end"]);
-    let removal = compose_removal(id, &head, &destination, Timestamp::UNIX_EPOCH);
+    let removal = compose_removal(id, &head, &destination, Timestamp::UNIX_EPOCH).unwrap();
     assert_eq!(
         (removal.kind.clone(), removal.requested_by.as_str()),
         (RolloutKind::Remove, "the preview's end")
@@ -265,4 +276,59 @@ fn a_removal_takes_every_stack_of_the_stage_from_the_top() {
     assert_eq!(waves, [(vec!["eu-west-1:Api".to_owned()], [1, 0, 1], 0), (lower, [2, 0, 0], 0)]);
     assert_eq!(removal.stacks[&Some(StackPart::parse("Api").unwrap())].as_str(), "orders-pr-7-Api");
     assert!(removal.policy.express, "a removal is of a preview");
+}
+
+/// A route to a preview, and a profile of previews with these quotas.
+fn preview(quotas: Option<PreviewQuotasConfig>) -> (Route, Destination) {
+    let route = Route { stage: StageName::parse("pr-7").unwrap(), ttl_h: Some(24), ..route() };
+    let doc = ProfileConfig { previews: Some(true), preview_quotas: quotas, ..in_one_region() };
+    (route, destination(doc))
+}
+
+#[test]
+fn a_preview_is_deployed_with_the_roles_of_previews() {
+    let (route, destination) = preview(None);
+    let release = release(vec![stack(None, &[])]);
+    let access = plan(&release, &route, &destination).unwrap().access;
+    assert_eq!(access.service_role_arn, "service of previews");
+    assert_eq!(access.role_boundary.as_deref(), Some("boundary of previews"));
+    let removal = StageHead::new(release.service.clone(), route.stage.clone(), route.profile.clone());
+    let id = RolloutId::derive(Timestamp::UNIX_EPOCH, &["end"]);
+    let removal = compose_removal(id, &removal, &destination, Timestamp::UNIX_EPOCH).unwrap();
+    assert_eq!(removal.access.service_role_arn, "service of previews");
+    let unprepared = TargetAccount { previews: None, ..destination.account.clone() };
+    let unprepared = Destination { account: unprepared, ..destination };
+    assert_eq!(plan(&release, &route, &unprepared).unwrap_err().code, Code::PreviewsNotPrepared);
+}
+
+#[test]
+fn previews_and_stages_that_stay_need_different_profiles() {
+    let (to_preview, of_previews) = preview(None);
+    let release = release(vec![stack(None, &[])]);
+    let refused =
+        |route: &Route, destination: &Destination| plan(&release, route, destination).unwrap_err().code;
+    assert_eq!(refused(&to_preview, &destination(in_one_region())), Code::ProfileNotForPreviews);
+    assert_eq!(refused(&route(), &of_previews), Code::ProfileNotForPreviews);
+}
+
+#[test]
+fn a_preview_is_marked_and_within_its_quotas() {
+    let (to_preview, destination) = preview(None);
+    let release = release(vec![stack(Some("A"), &[]), stack(Some("B"), &[])]);
+    plan(&release, &to_preview, &destination).unwrap();
+    let unmarked = Route { stage: StageName::parse("test-7").unwrap(), ..to_preview.clone() };
+    assert_eq!(plan(&release, &unmarked, &destination).unwrap_err().code, Code::PreviewUnmarked);
+    let quotas = |stacks, resources| {
+        let quotas =
+            PreviewQuotasConfig { stacks: Some(stacks), resources: Some(resources), ..Default::default() };
+        plan(&release, &to_preview, &preview(Some(quotas)).1)
+    };
+    quotas(2, 6).unwrap();
+    for (refused, field) in [(quotas(1, 6), "stacks"), (quotas(2, 5), "resources")] {
+        let refused = refused.unwrap_err();
+        assert_eq!((refused.code, refused.path.as_deref()), (Code::PreviewQuotaReached, Some(field)));
+    }
+    let (to_preview, destination) =
+        preview(Some(PreviewQuotasConfig { hours: Some(8), ..Default::default() }));
+    assert_eq!(destination.ttl_h(&to_preview), Some(8));
 }
