@@ -111,7 +111,7 @@ async fn a_route_without_a_line_or_a_body_is_not_a_way_around() {
     assert_eq!(ask(&world, "nobody", "HEAD /v1/services", None).await.0, StatusCode::FORBIDDEN);
     assert_eq!(ask(&world, "viewer", "HEAD /v1/services", None).await.0, StatusCode::OK);
     assert_eq!(ask(&world, "admin", "DELETE /v1/services", None).await.0, StatusCode::BAD_REQUEST);
-    assert_eq!(ask(&world, "nobody", "GET /v1/services/", None).await.0, StatusCode::NOT_FOUND);
+    assert_eq!(ask(&world, "nobody", "GET /v1/services/", None).await.0, StatusCode::BAD_REQUEST);
 }
 
 #[tokio::test]

@@ -196,7 +196,7 @@ async fn w02_what_is_not_understood_is_answered_with_a_reason_and_a_fix() {
 #[tokio::test]
 async fn a_configuration_is_versioned_and_the_same_again_changes_nothing() {
     let (world, _) = world();
-    let doc = json!({"rules": [{"ref": "branch:*", "stage": "staging", "profile": "p"}]});
+    let doc = json!({"rules": [{"ref": "branch:release", "stage": "staging", "profile": "p"}]});
     for _ in 0..2 {
         let (status, reply) =
             ask(&world, "PUT", "/v1/services/orders/config?if_version=1", Some(doc.clone()), true).await;
