@@ -1,13 +1,13 @@
 //! The cause of a failure.
 
-use crate::code::{Code, Refusal, cut};
+use crate::code::{Code, Refusal, storable};
 
 /// Why a deployment, rollout or set ended: a stable code, a message with AWS's own words, and the fix.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Cause {
     /// The stable code.
     pub code: Code,
-    /// What happened. A reason from AWS is kept word for word.
+    /// What happened. A reason from AWS is kept word for word, but for what has the form of a secret.
     pub message: String,
     /// What the operator can do.
     pub fix: String,
@@ -16,9 +16,9 @@ pub struct Cause {
 }
 
 impl Cause {
-    /// A cause without a resource; texts are cut to [`crate::code::TEXT_BYTES_MAX`].
+    /// A cause without a resource; its texts are made [`storable`].
     pub fn new(code: Code, message: impl Into<String>, fix: impl Into<String>) -> Self {
-        Self { code, message: cut(message.into()), fix: cut(fix.into()), resource: None }
+        Self { code, message: storable(message.into()), fix: storable(fix.into()), resource: None }
     }
 
     /// Adds the resource that failed first.

@@ -2,6 +2,7 @@
 //!
 //! Each code has an entry in `docs/errors.md`; a test checks that.
 
+use crate::secret::hide;
 use std::fmt;
 
 macro_rules! codes {
@@ -115,6 +116,8 @@ codes! {
     PreviewQuotaReached = 313, "a quota of previews is used up";
     /// A preview may not use an output of a stage that stays.
     OutputNotShared = 314, "the output is not shared with previews";
+    /// A profile contains the value of a secret.
+    SecretInPlain = 315, "a secret is written in plain text";
 
     /// The request is not understood.
     RequestInvalid = 401, "the request is invalid";
@@ -245,22 +248,23 @@ pub struct Refusal {
 pub const TEXT_BYTES_MAX: usize = 2_000;
 
 impl Refusal {
-    /// A refusal; texts are cut to [`TEXT_BYTES_MAX`].
+    /// A refusal; its texts are made [`storable`].
     pub fn new(code: Code, message: impl Into<String>, fix: impl Into<String>) -> Self {
-        Self { code, message: cut(message.into()), fix: cut(fix.into()), path: None }
+        Self { code, message: storable(message.into()), fix: storable(fix.into()), path: None }
     }
 
     /// Adds the place of the error.
     #[must_use]
     pub fn at(mut self, path: impl Into<String>) -> Self {
-        self.path = Some(cut(path.into()));
+        self.path = Some(storable(path.into()));
         self
     }
 }
 
-/// Cuts text to [`TEXT_BYTES_MAX`] at a character boundary.
-pub fn cut(text: String) -> String {
-    cut_to(text, TEXT_BYTES_MAX)
+/// A text as it may be stored and shown: without secrets, and cut to [`TEXT_BYTES_MAX`] at a character boundary. Texts of AWS and of
+/// deployed functions may contain both.
+pub fn storable(text: String) -> String {
+    cut_to(hide(&text), TEXT_BYTES_MAX)
 }
 
 /// Cuts text to at most `bytes_max` bytes at a character boundary; text that was cut ends with `…`.

@@ -24,6 +24,7 @@ pub mod release;
 pub mod replica;
 pub mod retention;
 pub mod rollout;
+pub mod secret;
 pub mod set;
 pub mod stage;
 pub mod target;

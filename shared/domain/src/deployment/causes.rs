@@ -3,7 +3,7 @@
 use super::event::StackOwner;
 use super::{CodeMismatch, Deployment, DeploymentSpec};
 use crate::cause::Cause;
-use crate::code::{Code, cut};
+use crate::code::{Code, storable};
 use crate::names::StackName;
 use crate::plan::Breach;
 
@@ -108,7 +108,10 @@ pub(super) fn drifted(properties: &[String]) -> Cause {
 
 /// The failure of a recovery, with the failure that it should recover from.
 pub(super) fn began_with(cause: Cause, before: &Cause) -> Cause {
-    Cause { message: cut(format!("{}; the first failure was: {}", cause.message, before.message)), ..cause }
+    Cause {
+        message: storable(format!("{}; the first failure was: {}", cause.message, before.message)),
+        ..cause
+    }
 }
 
 pub(super) fn code_differs(functions: &[CodeMismatch]) -> Cause {

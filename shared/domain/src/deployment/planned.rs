@@ -36,7 +36,7 @@ impl Deployment {
 
     /// Adds a note, unless it is there already.
     pub(super) fn note(&mut self, text: String) {
-        let text = crate::code::cut(text);
+        let text = crate::code::storable(text);
         if self.notes.len() < Self::NOTES_MAX && !self.notes.contains(&text) {
             self.notes.push(text);
         }

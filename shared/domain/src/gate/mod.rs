@@ -23,7 +23,7 @@ pub use verification::{Check, Probe};
 pub use window::{ScheduledFreeze, Window, Windows};
 
 use crate::cause::Cause;
-use crate::code::cut;
+use crate::code::storable;
 use jiff::Timestamp;
 use std::collections::BTreeSet;
 
@@ -132,7 +132,7 @@ impl Blocked {
 
     /// Blocked by a gate until something changes; the reason is cut to [`crate::code::TEXT_BYTES_MAX`].
     pub fn by(gate: Gate, why: impl Into<String>) -> Self {
-        Self { gate, why: cut(why.into()), until: None }
+        Self { gate, why: storable(why.into()), until: None }
     }
 }
 

@@ -5,7 +5,6 @@
 
 pub mod fleet;
 pub mod safeguards;
-mod secrets;
 pub mod stateful;
 
 pub use fleet::{FleetChange, fleet_digest, merge};
@@ -13,6 +12,7 @@ pub use safeguards::{Breach, Safeguards};
 
 use crate::code::cut_to;
 use crate::digest::{Digest, Digester};
+use crate::secret::{is_secret_name, is_secret_value};
 
 /// The number of changes of a change set.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -79,6 +79,18 @@ pub struct PropertyChange {
     pub hidden: bool,
     /// Whether this change alone would replace the resource.
     pub recreation: Replacement,
+}
+
+impl PropertyChange {
+    /// Drops the values if they may be secret. The plan still shows that the property changes.
+    fn hide_secrets(&mut self) {
+        let secret = |value: &String| is_secret_value(value);
+        self.hidden |=
+            is_secret_name(&self.path) || [&self.before, &self.after].into_iter().flatten().any(secret);
+        if self.hidden {
+            (self.before, self.after) = (None, None);
+        }
+    }
 }
 
 /// What happens to one resource.
@@ -149,7 +161,7 @@ impl ResourceChange {
     /// Sorts the properties, hides values that may be secret and merges duplicates.
     fn put_in_order(&mut self) {
         for property in &mut self.properties {
-            secrets::hide(property);
+            property.hide_secrets();
         }
         self.properties.sort();
         self.properties.dedup_by(|later, kept| {
@@ -160,7 +172,7 @@ impl ResourceChange {
                 kept.after = kept.after.take().or(later.after.take());
                 kept.hidden |= later.hidden;
                 kept.recreation = kept.recreation.max(later.recreation);
-                secrets::hide(kept);
+                kept.hide_secrets();
             }
             same
         });

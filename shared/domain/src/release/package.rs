@@ -39,6 +39,8 @@ pub struct PackagedStack {
     pub capabilities: BTreeSet<String>,
     /// The parameters that the template declares, with `true` if they have a default.
     pub parameters: BTreeMap<String, bool>,
+    /// The parameters with `NoEcho`, whose values are secret.
+    pub secret_parameters: BTreeSet<String>,
     /// The number of resources in the template.
     pub resources: usize,
     /// The tags that the tool sets. [`STAGE_MARK`] in a value is replaced by the stage.
@@ -261,6 +263,7 @@ mod tests {
             functions: Vec::new(),
             capabilities: BTreeSet::new(),
             parameters: BTreeMap::new(),
+            secret_parameters: BTreeSet::new(),
             resources: 1,
             tags: BTreeMap::new(),
         }

@@ -3,7 +3,7 @@
 use super::Rollout;
 use super::state::RolloutState;
 use crate::cause::Cause;
-use crate::code::{Code, cut, cut_to};
+use crate::code::{Code, cut_to, storable};
 use crate::gate::{Blocked, Gate, PolicyResult, Violation};
 
 impl Rollout {
@@ -29,7 +29,7 @@ impl Rollout {
             PolicyResult::Passed => Some(RolloutState::Replicating),
             PolicyResult::Violated { first, count } => Some(RolloutState::Failed(self.broken(&first, count))),
             PolicyResult::Unknown { why, may_pass } => {
-                self.blocked_by = vec![Blocked { gate: Gate::PolicyCheck, why: cut(why), until: None }];
+                self.blocked_by = vec![Blocked { gate: Gate::PolicyCheck, why: storable(why), until: None }];
                 (!may_pass).then(|| RolloutState::Failed(self.policy_check_failed()))
             }
         }

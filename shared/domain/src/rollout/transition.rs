@@ -312,7 +312,7 @@ pub(super) fn gates_late(rollout: &Rollout) -> Cause {
 
 /// Prefixes a cause with the target at which it happened.
 pub(super) fn at_target(target: &impl std::fmt::Display, cause: Cause) -> Cause {
-    Cause { message: crate::code::cut(format!("{target}: {}", cause.message)), ..cause }
+    Cause { message: crate::code::storable(format!("{target}: {}", cause.message)), ..cause }
 }
 
 #[cfg(test)]

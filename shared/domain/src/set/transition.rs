@@ -159,7 +159,7 @@ impl ServiceSet {
             let cause = end.cause().filter(|_| counts)?;
             let way = if direction == Direction::Rollback { " during the rollback" } else { "" };
             let message = format!("{}/{}{way}: {}", member.service, member.stage, cause.message);
-            Some(Cause { message: crate::code::cut(message), ..cause.clone() })
+            Some(Cause { message: crate::code::storable(message), ..cause.clone() })
         })
     }
 

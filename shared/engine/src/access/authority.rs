@@ -12,7 +12,7 @@ use crate::set::member::{Planned, compose_member};
 use crate::{EngineError, config};
 use flotilla_contract::AccessConfig;
 use flotilla_domain::access::{Act, Authority, Identity, Of, Role, Scope};
-use flotilla_domain::code::cut;
+use flotilla_domain::code::storable;
 use flotilla_domain::rollout::Rollout;
 use flotilla_domain::set::{Member, ServiceSet};
 use flotilla_domain::{
@@ -125,7 +125,7 @@ impl Order {
 
     /// Adds a detail, which must never contain the value of a parameter.
     pub(crate) fn detail(mut self, detail: impl Into<String>) -> Self {
-        self.0.detail = Some(cut(detail.into()));
+        self.0.detail = Some(storable(detail.into()));
         self
     }
 }

@@ -10,6 +10,7 @@ use flotilla_domain::deployment::{Drift, StackPolicy};
 use flotilla_domain::gate::output::OutputRef;
 use flotilla_domain::replica::Copies;
 use flotilla_domain::rollout::OnFailure;
+use flotilla_domain::secret::is_secret_value;
 use flotilla_domain::topic::TopicArn;
 use flotilla_domain::{AccountId, Code, ProfileName, Refusal, Region, SignedDuration, StageName};
 use std::collections::{BTreeMap, BTreeSet};
@@ -278,6 +279,11 @@ fn check_parameters(doc: &ProfileConfig) -> Result<(), Refusal> {
             "the value is over 4096 bytes",
             "keep it in SSM Parameter Store and refer to it",
         ));
+    }
+    if let Some((name, _)) = texts(doc).find(|(_, value)| is_secret_value(value)) {
+        let what = format!("the value of {name} has the form of a secret");
+        let fix = "keep it in Secrets Manager, and refer to it: {{resolve:secretsmanager:NAME}}";
+        return Err(Refusal::new(Code::SecretInPlain, what, fix).at(format!("parameters.{name}")));
     }
     let total: usize = texts(doc).map(|(name, value)| name.len() + value.len()).sum();
     if doc.parameters.len() > Profile::PARAMETERS_MAX || total > Profile::PARAMETERS_BYTES_MAX {

@@ -122,7 +122,8 @@ impl DeploymentController {
         }
         let mut cause = root_cause(root.as_ref(), code, status);
         if way.len() > 1 {
-            cause.message = flotilla_domain::code::cut(format!("in {}: {}", way.join("/"), cause.message));
+            cause.message =
+                flotilla_domain::code::storable(format!("in {}: {}", way.join("/"), cause.message));
             cause.resource = Some(way.join("/"));
         }
         if cause.message.contains(SAYS_VALIDATION) {

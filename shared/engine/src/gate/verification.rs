@@ -50,7 +50,7 @@ impl RolloutController {
             Err(error) => (false, error.message),
             Ok(answer) => answer,
         };
-        let said = flotilla_domain::code::cut(format!("{probe}: {answer}"));
+        let said = flotilla_domain::code::storable(format!("{probe}: {answer}"));
         Ok(Checked { target: deployment.id.target.clone(), said, passed })
     }
 

@@ -39,7 +39,7 @@ impl fmt::Display for PortError {
 impl PortError {
     /// Creates an error.
     pub fn new(kind: ErrorKind, operation: &'static str, message: impl Into<String>) -> Self {
-        Self { kind, operation, message: flotilla_domain::code::cut(message.into()) }
+        Self { kind, operation, message: flotilla_domain::code::storable(message.into()) }
     }
 
     /// Whether the account's role could not be assumed.

@@ -64,6 +64,8 @@ struct StoredStack {
     functions: Vec<StoredFunction>,
     capabilities: BTreeSet<String>,
     parameters: BTreeMap<String, bool>,
+    #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
+    secret_parameters: BTreeSet<String>,
     /// Older releases have none.
     #[serde(default)]
     resources: usize,
@@ -80,6 +82,7 @@ impl StoredStack {
             functions: store_functions(&stack.functions),
             capabilities: stack.capabilities.clone(),
             parameters: stack.parameters.clone(),
+            secret_parameters: stack.secret_parameters.clone(),
             resources: stack.resources,
             tags: stack.tags.clone(),
         }
@@ -94,6 +97,7 @@ impl StoredStack {
             functions: read_functions(self.functions)?,
             capabilities: self.capabilities,
             parameters: self.parameters,
+            secret_parameters: self.secret_parameters,
             resources: self.resources,
             tags: self.tags,
         })

@@ -7,7 +7,7 @@ use crate::records::{
     ConsumerRecord, EventRecord, KeptRecord, Versioned, keep, kept_key, read, rollout_key, stage_key,
 };
 use crate::step::wake;
-use flotilla_domain::code::cut;
+use flotilla_domain::code::storable;
 use flotilla_domain::config::preview::PreviewQuotas;
 use flotilla_domain::rollout::{Rollout, RolloutKind, RolloutState};
 use flotilla_domain::stage::{Admission, Hold, KnownStack, StageHead};
@@ -193,7 +193,7 @@ fn detail(rollout: &Rollout, release: ReleaseId) -> String {
         let names: Vec<&str> = approved.iter().map(String::as_str).collect();
         detail.push_str(&format!("; may be lost: {}", names.join(", ")));
     }
-    cut(detail)
+    storable(detail)
 }
 
 /// Records that this stage uses outputs of other services, so that their status can list their consumers.

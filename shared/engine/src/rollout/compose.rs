@@ -223,6 +223,22 @@ fn check_fits(
         let fix = format!("remove some: CloudFormation allows {STACK_TAGS_MAX} tags on a stack");
         return Err(Refusal::new(Code::LimitExceeded, what, fix));
     }
+    let is_literal = |name: &&String| {
+        profile
+            .parameters
+            .get(*name)
+            .is_some_and(|value| !(value.starts_with("{{resolve:") && value.ends_with("}}")))
+    };
+    if let Some(name) = stack.secret_parameters.iter().find(is_literal) {
+        let what = format!(
+            "the parameter {name} is secret (NoEcho), and the profile {} gives it a literal value",
+            profile.name
+        );
+        let fix = format!(
+            "keep the value in Secrets Manager, and give {name} a reference: {{{{resolve:secretsmanager:NAME}}}}"
+        );
+        return Err(Refusal::new(Code::SecretInPlain, what, fix));
+    }
     let given = |name: &String| {
         let of_stack =
             |part: &Option<StackPart>| part.as_ref().is_some_and(|part| *name == stack_parameter(part));

@@ -255,6 +255,7 @@ impl Draft {
                 functions,
                 capabilities: needs.capabilities,
                 parameters: needs.parameters,
+                secret_parameters: needs.secret_parameters,
                 resources: template
                     .get("Resources")
                     .and_then(Value::as_object)

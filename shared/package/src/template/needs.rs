@@ -13,6 +13,8 @@ pub struct Needs {
     pub capabilities: BTreeSet<String>,
     /// The parameters; `true` if one has a default.
     pub parameters: BTreeMap<String, bool>,
+    /// The parameters with `NoEcho`.
+    pub secret_parameters: BTreeSet<String>,
 }
 
 const IAM: &str = "CAPABILITY_IAM";
@@ -44,6 +46,12 @@ pub fn needs(template: &Value, nested: &BTreeMap<Digest, BTreeSet<String>>) -> N
     }
     for (name, parameter) in template.get("Parameters").and_then(Value::as_object).into_iter().flatten() {
         needs.parameters.insert(name.clone(), parameter.get("Default").is_some());
+        // YAML's true, and what tools write instead.
+        if matches!(&parameter["NoEcho"], Value::Bool(true))
+            || parameter["NoEcho"].as_str().is_some_and(|text| text.eq_ignore_ascii_case("true"))
+        {
+            needs.secret_parameters.insert(name.clone());
+        }
     }
     needs
 }

@@ -19,6 +19,7 @@ fn stack(part: Option<&str>, after: &[&str]) -> PackagedStack {
         functions: Vec::new(),
         capabilities: BTreeSet::new(),
         parameters: BTreeMap::new(),
+        secret_parameters: BTreeSet::new(),
         resources: 3,
         tags: BTreeMap::new(),
     }
@@ -276,6 +277,24 @@ fn a_removal_takes_every_stack_of_the_stage_from_the_top() {
     assert_eq!(waves, [(vec!["eu-west-1:Api".to_owned()], [1, 0, 1], 0), (lower, [2, 0, 0], 0)]);
     assert_eq!(removal.stacks[&Some(StackPart::parse("Api").unwrap())].as_str(), "orders-pr-7-Api");
     assert!(removal.policy.express, "a removal is of a preview");
+}
+
+#[test]
+fn a_secret_parameter_gets_a_reference_and_no_literal_value() {
+    let secret = PackagedStack {
+        parameters: [("Key".to_owned(), false)].into(),
+        secret_parameters: ["Key".to_owned()].into(),
+        ..stack(None, &[])
+    };
+    let release = release(vec![secret]);
+    let with = |value: &str| {
+        let parameters = [("Key".to_owned(), value.into())].into();
+        plan(&release, &route(), &destination(ProfileConfig { parameters, ..in_one_region() }))
+    };
+    let refused = with("hunter2").unwrap_err();
+    assert_eq!(refused.code, Code::SecretInPlain);
+    assert!(!refused.to_string().contains("hunter2"), "{refused}");
+    with("{{resolve:secretsmanager:orders/key}}").unwrap();
 }
 
 /// A route to a preview, and a profile of previews with these quotas.
