@@ -17,6 +17,8 @@ use flotilla_domain::{ServiceName, StageName};
 /// What a route requires of its caller.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Needs {
+    /// A signature only.
+    Nothing,
     /// The role of a viewer; of the path's service, if the path names one.
     View,
     /// The role that the act needs.
@@ -24,11 +26,12 @@ pub enum Needs {
 }
 
 impl Needs {
-    /// The least role that is sufficient.
-    pub fn role(self) -> Role {
+    /// The least role that is sufficient; `None` if no grant is needed.
+    pub fn role(self) -> Option<Role> {
         match self {
-            Self::View => Role::Viewer,
-            Self::Do(act) => act.role(),
+            Self::Nothing => None,
+            Self::View => Some(Role::Viewer),
+            Self::Do(act) => Some(act.role()),
         }
     }
 }
@@ -37,6 +40,7 @@ impl Needs {
 pub const ROUTES: &[(Method, &str, Needs)] = &[
     (Method::GET, "/openapi.json", Needs::View),
     (Method::GET, "/v1/health", Needs::View),
+    (Method::GET, "/v1/whoami", Needs::Nothing),
     (Method::GET, "/v1/audit", Needs::View),
     (Method::GET, "/v1/access", Needs::View),
     (Method::PUT, "/v1/access", Needs::Do(Act::PutAccess)),
@@ -113,6 +117,7 @@ pub async fn authorise(
     let service = service.as_ref().map_or(Of::Any, Of::One);
     let caller = api.commands.caller(principal, request_id).await?;
     match needs {
+        Needs::Nothing => {}
         Needs::View => caller.may(Role::Viewer, Scope { service, stage: Of::Any })?,
         Needs::Do(act) => {
             let stage = stage.as_ref().map_or(Of::Any, Of::One);

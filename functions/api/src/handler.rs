@@ -23,6 +23,7 @@ struct Document;
 fn routes() -> OpenApiRouter<Arc<Api>> {
     OpenApiRouter::with_openapi(Document::openapi())
         .routes(routes!(routes::health::health))
+        .routes(routes!(routes::access::who_am_i))
         .routes(routes!(routes::access::get_access, routes::access::put_access))
         .routes(routes!(routes::access::list_audit))
         .routes(routes!(routes::services::list_services))

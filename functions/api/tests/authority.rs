@@ -82,9 +82,9 @@ async fn each_route_is_for_whoever_has_its_role_and_nobody_else() {
             .replace("{account}", "111122223333");
         let route = format!("{method} {path}");
         for user in ["nobody", "viewer", "deployer", "approver", "admin"] {
-            let role = needs.role();
-            let allowed =
-                user == role.name() || user == "admin" || (role == Role::Viewer && user != "nobody");
+            let allowed = needs.role().is_none_or(|role| {
+                user == role.name() || user == "admin" || (role == Role::Viewer && user != "nobody")
+            });
             let before = world.items();
             let (status, reply) = ask(&world, user, &route, None).await;
             let refused = (status, reply["code"].as_str()) == (StatusCode::FORBIDDEN, Some("FL0410"));
@@ -96,13 +96,40 @@ async fn each_route_is_for_whoever_has_its_role_and_nobody_else() {
                 assert!(entries, "{user} {route} changed {changed:?}");
                 assert_eq!(
                     changed.len(),
-                    usize::from(role != Role::Viewer),
+                    usize::from(needs.role() != Some(Role::Viewer)),
                     "{user} {route}: a refused command is recorded in the audit"
                 );
                 assert_eq!(reply["fix"], format!("ask an admin for a grant ({})", arn("admin")));
             }
         }
     }
+}
+
+#[tokio::test]
+async fn everybody_learns_who_they_are_and_what_they_may_do() {
+    let mut dave = grant("dave", "deployer");
+    dave["stages"] = json!(["pr-*"]);
+    let (world, _) = granted(&[dave]).await;
+    let (status, view) = ask(&world, "dave", "GET /v1/whoami", None).await;
+    assert_eq!(status, StatusCode::OK);
+    let grants = json!([{"role": "deployer", "stages": ["pr-*"]}]);
+    assert_eq!(view, json!({"principal": arn("dave"), "person": arn("dave"), "grants": grants}));
+    assert_eq!(ask(&world, "nobody", "GET /v1/whoami", None).await.1["grants"], json!([]));
+    let open = World::new(1, &[&["eu-west-1"]]);
+    assert_eq!(ask(&open, "nobody", "GET /v1/whoami", None).await.1["grants"], json!([{"role": "admin"}]));
+}
+
+/// The table of routes in docs/security.md, as the code has it.
+#[test]
+fn the_table_of_routes_is_in_the_documentation() {
+    let line = |(method, path, needs): &(axum::http::Method, &str, flotilla_fn_api::Needs)| {
+        format!("| `{method} {path}` | {} |", needs.role().map_or("a signature", Role::name))
+    };
+    let table: Vec<String> = ROUTES.iter().map(line).collect();
+    let page = include_str!("../../../docs/security.md");
+    let documented: Vec<&str> =
+        page.lines().filter(|line| line.starts_with("| `") && line.contains(" /")).collect();
+    assert_eq!(documented, table, "docs/security.md should have:\n{}", table.join("\n"));
 }
 
 #[tokio::test]

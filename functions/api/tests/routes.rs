@@ -95,6 +95,7 @@ async fn every_route_refuses_whoever_is_not_known() {
       "POST /v1/sets/{id}/cancel",
       "POST /v1/sets/{id}/rollback",
       "GET /v1/uploads",
+      "GET /v1/whoami",
       "GET /openapi.json"
     ]
     "#);

@@ -51,6 +51,9 @@ pub enum Command {
         after_help = "Example:\n  flotilla install --region eu-central-1 --regions eu-central-1,us-east-1"
     )]
     Install(Install),
+    /// Show who you are for Flotilla, which person you count as, and what you may do.
+    #[command(name = "whoami", after_help = "Example:\n  flotilla whoami")]
+    WhoAmI,
     /// Check what an installation needs, and name what repairs each finding; changes nothing.
     #[command(after_help = "Example:\n  flotilla doctor")]
     Doctor,

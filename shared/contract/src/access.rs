@@ -57,6 +57,33 @@ pub struct VersionedAccessConfig {
     pub config: AccessConfig,
 }
 
+/// Who the caller is, and what it may do.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct WhoAmIView {
+    /// The principal that signed the request.
+    #[schema(example = "arn:aws:sts::111122223333:assumed-role/release/ann")]
+    pub principal: String,
+    /// The person that it counts as, for approvals and four eyes.
+    #[schema(example = "arn:aws:iam::111122223333:role/release")]
+    pub person: String,
+    /// What it may do. Empty if nothing is granted to it.
+    pub grants: Vec<OwnGrantView>,
+}
+
+/// A role that the caller has.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct OwnGrantView {
+    /// `viewer`, `deployer`, `approver` or `admin`.
+    #[schema(example = "deployer")]
+    pub role: String,
+    /// Patterns of services; absent: all.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub services: Vec<String>,
+    /// Patterns of stages; absent: all.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub stages: Vec<String>,
+}
+
 /// One entry of the audit: a command that a principal gave.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct AuditEntry {

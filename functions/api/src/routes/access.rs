@@ -8,12 +8,18 @@ use axum::Json;
 use axum::body::Bytes;
 use axum::extract::Query;
 use axum::extract::rejection::{BytesRejection, QueryRejection};
-use flotilla_contract::{AccessConfig, AuditEntry, Page, Problem, VersionedAccessConfig};
+use flotilla_contract::{AccessConfig, AuditEntry, Page, Problem, VersionedAccessConfig, WhoAmIView};
 use flotilla_domain::access::{Of, Role, Scope};
 use flotilla_domain::{ServiceName, StageName};
 use flotilla_engine::access::AuditRequest;
 use serde::Deserialize;
 use utoipa::IntoParams;
+
+/// Shows who the caller is, which person it counts as, and what it may do.
+#[utoipa::path(get, path = "/v1/whoami", tag = "access", responses((status = 200, body = WhoAmIView)))]
+pub async fn who_am_i(Principal(caller): Principal) -> Json<WhoAmIView> {
+    Json(caller.view())
+}
 
 /// Shows the access grants.
 #[utoipa::path(get, path = "/v1/access", tag = "configuration", responses((status = 200, body = VersionedAccessConfig), (status = 404, body = Problem)))]

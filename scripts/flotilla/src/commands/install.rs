@@ -14,6 +14,7 @@ use crate::error::{CliError, Exit};
 use crate::{error_text, home, show};
 use aws_config::SdkConfig;
 use aws_sdk_s3::primitives::ByteStream;
+use flotilla_contract::WhoAmIView;
 use flotilla_domain::access::PrincipalPattern;
 use flotilla_domain::config::account::artifact_bucket;
 use flotilla_domain::{Digest, Region};
@@ -47,6 +48,8 @@ pub struct InstallReport {
     pub api_url: String,
     /// The bucket that CI uploads to.
     pub ingest_bucket: String,
+    /// The person that the caller counts as, for approvals and four eyes.
+    pub person: String,
 }
 
 pub async fn run(global: &Global, args: &Install) -> Result<Exit, CliError> {
@@ -62,6 +65,7 @@ pub async fn run(global: &Global, args: &Install) -> Result<Exit, CliError> {
         println!("API            {}", report.api_url);
         println!("ingest bucket  {}", report.ingest_bucket);
         println!("regions        {}", report.regions.join(", "));
+        println!("you count as   {}", report.person);
         show::next("flotilla apply CONFIG.toml, then flotilla push PATH --service NAME --ref branch:main");
     }
     Ok(Exit::Success)
@@ -101,7 +105,9 @@ pub async fn install(global: &Global, args: &Install, say: &dyn Fn(&str)) -> Res
     for region in &all {
         setup.target.regional(&config, region, bus, key.as_ref()).await?;
     }
-    setup.target.register(&Api::at(&outputs["ApiUrl"], config)?, registration).await?;
+    let api = Api::at(&outputs["ApiUrl"], config)?;
+    setup.target.register(&api, registration).await?;
+    let you: WhoAmIView = api.get("/v1/whoami").await?;
     let output = |name: &str| outputs.get(name).cloned().unwrap_or_default();
     Ok(InstallReport {
         account: account.to_string(),
@@ -109,6 +115,7 @@ pub async fn install(global: &Global, args: &Install, say: &dyn Fn(&str)) -> Res
         regions: regions.iter().map(ToString::to_string).collect(),
         api_url: output("ApiUrl"),
         ingest_bucket: output("IngestBucket"),
+        person: you.person,
     })
 }
 

@@ -41,6 +41,7 @@ pub async fn run(cli: Cli) -> Result<Exit, CliError> {
     let global = &cli.global;
     match cli.command {
         Command::Install(args) => install::run(global, &args).await,
+        Command::WhoAmI => read::who_am_i(global).await,
         Command::Doctor => doctor::run(global).await,
         Command::Uninstall(args) => uninstall::uninstall(global, &args).await,
         Command::Account(AccountCommand::Remove(args)) => uninstall::remove_account(global, &args).await,

@@ -1,10 +1,12 @@
-//! `flotilla status`, `releases` and `uploads`.
+//! `flotilla status`, `releases`, `uploads` and `whoami`.
 
 use crate::api::Api;
 use crate::args::Global;
 use crate::error::{CliError, Exit};
 use crate::show;
-use flotilla_contract::{HealthView, Page, ReleaseView, ServiceStagesView, ServiceView, UploadView};
+use flotilla_contract::{
+    HealthView, OwnGrantView, Page, ReleaseView, ServiceStagesView, ServiceView, UploadView, WhoAmIView,
+};
 
 pub async fn status(global: &Global, service: Option<&str>) -> Result<Exit, CliError> {
     let api = Api::connect(global).await?;
@@ -69,6 +71,35 @@ pub async fn status(global: &Global, service: Option<&str>) -> Result<Exit, CliE
         show::table(&rows.collect::<Vec<_>>());
     }
     Ok(Exit::Success)
+}
+
+pub async fn who_am_i(global: &Global) -> Result<Exit, CliError> {
+    let view: WhoAmIView = Api::connect(global).await?.get("/v1/whoami").await?;
+    if global.json {
+        show::json(&view);
+        return Ok(Exit::Success);
+    }
+    println!("{}", view.principal);
+    if view.person != view.principal {
+        println!("  counts as {}", view.person);
+    }
+    if view.grants.is_empty() {
+        println!("  no access is granted to you; ask an admin for a grant");
+    }
+    view.grants.iter().for_each(|grant| println!("  {}", of_grant(grant)));
+    Ok(Exit::Success)
+}
+
+/// `deployer of orders at pr-*`.
+fn of_grant(grant: &OwnGrantView) -> String {
+    let names =
+        |names: &[String], all: &str| if names.is_empty() { all.to_owned() } else { names.join(", ") };
+    format!(
+        "{} of {} at {}",
+        grant.role,
+        names(&grant.services, "all services"),
+        names(&grant.stages, "all stages")
+    )
 }
 
 pub async fn releases(global: &Global, service: &str, limit: u16) -> Result<Exit, CliError> {

@@ -217,6 +217,11 @@ impl NamePatterns {
         Ok(Self((!all).then_some(globs)))
     }
 
+    /// The patterns as written; none if every name matches.
+    pub fn texts(&self) -> Vec<String> {
+        self.0.iter().flatten().map(|matcher| matcher.glob().glob().to_owned()).collect()
+    }
+
     fn cover(&self, which: Of<&str>) -> bool {
         match (which, &self.0) {
             (_, None) | (Of::Any, _) => true,
@@ -300,6 +305,12 @@ impl Authority {
             let fix = "keep a grant that makes you an admin without stages and services, or let another admin put the grants";
             Refusal::new(Code::AdminMissing, what, fix)
         })
+    }
+
+    /// The grants of a principal; `None` if everybody may do everything.
+    pub fn grants_of(&self, principal: &str) -> Option<Vec<&Grant>> {
+        let Self::Granted(grants) = self else { return None };
+        Some(grants.iter().filter(|grant| grant.principal.matches(principal)).collect())
     }
 
     /// The patterns of the first few admins of everything.

@@ -10,8 +10,8 @@ use crate::rollout::destination::{Destination, destination};
 use crate::rollout::route::{RoutedRelease, way};
 use crate::set::member::{Planned, compose_member};
 use crate::{EngineError, config};
-use flotilla_contract::AccessConfig;
-use flotilla_domain::access::{Act, Authority, Identity, Of, Role, Scope};
+use flotilla_contract::{AccessConfig, OwnGrantView, WhoAmIView};
+use flotilla_domain::access::{Act, Authority, Grant, Identity, Of, Role, Scope};
 use flotilla_domain::code::storable;
 use flotilla_domain::rollout::Rollout;
 use flotilla_domain::set::{Member, ServiceSet};
@@ -37,6 +37,23 @@ impl Caller {
     /// The person behind another principal.
     pub(crate) fn person_of(&self, principal: &str) -> String {
         self.identity.person(principal)
+    }
+
+    /// Who the caller is for Flotilla, and what it may do.
+    pub fn view(&self) -> WhoAmIView {
+        let grant = |grant: &Grant| OwnGrantView {
+            role: grant.role.name().into(),
+            services: grant.services.texts(),
+            stages: grant.stages.texts(),
+        };
+        let everything =
+            || vec![OwnGrantView { role: Role::Admin.name().into(), services: vec![], stages: vec![] }];
+        let granted = self.authority.grants_of(&self.principal);
+        WhoAmIView {
+            principal: self.principal.clone(),
+            person: self.person.clone(),
+            grants: granted.map_or_else(everything, |grants| grants.into_iter().map(grant).collect()),
+        }
     }
 
     /// Whether the caller has a role in a scope.
