@@ -65,21 +65,40 @@ impl Api {
         read(path, &self.send("POST", path, body).await?)
     }
 
-    async fn send(&self, method: &str, path: &str, body: Vec<u8>) -> Result<Vec<u8>, CliError> {
+    /// Sends a signed request; answers the status and the body of the reply, whatever they are.
+    ///
+    /// # Errors
+    /// The request cannot be signed or sent, or there is no reply.
+    pub async fn request(
+        &self,
+        method: &str,
+        path: &str,
+        headers: &[(&str, &str)],
+        body: Vec<u8>,
+    ) -> Result<(u16, Vec<u8>), CliError> {
         let what = || format!("{method} {path} failed");
         let url = format!("{}{path}", self.base);
-        let headers = self.sign(method, &url, &body).await?;
+        let signature = self.sign(method, &url, headers, &body).await?;
         let method = reqwest::Method::from_bytes(method.as_bytes())
             .map_err(|e| CliError::failed("the HTTP method is invalid", e))?;
-        let mut request =
-            self.http.request(method, &url).header("content-type", "application/json").body(body);
+        let mut request = self.http.request(method, &url).body(body);
         for (name, value) in headers {
+            request = request.header(*name, *value);
+        }
+        for (name, value) in signature {
             request = request.header(name, value);
         }
         let reply = request.send().await.map_err(|e| CliError::failed(what(), error_text(&e)))?;
-        let status = reply.status();
+        let status = reply.status().as_u16();
         let bytes = reply.bytes().await.map_err(|e| CliError::failed(what(), error_text(&e)))?.to_vec();
-        if status.is_success() {
+        Ok((status, bytes))
+    }
+
+    async fn send(&self, method: &str, path: &str, body: Vec<u8>) -> Result<Vec<u8>, CliError> {
+        let what = || format!("{method} {path} failed");
+        let json = [("content-type", "application/json")];
+        let (status, bytes) = self.request(method, path, &json, body).await?;
+        if (200..300).contains(&status) {
             return Ok(bytes);
         }
         match serde_json::from_slice::<Problem>(&bytes) {
@@ -92,7 +111,13 @@ impl Api {
         }
     }
 
-    async fn sign(&self, method: &str, url: &str, body: &[u8]) -> Result<Vec<(String, String)>, CliError> {
+    async fn sign(
+        &self,
+        method: &str,
+        url: &str,
+        headers: &[(&str, &str)],
+        body: &[u8],
+    ) -> Result<Vec<(String, String)>, CliError> {
         let failed =
             |e: Box<dyn std::error::Error + Send + Sync>| CliError::failed("cannot sign the request", e);
         let provider = self.config.credentials_provider().ok_or_else(|| {
@@ -111,8 +136,8 @@ impl Api {
             .settings(SigningSettings::default())
             .build()
             .map_err(|e| failed(e.into()))?;
-        let headers = [("content-type", "application/json")];
-        let request = SignableRequest::new(method, url, headers.into_iter(), SignableBody::Bytes(body));
+        let headers = headers.iter().copied();
+        let request = SignableRequest::new(method, url, headers, SignableBody::Bytes(body));
         let request = request.map_err(|e| failed(e.into()))?;
         let (instructions, _) = sign(request, &params.into()).map_err(|e| failed(e.into()))?.into_parts();
         Ok(instructions.headers().map(|(name, value)| (name.to_owned(), value.to_owned())).collect())

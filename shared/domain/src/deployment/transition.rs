@@ -6,7 +6,7 @@ use super::state::{AfterCause, ChangeSetKind, Effort, StackRollback, State};
 use super::{Deployment, Stop, causes};
 use crate::cause::Cause;
 use crate::plan::TargetPlan;
-use crate::secret::is_secret_output;
+use crate::secret::{HIDDEN, is_secret_output};
 use jiff::Timestamp;
 
 /// An event that the state does not accept. Nothing was changed.
@@ -324,14 +324,17 @@ impl Deployment {
         now.duration_since(self.entered_at).as_secs() < BEGINS_WITHIN_S
     }
 
-    /// Keeps the stack's outputs, up to the limit. Those that are secret are not stored.
+    /// Keeps the stack's outputs, up to the limit. A secret is not stored: [`HIDDEN`] stands in its place.
     fn keep_outputs(&mut self, seen: &StackObserved) {
         let mut left = Self::OUTPUTS_BYTES_MAX;
         let fits = |(name, value): &(&String, &String)| {
             left.checked_sub(name.len() + value.len()).map(|rest| left = rest).is_some()
         };
-        let kept = seen.outputs.iter().filter(|(name, value)| !is_secret_output(name, value)).filter(fits);
-        self.outputs = kept.map(|(name, value)| (name.clone(), value.clone())).collect();
+        let kept = |(name, value): (&String, &String)| {
+            let value = if is_secret_output(name, value) { HIDDEN } else { value };
+            (name.clone(), value.to_owned())
+        };
+        self.outputs = seen.outputs.iter().filter(fits).map(kept).collect();
     }
 }
 

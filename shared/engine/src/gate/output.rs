@@ -8,6 +8,7 @@ use flotilla_domain::Site;
 use flotilla_domain::deployment::{Deployment, DeploymentKind};
 use flotilla_domain::gate::output::OutputRef;
 use flotilla_domain::rollout::{Rollout, RolloutEvent};
+use flotilla_domain::secret::HIDDEN;
 use flotilla_domain::stage::StageHead;
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -36,6 +37,11 @@ impl RolloutController {
                 let item = found.get(&key(site, of)).cloned().flatten();
                 let outputs = item.map(read::<OutputsRecord>).transpose()?;
                 match outputs.and_then(|outputs| outputs.value.outputs.get(&of.output).cloned()) {
+                    Some(value) if value == HIDDEN => missing.push(format!(
+                        "the output {of} at {} is secret, so its value is not kept: let {} output the ARN of the secret instead",
+                        of.stage_for(&rollout.stage),
+                        of.service
+                    )),
                     Some(value) => {
                         values.entry((*site).clone()).or_default().insert((*name).clone(), value);
                     }

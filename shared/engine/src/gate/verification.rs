@@ -7,6 +7,7 @@ use flotilla_domain::Target;
 use flotilla_domain::deployment::{Deployment, DeploymentKind};
 use flotilla_domain::gate::Probe;
 use flotilla_domain::rollout::Rollout;
+use flotilla_domain::secret::HIDDEN;
 use futures::stream::{self, StreamExt, TryStreamExt};
 use serde_json::json;
 
@@ -64,6 +65,14 @@ impl RolloutController {
         let Some(url) = deployment.outputs.get(output) else {
             return Ok((false, format!("the stack has no output {output}")));
         };
+        if url == HIDDEN {
+            return Ok((
+                false,
+                format!(
+                    "the output {output} is secret, so its value is not kept; verify a URL without a secret, or with a function"
+                ),
+            ));
+        }
         let url = format!("{}{path}", if path.is_empty() { url } else { url.trim_end_matches('/') });
         Ok(match self.probes.get(&url).await? {
             HttpObserved::Answered { status, .. } if status == wanted => {
