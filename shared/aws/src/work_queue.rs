@@ -6,7 +6,8 @@ use crate::messages::encode;
 use async_trait::async_trait;
 use aws_sdk_sqs::Client;
 use aws_sdk_sqs::types::SendMessageBatchRequestEntry;
-use flotilla_engine::ports::{ErrorKind, PortError, Work, WorkQueue};
+use flotilla_domain::release::upload_key::UploadKey;
+use flotilla_engine::ports::{ErrorKind, PortError, Subject, Work, WorkQueue};
 use std::collections::BTreeMap;
 
 /// SQS accepts ten messages in one batch.
@@ -42,12 +43,13 @@ impl SqsWorkQueue {
         }
     }
 
-    async fn send_batch(&self, url: &str, batch: &[(String, u32)]) -> Result<(), PortError> {
+    async fn send_batch(&self, url: &str, batch: &[Message]) -> Result<(), PortError> {
         const OPERATION: &str = "sqs:SendMessageBatch";
-        let entries = batch.iter().enumerate().map(|(n, (body, delay_s))| {
+        let entries = batch.iter().enumerate().map(|(n, Message { body, delay_s, group })| {
             SendMessageBatchRequestEntry::builder()
                 .id(n.to_string())
                 .message_body(body)
+                .message_group_id(group)
                 .delay_seconds(i32::try_from((*delay_s).min(DELAY_S_MAX)).unwrap_or(0))
                 .build()
         });
@@ -70,12 +72,34 @@ impl SqsWorkQueue {
     }
 }
 
+struct Message {
+    body: String,
+    delay_s: u32,
+    group: String,
+}
+
+/// Whose message it is. With groups, a standard queue is fair: messages of a group with a large backlog wait for those of others (Amazon SQS
+/// Developer Guide, "Amazon SQS fair queues").
+fn group(work: &Work) -> String {
+    match work {
+        Work::Tick(Subject::Rollout(id)) => id.to_string(),
+        Work::Tick(Subject::Deployment(id)) => id.rollout.to_string(),
+        Work::Tick(Subject::Set(id)) => id.to_string(),
+        Work::Replicate { rollout, .. } => rollout.to_string(),
+        // A group has 128 characters, of which no part of a key needs another form.
+        Work::Intake { key, .. } => {
+            UploadKey::parse(key).map_or_else(|_| "unknown".to_owned(), |key| key.service.to_string())
+        }
+    }
+}
+
 #[async_trait]
 impl WorkQueue for SqsWorkQueue {
     async fn send(&self, work: Vec<(Work, u32)>) -> Result<(), PortError> {
-        let mut by_queue: BTreeMap<&str, Vec<(String, u32)>> = BTreeMap::new();
+        let mut by_queue: BTreeMap<&str, Vec<Message>> = BTreeMap::new();
         for (work, delay_s) in &work {
-            by_queue.entry(self.url(work)).or_default().push((encode(work), *delay_s));
+            let message = Message { body: encode(work), delay_s: *delay_s, group: group(work) };
+            by_queue.entry(self.url(work)).or_default().push(message);
         }
         for (url, messages) in by_queue {
             for batch in messages.chunks(BATCH) {

@@ -43,8 +43,8 @@ codes! {
     UploadGone = 104, "the uploaded object no longer exists";
     /// The object is larger than a package may be.
     UploadTooLarge = 105, "the upload is too large";
-    /// A preview had as many uploads within an hour as its profile allows.
-    UploadsTooFrequent = 106, "too many uploads within an hour";
+    /// A service had as many uploads within a minute, or a preview within an hour, as is allowed.
+    UploadsTooFrequent = 106, "too many uploads";
 
     /// The upload has no zip directory.
     NotAZip = 201, "the upload is not a zip";

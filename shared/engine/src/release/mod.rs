@@ -12,7 +12,10 @@ mod stream;
 
 use crate::config::document;
 use crate::ports::{Clock, ErrorKind, ObjectRef, PackageStore, StateStore, Tail, WorkQueue, WriteError};
-use crate::records::{ConfigRecord, create, keep, read, releases_query, service_key, stage_key, upload_key};
+use crate::records::{
+    ConfigRecord, Versioned, create, keep, read, releases_query, service_key, stage_key, upload_key,
+    uploads_query,
+};
 use crate::rollout::admit::{AdmissionRequest, admit};
 use crate::rollout::compose::compose_rollout;
 use crate::rollout::destination::destination;
@@ -26,7 +29,7 @@ use flotilla_domain::release::upload_key::UploadKey;
 use flotilla_domain::release::{ObjectVersion, Release, Upload, Verdict};
 use flotilla_domain::retention::Pace;
 use flotilla_domain::stage::StageHead;
-use flotilla_domain::{Code, Digest, Refusal, ServiceName, StageName, Timestamp};
+use flotilla_domain::{Code, Digest, Refusal, ServiceName, SignedDuration, StageName, Timestamp};
 use flotilla_package::Limits;
 use read_package::read_package;
 use std::collections::BTreeSet;
@@ -52,6 +55,9 @@ pub struct Ingest {
 /// are larger than this.
 const TAIL_BYTES: u64 = 4 * 1024 * 1024;
 
+/// Most uploads of one service within a minute. The uploads of others wait for them.
+const UPLOADS_PER_MINUTE_MAX: usize = 60;
+
 /// The number of latest releases whose assets count as known.
 const RELEASES_KNOWN: usize = 10;
 
@@ -62,14 +68,20 @@ impl Ingest {
     /// # Errors
     /// Transient errors only. The call can be repeated.
     pub async fn intake(&self, object: &ObjectRef, noticed_at: Timestamp) -> Result<Verdict, EngineError> {
-        let (tail, uploaded_at) = match self.packages.read_tail(object, TAIL_BYTES).await {
+        let key = UploadKey::parse(&object.key);
+        let allowed = match &key {
+            Ok(key) => self.check_frequency(&key.service).await,
+            Err(_) => Ok(()),
+        };
+        // Of an upload that is refused anyway, only the time is read.
+        let bytes = if allowed.is_ok() { TAIL_BYTES } else { 1 };
+        let (tail, uploaded_at) = match self.packages.read_tail(object, bytes).await {
             Ok(tail) => (Some(tail.clone()), tail.uploaded_at),
             Err(error) if error.kind == ErrorKind::Missing => (None, noticed_at),
             Err(error) => return Err(error.into()),
         };
         let object =
             ObjectVersion { key: object.key.clone(), version_id: object.version_id.clone(), uploaded_at };
-        let key = UploadKey::parse(&object.key);
         let service = key.as_ref().ok().map(|key| key.service.clone());
         let known = self.store.get(&[upload_key(service.as_ref(), &object.upload_id())]).await?;
         if let Some(item) = known.into_iter().next().flatten() {
@@ -79,9 +91,10 @@ impl Ingest {
             }
             return Ok(verdict);
         }
-        let taken = match key {
-            Ok(key) => self.take(&key, &object, tail).await,
-            Err(refusal) => Err(refusal.into()),
+        let taken = match (key, allowed) {
+            (Ok(key), Ok(())) => self.take(&key, &object, tail).await,
+            (Ok(_), Err(error)) => Err(error),
+            (Err(refusal), _) => Err(refusal.into()),
         };
         let refusal = match taken {
             Ok(verdict) => return Ok(verdict),
@@ -155,6 +168,24 @@ impl Ingest {
         };
         admit(self.store.as_ref(), self.queue.as_ref(), self.clock.as_ref(), request).await?;
         Ok(verdict)
+    }
+
+    /// Whether the service may have another upload now: each takes time that other services wait for.
+    async fn check_frequency(&self, service: &ServiceName) -> Result<(), EngineError> {
+        let newest =
+            self.store.query(uploads_query(Some(service), None, UPLOADS_PER_MINUTE_MAX)).await?.items;
+        if newest.len() < UPLOADS_PER_MINUTE_MAX {
+            return Ok(());
+        }
+        let oldest = newest.into_iter().next_back().map(read::<Upload>).transpose()?;
+        let within =
+            |upload: Versioned<Upload>| self.clock.now().duration_since(upload.value.object.uploaded_at);
+        if oldest.map(within).is_none_or(|within| within >= SignedDuration::from_mins(1)) {
+            return Ok(());
+        }
+        let what = format!("{service} had {UPLOADS_PER_MINUTE_MAX} uploads within a minute");
+        let fix = "find out what uploads so often, and upload again after a minute";
+        Err(Refusal::new(Code::UploadsTooFrequent, what, fix).into())
     }
 
     /// Whether the preview may have another upload now, before its bytes are read.

@@ -138,3 +138,27 @@ fn what_anybody_can_push_is_a_preview() {
     assert_eq!(put("tag:v*", "production", "p", None), Ok(()));
     assert_eq!(put("pr:*", "pr-{ref}", "previews", Some(8)), Ok(()));
 }
+
+#[test]
+fn a_flood_of_one_service_is_refused_unread_and_another_one_is_deployed() {
+    let mut world = World::new(1, &[&["eu-west-1"]]);
+    world.shop(&["eu-west-1"]);
+    let flood: Vec<String> = (0..100)
+        .map(|n| {
+            let version = world.upload_bytes("incoming/orders/branch/main/{n}.zip", vec![n], true);
+            world.wait_ms(-950);
+            version
+        })
+        .collect();
+    let other = world.upload_of("database", "1");
+    assert_eq!(deployed(&mut world, &other), "succeeded");
+    let mut codes = Vec::new();
+    for version in &flood {
+        codes.push(decided(&mut world, version).unwrap());
+    }
+    let too_many = codes.iter().filter(|code| *code == "FL0106").count();
+    assert!((35..=45).contains(&too_many), "60 of 100 are read: {codes:?}");
+    world.wait_ms(61_000);
+    let later = world.upload("branch/main", "a");
+    assert_eq!(deployed(&mut world, &later), "succeeded");
+}
