@@ -258,6 +258,9 @@ pub struct Audit {
 pub struct Pack {
     /// Folder that the packaging tool wrote (.serverless, cdk.out, .aws-sam/build, …), or a zip of it.
     pub path: PathBuf,
+    /// Folder that contains what symbolic links lead to, such as the root of a workspace; by default, PATH itself.
+    #[arg(long, value_name = "FOLDER")]
+    pub root: Option<PathBuf>,
     /// File to write; by default, it is named after the service and the digest.
     #[arg(short, long, value_name = "ZIP", conflicts_with = "explain")]
     pub output: Option<PathBuf>,
@@ -291,10 +294,13 @@ pub struct Plan {
 pub struct Push {
     /// Folder that the packaging tool wrote, or a zip of it.
     pub path: PathBuf,
+    /// Folder that contains what symbolic links lead to, such as the root of a workspace; by default, PATH itself.
+    #[arg(long, value_name = "FOLDER")]
+    pub root: Option<PathBuf>,
     /// Service name.
     #[arg(long)]
     pub service: String,
-    /// Ref that the package was built from: branch:main, tag:v1.2 or pr:42.
+    /// Ref that the package was built from: branch:main, tag:v1.2 or pr:42, or as CI has it: refs/heads/main.
     #[arg(long = "ref", value_name = "REF")]
     pub git_ref: String,
     /// Name of the build; by default, the first digits of the zip's digest.

@@ -2,13 +2,14 @@
 
 use crate::error::CliError;
 use flotilla_domain::release::package::template_key;
-use flotilla_domain::{Digester, Refusal};
+use flotilla_domain::{Code, Digester, Refusal};
 use flotilla_package::Limits;
 use flotilla_package::folder_zip::FolderZip;
 use flotilla_package::formats::{Draft, DraftStep, Files, Finished, Proof, Source, manifest_of, recognise};
 use flotilla_package::listing::{FileInfo, Listing};
 use flotilla_package::write::{SourceFile, write_zip};
 use flotilla_package::zip_file::{Directory, DirectoryStep, EntryReader, read_directory};
+use std::cell::RefCell;
 use std::collections::BTreeMap;
 use std::fs::File;
 use std::io::{self, Cursor, Read, Seek, SeekFrom, Write};
@@ -47,6 +48,7 @@ impl From<Refusal> for PackError {
 /// A package, as far as it has been read.
 pub struct Packing {
     root: Root,
+    links: Links,
     /// The files.
     pub listing: Listing,
     /// The draft, if a format was recognised.
@@ -64,26 +66,28 @@ enum Root {
 }
 
 impl Packing {
-    /// Opens a package folder or a zip of one.
+    /// Opens a package folder or a zip of one. Symbolic links of a folder are followed to what is below `root`, which is the folder by
+    /// default.
     ///
     /// # Errors
     /// The path does not exist, cannot be read, or is not a package folder or a zip.
-    pub fn open(path: &Path) -> Result<Self, PackError> {
+    pub fn open(path: &Path, root: Option<&Path>) -> Result<Self, PackError> {
         let failed = |e: io::Error| CliError::failed(format!("cannot read {}", path.display()), e);
-        let (root, listing) = if path.is_dir() {
+        let (root, listing, links) = if path.is_dir() {
             let base = project_of(path);
-            let listing = list(&base)?;
-            (Root::Folder(base), listing)
+            let below = root.map(Path::canonicalize).transpose().map_err(failed)?;
+            let (listing, links) = list(&base, below.as_deref().unwrap_or(&base))?;
+            (Root::Folder(base), listing, links)
         } else if path.is_file() {
             let mut file = File::open(path).map_err(failed)?;
             let directory = directory(&mut file).map_err(failed)??;
             let listing = Listing::from(&directory);
-            (Root::Zip(file, directory), listing)
+            (Root::Zip(file, directory), listing, Links::new())
         } else {
             let fix = "use a package folder, such as .serverless, cdk.out or .aws-sam/build, or a zip of it";
             return Err(CliError::usage(format!("{} does not exist", path.display()), fix).into());
         };
-        Ok(Self { root, listing, draft: None, proofs: BTreeMap::new(), finished: None })
+        Ok(Self { root, listing, links, draft: None, proofs: BTreeMap::new(), finished: None })
     }
 
     /// Reads the package to its end. If it is refused, what was read until then stays available for a report.
@@ -106,6 +110,7 @@ impl Packing {
         };
         self.draft = Some(draft.clone());
         for source in draft.sources() {
+            check_links(&self.links, source)?;
             let (mut digest, mut bytes) = (Digester::default(), 0);
             self.root.asset(&self.listing, source, |chunk| {
                 digest.update(chunk);
@@ -232,16 +237,36 @@ fn project_of(path: &Path) -> PathBuf {
     }
 }
 
-/// Lists the files of a folder. Symbolic links are followed, except those that form a loop.
-fn list(base: &Path) -> Result<Listing, CliError> {
-    let mut listing = Listing::default();
-    let walk = WalkDir::new(base).follow_links(true).into_iter();
-    // A link to a file outside of the folder is skipped: a template that needs the file is refused as incomplete.
-    let inside = |path: &Path| path.canonicalize().is_ok_and(|path| path.starts_with(base));
-    let wanted = |entry: &walkdir::DirEntry| {
-        entry.file_name() != ".git" && (!entry.path_is_symlink() || inside(entry.path()))
+/// The symbolic links of a folder that are not followed, and why, by their names.
+type Links = BTreeMap<String, &'static str>;
+
+/// Lists the files of a folder. Symbolic links are followed to what is below `root`, except those that form a loop.
+fn list(base: &Path, root: &Path) -> Result<(Listing, Links), CliError> {
+    let (mut listing, links) = (Listing::default(), RefCell::new(Links::new()));
+    let name_of = |path: &Path| {
+        let path = path.strip_prefix(base).unwrap_or(path);
+        let name =
+            path.to_str().map(|name| if cfg!(windows) { name.replace('\\', "/") } else { name.to_owned() });
+        name.ok_or_else(|| {
+            CliError::usage(
+                format!("the name of {} is not UTF-8", path.display()),
+                "rename or remove the file",
+            )
+        })
     };
-    for entry in walk.filter_entry(wanted) {
+    let skip = |path: &Path, why| {
+        if let Ok(name) = name_of(path) {
+            links.borrow_mut().insert(name, why);
+        }
+    };
+    let wanted = |entry: &walkdir::DirEntry| {
+        if entry.path_is_symlink() && !entry.path().canonicalize().is_ok_and(|path| path.starts_with(root)) {
+            skip(entry.path(), "it leads to a file outside of the folder");
+            return false;
+        }
+        entry.file_name() != ".git"
+    };
+    for entry in WalkDir::new(base).follow_links(true).into_iter().filter_entry(wanted) {
         if listing.files.len() > Limits::DEFAULT.entries_max {
             let what = format!("{} has more than {} files", base.display(), Limits::DEFAULT.entries_max);
             return Err(CliError::usage(
@@ -252,23 +277,36 @@ fn list(base: &Path) -> Result<Listing, CliError> {
         let entry = match entry {
             Ok(entry) => entry,
             Err(error) if error.loop_ancestor().is_some() => continue,
-            // A dangling link is skipped: a template that needs the file is refused as incomplete.
-            Err(error) if error.io_error().is_some_and(|e| e.kind() == io::ErrorKind::NotFound) => continue,
+            Err(error) if error.io_error().is_some_and(|e| e.kind() == io::ErrorKind::NotFound) => {
+                error.path().into_iter().for_each(|path| skip(path, "what it leads to does not exist"));
+                continue;
+            }
             Err(error) => return Err(CliError::failed(format!("cannot list {}", base.display()), error)),
         };
         if !entry.file_type().is_file() {
             continue;
         }
-        let path = entry.path().strip_prefix(base).unwrap_or(entry.path());
-        let Some(name) = path.to_str().map(|name| name.replace('\\', "/")) else {
-            let what = format!("the name of {} is not UTF-8", entry.path().display());
-            return Err(CliError::usage(what, "rename or remove the file"));
-        };
+        let name = name_of(entry.path())?;
+        if name.contains('\\') {
+            let what = format!("the name of {name} contains a backslash");
+            return Err(CliError::usage(what, "rename the file: a zip cannot contain it everywhere"));
+        }
         let metadata = entry.metadata().map_err(|e| CliError::failed(format!("cannot read {name}"), e))?;
         let executable = is_executable(&metadata);
         listing.files.insert(name, FileInfo { bytes: metadata.len(), executable });
     }
-    Ok(listing)
+    Ok((listing, links.into_inner()))
+}
+
+/// Refuses a folder of code that has a link which is not followed: its code would lack the file.
+fn check_links(links: &Links, source: &Source) -> Result<(), Refusal> {
+    let Source::Folder { folder } = source else { return Ok(()) };
+    let Some((name, why)) = links.iter().find(|(name, _)| name.starts_with(folder.as_str())) else {
+        return Ok(());
+    };
+    let what = format!("the symbolic link {name} is not followed: {why}");
+    let fix = "pack with --root FOLDER, which contains what the link leads to; or remove the link";
+    Err(Refusal::new(Code::AssetMissing, what, fix).at(name))
 }
 
 #[cfg(unix)]
@@ -295,5 +333,58 @@ fn directory(file: &mut File) -> io::Result<Result<Directory, Refusal>> {
             Ok(DirectoryStep::NeedFrom(earlier)) => from = earlier,
             Err(refusal) => return Ok(Err(refusal)),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A workspace: `shared/i.js`, and `app` with a function whose folder has a link to it.
+    #[cfg(unix)]
+    fn workspace() -> tempfile::TempDir {
+        let folder = tempfile::tempdir().expect("a folder");
+        let at = |name: &str| folder.path().join(name);
+        std::fs::create_dir_all(at("shared")).expect("a folder");
+        std::fs::create_dir_all(at("app/src/node_modules")).expect("a folder");
+        std::fs::write(at("shared/i.js"), "1").expect("a file");
+        std::fs::write(at("app/src/a.js"), "1").expect("a file");
+        std::os::unix::fs::symlink("../../../shared", at("app/src/node_modules/shared")).expect("a link");
+        let template =
+            r#"{"Resources": {"F": {"Type": "AWS::Lambda::Function", "Properties": {"Code": "src"}}}}"#;
+        std::fs::write(at("app/template.json"), template).expect("a file");
+        folder
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn a_link_is_followed_below_the_root_and_refused_by_its_name_elsewhere() {
+        let folder = workspace();
+        let app = folder.path().join("app");
+        let pack = |root: Option<&Path>| {
+            let mut packing = Packing::open(&app, root).expect("a folder");
+            packing.finish()?;
+            Ok::<_, PackError>(packing.listing.files.into_keys().collect::<Vec<_>>())
+        };
+        let Err(PackError::Refused(refused)) = pack(None) else { panic!("the link was dropped") };
+        assert_eq!(
+            (refused.code, refused.path.as_deref()),
+            (Code::AssetMissing, Some("src/node_modules/shared"))
+        );
+        let followed = pack(Some(folder.path())).expect("a package");
+        assert!(followed.contains(&"src/node_modules/shared/i.js".to_owned()), "{followed:?}");
+
+        // A dangling link of the code is refused; one beside the code does not matter, and a loop ends.
+        std::os::unix::fs::symlink("nowhere", app.join("dangling")).expect("a link");
+        std::os::unix::fs::symlink("..", app.join("src/loop")).expect("a link");
+        assert!(pack(Some(folder.path())).is_ok());
+        std::os::unix::fs::symlink("nowhere", app.join("src/dangling")).expect("a link");
+        let Err(PackError::Refused(refused)) = pack(Some(folder.path())) else {
+            panic!("the link was dropped")
+        };
+        assert!(
+            refused.message.contains("src/dangling") && refused.message.contains("does not exist"),
+            "{refused}"
+        );
     }
 }

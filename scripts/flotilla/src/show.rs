@@ -63,6 +63,11 @@ pub fn next(command: &str) {
     println!("{} {command}", style("next:").bold());
 }
 
+/// Prints a warning of a package to standard error, so that it does not disturb what is read from standard output.
+pub fn warning(code: &str, path: &str, message: &str) {
+    eprintln!("{} {code} {path}: {message}", style("warning:").yellow().for_stderr());
+}
+
 /// Prints a cause with its fix.
 pub fn cause(indent: &str, cause: &CauseView) {
     println!("{indent}{} {}", style(&cause.code).red(), cause.message);

@@ -42,7 +42,7 @@ pub async fn deploy(
     service: &str,
     folder: &Path,
 ) -> Result<Everywhere, LabError> {
-    let mut packing = Packing::open(folder).map_err(|e| LabError(e.to_string()))?;
+    let mut packing = Packing::open(folder, None).map_err(|e| LabError(e.to_string()))?;
     let package = match packing.finish() {
         Ok(finished) => finished.package.clone(),
         Err(PackError::Refused(refusal)) => return Ok(Everywhere::Refused(refusal)),

@@ -67,6 +67,6 @@ async fn packages_of_real_tools_run_everywhere() {
 }
 
 fn digest(folder: &Path) -> Digest {
-    let mut packing = Packing::open(folder).unwrap();
+    let mut packing = Packing::open(folder, None).unwrap();
     packing.finish().unwrap().package.digest
 }

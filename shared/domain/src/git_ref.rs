@@ -66,6 +66,28 @@ impl GitRef {
         Self::new(RefKind::parse(kind)?, name)
     }
 
+    /// Reads a ref as [`GitRef::parse`] does, or as a CI's variable has it: `refs/heads/main`, `refs/tags/v1.2`, `refs/pull/42/merge`.
+    pub fn parse_lenient(text: &str) -> Option<Self> {
+        let Some(full) = text.strip_prefix("refs/") else { return Self::parse(text) };
+        let (kind, name) = full.split_once('/')?;
+        match kind {
+            "heads" => Self::new(RefKind::Branch, name),
+            "tags" => Self::new(RefKind::Tag, name),
+            "pull" | "merge-requests" => Self::new(RefKind::Pr, name.split('/').next()?),
+            _ => None,
+        }
+    }
+
+    /// Why [`GitRef::new`] refuses a name.
+    pub fn rule(kind: RefKind) -> &'static str {
+        match kind {
+            RefKind::Pr => "a pull request is named by its number, such as pr/42",
+            RefKind::Branch | RefKind::Tag => {
+                "the name of a branch or tag has 200 bytes at most, no space and none of ~^:?*[\\, and no part that is empty, begins with a dot or ends with .lock"
+            }
+        }
+    }
+
     /// Its kind.
     pub fn kind(&self) -> RefKind {
         self.kind
@@ -114,6 +136,17 @@ impl fmt::Debug for GitRef {
 mod tests {
     use super::*;
     use proptest::prelude::*;
+
+    #[test]
+    fn a_ref_is_read_as_ci_has_it() {
+        let read = |text: &str| GitRef::parse_lenient(text).map(|git_ref| git_ref.to_string());
+        assert_eq!(read("refs/heads/feature/x").as_deref(), Some("branch:feature/x"));
+        assert_eq!(read("refs/tags/v1.2").as_deref(), Some("tag:v1.2"));
+        assert_eq!(read("refs/pull/42/merge").as_deref(), Some("pr:42"));
+        assert_eq!(read("pr:42").as_deref(), Some("pr:42"));
+        assert_eq!(read("refs/notes/x"), None);
+        assert_eq!(read("refs/pull/x/merge"), None);
+    }
 
     #[test]
     fn a_run_of_other_characters_is_one_hyphen_and_none_begins_a_slug() {

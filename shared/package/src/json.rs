@@ -3,6 +3,7 @@
 
 use serde::de::{Deserialize, Deserializer, Error as _, MapAccess, SeqAccess, Visitor};
 use serde_json::{Map, Value};
+use std::borrow::Cow;
 use std::fmt;
 
 /// Parses JSON. `serde_json` bounds the nesting to 128 levels.
@@ -11,7 +12,56 @@ use std::fmt;
 /// The error with its line and column. A key that occurs twice in one object is an error, because parsers differ in
 /// which of the two values they keep.
 pub fn parse_strict(bytes: &[u8]) -> Result<Value, serde_json::Error> {
-    serde_json::from_slice::<Strict>(bytes).map(|strict| strict.0)
+    serde_json::from_slice::<Strict>(&quote_inexact(bytes)).map(|strict| strict.0)
+}
+
+/// Quotes each number that would be written otherwise than it was read, such as `1.10` or `1E5`: CloudFormation reads a number as its
+/// text, so no digit may change. Lines and columns of later errors shift by the quotes.
+fn quote_inexact(bytes: &[u8]) -> Cow<'_, [u8]> {
+    let (mut out, mut copied, mut at) = (Vec::new(), 0, 0);
+    while at < bytes.len() {
+        match bytes[at] {
+            b'"' => at = end_of_string(bytes, at),
+            b'-' | b'0'..=b'9' => {
+                let is_part = |b: &u8| b.is_ascii_digit() || matches!(b, b'-' | b'+' | b'.' | b'e' | b'E');
+                let end =
+                    bytes[at..].iter().position(|b| !is_part(b)).map_or(bytes.len(), |length| at + length);
+                if is_inexact(&bytes[at..end]) {
+                    out.extend_from_slice(&bytes[copied..at]);
+                    out.push(b'"');
+                    out.extend_from_slice(&bytes[at..end]);
+                    out.push(b'"');
+                    copied = end;
+                }
+                at = end;
+            }
+            _ => at += 1,
+        }
+    }
+    if copied == 0 {
+        return Cow::Borrowed(bytes);
+    }
+    out.extend_from_slice(&bytes[copied..]);
+    Cow::Owned(out)
+}
+
+/// The position behind the string that begins here.
+fn end_of_string(bytes: &[u8], begin: usize) -> usize {
+    let mut at = begin + 1;
+    while at < bytes.len() {
+        match bytes[at] {
+            b'"' => return at + 1,
+            b'\\' => at += 2,
+            _ => at += 1,
+        }
+    }
+    at
+}
+
+/// Whether a number is valid, but `serde_json` would write it otherwise.
+fn is_inexact(number: &[u8]) -> bool {
+    let Ok(text) = std::str::from_utf8(number) else { return false };
+    serde_json::from_str::<serde_json::Number>(text).is_ok_and(|number| number.to_string() != text)
 }
 
 struct Strict(Value);
@@ -141,6 +191,21 @@ mod tests {
         let two = parse_strict(br#" { "a" : 1.5, "b" : [1, {"c":"\u00fc", "d":null}] } "#).unwrap();
         assert_eq!(canonical(&one), canonical(&two));
         assert_eq!(String::from_utf8(canonical(&one)).unwrap(), r#"{"a":1.5,"b":[1,{"c":"ü","d":null}]}"#);
+    }
+
+    #[test]
+    fn no_digit_of_a_number_changes() {
+        for text in
+            ["18446744073709551616", "1E5", "1.10", "1e5", "-0.0", "0.1", "12345678901234567890123", "3.0"]
+        {
+            let read = parse_strict(format!(r#"{{"a \" 1.10": [1, {text}], "b": -2}}"#).as_bytes()).unwrap();
+            let kept = &read["a \" 1.10"][1];
+            assert_eq!(kept.as_str().map_or_else(|| kept.to_string(), str::to_owned), text);
+            assert_eq!((&read["a \" 1.10"][0], &read["b"]), (&Value::from(1), &Value::from(-2)));
+        }
+        for bad in ["1.", "01", "-", "1e", "+1", "--1"] {
+            assert!(parse_strict(bad.as_bytes()).is_err(), "{bad}");
+        }
     }
 
     #[test]

@@ -82,7 +82,7 @@ struct ErrorReport {
 
 /// Reads the package, writes the packed package unless `--explain` is set, and shows the contents.
 pub fn run(global: &Global, args: &Pack) -> Result<Exit, CliError> {
-    let (packing, refusal) = match Packing::open(&args.path) {
+    let (packing, refusal) = match Packing::open(&args.path, args.root.as_deref()) {
         Ok(mut packing) => match packing.finish().map(drop) {
             Ok(()) => (Some(packing), None),
             Err(PackError::Refused(refusal)) => (Some(packing), Some(*refusal)),

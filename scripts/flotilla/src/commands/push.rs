@@ -10,7 +10,7 @@ use crate::{error_text, home, show};
 use aws_config::SdkConfig;
 use aws_sdk_s3::primitives::{ByteStream, SdkBody};
 use bytes::Bytes;
-use flotilla_contract::{Page, UploadView};
+use flotilla_contract::{Page, ReleaseView, UploadView};
 use flotilla_domain::release::upload_key::UploadKey;
 use flotilla_domain::{Digest, Digester, GitRef, ServiceName};
 use futures::stream;
@@ -28,7 +28,7 @@ const ATTEMPTS: u32 = 3;
 const POLLS_MAX: u32 = 2_400;
 
 pub async fn run(global: &Global, args: &Push) -> Result<Exit, CliError> {
-    let file = package_file(&args.path)?;
+    let file = package_file(args)?;
     let digest = digest_of(&file)?;
     let key = key(args, &digest)?;
     let (config, api, bucket) = match &args.bucket {
@@ -58,18 +58,37 @@ pub async fn run(global: &Global, args: &Push) -> Result<Exit, CliError> {
         }
         return Ok(Exit::UploadRefused);
     }
+    if args.path.is_file() {
+        warn_of_release(&api, &taken).await?;
+    }
     let rollout = follow(&api, taken.rollout.as_deref().unwrap_or_default(), global.json).await?;
     finish(global, &rollout)
 }
 
-/// The file to upload: a zip unchanged, or the packed folder.
-fn package_file(path: &Path) -> Result<File, CliError> {
+/// Shows the warnings of the release that an upload became.
+async fn warn_of_release(api: &Api, upload: &UploadView) -> Result<(), CliError> {
+    let (Some(service), Some(id)) = (UploadKey::service_of(&upload.key), &upload.release) else {
+        return Ok(());
+    };
+    let page: Page<ReleaseView> = api.get(&format!("/v1/services/{service}/releases?limit=10")).await?;
+    for release in page.items.iter().filter(|release| release.id == *id) {
+        release.warnings.iter().for_each(|w| show::warning(&w.code, &w.path, &w.message));
+    }
+    Ok(())
+}
+
+/// The file to upload: a zip unchanged, or the packed folder, whose warnings are shown.
+fn package_file(args: &Push) -> Result<File, CliError> {
+    let path: &Path = &args.path;
     let failed = |e| CliError::failed(format!("cannot read {}", path.display()), e);
     if path.is_file() {
         return File::open(path).map_err(failed);
     }
-    let mut packing = Packing::open(path)?;
+    let mut packing = Packing::open(path, args.root.as_deref())?;
     packing.finish()?;
+    for warning in packing.draft.iter().flat_map(|draft| &draft.warnings) {
+        show::warning(&warning.code.to_string(), &warning.path, &warning.message);
+    }
     Ok(packing.write(tempfile::tempfile().map_err(failed)?)?)
 }
 
@@ -90,7 +109,7 @@ fn digest_of(mut file: &File) -> Result<Digest, CliError> {
 fn key(args: &Push, digest: &Digest) -> Result<UploadKey, CliError> {
     let service =
         ServiceName::parse(&args.service).map_err(|e| CliError::usage(e.to_string(), "correct --service"))?;
-    let git_ref = GitRef::parse(&args.git_ref).ok_or_else(|| {
+    let git_ref = GitRef::parse_lenient(&args.git_ref).ok_or_else(|| {
         CliError::usage(
             format!("{:?} is not a ref", args.git_ref),
             "use a ref such as branch:main, tag:v1.2 or pr:42",

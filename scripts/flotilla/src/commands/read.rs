@@ -121,6 +121,10 @@ pub async fn releases(global: &Global, service: &str, limit: u16) -> Result<Exit
         ]
     });
     show::table(&rows.collect::<Vec<_>>());
+    for release in page.items.iter().filter(|release| !release.warnings.is_empty()) {
+        println!("{}", release.id);
+        release.warnings.iter().for_each(|w| println!("  {} {}: {}", w.code, w.path, w.message));
+    }
     Ok(Exit::Success)
 }
 

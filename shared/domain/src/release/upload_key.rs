@@ -56,15 +56,25 @@ impl UploadKey {
         }
         let kind =
             RefKind::parse(kind).ok_or_else(|| refuse("the ref's kind is not branch, tag or pr".into()))?;
+        // CI's variables call the merge of a pull request `refs/pull/42/merge`.
+        let name = match kind {
+            RefKind::Pr => name.strip_suffix("/merge").or_else(|| name.strip_suffix("/head")).unwrap_or(name),
+            RefKind::Branch | RefKind::Tag => name,
+        };
         Ok(Self {
             service: ServiceName::parse(service).map_err(|e| refuse(e.to_string()))?,
-            git_ref: GitRef::new(kind, name)
-                .ok_or_else(|| refuse("git does not allow this name for a ref".into()))?,
+            git_ref: GitRef::new(kind, name).ok_or_else(|| refuse(GitRef::rule(kind).into()))?,
             build: build.to_owned(),
         })
     }
 
-    /// The key, as it was read.
+    /// The service that a key names, even if the rest of the key is wrong.
+    pub fn service_of(key: &str) -> Option<ServiceName> {
+        let (service, _) = key.strip_prefix(INCOMING)?.split_once('/')?;
+        ServiceName::parse(service).ok()
+    }
+
+    /// The key of these parts.
     pub fn to_key(&self) -> String {
         format!(
             "{INCOMING}{}/{}/{}/{}.zip",
@@ -94,6 +104,28 @@ mod tests {
         assert_eq!(key.service.as_str(), "orders");
         assert_eq!(key.git_ref.to_string(), "branch:feature/a/b");
         assert_eq!(key.build, "4f2a9c1");
+    }
+
+    #[test]
+    fn a_pull_request_is_named_by_its_number_and_a_wrong_key_still_names_its_service() {
+        for key in [
+            "incoming/orders/pr/12/1.zip",
+            "incoming/orders/pr/12/merge/1.zip",
+            "incoming/orders/pr/12/head/1.zip",
+        ] {
+            assert_eq!(UploadKey::parse(key).unwrap().git_ref.to_string(), "pr:12", "{key}");
+        }
+        for (key, rule) in [
+            ("incoming/orders/pr/PR-12/1.zip", "number"),
+            ("incoming/orders/branch/a b/1.zip", "no space"),
+            (&format!("incoming/orders/branch/{}/1.zip", "x".repeat(201)), "200 bytes"),
+        ] {
+            let refused = UploadKey::parse(key).unwrap_err();
+            assert!(refused.message.contains(rule), "{key}: {refused}");
+            assert_eq!(UploadKey::service_of(key).unwrap().as_str(), "orders");
+        }
+        assert_eq!(UploadKey::service_of("incoming/Orders!/pr/1/1.zip"), None);
+        assert_eq!(UploadKey::service_of("elsewhere/orders/1.zip"), None);
     }
 
     #[test]

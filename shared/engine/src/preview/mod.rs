@@ -238,6 +238,6 @@ impl Sweep {
 }
 
 fn upload_key_of(object: &ObjectVersion) -> Key {
-    let service = UploadKey::parse(&object.key).ok().map(|key| key.service);
+    let service = UploadKey::service_of(&object.key);
     upload_key(service.as_ref(), &object.upload_id())
 }

@@ -82,7 +82,7 @@ impl Ingest {
         };
         let object =
             ObjectVersion { key: object.key.clone(), version_id: object.version_id.clone(), uploaded_at };
-        let service = key.as_ref().ok().map(|key| key.service.clone());
+        let service = UploadKey::service_of(&object.key);
         let known = self.store.get(&[upload_key(service.as_ref(), &object.upload_id())]).await?;
         if let Some(item) = known.into_iter().next().flatten() {
             let verdict = read::<Upload>(item)?.value.verdict;

@@ -51,7 +51,9 @@ const KNOWN: [(&str, &str, PackageFormat); 9] = [
 /// # Errors
 /// [`Code::FormatUnknown`] if there is no known manifest.
 pub fn recognise(listing: &Listing) -> Result<Recognised, Refusal> {
-    let mut tops = listing.files.keys().map(|name| name.split_once('/').map(|(top, _)| top));
+    // What macOS adds beside a folder.
+    let is_real = |name: &&String| !name.starts_with("__MACOSX/") && *name != ".DS_Store";
+    let mut tops = listing.files.keys().filter(is_real).map(|name| name.split_once('/').map(|(top, _)| top));
     let first = tops.next().flatten();
     let only = first.filter(|first| tops.all(|top| top == Some(first)));
     let bases = std::iter::once(String::new()).chain(only.map(|only| format!("{only}/")));

@@ -5,6 +5,8 @@
 //! Every replacement is listed. A placeholder where CloudFormation accepts no parameter is refused.
 
 use super::keep::Keep;
+use super::pins::Pins;
+use super::placeholders::{refuse_other_spellings, refuse_placeholder};
 use flotilla_domain::release::package::{
     GIVEN_PREFIX, PARAMETER_PLACEHOLDER, Rewrite, STAGE_PARAMETER, STAGE_PLACEHOLDER, Warning,
 };
@@ -44,6 +46,8 @@ pub fn neutralise(template: &mut Value, made_for: &MadeFor) -> Result<Neutralise
     let keep = Keep::take_from(template)?;
     let mut walk = Walk {
         made_for,
+        pins: Pins::of(made_for.region.as_ref()),
+        in_cloudfront: false,
         keep,
         rewrites: BTreeSet::new(),
         doubts: HashSet::new(),
@@ -74,6 +78,9 @@ enum AllowedLosses {
 
 struct Walk<'a> {
     made_for: &'a MadeFor,
+    pins: Pins,
+    /// Whether the resource is one of CloudFront.
+    in_cloudfront: bool,
     keep: Keep,
     /// The replaced literals, each once.
     rewrites: BTreeSet<Rewrite>,
@@ -95,6 +102,8 @@ impl Walk<'_> {
         for (id, entry) in entries.iter_mut() {
             refuse_placeholder(id, section)?;
             let Value::Object(attributes) = entry else { continue };
+            let kind = attributes.get("Type").and_then(Value::as_str);
+            self.in_cloudfront = kind.is_some_and(|kind| kind.starts_with("AWS::CloudFront::"));
             for (attribute, value) in attributes.iter_mut() {
                 let path = format!("{section}.{id}.{attribute}");
                 match attribute.as_str() {
@@ -229,6 +238,11 @@ impl Walk<'_> {
 
     /// Splits a string at the literals to replace, and lists them; `None` if there are none.
     fn pieces<'t>(&mut self, text: &'t str, path: &str, allowed: AllowedLosses) -> Option<Vec<Piece<'t>>> {
+        let allowed = if allowed == AllowedLosses::All && self.is_pinned(text, path) {
+            AllowedLosses::PlaceholdersOnly
+        } else {
+            allowed
+        };
         let mut pieces = Vec::new();
         let (mut copied, mut at) = (0, 0);
         while at < text.len() {
@@ -263,6 +277,19 @@ impl Walk<'_> {
         Some(pieces)
     }
 
+    /// Whether a string names something that exists in one region only. It is rewritten as a whole or not at all.
+    fn is_pinned(&mut self, text: &str, path: &str) -> bool {
+        let contains = |literal: Option<&str>| literal.is_some_and(|literal| text.contains(literal));
+        if !contains(self.made_for.region.as_ref().map(Region::as_str)) || self.keep.covers(path) {
+            return false;
+        }
+        let Some(what) = self.pins.find(text, self.in_cloudfront) else { return false };
+        let message =
+            format!("the value names {what} of one region, and stays the same in every region and account");
+        self.stays(Code::RegionStays, path, message);
+        true
+    }
+
     /// The length of the literal at this position, and the parameter that replaces it.
     fn match_at(
         &mut self,
@@ -294,7 +321,8 @@ impl Walk<'_> {
             if self.keep.covers(path) {
                 return None;
             }
-            let in_word = |c: char| c.is_ascii_alphanumeric() || c == '-' || c == '_';
+            // A region or account between hyphens is a part of a name, which must be unique.
+            let in_word = |c: char| c.is_ascii_alphanumeric();
             let before = text[..at].chars().next_back().is_some_and(in_word);
             let after = rest[literal.len()..].chars().next().is_some_and(in_word);
             if allowed == AllowedLosses::Code {
@@ -321,46 +349,6 @@ impl Walk<'_> {
         if self.doubts.insert((path.to_owned(), message.clone())) {
             self.out.warnings.push(Warning { code, path: path.to_owned(), message });
         }
-    }
-}
-
-/// Refuses a placeholder where it cannot become a parameter.
-fn refuse_placeholder(text: &str, path: &str) -> Result<(), Refusal> {
-    for placeholder in [STAGE_PLACEHOLDER, PARAMETER_PLACEHOLDER] {
-        if text.contains(placeholder) {
-            let what =
-                format!("{path} contains {placeholder}, and CloudFormation accepts no parameter there");
-            let fix = "leave the stage out of this name in your source, or package with the real --stage: the package then fits that stage only";
-            return Err(Refusal::new(Code::PlaceholderMisplaced, what, fix).at(path));
-        }
-    }
-    Ok(())
-}
-
-/// Refuses the stage's placeholder in another spelling, such as in capitals: a plug-in has changed it, and no parameter
-/// can produce that spelling.
-fn refuse_other_spellings(value: &Value, path: &str) -> Result<(), Refusal> {
-    let below = |key: &str| if path.is_empty() { key.to_owned() } else { format!("{path}.{key}") };
-    match value {
-        Value::String(text) if text.to_ascii_lowercase().contains(STAGE_PLACEHOLDER) => {
-            let left = text.replace(STAGE_PARAMETER, "").to_ascii_lowercase();
-            if !left.contains(STAGE_PLACEHOLDER) {
-                return Ok(());
-            }
-            let what = format!(
-                "{path} contains {STAGE_PLACEHOLDER} in another spelling, which no parameter can produce"
-            );
-            let fix = "leave the stage out of this value in your source, or package with the real --stage: the package then fits that stage only";
-            Err(Refusal::new(Code::PlaceholderMisplaced, what, fix).at(path))
-        }
-        Value::Array(items) => items
-            .iter()
-            .enumerate()
-            .try_for_each(|(index, item)| refuse_other_spellings(item, &below(&index.to_string()))),
-        Value::Object(object) => {
-            object.iter().try_for_each(|(key, value)| refuse_other_spellings(value, &below(key)))
-        }
-        _ => Ok(()),
     }
 }
 

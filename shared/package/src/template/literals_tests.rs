@@ -54,6 +54,48 @@ fn what_is_no_region_stays() {
 }
 
 #[test]
+fn a_region_between_hyphens_is_a_part_of_a_name_and_what_names_one_region_stays_as_a_whole() {
+    let properties =
+        |value: Value| json!({"Resources": {"R": {"Type": "AWS::X::Y", "Properties": {"P": value}}}});
+    for (before, after) in [
+        (json!("orders-dev-us-east-1"), json!({"Fn::Sub": "orders-dev-${AWS::Region}"})),
+        (json!("us-east-1-orders"), json!({"Fn::Sub": "${AWS::Region}-orders"})),
+        (
+            json!("data-us-east-1.s3.us-east-1.amazonaws.com"),
+            json!({"Fn::Sub": "data-${AWS::Region}.s3.${AWS::Region}.amazonaws.com"}),
+        ),
+        (
+            json!("assets-123456789012-us-east-1"),
+            json!({"Fn::Sub": "assets-${AWS::AccountId}-${AWS::Region}"}),
+        ),
+    ] {
+        check(json!({"P": before}), json!({"P": after}));
+    }
+    for whole in [
+        "https://cognito-idp.us-east-1.amazonaws.com/us-east-1_aBcDeFgHi",
+        "arn:aws:acm:us-east-1:111122223333:certificate/12345678-1234-1234-1234-123456789012",
+        "us-east-1-bos-1a",
+    ] {
+        let mut template = properties(json!(whole));
+        let out = neutralise(&mut template, &made_for()).unwrap();
+        assert_eq!(template, properties(json!(whole)));
+        assert_eq!((out.rewrites.len(), out.warnings.len()), (0, 1), "{whole}");
+    }
+}
+
+#[test]
+fn what_cloudfront_uses_stays_in_us_east_1() {
+    let edge = "arn:aws:lambda:us-east-1:111122223333:function:edge:3";
+    let of = |kind: &str| json!({"Resources": {"R": {"Type": kind, "Properties": {"P": edge}}}});
+    let mut distribution = of("AWS::CloudFront::Distribution");
+    neutralise(&mut distribution, &made_for()).unwrap();
+    assert_eq!(distribution, of("AWS::CloudFront::Distribution"));
+    let mut alias = of("AWS::Lambda::Alias");
+    neutralise(&mut alias, &made_for()).unwrap();
+    assert_ne!(alias, of("AWS::Lambda::Alias"));
+}
+
+#[test]
 fn every_rewrite_and_every_doubt_is_listed_with_its_path() {
     let mut template = json!({"Outputs": {"O": {"Value": "us-east-1"}}, "Resources": {"R": {"Properties": {"AZ": "us-east-1a"}}}});
     let found = neutralise(&mut template, &made_for()).unwrap();

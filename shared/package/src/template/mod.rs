@@ -5,6 +5,8 @@ mod keep;
 mod literals;
 mod needs;
 mod own_tags;
+mod pins;
+mod placeholders;
 pub mod rest_deployment;
 pub mod roles;
 

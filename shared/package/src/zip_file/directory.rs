@@ -185,7 +185,11 @@ fn entry_name(raw: &[u8], limits: &Limits) -> Result<String, Refusal> {
         Refusal::new(
             Code::EntryNameUnsafe,
             format!("the entry {shown:?} is refused: {why}"),
-            "rename the file or leave it out",
+            if why.contains("backslash") {
+                "zip with 7-Zip, tar -a -c -f app.zip, or PowerShell 7"
+            } else {
+                "rename the file or leave it out"
+            },
         )
         .at(shown.escape_debug().to_string())
     };
@@ -193,6 +197,8 @@ fn entry_name(raw: &[u8], limits: &Limits) -> Result<String, Refusal> {
         return Err(refuse("its name is too long (name_bytes_max)"));
     }
     let name = std::str::from_utf8(raw).map_err(|_| refuse("its name is not UTF-8"))?;
+    // `zip -r app.zip .` of some tools writes it.
+    let name = name.strip_prefix("./").filter(|rest| !rest.is_empty()).unwrap_or(name);
     match unsafe_because(name) {
         Some(why) => Err(refuse(why)),
         None => Ok(name.to_owned()),
@@ -271,6 +277,9 @@ fn check_names(entries: &[Entry]) -> Result<(), Refusal> {
     let mut names: Vec<&str> = entries.iter().map(|entry| entry.name.as_str()).collect();
     names.sort_unstable();
     let names_set: HashSet<&str> = names.iter().copied().collect();
+    if let Some(twice) = names.windows(2).find(|pair| pair[0] == pair[1]) {
+        return Err(inconsistent("two entries have the same name").at(twice[0].to_owned()));
+    }
     for name in names {
         let mut parents = name.match_indices('/').map(|(at, _)| &name[..at]);
         if let Some(parent) = parents.find(|parent| names_set.contains(parent)) {

@@ -135,7 +135,9 @@ impl EntryReader {
             return refuse("it does not begin with a local header");
         }
         let name_bytes = usize::from(self.u16_at(26));
-        if self.header[HEADER_BYTES..HEADER_BYTES + name_bytes] != *self.entry.name.as_bytes() {
+        let name = &self.header[HEADER_BYTES..HEADER_BYTES + name_bytes];
+        if name != self.entry.name.as_bytes() && name.strip_prefix(b"./") != Some(self.entry.name.as_bytes())
+        {
             return refuse("its header gives another name");
         }
         let method = match self.entry.packing {

@@ -1,6 +1,6 @@
 //! Packages of each format, and what is refused.
 
-use crate::support::{fixture, package, template, zip_of, zip_of_all, zip_of_folder};
+use crate::support::{files_of_folder, fixture, package, template, zip_of, zip_of_all, zip_of_folder};
 use flotilla_domain::release::package::{Asset, AssetKind, PackageFormat};
 use flotilla_domain::{Code, Digest};
 use serde_json::{Value, json};
@@ -111,6 +111,26 @@ fn the_folder_may_be_zipped_with_its_name_and_gives_the_same_package() {
         .collect();
     let nested = zip_of(&files.iter().map(|(n, c)| (n.as_str(), c.as_slice())).collect::<Vec<_>>());
     assert_eq!(package(&nested).unwrap(), plain);
+}
+
+#[test]
+fn what_tools_and_systems_add_to_a_zip_does_not_matter() {
+    let files = files_of_folder(&fixture("hello/package-staging"));
+    let digest = package(&zip_of_all(&files)).unwrap().package.digest;
+    let renamed = |prefix: &str| {
+        files.iter().map(|(name, bytes)| (format!("{prefix}{name}"), bytes.clone())).collect::<Vec<_>>()
+    };
+    assert_eq!(package(&zip_of_all(&renamed("./"))).unwrap().package.digest, digest);
+    let mut of_macos = renamed("app/");
+    of_macos.push(("__MACOSX/app/._hello.zip".into(), b"x".to_vec()));
+    of_macos.push((".DS_Store".into(), b"x".to_vec()));
+    assert_eq!(package(&zip_of_all(&of_macos)).unwrap().package.digest, digest);
+    let mut twice = files.clone();
+    twice.push((format!("./{}", files[0].0), files[0].1.clone()));
+    assert_eq!(package(&zip_of_all(&twice)).unwrap_err().code, Code::EntriesInconsistent);
+    let backslash = zip_of(&[("app\\template.json", b"{}")]);
+    let refused = package(&backslash).unwrap_err();
+    assert!(refused.message.contains("Compress-Archive") && refused.fix.contains("7-Zip"), "{refused:?}");
 }
 
 #[test]

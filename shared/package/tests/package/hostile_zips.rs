@@ -77,7 +77,7 @@ fn p01_a_directory_that_promises_more_than_the_limit_is_refused_before_anything_
 
 #[test]
 fn p02_unsafe_names_are_refused() {
-    for name in ["../evil", "/etc/passwd", "a/../../b", "a\\b", "nul"] {
+    for name in ["../evil", "/etc/passwd", "a/../../b", "a\\b"] {
         let zip = zip_of(&[(name, b"x")]);
         assert_eq!(read_all(&zip), Err(Code::EntryNameUnsafe), "{name}");
     }

@@ -1,8 +1,8 @@
 //! Packages of the Serverless Framework beside the usual one: for every stage, of version 3, with several zips.
 
-use crate::support::{fixture, package, template, zip_of_folder};
-use flotilla_domain::Digest;
+use crate::support::{files_of_folder, fixture, package, refused_at, template, zip_of_all, zip_of_folder};
 use flotilla_domain::release::package::AssetKind;
+use flotilla_domain::{Code, Digest};
 use serde_json::{Value, json};
 
 fn properties(template: &Value, id: &str) -> Value {
@@ -51,4 +51,39 @@ fn functions_with_a_zip_each_get_their_own_and_a_value_to_come_is_a_parameter() 
     assert!(!finished.package.stacks[0].parameters["Endpoint"], "it has no default");
     assert!(finished.package.assets.keys().all(|asset| asset.kind == AssetKind::Zip));
     assert_eq!(finished.package.assets.len(), 2);
+}
+
+/// The sample, with the code of its function at this place.
+fn with_code(code: &Value) -> Vec<u8> {
+    let mut files = files_of_folder(&fixture("hello/package-staging"));
+    let template = files.iter_mut().find(|(name, _)| name.ends_with("update-stack.json")).unwrap();
+    let mut changed: Value = serde_json::from_slice(&template.1).unwrap();
+    changed["Resources"]["GreetLambdaFunction"]["Properties"]["Code"] = code.clone();
+    template.1 = changed.to_string().into_bytes();
+    zip_of_all(&files)
+}
+
+#[test]
+fn code_in_another_bucket_is_refused_although_a_file_has_the_same_name() {
+    let path = "Resources.GreetLambdaFunction.Properties.Code";
+    let key = "serverless/hello/staging/1/hello.zip";
+    let tools = json!({"Ref": "ServerlessDeploymentBucket"});
+    package(&with_code(&json!({"S3Bucket": tools, "S3Key": key}))).unwrap();
+    for code in [
+        json!({"S3Bucket": "shared-artifacts", "S3Key": "helper/v7/hello.zip"}),
+        json!({"S3Bucket": {"Fn::ImportValue": "Bucket"}, "S3Key": "hello.zip"}),
+        json!({"S3Bucket": tools, "S3Key": key, "S3ObjectVersion": "v1"}),
+    ] {
+        refused_at(&with_code(&code), Code::CodeOutsidePackage, path);
+    }
+}
+
+#[test]
+fn a_stage_in_capitals_is_refused_with_the_stages_that_fit() {
+    let mut files = files_of_folder(&fixture("hello/package-staging"));
+    for (_, bytes) in files.iter_mut().filter(|(name, _)| name.ends_with("serverless-state.json")) {
+        *bytes = String::from_utf8(bytes.clone()).unwrap().replace("/staging/", "/PROD/").into_bytes();
+    }
+    let refused = package(&zip_of_all(&files)).unwrap_err();
+    assert!(refused.message.contains("PROD") && refused.fix.contains("--stage flotillastage"), "{refused:?}");
 }

@@ -4,10 +4,13 @@
 //! references between its parts. Only the fields below are read from the state file: it also contains build paths and
 //! resolved environment values, which are never shown or stored.
 
+mod outside;
+mod plugins;
+
 use super::{Draft, DraftStack, Folder, Source, Stop};
 use crate::template::{MadeFor, asset_tokens, declare, rest_deployment};
 use flotilla_domain::release::package::{
-    AssetKind, KEEP_BUCKET_PARAMETER, PackageFormat, STAGE_MARK, STAGE_PLACEHOLDER, Warning,
+    AssetKind, KEEP_BUCKET_PARAMETER, PackageFormat, STAGE_MARK, STAGE_PLACEHOLDER,
 };
 use flotilla_domain::{Code, Digest, Refusal, Region, StageName};
 use serde::Deserialize;
@@ -48,9 +51,18 @@ impl State {
 }
 
 #[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
 struct Service {
     service: Option<String>,
     provider: Provider,
+    /// `serverless.yml` as the user wrote it.
+    #[serde(default)]
+    initial_serverless_config: Option<Written>,
+}
+
+#[derive(Deserialize)]
+struct Written {
+    plugins: Option<Value>,
 }
 
 /// `provider` of `serverless.yml`: what the tool does outside of the template.
@@ -67,6 +79,14 @@ struct Provider {
     rest: Map<String, Value>,
 }
 
+impl Provider {
+    /// The bucket that the user names for the tool's packages.
+    fn deployment_bucket(&self) -> Option<&str> {
+        let bucket = self.rest.get("deploymentBucket")?;
+        bucket.as_str().or_else(|| bucket.get("name")?.as_str())
+    }
+}
+
 #[derive(Deserialize)]
 #[serde(rename_all = "PascalCase")]
 struct StackParameter {
@@ -77,20 +97,23 @@ struct StackParameter {
 /// Creates the draft.
 pub fn draft(folder: &Folder<'_>, base: &str) -> Result<Draft, Stop> {
     let invalid = |what: String| {
-        let fix = "package with osls 3 or 4, or serverless 3";
+        let fix = "package again with osls 3 or 4, or serverless 3, and leave its files as they are";
         Refusal::new(Code::ManifestInvalid, format!("{MANIFEST}: {what}"), fix).at(MANIFEST)
     };
     let state: State = serde_json::from_slice(folder.read(&format!("{base}{MANIFEST}"))?)
         .map_err(|e| invalid(e.to_string()))?;
-    let stage = StageName::parse(state.stage()).map_err(|e| invalid(e.to_string()))?;
-    let provider = state.service.provider;
+    let stage = StageName::parse(state.stage()).map_err(|e| {
+        let fix = format!("package with --stage {STAGE_PLACEHOLDER}, which fits every stage, or with a stage in lower-case letters, digits and hyphens");
+        Refusal::new(Code::ManifestInvalid, format!("{MANIFEST}: {e}"), fix).at(MANIFEST)
+    })?;
+    let (provider, written) = (state.service.provider, state.service.initial_serverless_config);
     let region = Region::parse(&provider.region).map_err(|e| invalid(e.to_string()))?;
 
     let mut template = folder.template(&format!("{base}{TEMPLATE}"))?;
     let mut draft = Draft::new(PackageFormat::Serverless);
     draft.made_for = Some(stage).filter(|stage| stage.as_str() != STAGE_PLACEHOLDER);
     draft.service = state.service.service;
-    take_code(&mut template, &mut draft, base)?;
+    take_code(&mut template, &mut draft, base, provider.deployment_bucket())?;
     keep_deployment_bucket(&mut template)?;
     rest_deployment::name_by_content(&mut template);
     for parameter in provider.stack_parameters.iter().flatten() {
@@ -104,8 +127,9 @@ pub fn draft(folder: &Folder<'_>, base: &str) -> Result<Draft, Stop> {
     }
     let made_for = MadeFor { region: Some(region), account: None };
     draft.neutralise(&mut template, &made_for, "")?;
-    draft.warnings.extend(left_to_the_profile(&provider));
-    draft.warnings.extend(lost_outside_cloudformation(&template, &provider));
+    draft.warnings.extend(outside::left_to_the_profile(&provider));
+    draft.warnings.extend(outside::lost_outside_cloudformation(&template, &provider));
+    draft.warnings.extend(plugins::warnings(written.as_ref().and_then(|written| written.plugins.as_ref())));
     let tags = stack_tags(state_stage(&draft), &provider);
     draft.stacks.push(DraftStack { part: None, after: Default::default(), template, tags });
     Ok(draft)
@@ -134,7 +158,12 @@ fn stack_tags(stage: String, provider: &Provider) -> BTreeMap<String, String> {
 }
 
 /// Points functions and layers to their zips, and replaces every other copy of a zip's key.
-fn take_code(template: &mut Value, draft: &mut Draft, base: &str) -> Result<(), Refusal> {
+fn take_code(
+    template: &mut Value,
+    draft: &mut Draft,
+    base: &str,
+    own_bucket: Option<&str>,
+) -> Result<(), Refusal> {
     let (mut keys, mut functions) = (BTreeMap::new(), BTreeMap::new());
     let resources = template.get_mut("Resources").and_then(Value::as_object_mut);
     for (id, resource) in resources.into_iter().flatten() {
@@ -155,6 +184,12 @@ fn take_code(template: &mut Value, draft: &mut Draft, base: &str) -> Result<(), 
             draft.warnings.push(super::local_paths::image(&path));
             continue;
         }
+        if let Some(bucket) = foreign_bucket(code, own_bucket) {
+            let what = format!("the code of {id} is in {bucket}, not in the package");
+            let fix =
+                "put the zip into the project and name it in package.artifact, so that its bytes are proven";
+            return Err(Refusal::new(Code::CodeOutsidePackage, what, fix).at(path));
+        }
         // The last segment of the key is the zip's name, even if a layer's key points to an older folder.
         let Some(key) = code.get("S3Key").and_then(Value::as_str) else {
             let fix = "let the framework package the function (remove package.artifact from another bucket)";
@@ -166,12 +201,27 @@ fn take_code(template: &mut Value, draft: &mut Draft, base: &str) -> Result<(), 
         let source = draft.source(Source::File { name, kind: AssetKind::Zip });
         keys.insert(key.to_owned(), source);
         functions.insert(id.clone(), source);
-        // The location's other fields, such as S3ObjectVersion, refer to the tool's bucket.
         *code = asset_tokens::s3_bucket_and_key(source);
     }
     put_tokens(template, &keys);
     claim_versions(template, draft, &functions);
     Ok(())
+}
+
+/// The bucket of the code, if it is not the tool's own, or if it names a version: the tool uploads without one.
+fn foreign_bucket(code: &Value, own: Option<&str>) -> Option<String> {
+    let is_own = match &code["S3Bucket"] {
+        Value::String(name) => own == Some(name),
+        other => other["Ref"] == TOOLS_BUCKET,
+    };
+    match code.get("S3ObjectVersion") {
+        None if is_own => None,
+        None => Some(match code["S3Bucket"].as_str() {
+            Some(name) => format!("the bucket {name}"),
+            None => "another bucket".to_owned(),
+        }),
+        Some(_) => Some("a version of an object of a bucket".to_owned()),
+    }
 }
 
 /// Records the digests that Lambda versions declare for the zips of their functions.
@@ -284,75 +334,4 @@ fn mention(value: &Value, path: &str) -> Option<String> {
         }
         _ => None,
     }
-}
-
-/// Warnings for deployment settings of `serverless.yml` that belong in the profile.
-fn left_to_the_profile(provider: &Provider) -> Vec<Warning> {
-    const KEYS: [(&str, &str); 7] = [
-        ("stackName", "set stack_name of the service in the configuration"),
-        ("rollbackConfiguration", "set alarms in the profile"),
-        ("notificationArns", "send the stack's events by EventBridge, or set notify in the profile"),
-        ("cfnRole", "the target account's CloudFormation role (infra/account.yaml) is used instead"),
-        (
-            "stackPolicy",
-            "Flotilla sets no stack policy; set it once with aws cloudformation set-stack-policy",
-        ),
-        ("disableRollback", "Flotilla always lets CloudFormation roll back"),
-        ("deploymentBucket", "the package goes to Flotilla's own buckets instead"),
-    ];
-    let asked = |key: &str| provider.rest.get(key).is_some_and(|value| !value.is_null());
-    let iam = provider.rest.get("iam").and_then(|iam| iam.get("deploymentRole")).is_some();
-    let role = iam.then_some((
-        "iam.deploymentRole",
-        "the target account's CloudFormation role (infra/account.yaml) is used instead",
-    ));
-    KEYS.into_iter()
-        .filter(|(key, _)| asked(key))
-        .chain(role)
-        .map(|(key, what)| Warning {
-            code: Code::BelongsInProfile,
-            path: format!("provider.{key}"),
-            message: format!("this is not taken from the package: {what}"),
-        })
-        .collect()
-}
-
-/// Warnings for what the tool does by API calls outside of CloudFormation, which Flotilla does not do.
-fn lost_outside_cloudformation(template: &Value, provider: &Provider) -> Vec<Warning> {
-    let resources = template.get("Resources").and_then(Value::as_object);
-    let has_rest_api =
-        resources.into_iter().flat_map(|r| r.values()).any(|r| r["Type"] == "AWS::ApiGateway::RestApi");
-    let part = |pointer: &str| {
-        let value = provider.rest.get(pointer.split('/').next()?)?;
-        let rest = pointer.split_once('/').map_or("", |(_, rest)| rest);
-        let found = if rest.is_empty() { Some(value) } else { value.pointer(&format!("/{rest}")) };
-        found.filter(|value| !matches!(value, Value::Null | Value::Bool(false)))
-    };
-    let mut warnings = Vec::new();
-    let mut lost = |path: &str, message: &str| {
-        warnings.push(Warning {
-            code: Code::OutsideCloudformation,
-            path: path.into(),
-            message: message.into(),
-        });
-    };
-    if has_rest_api && (part("logs/restApi").is_some() || part("tracing/apiGateway").is_some()) {
-        lost(
-            "provider.logs, provider.tracing",
-            "the framework sets the logs and tracing of a REST stage outside of CloudFormation, and Flotilla does not; declare an AWS::ApiGateway::Stage with them under resources",
-        );
-    }
-    if has_rest_api && (part("tags").is_some() || part("stackTags").is_some()) {
-        lost(
-            "provider.tags",
-            "the framework tags a REST stage outside of CloudFormation, and Flotilla does not; the stack's tags reach all other resources",
-        );
-    }
-    if part("enableTerminationProtection").is_some() || part("stackPolicy").is_some() {
-        lost(
-            "provider.enableTerminationProtection",
-            "the framework protects the stack outside of CloudFormation, and Flotilla does not; switch the protection on yourself: Flotilla respects it",
-        );
-    }
-    warnings
 }

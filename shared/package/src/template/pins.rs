@@ -1,0 +1,110 @@
+//! Strings that name something which exists in one region only. Their region and account are not replaced: with another region they would
+//! name something else, or nothing.
+
+use flotilla_domain::Region;
+use regex_lite::Regex;
+
+/// The forms of names that belong to one region; `REGION` stands for the region that the package was made for. AWS chose a part of most of
+/// these names at random, so no other region has the same.
+const FORMS: [(&str, &str); 11] = [
+    ("a user pool", r"(?:^|[^\w-])REGION_[0-9A-Za-z]{9}(?:$|[^\w-])"),
+    ("a local zone", r"\bREGION-(?:[a-z]{3}-\d[a-z]|wl\d-[a-z]{3}-wlz-\d)\b"),
+    ("an identity pool", r"\bREGION:[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}"),
+    // Certificates, keys, web ACLs, and others whose id is a UUID. A multi-region key has the same id in each region (`mrk-`).
+    (
+        "a resource",
+        r"arn:[a-z-]+:[a-z0-9-]+:REGION:\d*:[^\s]*[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}",
+    ),
+    // Subnets, security groups, file systems, and load balancers.
+    (
+        "a resource",
+        r"arn:[a-z-]+:[a-z0-9-]+:REGION:\d*:[^\s]*(?:\b(?:subnet|sg|vpc|vpce|fs|fsap|i|eni)-[0-9a-f]{8,17}|/[0-9a-f]{16})\b",
+    ),
+    ("a secret", r"arn:[a-z-]+:secretsmanager:REGION:\d*:secret:[^\s]+-[0-9A-Za-z]{6}(?:$|[^\w-])"),
+    ("a table's stream", r"arn:[a-z-]+:dynamodb:REGION:\d*:table/[^\s/]+/stream/\d{4}-"),
+    ("an API", r"\b[a-z0-9]{10}\.execute-api\.REGION\.|:execute-api:REGION:\d*:[a-z0-9]{10}(?:/|$)"),
+    ("an API", r"\b[a-z0-9]{26}\.appsync(?:-realtime)?-api\.REGION\."),
+    ("a function's URL", r"\b[a-z0-9]{32}\.lambda-url\.REGION\."),
+    (
+        "a domain or endpoint",
+        r"\.auth\.REGION\.amazoncognito\.|\.[a-z0-9]{12}\.REGION\.rds\.|\.REGION\.(?:es|aoss)\.|\bvpce-[0-9a-f-]+\.[a-z-]+\.REGION\.",
+    ),
+];
+
+/// What CloudFront uses is in us-east-1, whatever the region of its stack: certificates, functions of Lambda@Edge, web ACLs (Amazon
+/// CloudFront Developer Guide, "Requirements for using SSL/TLS certificates", "Restrictions on Lambda@Edge"; AWS WAF Developer Guide).
+const OF_CLOUDFRONT: &str =
+    r"arn:[a-z-]+:(?:acm|lambda|wafv2):us-east-1:|arn:[a-z-]+:wafv2:[a-z0-9-]+:\d*:global/";
+
+/// The names that belong to the region of a package.
+pub(super) struct Pins {
+    forms: Vec<(&'static str, Regex)>,
+    of_cloudfront: Option<Regex>,
+}
+
+impl Pins {
+    /// The names for a region; none without a region.
+    pub(super) fn of(region: Option<&Region>) -> Self {
+        let form = |(what, pattern): &(&'static str, &str)| {
+            let pattern = pattern.replace("REGION", region?.as_str());
+            Some((*what, Regex::new(&pattern).ok()?))
+        };
+        Self { forms: FORMS.iter().filter_map(form).collect(), of_cloudfront: Regex::new(OF_CLOUDFRONT).ok() }
+    }
+
+    /// What a string names that exists in one region only.
+    pub(super) fn find(&self, text: &str, in_cloudfront: bool) -> Option<&'static str> {
+        if in_cloudfront && self.of_cloudfront.as_ref().is_some_and(|pattern| pattern.is_match(text)) {
+            return Some("what CloudFront needs in us-east-1");
+        }
+        // A key's id is a UUID, and that of a multi-region key has this beginning.
+        let found = self.forms.iter().find(|(_, pattern)| pattern.is_match(text));
+        found.map(|(what, _)| *what).filter(|_| !text.contains("key/mrk-"))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_of_one_region_are_recognised_and_names_of_every_region_are_not() {
+        let region = Region::parse("us-east-1").unwrap();
+        let pins = Pins::of(Some(&region));
+        for one in [
+            "https://cognito-idp.us-east-1.amazonaws.com/us-east-1_aBcDeFgHi",
+            "arn:aws:cognito-idp:us-east-1:111122223333:userpool/us-east-1_aBcDeFgHi",
+            "us-east-1-bos-1a",
+            "us-east-1:12345678-1234-1234-1234-123456789012",
+            "arn:aws:acm:us-east-1:111122223333:certificate/12345678-1234-1234-1234-123456789012",
+            "arn:aws:kms:us-east-1:111122223333:key/12345678-1234-1234-1234-123456789012",
+            "arn:aws:ec2:us-east-1:111122223333:subnet/subnet-0a1b2c3d4e5f60718",
+            "arn:aws:elasticloadbalancing:us-east-1:111122223333:loadbalancer/app/web/50dc6c495c0c9188",
+            "arn:aws:secretsmanager:us-east-1:111122223333:secret:orders/db-AbC123",
+            "arn:aws:dynamodb:us-east-1:111122223333:table/orders/stream/2026-01-01T00:00:00.000",
+            "https://a1b2c3d4e5.execute-api.us-east-1.amazonaws.com/prod",
+            "arn:aws:execute-api:us-east-1:111122223333:a1b2c3d4e5/*/GET/orders",
+            "https://abcdefghijklmnopqrstuvwxyz.appsync-api.us-east-1.amazonaws.com/graphql",
+            "https://orders.auth.us-east-1.amazoncognito.com",
+            "orders.c1a2b3c4d5e6.us-east-1.rds.amazonaws.com",
+        ] {
+            assert!(pins.find(one, false).is_some(), "{one}");
+        }
+        for every in [
+            "us-east-1",
+            "orders-us-east-1",
+            "orders_us-east-1_archive",
+            "arn:aws:sqs:us-east-1:111122223333:orders",
+            "arn:aws:lambda:us-east-1:017000801446:layer:AWSLambdaPowertoolsPythonV3-python312-x86_64:1",
+            "arn:aws:kms:us-east-1:111122223333:key/mrk-12345678123412341234123456789012",
+            "arn:aws:secretsmanager:us-east-1:111122223333:secret:orders/db-*",
+            "data-us-east-1.s3.us-east-1.amazonaws.com",
+            "https://dynamodb.us-east-1.amazonaws.com",
+        ] {
+            assert_eq!(pins.find(every, false), None, "{every}");
+        }
+        assert!(pins.find("arn:aws:lambda:us-east-1:111122223333:function:edge:3", true).is_some());
+        assert!(pins.find("arn:aws:lambda:us-east-1:111122223333:function:edge:3", false).is_none());
+        assert_eq!(Pins::of(None).find("us-east-1_aBcDeFgHi", false), None);
+    }
+}
