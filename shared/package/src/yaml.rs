@@ -44,6 +44,9 @@ impl std::error::Error for YamlError {}
 /// The error with its line and column. Constructs that YAML readers interpret differently, such as a key that occurs
 /// twice, and documents that would expand without bounds are errors.
 pub fn parse_strict(bytes: &[u8]) -> Result<Value, YamlError> {
+    if bytes.starts_with(&[0xff, 0xfe]) || bytes.starts_with(&[0xfe, 0xff]) {
+        return Err(YamlError::new("the text is UTF-16; save it as UTF-8", Marker::new(0, 1, 0)));
+    }
     let text = std::str::from_utf8(bytes).map_err(|e| {
         let before = &bytes[..e.valid_up_to()];
         let line = before.iter().filter(|byte| **byte == b'\n').count() + 1;
@@ -53,7 +56,7 @@ pub fn parse_strict(bytes: &[u8]) -> Result<Value, YamlError> {
     let mut builder = build::Builder::default();
     let mut documents = 0;
     for event in Parser::new_from_str(text.trim_start_matches('\u{feff}')) {
-        let (event, span) = event.map_err(|e| YamlError::new(e.info(), *e.marker()))?;
+        let (event, span) = event.map_err(|e| unreadable(e.info(), *e.marker(), text))?;
         let at = span.start;
         match event {
             Event::DocumentStart(_) => {
@@ -75,6 +78,16 @@ pub fn parse_strict(bytes: &[u8]) -> Result<Value, YamlError> {
         }
     }
     builder.finish().ok_or_else(|| YamlError::new("there is no document", Marker::new(0, 1, 0)))
+}
+
+/// The error of a document that is not YAML.
+fn unreadable(what: &str, at: Marker, text: &str) -> YamlError {
+    let line = text.lines().nth(at.line().saturating_sub(1)).unwrap_or_default();
+    let indentation = line.chars().take_while(|c| c.is_whitespace());
+    if indentation.take(at.col() + 1).any(|c| c == '\t') {
+        return YamlError::new("a tab, which YAML does not allow for indentation: use spaces", at);
+    }
+    YamlError::new(what, at)
 }
 
 /// The meaning of a tag.

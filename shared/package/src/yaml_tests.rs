@@ -76,9 +76,19 @@ fn keys_are_texts_as_they_are_written() {
 
 #[test]
 fn p04_duplicate_keys_are_refused_with_their_place() {
-    refused("a: 1\nb:\n  c: 1\n  \"c\": 2\n", "the key \"c\" occurs twice at line 4 column 3");
-    refused("{1: a, '1': b}", "the key \"1\" occurs twice at line 1 column 8");
+    refused("a: 1\nb:\n  c: 1\n  \"c\": 2\n", "the key \"c\" of line 3 occurs twice at line 4 column 3");
+    refused("{1: a, '1': b}", "the key \"1\" of line 1 occurs twice at line 1 column 8");
     refused("{<<: {}, <<: {}}", "the key \"<<\" occurs twice at line 1 column 10");
+}
+
+#[test]
+fn what_is_no_yaml_is_named_as_such() {
+    refused("a:\n\tb: 1", "a tab, which YAML does not allow for indentation: use spaces at line 2 column 2");
+    let utf16: Vec<u8> = [0xff, 0xfe, b'a', 0].into();
+    assert_eq!(
+        parse_strict(&utf16).unwrap_err().to_string(),
+        "the text is UTF-16; save it as UTF-8 at line 1 column 1"
+    );
 }
 
 #[test]

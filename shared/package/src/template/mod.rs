@@ -55,7 +55,9 @@ pub fn parse(bytes: &[u8], file: &str, limits: &Limits) -> Result<Value, Refusal
         yaml::parse_strict(bytes).map_err(|e| format!("{file} is not valid YAML: {e}"))
     };
     let checked = value.and_then(|value| check_text(&value).map(|()| value));
-    checked.map_err(|what| Refusal::new(Code::TemplateInvalid, what, "fix the template").at(file))
+    checked.map_err(|what| {
+        Refusal::new(Code::TemplateInvalid, what, "correct the template at that place").at(file)
+    })
 }
 
 /// The refusal of a template that is too large for CloudFormation.
@@ -71,13 +73,22 @@ pub fn check(template: &Value, file: &str, limits: &Limits) -> Result<(), Refusa
     check_shape(template, file, limits)?;
     if template.pointer(&format!("/Parameters/{ASSETS_BUCKET_PARAMETER}")).is_some() {
         let what = format!("the template declares {ASSETS_BUCKET_PARAMETER}, which Flotilla declares itself");
-        return Err(Refusal::new(Code::TemplateInvalid, what, "fix the template").at(file));
+        return Err(
+            Refusal::new(Code::TemplateInvalid, what, "remove the parameter from the template").at(file)
+        );
     }
     Ok(())
 }
 
 fn check_shape(template: &Value, file: &str, limits: &Limits) -> Result<(), Refusal> {
-    let invalid = |what: String| Refusal::new(Code::TemplateInvalid, what, "fix the template").at(file);
+    let invalid = |what: String| {
+        Refusal::new(
+            Code::TemplateInvalid,
+            what,
+            "correct the template: see the CloudFormation User Guide, \"Template anatomy\"",
+        )
+        .at(file)
+    };
     let resources = section(template, "Resources").map_err(&invalid)?;
     if resources.is_empty() {
         return Err(invalid("the template has no Resources".into()));

@@ -15,6 +15,8 @@ pub(super) const COPIED_MAX: usize = 2_000_000;
 #[derive(Default)]
 pub(super) struct Mapping {
     entries: Map<String, Value>,
+    /// The lines of the keys.
+    lines: HashMap<String, usize>,
     /// The key whose value comes next.
     key: Option<Key>,
     /// The mappings of `<<`; earlier ones take precedence.
@@ -195,7 +197,12 @@ impl Builder {
             };
             if let Some(name) = twice {
                 let shown: String = name.chars().take(64).collect();
-                return Err(YamlError::new(format!("the key {shown:?} occurs twice"), at));
+                let first = mapping.lines.get(name).map(|line| format!(" of line {line}"));
+                let what = format!("the key {shown:?}{} occurs twice", first.unwrap_or_default());
+                return Err(YamlError::new(what, at));
+            }
+            if let Key::Name(name) = &key {
+                mapping.lines.insert(name.clone(), at.line());
             }
             mapping.key = Some(key);
         }

@@ -310,7 +310,13 @@ fn code_that_is_elsewhere_is_refused() {
         Code::TemplateInvalid,
         "Resources.A.Properties.CodeUri",
     );
-    refused_at(&function(json!({"Handler": "a"})), Code::TemplateInvalid, "Resources.A.Properties.CodeUri");
+}
+
+#[test]
+fn code_without_a_place_is_the_folder_of_the_template() {
+    let finished = package(&function(json!({"Handler": "a"}))).unwrap();
+    let counts = (finished.package.stacks[0].functions.len(), finished.package.assets.len());
+    assert_eq!(counts, (1, 1));
 }
 
 #[test]

@@ -95,10 +95,9 @@ impl Taker<'_, '_> {
                 declarations.extend(self.nesting(resource, row, &here)?);
                 continue;
             }
-            match resource.get_mut("Properties") {
-                Some(Value::Object(properties)) => self.property(properties, row, row.property, &here)?,
-                None if row.takes == Takes::Code => return Err(without_code(row, &here).into()),
-                _ => {}
+            // A function without properties is CloudFormation's to refuse.
+            if let Some(Value::Object(properties)) = resource.get_mut("Properties") {
+                self.property(properties, row, row.property, &here)?;
             }
         }
         Ok(declarations)
@@ -126,10 +125,12 @@ impl Taker<'_, '_> {
         if row.takes == Takes::Code && self.is_without_path(owner, name, &place) {
             return Ok(());
         }
-        let Some(value) = owner.get(*name) else {
-            return if row.takes == Takes::Code { Err(without_code(row, &place).into()) } else { Ok(()) };
+        let local = match owner.get(*name) {
+            Some(value) => local_path(value, &place)?.to_owned(),
+            // As the tools do: the folder of the template (AWS CLI Command Reference, "cloudformation package").
+            None if row.takes == Takes::Code => ".".to_owned(),
+            None => return Ok(()),
         };
-        let local = local_path(value, &place)?.to_owned();
         if let Becomes::Inline(property) = row.becomes {
             let text = self.text(&local, &place)?;
             owner.remove(*name);
@@ -211,15 +212,6 @@ impl Taker<'_, '_> {
 fn parameters(template: &Value) -> BTreeSet<String> {
     let declared = template.get("Parameters").and_then(Value::as_object);
     declared.into_iter().flat_map(Map::keys).cloned().collect()
-}
-
-/// The refusal of a function or layer without a code location. The tools would package everything beside the template,
-/// which is rarely intended.
-fn without_code(row: &Row, place: &Place<'_>) -> Refusal {
-    let property = row.property.join(".");
-    let what = format!("there is no {property}");
-    let fix = format!("name the folder with the code as {property}");
-    Refusal::new(Code::TemplateInvalid, what, fix).at(place.shown())
 }
 
 /// Copies `CodeUri` of `Globals` to the functions, so that their code is read back after the deployment (AWS SAM
