@@ -49,6 +49,21 @@ fn plain(path: &Path) -> PathBuf {
 }
 
 #[test]
+fn actions_are_pinned_by_the_digest_of_a_commit() {
+    let mut found = 0;
+    for (path, page) in &pages::all() {
+        for line in page.lines().filter(|line| line.contains("uses: ") && line.contains('@')) {
+            let pinned =
+                line.split('@').nth(1).and_then(|rest| rest.split_whitespace().next()).unwrap_or_default();
+            let is_digest = pinned.len() == 40 && pinned.bytes().all(|b| b.is_ascii_hexdigit());
+            assert!(is_digest, "{}: {line}: a tag can be moved to other code", path.display());
+            found += 1;
+        }
+    }
+    assert!(found > 0, "no page uses an action");
+}
+
+#[test]
 fn links_lead_to_files_and_headings_that_exist() {
     let pages = pages::all();
     for (path, page) in &pages {

@@ -182,3 +182,20 @@ fn other_accounts_read_packages_by_their_registered_roles_and_never_uploads() {
         "{bus}"
     );
 }
+
+#[test]
+fn the_role_of_ci_trusts_one_audience_and_one_exact_subject() {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../infra/ci.yaml");
+    let template = std::fs::read_to_string(path).expect("the template");
+    let trust =
+        template.split("AssumeRolePolicyDocument:").nth(1).and_then(|rest| rest.split("Policies:").next());
+    let trust = trust.expect("the role's trust policy");
+    let condition = trust.split("StringEquals:").nth(1).expect("a condition that compares whole strings");
+    for key in [
+        "token.actions.githubusercontent.com:aud: sts.amazonaws.com",
+        "token.actions.githubusercontent.com:sub: !Ref Subject",
+    ] {
+        assert!(condition.contains(key), "{key}");
+    }
+    assert!(!trust.contains("Like"), "a pattern could match another repository");
+}

@@ -87,6 +87,8 @@ codes! {
     PlaceholderMisplaced = 230, "a placeholder is where CloudFormation accepts no parameter";
     /// The stacks of the package have a dependency cycle.
     StacksCircular = 231, "the package's stacks have a dependency cycle";
+    /// A name that exists once for all regions would be created in several.
+    NameExistsOnce = 232, "a name exists once for all regions";
 
     /// The configuration does not follow its schema.
     ConfigInvalid = 301, "the configuration is invalid";
@@ -215,6 +217,8 @@ codes! {
     AccountStays = 605, "an account remains in the template";
     /// The code of a nested stack's function is not read back after the deployment.
     NestedUnproven = 606, "a nested stack's function is not read back";
+    /// A stack of the package has no resources, so it is left out.
+    StackEmpty = 607, "a stack without resources is not deployed";
 }
 
 impl fmt::Display for Code {

@@ -23,6 +23,8 @@ pub struct Limits {
     pub resources_max: usize,
     /// The number of parameters of a template: CloudFormation's quota.
     pub parameters_max: usize,
+    /// The number of mappings of a template: CloudFormation's quota.
+    pub mappings_max: usize,
     /// The number of outputs of a template: CloudFormation's quota.
     pub outputs_max: usize,
     /// The total length of the names of a template's resources and parameters.
@@ -52,6 +54,7 @@ impl Limits {
         template_bytes_max: 1_000_000,
         resources_max: 500,
         parameters_max: 200,
+        mappings_max: 200,
         outputs_max: 200,
         names_bytes_max: 64_000,
         described_bytes_max: 100_000,

@@ -41,6 +41,8 @@ pub struct PackagedStack {
     pub parameters: BTreeMap<String, bool>,
     /// The parameters with `NoEcho`, whose values are secret.
     pub secret_parameters: BTreeSet<String>,
+    /// The paths of names that exist once for all regions, such as a role's, and would be the same in each region.
+    pub global_names: Vec<String>,
     /// The number of resources in the template.
     pub resources: usize,
     /// The tags that the tool sets. [`STAGE_MARK`] in a value is replaced by the stage.
@@ -264,6 +266,7 @@ mod tests {
             capabilities: BTreeSet::new(),
             parameters: BTreeMap::new(),
             secret_parameters: BTreeSet::new(),
+            global_names: Vec::new(),
             resources: 1,
             tags: BTreeMap::new(),
         }

@@ -66,6 +66,8 @@ struct StoredStack {
     parameters: BTreeMap<String, bool>,
     #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
     secret_parameters: BTreeSet<String>,
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    global_names: Vec<String>,
     /// Older releases have none.
     #[serde(default)]
     resources: usize,
@@ -83,6 +85,7 @@ impl StoredStack {
             capabilities: stack.capabilities.clone(),
             parameters: stack.parameters.clone(),
             secret_parameters: stack.secret_parameters.clone(),
+            global_names: stack.global_names.clone(),
             resources: stack.resources,
             tags: stack.tags.clone(),
         }
@@ -98,6 +101,7 @@ impl StoredStack {
             capabilities: self.capabilities,
             parameters: self.parameters,
             secret_parameters: self.secret_parameters,
+            global_names: self.global_names,
             resources: self.resources,
             tags: self.tags,
         })

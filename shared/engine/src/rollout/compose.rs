@@ -223,6 +223,15 @@ fn check_fits(
         let fix = format!("remove some: CloudFormation allows {STACK_TAGS_MAX} tags on a stack");
         return Err(Refusal::new(Code::LimitExceeded, what, fix));
     }
+    let regions = profile.regions().count();
+    if let Some(path) = stack.global_names.first().filter(|_| regions > 1) {
+        let what = format!(
+            "this is one for all regions, and the profile {} has {regions}: the second region could not create it",
+            profile.name
+        );
+        let fix = "put ${AWS::Region} into the name, give the resource a condition on the region, or leave the name out";
+        return Err(Refusal::new(Code::NameExistsOnce, what, fix).at(path));
+    }
     let is_literal = |name: &&String| {
         profile
             .parameters

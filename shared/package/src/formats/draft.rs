@@ -256,6 +256,7 @@ impl Draft {
                 capabilities: needs.capabilities,
                 parameters: needs.parameters,
                 secret_parameters: needs.secret_parameters,
+                global_names: template::same_names(&template),
                 resources: template
                     .get("Resources")
                     .and_then(Value::as_object)

@@ -1,6 +1,7 @@
 //! CloudFormation templates: reading, checking and neutralising them, and what they need for a deployment.
 
 pub mod asset_tokens;
+mod globals;
 mod keep;
 mod literals;
 mod needs;
@@ -10,6 +11,7 @@ mod placeholders;
 pub mod rest_deployment;
 pub mod roles;
 
+pub use globals::same_names;
 pub use literals::{MadeFor, Neutralised, neutralise};
 pub use needs::{Needs, needs};
 
@@ -120,11 +122,23 @@ fn check_shape(template: &Value, file: &str, limits: &Limits) -> Result<(), Refu
         if !resource.get("Type").is_some_and(Value::is_string) {
             return Err(invalid(format!("Resources.{id} has no Type")));
         }
+        // A transform sees the template before CloudFormation does, and may drop them.
+        let null = if template.get("Transform").is_none() {
+            resource.get("Properties").and_then(null_in)
+        } else {
+            None
+        };
+        if let Some(way) = null {
+            let path = format!("Resources.{id}.Properties{way}");
+            let what = format!("{path} is null, and CloudFormation accepts no null values");
+            return Err(Refusal::new(Code::TemplateInvalid, what, "give it a value, or remove it").at(path));
+        }
     }
     let parameters = section(template, "Parameters").map_err(&invalid)?;
     let counts = [
         ("resources_max", limits.resources_max, resources.len()),
         ("parameters_max", limits.parameters_max - 1, parameters.len()),
+        ("mappings_max", limits.mappings_max, section(template, "Mappings").map_err(&invalid)?.len()),
         ("outputs_max", limits.outputs_max, section(template, "Outputs").map_err(&invalid)?.len()),
         (
             "names_bytes_max",
@@ -138,6 +152,21 @@ fn check_shape(template: &Value, file: &str, limits: &Limits) -> Result<(), Refu
         }
     }
     Ok(())
+}
+
+/// The path of the first null in a value, each part after a dot.
+fn null_in(value: &Value) -> Option<String> {
+    match value {
+        Value::Null => Some(String::new()),
+        Value::Array(items) => items
+            .iter()
+            .enumerate()
+            .find_map(|(index, item)| null_in(item).map(|way| format!(".{index}{way}"))),
+        Value::Object(object) => {
+            object.iter().find_map(|(key, value)| null_in(value).map(|way| format!(".{key}{way}")))
+        }
+        _ => None,
+    }
 }
 
 /// Refuses texts with a NUL character, which [`asset_tokens`] uses.

@@ -364,3 +364,35 @@ fn what_a_nested_stack_needs_is_needed_of_the_outer_one() {
     let api = &finished.package.stacks[1];
     assert_eq!(api.capabilities.iter().collect::<Vec<_>>(), ["CAPABILITY_IAM"]);
 }
+
+#[test]
+fn a_stack_without_resources_is_left_out_with_a_warning() {
+    let add = |files: &mut BTreeMap<String, Value>, template: Value| {
+        let environment = artifact(files, "Data")["environment"].clone();
+        *artifact(files, "Empty") = json!({"type": "aws:cloudformation:stack", "environment": environment,
+            "properties": {"templateFile": "Empty.template.json"}, "displayName": "Empty"});
+        artifact(files, "Api")["dependencies"].as_array_mut().unwrap().push(json!("Empty"));
+        files.insert("Empty.template.json".into(), template);
+    };
+    let finished = changed(|files| add(files, json!({"Description": "nothing"}))).unwrap();
+    let parts: Vec<&str> =
+        finished.package.stacks.iter().map(|s| s.part.as_ref().unwrap().as_str()).collect();
+    assert_eq!(parts, ["Data", "Api"]);
+    assert!(!finished.package.stacks[1].after.iter().any(|part| part.as_str() == "Empty"));
+    let warned = |w: &&flotilla_domain::release::package::Warning| w.code == Code::StackEmpty;
+    assert_eq!(finished.package.warnings.iter().find(warned).unwrap().path, "Empty");
+    let full = changed(|files| add(files, json!({"Resources": {"T": {"Type": "AWS::SNS::Topic"}}}))).unwrap();
+    assert_eq!(full.package.stacks.len(), 3);
+}
+
+#[test]
+fn a_long_name_of_a_stack_is_shortened_and_stays_unique() {
+    let name = |last: &str| format!("Platform/{}{last}", "Networking".repeat(8));
+    let parts = |last: &str| {
+        let finished = changed(|files| artifact(files, "Data")["displayName"] = json!(name(last))).unwrap();
+        finished.package.stacks[0].part.clone().unwrap()
+    };
+    let (one, other) = (parts("One"), parts("Two"));
+    assert_eq!(one.as_str().len(), 64);
+    assert!(one.as_str().starts_with("Platform-Networking") && one != other && one == parts("One"));
+}

@@ -378,6 +378,15 @@ fn a_mistake_in_yaml_is_named_with_its_line() {
 }
 
 #[test]
+fn a_null_is_found_before_cloudformation_refuses_it_unless_a_transform_sees_it_first() {
+    let topic =
+        json!({"T": {"Type": "AWS::SNS::Topic", "Properties": {"Tags": [{"Key": "a", "Value": null}]}}});
+    refused_at(&with(topic.clone(), &[]), Code::TemplateInvalid, "Resources.T.Properties.Tags.0.Value");
+    let transformed = json!({"Transform": "AWS::Serverless-2016-10-31", "Resources": topic});
+    package(&zip_of(&[("template.json", transformed.to_string().as_bytes())])).unwrap();
+}
+
+#[test]
 fn resources_that_are_made_in_a_loop_are_refused() {
     let zip = with(json!({"Fn::ForEach::Topics": ["N", ["a"], {"T${N}": {"Type": "T"}}]}), &[]);
     refused_at(&zip, Code::TemplateUnsupported, "Resources.Fn::ForEach::Topics");

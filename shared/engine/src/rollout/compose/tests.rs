@@ -20,6 +20,7 @@ fn stack(part: Option<&str>, after: &[&str]) -> PackagedStack {
         capabilities: BTreeSet::new(),
         parameters: BTreeMap::new(),
         secret_parameters: BTreeSet::new(),
+        global_names: Vec::new(),
         resources: 3,
         tags: BTreeMap::new(),
     }
@@ -277,6 +278,21 @@ fn a_removal_takes_every_stack_of_the_stage_from_the_top() {
     assert_eq!(waves, [(vec!["eu-west-1:Api".to_owned()], [1, 0, 1], 0), (lower, [2, 0, 0], 0)]);
     assert_eq!(removal.stacks[&Some(StackPart::parse("Api").unwrap())].as_str(), "orders-pr-7-Api");
     assert!(removal.policy.express, "a removal is of a preview");
+}
+
+#[test]
+fn a_name_that_exists_once_is_refused_for_more_than_one_region() {
+    let global =
+        PackagedStack { global_names: vec!["Resources.Role.Properties.RoleName".into()], ..stack(None, &[]) };
+    let release = release(vec![global]);
+    let to = |regions: &[&str]| {
+        let regions = regions.iter().map(|region| (*region).to_owned()).collect();
+        plan(&release, &route(), &destination(ProfileConfig { regions, ..ProfileConfig::default() }))
+    };
+    to(&["eu-west-1"]).unwrap();
+    let refused = to(&["eu-west-1", "us-east-1"]).unwrap_err();
+    assert_eq!(refused.code, Code::NameExistsOnce);
+    assert_eq!(refused.path.as_deref(), Some("Resources.Role.Properties.RoleName"));
 }
 
 #[test]

@@ -5,7 +5,7 @@ use super::{MANIFEST, invalid};
 use crate::json::parse_strict;
 use crate::template::MadeFor;
 use flotilla_domain::release::package::{STAGE_PLACEHOLDER, stack_parameter};
-use flotilla_domain::{AccountId, Code, Refusal, Region, StackPart};
+use flotilla_domain::{AccountId, Code, Digest, Refusal, Region, StackPart};
 use serde::Deserialize;
 use serde_json::Value;
 use std::collections::{BTreeMap, BTreeSet};
@@ -261,11 +261,22 @@ fn part_of(file: &str, id: &str, artifact: &Artifact, stage: &str) -> Result<Sta
     let path = path.strip_prefix(stage).and_then(|rest| rest.strip_prefix('/')).unwrap_or(path);
     let words = path.replace(STAGE_PLACEHOLDER, "").replace('/', "-");
     let words: Vec<&str> = words.split('-').filter(|word| !word.is_empty()).collect();
-    StackPart::parse(&words.join("-")).map_err(|e| {
+    StackPart::parse(&shortened(&words.join("-"))).map_err(|e| {
         let what = format!("the stack {path:?} has no name that Flotilla can use: {e}");
         let fix = "give the stack another id in the app: new Stack(app, \"Api\"); its stackName is not used";
         Refusal::new(Code::ManifestInvalid, what, fix).at(file)
     })
+}
+
+/// A name of a part's length: a longer one is cut, and six digits of its hash keep it unique. CloudFormation allows 128 characters for the
+/// name of a stack.
+fn shortened(name: &str) -> String {
+    const CHARACTERS_MAX: usize = 64;
+    if name.len() <= CHARACTERS_MAX || !name.is_ascii() {
+        return name.to_owned();
+    }
+    let hash = Digest::of(name.as_bytes()).to_string();
+    format!("{}-{}", name[..CHARACTERS_MAX - 7].trim_end_matches('-'), &hash[..6])
 }
 
 /// The tags in the metadata, where older versions of CDK write them.

@@ -15,7 +15,7 @@ mod synthesised;
 
 use super::draft::hand_down;
 use super::{Draft, DraftStack, Folder, Stop, local_paths};
-use crate::template::{MadeFor, asset_tokens, declare};
+use crate::template::{self, MadeFor, asset_tokens, declare};
 use crate::zip_file;
 use assets::Assets;
 use flotilla_domain::release::package::{
@@ -23,7 +23,7 @@ use flotilla_domain::release::package::{
 };
 use flotilla_domain::{Code, Refusal, StackPart};
 use references::References;
-use serde_json::{Value, json};
+use serde_json::{Map, Value, json};
 use std::collections::{BTreeMap, BTreeSet};
 
 /// The manifest's name.
@@ -58,6 +58,8 @@ pub fn draft(folder: &Folder<'_>, base: &str) -> Result<Draft, Stop> {
         stacks.push((stack, assets));
     }
     let mut nested_left = folder.limits.manifests_max;
+    let empty = take_empty(folder, &mut stacks)?;
+    draft.warnings.extend(empty.iter().map(without_resources));
     for (stack, assets) in stacks {
         let mut template = folder.template(&stack.template)?;
         default_parameters(&mut template, &stack.parameters)
@@ -74,11 +76,41 @@ pub fn draft(folder: &Folder<'_>, base: &str) -> Result<Draft, Stop> {
         };
         reader.template(&mut template, &stack.part.to_string(), 0)?;
         // A stack that imports must follow the stack that exports, even if the manifest declares no dependency.
-        let after = stack.after.union(&reader.used).filter(|part| **part != stack.part).cloned().collect();
+        let is_other = |part: &&StackPart| **part != stack.part && !empty.contains(*part);
+        let after = stack.after.union(&reader.used).filter(is_other).cloned().collect();
         warn(&mut draft, &stack);
         draft.stacks.push(DraftStack { after, template, tags: tags(&stack)?, part: Some(stack.part) });
     }
     Ok(draft)
+}
+
+/// Takes out the stacks without resources, which `cdk deploy` skips, unless all are: their templates are refused.
+fn take_empty<T>(
+    folder: &Folder<'_>,
+    stacks: &mut Vec<(manifest::Stack, T)>,
+) -> Result<BTreeSet<StackPart>, Stop> {
+    let mut empty = BTreeSet::new();
+    for (stack, _) in stacks.iter() {
+        let parsed = template::parse(folder.read(&stack.template)?, &stack.template, folder.limits)?;
+        if parsed.get("Resources").and_then(Value::as_object).is_none_or(Map::is_empty) {
+            empty.insert(stack.part.clone());
+        }
+    }
+    if empty.len() == stacks.len() {
+        return Ok(BTreeSet::new());
+    }
+    stacks.retain(|(stack, _)| !empty.contains(&stack.part));
+    Ok(empty)
+}
+
+fn without_resources(part: &StackPart) -> Warning {
+    Warning {
+        code: Code::StackEmpty,
+        path: part.to_string(),
+        message:
+            "the stack has no resources and is not deployed; if it was deployed before, delete it yourself"
+                .into(),
+    }
 }
 
 /// Sets the values that CDK would give a stack's parameters as their defaults.
