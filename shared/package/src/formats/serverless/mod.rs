@@ -4,11 +4,14 @@
 //! references between its parts. Only the fields below are read from the state file: it also contains build paths and
 //! resolved environment values, which are never shown or stored.
 
+mod artifacts;
 mod outside;
 mod plugins;
 
 use super::{Draft, DraftStack, Folder, Source, Stop};
+use crate::listing::Listing;
 use crate::template::{MadeFor, asset_tokens, declare, rest_deployment};
+use artifacts::Artifacts;
 use flotilla_domain::release::package::{
     AssetKind, KEEP_BUCKET_PARAMETER, PackageFormat, STAGE_MARK, STAGE_PLACEHOLDER,
 };
@@ -55,6 +58,15 @@ impl State {
 struct Service {
     service: Option<String>,
     provider: Provider,
+    /// May name zips that another tool built.
+    #[serde(default)]
+    functions: Value,
+    #[serde(default)]
+    layers: Value,
+    #[serde(default)]
+    package: Value,
+    #[serde(default)]
+    artifact: Value,
     /// `serverless.yml` as the user wrote it.
     #[serde(default)]
     initial_serverless_config: Option<Written>,
@@ -106,6 +118,9 @@ pub fn draft(folder: &Folder<'_>, base: &str) -> Result<Draft, Stop> {
         let fix = format!("package with --stage {STAGE_PLACEHOLDER}, which fits every stage, or with a stage in lower-case letters, digits and hyphens");
         Refusal::new(Code::ManifestInvalid, format!("{MANIFEST}: {e}"), fix).at(MANIFEST)
     })?;
+    let whole = json!({ "artifact": state.service.artifact });
+    let parts = [&state.service.functions, &state.service.layers, &state.service.package, &whole];
+    let artifacts = Artifacts::of(parts.into_iter());
     let (provider, written) = (state.service.provider, state.service.initial_serverless_config);
     let region = Region::parse(&provider.region).map_err(|e| invalid(e.to_string()))?;
 
@@ -113,7 +128,8 @@ pub fn draft(folder: &Folder<'_>, base: &str) -> Result<Draft, Stop> {
     let mut draft = Draft::new(PackageFormat::Serverless);
     draft.made_for = Some(stage).filter(|stage| stage.as_str() != STAGE_PLACEHOLDER);
     draft.service = state.service.service;
-    take_code(&mut template, &mut draft, base, provider.deployment_bucket())?;
+    let zips = Zips { listing: folder.listing, base, artifacts };
+    take_code(&mut template, &mut draft, &zips, provider.deployment_bucket())?;
     keep_deployment_bucket(&mut template)?;
     rest_deployment::name_by_content(&mut template);
     for parameter in provider.stack_parameters.iter().flatten() {
@@ -157,11 +173,19 @@ fn stack_tags(stage: String, provider: &Provider) -> BTreeMap<String, String> {
     tags
 }
 
+/// Where the zips are.
+struct Zips<'a> {
+    listing: &'a Listing,
+    /// The folder of the state file.
+    base: &'a str,
+    artifacts: Artifacts,
+}
+
 /// Points functions and layers to their zips, and replaces every other copy of a zip's key.
 fn take_code(
     template: &mut Value,
     draft: &mut Draft,
-    base: &str,
+    zips: &Zips<'_>,
     own_bucket: Option<&str>,
 ) -> Result<(), Refusal> {
     let (mut keys, mut functions) = (BTreeMap::new(), BTreeMap::new());
@@ -197,7 +221,8 @@ fn take_code(
                 Refusal::new(Code::CodeOutsidePackage, "the code's S3Key is not a literal", fix).at(path)
             );
         };
-        let name = format!("{base}{}", key.rsplit('/').next().unwrap_or(key));
+        let zip = key.rsplit('/').next().unwrap_or(key);
+        let name = zips.artifacts.find(zips.listing, zips.base, zip, &path)?;
         let source = draft.source(Source::File { name, kind: AssetKind::Zip });
         keys.insert(key.to_owned(), source);
         functions.insert(id.clone(), source);
