@@ -201,13 +201,10 @@ impl Root {
         source: &Source,
         mut sink: impl FnMut(&[u8]) -> io::Result<()>,
     ) -> Result<(), PackError> {
-        let folder = match source {
-            Source::File { name, .. } => return self.read(name, sink),
-            Source::Folder { folder } => folder,
-        };
-        let failed = |e: io::Error| CliError::failed(format!("cannot zip {folder}"), e);
+        let Some((folder, files)) = source.to_zip(listing) else { return self.read(source.name(), sink) };
+        let failed = |e: io::Error| CliError::failed(format!("cannot zip {}", source.name()), e);
         let mut zip = FolderZip::default();
-        for (name, info) in listing.folder(folder) {
+        for (name, info) in files {
             zip.begin(&name[folder.len()..], info.executable).map_err(failed)?;
             self.read(name, |chunk| {
                 zip.push(chunk)?;

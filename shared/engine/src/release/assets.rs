@@ -41,7 +41,9 @@ pub async fn store_assets(
                 Source::File { name, kind } => {
                     store_file(upload, entry(directory, name)?, *kind, claim).await?
                 }
-                Source::Folder { folder } => store_folder(upload, directory, listing, folder).await?,
+                Source::Folder { .. } | Source::ZippedFile { .. } => {
+                    store_zipped(upload, directory, listing, source).await?
+                }
             };
             Ok::<_, EngineError>((source.clone(), proof))
         });
@@ -132,15 +134,16 @@ async fn lift(
     Ok(there.then_some(digest))
 }
 
-/// Zips a folder of the upload and stores the zip.
-async fn store_folder(
+/// Zips files of the upload and stores the zip.
+async fn store_zipped(
     upload: &UploadBytes,
     directory: &Directory,
     listing: &Listing,
-    folder: &str,
+    source: &Source,
 ) -> Result<Proof, EngineError> {
-    let entries: Vec<Entry> =
-        listing.folder(folder).map(|(name, _)| entry(directory, name).cloned()).collect::<Result<_, _>>()?;
+    let (folder, files) = source.to_zip(listing).unwrap_or_default();
+    let entries = files.into_iter().map(|(name, _)| entry(directory, name).cloned());
+    let entries = entries.collect::<Result<Vec<Entry>, _>>()?;
     let small = entries.iter().map(|entry| entry.unpacked_bytes).sum::<u64>() <= HELD_BYTES_MAX;
     let mut zipped = ZippedFolder::new(upload, folder, entries.clone());
     let (mut hash, mut bytes) = (Digester::default(), 0_u64);

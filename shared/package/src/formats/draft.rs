@@ -3,7 +3,7 @@
 use super::Stop;
 use super::checks::{check_sizes, check_versions};
 use crate::json::canonical;
-use crate::listing::Listing;
+use crate::listing::{FileInfo, Listing};
 use crate::template::{self, asset_tokens};
 use crate::{Limits, zip_file};
 use flotilla_domain::release::package::{
@@ -28,6 +28,11 @@ pub enum Source {
         /// The folder, ending with a slash; empty for all files.
         folder: String,
     },
+    /// One file, zipped in the same way.
+    ZippedFile {
+        /// Its name.
+        name: String,
+    },
 }
 
 impl Source {
@@ -36,6 +41,20 @@ impl Source {
         match self {
             Self::File { name, .. } => name,
             Self::Folder { folder } => folder,
+            Self::ZippedFile { name } => name,
+        }
+    }
+
+    /// The files to zip, sorted by name, and the folder that their names in the zip are relative to; `None` for a file that stays as it is.
+    pub fn to_zip<'a>(&'a self, listing: &'a Listing) -> Option<(&'a str, Vec<(&'a str, FileInfo)>)> {
+        match self {
+            Self::File { .. } => None,
+            Self::Folder { folder } => Some((folder, listing.folder(folder).collect())),
+            Self::ZippedFile { name } => {
+                let folder = name.rfind('/').map_or("", |slash| &name[..=slash]);
+                let file = listing.files.get_key_value(name).map(|(name, info)| (name.as_str(), *info));
+                Some((folder, file.into_iter().collect()))
+            }
         }
     }
 
@@ -47,7 +66,7 @@ impl Source {
     fn kind(&self) -> AssetKind {
         match self {
             Self::File { kind, .. } => *kind,
-            Self::Folder { .. } => AssetKind::Zip,
+            Self::Folder { .. } | Self::ZippedFile { .. } => AssetKind::Zip,
         }
     }
 }
@@ -191,9 +210,9 @@ impl Draft {
                 Source::File { name, .. } if !listing.has(name) => return Err(missing(name).into()),
                 Source::File { .. } => {}
                 // A file may be in several folders that are zipped; it counts in each.
-                Source::Folder { folder } => {
-                    let files = listing.folder(folder).map(|(_, info)| info.bytes);
-                    zipped_bytes = files.fold(zipped_bytes, u64::saturating_add);
+                Source::Folder { .. } | Source::ZippedFile { .. } => {
+                    let files = source.to_zip(listing).into_iter().flat_map(|(_, files)| files);
+                    zipped_bytes = files.map(|(_, info)| info.bytes).fold(zipped_bytes, u64::saturating_add);
                 }
             }
         }

@@ -305,11 +305,17 @@ fn code_that_is_elsewhere_is_refused() {
         Code::AssetMissing,
         "Resources.A.Properties.CodeUri",
     );
-    refused_at(
-        &function(json!({"CodeUri": "code/app.py"})),
-        Code::TemplateInvalid,
-        "Resources.A.Properties.CodeUri",
-    );
+}
+
+#[test]
+fn a_single_file_of_code_is_zipped_by_itself() {
+    let finished = package(&function(json!({"CodeUri": "code/app.py"}))).unwrap();
+    let counts = (finished.package.stacks[0].functions.len(), finished.package.assets.len());
+    assert_eq!(counts, (1, 1));
+    let folder = package(&function(json!({"CodeUri": "code"}))).unwrap();
+    let assets = |finished: &flotilla_package::formats::Finished| finished.package.assets.clone();
+    // The folder of the sample has this file only.
+    assert_eq!(assets(&finished), assets(&folder));
 }
 
 #[test]

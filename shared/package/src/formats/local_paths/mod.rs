@@ -163,17 +163,14 @@ impl Taker<'_, '_> {
         let name = self.resolve(local, place)?;
         let is_folder = name.is_empty() || name.ends_with('/');
         let is_packed = name.ends_with(".zip") || name.ends_with(".jar");
-        let misfit = |what: &str, fix: &str| {
-            let shown: String = local.chars().take(200).collect();
-            Err(Refusal::new(Code::TemplateInvalid, format!("{shown} {what}"), fix).at(place.shown()))
-        };
         match row.takes {
-            // `aws cloudformation package` would zip a single file; a folder has the same effect.
-            Takes::Code if !is_folder && !is_packed => misfit(
-                "is a single file, and Lambda accepts only a .zip or .jar",
-                "put the file into its own folder and name the folder, which is then zipped",
-            ),
-            Takes::File if is_folder => misfit("is a folder, and a file is required", "name a file"),
+            // As the tools do (AWS CLI Command Reference, "cloudformation package").
+            Takes::Code if !is_folder && !is_packed => Ok(self.draft.source(Source::ZippedFile { name })),
+            Takes::File if is_folder => {
+                let shown: String = local.chars().take(200).collect();
+                let what = format!("{shown} is a folder, and a file is required");
+                Err(Refusal::new(Code::TemplateInvalid, what, "name a file").at(place.shown()))
+            }
             _ if is_folder => Ok(self.draft.source(Source::Folder { folder: name })),
             _ => {
                 let kind = if is_packed { AssetKind::Zip } else { AssetKind::File };

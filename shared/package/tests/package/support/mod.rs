@@ -49,7 +49,7 @@ pub fn assets(zip: &[u8]) -> Vec<(String, Vec<u8>)> {
     let key = |source: &Source, bytes: &[u8]| {
         let kind = match source {
             Source::File { kind, .. } => *kind,
-            Source::Folder { .. } => AssetKind::Zip,
+            Source::Folder { .. } | Source::ZippedFile { .. } => AssetKind::Zip,
         };
         Asset { kind, digest: Digest::of(bytes) }.key()
     };
@@ -93,11 +93,11 @@ fn read(zip: &[u8]) -> Result<(Draft, BTreeMap<Source, Vec<u8>>), Refusal> {
     };
     let mut contents = BTreeMap::new();
     for source in draft.sources() {
-        let bytes = match source {
-            Source::File { name, .. } => read(name)?.0,
-            Source::Folder { folder } => {
+        let bytes = match source.to_zip(&listing) {
+            None => read(source.name())?.0,
+            Some((folder, files)) => {
                 let mut zipped = FolderZip::default();
-                for (name, info) in listing.folder(folder) {
+                for (name, info) in files {
                     zipped.begin(&name[folder.len()..], info.executable).expect("a good name");
                     zipped.push(&read(name)?.0).expect("a file was begun");
                 }
