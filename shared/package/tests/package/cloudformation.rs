@@ -235,7 +235,7 @@ fn inline_code_stays_and_images_are_warned_of() {
     let inline = json!({"ZipFile": "pass"});
     let finished = package(&with(code(inline.clone()), &[])).unwrap();
     assert_eq!(template(&finished)["Resources"]["A"]["Properties"]["Code"], inline);
-    let finished = package(&with(code(json!({"ImageUri": "x"})), &[])).unwrap();
+    let finished = package(&with(code(json!({"ImageUri": {"Ref": "Image"}})), &[])).unwrap();
     assert_eq!(finished.package.warnings[0].code, Code::ImageOutsidePackage);
 }
 

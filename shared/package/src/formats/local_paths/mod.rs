@@ -122,7 +122,7 @@ impl Taker<'_, '_> {
             return Ok(());
         }
         let place = place.below(name);
-        if row.takes == Takes::Code && self.is_without_path(owner, name, &place) {
+        if row.takes == Takes::Code && self.is_without_path(owner, name, &place)? {
             return Ok(());
         }
         let local = match owner.get(*name) {
@@ -148,14 +148,21 @@ impl Taker<'_, '_> {
     }
 
     /// Whether a function's code is inline or a container image.
-    fn is_without_path(&mut self, owner: &Map<String, Value>, name: &str, place: &Place<'_>) -> bool {
+    fn is_without_path(
+        &mut self,
+        owner: &Map<String, Value>,
+        name: &str,
+        place: &Place<'_>,
+    ) -> Result<bool, Refusal> {
         let code = owner.get(name);
         let inside = |property: &str| code.is_some_and(|code| code.get(property).is_some());
         if inside("ImageUri") || (code.is_none() && is_image(owner)) {
+            let uri = code.and_then(|code| code.get("ImageUri")).or_else(|| owner.get("ImageUri"));
+            check_image(uri, place)?;
             self.warn(image(&place.shown()));
-            return true;
+            return Ok(true);
         }
-        inside("ZipFile") || (code.is_none() && owner.contains_key("InlineCode"))
+        Ok(inside("ZipFile") || (code.is_none() && owner.contains_key("InlineCode")))
     }
 
     /// The number of the source at a path.
@@ -211,25 +218,47 @@ fn parameters(template: &Value) -> BTreeSet<String> {
     declared.into_iter().flat_map(Map::keys).cloned().collect()
 }
 
-/// Copies `CodeUri` of `Globals` to the functions, so that their code is read back after the deployment (AWS SAM
-/// Developer Guide, "Globals section": a function's own property takes precedence).
+/// Moves the code of `Globals` to the functions, so that it is read back after the deployment (AWS SAM Developer Guide, "Globals section": a
+/// function's own property takes precedence).
 fn spread_globals(template: &mut Value) {
-    let globals = template.pointer_mut("/Globals/Function").and_then(Value::as_object_mut);
-    let Some(code) = globals.and_then(|globals| globals.remove("CodeUri")) else { return };
+    let Some(globals) = template.pointer_mut("/Globals/Function").and_then(Value::as_object_mut) else {
+        return;
+    };
+    let taken = ["PackageType", "ImageUri", "CodeUri"].map(|name| (name, globals.remove(name)));
+    let taken: Vec<(&str, Value)> =
+        taken.into_iter().filter_map(|(name, value)| Some((name, value?))).collect();
     let resources = template.get_mut("Resources").and_then(Value::as_object_mut);
     for resource in resources.into_iter().flat_map(|resources| resources.values_mut()) {
         if resource["Type"] != "AWS::Serverless::Function" {
             continue;
         }
         let Some(Value::Object(properties)) = resource.get_mut("Properties") else { continue };
-        if !is_image(properties) && !properties.contains_key("InlineCode") {
-            properties.entry("CodeUri").or_insert_with(|| code.clone());
+        for (name, value) in &taken {
+            let has_code = is_image(properties) || properties.contains_key("InlineCode");
+            if *name != "CodeUri" || !has_code {
+                properties.entry(*name).or_insert_with(|| value.clone());
+            }
         }
     }
 }
 
 fn is_image(function: &Map<String, Value>) -> bool {
     function.contains_key("ImageUri") || function.get("PackageType").is_some_and(|kind| kind == "Image")
+}
+
+/// Refuses an image that exists only where it was built: Lambda runs images of ECR (AWS Lambda Developer Guide, "Create a Lambda function
+/// using a container image"). A URI that is known only during the deployment is not checked.
+fn check_image(uri: Option<&Value>, place: &Place<'_>) -> Result<(), Refusal> {
+    let what = match uri {
+        None => "the function has no ImageUri".to_owned(),
+        Some(Value::String(uri)) if !uri.contains(".dkr.ecr.") => {
+            let shown: String = uri.chars().take(200).collect();
+            format!("the image {shown} exists only on the machine that built it")
+        }
+        Some(_) => return Ok(()),
+    };
+    let fix = "push the image to ECR in each region, and give its URI with the digest as a parameter";
+    Err(Refusal::new(Code::CodeOutsidePackage, what, fix).at(place.shown()))
 }
 
 /// The warning about a function that runs a container image.
