@@ -74,7 +74,7 @@ async fn every_bad_upload_is_a_recorded_refusal_and_holds_nobody_up() {
     let hello = "incoming/hello/branch/main";
     let cases: Vec<(Option<&str>, String, Vec<u8>, &str)> = vec![
         (None, "incoming/wrong.zip".into(), good.clone(), "FL0101"),
-        (None, "incoming/hello/branch/a b+c%2F/ü".into(), good.clone(), "FL0101"),
+        (Some("hello"), "incoming/hello/branch/a b+c%2F/ü".into(), good.clone(), "FL0101"),
         (Some("nobody"), "incoming/nobody/branch/main/1.zip".into(), good.clone(), "FL0102"),
         (Some("hello"), "incoming/hello/tag/v1/1.zip".into(), good.clone(), "FL0103"),
         (Some("hello"), format!("{hello}/not-a-zip.zip"), b"hello".to_vec(), "FL0201"),
