@@ -256,8 +256,9 @@ fn list(base: &Path, root: &Path) -> Result<(Listing, Links), CliError> {
             links.borrow_mut().insert(name, why);
         }
     };
+    let inside = |path: PathBuf| path.starts_with(base) || path.starts_with(root);
     let wanted = |entry: &walkdir::DirEntry| {
-        if entry.path_is_symlink() && !entry.path().canonicalize().is_ok_and(|path| path.starts_with(root)) {
+        if entry.path_is_symlink() && !entry.path().canonicalize().is_ok_and(inside) {
             skip(entry.path(), "it leads to a file outside of the folder");
             return false;
         }

@@ -266,12 +266,15 @@ def check():
         count += 1
         if not usual.preview_workload_may(action, resource, **request):
             failures.append(f"a function of a preview may not use {name}: {action} on {resource}")
+    count += 1
+    if named.preview_may("iam:CreateRole", PREVIEW, **{"iam:PermissionsBoundary": f"arn:aws:iam::{ACCOUNT}:policy/team"}):
+        failures.append("a preview may make a role with a boundary of stages that stay")
     for name, action, resource in [
         ("a policy that is named as a boundary", "iam:CreatePolicy", f"arn:aws:iam::{ACCOUNT}:policy/team"),
         ("a protected role", "iam:PassRole", role("terraform")),
     ]:
         count += 1
-        if named.may(action, resource):
+        if named.may(action, resource) or named.preview_may(action, resource):
             failures.append(f"a stack may change {name}: {action} on {resource}")
     for text in failures:
         print(f"failed: {text}")

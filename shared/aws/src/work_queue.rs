@@ -88,7 +88,7 @@ fn group(work: &Work) -> String {
         Work::Replicate { rollout, .. } => rollout.to_string(),
         // A group has 128 characters, of which no part of a key needs another form.
         Work::Intake { key, .. } => {
-            UploadKey::parse(key).map_or_else(|_| "unknown".to_owned(), |key| key.service.to_string())
+            UploadKey::service_of(key).map_or_else(|| "unknown".to_owned(), |service| service.to_string())
         }
     }
 }

@@ -35,7 +35,14 @@ pub fn is_secret_name(path: &str) -> bool {
 
 /// Whether a value has the form of a secret: a private key, a token of a known provider, or a URL with a password or token.
 pub fn is_secret_value(value: &str) -> bool {
-    hide(value) != value
+    // A dynamic reference names a secret and is none.
+    let mut plain = value.to_owned();
+    while let Some((begin, length)) =
+        plain.find("{{resolve:").and_then(|at| Some((at, plain[at..].find("}}")?)))
+    {
+        plain.replace_range(begin..begin + length + 2, "");
+    }
+    hide(&plain) != plain
 }
 
 /// Whether a stack's output is secret: by its form, or by its name unless the name says that the value only refers to something, as
@@ -66,21 +73,21 @@ static FORMS: [Form; 7] = [
         r"()-----BEGIN [A-Z ]*PRIVATE KEY-----(?s:.*?)(?:-----END [A-Z ]*PRIVATE KEY-----|$)()"
     ),
     // A login in a URL.
-    form!(&["://"], r#"(://[^/\s:@"]*:)[^/\s@"]+(@)"#),
+    form!(&["://"], r#"(://[^/\s:@"]*:)[^/\s"]+(@)"#),
     // A field of a query.
     form!(
         &["="],
-        r#"([?&][^=&\s"]*(?i:password|passwd|secret|token|api_?key|signature|credential)[^=&\s"]*=)[^&\s"']+()"#
+        r#"([?&][^=&\s"]*(?i:password|passwd|secret|token|api_?key|signature|credential)=)[^&\s"']+()"#
     ),
     // A variable.
     form!(
         &["="],
-        r#"(\b\w*(?i:password|passwd|passphrase|secret|token|api_?key|access_?key|private_?key|credential)s?=["']?)[^\s"',;&]+()"#
+        r#"(\b\w*(?i:password|passwd|passphrase|secret|token|api_?key|access_?key|private_?key|credential)=["']?)[^\s"',;&]+()"#
     ),
     // A field of JSON.
     form!(
         &["\""],
-        r#"("[^"]*(?i:password|passwd|passphrase|secret|token|api_?key|access_?key|private_?key|credential|authorization)[^"]*"\s*:\s*")[^"]+(")"#
+        r#"("[^"]*(?i:password|passwd|passphrase|secret|token|api_?key|access_?key|private_?key|credential|authorization)[^"]*"\s*:\s*")(?:[^"\\]|\\.)+(")"#
     ),
     // A JSON Web Token.
     form!(&["eyJ"], r"()\beyJ[A-Za-z0-9_-]{8,}\.[A-Za-z0-9_-]{8,}\.[A-Za-z0-9_-]*()"),
@@ -154,6 +161,8 @@ mod tests {
             (format!("token {} expired", long("ghp_")), "token [hidden] expired"),
             (format!("{} expired", long("xoxb-")), "[hidden] expired"),
             (format!("{} expired", long("sk_live_")), "[hidden] expired"),
+            (format!("https://u:p@{canary}@h/x"), "https://u:[hidden]@h/x"),
+            (format!(r#"{{"password": "a\"{canary}"}}"#), r#"{"password": "[hidden]"}"#),
             ("AKIAABCDEFGHIJKLMNOP is unknown".to_owned(), "[hidden] is unknown"),
         ] {
             assert_eq!(hide(&text), hidden);
@@ -163,6 +172,8 @@ mod tests {
             "https://example.com/a:b@c",
             "postgres://db/orders",
             "arn:aws:s3:::bucket",
+            "max_tokens=4096",
+            "https://a.example/x?signature_version=v4",
             "Secrets Manager can't find the specified secret: orders/db",
             "The security token included in the request is invalid",
             "{{resolve:secretsmanager:orders/db:SecretString:password}}",
@@ -170,6 +181,18 @@ mod tests {
         ] {
             assert_eq!(hide(text), text);
         }
+    }
+
+    #[test]
+    fn a_reference_to_a_secret_is_none() {
+        for value in [
+            "postgres://app:{{resolve:secretsmanager:ordersdb:SecretString:password}}@db/orders",
+            "DB_PASSWORD={{resolve:secretsmanager:db}}",
+            "{{resolve:ssm:/a}}",
+        ] {
+            assert!(!is_secret_value(value), "{value}");
+        }
+        assert!(is_secret_value("{{resolve:ssm:/a}} postgres://app:x@db"));
     }
 
     #[test]

@@ -57,6 +57,7 @@ impl Commands {
     ) -> Result<ConfigRecord, EngineError> {
         let order = self.order(caller, Act::PutProfile, Scope::EVERYTHING).await?;
         config::profile(name.clone(), doc)?;
+        config::check_secrets(doc)?;
         if let Some(rules) = config::rules(doc)? {
             let tried = self.policies.dry_run_rules(rules).await?;
             config::check_rules(tried)?;

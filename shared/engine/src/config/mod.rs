@@ -15,6 +15,7 @@ pub(crate) use access::administrators;
 pub use access::{access, identity};
 pub use account::account;
 pub(crate) use account::role_is_new;
+pub(crate) use profile::check_secrets;
 pub use profile::profile;
 pub use rules::{check_rules, rules};
 pub(crate) use service::outside_of;

@@ -42,6 +42,10 @@ pub fn profile(name: ProfileName, doc: &ProfileConfig) -> Result<Profile, Refusa
     }
     check_capabilities(&doc.capabilities)?;
     boundary(doc.role_boundary.as_deref())?;
+    if doc.previews == Some(true) && doc.role_boundary.is_some() {
+        let what = "previews have a boundary of their own, which a profile cannot replace";
+        return Err(invalid("role_boundary", what, "remove it, or remove previews = true"));
+    }
     check_parameters(doc)?;
     Ok(Profile {
         name,
@@ -271,6 +275,19 @@ fn outputs(doc: &ProfileConfig) -> Result<BTreeMap<String, OutputRef>, Refusal> 
     Ok(outputs)
 }
 
+/// Refuses values that have the form of a secret, when a profile is put: they would be stored and shown.
+///
+/// # Errors
+/// [`Code::SecretInPlain`].
+pub(crate) fn check_secrets(doc: &ProfileConfig) -> Result<(), Refusal> {
+    if let Some((name, _)) = texts(doc).find(|(_, value)| is_secret_value(value)) {
+        let what = format!("the value of {name} has the form of a secret");
+        let fix = "keep it in Secrets Manager, and refer to it: {{resolve:secretsmanager:NAME}}";
+        return Err(Refusal::new(Code::SecretInPlain, what, fix).at(format!("parameters.{name}")));
+    }
+    Ok(())
+}
+
 fn check_parameters(doc: &ProfileConfig) -> Result<(), Refusal> {
     let too_long = texts(doc).find(|(_, value)| value.len() > Profile::PARAMETER_BYTES_MAX);
     if let Some((name, _)) = too_long {
@@ -279,11 +296,6 @@ fn check_parameters(doc: &ProfileConfig) -> Result<(), Refusal> {
             "the value is over 4096 bytes",
             "keep it in SSM Parameter Store and refer to it",
         ));
-    }
-    if let Some((name, _)) = texts(doc).find(|(_, value)| is_secret_value(value)) {
-        let what = format!("the value of {name} has the form of a secret");
-        let fix = "keep it in Secrets Manager, and refer to it: {{resolve:secretsmanager:NAME}}";
-        return Err(Refusal::new(Code::SecretInPlain, what, fix).at(format!("parameters.{name}")));
     }
     let total: usize = texts(doc).map(|(name, value)| name.len() + value.len()).sum();
     if doc.parameters.len() > Profile::PARAMETERS_MAX || total > Profile::PARAMETERS_BYTES_MAX {

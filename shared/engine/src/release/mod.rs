@@ -13,8 +13,7 @@ mod stream;
 use crate::config::document;
 use crate::ports::{Clock, ErrorKind, ObjectRef, PackageStore, StateStore, Tail, WorkQueue, WriteError};
 use crate::records::{
-    ConfigRecord, Versioned, create, keep, read, releases_query, service_key, stage_key, upload_key,
-    uploads_query,
+    ConfigRecord, create, keep, read, releases_query, service_key, stage_key, upload_key, uploads_query,
 };
 use crate::rollout::admit::{AdmissionRequest, admit};
 use crate::rollout::compose::compose_rollout;
@@ -69,12 +68,12 @@ impl Ingest {
     /// Transient errors only. The call can be repeated.
     pub async fn intake(&self, object: &ObjectRef, noticed_at: Timestamp) -> Result<Verdict, EngineError> {
         let key = UploadKey::parse(&object.key);
-        let allowed = match &key {
-            Ok(key) => self.check_frequency(&key.service).await,
-            Err(_) => Ok(()),
+        let allowed = match UploadKey::service_of(&object.key) {
+            Some(service) => self.check_frequency(&service, &object.key).await,
+            None => Ok(()),
         };
         // Of an upload that is refused anyway, only the time is read.
-        let bytes = if allowed.is_ok() { TAIL_BYTES } else { 1 };
+        let bytes = if allowed.is_ok() && key.is_ok() { TAIL_BYTES } else { 1 };
         let (tail, uploaded_at) = match self.packages.read_tail(object, bytes).await {
             Ok(tail) => (Some(tail.clone()), tail.uploaded_at),
             Err(error) if error.kind == ErrorKind::Missing => (None, noticed_at),
@@ -170,18 +169,22 @@ impl Ingest {
         Ok(verdict)
     }
 
-    /// Whether the service may have another upload now: each takes time that other services wait for.
-    async fn check_frequency(&self, service: &ServiceName) -> Result<(), EngineError> {
+    /// Whether the service may have another upload of this kind of ref now: each takes time that others wait for. Whoever may upload for one
+    /// kind, such as pull requests, does not hold up the others.
+    async fn check_frequency(&self, service: &ServiceName, key: &str) -> Result<(), EngineError> {
         let newest =
             self.store.query(uploads_query(Some(service), None, UPLOADS_PER_MINUTE_MAX)).await?.items;
         if newest.len() < UPLOADS_PER_MINUTE_MAX {
             return Ok(());
         }
-        let oldest = newest.into_iter().next_back().map(read::<Upload>).transpose()?;
-        let within =
-            |upload: Versioned<Upload>| self.clock.now().duration_since(upload.value.object.uploaded_at);
-        if oldest.map(within).is_none_or(|within| within >= SignedDuration::from_mins(1)) {
-            return Ok(());
+        let kind = |key: &str| UploadKey::parse(key).ok().map(|key| key.git_ref.kind());
+        let now = self.clock.now();
+        for item in newest {
+            let object = read::<Upload>(item)?.value.object;
+            let is_recent = now.duration_since(object.uploaded_at) < SignedDuration::from_mins(1);
+            if !is_recent || kind(&object.key) != kind(key) {
+                return Ok(());
+            }
         }
         let what = format!("{service} had {UPLOADS_PER_MINUTE_MAX} uploads within a minute");
         let fix = "find out what uploads so often, and upload again after a minute";

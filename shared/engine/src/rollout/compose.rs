@@ -232,12 +232,8 @@ fn check_fits(
         let fix = "put ${AWS::Region} into the name, give the resource a condition on the region, or leave the name out";
         return Err(Refusal::new(Code::NameExistsOnce, what, fix).at(path));
     }
-    let is_literal = |name: &&String| {
-        profile
-            .parameters
-            .get(*name)
-            .is_some_and(|value| !(value.starts_with("{{resolve:") && value.ends_with("}}")))
-    };
+    let is_literal =
+        |name: &&String| profile.parameters.get(*name).is_some_and(|value| !value.contains("{{resolve:"));
     if let Some(name) = stack.secret_parameters.iter().find(is_literal) {
         let what = format!(
             "the parameter {name} is secret (NoEcho), and the profile {} gives it a literal value",

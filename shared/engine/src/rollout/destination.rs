@@ -58,7 +58,7 @@ pub(crate) fn access(account: &TargetAccount) -> Access {
     Access { role_arn, external_id, service_role_arn, role_boundary }
 }
 
-/// How a profile's account is accessed: previews with roles of their own; the boundary of the profile takes precedence.
+/// How a profile's account is accessed: previews with roles and a boundary of their own; else the boundary of the profile takes precedence.
 ///
 /// # Errors
 /// [`Code::PreviewsNotPrepared`] if the account has no roles for previews.

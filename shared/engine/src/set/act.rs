@@ -71,6 +71,7 @@ impl SetController {
         let request = AdmissionRequest {
             hold: planned.hold.then_some(set.because.as_str()),
             precondition: planned.precondition,
+            quotas: planned.quotas,
             beside: &unchanged,
             ..AdmissionRequest::of(&planned.rollout, planned.ttl_h)
         };

@@ -44,7 +44,10 @@ pub fn same_names(template: &Value) -> Vec<String> {
         let rows = NAMES.iter().filter(|(named, _)| *named == kind);
         for (_, way) in rows {
             let name = way.iter().try_fold(properties, |value, key| value.get(key));
-            if name.is_some_and(is_same) {
+            // Each region may have a zone of its own.
+            let zone = properties.get("HostedZoneId").or_else(|| properties.get("HostedZoneName"));
+            let elsewhere = kind == "AWS::Route53::RecordSet" && !zone.is_some_and(is_same);
+            if !elsewhere && name.is_some_and(is_same) {
                 found.push(format!("Resources.{id}.Properties.{}", way.join(".")));
             }
         }
@@ -60,7 +63,9 @@ pub fn same_names(template: &Value) -> Vec<String> {
 /// Whether a value is known to be the same in each region.
 fn is_same(value: &Value) -> bool {
     match value {
-        Value::String(_) | Value::Number(_) => true,
+        // SSM and Secrets Manager are regional.
+        Value::String(text) => !text.contains("{{resolve:"),
+        Value::Number(_) => true,
         Value::Array(items) => !items.is_empty() && items.iter().all(is_same),
         Value::Object(object) => {
             object.len() == 1
@@ -77,6 +82,9 @@ fn is_same(value: &Value) -> bool {
 
 /// Whether all that a text substitutes is the same in each region.
 fn substitutes_same(text: &str) -> bool {
+    if text.contains("{{resolve:") {
+        return false;
+    }
     let names = text.split("${").skip(1).filter_map(|rest| rest.split('}').next());
     let mut names = names.filter(|name| !name.starts_with('!'));
     names.all(|name| SAME_EVERYWHERE.contains(&name))
@@ -115,12 +123,25 @@ mod tests {
             json!({"Fn::Join": ["-", ["orders", {"Ref": "AWS::Region"}]]}),
             json!({"Ref": "Name"}),
             json!({"Fn::If": ["C", "a", "b"]}),
+            json!("{{resolve:ssm:/orders/bucket}}"),
+            json!({"Fn::Sub": "{{resolve:ssm:/${FlotillaStage}/bucket}}"}),
         ] {
             assert!(found("AWS::S3::Bucket", json!({"BucketName": name})).is_empty(), "{name}");
         }
         assert!(found("AWS::IAM::Role", json!({})).is_empty());
         assert!(found("AWS::SQS::Queue", json!({"QueueName": "orders"})).is_empty());
-        assert!(found("AWS::Route53::RecordSet", json!({"Name": "a", "SetIdentifier": "eu"})).is_empty());
+        assert!(
+            found(
+                "AWS::Route53::RecordSet",
+                json!({"Name": "a", "SetIdentifier": "eu", "HostedZoneId": "Z1"})
+            )
+            .is_empty()
+        );
+        assert!(
+            found("AWS::Route53::RecordSet", json!({"Name": "a", "HostedZoneId": {"Ref": "Zone"}}))
+                .is_empty()
+        );
+        assert_eq!(found("AWS::Route53::RecordSet", json!({"Name": "a", "HostedZoneId": "Z1"})).len(), 1);
         let conditional = json!({"Resources": {"R": {"Type": "AWS::IAM::Role", "Condition": "Home", "Properties": {"RoleName": "a"}}}});
         assert!(same_names(&conditional).is_empty());
     }

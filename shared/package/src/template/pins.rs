@@ -20,7 +20,7 @@ const FORMS: [(&str, &str); 11] = [
         "a resource",
         r"arn:[a-z-]+:[a-z0-9-]+:REGION:\d*:[^\s]*(?:\b(?:subnet|sg|vpc|vpce|fs|fsap|i|eni)-[0-9a-f]{8,17}|/[0-9a-f]{16})\b",
     ),
-    ("a secret", r"arn:[a-z-]+:secretsmanager:REGION:\d*:secret:[^\s]+-[0-9A-Za-z]{6}(?:$|[^\w-])"),
+    (SECRET, r"arn:[a-z-]+:secretsmanager:REGION:\d*:secret:[^\s*?]+-([0-9A-Za-z]{6})(?:$|[^\w*?-])"),
     ("a table's stream", r"arn:[a-z-]+:dynamodb:REGION:\d*:table/[^\s/]+/stream/\d{4}-"),
     ("an API", r"\b[a-z0-9]{10}\.execute-api\.REGION\.|:execute-api:REGION:\d*:[a-z0-9]{10}(?:/|$)"),
     ("an API", r"\b[a-z0-9]{26}\.appsync(?:-realtime)?-api\.REGION\."),
@@ -35,6 +35,9 @@ const FORMS: [(&str, &str); 11] = [
 /// CloudFront Developer Guide, "Requirements for using SSL/TLS certificates", "Restrictions on Lambda@Edge"; AWS WAF Developer Guide).
 const OF_CLOUDFRONT: &str =
     r"arn:[a-z-]+:(?:acm|lambda|wafv2):us-east-1:|arn:[a-z-]+:wafv2:[a-z0-9-]+:\d*:global/";
+
+/// A secret by its full ARN, whose last six characters AWS chose: a name may end with six letters, too.
+const SECRET: &str = "a secret";
 
 /// The names that belong to the region of a package.
 pub(super) struct Pins {
@@ -58,7 +61,11 @@ impl Pins {
             return Some("what CloudFront needs in us-east-1");
         }
         // A key's id is a UUID, and that of a multi-region key has this beginning.
-        let found = self.forms.iter().find(|(_, pattern)| pattern.is_match(text));
+        let is_random = |suffix: &str| suffix.bytes().any(|b| b.is_ascii_digit() || b.is_ascii_uppercase());
+        let found = self.forms.iter().find(|(what, pattern)| match pattern.captures(text) {
+            Some(found) if *what == SECRET => found.get(1).is_some_and(|suffix| is_random(suffix.as_str())),
+            found => found.is_some(),
+        });
         found.map(|(what, _)| *what).filter(|_| !text.contains("key/mrk-"))
     }
 }
@@ -98,6 +105,8 @@ mod tests {
             "arn:aws:lambda:us-east-1:017000801446:layer:AWSLambdaPowertoolsPythonV3-python312-x86_64:1",
             "arn:aws:kms:us-east-1:111122223333:key/mrk-12345678123412341234123456789012",
             "arn:aws:secretsmanager:us-east-1:111122223333:secret:orders/db-*",
+            "arn:aws:secretsmanager:us-east-1:111122223333:secret:orders-config*",
+            "arn:aws:secretsmanager:us-east-1:111122223333:secret:db-secret",
             "data-us-east-1.s3.us-east-1.amazonaws.com",
             "https://dynamodb.us-east-1.amazonaws.com",
         ] {

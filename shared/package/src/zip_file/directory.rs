@@ -100,7 +100,9 @@ pub fn read_directory(tail: &[u8], total_bytes: u64, limits: &Limits) -> Result<
     let mut spans = Vec::with_capacity(archive.len());
     for index in 0..archive.len() {
         let entry = archive.by_index_data(index).map_err(|e| damaged(e.to_string()))?;
-        let name = entry_name(entry.name_raw(), limits)?;
+        // Some tools write the folder itself.
+        let is_whole = entry.name_raw() == b"./";
+        let name = if is_whole { "./".to_owned() } else { entry_name(entry.name_raw(), limits)? };
         let known = check_kind(&name, entry.unix_mode(), entry.encrypted(), entry.compression())?;
         spans.push((entry.header_start(), entry.compressed_size(), name.clone()));
         if !name.ends_with('/') {

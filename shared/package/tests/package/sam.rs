@@ -334,7 +334,12 @@ fn code_that_is_in_the_template_stays() {
 #[test]
 fn an_image_of_ecr_is_warned_of_and_one_that_exists_only_locally_is_refused() {
     let image = |uri: Value| function(json!({"PackageType": "Image", "ImageUri": uri}));
-    for uri in [json!("111122223333.dkr.ecr.eu-west-1.amazonaws.com/api@sha256:1"), json!({"Ref": "Image"})] {
+    for uri in [
+        json!("111122223333.dkr.ecr.eu-west-1.amazonaws.com/api@sha256:1"),
+        json!({"Ref": "Image"}),
+        json!("{{resolve:ssm:/image}}"),
+        json!("flotillaparam-Image"),
+    ] {
         let finished = package(&image(uri)).unwrap();
         assert_eq!(finished.package.warnings[0].code, Code::ImageOutsidePackage);
     }

@@ -158,6 +158,9 @@ fn a_flood_of_one_service_is_refused_unread_and_another_one_is_deployed() {
     }
     let too_many = codes.iter().filter(|code| *code == "FL0106").count();
     assert!((35..=45).contains(&too_many), "60 of 100 are read: {codes:?}");
+    // Who may upload for pull requests only does not hold up branches, nor the other way round.
+    let preview = world.upload("pr/1", "a");
+    assert_eq!(decided(&mut world, &preview), None);
     world.wait_ms(61_000);
     let later = world.upload("branch/main", "a");
     assert_eq!(deployed(&mut world, &later), "succeeded");

@@ -331,6 +331,15 @@ fn a_preview_is_deployed_with_the_roles_of_previews() {
     let id = RolloutId::derive(Timestamp::UNIX_EPOCH, &["end"]);
     let removal = compose_removal(id, &removal, &destination, Timestamp::UNIX_EPOCH).unwrap();
     assert_eq!(removal.access.service_role_arn, "service of previews");
+    let boundary = Some("arn:aws:iam::111122223333:policy/wide".into());
+    let wider = ProfileConfig {
+        account: "111122223333".into(),
+        previews: Some(true),
+        role_boundary: boundary,
+        ..in_one_region()
+    };
+    let refused = config::profile(ProfileName::parse("previews").unwrap(), &wider).unwrap_err();
+    assert_eq!(refused.path.as_deref(), Some("role_boundary"));
     let unprepared = TargetAccount { previews: None, ..destination.account.clone() };
     let unprepared = Destination { account: unprepared, ..destination };
     assert_eq!(plan(&release, &route, &unprepared).unwrap_err().code, Code::PreviewsNotPrepared);

@@ -59,7 +59,7 @@ pub fn draft(folder: &Folder<'_>, base: &str) -> Result<Draft, Stop> {
     }
     let mut nested_left = folder.limits.manifests_max;
     let empty = take_empty(folder, &mut stacks)?;
-    draft.warnings.extend(empty.iter().map(without_resources));
+    draft.warnings.extend(empty.keys().map(without_resources));
     for (stack, assets) in stacks {
         let mut template = folder.template(&stack.template)?;
         default_parameters(&mut template, &stack.parameters)
@@ -76,31 +76,46 @@ pub fn draft(folder: &Folder<'_>, base: &str) -> Result<Draft, Stop> {
         };
         reader.template(&mut template, &stack.part.to_string(), 0)?;
         // A stack that imports must follow the stack that exports, even if the manifest declares no dependency.
-        let is_other = |part: &&StackPart| **part != stack.part && !empty.contains(*part);
-        let after = stack.after.union(&reader.used).filter(is_other).cloned().collect();
+        let after = stack.after.union(&reader.used).cloned().collect();
+        let after = beyond(after, &empty).into_iter().filter(|part| *part != stack.part).collect();
         warn(&mut draft, &stack);
         draft.stacks.push(DraftStack { after, template, tags: tags(&stack)?, part: Some(stack.part) });
     }
     Ok(draft)
 }
 
+/// Stacks without resources, each with the stacks that it would have followed.
+type Empty = BTreeMap<StackPart, BTreeSet<StackPart>>;
+
 /// Takes out the stacks without resources, which `cdk deploy` skips, unless all are: their templates are refused.
-fn take_empty<T>(
-    folder: &Folder<'_>,
-    stacks: &mut Vec<(manifest::Stack, T)>,
-) -> Result<BTreeSet<StackPart>, Stop> {
-    let mut empty = BTreeSet::new();
+fn take_empty<T>(folder: &Folder<'_>, stacks: &mut Vec<(manifest::Stack, T)>) -> Result<Empty, Stop> {
+    let mut empty = Empty::new();
     for (stack, _) in stacks.iter() {
         let parsed = template::parse(folder.read(&stack.template)?, &stack.template, folder.limits)?;
         if parsed.get("Resources").and_then(Value::as_object).is_none_or(Map::is_empty) {
-            empty.insert(stack.part.clone());
+            empty.insert(stack.part.clone(), stack.after.clone());
         }
     }
     if empty.len() == stacks.len() {
-        return Ok(BTreeSet::new());
+        return Ok(Empty::new());
     }
-    stacks.retain(|(stack, _)| !empty.contains(&stack.part));
+    stacks.retain(|(stack, _)| !empty.contains_key(&stack.part));
     Ok(empty)
+}
+
+/// The stacks to follow, with those that empty ones among them would have followed in their place.
+fn beyond(after: BTreeSet<StackPart>, empty: &Empty) -> BTreeSet<StackPart> {
+    let (mut found, mut seen, mut waiting) = (BTreeSet::new(), BTreeSet::new(), Vec::from_iter(after));
+    while let Some(part) = waiting.pop() {
+        let Some(further) = empty.get(&part) else {
+            found.insert(part);
+            continue;
+        };
+        if seen.insert(part) {
+            waiting.extend(further.iter().cloned());
+        }
+    }
+    found
 }
 
 fn without_resources(part: &StackPart) -> Warning {

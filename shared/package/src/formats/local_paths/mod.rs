@@ -11,7 +11,7 @@ use super::path_table::{Becomes, Row, TABLE, Takes};
 use super::{Draft, Folder, Source, Stop};
 use crate::json::canonical;
 use crate::template::{self, MadeFor, asset_tokens};
-use flotilla_domain::release::package::{AssetKind, GIVEN_PREFIX, Warning};
+use flotilla_domain::release::package::{AssetKind, GIVEN_PREFIX, PARAMETER_PLACEHOLDER, Warning};
 use flotilla_domain::{Code, Refusal};
 use nested::Nested;
 pub(super) use place::{DEPTH_MAX, too_deep};
@@ -251,6 +251,9 @@ fn is_image(function: &Map<String, Value>) -> bool {
 fn check_image(uri: Option<&Value>, place: &Place<'_>) -> Result<(), Refusal> {
     let what = match uri {
         None => "the function has no ImageUri".to_owned(),
+        Some(Value::String(uri)) if uri.contains("{{resolve:") || uri.contains(PARAMETER_PLACEHOLDER) => {
+            return Ok(());
+        }
         Some(Value::String(uri)) if !uri.contains(".dkr.ecr.") => {
             let shown: String = uri.chars().take(200).collect();
             format!("the image {shown} exists only on the machine that built it")
