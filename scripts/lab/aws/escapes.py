@@ -229,53 +229,31 @@ def check():
     # An operator who allows everything does not open the boundary.
     wide = Role(ExtraActions="*")
     failures, count = [], 0
-    for name, action, resource, request in BY_STACKS:
-        for made_by in (usual, wide):
-            count += 1
-            if made_by.may(action, resource, **request):
-                failures.append(f"a stack may change {name}: {action} on {resource}")
-    for name, action, resource, request in BY_USUAL_STACKS:
-        count += 1
-        if usual.may(action, resource, **request):
-            failures.append(f"a stack may make {name}: {action} on {resource}")
-    for name, action, resource, request in BY_WORKLOADS:
-        count += 1
-        if usual.workload_may(action, resource, **request):
-            failures.append(f"a function may reach {name}: {action} on {resource}")
-    for name, action, resource, request in ALLOWED_TO_STACKS:
-        count += 1
-        if not usual.may(action, resource, **request):
-            failures.append(f"a stack may not make {name}: {action} on {resource}")
-    for name, action, resource, request in ALLOWED_TO_WORKLOADS:
-        count += 1
-        if not usual.workload_may(action, resource, **request):
-            failures.append(f"a function may not use {name}: {action} on {resource}")
-    for name, action, resource, request in BY_STACKS + BY_PREVIEWS:
-        count += 1
-        if usual.preview_may(action, resource, **request):
-            failures.append(f"a preview may change {name}: {action} on {resource}")
-    for name, action, resource, request in BY_WORKLOADS + BY_PREVIEW_WORKLOADS:
-        count += 1
-        if usual.preview_workload_may(action, resource, **request):
-            failures.append(f"a function of a preview may reach {name}: {action} on {resource}")
-    for name, action, resource, request in ALLOWED_TO_PREVIEWS:
-        count += 1
-        if not usual.preview_may(action, resource, **request):
-            failures.append(f"a preview may not make {name}: {action} on {resource}")
-    for name, action, resource, request in ALLOWED_TO_PREVIEW_WORKLOADS:
-        count += 1
-        if not usual.preview_workload_may(action, resource, **request):
-            failures.append(f"a function of a preview may not use {name}: {action} on {resource}")
-    count += 1
-    if named.preview_may("iam:CreateRole", PREVIEW, **{"iam:PermissionsBoundary": f"arn:aws:iam::{ACCOUNT}:policy/team"}):
-        failures.append("a preview may make a role with a boundary of stages that stay")
-    for name, action, resource in [
-        ("a policy that is named as a boundary", "iam:CreatePolicy", f"arn:aws:iam::{ACCOUNT}:policy/team"),
-        ("a protected role", "iam:PassRole", role("terraform")),
+    team = {"iam:PermissionsBoundary": f"arn:aws:iam::{ACCOUNT}:policy/team"}
+    protected = [
+        ("a policy that is named as a boundary", "iam:CreatePolicy", f"arn:aws:iam::{ACCOUNT}:policy/team", {}),
+        ("a protected role", "iam:PassRole", role("terraform"), {}),
+    ]
+    # Who tries, what it says if the outcome is another, the attempts, and whether they are allowed.
+    for may, failed, attempts, allowed in [
+        (usual.may, "a stack may change", BY_STACKS, False),
+        (wide.may, "a stack may change", BY_STACKS, False),
+        (usual.may, "a stack may make", BY_USUAL_STACKS, False),
+        (usual.workload_may, "a function may reach", BY_WORKLOADS, False),
+        (usual.may, "a stack may not make", ALLOWED_TO_STACKS, True),
+        (usual.workload_may, "a function may not use", ALLOWED_TO_WORKLOADS, True),
+        (usual.preview_may, "a preview may change", BY_STACKS + BY_PREVIEWS, False),
+        (usual.preview_workload_may, "a function of a preview may reach", BY_WORKLOADS + BY_PREVIEW_WORKLOADS, False),
+        (usual.preview_may, "a preview may not make", ALLOWED_TO_PREVIEWS, True),
+        (usual.preview_workload_may, "a function of a preview may not use", ALLOWED_TO_PREVIEW_WORKLOADS, True),
+        (named.may, "a stack may change", protected, False),
+        (named.preview_may, "a preview may change", protected, False),
+        (named.preview_may, "a preview may make", [("a role with a boundary of stages that stay", "iam:CreateRole", PREVIEW, team)], False),
     ]:
-        count += 1
-        if named.may(action, resource) or named.preview_may(action, resource):
-            failures.append(f"a stack may change {name}: {action} on {resource}")
+        for name, action, resource, request in attempts:
+            count += 1
+            if may(action, resource, **request) != allowed:
+                failures.append(f"{failed} {name}: {action} on {resource}")
     for text in failures:
         print(f"failed: {text}")
     return count - len(failures), len(failures)
