@@ -115,7 +115,16 @@ pub fn package_with_outputs(
         ("app.py", b"def handler(event, context):\n    return {'ok': True}\n".to_vec()),
         ("ballast.gz", ballast),
     ])?;
-    let mut template = serde_json::json!({
+    let mut template = app_template();
+    if outputs.as_object().is_some_and(|outputs| !outputs.is_empty()) {
+        template["Outputs"] = outputs.clone();
+    }
+    package_of(&template, code)
+}
+
+/// A template with the function `App`, whose code is `app.zip`, and its role.
+pub fn app_template() -> serde_json::Value {
+    serde_json::json!({
         "Resources": {
             "Role": {"Type": "AWS::IAM::Role", "Properties": {"AssumeRolePolicyDocument": {"Version": "2012-10-17", "Statement": [
                 {"Effect": "Allow", "Principal": {"Service": "lambda.amazonaws.com"}, "Action": "sts:AssumeRole"}]}}},
@@ -124,10 +133,14 @@ pub fn package_with_outputs(
                 "Role": {"Fn::GetAtt": ["Role", "Arn"]},
             }},
         },
-    });
-    if outputs.as_object().is_some_and(|outputs| !outputs.is_empty()) {
-        template["Outputs"] = outputs.clone();
-    }
+    })
+}
+
+/// A native package of a template and the zip `app.zip`.
+///
+/// # Errors
+/// The zip cannot be written.
+pub fn package_of(template: &serde_json::Value, code: Vec<u8>) -> Result<Vec<u8>, LabError> {
     zip(&[
         ("flotilla.json", br#"{"flotilla": 1, "template": "template.json"}"#.to_vec()),
         ("template.json", template.to_string().into_bytes()),

@@ -10,7 +10,7 @@ use flotilla_domain::access::Role;
 use flotilla_fn_api::ROUTES;
 use flotilla_lab::World;
 use flotilla_lab::emulator::ACCOUNT;
-use flotilla_lab::samples::{package_with_outputs, zip};
+use flotilla_lab::samples::{app_template, package_of, package_with_outputs, zip};
 use flotilla_lab::world::{HOME, sdk_config, text};
 use serde_json::{Value, json};
 
@@ -179,40 +179,25 @@ fn canary(place: &str) -> String {
 /// A package with secrets in every place where a template may have them.
 fn package_with_secrets(version: u64) -> Vec<u8> {
     let secret = |place: &str| format!("{}{version}", canary(place));
-    let template = json!({
-        "Parameters": {
-            "ApiKey": {"Type": "String", "NoEcho": true, "Default": secret("default")},
-            "Given": {"Type": "String", "NoEcho": true},
-        },
-        "Resources": {
-            "Role": {"Type": "AWS::IAM::Role", "Properties": {"AssumeRolePolicyDocument": {"Version": "2012-10-17", "Statement": [
-                {"Effect": "Allow", "Principal": {"Service": "lambda.amazonaws.com"}, "Action": "sts:AssumeRole"}]}}},
-            "App": {"Type": "AWS::Lambda::Function", "Properties": {
-                "Handler": "app.handler", "Runtime": "python3.12", "Code": "app.zip",
-                "Role": {"Fn::GetAtt": ["Role", "Arn"]},
-                "Environment": {"Variables": {
-                    "API_TOKEN": secret("variable"),
-                    "DATABASE_URL": format!("postgres://app:{}@db.{REGION}.example/app", secret("login")),
-                    "HOOK": format!("https://hooks.example/x?token={}", secret("query")),
-                    "KEY": {"Ref": "ApiKey"},
-                    "GIVEN": {"Ref": "Given"},
-                }},
-            }},
-        },
-        "Outputs": {
-            "AdminPassword": {"Value": secret("output")},
-            "Url": {"Value": format!("https://app.invalid/?access_token={}", secret("url"))},
-            "FunctionName": {"Value": {"Ref": "App"}},
-        },
+    let mut template = app_template();
+    template["Parameters"] = json!({
+        "ApiKey": {"Type": "String", "NoEcho": true, "Default": secret("default")},
+        "Given": {"Type": "String", "NoEcho": true},
     });
-    let code =
-        zip(&[("app.py", b"def handler(event, context):\n    return {'ok': True}\n".to_vec())]).unwrap();
-    zip(&[
-        ("flotilla.json", br#"{"flotilla": 1, "template": "template.json"}"#.to_vec()),
-        ("template.json", template.to_string().into_bytes()),
-        ("app.zip", code),
-    ])
-    .unwrap()
+    template["Resources"]["App"]["Properties"]["Environment"] = json!({"Variables": {
+        "API_TOKEN": secret("variable"),
+        "DATABASE_URL": format!("postgres://app:{}@db.{REGION}.example/app", secret("login")),
+        "HOOK": format!("https://hooks.example/x?token={}", secret("query")),
+        "KEY": {"Ref": "ApiKey"},
+        "GIVEN": {"Ref": "Given"},
+    }});
+    template["Outputs"] = json!({
+        "AdminPassword": {"Value": secret("output")},
+        "Url": {"Value": format!("https://app.invalid/?access_token={}", secret("url"))},
+        "FunctionName": {"Value": {"Ref": "App"}},
+    });
+    let handler = b"def handler(event, context):\n    return {'ok': True}\n".to_vec();
+    package_of(&template, zip(&[("app.py", handler)]).unwrap()).unwrap()
 }
 
 #[tokio::test]

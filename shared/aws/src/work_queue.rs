@@ -86,7 +86,7 @@ fn group(work: &Work) -> String {
         Work::Tick(Subject::Deployment(id)) => id.rollout.to_string(),
         Work::Tick(Subject::Set(id)) => id.to_string(),
         Work::Replicate { rollout, .. } => rollout.to_string(),
-        // A group has 128 characters, of which no part of a key needs another form.
+        // A group has 128 characters at most; names and ids are shorter.
         Work::Intake { key, .. } => {
             UploadKey::service_of(key).map_or_else(|| "unknown".to_owned(), |service| service.to_string())
         }

@@ -75,10 +75,11 @@ impl Listing {
 }
 
 #[cfg(test)]
-mod tests {
+pub(crate) mod tests {
     use super::*;
 
-    fn listing(names: &[&str]) -> Listing {
+    /// Small files of these names.
+    pub(crate) fn listing(names: &[&str]) -> Listing {
         let info = FileInfo { bytes: 1, executable: false };
         Listing { files: names.iter().map(|name| ((*name).to_owned(), info)).collect() }
     }

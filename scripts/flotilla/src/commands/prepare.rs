@@ -114,9 +114,15 @@ impl Target<'_> {
         )
         .await?;
         (self.say)(&format!("account roles: {brought}"));
-        let outputs = home::outputs(&config, &name).await?.unwrap_or_default();
-        let mark = outputs.get("PreviewMark").cloned();
-        Ok(Registration { external_id, preview_mark: mark.unwrap_or_else(|| "pr-".to_owned()) })
+        let mark =
+            home::outputs(&config, &name).await?.and_then(|outputs| outputs.get("PreviewMark").cloned());
+        let preview_mark = mark.ok_or_else(|| {
+            CliError::failed(
+                format!("the stack {name} has no output PreviewMark"),
+                "someone else has changed it; run the command again",
+            )
+        })?;
+        Ok(Registration { external_id, preview_mark })
     }
 
     /// The ARN of a role of infra/account.yaml.

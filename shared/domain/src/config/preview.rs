@@ -1,7 +1,7 @@
 //! Previews get less than stages that stay: quotas.
 
 use crate::code::{Code, Refusal};
-use crate::names::ServiceName;
+use crate::names::{ServiceName, StageName};
 use crate::release::package::Package;
 use crate::stage::StageHead;
 use jiff::Timestamp;
@@ -37,9 +37,18 @@ impl Default for PreviewQuotas {
     }
 }
 
+/// What applies to a rollout to a preview.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct PreviewTerms {
+    /// The lifetime in hours, which the rollout starts again.
+    pub ttl_h: u32,
+    /// What the previews of the profile may use.
+    pub quotas: PreviewQuotas,
+}
+
 /// The previews of a profile, by service and stage.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
-pub struct PreviewList(pub BTreeSet<(ServiceName, crate::names::StageName)>);
+pub struct PreviewList(pub BTreeSet<(ServiceName, StageName)>);
 
 impl PreviewQuotas {
     /// Most previews of a profile: they are listed in one item of the table.
@@ -112,7 +121,7 @@ impl PreviewQuotas {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::names::{ProfileName, StageName};
+    use crate::names::ProfileName;
 
     fn service(name: &str) -> ServiceName {
         ServiceName::parse(name).unwrap()

@@ -138,9 +138,9 @@ impl Ingest {
         })?;
         let route = self.route(key).await?;
         let destination = destination(self.store.as_ref(), &route.profile).await?;
-        let quotas = destination.profile.previews;
-        if let Some(quotas) = quotas {
-            self.check_rate(&key.service, &route.stage, &quotas).await?;
+        let preview = destination.preview(&route);
+        if let Some(preview) = &preview {
+            self.check_rate(&key.service, &route.stage, &preview.quotas).await?;
         }
         let known = self.known(&key.service).await?;
         let renewed_before = self.pace.renewed_before(self.clock.now());
@@ -158,13 +158,8 @@ impl Ingest {
             decided_at: now,
         };
         let beside = [keep(&release), create(&upload)];
-        let ttl_h = destination.ttl_h(&route);
-        let request = AdmissionRequest {
-            beside: &beside,
-            quotas,
-            is_upload: true,
-            ..AdmissionRequest::of(&rollout, ttl_h)
-        };
+        let request =
+            AdmissionRequest { beside: &beside, is_upload: true, ..AdmissionRequest::of(&rollout, preview) };
         admit(self.store.as_ref(), self.queue.as_ref(), self.clock.as_ref(), request).await?;
         Ok(verdict)
     }

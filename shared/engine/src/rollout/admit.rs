@@ -8,7 +8,7 @@ use crate::records::{
 };
 use crate::step::wake;
 use flotilla_domain::code::storable;
-use flotilla_domain::config::preview::PreviewQuotas;
+use flotilla_domain::config::preview::PreviewTerms;
 use flotilla_domain::rollout::{Rollout, RolloutKind, RolloutState};
 use flotilla_domain::stage::{Admission, Hold, KnownStack, StageHead};
 use flotilla_domain::{Code, Refusal, ReleaseId, RolloutId, ServiceName, Timestamp};
@@ -31,10 +31,8 @@ pub enum Precondition {
 pub struct AdmissionRequest<'a> {
     /// The rollout.
     pub rollout: &'a Rollout,
-    /// Lifetime of a preview, in hours.
-    pub ttl_h: Option<u32>,
-    /// What the previews of the profile may use, for a rollout to a preview.
-    pub quotas: Option<PreviewQuotas>,
+    /// What applies to a preview; `None` for a stage that stays, and for a removal.
+    pub preview: Option<PreviewTerms>,
     /// Whether the rollout is that of an upload.
     pub is_upload: bool,
     /// If set: hold every other package that runs at the stage now, for this reason.
@@ -47,16 +45,8 @@ pub struct AdmissionRequest<'a> {
 
 impl<'a> AdmissionRequest<'a> {
     /// A rollout without holds, conditions or further writes.
-    pub fn of(rollout: &'a Rollout, ttl_h: Option<u32>) -> Self {
-        Self {
-            rollout,
-            ttl_h,
-            quotas: None,
-            is_upload: false,
-            hold: None,
-            precondition: Precondition::None,
-            beside: &[],
-        }
+    pub fn of(rollout: &'a Rollout, preview: Option<PreviewTerms>) -> Self {
+        Self { rollout, preview, is_upload: false, hold: None, precondition: Precondition::None, beside: &[] }
     }
 }
 
@@ -70,7 +60,7 @@ pub async fn admit(
     store: &dyn StateStore,
     queue: &dyn WorkQueue,
     clock: &dyn Clock,
-    AdmissionRequest { rollout, ttl_h, quotas, is_upload, hold, precondition, beside }: AdmissionRequest<'_>,
+    AdmissionRequest { rollout, preview, is_upload, hold, precondition, beside }: AdmissionRequest<'_>,
 ) -> Result<Rollout, EngineError> {
     for _ in 0..RACES_MAX {
         let now = clock.now();
@@ -102,8 +92,8 @@ pub async fn admit(
             Some(release) => Some(check_kept(service, &release, kept)?),
             None => None,
         };
-        let listed = match &quotas {
-            Some(quotas) => crate::preview::begin(store, rollout, quotas, &head).await?,
+        let listed = match &preview {
+            Some(preview) => crate::preview::begin(store, rollout, &preview.quotas, &head).await?,
             None => None,
         };
         if is_upload {
@@ -122,7 +112,7 @@ pub async fn admit(
                     for (part, known) in &head.stacks {
                         accepted.stacks.entry(part.clone()).or_insert_with(|| known.name.clone());
                     }
-                    head.renew(now, ttl_h);
+                    head.renew(now, preview.map(|preview| preview.ttl_h));
                 }
                 // The outcome of the removal sets the expiry again if it fails.
                 RolloutKind::Remove => head.expires_at = None,

@@ -5,6 +5,7 @@ use crate::ports::StateStore;
 use crate::records::{ConfigRecord, account_key, profile_key, read};
 use crate::{EngineError, config};
 use flotilla_contract::{AccountConfig, ProfileConfig};
+use flotilla_domain::config::preview::PreviewTerms;
 use flotilla_domain::config::profile::Profile;
 use flotilla_domain::config::service::Route;
 use flotilla_domain::deployment::Access;
@@ -20,10 +21,10 @@ pub struct Destination {
 }
 
 impl Destination {
-    /// The lifetime of a preview in hours: what the route says, within the profile's quota.
-    pub(crate) fn ttl_h(&self, route: &Route) -> Option<u32> {
-        let hours_max = self.profile.previews.map_or(u32::MAX, |quotas| quotas.hours);
-        route.ttl_h.map(|ttl_h| ttl_h.min(hours_max))
+    /// What applies to a rollout by this route if it leads to a preview. The lifetime is the route's, within the profile's quota.
+    pub(crate) fn preview(&self, route: &Route) -> Option<PreviewTerms> {
+        let (ttl_h, quotas) = (route.ttl_h?, self.profile.previews?);
+        Some(PreviewTerms { ttl_h: ttl_h.min(quotas.hours), quotas })
     }
 }
 

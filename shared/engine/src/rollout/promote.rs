@@ -59,8 +59,7 @@ impl Commands {
         let plan = compose_rollout(id, &release, &route, &destination, &caller.principal, now)?;
         let mut rollout = Rollout { because: Some(because), ..plan };
         promotion.allow.apply_to(&mut rollout)?;
-        let (ttl_h, quotas) = (destination.ttl_h(&route), destination.profile.previews);
-        self.admit(order, AdmissionRequest { precondition, quotas, ..AdmissionRequest::of(&rollout, ttl_h) })
-            .await
+        let preview = destination.preview(&route);
+        self.admit(order, AdmissionRequest { precondition, ..AdmissionRequest::of(&rollout, preview) }).await
     }
 }

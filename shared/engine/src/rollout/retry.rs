@@ -72,13 +72,13 @@ impl Commands {
         let left = self.left_to_do(&failed).await?;
         let now = self.clock.now();
         let new = RolloutId::derive(now, &[&caller.request_id]);
-        let (mut rollout, ttl_h, quotas) = match failed.release() {
+        let (mut rollout, preview) = match failed.release() {
             Some(release) => {
                 let RoutedRelease { release, route, .. } =
                     self.store.way(&failed.service, &release, &failed.stage).await?;
                 let destination = self.store.destination(&route.profile).await?;
                 let plan = compose_rollout(new, &release, &route, &destination, &caller.principal, now)?;
-                (plan, destination.ttl_h(&route), destination.profile.previews)
+                (plan, destination.preview(&route))
             }
             None => {
                 let destination = self.store.destination(&failed.profile).await?;
@@ -87,7 +87,6 @@ impl Commands {
                         requested_by: caller.principal.clone(),
                         ..compose_removal(new, &head, &destination, now)?
                     },
-                    None,
                     None,
                 )
             }
@@ -105,8 +104,7 @@ impl Commands {
             rollout.policy.drift = Drift::Revert;
         }
         let precondition = Precondition::NewestIs(Some(*id));
-        self.admit(order, AdmissionRequest { precondition, quotas, ..AdmissionRequest::of(&rollout, ttl_h) })
-            .await
+        self.admit(order, AdmissionRequest { precondition, ..AdmissionRequest::of(&rollout, preview) }).await
     }
 
     /// The targets that a rollout did not change as asked: failed, cancelled, not reached, or reverted.

@@ -60,8 +60,7 @@ impl Commands {
         let request = AdmissionRequest {
             hold: Some(&because),
             precondition,
-            quotas: destination.profile.previews,
-            ..AdmissionRequest::of(&rollout, destination.ttl_h(&route))
+            ..AdmissionRequest::of(&rollout, destination.preview(&route))
         };
         self.admit(order, request).await
     }

@@ -32,8 +32,7 @@ impl Commands {
         let id = RolloutId::derive(now, &[&caller.request_id]);
         let mut rollout = compose_rollout(id, &release, &route, &destination, &caller.principal, now)?;
         allow.apply_to(&mut rollout)?;
-        let (ttl_h, quotas) = (destination.ttl_h(&route), destination.profile.previews);
-        self.admit(order, AdmissionRequest { precondition, quotas, ..AdmissionRequest::of(&rollout, ttl_h) })
-            .await
+        let preview = destination.preview(&route);
+        self.admit(order, AdmissionRequest { precondition, ..AdmissionRequest::of(&rollout, preview) }).await
     }
 }

@@ -71,9 +71,8 @@ impl SetController {
         let request = AdmissionRequest {
             hold: planned.hold.then_some(set.because.as_str()),
             precondition: planned.precondition,
-            quotas: planned.quotas,
             beside: &unchanged,
-            ..AdmissionRequest::of(&planned.rollout, planned.ttl_h)
+            ..AdmissionRequest::of(&planned.rollout, planned.preview)
         };
         admit(self.store.as_ref(), self.queue.as_ref(), self.clock.as_ref(), request).await.map(drop)
     }

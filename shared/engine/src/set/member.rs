@@ -6,7 +6,7 @@ use crate::rollout::admit::Precondition;
 use crate::rollout::compose::{compose_rollout, expedite};
 use crate::rollout::destination::destination;
 use crate::rollout::route::{RoutedRelease, way};
-use flotilla_domain::config::preview::PreviewQuotas;
+use flotilla_domain::config::preview::PreviewTerms;
 use flotilla_domain::rollout::Rollout;
 use flotilla_domain::set::{Member, ServiceSet, SetKind};
 use flotilla_domain::stage::StageHead;
@@ -17,10 +17,8 @@ use flotilla_domain::{Direction, ReleaseId, RolloutId, Timestamp};
 pub(crate) struct Planned {
     /// The rollout.
     pub rollout: Rollout,
-    /// Lifetime of a preview, in hours.
-    pub ttl_h: Option<u32>,
-    /// What the previews of its profile may use, for a rollout to a preview.
-    pub quotas: Option<PreviewQuotas>,
+    /// What applies to a preview.
+    pub preview: Option<PreviewTerms>,
     /// The state of the stage that the decision is based on.
     pub precondition: Precondition,
     /// Whether what runs now will be held.
@@ -66,8 +64,7 @@ pub(crate) async fn compose_member(
     let hold = direction == Direction::Forward && matches!(set.kind, SetKind::Rollback { .. });
     Ok(Planned {
         rollout,
-        ttl_h: destination.ttl_h(&route),
-        quotas: destination.profile.previews,
+        preview: destination.preview(&route),
         precondition: Precondition::NewestIs(precondition),
         hold,
         head,

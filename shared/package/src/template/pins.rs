@@ -27,7 +27,7 @@ const FORMS: [(&str, &str); 11] = [
     ("a function's URL", r"\b[a-z0-9]{32}\.lambda-url\.REGION\."),
     (
         "a domain or endpoint",
-        r"\.auth\.REGION\.amazoncognito\.|\.[a-z0-9]{12}\.REGION\.rds\.|\.REGION\.(?:es|aoss)\.|\bvpce-[0-9a-f-]+\.[a-z-]+\.REGION\.",
+        r"\.auth\.REGION\.amazoncognito\.|\.[a-z0-9]{12}\.REGION\.rds\.|\.REGION\.(?:es|aoss)\.|\bvpce-[0-9a-z-]+\.[a-z-]+\.REGION\.",
     ),
 ];
 
@@ -92,7 +92,10 @@ mod tests {
             "https://a1b2c3d4e5.execute-api.us-east-1.amazonaws.com/prod",
             "arn:aws:execute-api:us-east-1:111122223333:a1b2c3d4e5/*/GET/orders",
             "https://abcdefghijklmnopqrstuvwxyz.appsync-api.us-east-1.amazonaws.com/graphql",
+            "https://abcdefghijklmnopqrstuvwxyz012345.lambda-url.us-east-1.on.aws/",
             "https://orders.auth.us-east-1.amazoncognito.com",
+            "search-orders-abc.us-east-1.es.amazonaws.com",
+            "vpce-0a1b2c3d-x1.execute-api.us-east-1.vpce.amazonaws.com",
             "orders.c1a2b3c4d5e6.us-east-1.rds.amazonaws.com",
         ] {
             assert!(pins.find(one, false).is_some(), "{one}");

@@ -374,5 +374,5 @@ fn a_preview_is_marked_and_within_its_quotas() {
     }
     let (to_preview, destination) =
         preview(Some(PreviewQuotasConfig { hours: Some(8), ..Default::default() }));
-    assert_eq!(destination.ttl_h(&to_preview), Some(8));
+    assert_eq!(destination.preview(&to_preview).map(|preview| preview.ttl_h), Some(8));
 }

@@ -65,13 +65,8 @@ fn collect(value: &Value, paths: &mut Vec<String>) {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::listing::FileInfo;
+    use crate::listing::tests::listing;
     use serde_json::json;
-
-    fn listing(names: &[&str]) -> Listing {
-        let info = FileInfo { bytes: 1, executable: false };
-        Listing { files: names.iter().map(|name| ((*name).to_owned(), info)).collect() }
-    }
 
     #[test]
     fn a_zip_that_another_tool_built_is_found_in_the_project() {
