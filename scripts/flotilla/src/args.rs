@@ -11,6 +11,7 @@ pub use setup::{
 };
 
 use clap::{Args, Parser, Subcommand};
+use flotilla_domain::AliasName;
 use std::path::PathBuf;
 
 /// Package once, deploy many: one serverless package to every region, account and stage.
@@ -264,6 +265,9 @@ pub struct Pack {
     /// File to write; by default, it is named after the service and the digest.
     #[arg(short, long, value_name = "ZIP", conflicts_with = "explain")]
     pub output: Option<PathBuf>,
+    /// Give each Lambda function an alias of this name, as a service with `alias` in its configuration does.
+    #[arg(long, value_name = "NAME", value_parser = AliasName::parse)]
+    pub alias: Option<AliasName>,
     /// Show the contents in full and write no file.
     #[arg(long)]
     pub explain: bool,

@@ -2,7 +2,7 @@
 
 use crate::error::CliError;
 use flotilla_domain::release::package::template_key;
-use flotilla_domain::{Code, Digester, Refusal};
+use flotilla_domain::{AliasName, Code, Digester, Refusal};
 use flotilla_package::Limits;
 use flotilla_package::folder_zip::FolderZip;
 use flotilla_package::formats::{Draft, DraftStep, Files, Finished, Proof, Source, manifest_of, recognise};
@@ -51,6 +51,8 @@ pub struct Packing {
     links: Links,
     /// The files.
     pub listing: Listing,
+    /// The alias that the functions get.
+    alias: Option<AliasName>,
     /// The draft, if a format was recognised.
     pub draft: Option<Draft>,
     /// Digest and size of each asset.
@@ -87,7 +89,13 @@ impl Packing {
             let fix = "use a package folder, such as .serverless, cdk.out or .aws-sam/build, or a zip of it";
             return Err(CliError::usage(format!("{} does not exist", path.display()), fix).into());
         };
-        Ok(Self { root, listing, links, draft: None, proofs: BTreeMap::new(), finished: None })
+        Ok(Self { root, listing, links, alias: None, draft: None, proofs: BTreeMap::new(), finished: None })
+    }
+
+    /// Lets each function get an alias of this name.
+    pub fn with_alias(&mut self, alias: Option<AliasName>) -> &mut Self {
+        self.alias = alias;
+        self
     }
 
     /// Reads the package to its end. If it is refused, what was read until then stays available for a report.
@@ -98,7 +106,7 @@ impl Packing {
         let limits = Limits::DEFAULT;
         let recognised = recognise(&self.listing)?;
         let mut files = Files::new();
-        let draft = loop {
+        let mut draft = loop {
             match recognised.draft(&self.listing, &files, &limits)? {
                 DraftStep::Done(draft) => break *draft,
                 DraftStep::Need(name) => {
@@ -108,6 +116,7 @@ impl Packing {
                 }
             }
         };
+        draft.alias = self.alias.clone();
         self.draft = Some(draft.clone());
         for source in draft.sources() {
             check_links(&self.links, source)?;

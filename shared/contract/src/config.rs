@@ -46,6 +46,11 @@ pub struct ServiceConfigDoc {
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schema(example = json!(["TableName"]))]
     pub shared_outputs: Vec<String>,
+    /// The alias that each Lambda function of its packages gets, and that everything which invokes the function then invokes: needed to
+    /// shift traffic, unless the templates have aliases of their own.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schema(example = "live")]
+    pub alias: Option<String>,
 }
 
 /// One route: releases of a matching ref are deployed to this stage with this profile.

@@ -38,5 +38,7 @@ pub use gate::alarm::AlarmState;
 pub use git_ref::GitRef;
 pub use ids::{DeploymentId, Direction, ReleaseId, RolloutId, SetId, UploadId};
 pub use jiff::{SignedDuration, Timestamp};
-pub use names::{AccountId, ProfileName, Region, ServiceName, StackName, StackPart, StackPattern, StageName};
+pub use names::{
+    AccountId, AliasName, ProfileName, Region, ServiceName, StackName, StackPart, StackPattern, StageName,
+};
 pub use target::{Site, Target};

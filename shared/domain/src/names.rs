@@ -106,6 +106,18 @@ name!(
 );
 
 name!(
+    /// A Lambda alias, such as `live` (`CreateAlias`'s own rule).
+    AliasName,
+    "alias name",
+    "use 1 to 128 letters, digits, hyphens and underscores, and not only digits",
+    |text| {
+        (1..=128).contains(&text.len())
+            && text.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-' || b == b'_')
+            && !text.bytes().all(|b| b.is_ascii_digit())
+    }
+);
+
+name!(
     /// One of several stacks of a package: its name in the packaging tool, such as `Network`.
     StackPart,
     "stack of a package",

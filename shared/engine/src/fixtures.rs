@@ -29,6 +29,7 @@ pub fn rollout(name: &str, second: i64) -> Rollout {
         part: None,
         template: Digest::of(b"t"),
         functions: Vec::new(),
+        aliases: Vec::new(),
         parameters: BTreeSet::new(),
         tags: BTreeMap::new(),
     };

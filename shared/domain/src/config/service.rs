@@ -3,7 +3,7 @@
 use super::profile::Profile;
 use crate::code::{Code, Refusal};
 use crate::git_ref::{GitRef, RefKind};
-use crate::names::{ProfileName, ServiceName, StackPattern, StageName};
+use crate::names::{AliasName, ProfileName, ServiceName, StackPattern, StageName};
 use crate::retention::Retention;
 use globset::{GlobBuilder, GlobMatcher};
 use std::collections::BTreeSet;
@@ -158,6 +158,8 @@ pub struct ServiceConfig {
     pub retention: Retention,
     /// The outputs of its stages that stay which previews of other services may use.
     pub shared_outputs: BTreeSet<String>,
+    /// The alias that the functions of its packages get.
+    pub alias: Option<AliasName>,
 }
 
 /// The result of routing one ref.
@@ -222,6 +224,7 @@ mod tests {
             stack_name: StackPattern::default(),
             retention: Retention::default(),
             shared_outputs: BTreeSet::new(),
+            alias: None,
         }
     }
 

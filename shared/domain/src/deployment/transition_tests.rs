@@ -56,6 +56,7 @@ fn deploy_by(policy: StackPolicy) -> Deployment {
         package: Digest::of(b"package"),
         template: Digest::of(b"template"),
         functions: Vec::new(),
+        aliases: Vec::new(),
         may_keep_bucket: false,
     };
     deployment(DeploymentKind::Deploy(release), policy)

@@ -9,7 +9,7 @@ use crate::git_ref::GitRef;
 use crate::ids::{ReleaseId, RolloutId, UploadId};
 use crate::names::{ServiceName, StackPart};
 use jiff::Timestamp;
-use package::{FunctionCode, Package};
+use package::{FunctionAlias, FunctionCode, Package};
 use std::collections::{BTreeMap, BTreeSet};
 
 /// The object version of an upload. It is pinned at the first read, and all later reads name the version.
@@ -113,6 +113,8 @@ pub struct StackRef {
     pub template: Digest,
     /// The functions whose code is read back after the update.
     pub functions: Vec<FunctionCode>,
+    /// The aliases whose traffic can be shifted.
+    pub aliases: Vec<FunctionAlias>,
     /// The parameters that the template declares. Only their values are passed.
     pub parameters: BTreeSet<String>,
     /// The tags that the packaging tool sets on the stack.
@@ -130,6 +132,8 @@ pub struct StackRelease {
     pub template: Digest,
     /// The functions whose code is read back after the update.
     pub functions: Vec<FunctionCode>,
+    /// The aliases whose traffic can be shifted.
+    pub aliases: Vec<FunctionAlias>,
     /// Whether the template declares [`package::KEEP_BUCKET_PARAMETER`].
     pub may_keep_bucket: bool,
 }
@@ -141,6 +145,7 @@ impl Release {
             part: stack.part.clone(),
             template: stack.template,
             functions: stack.functions.clone(),
+            aliases: stack.aliases.clone(),
             parameters: stack.parameters.keys().cloned().collect(),
             tags: stack.tags.clone(),
         });

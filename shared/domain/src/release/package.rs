@@ -35,6 +35,8 @@ pub struct PackagedStack {
     pub template: Digest,
     /// The code of each Lambda function that the template defines.
     pub functions: Vec<FunctionCode>,
+    /// The aliases whose version [`STABLE_VERSIONS_PARAMETER`] can name, in the order of its values.
+    pub aliases: Vec<FunctionAlias>,
     /// The capabilities that the template needs, such as `CAPABILITY_IAM`.
     pub capabilities: BTreeSet<String>,
     /// The parameters that the template declares, with `true` if they have a default.
@@ -156,6 +158,17 @@ pub struct FunctionCode {
     pub asset: Digest,
 }
 
+/// An alias of a Lambda function, by logical ids.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub struct FunctionAlias {
+    /// The alias.
+    pub alias: String,
+    /// Its function.
+    pub function: String,
+    /// The version that the template publishes, which the alias names at the end of a rollout.
+    pub version: String,
+}
+
 /// A literal that was replaced to neutralise the template.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Rewrite {
@@ -189,6 +202,13 @@ pub const STAGE_PARAMETER: &str = "FlotillaStage";
 
 /// The template parameter with the ARN of the permissions boundary of the roles that the template makes. Empty for none.
 pub const ROLE_BOUNDARY_PARAMETER: &str = "FlotillaRoleBoundary";
+
+/// The template parameter that lists the versions that aliases keep while a new version is tried, separated by commas:
+/// for each alias a version's number, or [`NO_VERSION`].
+pub const STABLE_VERSIONS_PARAMETER: &str = "FlotillaStableVersions";
+
+/// Stands for "the version that this template publishes" in [`STABLE_VERSIONS_PARAMETER`].
+pub const NO_VERSION: &str = "-";
 
 /// The template parameter that tells whether the stack keeps the deployment bucket that a packaging tool created in
 /// it: `true` or `false`.
@@ -263,6 +283,7 @@ mod tests {
             after: after.iter().map(|name| StackPart::parse(name).unwrap()).collect(),
             template: Digest::of(part.as_bytes()),
             functions: Vec::new(),
+            aliases: Vec::new(),
             capabilities: BTreeSet::new(),
             parameters: BTreeMap::new(),
             secret_parameters: BTreeSet::new(),

@@ -41,6 +41,7 @@ impl Rollout {
                     package: release.package,
                     template: stack.template,
                     functions: stack.functions.clone(),
+                    aliases: stack.aliases.clone(),
                     may_keep_bucket: stack.parameters.contains(KEEP_BUCKET_PARAMETER),
                 })
             }

@@ -56,6 +56,7 @@ fn stack(part: Option<&str>) -> StackRef {
         part: part.map(|part| StackPart::parse(part).unwrap()),
         template: Digest::of(b"t"),
         functions: Vec::new(),
+        aliases: Vec::new(),
         parameters: ["Known", "FlotillaStage", "FlotillaStackNameOfNet"].map(str::to_owned).into(),
         tags: [("STAGE".to_owned(), crate::release::package::STAGE_MARK.to_owned())].into(),
     }

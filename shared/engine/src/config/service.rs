@@ -4,7 +4,7 @@ use super::{invalid, named};
 use flotilla_contract::{RuleConfig, ServiceConfigDoc};
 use flotilla_domain::config::service::{RefPattern, Rule, ServiceConfig, StageTemplate};
 use flotilla_domain::retention::Retention;
-use flotilla_domain::{ProfileName, Refusal, ServiceName, StackPattern};
+use flotilla_domain::{AliasName, ProfileName, Refusal, ServiceName, StackPattern};
 use std::collections::BTreeSet;
 
 /// Reads a service's configuration.
@@ -29,6 +29,7 @@ pub fn service_config(service: ServiceName, doc: &ServiceConfigDoc) -> Result<Se
         stack_name: stack_name.map_err(|e| named("stack_name", &e))?.unwrap_or_default(),
         retention: retention(doc)?,
         shared_outputs: shared_outputs(doc)?,
+        alias: doc.alias.as_deref().map(AliasName::parse).transpose().map_err(|e| named("alias", &e))?,
     })
 }
 

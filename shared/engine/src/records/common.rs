@@ -2,7 +2,7 @@
 
 use super::safeguards::StoredSafeguards;
 use flotilla_domain::deployment::{Access, Drift, StackPolicy};
-use flotilla_domain::release::package::FunctionCode;
+use flotilla_domain::release::package::{FunctionAlias, FunctionCode};
 use flotilla_domain::release::{ReleaseRef, StackRef, StackRelease};
 use flotilla_domain::{Cause, Code, Digest, Refusal, ReleaseId, StackName, StackPart, Target, Timestamp};
 use serde::{Deserialize, Serialize};
@@ -122,6 +122,19 @@ pub fn read_functions(functions: Vec<StoredFunction>) -> Result<Vec<FunctionCode
     functions.into_iter().map(|f| Ok(FunctionCode { logical_id: f.id, asset: digest(&f.asset)? })).collect()
 }
 
+/// An alias of a function, by logical ids: alias, function, version.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct StoredAlias(String, String, String);
+
+pub fn store_aliases(aliases: &[FunctionAlias]) -> Vec<StoredAlias> {
+    aliases.iter().map(|a| StoredAlias(a.alias.clone(), a.function.clone(), a.version.clone())).collect()
+}
+
+pub fn read_aliases(aliases: Vec<StoredAlias>) -> Vec<FunctionAlias> {
+    let read = |StoredAlias(alias, function, version)| FunctionAlias { alias, function, version };
+    aliases.into_iter().map(read).collect()
+}
+
 /// One stack of a release as rollouts need it.
 #[derive(Serialize, Deserialize)]
 pub struct StoredStackRef {
@@ -129,6 +142,8 @@ pub struct StoredStackRef {
     part: Option<String>,
     template: String,
     functions: Vec<StoredFunction>,
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    aliases: Vec<StoredAlias>,
     parameters: BTreeSet<String>,
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     tags: BTreeMap<String, String>,
@@ -140,6 +155,7 @@ impl StoredStackRef {
             part: stack.part.as_ref().map(ToString::to_string),
             template: stack.template.to_string(),
             functions: store_functions(&stack.functions),
+            aliases: store_aliases(&stack.aliases),
             parameters: stack.parameters.clone(),
             tags: stack.tags.clone(),
         }
@@ -150,6 +166,7 @@ impl StoredStackRef {
             part: self.part.map(|part| parsed("part", StackPart::parse(&part))).transpose()?,
             template: digest(&self.template)?,
             functions: read_functions(self.functions)?,
+            aliases: read_aliases(self.aliases),
             parameters: self.parameters,
             tags: self.tags,
         })
@@ -192,6 +209,7 @@ impl StoredReleaseRef {
             part: None,
             template: only.template,
             functions: only.functions,
+            aliases: Vec::new(),
             parameters: only.parameters.unwrap_or_else(|| values.keys().cloned().collect()),
             tags: BTreeMap::new(),
         });
@@ -214,6 +232,8 @@ pub struct StoredStackRelease {
     package: String,
     template: String,
     functions: Vec<StoredFunction>,
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    aliases: Vec<StoredAlias>,
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     may_keep_bucket: bool,
 }
@@ -225,6 +245,7 @@ impl StoredStackRelease {
             package: stack.package.to_string(),
             template: stack.template.to_string(),
             functions: store_functions(&stack.functions),
+            aliases: store_aliases(&stack.aliases),
             may_keep_bucket: stack.may_keep_bucket,
         }
     }
@@ -235,6 +256,7 @@ impl StoredStackRelease {
             package: digest(&self.package)?,
             template: digest(&self.template)?,
             functions: read_functions(self.functions)?,
+            aliases: read_aliases(self.aliases),
             may_keep_bucket: self.may_keep_bucket,
         })
     }

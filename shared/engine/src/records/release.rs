@@ -1,7 +1,10 @@
 //! A release: `SVC#<service>` / `REL#<release id>`.
 
 use super::Record;
-use super::common::{StoredFunction, digest, parsed, read_functions, store_functions, time};
+use super::common::{
+    StoredAlias, StoredFunction, digest, parsed, read_aliases, read_functions, store_aliases,
+    store_functions, time,
+};
 use super::config::service_pk;
 use crate::ports::{Key, Query};
 use flotilla_domain::release::package::{
@@ -62,6 +65,8 @@ struct StoredStack {
     after: BTreeSet<String>,
     template: String,
     functions: Vec<StoredFunction>,
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    aliases: Vec<StoredAlias>,
     capabilities: BTreeSet<String>,
     parameters: BTreeMap<String, bool>,
     #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
@@ -82,6 +87,7 @@ impl StoredStack {
             after: stack.after.iter().map(ToString::to_string).collect(),
             template: stack.template.to_string(),
             functions: store_functions(&stack.functions),
+            aliases: store_aliases(&stack.aliases),
             capabilities: stack.capabilities.clone(),
             parameters: stack.parameters.clone(),
             secret_parameters: stack.secret_parameters.clone(),
@@ -98,6 +104,7 @@ impl StoredStack {
             after: self.after.iter().map(part).collect::<Result<_, _>>()?,
             template: digest(&self.template)?,
             functions: read_functions(self.functions)?,
+            aliases: read_aliases(self.aliases),
             capabilities: self.capabilities,
             parameters: self.parameters,
             secret_parameters: self.secret_parameters,

@@ -56,6 +56,7 @@ fn stack(part: Option<&str>) -> StackRef {
         part: part.map(|part| StackPart::parse(part).unwrap()),
         template: Digest::of(b"t"),
         functions: vec![FunctionCode { logical_id: "Api".into(), asset: Digest::of(b"a") }],
+        aliases: Vec::new(),
         parameters: ["A".to_owned()].into(),
         tags: [("STAGE".to_owned(), "x".to_owned())].into(),
     }
@@ -67,6 +68,7 @@ fn stack_release() -> StackRelease {
         package: Digest::of(b"p"),
         template: Digest::of(b"t"),
         functions: Vec::new(),
+        aliases: Vec::new(),
         may_keep_bucket: true,
     }
 }

@@ -22,7 +22,7 @@ use crate::step::wake;
 use crate::{EngineError, config};
 use flotilla_contract::ServiceConfigDoc;
 use flotilla_domain::config::preview::PreviewQuotas;
-use flotilla_domain::config::service::Route;
+use flotilla_domain::config::service::ServiceConfig;
 use flotilla_domain::release::package::Package;
 use flotilla_domain::release::upload_key::UploadKey;
 use flotilla_domain::release::{ObjectVersion, Release, Upload, Verdict};
@@ -30,7 +30,7 @@ use flotilla_domain::retention::Pace;
 use flotilla_domain::stage::StageHead;
 use flotilla_domain::{Code, Digest, Refusal, ServiceName, SignedDuration, StageName, Timestamp};
 use flotilla_package::Limits;
-use read_package::read_package;
+use read_package::{Reading, read_package};
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
@@ -136,7 +136,8 @@ impl Ingest {
                 "upload it again",
             )
         })?;
-        let route = self.route(key).await?;
+        let service = self.service(key).await?;
+        let route = service.route(&key.git_ref)?;
         let destination = destination(self.store.as_ref(), &route.profile).await?;
         let preview = destination.preview(&route);
         if let Some(preview) = &preview {
@@ -144,7 +145,8 @@ impl Ingest {
         }
         let known = self.known(&key.service).await?;
         let renewed_before = self.pace.renewed_before(self.clock.now());
-        let package = read_package(&self.packages, object, tail, known, renewed_before, &self.limits).await?;
+        let settings = Reading { known, renewed_before, limits: &self.limits, alias: service.alias };
+        let package = read_package(&self.packages, object, tail, settings).await?;
         let release = release(key, object, package);
         let now = self.clock.now();
         let id = object.rollout_id();
@@ -209,8 +211,8 @@ impl Ingest {
         Ok(known)
     }
 
-    /// The route of the ref.
-    async fn route(&self, key: &UploadKey) -> Result<Route, EngineError> {
+    /// The configuration of the service.
+    async fn service(&self, key: &UploadKey) -> Result<ServiceConfig, EngineError> {
         let found = self.store.get(&[service_key(&key.service)]).await?.into_iter().next().flatten();
         let item = found.ok_or_else(|| {
             Refusal::new(
@@ -220,7 +222,7 @@ impl Ingest {
             )
         })?;
         let doc = document::<ServiceConfigDoc>(read::<ConfigRecord>(item)?.value)?;
-        Ok(config::service_config(key.service.clone(), &doc)?.route(&key.git_ref)?)
+        Ok(config::service_config(key.service.clone(), &doc)?)
     }
 }
 

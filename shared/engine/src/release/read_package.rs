@@ -7,7 +7,7 @@ use crate::ports::{Body, ObjectRef, PackageStore, Tail};
 use bytes::BytesMut;
 use flotilla_domain::release::ObjectVersion;
 use flotilla_domain::release::package::{Package, template_key};
-use flotilla_domain::{Code, Digest, Refusal, Timestamp};
+use flotilla_domain::{AliasName, Code, Digest, Refusal, Timestamp};
 use flotilla_package::Limits;
 use flotilla_package::formats::{Draft, DraftStep, Files, recognise};
 use flotilla_package::listing::Listing;
@@ -15,16 +15,26 @@ use flotilla_package::zip_file::{Directory, DirectoryStep, read_directory};
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
-/// Reads and stores a package. `known` are the digests that earlier releases of the service have stored.
-/// Objects that were stored before `renewed_before` are stored again.
+/// How a package is read.
+pub struct Reading<'a> {
+    /// The digests that earlier releases of the service have stored.
+    pub known: BTreeSet<Digest>,
+    /// Objects that were stored before this time are stored again.
+    pub renewed_before: Timestamp,
+    /// The limits of an upload.
+    pub limits: &'a Limits,
+    /// The alias that its functions get.
+    pub alias: Option<AliasName>,
+}
+
+/// Reads and stores a package.
 pub async fn read_package(
     packages: &Arc<dyn PackageStore>,
     object: &ObjectVersion,
     tail: Tail,
-    known: BTreeSet<Digest>,
-    renewed_before: Timestamp,
-    limits: &Limits,
+    reading: Reading<'_>,
 ) -> Result<Package, EngineError> {
+    let Reading { known, renewed_before, limits, alias } = reading;
     if tail.total_bytes > limits.upload_bytes_max {
         let what = format!(
             "the upload has {} bytes; upload_bytes_max is {}",
@@ -50,7 +60,8 @@ pub async fn read_package(
     };
     let directory = directory(&mut upload, limits).await?;
     let listing = Listing::from(&directory);
-    let draft = draft(&upload, &directory, &listing, limits).await?;
+    let mut draft = draft(&upload, &directory, &listing, limits).await?;
+    draft.alias = alias;
     let proofs = store_assets(&upload, &directory, &listing, &draft).await?;
     let finished = draft.finish(&proofs, limits)?;
     for (digest, bytes) in finished.templates {

@@ -18,14 +18,21 @@ pub(super) fn check_sizes(
     const ENTRY_BYTES: usize = 8;
     let described = |stack: &PackagedStack| -> usize {
         let functions = stack.functions.iter().map(|function| function.logical_id.len() + FUNCTION_BYTES);
+        let aliases = stack
+            .aliases
+            .iter()
+            .map(|a| a.alias.len() + a.function.len() + a.version.len() + 3 * ENTRY_BYTES);
         let parameters = stack.parameters.keys().map(|name| name.len() + ENTRY_BYTES);
         let tags = stack.tags.iter().map(|(key, value)| key.len() + value.len() + ENTRY_BYTES);
-        functions.chain(parameters).chain(tags).sum::<usize>() + FUNCTION_BYTES
+        functions.chain(aliases).chain(parameters).chain(tags).sum::<usize>() + FUNCTION_BYTES
     };
     let largest = templates.values().map(Vec::len).max().unwrap_or(0);
     // The artifact bucket is one more.
     let parameters = stacks.iter().map(|stack| stack.parameters.len() + 1).max().unwrap_or(0);
+    // Aliases and versions may have been added.
+    let resources = stacks.iter().map(|stack| stack.resources).max().unwrap_or(0);
     let found = [
+        ("resources_max", limits.resources_max as u64, resources as u64),
         ("stacks_max", limits.stacks_max as u64, stacks.len() as u64),
         ("parameters_max", limits.parameters_max as u64, parameters as u64),
         (

@@ -9,7 +9,7 @@ use crate::{Limits, zip_file};
 use flotilla_domain::release::package::{
     ASSETS_BUCKET_PARAMETER, Asset, AssetKind, Package, PackageFormat, PackagedStack, Rewrite, Warning,
 };
-use flotilla_domain::{Code, Digest, Refusal, StackPart, StageName};
+use flotilla_domain::{AliasName, Code, Digest, Refusal, StackPart, StageName};
 use serde_json::{Value, json};
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -115,6 +115,8 @@ pub struct Draft {
     pub rewrites: Vec<Rewrite>,
     /// The warnings for the user.
     pub warnings: Vec<Warning>,
+    /// The alias that every function gets, if the service is configured with one.
+    pub alias: Option<AliasName>,
     named: Vec<Named>,
     claims: BTreeMap<Source, Digest>,
 }
@@ -138,6 +140,7 @@ impl Draft {
             made_for: None,
             rewrites: Vec::new(),
             warnings: Vec::new(),
+            alias: None,
             named: Vec::new(),
             claims: BTreeMap::new(),
         }
@@ -255,12 +258,14 @@ impl Draft {
             known.push(Some(asset));
             assets.insert(asset, bytes);
         }
-        let mut stacks = Vec::new();
+        let (mut stacks, mut rewrites) = (Vec::new(), self.rewrites);
         for draft in in_order(self.stacks)? {
             let mut template = draft.template;
             put_assets(&mut template, &known)?;
             check_versions(&template)?;
             template::declare_assets_bucket(&mut template);
+            let aliases = template::aliases::prepare(&mut template, self.alias.as_ref())?;
+            rewrites.extend(aliases.rewrites);
             let mut needs = template::needs(&template, &capabilities);
             needs.parameters.remove(ASSETS_BUCKET_PARAMETER);
             let functions = asset_tokens::functions(&template);
@@ -272,6 +277,7 @@ impl Draft {
                 after: draft.after,
                 template: digest,
                 functions,
+                aliases: aliases.shifted,
                 capabilities: needs.capabilities,
                 parameters: needs.parameters,
                 secret_parameters: needs.secret_parameters,
@@ -283,6 +289,7 @@ impl Draft {
                 tags: draft.tags,
             });
         }
+        rewrites.sort();
         check_sizes(&stacks, &templates, limits)?;
         let package = Package {
             digest: Package::digest_of(&stacks, assets.keys()),
@@ -290,7 +297,7 @@ impl Draft {
             stacks,
             assets,
             made_for: self.made_for,
-            rewrites: self.rewrites,
+            rewrites,
             warnings: self.warnings,
         };
         Ok(Finished { package, templates })

@@ -1,5 +1,6 @@
 //! CloudFormation templates: reading, checking and neutralising them, and what they need for a deployment.
 
+pub mod aliases;
 pub mod asset_tokens;
 mod globals;
 mod keep;

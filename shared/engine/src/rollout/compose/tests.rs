@@ -17,6 +17,7 @@ fn stack(part: Option<&str>, after: &[&str]) -> PackagedStack {
         after: after.iter().map(|part| StackPart::parse(part).unwrap()).collect(),
         template: Digest::of(b"t"),
         functions: Vec::new(),
+        aliases: Vec::new(),
         capabilities: BTreeSet::new(),
         parameters: BTreeMap::new(),
         secret_parameters: BTreeSet::new(),
