@@ -182,8 +182,9 @@ impl Draft {
             let path = refusal.path.clone().map(placed);
             Refusal { path, ..refusal }
         })?;
+        let roles = template::codedeploy::give_role(template);
         let bounded = template::roles::bound(template);
-        self.rewrites.extend(found.rewrites.into_iter().chain(bounded).map(|mut rewrite| {
+        self.rewrites.extend(found.rewrites.into_iter().chain(roles).chain(bounded).map(|mut rewrite| {
             rewrite.path = placed(rewrite.path);
             rewrite
         }));

@@ -47,6 +47,9 @@ pub fn prepare(template: &mut Value, name: Option<&AliasName>) -> Result<Aliases
 
 /// A transform adds the aliases and what invokes them after Flotilla has read the template.
 fn refuse_sam(template: &Value) -> Result<(), Refusal> {
+    if template.pointer("/Globals/Function/AutoPublishAlias").is_some() {
+        return Ok(());
+    }
     let functions = of_type(template, "AWS::Serverless::Function");
     match functions
         .into_iter()
@@ -83,7 +86,8 @@ fn create(template: &mut Value, name: &AliasName, rewrites: &mut Vec<Rewrite>) -
     for (id, function) in functions {
         let version = versions.get(&id).cloned().unwrap_or_else(|| {
             // Another logical id makes CloudFormation publish another version.
-            let version = format!("{id}Version{}", &Digest::of(&canonical(&function)).to_string()[..12]);
+            let content = published(&function["Properties"]);
+            let version = format!("{id}Version{}", &Digest::of(&canonical(&content)).to_string()[..12]);
             // Traffic can only return to a version that exists. One whose creation was rolled back must go: Lambda publishes the same
             // code only once.
             let retained = json!({
@@ -110,6 +114,23 @@ fn create(template: &mut Value, name: &AliasName, rewrites: &mut Vec<Rewrite>) -
         created.insert(id, alias);
     }
     created
+}
+
+/// The properties that a version keeps. Lambda publishes no version if only others have changed, and CloudFormation then fails (the list is
+/// that of AWS CDK, `function-hash.ts`).
+fn published(properties: &Value) -> Value {
+    const NOT_KEPT: [&str; 5] = [
+        "Tags",
+        "ReservedConcurrentExecutions",
+        "CodeSigningConfigArn",
+        "RecursiveLoop",
+        "RuntimeManagementConfig",
+    ];
+    let mut kept = properties.clone();
+    if let Some(kept) = kept.as_object_mut() {
+        kept.retain(|name, _| !NOT_KEPT.contains(&name.as_str()));
+    }
+    kept
 }
 
 /// The functions behind custom resources.

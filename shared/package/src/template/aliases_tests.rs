@@ -20,9 +20,12 @@ fn service() -> Value {
             "Async": {"Type": "AWS::Lambda::EventInvokeConfig", "Properties": {"FunctionName": {"Ref": "Orders"}, "Qualifier": "$LATEST"}},
             "Method": {"Type": "AWS::ApiGateway::Method", "Properties": {"Integration": {"Uri": {"Fn::Sub": "arn:aws:apigateway:${AWS::Region}:lambda:path/2015-03-31/functions/${Orders.Arn}/invocations"}}}},
             "Machine": {"Type": "AWS::StepFunctions::StateMachine", "Properties": {"DefinitionSubstitutions": {"Task": {"Fn::GetAtt": ["Orders", "Arn"]}}}},
-            "Policy": {"Type": "AWS::IAM::Policy", "Properties": {"PolicyDocument": {"Statement": [{"Resource": {"Fn::GetAtt": ["Orders", "Arn"]}}, {"Resource": [{"Fn::Sub": "${Bills.Arn}"}, "x"]}, {"Resource": "*"}]}}},
+            "Inline": {"Type": "AWS::StepFunctions::StateMachine", "Properties": {"Definition": {"States": {"One": {"Type": "Task", "Resource": {"Fn::GetAtt": ["Orders", "Arn"]}}}}}},
+            "Deployed": {"Type": "AWS::ApiGateway::Deployment", "Properties": {}},
+            "Stage": {"Type": "AWS::ApiGateway::Stage", "Properties": {"DeploymentId": {"Ref": "Deployed"}}},
+            "Policy": {"Type": "AWS::IAM::Policy", "Properties": {"PolicyDocument": {"Statement": [{"Effect": "Allow", "Resource": {"Fn::GetAtt": ["Orders", "Arn"]}}, {"Effect": "Allow", "Resource": [{"Fn::Sub": "${Bills.Arn}"}, "x"]}, {"Effect": "Allow", "Resource": "*"}]}}},
         },
-        "Outputs": {"Arn": {"Value": {"Fn::GetAtt": ["Orders", "Arn"]}}, "Name": {"Value": {"Ref": "Orders"}}}
+        "Outputs": {"Arn": {"Value": {"Fn::GetAtt": ["Orders", "Arn"]}}, "Name": {"Value": {"Ref": "Orders"}}, "Exported": {"Value": {"Fn::GetAtt": ["Orders", "Arn"]}, "Export": {"Name": "arn"}}}
     })
 }
 
@@ -43,10 +46,11 @@ fn every_function_gets_an_alias_and_what_invokes_it_invokes_the_alias() {
     );
     let alias = json!({"Ref": "OrdersAliasLive"});
     for path in [
-        "/Resources/May/Properties/FunctionName",
+        "/Resources/MayLive/Properties/FunctionName",
         "/Resources/Queue/Properties/FunctionName",
         "/Resources/Machine/Properties/DefinitionSubstitutions/Task",
         "/Resources/Policy/Properties/PolicyDocument/Statement/0/Resource/1",
+        "/Resources/Inline/Properties/Definition/States/One/Resource",
         "/Outputs/Arn/Value",
     ] {
         assert_eq!(template.pointer(path), Some(&alias), "{path}");
@@ -63,6 +67,8 @@ fn every_function_gets_an_alias_and_what_invokes_it_invokes_the_alias() {
     assert!(uri.as_str().unwrap().ends_with("functions/${OrdersAliasLive}/invocations"), "{uri}");
     // Names stay, and so does what CloudFormation itself invokes.
     for path in [
+        "/Resources/May",
+        "/Outputs/Exported",
         "/Resources/Orders/Properties/Environment/Variables/NAME",
         "/Resources/Made/Properties/ServiceToken",
         "/Resources/Log",
@@ -71,6 +77,11 @@ fn every_function_gets_an_alias_and_what_invokes_it_invokes_the_alias() {
     ] {
         assert_eq!(template.pointer(path), service().pointer(path), "{path}");
     }
+    assert!(template.pointer("/Resources/Deployed").is_none(), "the API is deployed again");
+    assert_eq!(
+        template.pointer("/Resources/Stage/Properties/DeploymentId/Ref"),
+        Some(&json!("DeployedLive"))
+    );
     assert_eq!(template.pointer("/Resources/Url/Properties/Qualifier"), Some(&json!("live")));
     assert_eq!(template.pointer("/Resources/Url/DependsOn"), Some(&json!(["Log", "OrdersAliasLive"])));
     assert_eq!(template.pointer("/Resources/Async/Properties/Qualifier"), Some(&json!("live")));
@@ -113,6 +124,10 @@ fn the_same_template_is_changed_once_and_in_the_same_way() {
     let (mut changed, before) = (service(), aliases.shifted[1].version.clone());
     other(&mut changed);
     assert_ne!(prepared(changed, Some(&name())).1.shifted[1].version, before, "another version is published");
+    let mut tagged = service();
+    tagged["Resources"]["Orders"]["Properties"]["Tags"] = json!([]);
+    tagged["Resources"]["Orders"]["DependsOn"] = json!("Log");
+    assert_eq!(prepared(tagged, Some(&name())).1.shifted[1].version, before, "Lambda would publish none");
 }
 
 #[test]
@@ -125,7 +140,7 @@ fn aliases_of_the_template_are_used_as_they_are() {
     let before = template.clone();
     let (_, aliases) = prepared(template.clone(), Some(&name()));
     let expected = FunctionAlias { alias: "Prod".into(), function: "F".into(), version: "V7".into() };
-    assert_eq!(aliases.shifted, [expected.clone()]);
+    assert_eq!(aliases.shifted, std::slice::from_ref(&expected));
     assert_eq!(prepared(template.clone(), None).1.shifted, [expected]);
     // Those that something else shifts, or that Lambda would not shift, stay.
     let left = |path: &str, value: Value| {

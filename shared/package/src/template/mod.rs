@@ -2,6 +2,7 @@
 
 pub mod aliases;
 pub mod asset_tokens;
+pub mod codedeploy;
 mod globals;
 mod keep;
 mod literals;

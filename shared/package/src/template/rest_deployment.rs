@@ -30,7 +30,7 @@ pub fn name_by_content(template: &mut Value) {
 }
 
 /// Renames a resource and every reference to it.
-fn rename(value: &mut Value, old: &str, new: &str) {
+pub fn rename(value: &mut Value, old: &str, new: &str) {
     match value {
         Value::String(text) if text == old => *text = new.to_owned(),
         Value::String(text) => {

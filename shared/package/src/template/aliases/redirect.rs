@@ -1,6 +1,7 @@
 //! Lets what invokes a function by its ARN invoke the function's new alias.
 
-use super::{ALIAS, Rewrite, VERSION, arn_of};
+use super::{ALIAS, Rewrite, VERSION, arn_of, letters};
+use crate::template::rest_deployment::rename;
 use flotilla_domain::AliasName;
 use serde_json::{Map, Value, json};
 use std::collections::BTreeMap;
@@ -15,7 +16,8 @@ struct Redirect<'a> {
 /// Changes the references to functions into references to their aliases:
 ///
 /// - the ARN, wherever it is: integrations, subscriptions, rules, outputs, environment variables, definitions of state machines;
-/// - the name or the ARN in permissions and event source mappings, which take either;
+/// - the name or the ARN in event source mappings, which take either;
+/// - permissions stay, and the alias gets the same ones: what names the function in another way still invokes it;
 /// - the qualifier of function URLs and of the settings of asynchronous invocations;
 /// - in policies the ARN stays and the alias's is added.
 ///
@@ -27,7 +29,11 @@ pub(super) fn redirect(
     name: &AliasName,
     rewrites: &mut Vec<Rewrite>,
 ) {
+    if aliases.is_empty() {
+        return;
+    }
     let mut change = Redirect { aliases, rewrites };
+    let mut permissions: Vec<(String, Value)> = Vec::new();
     let resources = template.get_mut("Resources").and_then(Value::as_object_mut);
     for (id, resource) in resources.into_iter().flatten() {
         let kind = resource.get("Type").and_then(Value::as_str).unwrap_or_default().to_owned();
@@ -35,7 +41,12 @@ pub(super) fn redirect(
         let Some(resource) = resource.as_object_mut() else { continue };
         match kind.as_str() {
             VERSION | ALIAS => {}
-            "AWS::Lambda::Permission" | "AWS::Lambda::EventSourceMapping" => {
+            "AWS::Lambda::Permission" => {
+                if let Some(of_alias) = change.permission(resource) {
+                    permissions.push((format!("{id}{}", letters(name)), of_alias));
+                }
+            }
+            "AWS::Lambda::EventSourceMapping" => {
                 if let Some(own) = properties(resource) {
                     change.name(own, &path);
                     change.value_of(own, &path);
@@ -50,10 +61,34 @@ pub(super) fn redirect(
             }
         }
     }
-    for (id, output) in template.get_mut("Outputs").and_then(Value::as_object_mut).into_iter().flatten() {
+    let resources = template.get_mut("Resources").and_then(Value::as_object_mut);
+    if let Some(resources) = resources {
+        for (id, permission) in permissions {
+            change.said(&format!("Resources.{id}"), "none", "AWS::Lambda::Permission");
+            resources.insert(id, permission);
+        }
+    }
+    redeploy(template, name);
+    let outputs = template.get_mut("Outputs").and_then(Value::as_object_mut).into_iter().flatten();
+    // A stack that imports the output could not be told of another value.
+    let outputs = outputs.filter(|(_, output)| output.get("Export").is_none());
+    let mut change = Redirect { aliases, rewrites: change.rewrites };
+    for (id, output) in outputs {
         if let Some(value) = output.get_mut("Value") {
             change.value(value, &format!("Outputs.{id}.Value"));
         }
+    }
+}
+
+/// Renames the deployments of REST APIs: a stage serves what its deployment has seen, and CloudFormation makes another one only under
+/// another logical id.
+fn redeploy(template: &mut Value, name: &AliasName) {
+    let resources = template.get("Resources").and_then(Value::as_object);
+    let deployments =
+        resources.into_iter().flatten().filter(|(_, r)| r["Type"] == "AWS::ApiGateway::Deployment");
+    for id in deployments.map(|(id, _)| id.clone()).collect::<Vec<_>>() {
+        let new = format!("{id}{}", letters(name));
+        rename(template, &id, &new);
     }
 }
 
@@ -82,6 +117,17 @@ impl Redirect<'_> {
         self.said(&format!("{path}.FunctionName"), &function, &alias);
     }
 
+    /// The permission of the alias that corresponds to one of the function.
+    fn permission(&self, resource: &Map<String, Value>) -> Option<Value> {
+        let (_, alias) = self.alias(resource.get("Properties")?.get("FunctionName")?)?;
+        let mut of_alias = resource.clone();
+        of_alias
+            .get_mut("Properties")?
+            .as_object_mut()?
+            .insert("FunctionName".into(), json!({ "Ref": alias }));
+        Some(Value::Object(of_alias))
+    }
+
     /// Sets the qualifier of a resource that names function and qualifier apart, and lets it wait for the alias.
     fn qualify(&mut self, resource: &mut Map<String, Value>, property: &str, name: &AliasName, path: &str) {
         let named = properties(resource).and_then(|own| {
@@ -102,10 +148,11 @@ impl Redirect<'_> {
     }
 
     fn value_of(&mut self, object: &mut Map<String, Value>, path: &str) {
+        let is_statement = object.contains_key("Effect");
         // CloudFormation invokes it while it updates the stack, when the alias may still name the version before.
         for (key, value) in object.iter_mut().filter(|(key, _)| *key != "ServiceToken") {
             let path = format!("{path}.{key}");
-            let policy = matches!(key.as_str(), "Resource" | "NotResource");
+            let policy = is_statement && matches!(key.as_str(), "Resource" | "NotResource");
             if policy { self.policy(value, &path) } else { self.value(value, &path) }
         }
     }
