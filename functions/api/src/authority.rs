@@ -74,6 +74,7 @@ pub const ROUTES: &[(Method, &str, Needs)] = &[
     (Method::POST, "/v1/rollouts/{id}/cancel", Needs::Do(Act::Cancel)),
     (Method::POST, "/v1/rollouts/{id}/pause", Needs::Do(Act::Pause)),
     (Method::POST, "/v1/rollouts/{id}/resume", Needs::Do(Act::Resume)),
+    (Method::POST, "/v1/rollouts/{id}/traffic", Needs::Do(Act::ShiftTraffic)),
     (Method::POST, "/v1/rollouts/{id}/retry", Needs::Do(Act::Retry)),
     (Method::POST, "/v1/rollouts/{id}/approve", Needs::Do(Act::Approve)),
     (Method::POST, "/v1/rollouts/{id}/break-glass", Needs::Do(Act::BreakGlass)),

@@ -58,6 +58,7 @@ fn routes() -> OpenApiRouter<Arc<Api>> {
         .routes(routes!(routes::rollouts::get_plan))
         .routes(routes!(routes::rollouts::cancel_rollout))
         .routes(routes!(routes::rollouts::pause_rollout))
+        .routes(routes!(routes::rollouts::shift_traffic))
         .routes(routes!(routes::rollouts::resume_rollout))
         .routes(routes!(routes::rollouts::retry_rollout))
 }

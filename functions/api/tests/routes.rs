@@ -75,6 +75,7 @@ async fn every_route_refuses_whoever_is_not_known() {
       "GET /v1/rollouts/{id}/plan",
       "POST /v1/rollouts/{id}/resume",
       "POST /v1/rollouts/{id}/retry",
+      "POST /v1/rollouts/{id}/traffic",
       "GET /v1/services",
       "GET /v1/services/{service}",
       "GET /v1/services/{service}/config",

@@ -4,7 +4,7 @@ mod gates;
 mod moves;
 mod setup;
 
-pub use gates::{Freeze, Line, Unfreeze};
+pub use gates::{Freeze, Line, Traffic, Unfreeze};
 pub use moves::{Consumers, Promote, Retry, Rollback, SetCommand, SetRollback};
 pub use setup::{
     AccountCommand, AccountRoles, AddAccount, Concurrency, Install, Removal, RemoveAccount, Uninstall,
@@ -167,6 +167,9 @@ pub enum Command {
         /// Rollout ID.
         rollout: String,
     },
+    /// Shift the traffic of a rollout by hand.
+    #[command(subcommand, after_help = "Example:\n  flotilla traffic promote rlo_01K9Z3M4")]
+    Traffic(Traffic),
     /// Approve the next wave of a rollout, for its current package and plan.
     #[command(after_help = "Example:\n  flotilla approve rlo_01K9Z3M4 --reason \"plan reviewed\"")]
     Approve {

@@ -1,7 +1,9 @@
 //! Output: plain text, in colour only on a terminal, or JSON.
 
 use console::style;
-use flotilla_contract::{CauseView, DeploymentView, EventView, GatesView, HoldView, RolloutView};
+use flotilla_contract::{
+    CauseView, DeploymentView, EventView, GatesView, HoldView, RolloutView, TrafficView,
+};
 use serde::Serialize;
 
 /// Writes a value as JSON.
@@ -94,12 +96,22 @@ pub fn deployment_line(deployment: &DeploymentView) -> String {
 /// The status of a rollout in one line, with the reasons of blocked gates.
 pub fn rollout_line(rollout: &RolloutView) -> String {
     let mut line = status(&rollout.status).to_string();
+    if let Some(traffic) = &rollout.traffic {
+        line.push_str(&format!(" ({} % of wave {})", traffic.percent, traffic.wave));
+    }
     let closed = rollout.gates.iter().flat_map(|gates| &gates.closed);
     let closed: Vec<&str> = closed.map(|closed| closed.why.as_str()).collect();
     if !closed.is_empty() {
         line.push_str(&format!(" (blocked: {}; see flotilla rollout {})", closed.join("; "), rollout.id));
     }
     line
+}
+
+/// The share of the new versions, and what comes next.
+fn traffic_line(traffic: &TrafficView) -> String {
+    let TrafficView { wave, percent, step, steps, until } = traffic;
+    let until = until.as_ref().map(|until| format!(", until {}", time(until))).unwrap_or_default();
+    format!("{percent} % at the new versions of wave {wave}: step {step} of {steps}{until}")
 }
 
 /// Prints a rollout with its deployments.
@@ -125,6 +137,10 @@ pub fn rollout(rollout: &RolloutView) {
     if let Some(by) = &rollout.paused_by {
         println!("paused by {by}");
         next(&format!("flotilla resume {}", rollout.id));
+    }
+    if let Some(traffic) = &rollout.traffic {
+        println!("traffic  {}", traffic_line(traffic));
+        next(&format!("flotilla traffic promote {0}  or  flotilla traffic abort {0}", rollout.id));
     }
     if let Some(gates) = &rollout.gates {
         show_gates(rollout, gates);

@@ -6,11 +6,13 @@ use crate::excerpt::excerpt;
 use async_trait::async_trait;
 use aws_sdk_lambda::Client;
 use aws_sdk_lambda::primitives::Blob;
-use aws_sdk_lambda::types::{InvocationType, LastUpdateStatus, State};
+use aws_sdk_lambda::types::{AliasRoutingConfiguration, InvocationType, LastUpdateStatus, State};
 use aws_smithy_types::retry::RetryConfig;
 use aws_smithy_types::timeout::TimeoutConfig;
 use flotilla_domain::Digest;
-use flotilla_engine::ports::{ErrorKind, FunctionCodeObserved, Functions, Invoked, Place, PortError};
+use flotilla_engine::ports::{
+    AliasObserved, AliasShares, ErrorKind, FunctionCodeObserved, Functions, Invoked, Place, PortError,
+};
 use serde_json::Value;
 use std::time::Duration;
 
@@ -32,6 +34,18 @@ impl LambdaFunctions {
     }
 }
 
+/// The function and the name of an alias, from its ARN.
+fn parts(alias_arn: &str) -> (&str, &str) {
+    alias_arn.rsplit_once(':').unwrap_or((alias_arn, ""))
+}
+
+/// A weight in percent.
+fn percent(weight: f64) -> u8 {
+    #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "it is between 0 and 100")]
+    let percent = (weight * 100.0).round().clamp(0.0, 100.0) as u8;
+    percent
+}
+
 #[async_trait]
 impl Functions for LambdaFunctions {
     async fn code(&self, place: &Place, function: &str) -> Result<Option<FunctionCodeObserved>, PortError> {
@@ -46,6 +60,54 @@ impl Functions for LambdaFunctions {
                 error if error.kind == ErrorKind::Missing => Ok(None),
                 error => Err(error),
             },
+        }
+    }
+
+    async fn alias(&self, place: &Place, alias_arn: &str) -> Result<Option<AliasObserved>, PortError> {
+        let (function, name) = parts(alias_arn);
+        let client = Client::new(&self.sessions.config(place).await);
+        match client.get_alias().function_name(function).name(name).send().await {
+            Ok(seen) => {
+                let others = seen.routing_config().and_then(|routing| routing.additional_version_weights());
+                let other = others.into_iter().flatten().next();
+                Ok(Some(AliasObserved {
+                    shares: AliasShares {
+                        version: seen.function_version().unwrap_or_default().to_owned(),
+                        other: other.map(|(version, weight)| (version.clone(), percent(*weight))),
+                    },
+                    revision: seen.revision_id().unwrap_or_default().to_owned(),
+                }))
+            }
+            Err(error) => match classify("lambda:GetAlias", error) {
+                error if error.kind == ErrorKind::Missing => Ok(None),
+                error => Err(error),
+            },
+        }
+    }
+
+    async fn set_alias(
+        &self,
+        place: &Place,
+        alias_arn: &str,
+        shares: &AliasShares,
+        revision: &str,
+    ) -> Result<Option<String>, PortError> {
+        let (function, name) = parts(alias_arn);
+        let client = Client::new(&self.sessions.config(place).await);
+        // Weights that are not sent stay; an empty map removes them.
+        let weights =
+            shares.other.iter().map(|(version, percent)| (version.clone(), f64::from(*percent) / 100.0));
+        let routing = AliasRoutingConfiguration::builder()
+            .set_additional_version_weights(Some(weights.collect()))
+            .build();
+        let request = client.update_alias().function_name(function).name(name).revision_id(revision);
+        let sent = request.function_version(&shares.version).routing_config(routing).send().await;
+        match sent {
+            Ok(set) => Ok(Some(set.revision_id().unwrap_or_default().to_owned())),
+            Err(error) if error.as_service_error().is_some_and(|e| e.is_precondition_failed_exception()) => {
+                Ok(None)
+            }
+            Err(error) => Err(classify("lambda:UpdateAlias", error)),
         }
     }
 
@@ -67,5 +129,21 @@ impl Functions for LambdaFunctions {
             ok: said.function_error().is_none(),
             reply: excerpt(said.payload().map_or(&[], |payload| payload.as_ref()), REPLY_BYTES_MAX),
         })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_alias_is_named_by_its_function_and_its_name() {
+        let arn = "arn:aws:lambda:eu-west-1:111122223333:function:orders:live";
+        assert_eq!(parts(arn), ("arn:aws:lambda:eu-west-1:111122223333:function:orders", "live"));
+    }
+
+    #[test]
+    fn weights_are_whole_percents() {
+        assert_eq!([0.0, 0.01, 0.29, 0.999, 1.0].map(percent), [0, 1, 29, 100, 100]);
     }
 }

@@ -3,6 +3,7 @@
 use crate::access::{GrantConfig, IdentityConfig};
 use crate::gate::{CheckConfig, FreezeConfig, WindowConfig};
 use crate::safeguards::SafeguardsConfig;
+use crate::traffic::TrafficConfig;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use utoipa::ToSchema;
@@ -199,6 +200,9 @@ pub struct ProfileConfig {
     /// The verifications of every target, made after its wave is deployed and before the wave bakes.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub checks: Vec<CheckConfig>,
+    /// How traffic is shifted to the new versions of the functions; without it, they get everything at once.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub traffic: Option<TrafficConfig>,
     /// Whether a stack whose first creation failed is deleted and recreated; default: true.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub recreate_failed: Option<bool>,

@@ -14,6 +14,7 @@ pub mod problem;
 pub mod requests;
 pub mod safeguards;
 pub mod sets;
+pub mod traffic;
 pub mod views;
 
 pub use access::*;
@@ -29,4 +30,5 @@ pub use problem::{CurrentState, Problem};
 pub use requests::*;
 pub use safeguards::SafeguardsConfig;
 pub use sets::*;
+pub use traffic::{ShiftTraffic, TrafficConfig, TrafficStepConfig, TrafficView};
 pub use views::*;

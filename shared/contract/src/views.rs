@@ -2,6 +2,7 @@
 
 use crate::config::{ProfileConfig, ServiceConfigDoc};
 use crate::gate::GatesView;
+use crate::traffic::TrafficView;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use utoipa::ToSchema;
@@ -251,6 +252,9 @@ pub struct RolloutView {
     /// The digest of its plan, if one was made before its first wave. Approvals are bound to it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub plan: Option<String>,
+    /// Its traffic, while that is shifted.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub traffic: Option<TrafficView>,
     /// Its gates, if it has any.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub gates: Option<GatesView>,

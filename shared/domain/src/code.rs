@@ -120,6 +120,8 @@ codes! {
     OutputNotShared = 314, "the output is not shared with previews";
     /// A profile contains the value of a secret.
     SecretInPlain = 315, "a secret is written in plain text";
+    /// A profile shifts traffic, and no alias of the package can be shifted.
+    TrafficUnshiftable = 316, "the package has no alias whose traffic can be shifted";
 
     /// The request is not understood.
     RequestInvalid = 401, "the request is invalid";
@@ -204,6 +206,10 @@ codes! {
     CheckFailed = 551, "a verification failed";
     /// The plan that would be executed is not the one that was approved.
     PlanChanged = 552, "the plan is not the one that was approved";
+    /// The new versions lost their share of the traffic: a failure, a cancellation or an operator's order.
+    TrafficAborted = 553, "traffic was shifted back";
+    /// The old versions could not get all traffic back.
+    TrafficNotRestored = 554, "traffic could not be shifted back";
 
     /// The packaging tool does this with its own API calls, outside of CloudFormation.
     OutsideCloudformation = 601, "the tool does this outside of CloudFormation";

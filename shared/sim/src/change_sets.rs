@@ -1,5 +1,6 @@
 //! Change sets: creating and describing them.
 
+use crate::publishing::stable_versions;
 use crate::stack_books::{Behaviour, ChangeSet, ChangeSetState, Stack};
 use crate::state::State;
 use flotilla_domain::deployment::ChangeSetKind;
@@ -69,6 +70,7 @@ pub fn create(state: &mut State, place: &Place, request: &ChangeSetRequest) -> R
                 was: ("REVIEW_IN_PROGRESS", 0),
                 reason: None,
                 template: None,
+                stable: String::new(),
                 change_sets: Vec::new(),
                 operation: None,
                 events: VecDeque::new(),
@@ -84,18 +86,20 @@ pub fn create(state: &mut State, place: &Place, request: &ChangeSetRequest) -> R
         Behaviour::Takes(_) => state.now_ms,
         _ => state.now_ms + i64::try_from(state.rng.below(3_000)).unwrap_or(0),
     };
+    let stable = stable_versions(&request.parameters);
     let Some(stack) = state.stacks.live.get_mut(&key) else { return Ok(()) };
     let change_state = match how {
         Behaviour::Refuses(reason) => ChangeSetState::Failed(reason),
         Behaviour::FailsValidation(_) => ChangeSetState::Failed(VALIDATION_FAILED.into()),
         Behaviour::Drifted(_) if request.revert_drift => ChangeSetState::Ready,
-        _ if stack.template == Some(request.template) => ChangeSetState::Empty,
+        _ if stack.template == Some(request.template) && stack.stable == stable => ChangeSetState::Empty,
         _ => ChangeSetState::Ready,
     };
     stack.change_sets.push(ChangeSet {
         name: request.name.clone(),
         id: format!("arn:changeSet/{}/{made}", request.name),
         template: request.template,
+        stable,
         state: change_state,
         made_at_ms,
         rollback: request.rollback.clone(),

@@ -7,6 +7,7 @@ mod edges;
 mod gates;
 mod kept;
 mod sets;
+pub mod traffic;
 
 use crate::state::State;
 use flotilla_domain::Site;
@@ -86,6 +87,10 @@ pub(crate) fn begins(
         return Some(format!("save, then act: {change_set_id} is executed, but no saved state asks for it"));
     };
     let meta = state.table.get(&Key::new(pk.as_str(), "META"))?;
+    if saved.body.get("completes").is_some() {
+        return (text(meta, "state") != Some("completing"))
+            .then(|| format!("promise 13: {token} completes a shift, but its rollout does not"));
+    }
     if !holder.ends_with("/back") {
         if let Some(passed) = gates::execution_begins(meta, saved, target_of(holder), state) {
             return Some(passed);
@@ -99,7 +104,10 @@ pub(crate) fn begins(
 /// Whether a deployment has begun and not ended. A deployment that is only planned has not begun.
 fn is_under_way(name: &str) -> bool {
     !edges::DEPLOYMENT_ENDS.contains(&name)
-        && !matches!(name, "waiting" | "inspecting" | "planning" | "planned" | "discarding")
+        && !matches!(
+            name,
+            "waiting" | "inspecting" | "reading_aliases" | "planning" | "planned" | "shifting" | "discarding"
+        )
 }
 
 /// Checks that the waves before the target's wave allow the target to be deployed.
@@ -118,7 +126,10 @@ fn waves_before(state: &State, pk: &str, meta: &Item, target: &str) -> Option<St
             return Some(format!("promise 10: {target} is deployed, but a wave before it has failed"));
         }
         if targets.contains(&target) {
-            let open = names.iter().filter(|name| is_under_way(name)).count() as u64;
+            // The second update of a shift changes only what the template says.
+            let updates = outcomes.iter().filter(|item| item.body.get("completes").is_none());
+            let updates = updates.filter_map(|item| text(item, "state.name"));
+            let open = updates.filter(|name| is_under_way(name)).count() as u64;
             let most = wave["max_concurrent"].as_u64()?;
             return (open > most).then(|| {
                 format!("promise 10: {open} deployments of a wave are open, but only {most} may be")
@@ -306,6 +317,10 @@ impl Checker {
         {
             let passed = gates::wave_begins(item, wave, world);
             assert!(passed.is_none(), "{}: {key:?}", passed.unwrap_or_default());
+        }
+        if ended {
+            let wrong = traffic::left(item, deployments().collect(), world);
+            assert!(wrong.is_none(), "{}: {key:?} is {state}", wrong.unwrap_or_default());
         }
         if state == "replicating" {
             let passed = gates::vetted(item, world);

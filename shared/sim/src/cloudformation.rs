@@ -169,13 +169,13 @@ impl StacksPort for SimStacks {
             }
             set.state = ChangeSetState::Executing;
             set.token = token.to_owned();
-            let template = set.template;
+            let update = (set.template, set.stable.clone());
             stack.watched = set.rollback.clone().unwrap_or_default();
             stack.change_sets.retain(|set| set.id == change_set_id);
             *state.stacks.executions.entry(change_set_id.to_owned()).or_default() += 1;
             ours(state, &key, token, Some(change_set_id));
             let fails = fate_of(state, &place.site);
-            begin_execution(state, &key, template, token, fails);
+            begin_execution(state, &key, update, token, fails);
             Ok(Executed::Started)
         })
         .await
@@ -382,6 +382,7 @@ impl StacksPort for SimStacks {
                     status: "UPDATE_COMPLETE".into(),
                 })
                 .collect();
+            resources.extend(crate::publishing::listed(state, &key));
             resources.extend(crate::s3::buckets(state));
             if stack.status == "DELETE_FAILED" {
                 resources.push(StackResource {

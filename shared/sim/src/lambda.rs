@@ -1,9 +1,13 @@
 //! Lambda: a function runs the code that CloudFormation gave it, unless a test changes it.
 
-use crate::state::Shared;
+use crate::aliases::Alias;
+use crate::checker::traffic::exceeds;
+use crate::state::{Shared, State};
 use async_trait::async_trait;
 use flotilla_domain::Digest;
-use flotilla_engine::ports::{ErrorKind, FunctionCodeObserved, Functions, Invoked, Place, PortError};
+use flotilla_engine::ports::{
+    AliasObserved, AliasShares, ErrorKind, FunctionCodeObserved, Functions, Invoked, Place, PortError,
+};
 use serde_json::Value;
 
 /// The fake.
@@ -18,6 +22,38 @@ impl Functions for SimFunctions {
                 let pending = state.functions_pending;
                 let code = |digest: &Digest| if pending { Digest::of(b"before") } else { *digest };
                 Ok(digest.map(|digest| FunctionCodeObserved { code_sha256: Some(code(digest)), pending }))
+            })
+            .await
+    }
+
+    async fn alias(&self, place: &Place, alias_arn: &str) -> Result<Option<AliasObserved>, PortError> {
+        let key = (place.site.clone(), alias_arn.to_owned());
+        let read = |state: &mut State| Ok(state.aliases.named.get(&key).map(Alias::observed));
+        self.0.call("lambda:GetAlias", Some(&place.site), read).await
+    }
+
+    async fn set_alias(
+        &self,
+        place: &Place,
+        alias_arn: &str,
+        shares: &AliasShares,
+        revision: &str,
+    ) -> Result<Option<String>, PortError> {
+        const OPERATION: &str = "lambda:UpdateAlias";
+        let key = (place.site.clone(), alias_arn.to_owned());
+        self.0
+            .call(OPERATION, Some(&place.site), |state| {
+                let missing = || PortError::new(ErrorKind::Missing, OPERATION, "ResourceNotFoundException");
+                let alias = state.aliases.named.get(&key).ok_or_else(missing)?;
+                if alias.revision.to_string() != revision {
+                    return Ok(None);
+                }
+                if let Some(breach) = exceeds(state, &key, alias, shares) {
+                    state.stacks.breaches.push(breach);
+                }
+                let alias = state.aliases.named.get_mut(&key).ok_or_else(missing)?;
+                alias.set(shares.clone());
+                Ok(Some(alias.revision.to_string()))
             })
             .await
     }

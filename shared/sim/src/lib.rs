@@ -6,6 +6,7 @@
 //! checks the invariants ("promises"); it shares no code with the engine. [`lives`] are complete runs of the world, one
 //! per seed: `scripts/simulate` runs many of them.
 
+mod aliases;
 mod assets;
 mod change_sets;
 mod checker;
@@ -21,6 +22,7 @@ mod objects;
 mod operations;
 mod outputs;
 mod policies;
+mod publishing;
 mod queue;
 mod rng;
 mod s3;

@@ -6,6 +6,7 @@ use crate::{Behaviour, Faults, World};
 use flotilla_contract::{FreezeConfig, ProfileConfig, RolloutView, SafeguardsConfig, WaveConfig, WaveTable};
 use flotilla_domain::gate::FreezeScope;
 use flotilla_domain::retention::Pace;
+use flotilla_domain::rollout::TrafficOrder;
 use flotilla_domain::{Digest, SignedDuration};
 use flotilla_engine::gate::ApprovalRequest;
 use flotilla_engine::rollout::{Control, RetryOptions};
@@ -22,6 +23,8 @@ pub struct Failure {
 
 /// One in this many lives is that of a set of services.
 const SETS_EVERY: u64 = 19;
+/// In one of this many lives, rollouts shift traffic.
+const SHIFTS_EVERY: u64 = 13;
 
 const REGIONS: [&str; 3] = ["eu-west-1", "us-east-1", "ap-south-1"];
 
@@ -85,6 +88,15 @@ fn storm(seed: u64) -> Faults {
 
 /// Runs one life of the world.
 fn live(world: &mut World, seed: u64) {
+    let shifts = seed % SHIFTS_EVERY == 8;
+    if shifts {
+        // Something runs already whose traffic can be kept.
+        world.shifts(&profile(seed), if seed.is_multiple_of(2) { &[(5, 30), (50, 20)] } else { &[(10, 0)] });
+        let before = world.upload("branch/main", "zero");
+        world.until_at_last("a verdict", |w| w.verdict(&before).is_some());
+        let id = world.rollout(&before).expect("it was accepted").id;
+        end_of(world, &id, &[]);
+    }
     world.faults(storm(seed));
     if seed % 11 == 3 {
         world.layered();
@@ -178,6 +190,11 @@ fn operate(world: &mut World, seed: u64, version: &str) {
         _ => Ok(()),
     };
     drop(asked);
+    // So may these, and most rollouts shift no traffic.
+    let order = [TrafficOrder::Set(30), TrafficOrder::Promote, TrafficOrder::Abort][(seed / 13 % 3) as usize];
+    if seed % SHIFTS_EVERY == 8 {
+        drop(world.traffic(&rollout.id, order));
+    }
 }
 
 /// The operators' commands about gates: some are wrong, too early or too late.

@@ -60,7 +60,7 @@ fn takes_ms(state: &mut State, target: &Site) -> i64 {
 pub(crate) fn begin_execution(
     state: &mut State,
     key: &(Site, String),
-    template: Digest,
+    (template, stable): (Digest, String),
     token: &str,
     fails: Option<Fails>,
 ) {
@@ -85,7 +85,7 @@ pub(crate) fn begin_execution(
     };
     let operation = Operation {
         phases: phases.iter().map(|(after, status)| (ends + after, *status)).collect(),
-        effect: if fails.is_some() { Effect::Nothing } else { Effect::Runs(template) },
+        effect: if fails.is_some() { Effect::Nothing } else { Effect::Runs(template, stable) },
         nested: fails.as_ref().is_some_and(|fails| fails.nested),
         reason: fails.map(|fails| fails.reason),
         last_reason: orphans.then_some("Update successful. One or more resources could not be deleted."),
@@ -160,7 +160,7 @@ pub(crate) fn meddle(state: &mut State) {
     let what = state.rng.below(10);
     let executes = state.rng.chance(500);
     let Some(stack) = state.stacks.live.get_mut(&key) else { return };
-    let (status, template) = (stack.status, stack.template);
+    let (status, template, stable) = (stack.status, stack.template, stack.stable.clone());
     if what < 7 {
         let Some(template) = template.filter(|_| status.ends_with("E_COMPLETE")) else { return };
         if executes {
@@ -171,7 +171,7 @@ pub(crate) fn meddle(state: &mut State) {
         }
         state.note(|| format!("another actor updates {key:?}"));
         let fails = fate_of(state, &key.0);
-        begin_execution(state, &key, template, &token, fails);
+        begin_execution(state, &key, (template, stable), &token, fails);
     } else if what < 8 {
         state.note(|| format!("another actor deletes {key:?}"));
         begin_deletion(state, &key, &token, &Effort::First, &Behaviour::Works);

@@ -1,5 +1,7 @@
 //! Advances the operations of stacks as time passes.
 
+use crate::checker::traffic;
+use crate::publishing;
 use crate::stack_books::{ChangeSetState, Effect, Operation, Stack, event};
 use crate::state::State;
 use flotilla_domain::release::package::asset_key;
@@ -127,12 +129,17 @@ fn end(state: &mut State, key: &(Site, String), token: &str) {
         Effect::Gone => {
             state.stacks.gone.insert(stack.id, stack.events);
             let prefix = format!("{}/", key.1);
+            publishing::delete(state, key);
             state.functions.retain(|(target, name), _| !(target == &key.0 && name.starts_with(&prefix)));
             return;
         }
-        Effect::Runs(template) => {
+        Effect::Runs(template, stable) => {
             stack.template = Some(template);
             give_code(state, key, &template);
+            let moved = publishing::apply(state, key, &template, &stable);
+            let breach = moved.iter().find_map(|alias| traffic::hurried(state, alias));
+            state.stacks.breaches.extend(breach);
+            stack.stable = stable;
         }
         Effect::Nothing => {}
     }

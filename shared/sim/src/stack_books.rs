@@ -68,6 +68,8 @@ pub(crate) struct ChangeSet {
     pub name: String,
     pub id: String,
     pub template: Digest,
+    /// The stable versions of aliases that it passes.
+    pub stable: String,
     pub state: ChangeSetState,
     /// It is being created until this time.
     pub made_at_ms: i64,
@@ -79,8 +81,8 @@ pub(crate) struct ChangeSet {
 /// The effect of an operation when it ends.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Effect {
-    /// The stack runs this template.
-    Runs(Digest),
+    /// The stack runs this template, with these stable versions of its aliases.
+    Runs(Digest, String),
     /// Only the status changes.
     Nothing,
     /// The stack is deleted.
@@ -109,6 +111,8 @@ pub(crate) struct Stack {
     pub was: (&'static str, i64),
     pub reason: Option<String>,
     pub template: Option<Digest>,
+    /// The stable versions of aliases that its last update passed.
+    pub stable: String,
     pub change_sets: Vec<ChangeSet>,
     pub operation: Option<Operation>,
     /// The events, newest first.

@@ -1,5 +1,6 @@
 //! The state of the whole world as plain values behind one lock, and the function that every call passes through.
 
+use crate::aliases::Aliases;
 use crate::faults::Faults;
 use crate::objects::Objects;
 use crate::rng::Rng;
@@ -86,6 +87,7 @@ pub struct State {
     pub buckets: BTreeMap<String, u32>,
     pub copies: u64,
     pub stacks: Stacks,
+    pub aliases: Aliases,
     /// The parameters of each stack's last change set.
     pub parameters: BTreeMap<(Site, String), BTreeMap<String, String>>,
     pub functions: BTreeMap<(Site, String), Digest>,
@@ -154,6 +156,7 @@ impl Shared {
             buckets: BTreeMap::new(),
             copies: 0,
             stacks: Stacks::default(),
+            aliases: Aliases::default(),
             parameters: BTreeMap::new(),
             functions: BTreeMap::new(),
             alarms: BTreeMap::new(),

@@ -10,10 +10,11 @@ use axum::extract::rejection::{BytesRejection, QueryRejection};
 use axum::extract::{Path, Query};
 use axum::http::StatusCode;
 use flotilla_contract::{
-    CancelRollout, EventView, Page, PlanView, Problem, RetryRollout, RolloutView, StartRollout,
+    CancelRollout, EventView, Page, PlanView, Problem, RetryRollout, RolloutView, ShiftTraffic, StartRollout,
 };
 use flotilla_domain::access::{Of, Role, Scope};
-use flotilla_domain::{ReleaseId, RolloutId, ServiceName, StageName};
+use flotilla_domain::rollout::TrafficOrder;
+use flotilla_domain::{Code, Refusal, ReleaseId, RolloutId, ServiceName, StageName};
 use flotilla_engine::access::Caller;
 use flotilla_engine::plan::AllowedLosses;
 use flotilla_engine::rollout::{Control, RetryOptions};
@@ -116,6 +117,23 @@ pub async fn resume_rollout(
     id: Path<String>,
 ) -> Result<(StatusCode, Json<RolloutView>), ApiError> {
     control(api, principal, id, Control::Resume).await
+}
+
+/// Sets the share of the new versions while traffic is shifted: 100 percent ends the steps, 0 shifts all traffic back.
+#[utoipa::path(post, path = "/v1/rollouts/{id}/traffic", tag = "rollouts", request_body = ShiftTraffic,
+    responses((status = 202, body = RolloutView), (status = 404, body = Problem), (status = 409, body = Problem)))]
+pub async fn shift_traffic(
+    api: Shared,
+    principal: Principal,
+    id: Path<String>,
+    bytes: Result<Bytes, BytesRejection>,
+) -> Result<(StatusCode, Json<RolloutView>), ApiError> {
+    let ShiftTraffic { percent } = body(bytes)?;
+    if percent > 100 {
+        let what = format!("{percent} percent");
+        return Err(Refusal::new(Code::RequestInvalid, what, "give 0 to 100").at("percent").into());
+    }
+    control(api, principal, id, Control::Traffic(TrafficOrder::of(percent))).await
 }
 
 async fn control(

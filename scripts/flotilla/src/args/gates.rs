@@ -34,3 +34,29 @@ pub enum Line {
     #[command(after_help = "Example:\n  flotilla unfreeze --profile production")]
     Lift(Unfreeze),
 }
+
+/// What to do with the traffic of a rollout that shifts it.
+#[derive(Debug, Subcommand)]
+pub enum Traffic {
+    /// Give the new versions this share now; the step's time begins again.
+    #[command(after_help = "Example:\n  flotilla traffic set rlo_01K9Z3M4 50")]
+    Set {
+        /// Rollout ID.
+        rollout: String,
+        /// Share of the new versions, in percent.
+        #[arg(value_parser = clap::value_parser!(u8).range(1..=99))]
+        percent: u8,
+    },
+    /// Give the new versions everything now, without the remaining steps.
+    #[command(after_help = "Example:\n  flotilla traffic promote rlo_01K9Z3M4")]
+    Promote {
+        /// Rollout ID.
+        rollout: String,
+    },
+    /// Give the old versions everything back; the rollout then fails.
+    #[command(after_help = "Example:\n  flotilla traffic abort rlo_01K9Z3M4")]
+    Abort {
+        /// Rollout ID.
+        rollout: String,
+    },
+}

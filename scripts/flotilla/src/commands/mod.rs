@@ -77,6 +77,7 @@ pub async fn run(cli: Cli) -> Result<Exit, CliError> {
         Command::Cancel { rollout, stop_running } => rollouts::cancel(global, &rollout, stop_running).await,
         Command::Pause { rollout } => rollouts::ask(global, &rollout, "pause").await,
         Command::Resume { rollout } => rollouts::ask(global, &rollout, "resume").await,
+        Command::Traffic(order) => rollouts::traffic(global, &order).await,
         Command::Audit(args) => audit::run(global, &args).await,
         Command::Retry(retry) => rollouts::retry(global, retry).await,
     }

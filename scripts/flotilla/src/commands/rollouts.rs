@@ -2,10 +2,12 @@
 
 use super::follow::{exit_of, follow};
 use crate::api::Api;
-use crate::args::{Global, Retry};
+use crate::args::{Global, Retry, Traffic};
 use crate::error::{CliError, Exit};
 use crate::show;
-use flotilla_contract::{CancelRollout, EventView, Page, RetryRollout, RolloutView, StartRollout};
+use flotilla_contract::{
+    CancelRollout, EventView, Page, RetryRollout, RolloutView, ShiftTraffic, StartRollout,
+};
 use serde::Serialize;
 
 pub async fn watch(global: &Global, id: &str) -> Result<Exit, CliError> {
@@ -73,6 +75,18 @@ pub async fn cancel(global: &Global, id: &str, stop_running: bool) -> Result<Exi
     let api = Api::connect(global).await?;
     let rollout: RolloutView =
         api.post(&format!("/v1/rollouts/{id}/cancel"), &CancelRollout { stop_running }).await?;
+    finish(global, &rollout).map(|_| Exit::Success)
+}
+
+pub async fn traffic(global: &Global, order: &Traffic) -> Result<Exit, CliError> {
+    let (id, percent) = match order {
+        Traffic::Set { rollout, percent } => (rollout, *percent),
+        Traffic::Promote { rollout } => (rollout, 100),
+        Traffic::Abort { rollout } => (rollout, 0),
+    };
+    let api = Api::connect(global).await?;
+    let rollout: RolloutView =
+        api.post(&format!("/v1/rollouts/{id}/traffic"), &ShiftTraffic { percent }).await?;
     finish(global, &rollout).map(|_| Exit::Success)
 }
 

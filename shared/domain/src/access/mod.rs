@@ -78,6 +78,8 @@ pub enum Act {
     Pause,
     /// Resumes a rollout.
     Resume,
+    /// Sets, promotes or aborts the traffic of a rollout.
+    ShiftTraffic,
     /// Holds a package.
     Hold,
     /// Releases holds.
@@ -108,6 +110,7 @@ impl Act {
             Self::Cancel => "cancel",
             Self::Pause => "pause",
             Self::Resume => "resume",
+            Self::ShiftTraffic => "shift traffic",
             Self::Hold => "hold",
             Self::LiftHold => "unhold",
             Self::Approve => "approve",
@@ -135,6 +138,7 @@ impl Act {
             | Self::Cancel
             | Self::Pause
             | Self::Resume
+            | Self::ShiftTraffic
             | Self::Hold
             | Self::LiftHold
             // A deployer who sees a problem may freeze, but not unfreeze.

@@ -8,7 +8,7 @@ use crate::gate::{Gates, Windows};
 use crate::names::{AccountId, ProfileName, Region};
 use crate::plan::Safeguards;
 use crate::replica::Copies;
-use crate::rollout::OnFailure;
+use crate::rollout::{OnFailure, TrafficPolicy};
 use crate::topic::TopicArn;
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -60,6 +60,8 @@ pub struct Profile {
     pub outputs: BTreeMap<String, OutputRef>,
     /// Tags of every stack.
     pub tags: BTreeMap<String, String>,
+    /// How traffic is shifted to new versions, if it is.
+    pub traffic: Option<TrafficPolicy>,
     /// For a profile of previews: what they may use. `None` for one of stages that stay.
     pub previews: Option<PreviewQuotas>,
     /// The topics that get notices of its rollouts.

@@ -1,7 +1,7 @@
 //! The causes that a deployment finds itself, each with its fix.
 
 use super::event::StackOwner;
-use super::{CodeMismatch, Deployment, DeploymentSpec};
+use super::{AliasVersions, CodeMismatch, Deployment, DeploymentSpec};
 use crate::cause::Cause;
 use crate::code::{Code, storable};
 use crate::names::StackName;
@@ -21,6 +21,29 @@ pub(super) fn deadline(deployment: &Deployment) -> Cause {
         Code::DeadlinePassed,
         format!("the deployment was {} since {}", deployment.state.name(), deployment.entered_at),
         format!("check stack {stack} in {}, then retry the rollout", deployment.id.target.site.region),
+    )
+}
+
+pub(super) fn traffic_aborted() -> Cause {
+    Cause::new(
+        Code::TrafficAborted,
+        "all traffic is back at the versions that ran before",
+        "see why the rollout failed or was cancelled; fix it and upload again, or retry the rollout",
+    )
+}
+
+/// The old versions could not get all traffic back.
+pub(super) fn traffic_left<'a>(
+    cause: &Cause,
+    before: &Cause,
+    aliases: impl Iterator<Item = &'a AliasVersions>,
+) -> Cause {
+    let left: Vec<String> =
+        aliases.map(|alias| format!("{} (version {})", alias.arn, alias.stable)).collect();
+    Cause::new(
+        Code::TrafficNotRestored,
+        storable(format!("{}; before: {}", cause.message, before.message)),
+        storable(format!("give these versions all traffic (aws lambda update-alias): {}", left.join(", "))),
     )
 }
 

@@ -45,6 +45,8 @@ pub enum Command {
         /// The operation's token.
         token: String,
     },
+    /// Give the new versions this share of the invocations of every alias, in percent. Repeated, they have it already.
+    ShiftTraffic(u8),
     /// Delete the change set of this name, which is not executed, and the stack in review if only this change set
     /// created it. Repeated, they are deleted already.
     DiscardPlan {
@@ -60,6 +62,8 @@ pub enum Observation {
     Lease,
     /// The stack, by its id once it is known, else by its name.
     Stack,
+    /// The versions of the stack's aliases.
+    Aliases,
     /// The change set of the present attempt.
     ChangeSet,
     /// The rollout's answer: may the change set be executed?
@@ -68,8 +72,10 @@ pub enum Observation {
     Operation,
     /// The stack's events.
     StackEvents,
-    /// The functions' `CodeSha256`.
+    /// The functions' `CodeSha256`, and the versions that were published.
     Code,
+    /// The rollout's answer: which share do the new versions get?
+    Traffic,
     /// The stack's own buckets. The observation empties them as far as one step can.
     Buckets,
     /// The resources that could not be deleted.
@@ -98,6 +104,8 @@ impl Deployment {
             State::DeletingFailedStack(effort) | State::Deleting(effort) => {
                 Some(Command::DeleteStack { stack_id: stack_id()?, effort: effort.clone(), token: token() })
             }
+            State::Shifting { percent } if *percent > 0 => Some(Command::ShiftTraffic(*percent)),
+            State::ShiftingBack(_) => Some(Command::ShiftTraffic(0)),
             State::DiscardingChangeSet(_) => Some(Command::DiscardPlan { name: self.change_set_name() }),
             _ => None,
         }
@@ -108,6 +116,7 @@ impl Deployment {
         match self.state {
             State::Waiting => Some(Observation::Lease),
             State::Inspecting => Some(Observation::Stack),
+            State::ReadingAliases => Some(Observation::Aliases),
             State::Executing
             | State::RollingBackStack { .. }
             | State::DeletingFailedStack(_)
@@ -115,10 +124,12 @@ impl Deployment {
             State::Planning(_) => Some(Observation::ChangeSet),
             State::Planned => Some(Observation::Gates),
             State::Verifying { .. } => Some(Observation::Code),
+            State::Shifting { .. } => Some(Observation::Traffic),
             State::FindingCause { .. } => Some(Observation::StackEvents),
             State::EmptyingBuckets => Some(Observation::Buckets),
             State::FindingUndeletable => Some(Observation::Leftovers),
             State::DiscardingChangeSet(_)
+            | State::ShiftingBack(_)
             | State::Succeeded { .. }
             | State::Removed
             | State::RolledBack(_)

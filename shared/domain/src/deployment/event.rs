@@ -1,5 +1,6 @@
 //! The events of a deployment.
 
+use super::aliases::{AliasVersions, TrafficAnswer};
 use crate::cause::Cause;
 use crate::digest::Digest;
 use crate::plan::TargetPlan;
@@ -102,8 +103,19 @@ pub enum Event {
     NothingToStop,
     /// The stack's events were read: the cause of the failure.
     CauseFound(Cause),
+    /// The versions of the stack's aliases were read.
+    AliasesObserved(Vec<AliasVersions>),
     /// Every function is proven to run the package's bytes.
-    CodeProven,
+    CodeProven {
+        /// The versions that the stack has published, by logical id; only those of aliases whose traffic is shifted.
+        versions: BTreeMap<String, String>,
+    },
+    /// Every alias has the share that was asked for. The new revisions, by logical id.
+    TrafficShifted(BTreeMap<String, String>),
+    /// Some aliases have other revisions than those that were recorded: they must be set again.
+    AliasesMoved(BTreeMap<String, String>),
+    /// The rollout's answer about the traffic.
+    TrafficAnswered(TrafficAnswer),
     /// Some functions do not run the package's bytes.
     CodeDiffers(Vec<CodeMismatch>),
     /// Lambda is still applying an update.

@@ -6,9 +6,10 @@
 //! `due` returns the same command again.
 //!
 //! The files: [`spec`] the specification, [`state`] the states, [`event`] the events, [`command`] the commands
-//! and observations, `transition` the transition table, `planned` the checks of a plan, [`pace`] deadlines and
-//! delays.
+//! and observations, `transition` the transition table, `planned` the checks of a plan, `traffic` aliases and their
+//! versions, [`pace`] deadlines and delays.
 
+mod aliases;
 mod causes;
 pub mod command;
 mod deletion;
@@ -22,12 +23,15 @@ pub mod spec;
 pub mod stack_event;
 pub mod stack_status;
 pub mod state;
+mod traffic;
 mod transition;
 
+pub use aliases::{AliasVersions, TrafficAnswer};
 pub use command::{Command, Observation};
 pub use event::{CodeMismatch, Event, Outcome, Plan};
 pub use spec::{Access, DeploymentKind, DeploymentSpec, Drift, StackPolicy};
 pub use state::{AfterCause, ChangeSetKind, Effort, StackRollback, State};
+
 pub use transition::IllegalTransition;
 
 use crate::digest::Digest;
@@ -67,6 +71,10 @@ pub struct Deployment {
     pub creates: bool,
     /// Whether the stack keeps the deployment bucket of the packaging tool that deployed it before.
     pub keeps_bucket: bool,
+    /// The aliases of the stack whose versions were read before the update.
+    pub aliases: Vec<AliasVersions>,
+    /// Whether all traffic is shifted, so that the present update lets the template say so.
+    pub completes: bool,
     /// The number of operations on the stack begun so far: each has its own token.
     pub operations: u32,
     /// The number of its lease: a save is accepted only while the lease has this number.
@@ -115,6 +123,8 @@ impl Deployment {
             attempt: 0,
             creates: false,
             keeps_bucket: false,
+            aliases: Vec::new(),
+            completes: false,
             operations: 0,
             fence: 0,
             stack_id: None,

@@ -24,7 +24,9 @@ impl Deployment {
             }
             Some(expected_s) if age_s < expected_s + expected_s / 2 => (expected_s / 20).clamp(1, POLL_S_MAX),
             // The rollout sends a tick when it may begin.
-            _ if self.state == State::Planned => (age_s / 10).clamp(1, GATE_POLL_S_MAX),
+            _ if matches!(self.state, State::Planned | State::Shifting { .. }) => {
+                (age_s / 10).clamp(1, GATE_POLL_S_MAX)
+            }
             _ => (age_s / 10).clamp(1, POLL_S_MAX),
         }
     }

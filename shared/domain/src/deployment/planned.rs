@@ -9,7 +9,9 @@ impl Deployment {
     pub(super) fn planned(&mut self, plan: Plan) -> State {
         self.stack_id = Some(plan.stack_id);
         self.change_set_id = Some(plan.change_set_id);
-        self.changes = Some(plan.changes.summary());
+        if !self.completes {
+            self.changes = Some(plan.changes.summary());
+        }
         self.plan_digest = Some(plan.changes.digest);
         for warning in &plan.warnings {
             self.note(format!("CloudFormation warns: {warning}"));

@@ -33,8 +33,9 @@ impl State {
     pub fn properties(&self) -> Properties {
         match self {
             // The longest: others may hold the lease, and a rollout may be paused.
-            Self::Waiting | Self::Planned => under_way(7 * 24 * HOUR),
-            Self::Inspecting => under_way(3 * HOUR),
+            Self::Waiting | Self::Planned | Self::Shifting { .. } => under_way(7 * 24 * HOUR),
+            Self::Inspecting | Self::ReadingAliases => under_way(3 * HOUR),
+            Self::ShiftingBack(_) => under_way(24 * HOUR),
             Self::Planning(_) | Self::DiscardingChangeSet(_) => under_way(30),
             Self::Executing
             | Self::RollingBackStack { .. }
@@ -101,6 +102,9 @@ mod tests {
             (S::RolledBack(cause()), "failure"),
             (S::Failed(cause()), "failure"),
             (S::Cancelled, "failure"),
+            (S::ReadingAliases, "3 h"),
+            (S::Shifting { percent: 5 }, "168 h"),
+            (S::ShiftingBack(cause()), "24 h"),
         ];
         for (n, (state, expected)) in rows.iter().enumerate() {
             assert_eq!(row_of(state), n, "{state:?}");
@@ -138,6 +142,9 @@ mod tests {
             State::RolledBack(_) => 15,
             State::Failed(_) => 16,
             State::Cancelled => 17,
+            State::ReadingAliases => 18,
+            State::Shifting { .. } => 19,
+            State::ShiftingBack(_) => 20,
         }
     }
 }

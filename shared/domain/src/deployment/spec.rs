@@ -94,6 +94,8 @@ pub struct DeploymentSpec {
     pub capabilities: BTreeSet<String>,
     /// What Flotilla may do to the stack.
     pub policy: StackPolicy,
+    /// Whether the rollout shifts traffic: the update publishes new versions, and the aliases keep the old ones.
+    pub shifts: bool,
     /// The names of the alarms that are rollback triggers of an update.
     pub alarms: BTreeSet<String>,
 }

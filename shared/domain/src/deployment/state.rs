@@ -51,6 +51,8 @@ pub enum State {
     Waiting,
     /// It holds the lease and reads the stack.
     Inspecting,
+    /// The stack can be updated; the versions of its aliases are read.
+    ReadingAliases,
     /// A change set is being created.
     Planning(ChangeSetKind),
     /// The change set is ready and waits for the rollout's answer.
@@ -62,6 +64,13 @@ pub enum State {
         /// Whether the stack was changed.
         changed: bool,
     },
+    /// The new versions are published, and get the share of the invocations that the rollout says.
+    Shifting {
+        /// The share in percent.
+        percent: u8,
+    },
+    /// The old versions get all invocations back; then it has failed.
+    ShiftingBack(Cause),
     /// The operation failed; the cause is read from the stack's events.
     FindingCause {
         /// The status the stack ended in.
@@ -110,10 +119,13 @@ impl State {
         match self {
             Self::Waiting => "waiting",
             Self::Inspecting => "inspecting",
+            Self::ReadingAliases => "reading_aliases",
             Self::Planning(_) => "planning",
             Self::Planned => "planned",
             Self::Executing => "executing",
             Self::Verifying { .. } => "verifying",
+            Self::Shifting { .. } => "shifting",
+            Self::ShiftingBack(_) => "shifting_back",
             Self::FindingCause { .. } => "explaining",
             Self::RollingBackStack { .. } => "unwinding",
             Self::DeletingFailedStack(_) => "clearing",

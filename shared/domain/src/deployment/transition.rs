@@ -5,6 +5,7 @@ use super::stack_status::{Standing, standing};
 use super::state::{AfterCause, ChangeSetKind, Effort, StackRollback, State};
 use super::{Deployment, Stop, causes};
 use crate::cause::Cause;
+use crate::code::Code;
 use crate::plan::TargetPlan;
 use crate::secret::{HIDDEN, is_secret_output};
 use jiff::Timestamp;
@@ -33,6 +34,11 @@ impl Deployment {
             }
 
             (state, E::DeadlinePassed) => self.given_up(state),
+            // The new versions may have got a share before the call that failed.
+            (S::Shifting { .. }, E::Refused(cause)) => S::ShiftingBack(cause),
+            (S::ShiftingBack(before), E::Refused(cause)) => {
+                S::Failed(causes::traffic_left(&cause, &before, self.shared()))
+            }
             // A change set that cannot be deleted does not change the outcome.
             (S::DiscardingChangeSet(then), E::Refused(_)) => *then,
             // An earlier request, whose reply was lost, may have created the change set.
@@ -49,6 +55,17 @@ impl Deployment {
             }
 
             (S::DiscardingChangeSet(then), E::Acted) => *then,
+            (S::Shifting { .. } | S::ShiftingBack(_), E::AliasesMoved(revisions)) => {
+                self.has_revisions(revisions);
+                return Ok(self);
+            }
+            (S::Shifting { .. } | S::ShiftingBack(_), E::TrafficShifted(revisions)) => {
+                self.has_revisions(revisions);
+                match self.traffic_shifted() {
+                    Some(next) => next,
+                    None => return Ok(self),
+                }
+            }
             (S::Executing, E::Acted) if self.acted => {
                 if let Stop::Asked(by) = &self.stop {
                     self.stop = Stop::Sent(by.clone());
@@ -86,6 +103,11 @@ impl Deployment {
 
             (S::Inspecting, E::StackObserved(seen)) => self.inspected(seen),
 
+            (S::ReadingAliases, E::AliasesObserved(aliases)) => {
+                self.aliases = aliases;
+                S::Planning(ChangeSetKind::Update)
+            }
+
             (S::Planning(_), E::PlanPending) => return Ok(self),
             (S::Planning(_), E::PlanReady(plan)) => self.planned(plan),
             (S::Planning(_), E::PlanEmpty { stack_id }) => {
@@ -108,9 +130,14 @@ impl Deployment {
             (S::Planned, E::Allowed | E::AllowedUnwatched) => S::Executing,
             (S::Planned, E::MustWait) => return Ok(self),
 
-            (S::Verifying { changed }, E::CodeProven) => S::Succeeded { changed },
+            (S::Verifying { changed }, E::CodeProven { versions }) => self.code_proven(changed, &versions),
             (S::Verifying { .. }, E::CodePending) => return Ok(self),
             (S::Verifying { .. }, E::CodeDiffers(functions)) => S::Failed(causes::code_differs(&functions)),
+
+            (S::Shifting { percent }, E::TrafficAnswered(answer)) => match Self::answered(percent, answer) {
+                Some(next) => next,
+                None => return Ok(self),
+            },
 
             (S::FindingCause { then, before, .. }, E::CauseFound(cause)) => {
                 self.cause_found(then, before, cause)
@@ -150,6 +177,17 @@ impl Deployment {
         if next == self.state {
             return self;
         }
+        // The template does not say yet what the aliases name.
+        next = match next {
+            State::Failed(cause) | State::RolledBack(cause)
+                if self.completes
+                    && cause.code != Code::LeaseLost
+                    && !matches!(self.state, State::ShiftingBack(_) | State::Verifying { .. }) =>
+            {
+                State::ShiftingBack(cause)
+            }
+            next => next,
+        };
         if next.is_operation() {
             if self.operations >= Self::OPERATIONS_MAX {
                 next = State::Failed(causes::too_many_operations(self.operations));
@@ -183,6 +221,10 @@ impl Deployment {
             State::Planned if !self.removes() && self.attempt < Self::ATTEMPTS_MAX => {
                 State::DiscardingChangeSet(Box::new(State::Inspecting))
             }
+            State::Shifting { .. } => State::ShiftingBack(causes::deadline(self)),
+            State::ShiftingBack(before) => {
+                State::Failed(causes::traffic_left(&causes::deadline(self), &before, self.shared()))
+            }
             State::Planning(_) | State::Planned if !self.removes() => {
                 State::DiscardingChangeSet(Box::new(failed))
             }
@@ -210,6 +252,7 @@ impl Deployment {
             Standing::Busy | Standing::Unknown => State::Inspecting,
             _ if self.removes() => State::Planned,
             Standing::InReview => State::Planning(ChangeSetKind::Create),
+            Standing::Stable if self.reads_aliases() => State::ReadingAliases,
             Standing::Stable => State::Planning(ChangeSetKind::Update),
             Standing::NeverStable if policy.recreate_failed => State::DeletingFailedStack(Effort::First),
             Standing::NeverStable => State::Failed(causes::never_stable(&seen.status)),

@@ -18,6 +18,8 @@ mod executions;
 mod invariants;
 #[path = "transition_tests/plans.rs"]
 mod plans;
+#[path = "transition_tests/traffic.rs"]
+mod traffic;
 
 fn at(second: i64) -> Timestamp {
     Timestamp::from_second(1_800_000_000 + second).unwrap()
@@ -40,6 +42,7 @@ fn deployment(kind: DeploymentKind, policy: StackPolicy) -> Deployment {
         tags: Default::default(),
         capabilities: Default::default(),
         policy,
+        shifts: false,
         alarms: Default::default(),
     };
     let id = DeploymentId {

@@ -1,6 +1,6 @@
 //! What the saved state of a rollout asks for: its command, its observation and its deadline.
 
-use super::{Revert, Rollout, RolloutState};
+use super::{Revert, Rollout, RolloutState, Shift};
 use crate::ids::{Direction, ReleaseId};
 use crate::target::{Site, Target};
 use jiff::{SignedDuration, Timestamp};
@@ -39,6 +39,8 @@ pub enum RolloutObservation {
     Gates,
     /// The verification of a wave.
     Verification,
+    /// The deployments and the alarms of a wave whose traffic is shifted.
+    Traffic,
     /// The clock and the alarms of a wave that bakes.
     Bake,
     /// The stage's last stable release.
@@ -71,6 +73,11 @@ impl Rollout {
                     false => RolloutCommand::Open(Direction::Forward, targets),
                 })
             }
+            RolloutState::Shifting(Shift { wave, .. })
+            | RolloutState::Completing { wave }
+            | RolloutState::ShiftingBack { wave } => {
+                Some(RolloutCommand::Wake(self.waves.get(*wave)?.targets.clone()))
+            }
             RolloutState::Reverting(Revert::Rolling { targets, level }) => {
                 let targets = targets.iter().filter(|target| self.level(target) == *level);
                 Some(RolloutCommand::Open(Direction::Rollback, targets.cloned().collect()))
@@ -89,11 +96,14 @@ impl Rollout {
             }
             RolloutState::Planning
             | RolloutState::Rolling { .. }
+            | RolloutState::Completing { .. }
+            | RolloutState::ShiftingBack { .. }
             | RolloutState::Reverting(Revert::Rolling { .. })
             | RolloutState::DiscardingChangeSets(_) => Some(RolloutObservation::Deployments),
             RolloutState::WaitingForOutputs => Some(RolloutObservation::Outputs),
             RolloutState::Gated { .. } => Some(RolloutObservation::Gates),
             RolloutState::Verifying { .. } => Some(RolloutObservation::Verification),
+            RolloutState::Shifting(_) => Some(RolloutObservation::Traffic),
             RolloutState::Baking { .. } => Some(RolloutObservation::Bake),
             RolloutState::Reverting(Revert::Finding(_)) => Some(RolloutObservation::Stable),
             RolloutState::Succeeded
@@ -158,6 +168,9 @@ impl Rollout {
             | RolloutState::Replicating
             | RolloutState::Rolling { .. }
             | RolloutState::Verifying { .. }
+            | RolloutState::Shifting(_)
+            | RolloutState::Completing { .. }
+            | RolloutState::ShiftingBack { .. }
             | RolloutState::Baking { .. }
             | RolloutState::Reverting(_)
             | RolloutState::DiscardingChangeSets(_)

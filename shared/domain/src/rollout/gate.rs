@@ -109,13 +109,22 @@ impl Rollout {
         let began = match (&self.state, direction) {
             // A revert does not wait for gates.
             (RolloutState::Reverting(_), Direction::Rollback) => return Answer::Begin,
+            // The wave's new versions have all traffic. This update only lets the template say so.
+            (RolloutState::Completing { wave }, Direction::Forward)
+                if self.waves.get(*wave).is_some_and(|wave| wave.targets.contains(target)) =>
+            {
+                return if self.break_glass.is_some() { Answer::BeginUnwatched } else { Answer::Begin };
+            }
             // The plan is recorded. Releasing the stack avoids a deadlock with another rollout that waits for it.
             (RolloutState::Planning, _) if self.plan_only => return Answer::Never,
             (
                 RolloutState::WaitingForOutputs
                 | RolloutState::Planning
                 | RolloutState::Gated { .. }
-                | RolloutState::Verifying { .. },
+                | RolloutState::Verifying { .. }
+                | RolloutState::Shifting(_)
+                | RolloutState::Completing { .. }
+                | RolloutState::ShiftingBack { .. },
                 _,
             )
             | (RolloutState::Baking { .. }, _) => false,
@@ -159,7 +168,7 @@ impl Rollout {
             outcomes.iter().find(|o| o.direction == Direction::Forward && &o.target == target)
         };
         let seen: Vec<&TargetOutcome> = ahead.iter().map(of).collect::<Option<_>>()?;
-        let settled = |o: &&TargetOutcome| o.state == State::Planned || o.state.is_terminal();
+        let settled = |o: &&TargetOutcome| o.state == State::Planned || o.state.is_terminal() || o.shifts();
         if !seen.iter().all(settled) {
             return None;
         }
@@ -210,14 +219,14 @@ impl Rollout {
         outcomes: &[TargetOutcome],
         now: Timestamp,
     ) -> Option<RolloutState> {
-        let Some((target, why)) = failures.first() else { return Some(self.after_checks(wave)) };
+        let Some((target, why)) = failures.first() else { return Some(self.after_checks(wave, outcomes)) };
         let within_s = self.gates.checks.iter().map(|check| check.within_s).max().unwrap_or(0);
         if now.duration_since(self.entered_at).as_secs() < i64::from(within_s) {
             return None;
         }
         let text = format!("{} of wave {} failed its verification: {why}", target, wave + 1);
         let fix = "read the check in the profile; fix what fails it and upload again, or retry the rollout";
-        Some(self.failed(Cause::new(Code::CheckFailed, text, fix), outcomes))
+        Some(self.fail_wave(wave, Some(Cause::new(Code::CheckFailed, text, fix)), outcomes))
     }
 
     /// The end of a rollout, after the discarding of change sets that may still exist.
@@ -253,6 +262,11 @@ impl Rollout {
                 let watch = if self.gates.alarms.is_empty() { None } else { in_s(Self::WATCH_S) };
                 let baked = self.baked_at().filter(|at| *at > now).or_else(|| in_s(Self::GATE_S));
                 watch.into_iter().chain(baked).min()
+            }
+            RolloutState::Shifting(_) => {
+                let watch = if self.gates.alarms.is_empty() { None } else { in_s(Self::WATCH_S) };
+                let ends = self.step_ends_at().map(|at| if at > now { Some(at) } else { in_s(Self::GATE_S) });
+                watch.into_iter().chain(ends.flatten()).min()
             }
             RolloutState::PolicyCheck => in_s(Self::POLICY_CHECK_S),
             RolloutState::Verifying { .. } => in_s(Self::CHECK_S),

@@ -10,13 +10,16 @@ mod properties;
 mod reverts;
 mod specs;
 mod state;
+mod traffic;
+mod traffic_policy;
 mod transition;
 mod waves;
 
 pub use asks::{RolloutCommand, RolloutObservation};
 pub use gate::Answer;
 pub use properties::{OnCancel, Position, Properties};
-pub use state::{Revert, RolloutState, TargetOutcome};
+pub use state::{Revert, RolloutState, Shift, TargetOutcome};
+pub use traffic_policy::{TrafficOrder, TrafficPolicy, TrafficStep};
 pub use transition::{IllegalRolloutTransition, RolloutEvent};
 
 #[cfg(test)]
@@ -132,6 +135,8 @@ pub struct Rollout {
     pub policy: StackPolicy,
     /// The gates of its waves.
     pub gates: Gates,
+    /// How it shifts traffic, if it does.
+    pub traffic: Option<TrafficPolicy>,
     /// Whether it only makes plans and changes nothing.
     pub plan_only: bool,
     /// The digest of each target's plan, for plans made before the first wave.

@@ -1,6 +1,6 @@
 //! The properties of a rollout's states. Every property of every state is defined here and nowhere else.
 
-use super::state::{Revert, RolloutState};
+use super::state::{Revert, RolloutState, Shift};
 
 /// The effect of a cancellation.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -90,6 +90,13 @@ impl RolloutState {
             Self::Rolling { wave: at, .. } => {
                 Properties { on_cancel: OnCancel::Finishes, ..wave(Position::In(at)) }
             }
+            Self::Shifting(Shift { wave: at, .. }) => {
+                Properties { on_cancel: OnCancel::Finishes, ..wave(Position::In(at)) }
+            }
+            Self::Completing { wave: at } => {
+                Properties { on_cancel: OnCancel::Refused, is_pausable: false, ..wave(Position::In(at)) }
+            }
+            Self::ShiftingBack { .. } => FINISHING,
             Self::Verifying { wave: at } | Self::Baking { wave: at } => wave(Position::In(at)),
             Self::Reverting(Revert::Finding(_) | Revert::Copying(_) | Revert::Rolling { .. })
             | Self::DiscardingChangeSets(_) => FINISHING,
@@ -141,6 +148,9 @@ mod tests {
             S::Cancelled => 14,
             S::Planned => 15,
             S::Superseded { .. } => 16,
+            S::Shifting(_) => 17,
+            S::Completing { .. } => 18,
+            S::ShiftingBack { .. } => 19,
         }
     }
 
@@ -167,9 +177,12 @@ mod tests {
             S::Cancelled,
             S::Planned,
             S::Superseded { by: None },
+            S::Shifting(Shift { wave: 1, step: 0, percent: 5, since: None }),
+            S::Completing { wave: 1 },
+            S::ShiftingBack { wave: 1 },
         ];
         let rows: std::collections::BTreeSet<usize> = states.iter().map(row_of).collect();
-        assert!(rows.into_iter().eq(0..17), "a state is missing here");
+        assert!(rows.into_iter().eq(0..20), "a state is missing here");
         states
     }
 
@@ -208,6 +221,9 @@ mod tests {
             "cancelled | Refused | Past | terminal, retryable",
             "planned | Refused | Past | terminal",
             "superseded | Refused | Past | terminal",
+            "shifting | Finishes | In(1) | pausable, change sets",
+            "completing | Refused | In(1) | change sets",
+            "shifting_back | Refused | Past | change sets",
         ];
         assert_eq!(rows, expected);
     }

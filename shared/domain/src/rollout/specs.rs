@@ -55,6 +55,7 @@ impl Rollout {
             tags,
             capabilities: self.capabilities.clone(),
             policy: self.policy.clone(),
+            shifts: self.shifts(direction),
             alarms: match (
                 self.gates.triggers && !self.gates.expedite && self.break_glass.is_none(),
                 direction,

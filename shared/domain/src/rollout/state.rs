@@ -5,6 +5,7 @@ use crate::deployment::State;
 use crate::digest::Digest;
 use crate::ids::{Direction, RolloutId};
 use crate::target::Target;
+use jiff::Timestamp;
 
 /// The progress of a revert. The targets are those that the failed rollout changed.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -20,6 +21,19 @@ pub enum Revert {
         /// The level that is deployed now: see [`super::Wave::level`].
         level: usize,
     },
+}
+
+/// A wave whose traffic is being shifted.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Shift {
+    /// The wave, counted from 0.
+    pub wave: usize,
+    /// The step, counted from 0.
+    pub step: usize,
+    /// The share of the new versions in percent: the step's, or what an operator has set instead.
+    pub percent: u8,
+    /// When every alias was first seen to have this share.
+    pub since: Option<Timestamp>,
 }
 
 /// The state of a rollout.
@@ -51,6 +65,18 @@ pub enum RolloutState {
     },
     /// A wave is deployed and its targets are verified.
     Verifying {
+        /// Counted from 0.
+        wave: usize,
+    },
+    /// The new versions of a wave's functions get a growing share of the invocations.
+    Shifting(Shift),
+    /// The new versions of a wave get everything, and a second update lets the stacks' templates say so.
+    Completing {
+        /// Counted from 0.
+        wave: usize,
+    },
+    /// It failed or was cancelled while traffic was shifted: the old versions of a wave get everything back.
+    ShiftingBack {
         /// Counted from 0.
         wave: usize,
     },
@@ -93,6 +119,9 @@ impl RolloutState {
             Self::Gated { .. } => "gated",
             Self::Rolling { .. } => "rolling",
             Self::Verifying { .. } => "checking",
+            Self::Shifting(_) => "shifting",
+            Self::Completing { .. } => "completing",
+            Self::ShiftingBack { .. } => "shifting_back",
             Self::Baking { .. } => "baking",
             Self::Reverting(_) => "reverting",
             Self::DiscardingChangeSets(_) => "withdrawing",
@@ -124,6 +153,8 @@ pub struct TargetOutcome {
     pub direction: Direction,
     /// The deployment's state.
     pub state: State,
+    /// Whether the command of the state is known to be done.
+    pub acted: bool,
     /// Whether the deployment has begun an operation on the stack.
     pub touched: bool,
     /// The digest of the plan, once there is one.

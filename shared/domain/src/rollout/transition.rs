@@ -2,6 +2,7 @@
 
 use super::properties::OnCancel;
 use super::state::{Revert, RolloutState, TargetOutcome};
+use super::traffic_policy::TrafficOrder;
 use super::{Cancellation, Rollout};
 use crate::cause::Cause;
 use crate::code::Code;
@@ -47,6 +48,13 @@ pub enum RolloutEvent {
         /// Its deployments.
         outcomes: Vec<TargetOutcome>,
     },
+    /// The facts for the next step of a wave whose traffic is shifted.
+    TrafficObserved {
+        /// Those that also decide about waves.
+        facts: Facts,
+        /// Its deployments.
+        outcomes: Vec<TargetOutcome>,
+    },
     /// The alarms while a wave bakes.
     AlarmsObserved {
         /// Those of the profile, in every account-region it has reached.
@@ -65,6 +73,13 @@ pub enum RolloutEvent {
     },
     /// An operator resumed it.
     ResumeRequested,
+    /// An operator ordered something about the traffic.
+    TrafficOrdered {
+        /// What.
+        order: TrafficOrder,
+        /// Who.
+        by: String,
+    },
     /// An approver approved a wave.
     ApproveRequested(Approval),
     /// An admin opened all its gates.
@@ -98,6 +113,11 @@ impl Rollout {
                 return Err(IllegalRolloutTransition { state: state.name(), event: Box::new(event) });
             }
 
+            // Its deployments may have published versions that are to get traffic.
+            (S::Verifying { wave }, E::CancelRequested(off)) if self.traffic.is_some() => {
+                self.cancelled = Some(off);
+                S::ShiftingBack { wave }
+            }
             (state, E::CancelRequested(off)) if state.properties().on_cancel == OnCancel::Ends => {
                 self.cancelled = Some(off);
                 S::Cancelled
@@ -206,6 +226,25 @@ impl Rollout {
                     None => return Ok(self),
                 }
             }
+            (S::Shifting(shift), E::TrafficOrdered { order, by }) => self.ordered(shift, order, &by),
+            (S::Shifting(shift), E::TrafficObserved { facts, outcomes }) => {
+                match self.shifted(shift, &facts, &outcomes, now) {
+                    Some(next) => next,
+                    None => return Ok(self),
+                }
+            }
+            (S::Completing { wave }, E::DeploymentsObserved(outcomes)) => {
+                match self.completed(wave, &outcomes) {
+                    Some(next) => next,
+                    None => return Ok(self),
+                }
+            }
+            (S::ShiftingBack { wave }, E::DeploymentsObserved(outcomes)) => {
+                match self.shifted_back(wave, &outcomes) {
+                    Some(next) => next,
+                    None => return Ok(self),
+                }
+            }
             (S::Baking { wave }, E::AlarmsObserved { alarms, outcomes }) => {
                 match self.watched(wave, &alarms, &outcomes, now) {
                     Some(next) => next,
@@ -250,6 +289,9 @@ impl Rollout {
                 S::Replicating
                 | S::Planning
                 | S::Rolling { .. }
+                | S::Shifting(_)
+                | S::Completing { .. }
+                | S::ShiftingBack { .. }
                 | S::DiscardingChangeSets(_)
                 | S::Reverting(Revert::Copying(_) | Revert::Rolling { .. }),
                 E::Acted,

@@ -20,6 +20,8 @@ mod policy;
 mod reverts;
 #[path = "transition_tests/stacks.rs"]
 mod stacks;
+#[path = "transition_tests/traffic.rs"]
+mod traffic;
 #[path = "transition_tests/waves.rs"]
 mod waves;
 
@@ -86,6 +88,7 @@ fn rollout(kind: RolloutKind) -> Rollout {
         capabilities: Default::default(),
         policy: Default::default(),
         gates: Gates::default(),
+        traffic: None,
         plan_only: false,
         plans: BTreeMap::new(),
         approvals: Vec::new(),
@@ -124,7 +127,14 @@ fn all_proven() -> E {
 }
 
 fn outcome(region: &str, direction: Direction, state: &State) -> TargetOutcome {
-    TargetOutcome { target: target(region), direction, state: state.clone(), touched: true, plan: None }
+    TargetOutcome {
+        target: target(region),
+        direction,
+        state: state.clone(),
+        acted: false,
+        touched: true,
+        plan: None,
+    }
 }
 
 fn seen(states: &[(&str, State)]) -> E {

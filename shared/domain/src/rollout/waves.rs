@@ -54,7 +54,7 @@ impl Rollout {
         let running = seen
             .iter()
             .filter(|outcome| match outcome {
-                Some(outcome) => !outcome.state.is_terminal(),
+                Some(outcome) => !outcome.state.is_terminal() && !outcome.shifts(),
                 // The rollout was cancelled before this deployment was opened.
                 None => !is_cancelled,
             })
@@ -75,7 +75,11 @@ impl Rollout {
             return None;
         }
         if let Some((target, cause)) = failures.first().filter(|_| failures.len() > plan.tolerate_failures) {
-            return Some(self.failed(at_target(target, cause.clone()), outcomes));
+            let cause = at_target(*target, cause.clone());
+            return Some(self.fail_wave(wave, Some(cause), outcomes));
+        }
+        if is_cancelled && seen.iter().flatten().any(|outcome| outcome.shifts()) {
+            return Some(self.fail_wave(wave, None, outcomes));
         }
         if is_cancelled {
             let all =
@@ -91,14 +95,19 @@ impl Rollout {
         }
         self.failure = self.tolerated(outcomes);
         Some(if self.gates.checks.is_empty() {
-            self.after_checks(wave)
+            self.after_checks(wave, outcomes)
         } else {
             RolloutState::Verifying { wave }
         })
     }
 
     /// The state after a wave was deployed and verified.
-    pub(super) fn after_checks(&self, wave: usize) -> RolloutState {
+    pub(super) fn after_checks(&self, wave: usize, outcomes: &[TargetOutcome]) -> RolloutState {
+        self.shifting(wave, outcomes).unwrap_or_else(|| self.after_traffic(wave))
+    }
+
+    /// The state after a wave's new versions got all traffic.
+    pub(super) fn after_traffic(&self, wave: usize) -> RolloutState {
         if self.waves[wave].bake_s > 0 { RolloutState::Baking { wave } } else { self.after_wave(wave) }
     }
 

@@ -9,6 +9,7 @@ mod profile;
 mod rules;
 mod safeguards;
 mod service;
+mod traffic;
 mod view;
 
 pub(crate) use access::administrators;

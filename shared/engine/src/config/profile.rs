@@ -69,6 +69,7 @@ pub fn profile(name: ProfileName, doc: &ProfileConfig) -> Result<Profile, Refusa
         parameters: texts(doc).map(|(name, text)| (name.clone(), text.clone())).collect(),
         outputs: outputs(doc)?,
         tags: doc.tags.clone(),
+        traffic: doc.traffic.as_ref().map(super::traffic::traffic).transpose()?,
         previews: previews(doc)?,
         notify: topics(doc)?,
         waves,

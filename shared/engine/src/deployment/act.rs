@@ -35,6 +35,7 @@ impl DeploymentController {
                 if release.may_keep_bucket {
                     parameters.insert(KEEP_BUCKET_PARAMETER.into(), deployment.keeps_bucket.to_string());
                 }
+                parameters.extend(deployment.stable_versions());
                 let request = ChangeSetRequest {
                     stack: spec.stack.clone(),
                     name: name.clone(),
@@ -78,6 +79,7 @@ impl DeploymentController {
             Command::DeleteStack { stack_id, effort, token } => {
                 self.stacks.delete(&place, stack_id, token, effort).await?;
             }
+            Command::ShiftTraffic(percent) => return self.shift(deployment, &place, *percent).await,
             Command::DiscardPlan { name } => self.discard(deployment, &place, name).await?,
         }
         Ok(Event::Acted)

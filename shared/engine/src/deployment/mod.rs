@@ -11,6 +11,7 @@ mod notes;
 mod observe;
 mod rate_budget;
 mod save;
+mod traffic;
 
 pub(crate) use notes::DeploymentStep;
 
@@ -23,7 +24,7 @@ use crate::records::{BudgetRecord, budget_key, deployment_key, read};
 use crate::step::{Controller, Meter, Next, Pause, wake};
 use flotilla_domain::deployment::pace::DELAY_S_MAX;
 use flotilla_domain::deployment::rate_budget::Slot;
-use flotilla_domain::deployment::{Deployment, Event, Observation, Outcome};
+use flotilla_domain::deployment::{Command, Deployment, Event, Observation, Outcome};
 use flotilla_domain::{DeploymentId, SignedDuration, Timestamp};
 use std::sync::Arc;
 
@@ -128,11 +129,15 @@ impl DeploymentController {
         if due.is_none() {
             match look {
                 Some(Observation::Lease) => return self.lease(step).await,
+                Some(Observation::Traffic) => return Ok(Next::Event(self.traffic(&step.now).await?)),
                 Some(Observation::Gates) => return Ok(Next::Event(self.gates(&step.now).await?)),
                 _ => {}
             }
         }
-        match self.may_call(step).await {
+        // Traffic does not wait for CloudFormation's rate limit.
+        let calls_lambda = matches!(due, Some(Command::ShiftTraffic(_)));
+        let slot = if calls_lambda { Ok(Slot::Now) } else { self.may_call(step).await };
+        match slot {
             Ok(Slot::Now) => {}
             Ok(Slot::Later { wait, .. }) => return Ok(Next::Wait(delay_of(wait))),
             // Too many concurrent writers of the budget.

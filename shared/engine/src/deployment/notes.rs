@@ -59,6 +59,8 @@ impl DeploymentStep {
     pub fn note(&mut self, event: &Event) {
         self.notes.acted = *event == Event::Acted;
         match event {
+            // The second update of a shift is no part of the plan.
+            _ if self.now.completes => {}
             Event::PlanReady(plan) => self.notes.plan = Some(plan.changes.clone()),
             Event::PlanEmpty { .. } => self.notes.plan = Some(TargetPlan::empty()),
             _ => {}
@@ -107,6 +109,8 @@ fn detail(deployment: &Deployment) -> Option<String> {
         | State::DeletingFailedStack(_)
         | State::Deleting(_) => Some(deployment.operation_token()),
         State::FindingCause { status, .. } => Some(status.clone()),
+        State::Shifting { percent: 0 } => Some("the new versions have no traffic yet".into()),
+        State::Shifting { percent } => Some(format!("{percent} % at the new versions")),
         State::Succeeded { changed: false } => Some("nothing to change".into()),
         state => state.cause().map(|cause| format!("{}: {}", cause.code, cause.message)),
     }

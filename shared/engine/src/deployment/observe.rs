@@ -2,6 +2,7 @@
 
 use super::cause::refused_for;
 use super::place;
+use super::traffic::versions_of;
 use crate::deployment::DeploymentController;
 use crate::ports::{ChangeSetObserved, ChangeSetStatus, Place, PortError};
 use flotilla_domain::deployment::event::StackObserved;
@@ -38,13 +39,14 @@ impl DeploymentController {
                 Ok(Event::StackObserved(self.stacks.describe(&place, stack).await?))
             }
             Observation::Operation => self.operation(deployment, &place).await,
+            Observation::Aliases => self.aliases(deployment, &place).await,
             Observation::ChangeSet => self.change_set(deployment, &place).await,
             Observation::StackEvents => Ok(Event::CauseFound(self.cause(deployment).await?)),
             Observation::Code => self.code(deployment, &place).await,
             Observation::Buckets => self.empty_buckets(deployment, &place).await,
             Observation::Leftovers => self.leftovers(deployment, &place).await,
             // The step itself observes these in the state store.
-            Observation::Lease | Observation::Gates => Ok(Event::MustWait),
+            Observation::Lease | Observation::Gates | Observation::Traffic => Ok(Event::MustWait),
         }
     }
 
@@ -163,10 +165,12 @@ impl DeploymentController {
 
     /// Reads back the code digest of every function.
     async fn code(&self, deployment: &Deployment, place: &Place) -> Result<Event, PortError> {
-        let DeploymentKind::Deploy(release) = &deployment.spec.kind else { return Ok(Event::CodeProven) };
+        let proven = |versions| Ok(Event::CodeProven { versions });
+        let DeploymentKind::Deploy(release) = &deployment.spec.kind else { return proven(BTreeMap::new()) };
         let functions = &release.functions;
-        let (Some(stack_id), false) = (&deployment.stack_id, functions.is_empty()) else {
-            return Ok(Event::CodeProven);
+        let nothing = functions.is_empty() && deployment.aliases.is_empty();
+        let (Some(stack_id), false) = (&deployment.stack_id, nothing) else {
+            return proven(BTreeMap::new());
         };
         let resources = self.stacks.resources(place, stack_id).await?;
         let names: BTreeMap<String, String> =
@@ -188,7 +192,10 @@ impl DeploymentController {
             })
             .collect();
         differing.sort_by(|a, b| a.function.cmp(&b.function));
-        Ok(if differing.is_empty() { Event::CodeProven } else { Event::CodeDiffers(differing) })
+        if !differing.is_empty() {
+            return Ok(Event::CodeDiffers(differing));
+        }
+        proven(versions_of(deployment, release, &names))
     }
 
     async fn read_back(

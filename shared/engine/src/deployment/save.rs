@@ -67,15 +67,20 @@ impl DeploymentController {
         if somebody_comes && !step.is_dirty() {
             return Ok(());
         }
-        let planned = step.now.state == State::Planned && step.saved.value.state != State::Planned;
+        let before = &step.saved.value;
+        // The rollout may be waiting for this plan, or for the last alias that gets its share.
+        let tells = match step.now.state {
+            State::Planned => before.state != State::Planned,
+            State::Shifting { .. } => (before.state != step.now.state) || (step.now.acted && !before.acted),
+            _ => false,
+        };
         match self.save(step, delay_s).await? {
             Saved::Yes => {}
             Saved::Lost => return Ok(()),
             Saved::LeaseHeld => return self.give_up_lease(step).await,
         }
         let mut ticks = vec![(Work::Tick(Subject::Deployment(step.now.id.clone())), delay_s)];
-        // The rollout may be waiting for this plan.
-        ticks.extend(planned.then_some((Work::Tick(Subject::Rollout(step.now.id.rollout)), 0)));
+        ticks.extend(tells.then_some((Work::Tick(Subject::Rollout(step.now.id.rollout)), 0)));
         Ok(self.queue.send(ticks).await?)
     }
 }

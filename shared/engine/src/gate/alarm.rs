@@ -4,8 +4,8 @@ use crate::EngineError;
 use crate::ports::{Place, PortError};
 use crate::rollout::RolloutController;
 use flotilla_domain::Site;
-use flotilla_domain::gate::AlarmObservation;
-use flotilla_domain::rollout::Rollout;
+use flotilla_domain::gate::{AlarmObservation, AlarmState};
+use flotilla_domain::rollout::{Rollout, RolloutState};
 use futures::stream::{self, StreamExt, TryStreamExt};
 
 /// Account-regions whose alarms are read concurrently.
@@ -34,6 +34,11 @@ impl RolloutController {
             match self.alarms.states(&place, names).await {
                 Ok(states) => {
                     Ok(names.iter().map(|name| seen(name, states.get(name).copied(), None)).collect())
+                }
+                // What can be decided without this region is decided.
+                Err(error) if error.may_pass() && matches!(rollout.state, RolloutState::Shifting(_)) => {
+                    let unknown = Some(AlarmState::InsufficientData);
+                    Ok(names.iter().map(|name| seen(name, unknown, Some(&error))).collect())
                 }
                 Err(error) if error.may_pass() => Err(error),
                 Err(error) => Ok(names.iter().map(|name| seen(name, None, Some(&error))).collect()),

@@ -4,7 +4,7 @@ use crate::EngineError;
 use crate::ports::{HttpObserved, Place, PortError};
 use crate::rollout::RolloutController;
 use flotilla_domain::Target;
-use flotilla_domain::deployment::{Deployment, DeploymentKind};
+use flotilla_domain::deployment::{Deployment, DeploymentKind, State};
 use flotilla_domain::gate::Probe;
 use flotilla_domain::rollout::Rollout;
 use flotilla_domain::secret::HIDDEN;
@@ -31,7 +31,7 @@ impl RolloutController {
         deployments: &[Deployment],
     ) -> Result<Vec<Checked>, EngineError> {
         let of_wave = |d: &&Deployment| {
-            d.state.is_success()
+            (d.state.is_success() || matches!(d.state, State::Shifting { .. }))
                 && d.id.direction == flotilla_domain::Direction::Forward
                 && rollout.waves[wave].targets.contains(&d.id.target)
         };

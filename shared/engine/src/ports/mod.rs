@@ -23,7 +23,7 @@ pub use asset_buckets::{AssetBucket, AssetBuckets, ListMark, Unremoved, VersionP
 pub use buckets::{Buckets, Emptied};
 pub use clock::Clock;
 pub use error::{ErrorKind, PortError};
-pub use functions::{FunctionCodeObserved, Functions, Invoked};
+pub use functions::{AliasObserved, AliasShares, FunctionCodeObserved, Functions, Invoked};
 pub use package_store::{Body, ChunkStream, Incoming, IncomingPage, ObjectRef, PackageStore, Tail};
 pub use policies::{Evaluation, Policies};
 pub use probes::{HttpObserved, Probes};

@@ -5,7 +5,7 @@ use super::Record;
 use super::common::{StoredAccess, StoredPolicy, StoredStackRelease, digest, parsed, time};
 use super::deployment_state::StoredState;
 use crate::ports::{Key, Query};
-use flotilla_domain::deployment::{Deployment, DeploymentKind, DeploymentSpec, Stop};
+use flotilla_domain::deployment::{AliasVersions, Deployment, DeploymentKind, DeploymentSpec, Stop};
 use flotilla_domain::plan::ChangeSummary;
 use flotilla_domain::{DeploymentId, Direction, RolloutId, ServiceName, StackName, StageName, Target};
 use serde::{Deserialize, Serialize};
@@ -65,6 +65,12 @@ pub struct StoredDeployment {
     creates: bool,
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     keeps_bucket: bool,
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    shifts: bool,
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    aliases: Vec<StoredAliasVersions>,
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    completes: bool,
     #[serde(default)]
     operations: u32,
     /// Format 1 had leases that were always of number 1.
@@ -93,6 +99,29 @@ pub struct StoredDeployment {
     number: Option<u64>,
     opened_at: String,
     entered_at: String,
+}
+
+/// An alias with its versions.
+#[derive(Serialize, Deserialize)]
+struct StoredAliasVersions {
+    alias: String,
+    arn: String,
+    stable: String,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    new: Option<String>,
+    revision: String,
+}
+
+impl StoredAliasVersions {
+    fn of(alias: &AliasVersions) -> Self {
+        let AliasVersions { alias, arn, stable, new, revision } = alias.clone();
+        Self { alias, arn, stable, new, revision }
+    }
+
+    fn read(self) -> AliasVersions {
+        let Self { alias, arn, stable, new, revision } = self;
+        AliasVersions { alias, arn, stable, new, revision }
+    }
 }
 
 fn first_fence() -> u64 {
@@ -137,6 +166,9 @@ impl Record for Deployment {
             attempt: self.attempt,
             creates: self.creates,
             keeps_bucket: self.keeps_bucket,
+            shifts: self.spec.shifts,
+            aliases: self.aliases.iter().map(StoredAliasVersions::of).collect(),
+            completes: self.completes,
             operations: self.operations,
             fence: self.fence,
             stack_id: self.stack_id.clone(),
@@ -175,6 +207,7 @@ impl Record for Deployment {
                 tags: stored.tags,
                 capabilities: stored.capabilities,
                 policy: stored.policy.read()?,
+                shifts: stored.shifts,
                 alarms: stored.alarms,
             },
             state: stored.state.read()?,
@@ -182,6 +215,8 @@ impl Record for Deployment {
             attempt: stored.attempt,
             creates: stored.creates,
             keeps_bucket: stored.keeps_bucket,
+            aliases: stored.aliases.into_iter().map(StoredAliasVersions::read).collect(),
+            completes: stored.completes,
             operations: stored.operations,
             fence: stored.fence,
             stack_id: stored.stack_id,

@@ -22,6 +22,8 @@ pub struct StoredState {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     how: Option<String>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    percent: Option<u8>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     retain: Option<Vec<String>>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     then: Option<Box<StoredState>>,
@@ -66,11 +68,13 @@ impl StoredState {
                 (stored.how, stored.retain) = (Some(how.into()), retain);
             }
             State::DiscardingChangeSet(then) => stored.then = Some(Box::new(Self::of(then))),
-            State::RolledBack(cause) | State::Failed(cause) => {
+            State::Shifting { percent } => stored.percent = Some(*percent),
+            State::RolledBack(cause) | State::Failed(cause) | State::ShiftingBack(cause) => {
                 stored.cause = Some(StoredCause::of_cause(cause));
             }
             State::Waiting
             | State::Inspecting
+            | State::ReadingAliases
             | State::Planned
             | State::Executing
             | State::EmptyingBuckets
@@ -93,6 +97,9 @@ impl StoredState {
                 true => ChangeSetKind::Create,
                 false => ChangeSetKind::Update,
             }),
+            "reading_aliases" => State::ReadingAliases,
+            "shifting" => State::Shifting { percent: self.percent.ok_or_else(|| lacks("percent"))? },
+            "shifting_back" => State::ShiftingBack(must(cause()?)?),
             "planned" => State::Planned,
             "executing" => State::Executing,
             "verifying" => State::Verifying { changed: changed()? },

@@ -9,7 +9,9 @@ use super::gates::{StoredApproval, StoredBreakGlass, StoredClosed, StoredGates, 
 use super::rollout_state::StoredState;
 use crate::ports::Key;
 use flotilla_domain::replica::Copies;
-use flotilla_domain::rollout::{Cancellation, OnFailure, Rollout, RolloutKind, Wave};
+use flotilla_domain::rollout::{
+    Cancellation, OnFailure, Rollout, RolloutKind, TrafficPolicy, TrafficStep, Wave,
+};
 use flotilla_domain::topic::TopicArn;
 use flotilla_domain::{ProfileName, RolloutId, ServiceName, SetId, Site, StageName, Target};
 use serde::{Deserialize, Serialize};
@@ -65,6 +67,9 @@ pub struct StoredRollout {
     state: StoredState,
     #[serde(default, skip_serializing_if = "StoredGates::is_none")]
     gates: StoredGates,
+    /// Each step of the traffic: percent and seconds.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    traffic: Option<Vec<(u8, u32)>>,
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     plan_only: bool,
     /// Digests by target.
@@ -180,6 +185,7 @@ impl Record for Rollout {
             notify: self.notify.iter().map(TopicArn::as_str).collect::<Vec<_>>().join(","),
             state: StoredState::of(&self.state),
             gates: StoredGates::of(&self.gates),
+            traffic: self.traffic.as_ref().map(|t| t.steps.iter().map(|s| (s.percent, s.for_s)).collect()),
             plan_only: self.plan_only,
             plans: self.plans.iter().map(|(target, plan)| (target.to_string(), plan.to_string())).collect(),
             approvals: self.approvals.iter().map(StoredApproval::of).collect(),
@@ -249,6 +255,10 @@ impl Record for Rollout {
             capabilities: stored.capabilities,
             policy: stored.policy.read()?,
             gates: stored.gates.read(),
+            traffic: stored.traffic.map(|steps| {
+                let step = |(percent, for_s)| TrafficStep { percent, for_s };
+                TrafficPolicy { steps: steps.into_iter().map(step).collect() }
+            }),
             plan_only: stored.plan_only,
             plans,
             approvals: stored.approvals.into_iter().map(StoredApproval::read).collect::<Result<_, _>>()?,

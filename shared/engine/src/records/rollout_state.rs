@@ -1,8 +1,8 @@
 //! A rollout's state, as part of its item.
 
-use super::common::{StoredCause, parsed, target_texts, targets};
+use super::common::{StoredCause, parsed, target_texts, targets, time};
 use flotilla_domain::RolloutId;
-use flotilla_domain::rollout::{Revert, RolloutState, Wave};
+use flotilla_domain::rollout::{Revert, RolloutState, Shift, Wave};
 use serde::{Deserialize, Serialize};
 
 /// The state's name and fields. For `withdrawing`, the fields of the final state.
@@ -25,6 +25,13 @@ pub struct StoredState {
     back_level: Option<usize>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     cause: Option<StoredCause>,
+    /// The step of a shift, counted from 0, its share in percent, and when it was reached.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    step: Option<usize>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    percent: Option<u8>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    since: Option<String>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     superseded_by: Option<String>,
 }
@@ -44,7 +51,13 @@ impl StoredState {
             }
             RolloutState::Gated { wave }
             | RolloutState::Verifying { wave }
+            | RolloutState::Completing { wave }
+            | RolloutState::ShiftingBack { wave }
             | RolloutState::Baking { wave } => stored.wave = Some(*wave),
+            RolloutState::Shifting(Shift { wave, step, percent, since }) => {
+                (stored.wave, stored.step, stored.percent) = (Some(*wave), Some(*step), Some(*percent));
+                stored.since = since.map(|at| at.to_string());
+            }
             RolloutState::Reverting(Revert::Finding(list)) => {
                 stored.back = Some(("finding".into(), target_texts(list)));
             }
@@ -103,6 +116,14 @@ impl StoredState {
                 RolloutState::Rolling { wave, from: self.from.unwrap_or(0).min(opened), opened }
             }
             "checking" => RolloutState::Verifying { wave: wave()? },
+            "shifting" => RolloutState::Shifting(Shift {
+                wave: wave()?,
+                step: self.step.ok_or_else(|| lacks("step"))?,
+                percent: self.percent.ok_or_else(|| lacks("percent"))?,
+                since: self.since.as_deref().map(time).transpose()?,
+            }),
+            "completing" => RolloutState::Completing { wave: wave()? },
+            "shifting_back" => RolloutState::ShiftingBack { wave: wave()? },
             "baking" => RolloutState::Baking { wave: wave()? },
             "reverting" => {
                 let (step, list) = self.back.as_ref().ok_or_else(|| lacks("step"))?;

@@ -5,6 +5,7 @@ use flotilla_domain::gate::output::OutputRef;
 use flotilla_domain::gate::{
     Approval, Blocked, BreakGlass, Check, Freeze, FreezeScope, Freezes, Gate, Gates, Probe,
 };
+use flotilla_domain::rollout::{Shift, TrafficPolicy, TrafficStep};
 
 fn known(part: Option<&str>, name: &str) -> (Option<StackPart>, StackName) {
     (part.map(|part| StackPart::parse(part).unwrap()), StackName::parse(name).unwrap())
@@ -71,6 +72,7 @@ fn rollout(kind: RolloutKind, state: RolloutState) -> Rollout {
                 },
             ],
         },
+        traffic: None,
         plan_only: true,
         plans: [(target("eu-west-1"), digest(b"plan"))].into(),
         approvals: [Some(digest(b"plan")), None].map(approval).into(),
@@ -125,6 +127,10 @@ fn every_state_of_a_rollout_reads_back() {
         RolloutState::Cancelled,
         RolloutState::Superseded { by: None },
         RolloutState::Superseded { by: Some(RolloutId::derive(Timestamp::UNIX_EPOCH, &["n"])) },
+        RolloutState::Shifting(Shift { wave: 1, step: 2, percent: 25, since: Some(Timestamp::UNIX_EPOCH) }),
+        RolloutState::Shifting(Shift { wave: 0, step: 0, percent: 5, since: None }),
+        RolloutState::Completing { wave: 1 },
+        RolloutState::ShiftingBack { wave: 1 },
     ];
     let mut written = Vec::new();
     for state in states {
@@ -136,6 +142,17 @@ fn every_state_of_a_rollout_reads_back() {
         }
     }
     check_stored("rollout", written);
+}
+
+#[test]
+fn the_traffic_of_a_rollout_reads_back() {
+    let steps = vec![TrafficStep { percent: 5, for_s: 300 }];
+    for since in [None, Some(Timestamp::UNIX_EPOCH)] {
+        let state = RolloutState::Shifting(Shift { wave: 1, step: 2, percent: 25, since });
+        let open = rollout(RolloutKind::Deploy(release()), state);
+        let value = Rollout { traffic: Some(TrafficPolicy { steps: steps.clone() }), ..open };
+        assert_eq!(read::<Rollout>(stored(&value)).unwrap().value, value);
+    }
 }
 
 #[test]

@@ -2,11 +2,11 @@ use super::*;
 use crate::ports::{Change, ListMark};
 use flotilla_domain::deployment::rate_budget::RateBudget;
 use flotilla_domain::deployment::{
-    Access, AfterCause, ChangeSetKind, Deployment, DeploymentKind, DeploymentSpec, Drift, Effort,
-    StackPolicy, StackRollback, State, Stop,
+    Access, AfterCause, AliasVersions, ChangeSetKind, Deployment, DeploymentKind, DeploymentSpec, Drift,
+    Effort, StackPolicy, StackRollback, State, Stop,
 };
 use flotilla_domain::plan::Safeguards;
-use flotilla_domain::release::package::FunctionCode;
+use flotilla_domain::release::package::{FunctionAlias, FunctionCode};
 use flotilla_domain::release::{ReleaseRef, StackRef, StackRelease};
 use flotilla_domain::replica::Copies;
 use flotilla_domain::retention::Kept;
@@ -117,6 +117,7 @@ fn deployment(kind: DeploymentKind, state: State) -> Deployment {
         tags: [("t".into(), "v".into())].into(),
         capabilities: ["CAPABILITY_IAM".into()].into(),
         policy: policy(),
+        shifts: false,
         alarms: ["errors".into()].into(),
     };
     let open = Deployment::open(id, spec, Timestamp::UNIX_EPOCH);
@@ -137,6 +138,24 @@ fn deployment(kind: DeploymentKind, state: State) -> Deployment {
         number: Some(12),
         ..open
     }
+}
+
+#[test]
+fn the_aliases_of_a_deployment_read_back() {
+    let alias = FunctionAlias { alias: "Live".into(), function: "Api".into(), version: "V".into() };
+    let release = StackRelease { aliases: vec![alias], ..stack_release() };
+    let versions = |new: Option<&str>| AliasVersions {
+        alias: "Live".into(),
+        arn: "arn:live".into(),
+        stable: "7".into(),
+        new: new.map(Into::into),
+        revision: "r".into(),
+    };
+    let open = deployment(DeploymentKind::Deploy(release), State::ReadingAliases);
+    let spec = DeploymentSpec { shifts: true, ..open.spec.clone() };
+    let aliases = vec![versions(None), versions(Some("8"))];
+    let value = Deployment { spec, aliases, completes: true, ..open };
+    assert_eq!(read::<Deployment>(stored(&value)).unwrap().value, value);
 }
 
 #[test]
@@ -168,6 +187,9 @@ fn every_state_of_a_deployment_reads_back() {
         State::RolledBack(cause()),
         State::Failed(cause()),
         State::Cancelled,
+        State::ReadingAliases,
+        State::Shifting { percent: 5 },
+        State::ShiftingBack(cause()),
     ];
     let deploy = DeploymentKind::Deploy(stack_release());
     let mut written = Vec::new();

@@ -62,6 +62,7 @@ pub async fn admit(
     clock: &dyn Clock,
     AdmissionRequest { rollout, preview, is_upload, hold, precondition, beside }: AdmissionRequest<'_>,
 ) -> Result<Rollout, EngineError> {
+    check_traffic(rollout)?;
     for _ in 0..RACES_MAX {
         let now = clock.now();
         let service = &rollout.service;
@@ -242,6 +243,21 @@ fn record_stacks(head: &mut StageHead, rollout: &Rollout) {
         known.name = name.clone();
         known.level = level.unwrap_or(known.level);
     }
+}
+
+/// Refuses a rollout that is to shift traffic and has none to shift. An expedited one takes no steps.
+fn check_traffic(rollout: &Rollout) -> Result<(), Refusal> {
+    let RolloutKind::Deploy(release) = &rollout.kind else { return Ok(()) };
+    let has_alias = release.stacks.iter().any(|stack| !stack.aliases.is_empty());
+    if rollout.traffic.is_none() || has_alias || rollout.gates.expedite {
+        return Ok(());
+    }
+    let what = format!(
+        "the profile {} shifts traffic, and no function of the package has an alias",
+        rollout.profile
+    );
+    let fix = "set alias = \"live\" in the service's configuration and upload again, or use a profile without traffic";
+    Err(Refusal::new(Code::TrafficUnshiftable, what, fix))
 }
 
 #[cfg(test)]

@@ -66,6 +66,7 @@ pub fn compose_rollout(
         capabilities: profile.capabilities.clone(),
         notify: profile.notify.clone(),
         gates: named_gates(&profile.gates, release, route),
+        traffic: profile.traffic.clone(),
         requested_by: requested_by.to_owned(),
         ..blank(
             id,
@@ -118,6 +119,7 @@ fn blank(
         capabilities: Default::default(),
         policy,
         gates: Gates::default(),
+        traffic: None,
         plan_only: false,
         plans: BTreeMap::new(),
         approvals: Vec::new(),

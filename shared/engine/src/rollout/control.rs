@@ -6,7 +6,7 @@ use crate::ports::WriteError;
 use crate::records::{EventRecord, Versioned, keep, read, rollout_key};
 use crate::step::wake;
 use flotilla_domain::access::{Act, Scope};
-use flotilla_domain::rollout::{Rollout, RolloutEvent};
+use flotilla_domain::rollout::{Rollout, RolloutEvent, TrafficOrder};
 use flotilla_domain::{Code, Refusal, RolloutId, Timestamp};
 
 /// Attempts to save when other writers change the rollout concurrently.
@@ -24,6 +24,8 @@ pub enum Control {
     Pause,
     /// Continue.
     Resume,
+    /// Set the share of the new versions, give them everything, or shift all traffic back.
+    Traffic(TrafficOrder),
 }
 
 /// The timeline entry of a request.
@@ -47,6 +49,7 @@ impl Control {
             Self::Cancel { .. } => Act::Cancel,
             Self::Pause => Act::Pause,
             Self::Resume => Act::Resume,
+            Self::Traffic(_) => Act::ShiftTraffic,
         }
     }
 
@@ -57,6 +60,16 @@ impl Control {
             Self::Cancel { stop_running: true } => "cancel and stop requested",
             Self::Pause => "paused",
             Self::Resume => "resumed",
+            Self::Traffic(TrafficOrder::Set(_)) => "traffic set",
+            Self::Traffic(TrafficOrder::Promote) => "traffic promoted",
+            Self::Traffic(TrafficOrder::Abort) => "traffic aborted",
+        }
+    }
+
+    fn detail(self) -> Option<String> {
+        match self {
+            Self::Traffic(TrafficOrder::Set(percent)) => Some(format!("{percent} %")),
+            _ => None,
         }
     }
 }
@@ -73,7 +86,7 @@ impl Commands {
         control: Control,
         caller: &Caller,
     ) -> Result<Rollout, EngineError> {
-        let entry = TimelineText { what: control.entry(), detail: None };
+        let entry = TimelineText { what: control.entry(), detail: control.detail() };
         let changed = |rollout: &Rollout, now| change(rollout, control, caller, now);
         self.change_rollout(id, (caller, control.act()), &entry, changed).await
     }
@@ -156,11 +169,13 @@ fn change(
         }
         Control::Pause => RolloutEvent::PauseRequested { by: caller.principal.clone() },
         Control::Resume => RolloutEvent::ResumeRequested,
+        Control::Traffic(order) => RolloutEvent::TrafficOrdered { order, by: caller.principal.clone() },
     };
-    rollout
-        .clone()
-        .apply(event, now)
-        .map_err(|_| conflict(format!("the rollout is {state} and cannot be paused or resumed")).into())
+    let what = match control {
+        Control::Traffic(_) => "no traffic is being shifted",
+        _ => "it cannot be paused or resumed",
+    };
+    rollout.clone().apply(event, now).map_err(|_| conflict(format!("the rollout is {state}: {what}")).into())
 }
 
 /// Applies an event, or refuses it if the rollout's state does not allow it.

@@ -57,7 +57,9 @@ pub(crate) type RolloutStep = Step<Rollout, Notes>;
 /// What one invocation has observed.
 #[derive(Default)]
 pub(crate) struct Notes {
-    /// Its deployments that have ended.
+    /// Its deployments, as they were last observed.
+    deployments: Vec<Deployment>,
+    /// Those that have ended.
     ended: Vec<Deployment>,
     /// Whether the stage's head was seen to name it as the active rollout.
     has_its_place: bool,

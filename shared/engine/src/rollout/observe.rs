@@ -65,6 +65,11 @@ impl RolloutController {
                 let outcomes = self.outcomes(step).await?;
                 self.checks(step, outcomes).await
             }
+            Some(RolloutObservation::Traffic) => {
+                let outcomes = self.outcomes(step).await?;
+                let facts = self.facts_of_wave(&step.now, step.now.state.wave().unwrap_or(0)).await?;
+                Ok(RolloutEvent::TrafficObserved { facts, outcomes })
+            }
             Some(RolloutObservation::Bake) => {
                 let wave = rollout.state.wave().unwrap_or(0);
                 let alarms = self.alarms_of(rollout, wave).await?;
@@ -88,7 +93,7 @@ impl RolloutController {
         outcomes: Vec<TargetOutcome>,
     ) -> Result<RolloutEvent, EngineError> {
         let wave = step.now.state.wave().unwrap_or(0);
-        let checked = self.checks_of(&step.now, wave, &step.notes.ended).await?;
+        let checked = self.checks_of(&step.now, wave, &step.notes.deployments).await?;
         let failed = checked.iter().filter(|check| !check.passed);
         let failures: Vec<_> = failed.map(|check| (check.target.clone(), check.said.clone())).collect();
         if failures.is_empty() {
@@ -109,11 +114,13 @@ impl RolloutController {
             target: d.id.target.clone(),
             direction: d.id.direction,
             state: d.state.clone(),
+            acted: d.acted,
             touched: d.operations > 0,
             plan: d.plan_digest,
         });
         let outcomes = outcomes.collect();
-        step.notes.ended = deployments.into_iter().filter(|d| d.state.is_terminal()).collect();
+        step.notes.ended = deployments.iter().filter(|d| d.state.is_terminal()).cloned().collect();
+        step.notes.deployments = deployments;
         Ok(outcomes)
     }
 

@@ -76,7 +76,12 @@ fn later(now: Timestamp, seconds: i64) -> Timestamp {
 /// Takes the rollout into its next state. Open gates, steps within a wave and steps of a rollback make no
 /// timeline entry.
 pub(super) fn enter(step: &mut RolloutStep, after: Rollout, now: Timestamp) {
-    let entry_of = |rollout: &Rollout| (rollout.state.name(), rollout.state.wave(), held_by(rollout));
+    let share = |rollout: &Rollout| match &rollout.state {
+        RolloutState::Shifting(shift) => shift.percent,
+        _ => 0,
+    };
+    let entry_of =
+        |rollout: &Rollout| (rollout.state.name(), rollout.state.wave(), share(rollout), held_by(rollout));
     let passes = after.state.properties().is_gate && after.blocked_by.is_empty();
     if !passes && entry_of(&after) != entry_of(&step.now) {
         step.record(after.id, None, now, after.state.name(), detail(&after));
@@ -89,7 +94,14 @@ fn detail(rollout: &Rollout) -> Option<String> {
     match &rollout.state {
         RolloutState::Rolling { wave, .. }
         | RolloutState::Verifying { wave }
+        | RolloutState::Completing { wave }
         | RolloutState::Baking { wave } => Some(format!("wave {} of {}", wave + 1, rollout.waves.len())),
+        RolloutState::Shifting(shift) => {
+            let held = Some(held_by(rollout)).filter(|held| !held.is_empty());
+            let held = held.map(|held| format!("; blocked: {held}")).unwrap_or_default();
+            Some(format!("{} % of wave {} of {}{held}", shift.percent, shift.wave + 1, rollout.waves.len()))
+        }
+        RolloutState::ShiftingBack { .. } => rollout.failure.as_ref().map(|cause| cause.message.clone()),
         RolloutState::PolicyCheck | RolloutState::WaitingForOutputs | RolloutState::Gated { .. } => {
             Some(held_by(rollout))
         }

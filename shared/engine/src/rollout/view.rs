@@ -65,6 +65,7 @@ pub(crate) fn rollout_view(rollout: &Rollout, deployments: &[Deployment]) -> vie
         superseded_by,
         cause: rollout.state.cause().map(cause_view),
         plan: rollout.plan().map(|plan| plan.to_string()),
+        traffic: traffic_view(rollout),
         gates: gates_view(rollout),
         created_at: rollout.created_at.to_string(),
         entered_at: rollout.entered_at.to_string(),
@@ -98,6 +99,18 @@ fn deployment_view(deployment: &Deployment, pending: view::DeploymentView) -> vi
         entered_at: Some(deployment.entered_at.to_string()),
         ..pending
     }
+}
+
+/// Its traffic, while that is shifted.
+fn traffic_view(rollout: &Rollout) -> Option<view::TrafficView> {
+    let RolloutState::Shifting(shift) = &rollout.state else { return None };
+    Some(view::TrafficView {
+        wave: shift.wave + 1,
+        percent: shift.percent,
+        step: shift.step + 1,
+        steps: rollout.traffic.as_ref().map_or(0, |traffic| traffic.steps.len()),
+        until: rollout.step_ends_at().map(|at| at.to_string()),
+    })
 }
 
 /// Its gates, if the next wave has any or a break-glass has opened them.

@@ -14,18 +14,31 @@ fn next_of_deployment(state: &str) -> &'static [&'static str] {
     match state {
         NOTHING => &["waiting"],
         "waiting" => &["inspecting", "failed", "cancelled"],
-        "inspecting" => &["planning", "planned", "unwinding", "clearing", "removed", "failed", "cancelled"],
-        "planning" => &["planned", "discarding", "inspecting", "failed"],
-        "planned" => &["executing", "emptying", "discarding", "failed", "cancelled"],
-        "executing" => &["verifying", "explaining", "inspecting", "rolled_back", "failed"],
-        "verifying" => &["succeeded", "failed"],
-        "explaining" => &["unwinding", "rolled_back", "failed"],
-        "unwinding" => &["inspecting", "explaining", "rolled_back", "failed"],
+        "inspecting" => &[
+            "reading_aliases",
+            "shifting_back",
+            "planning",
+            "planned",
+            "unwinding",
+            "clearing",
+            "removed",
+            "failed",
+            "cancelled",
+        ],
+        "reading_aliases" => &["planning", "failed"],
+        "planning" => &["planned", "discarding", "inspecting", "shifting_back", "failed"],
+        "planned" => &["executing", "emptying", "discarding", "shifting_back", "failed", "cancelled"],
+        "executing" => &["verifying", "explaining", "inspecting", "shifting_back", "rolled_back", "failed"],
+        "verifying" => &["shifting", "shifting_back", "succeeded", "failed"],
+        "shifting" => &["inspecting", "shifting_back", "failed"],
+        "shifting_back" => &["failed"],
+        "explaining" => &["unwinding", "shifting_back", "rolled_back", "failed"],
+        "unwinding" => &["inspecting", "explaining", "shifting_back", "rolled_back", "failed"],
         "clearing" => &["inspecting", "explaining", "failed"],
         "emptying" => &["deleting", "failed"],
         "deleting" => &["salvaging", "explaining", "removed", "failed"],
         "salvaging" => &["deleting", "explaining", "failed"],
-        "discarding" => &["verifying", "inspecting", "failed", "cancelled"],
+        "discarding" => &["verifying", "inspecting", "shifting_back", "failed", "cancelled"],
         _ => &[],
     }
 }
@@ -39,10 +52,36 @@ fn next_of_rollout(state: &str) -> &'static [&'static str] {
         "replicating" => &["awaiting", "planning", "gated", "failed", "cancelled", "superseded"],
         "planning" => &["gated", "withdrawing"],
         "gated" => &["rolling", "reverting", "withdrawing", "failed", "cancelled", "superseded"],
-        "rolling" => {
+        "rolling" => &[
+            "checking",
+            "shifting",
+            "completing",
+            "shifting_back",
+            "baking",
+            "gated",
+            "reverting",
+            "withdrawing",
+            "succeeded",
+            "failed",
+            "cancelled",
+        ],
+        "checking" => &[
+            "shifting",
+            "completing",
+            "shifting_back",
+            "baking",
+            "gated",
+            "reverting",
+            "withdrawing",
+            "succeeded",
+            "failed",
+            "cancelled",
+        ],
+        "shifting" => &["completing", "shifting_back", "reverting", "withdrawing", "failed", "cancelled"],
+        "completing" => {
             &["checking", "baking", "gated", "reverting", "withdrawing", "succeeded", "failed", "cancelled"]
         }
-        "checking" => &["baking", "gated", "reverting", "withdrawing", "succeeded", "failed", "cancelled"],
+        "shifting_back" => &["reverting", "withdrawing", "failed", "cancelled"],
         "baking" => &["gated", "reverting", "withdrawing", "succeeded", "failed", "cancelled"],
         "reverting" => &["reverted", "withdrawing", "failed", "cancelled"],
         "withdrawing" => &["planned", "reverted", "failed", "cancelled", "superseded"],
@@ -65,15 +104,30 @@ fn reaches(
 
 /// Whether a deployment may be saved in one state after another.
 pub fn deployment(from: &str, to: &str) -> bool {
-    const ACTS: [&str; 7] =
-        ["planning", "executing", "unwinding", "clearing", "deleting", "discarding", "emptying"];
+    const ACTS: [&str; 9] = [
+        "planning",
+        "executing",
+        "unwinding",
+        "clearing",
+        "deleting",
+        "discarding",
+        "emptying",
+        "shifting",
+        "shifting_back",
+    ];
     reaches(from, to, next_of_deployment, &ACTS, 3)
 }
 
 /// Whether a rollout may be saved in one state after another.
 pub fn rollout(from: &str, to: &str) -> bool {
     // If all copies exist already, no command asks for them.
-    reaches(from, to, next_of_rollout, &["planning", "rolling", "withdrawing"], 4)
+    reaches(
+        from,
+        to,
+        next_of_rollout,
+        &["planning", "rolling", "shifting", "completing", "shifting_back", "withdrawing"],
+        4,
+    )
 }
 
 /// Whether a set may change from one state, with its level, to another: levels only increase, in either direction.

@@ -18,6 +18,11 @@ fn hurries(meta: &Item) -> bool {
     meta.body.get("gates").is_some_and(|gates| gates["hurry"] == Value::Bool(true))
 }
 
+/// Whether it takes no steps: it is expedited, or break-glass has opened it.
+pub(super) fn is_quick(meta: &Item) -> bool {
+    is_overridden(meta) || hurries(meta)
+}
+
 /// Checks that a package that is being copied passes the profile's rules. Returns the violation, if any. The simulated
 /// rules forbid types.
 pub(super) fn vetted(meta: &Item, world: &State) -> Option<String> {

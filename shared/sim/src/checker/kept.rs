@@ -41,7 +41,7 @@ pub fn check(state: &State, gone: &[(Option<Site>, String)], touched: &BTreeSet<
 /// Whether the stack's template, or one that it may run soon, names the object.
 fn names_object(state: &State, stack: &Stack, key: &str) -> bool {
     let coming = stack.operation.iter().filter_map(|operation| match operation.effect {
-        Effect::Runs(template) => Some(template),
+        Effect::Runs(template, _) => Some(template),
         Effect::Nothing | Effect::Gone => None,
     });
     stack.template.into_iter().chain(coming).any(|template| {

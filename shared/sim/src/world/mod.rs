@@ -7,6 +7,7 @@ mod operators;
 mod others;
 mod packed;
 mod shop;
+mod traffic;
 mod views;
 
 use packed::layered;

@@ -18,7 +18,13 @@ impl World {
 
     /// Finishes, as an operator would, the failed deletions that other actors have begun.
     pub fn mend_half_deleted(&mut self) -> &mut Self {
-        self.driver.shared.lock().stacks.live.retain(|_, stack| stack.status != "DELETE_FAILED");
+        let mut state = self.driver.shared.lock();
+        let stacks = state.stacks.live.iter().filter(|(_, stack)| stack.status == "DELETE_FAILED");
+        for key in stacks.map(|(key, _)| key.clone()).collect::<Vec<_>>() {
+            state.stacks.live.remove(&key);
+            crate::publishing::delete(&mut state, &key);
+        }
+        drop(state);
         self
     }
 
@@ -121,6 +127,7 @@ impl World {
                 name: "others".into(),
                 id: "arn:changeSet/others/1".into(),
                 template: Digest::of(b"others"),
+                stable: String::new(),
                 state: ChangeSetState::Ready,
                 made_at_ms: 0,
                 token: String::new(),

@@ -34,4 +34,5 @@ mod several_stacks;
 mod sizes;
 mod stacks;
 mod sweep;
+mod traffic;
 mod views;

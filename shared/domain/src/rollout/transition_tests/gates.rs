@@ -18,6 +18,7 @@ pub(super) fn gated() -> Rollout {
 /// The plans of all targets, each with this text in it.
 pub(super) fn plans(text: &str) -> E {
     let plan = |region: &str| TargetOutcome {
+        acted: false,
         touched: false,
         plan: Some(Digest::of(format!("{region} {text}").as_bytes())),
         ..outcome(region, Direction::Forward, &State::Planned)

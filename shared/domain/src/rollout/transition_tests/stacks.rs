@@ -34,6 +34,7 @@ fn seen_of(direction: Direction, states: &[(&str, State)]) -> Vec<TargetOutcome>
         target: part("eu-west-1", name),
         direction,
         state: state.clone(),
+        acted: false,
         touched: true,
         plan: None,
     };

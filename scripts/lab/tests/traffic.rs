@@ -1,0 +1,202 @@
+//! Traffic is shifted to new versions step by step in three regions together, and back at once.
+
+#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
+
+use aws_sdk_cloudwatch::types::{ComparisonOperator, StateValue, Statistic};
+use flotilla_contract::config::{ConfigFile, RuleConfig, ServiceConfigDoc};
+use flotilla_contract::{ProfileConfig, RolloutView, TrafficConfig, TrafficStepConfig};
+use flotilla_lab::World;
+use flotilla_lab::emulator::ACCOUNT;
+use flotilla_lab::samples::{app_template, package_of, zip};
+use flotilla_lab::world::text;
+use serde_json::json;
+use std::collections::BTreeMap;
+use std::time::Duration;
+use tokio::time::Instant;
+
+const REGIONS: [&str; 3] = ["eu-central-1", "us-east-1", "ap-southeast-2"];
+const ALARM: &str = "app-production-errors";
+/// The functions of the service.
+const FUNCTIONS: usize = 10;
+
+/// A service whose functions get an alias, and whose traffic is shifted in two steps: a long one, and one that passes at once.
+fn config(world: &World, first_step: &str) -> ConfigFile {
+    let step = |percent, lasts: &str| TrafficStepConfig { percent, lasts: lasts.into() };
+    let profile = ProfileConfig {
+        traffic: Some(TrafficConfig { router: None, steps: vec![step(5, first_step), step(50, "0s")] }),
+        alarms: vec!["{service}-{stage}-errors".into()],
+        rollback_triggers: Some(false),
+        ..world.profile_in(ACCOUNT, &REGIONS)
+    };
+    let rule = RuleConfig {
+        git_ref: "branch:main".into(),
+        stage: "production".into(),
+        profile: "production".into(),
+        ttl_h: None,
+    };
+    let service =
+        ServiceConfigDoc { rules: vec![rule], alias: Some("live".into()), ..ServiceConfigDoc::default() };
+    ConfigFile {
+        services: [("app".to_owned(), service)].into(),
+        profiles: [("production".to_owned(), profile)].into(),
+        ..ConfigFile::default()
+    }
+}
+
+/// A package whose functions all answer with this text.
+fn package(says: &str) -> Vec<u8> {
+    let code = format!("def handler(event, context):\n    return '{says}'\n");
+    let mut template = app_template();
+    for n in 1..FUNCTIONS {
+        template["Resources"][format!("App{n}")] = template["Resources"]["App"].clone();
+    }
+    template["Outputs"]["Arn"] = json!({"Value": {"Fn::GetAtt": ["App", "Arn"]}});
+    package_of(&template, zip(&[("app.py", code.into_bytes())]).unwrap()).unwrap()
+}
+
+/// MiniStack checks `GetAlias` and `UpdateAlias` as `lambda:ListAliases`. The template allows what AWS checks.
+async fn allow_what_the_emulator_asks_for(world: &World) {
+    let policy = json!({"Version": "2012-10-17", "Statement": [
+        {"Effect": "Allow", "Action": "lambda:ListAliases", "Resource": "*"}]});
+    let iam = aws_sdk_iam::Client::new(&world.config(REGIONS[0]));
+    let put = iam.put_role_policy().role_name("flotilla-deployer").policy_name("emulator");
+    put.policy_document(policy.to_string()).send().await.unwrap();
+}
+
+async fn alarm(world: &World, region: &str, state: StateValue) {
+    let client = aws_sdk_cloudwatch::Client::new(&world.config(region));
+    let alarm = client.put_metric_alarm().alarm_name(ALARM).metric_name("Errors").namespace("AWS/Lambda");
+    let alarm = alarm.statistic(Statistic::Sum).period(60).evaluation_periods(1).threshold(1.0);
+    alarm.comparison_operator(ComparisonOperator::GreaterThanThreshold).send().await.unwrap();
+    let set = client.set_alarm_state().alarm_name(ALARM).state_value(state).state_reason("the story says so");
+    set.send().await.unwrap();
+}
+
+/// The aliases of the functions in a region: the version, and others with their weights.
+async fn aliases(world: &World, region: &str) -> BTreeMap<String, (String, Vec<(String, u32)>)> {
+    let lambda = aws_sdk_lambda::Client::new(&world.config(region));
+    let mut found = BTreeMap::new();
+    for function in lambda.list_functions().send().await.unwrap().functions() {
+        let name = function.function_name().unwrap();
+        if !name.starts_with("app-production-") {
+            continue;
+        }
+        let alias = lambda.get_alias().function_name(name).name("live").send().await.unwrap();
+        let routing = alias.routing_config().and_then(|r| r.additional_version_weights()).cloned();
+        let weights = routing.unwrap_or_default().into_iter();
+        let weights = weights.map(|(version, weight)| (version, (weight * 100.0).round() as u32)).collect();
+        found.insert(name.to_owned(), (alias.function_version().unwrap().to_owned(), weights));
+    }
+    found
+}
+
+/// Whether every alias in every region names this version, and another one with this share.
+async fn all(world: &World, version: &str, other: Option<(&str, u32)>) -> bool {
+    let other: Vec<(String, u32)> = other.into_iter().map(|(v, percent)| (v.to_owned(), percent)).collect();
+    for region in REGIONS {
+        let seen = aliases(world, region).await;
+        assert_eq!(seen.len(), FUNCTIONS);
+        if !seen.values().all(|alias| *alias == (version.to_owned(), other.clone())) {
+            return false;
+        }
+    }
+    true
+}
+
+/// What the service answers through the ARN of its output, which is that of the alias.
+async fn answer(world: &World, region: &str) -> String {
+    let stacks = aws_sdk_cloudformation::Client::new(&world.config(region));
+    let seen = stacks.describe_stacks().stack_name("app-production").send().await.unwrap();
+    let arn = seen.stacks()[0].outputs().iter().find(|o| o.output_key() == Some("Arn")).unwrap();
+    let arn = arn.output_value().unwrap().to_owned();
+    assert!(arn.ends_with(":live"), "{arn}");
+    let reply = aws_sdk_lambda::Client::new(&world.config(region)).invoke().function_name(arn).send().await;
+    String::from_utf8(reply.unwrap().payload().unwrap().as_ref().to_vec()).unwrap()
+}
+
+/// Runs until the first step of a rollout's traffic is reached everywhere.
+async fn first_step(world: &World, package: Vec<u8>, build: &str) -> RolloutView {
+    let version = world.upload(&format!("incoming/app/branch/main/{build}.zip"), package).await.unwrap();
+    let upload = world.verdict(Some("app"), &version, Duration::from_secs(30)).await.unwrap();
+    let id = upload.rollout.unwrap_or_else(|| panic!("{:?}", upload.refusal));
+    let deadline = Instant::now() + Duration::from_secs(60);
+    loop {
+        let rollout: RolloutView = world.api().get(&format!("/v1/rollouts/{id}")).await.unwrap();
+        assert!(!rollout.ended, "{rollout:#?}");
+        if rollout.traffic.as_ref().is_some_and(|traffic| traffic.until.is_some()) {
+            return rollout;
+        }
+        assert!(Instant::now() < deadline, "{rollout:#?}\n{}", world.emulator.log());
+        tokio::time::sleep(Duration::from_millis(100)).await;
+    }
+}
+
+async fn says(world: &World, args: &[&str]) {
+    let output = world.run(args).await.unwrap();
+    assert!(output.status.success(), "{args:?}: {}", text(&output));
+    println!("{}", String::from_utf8_lossy(&output.stdout));
+}
+
+#[tokio::test]
+async fn a_canary_over_three_regions_succeeds_and_one_goes_back_by_an_alarm() {
+    let world = World::start(&REGIONS, &["--step-timeout-s", "20"], true).await.unwrap();
+    allow_what_the_emulator_asks_for(&world).await;
+    for region in REGIONS {
+        alarm(&world, region, StateValue::Ok).await;
+    }
+    world.apply(&config(&world, "30m")).await.unwrap();
+    let first = world.push("app", "branch/main", package("one")).await.unwrap();
+    assert_eq!(first.status, "succeeded", "{first:#?}");
+    assert!(all(&world, "1", None).await, "nothing ran before that could keep the traffic");
+
+    // Both versions answer, until an operator promotes the new one.
+    let canary = first_step(&world, package("two"), "two").await;
+    assert!(all(&world, "1", Some(("2", 5))).await, "{:?}", aliases(&world, REGIONS[0]).await);
+    says(&world, &["rollout", &canary.id]).await;
+    says(&world, &["traffic", "set", &canary.id, "50"]).await;
+    until(&world, "1", Some(("2", 50))).await;
+    says(&world, &["traffic", "promote", &canary.id]).await;
+    let end = world.end_of(&canary.id, Duration::from_secs(60)).await.unwrap();
+    assert_eq!(end.status, "succeeded", "{end:#?}");
+    assert!(all(&world, "2", None).await);
+    for region in REGIONS {
+        assert_eq!(answer(&world, region).await, "\"two\"");
+    }
+
+    // An alarm in one region shifts all traffic back in all of them.
+    let bad = first_step(&world, package("three"), "three").await;
+    alarm(&world, REGIONS[1], StateValue::Alarm).await;
+    says(&world, &["traffic", "set", &bad.id, "10"]).await;
+    let since = Instant::now();
+    until(&world, "2", None).await;
+    println!(
+        "all traffic of {FUNCTIONS} functions in {} regions was back after {:?}",
+        REGIONS.len(),
+        since.elapsed()
+    );
+    let end = world.end_of(&bad.id, Duration::from_secs(60)).await.unwrap();
+    assert_eq!((end.status.as_str(), end.cause.as_ref().unwrap().code.as_str()), ("failed", "FL0550"));
+    alarm(&world, REGIONS[1], StateValue::Ok).await;
+
+    // A rollback deploys the stable release at once, and what was aborted can be tried again.
+    let again = first_step(&world, package("four"), "four").await;
+    says(&world, &["traffic", "abort", &again.id]).await;
+    let end = world.end_of(&again.id, Duration::from_secs(60)).await.unwrap();
+    assert_eq!((end.status.as_str(), end.cause.as_ref().unwrap().code.as_str()), ("failed", "FL0553"));
+    assert!(all(&world, "2", None).await);
+    world.apply(&config(&world, "1s")).await.unwrap();
+    let five = world.push("app", "branch/main", package("five")).await.unwrap();
+    assert_eq!(five.status, "succeeded", "{five:#?}");
+    for region in REGIONS {
+        assert_eq!(answer(&world, region).await, "\"five\"");
+    }
+}
+
+/// Waits until every alias names these versions.
+async fn until(world: &World, version: &str, other: Option<(&str, u32)>) {
+    let deadline = Instant::now() + Duration::from_secs(30);
+    while !all(world, version, other).await {
+        assert!(Instant::now() < deadline, "{:?}", aliases(world, REGIONS[0]).await);
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
+}

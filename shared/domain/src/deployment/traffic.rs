@@ -1,0 +1,105 @@
+//! Traffic: which versions the aliases of a stack name, and what share of the invocations each gets.
+//!
+//! The update of a stack publishes the new versions while the aliases keep the old ones. The rollout then sets the share of the new
+//! versions step by step, at all targets of a wave together. At the end the aliases name the new versions, and a second update of the
+//! stack lets its template say so too. At every moment before, giving the old versions everything back takes one call for each alias
+//! and no update: the template says that they have it.
+
+use super::aliases::{AliasVersions, TrafficAnswer};
+use super::state::State;
+use super::{Deployment, DeploymentKind, causes};
+use crate::release::StackRelease;
+use crate::release::package::{NO_VERSION, STABLE_VERSIONS_PARAMETER};
+use std::collections::BTreeMap;
+
+impl Deployment {
+    /// The release, if the update must leave the aliases where they are.
+    fn shifted(&self) -> Option<&StackRelease> {
+        match &self.spec.kind {
+            DeploymentKind::Deploy(release) if self.spec.shifts && !self.completes => {
+                Some(release).filter(|release| !release.aliases.is_empty())
+            }
+            _ => None,
+        }
+    }
+
+    /// Whether the aliases' versions are read before the update.
+    pub(super) fn reads_aliases(&self) -> bool {
+        self.shifted().is_some()
+    }
+
+    /// The value of [`STABLE_VERSIONS_PARAMETER`]; `None` if the template does not declare it. It is always given: CloudFormation
+    /// would keep the value of the update before.
+    pub fn stable_versions(&self) -> Option<(String, String)> {
+        let DeploymentKind::Deploy(release) = &self.spec.kind else { return None };
+        let kept = |alias: &str| {
+            let known = self.aliases.iter().find(|known| known.alias == alias && !self.completes);
+            known.map_or(NO_VERSION, |known| known.stable.as_str())
+        };
+        let versions: Vec<&str> = release.aliases.iter().map(|alias| kept(&alias.alias)).collect();
+        (!versions.is_empty()).then(|| (STABLE_VERSIONS_PARAMETER.to_owned(), versions.join(",")))
+    }
+
+    /// The state after every function is proven to run the package's bytes, and these versions are published, by logical id.
+    pub(super) fn code_proven(&mut self, changed: bool, versions: &BTreeMap<String, String>) -> State {
+        self.published(versions);
+        if self.completes || self.shared().next().is_none() {
+            // The second update changes what the template says, and not what runs.
+            State::Succeeded { changed: changed || self.completes }
+        } else {
+            State::Shifting { percent: 0 }
+        }
+    }
+
+    /// The state after the rollout's answer; `None` to keep the share.
+    pub(super) fn answered(percent: u8, answer: TrafficAnswer) -> Option<State> {
+        match answer {
+            TrafficAnswer::Wait => None,
+            TrafficAnswer::Shift(share) => {
+                (share != percent).then_some(State::Shifting { percent: share.min(100) })
+            }
+            TrafficAnswer::Abort => Some(State::ShiftingBack(causes::traffic_aborted())),
+        }
+    }
+
+    /// The state after every alias got its share; `None` to wait for the next one.
+    pub(super) fn traffic_shifted(&mut self) -> Option<State> {
+        match &self.state {
+            State::ShiftingBack(cause) => Some(State::Failed(cause.clone())),
+            State::Shifting { percent: 100 } => {
+                self.completes = true;
+                Some(State::Inspecting)
+            }
+            _ => {
+                self.acted = true;
+                None
+            }
+        }
+    }
+
+    /// Records the versions that the update has published. An alias whose function did not change has nothing to shift.
+    fn published(&mut self, versions: &BTreeMap<String, String>) {
+        let DeploymentKind::Deploy(release) = &self.spec.kind else { return };
+        let version = |alias: &str| {
+            let known = release.aliases.iter().find(|known| known.alias == alias)?;
+            versions.get(&known.version).cloned()
+        };
+        for alias in &mut self.aliases {
+            alias.new = version(&alias.alias);
+        }
+    }
+
+    /// Records the revisions of aliases that were read or set, by logical id.
+    pub(super) fn has_revisions(&mut self, revisions: BTreeMap<String, String>) {
+        for (alias, revision) in revisions {
+            if let Some(known) = self.aliases.iter_mut().find(|known| known.alias == alias) {
+                known.revision = revision;
+            }
+        }
+    }
+
+    /// The aliases whose invocations two versions share.
+    pub fn shared(&self) -> impl Iterator<Item = &AliasVersions> {
+        self.aliases.iter().filter(|alias| alias.new.as_ref().is_some_and(|new| *new != alias.stable))
+    }
+}

@@ -1,0 +1,210 @@
+//! Traffic shifting: the steps by which the new versions of a wave's functions get the invocations.
+
+use super::Rollout;
+use super::state::{RolloutState, Shift, TargetOutcome};
+use super::traffic_policy::TrafficOrder;
+use crate::cause::Cause;
+use crate::code::Code;
+use crate::deployment::{State, TrafficAnswer};
+use crate::gate::{AlarmObservation, AlarmState, Facts};
+use crate::ids::Direction;
+use crate::target::Target;
+use jiff::{SignedDuration, Timestamp};
+
+impl Rollout {
+    /// Whether its deployments publish new versions that get no traffic at first.
+    pub(super) fn shifts(&self, direction: Direction) -> bool {
+        let is_quick = self.gates.expedite || self.break_glass.is_some() || self.plan_only;
+        self.traffic.is_some() && direction == Direction::Forward && !is_quick
+    }
+
+    /// The answer to a deployment whose new versions are published.
+    pub fn traffic_answer(&self, target: &Target) -> TrafficAnswer {
+        let is_in = |wave: usize| self.waves.get(wave).is_some_and(|wave| wave.targets.contains(target));
+        match &self.state {
+            RolloutState::Shifting(shift) if is_in(shift.wave) => TrafficAnswer::Shift(shift.percent),
+            RolloutState::Completing { wave } if is_in(*wave) => TrafficAnswer::Shift(100),
+            // Its wave has not come so far. A plan that is empty leaves nothing but traffic to change.
+            RolloutState::Planning
+            | RolloutState::Gated { .. }
+            | RolloutState::Rolling { .. }
+            | RolloutState::Verifying { .. }
+            | RolloutState::Shifting(_)
+            | RolloutState::Completing { .. }
+            | RolloutState::Baking { .. } => TrafficAnswer::Wait,
+            _ => TrafficAnswer::Abort,
+        }
+    }
+
+    /// The state that begins to shift a wave's traffic; `None` if none of its deployments has any to shift.
+    pub(super) fn shifting(&self, wave: usize, outcomes: &[TargetOutcome]) -> Option<RolloutState> {
+        self.of_wave(wave, outcomes).any(TargetOutcome::shifts).then(|| self.step(wave, 0))
+    }
+
+    /// A step of a wave, or the end of its steps. Break-glass skips the steps.
+    fn step(&self, wave: usize, step: usize) -> RolloutState {
+        let steps = self.traffic.as_ref().map_or(&[][..], |traffic| &traffic.steps);
+        match steps.get(step).filter(|_| self.break_glass.is_none()) {
+            Some(next) => RolloutState::Shifting(Shift { wave, step, percent: next.percent, since: None }),
+            None => RolloutState::Completing { wave },
+        }
+    }
+
+    /// The state that shifts a wave's traffic back, if any of its deployments has shifted any; else the failure's own.
+    pub(super) fn fail_wave(
+        &mut self,
+        wave: usize,
+        cause: Option<Cause>,
+        outcomes: &[TargetOutcome],
+    ) -> RolloutState {
+        if self.of_wave(wave, outcomes).any(|o| o.shifts() || matches!(o.state, State::ShiftingBack(_))) {
+            self.failure = cause;
+            return RolloutState::ShiftingBack { wave };
+        }
+        match cause {
+            Some(cause) => self.failed(cause, outcomes),
+            None => RolloutState::Cancelled,
+        }
+    }
+
+    /// The state after an observation of a wave whose traffic is being shifted; `None` to observe again.
+    pub(super) fn shifted(
+        &mut self,
+        shift: Shift,
+        facts: &Facts,
+        outcomes: &[TargetOutcome],
+        now: Timestamp,
+    ) -> Option<RolloutState> {
+        let wave = shift.wave;
+        // Lambda has refused a share of this one.
+        let refused = self.of_wave(wave, outcomes).find_map(|o| match &o.state {
+            State::ShiftingBack(cause) => Some((&o.target, cause)),
+            _ => None,
+        });
+        let failures: Vec<(&Target, &Cause)> =
+            self.of_wave(wave, outcomes).filter_map(|o| Some((&o.target, o.state.cause()?))).collect();
+        let too_many = failures.len() > self.waves[wave].tolerate_failures;
+        if let Some((target, cause)) = refused.or(failures.first().copied().filter(|_| too_many)) {
+            let cause = super::transition::at_target(target, cause.clone());
+            return Some(self.fail_wave(wave, Some(cause), outcomes));
+        }
+        if self.cancelled.is_some() {
+            return Some(self.fail_wave(wave, None, outcomes));
+        }
+        if let Some(cause) = facts.held.clone() {
+            return Some(self.fail_wave(wave, Some(cause), outcomes));
+        }
+        let fired = |alarm: &&AlarmObservation| matches!(alarm.state, Some(AlarmState::Alarm) | None);
+        if let Some(alarm) = facts.alarms.iter().find(fired).filter(|_| self.break_glass.is_none()) {
+            let what =
+                format!("while {} % of wave {} ran the new versions: {alarm}", shift.percent, wave + 1);
+            let fix = "find out why the alarm was raised; fix it and upload again, or retry the rollout";
+            return Some(self.fail_wave(wave, Some(Cause::new(Code::AlarmRaised, what, fix)), outcomes));
+        }
+        self.blocked_by = self.blocked(wave, facts);
+        if self.break_glass.is_some() {
+            return Some(RolloutState::Completing { wave });
+        }
+        let has_share = |o: &TargetOutcome| {
+            o.state.is_terminal() || (o.state == State::Shifting { percent: shift.percent } && o.acted)
+        };
+        if !self.of_wave(wave, outcomes).all(has_share) {
+            return None;
+        }
+        let since = shift.since.unwrap_or(now);
+        if shift.since.is_none() {
+            self.state = RolloutState::Shifting(Shift { since: Some(since), ..shift });
+        }
+        if now < self.step_ends_at()? || self.paused_by.is_some() {
+            return None;
+        }
+        if self.blocked_by.is_empty() {
+            return Some(self.step(wave, self.next_step(shift)));
+        }
+        let late = now.duration_since(since) >= SignedDuration::from_hours(Self::GATED_H_MAX);
+        late.then(|| self.fail_wave(wave, Some(super::transition::gates_late(self)), outcomes))
+    }
+
+    /// The next step with a larger share than the present one.
+    fn next_step(&self, shift: Shift) -> usize {
+        let steps = self.traffic.as_ref().map_or(&[][..], |traffic| &traffic.steps);
+        steps.iter().position(|step| step.percent > shift.percent).unwrap_or(steps.len())
+    }
+
+    /// When the present step ends; `None` before every alias has its share.
+    pub fn step_ends_at(&self) -> Option<Timestamp> {
+        let RolloutState::Shifting(shift) = &self.state else { return None };
+        let for_s = self.traffic.as_ref()?.steps.get(shift.step)?.for_s;
+        Some(shift.since?.saturating_add(SignedDuration::from_secs(for_s.into())).unwrap_or(Timestamp::MAX))
+    }
+
+    /// The state after an operator's order.
+    pub(super) fn ordered(&mut self, shift: Shift, order: TrafficOrder, by: &str) -> RolloutState {
+        match order {
+            TrafficOrder::Set(percent) => {
+                RolloutState::Shifting(Shift { percent: percent.clamp(1, 99), since: None, ..shift })
+            }
+            TrafficOrder::Promote => RolloutState::Completing { wave: shift.wave },
+            TrafficOrder::Abort => {
+                let what = format!("{by} aborted the shift of traffic");
+                let fix = "fix what was wrong and upload again, or retry the rollout";
+                self.failure = Some(Cause::new(Code::TrafficAborted, what, fix));
+                RolloutState::ShiftingBack { wave: shift.wave }
+            }
+        }
+    }
+
+    /// The state after an observation of deployments that give the traffic back; `None` to keep waiting.
+    pub(super) fn shifted_back(&mut self, wave: usize, outcomes: &[TargetOutcome]) -> Option<RolloutState> {
+        if !self.of_wave(wave, outcomes).all(|o| o.state.is_terminal()) {
+            return None;
+        }
+        Some(match self.failure.take() {
+            Some(cause) if self.cancelled.is_none() => self.failed(cause, outcomes),
+            _ => RolloutState::Cancelled,
+        })
+    }
+
+    /// The state after an observation of deployments that complete a wave; `None` to keep waiting.
+    pub(super) fn completed(&mut self, wave: usize, outcomes: &[TargetOutcome]) -> Option<RolloutState> {
+        if !self.of_wave(wave, outcomes).all(|o| o.state.is_terminal()) {
+            return None;
+        }
+        let failures: Vec<(&Target, &Cause)> =
+            self.of_wave(wave, outcomes).filter_map(|o| Some((&o.target, o.state.cause()?))).collect();
+        if let Some((target, cause)) =
+            failures.first().filter(|_| failures.len() > self.waves[wave].tolerate_failures)
+        {
+            let cause = super::transition::at_target(*target, (*cause).clone());
+            return Some(self.failed(cause, outcomes));
+        }
+        // A cancellation that came too late for this wave.
+        let is_cancelled = self.cancelled.is_some();
+        if is_cancelled && wave + 1 < self.waves.len() {
+            return Some(RolloutState::Cancelled);
+        }
+        self.failure = self.tolerated(outcomes);
+        // What answers now are the new versions.
+        Some(match self.gates.checks.is_empty() || is_cancelled {
+            true => self.after_traffic(wave),
+            false => RolloutState::Verifying { wave },
+        })
+    }
+
+    /// The forward deployments of a wave.
+    fn of_wave<'o>(
+        &self,
+        wave: usize,
+        outcomes: &'o [TargetOutcome],
+    ) -> impl Iterator<Item = &'o TargetOutcome> {
+        let targets = self.waves.get(wave).map_or(&[][..], |wave| &wave.targets);
+        outcomes.iter().filter(move |o| o.direction == Direction::Forward && targets.contains(&o.target))
+    }
+}
+
+impl TargetOutcome {
+    /// Whether the deployment's new versions wait for traffic or have some.
+    pub fn shifts(&self) -> bool {
+        matches!(self.state, State::Shifting { .. })
+    }
+}

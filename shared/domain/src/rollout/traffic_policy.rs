@@ -1,0 +1,46 @@
+//! How a profile shifts traffic, and what operators can order meanwhile.
+
+/// One step.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct TrafficStep {
+    /// The share of the new versions, in percent: 1 to 99.
+    pub percent: u8,
+    /// How long the step lasts after every alias of the wave has this share, in seconds.
+    pub for_s: u32,
+}
+
+/// How a profile shifts traffic. It is copied into the rollout when that is accepted.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct TrafficPolicy {
+    /// The steps, with growing shares. After the last one the new versions get everything.
+    pub steps: Vec<TrafficStep>,
+}
+
+impl TrafficPolicy {
+    /// Most steps of a policy.
+    pub const STEPS_MAX: usize = 20;
+    /// The longest step, in seconds: a day.
+    pub const STEP_S_MAX: u32 = 24 * 3_600;
+}
+
+/// What an operator can order while traffic is shifted.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum TrafficOrder {
+    /// The new versions get this share now, from 1 to 99 percent. The step's time begins again.
+    Set(u8),
+    /// The new versions get everything now.
+    Promote,
+    /// The old versions get everything back, and the rollout fails.
+    Abort,
+}
+
+impl TrafficOrder {
+    /// The order that gives the new versions this share in percent: everything, nothing, or something.
+    pub fn of(percent: u8) -> Self {
+        match percent {
+            0 => Self::Abort,
+            1..100 => Self::Set(percent),
+            _ => Self::Promote,
+        }
+    }
+}

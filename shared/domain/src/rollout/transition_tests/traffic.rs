@@ -1,0 +1,151 @@
+//! Traffic: what a rollout makes of the shares of its deployments.
+
+use super::*;
+use crate::deployment::TrafficAnswer;
+use crate::gate::{AlarmObservation, AlarmState};
+use crate::rollout::{Shift, TrafficOrder, TrafficPolicy, TrafficStep};
+
+const WAVE: [&str; 2] = ["eu-west-1", "eu-west-2"];
+
+/// A rollout with the steps 5 % and 50 %, whose first wave is published and waits for its first share.
+fn shifting() -> Rollout {
+    let steps = [(5, 60), (50, 0)].map(|(percent, for_s)| TrafficStep { percent, for_s });
+    let policy = Some(TrafficPolicy { steps: steps.into() });
+    let published = seen(&WAVE.map(|region| (region, State::Shifting { percent: 0 })));
+    go(Rollout { traffic: policy, ..rolling() }, [published])
+}
+
+fn shift_of(rollout: &Rollout) -> Shift {
+    match &rollout.state {
+        RolloutState::Shifting(shift) => *shift,
+        other => panic!("{other:?}"),
+    }
+}
+
+/// Every deployment of the first wave is in this state, and its command is done.
+fn outcomes(state: &State) -> Vec<TargetOutcome> {
+    let done = |region| TargetOutcome { acted: true, ..outcome(region, Direction::Forward, state) };
+    WAVE.map(done).into()
+}
+
+fn facts(second: i64) -> Facts {
+    Facts::at(at(second))
+}
+
+/// An observation at a time.
+fn observe(rollout: Rollout, facts: Facts, outcomes: Vec<TargetOutcome>) -> Rollout {
+    let now = facts.now;
+    rollout.apply(E::TrafficObserved { facts, outcomes }, now).expect("a legal way")
+}
+
+#[test]
+fn a_step_ends_when_its_time_has_passed_since_every_target_has_its_share() {
+    let first = shifting();
+    assert_eq!(shift_of(&first), Shift { wave: 0, step: 0, percent: 5, since: None });
+    assert_eq!(first.due(), Some(RolloutCommand::Wake(targets(&WAVE))));
+    assert_eq!(first.traffic_answer(&target(WAVE[0])), TrafficAnswer::Shift(5));
+    assert_eq!(first.traffic_answer(&target("us-east-1")), TrafficAnswer::Wait, "its wave has not begun");
+    // One target has it, the other one has only saved that it is to have it.
+    let mut half = outcomes(&State::Shifting { percent: 5 });
+    half[1].acted = false;
+    let waits = observe(first.clone(), facts(500), half);
+    assert_eq!(shift_of(&waits).since, None);
+    let reached = observe(waits, facts(600), outcomes(&State::Shifting { percent: 5 }));
+    assert_eq!(shift_of(&reached).since, Some(at(600)));
+    assert_eq!(reached.step_ends_at(), Some(at(660)));
+    let early = observe(reached, facts(659), outcomes(&State::Shifting { percent: 5 }));
+    assert_eq!(shift_of(&early).percent, 5);
+    let paused = Rollout { paused_by: Some("ann".into()), ..early.clone() };
+    assert_eq!(shift_of(&observe(paused, facts(700), outcomes(&State::Shifting { percent: 5 }))).percent, 5);
+    let second = observe(early, facts(660), outcomes(&State::Shifting { percent: 5 }));
+    assert_eq!(shift_of(&second), Shift { wave: 0, step: 1, percent: 50, since: None });
+    let complete = observe(second, facts(661), outcomes(&State::Shifting { percent: 50 }));
+    assert_eq!(complete.state, RolloutState::Completing { wave: 0 });
+    assert_eq!(complete.traffic_answer(&target(WAVE[0])), TrafficAnswer::Shift(100));
+    let next = go(complete, [E::DeploymentsObserved(outcomes(&ok()))]);
+    assert_eq!(next.state, RolloutState::Gated { wave: 1 });
+}
+
+#[test]
+fn an_alarm_an_order_and_a_cancellation_take_the_traffic_back_first() {
+    let alarm = AlarmObservation {
+        site: target(WAVE[0]).site,
+        name: "errors".into(),
+        state: Some(AlarmState::Alarm),
+        unread: None,
+    };
+    let alarmed = Facts { alarms: vec![alarm], ..facts(20) };
+    let by = || "ann".to_owned();
+    let aborted = go(shifting(), [E::TrafficOrdered { order: TrafficOrder::Abort, by: by() }]);
+    let cancelled = go(shifting(), [off("ann", false)]);
+    let at_five = || outcomes(&State::Shifting { percent: 5 });
+    let cases = [
+        (observe(shifting(), alarmed, at_five()), Some(Code::AlarmRaised)),
+        (aborted, Some(Code::TrafficAborted)),
+        (observe(cancelled, facts(20), at_five()), None),
+    ];
+    for (back, code) in cases {
+        assert_eq!(back.state, RolloutState::ShiftingBack { wave: 0 }, "{code:?}");
+        assert_eq!(back.traffic_answer(&target(WAVE[1])), TrafficAnswer::Abort);
+        let still = go(back.clone(), [E::DeploymentsObserved(at_five())]);
+        assert_eq!(still.state, back.state, "one has not given it back");
+        let ended = go(back, [E::DeploymentsObserved(outcomes(&broken()))]);
+        match code {
+            Some(code) => assert_eq!(ended.state.cause().map(|cause| cause.code), Some(code)),
+            None => assert_eq!(ended.state, RolloutState::Cancelled),
+        }
+    }
+}
+
+#[test]
+fn a_target_that_cannot_be_set_takes_the_others_back() {
+    let cause = Cause::new(Code::AccessDenied, "no", "fix");
+    let mut seen = outcomes(&State::Shifting { percent: 5 });
+    seen[1].state = State::ShiftingBack(cause);
+    let back = observe(shifting(), facts(20), seen);
+    assert_eq!(back.state, RolloutState::ShiftingBack { wave: 0 });
+    assert_eq!(back.failure.map(|cause| cause.code), Some(Code::AccessDenied));
+}
+
+#[test]
+fn a_share_set_by_hand_goes_on_with_the_next_larger_step() {
+    let order = |order| E::TrafficOrdered { order, by: "ann".into() };
+    let set = go(shifting(), [order(TrafficOrder::of(20))]);
+    assert_eq!((shift_of(&set).percent, set.acted), (20, false));
+    let reached = observe(set, facts(100), outcomes(&State::Shifting { percent: 20 }));
+    let next = observe(reached, facts(160), outcomes(&State::Shifting { percent: 20 }));
+    assert_eq!(shift_of(&next).percent, 50);
+    let most = go(next, [order(TrafficOrder::of(99))]);
+    let reached = observe(most, facts(200), outcomes(&State::Shifting { percent: 99 }));
+    assert_eq!(reached.state, RolloutState::Completing { wave: 0 }, "no step has more");
+    assert_eq!(go(shifting(), [order(TrafficOrder::of(100))]).state, RolloutState::Completing { wave: 0 });
+    assert!(rolling().apply(order(TrafficOrder::Promote), at(9)).is_err());
+}
+
+#[test]
+fn break_glass_skips_the_steps_and_a_quick_rollout_has_none() {
+    let broken = BreakGlass { by: "root".into(), because: "outage".into(), at: at(9) };
+    let opened = go(shifting(), [E::BreakGlassRequested(broken.clone())]);
+    let complete = observe(opened, facts(20), outcomes(&State::Shifting { percent: 5 }));
+    assert_eq!(complete.state, RolloutState::Completing { wave: 0 });
+    let spec = |rollout: &Rollout| rollout.deployment_spec(&target(WAVE[0]), Direction::Forward).unwrap();
+    let shifts = shifting();
+    assert!(spec(&shifts).shifts);
+    let quick = [
+        Rollout { break_glass: Some(broken), ..shifts.clone() },
+        Rollout { plan_only: true, ..shifts.clone() },
+        Rollout { gates: Gates { expedite: true, ..Gates::default() }, ..shifts.clone() },
+        Rollout { traffic: None, ..shifts },
+    ];
+    assert!(quick.iter().all(|rollout| !spec(rollout).shifts));
+}
+
+#[test]
+fn what_failed_beside_a_shift_fails_the_wave_only_after_the_traffic_is_back() {
+    let steps = vec![TrafficStep { percent: 5, for_s: 60 }];
+    let states = [(WAVE[0], State::Shifting { percent: 0 }), (WAVE[1], bad())];
+    let back = go(Rollout { traffic: Some(TrafficPolicy { steps }), ..rolling() }, [seen(&states)]);
+    assert_eq!(back.state, RolloutState::ShiftingBack { wave: 0 });
+    let ended = go(back, [seen(&[(WAVE[0], broken()), (WAVE[1], bad())])]);
+    assert_eq!(ended.state.cause().map(|cause| cause.code), Some(Code::RolledBack));
+}

@@ -1,0 +1,84 @@
+//! Promises about traffic. Evaluated independently, from the table and the aliases alone.
+
+use super::text;
+use crate::aliases::Alias;
+use crate::state::State;
+use flotilla_domain::Site;
+use flotilla_engine::ports::{AliasShares, Item};
+use serde_json::Value;
+
+/// The share of an alias that goes to another version than the one its template says.
+fn share(alias: &Alias, shares: &AliasShares) -> u8 {
+    match &shares.other {
+        _ if shares.version != alias.said => 100,
+        Some((_, percent)) => *percent,
+        None => 0,
+    }
+}
+
+/// Promise 13: no version gets more than the step of its rollout allows. Returns the violation by a change of an alias, if any.
+pub fn exceeds(world: &State, key: &(Site, String), alias: &Alias, wanted: &AliasShares) -> Option<String> {
+    let (before, after) = (share(alias, &alias.shares), share(alias, wanted));
+    if after <= before {
+        return None;
+    }
+    let stack = key.1.split('/').next().unwrap_or_default();
+    let allowed = world.table.values().filter(|item| item.key.sk == "META").filter_map(|item| {
+        let stacks = item.body.get("stacks")?.as_object()?;
+        let is_its = stacks.values().any(|name| name == stack);
+        let wave = usize::try_from(item.body.get("wave")?.as_u64()?).ok()?;
+        let targets = item.body["waves"].get(wave)?["targets"].as_array()?;
+        let is_there =
+            targets.iter().filter_map(Value::as_str).any(|target| super::site(target) == key.0.to_string());
+        let share = match text(item, "state")? {
+            "shifting" => item.body["percent"].as_u64()?,
+            "completing" => 100,
+            // A call that was under way when the rollout failed may still arrive; then the alias is set back.
+            "shifting_back" => {
+                item.body["traffic"].as_array()?.iter().filter_map(|step| step[0].as_u64()).max()?
+            }
+            _ => 0,
+        };
+        (is_its && is_there).then_some(share)
+    });
+    let allowed = allowed.max().unwrap_or(0);
+    (u64::from(after) > allowed)
+        .then(|| format!("promise 13: {key:?} gets {after} % of the traffic, and {allowed} % are allowed"))
+}
+
+/// Promise 13: an update does not send all traffic to a new version. Returns the violation by an update that has moved an alias, if any.
+pub fn hurried(world: &State, key: &(Site, String)) -> Option<String> {
+    let stack = key.1.split('/').next().unwrap_or_default();
+    let rolls = |item: &&Item| {
+        let stacks = item.body.get("stacks").and_then(Value::as_object);
+        let is_its = stacks.is_some_and(|stacks| stacks.values().any(|name| name == stack));
+        let takes_steps = item.body.get("traffic").is_some() && !super::gates::is_quick(item);
+        is_its && takes_steps && matches!(text(item, "state"), Some("rolling" | "checking" | "shifting"))
+    };
+    let rollout = world.table.values().filter(|item| item.key.sk == "META").find(rolls)?;
+    Some(format!("promise 13: an update of {:?} sends all traffic of {key:?} to a new version", rollout.key))
+}
+
+/// Promise 14: a rollout that has ended leaves no weights, and its aliases name what their templates say. Returns the violation, if any.
+pub fn left(rollout: &Item, deployments: Vec<&Item>, world: &State) -> Option<String> {
+    rollout.body.get("traffic")?;
+    // Another deployment has the stack, or Lambda did not let the traffic go back, which the cause says.
+    let is_told = |code: Option<&str>| matches!(code, Some("FL0524" | "FL0554"));
+    // One that only made its plan changed nothing, and another rollout may be shifting.
+    let began = |d: &&Item| d.body["operations"].as_u64().unwrap_or(0) > 0;
+    let untold = deployments.into_iter().filter(began).filter(|d| !is_told(text(d, "state.cause.code")));
+    for deployment in untold {
+        let (Some(target), Some(stack)) = (text(deployment, "target"), text(deployment, "stack")) else {
+            continue;
+        };
+        let prefix = format!("{stack}/");
+        let of = |at: &(Site, String)| at.0.to_string() == super::site(target) && at.1.starts_with(&prefix);
+        let wrong = world.aliases.named.iter().find(|(at, alias)| {
+            of(at) && (alias.shares.other.is_some() || alias.shares.version != alias.said)
+        });
+        if let Some((at, alias)) = wrong {
+            return Some(format!("promise 14: {at:?} is left as {alias:?}"));
+        }
+    }
+    None
+}

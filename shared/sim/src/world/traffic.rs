@@ -1,0 +1,63 @@
+//! Worlds whose rollouts shift traffic.
+
+use super::{ACCOUNT, World, orders};
+use crate::aliases::Alias;
+use flotilla_contract::{ProfileConfig, RuleConfig, ServiceConfigDoc, TrafficConfig, TrafficStepConfig};
+use flotilla_domain::rollout::TrafficOrder;
+use flotilla_domain::{ProfileName, RolloutId, Site};
+use flotilla_engine::EngineError;
+use flotilla_engine::rollout::Control;
+use futures::executor::block_on;
+
+impl World {
+    /// From now on, rollouts with the profile `p` shift traffic by these steps, in percent and seconds. The functions of uploads get the
+    /// alias `live`.
+    pub fn shifts(&mut self, profile: &ProfileConfig, steps: &[(u8, u32)]) -> &mut Self {
+        let step = |(percent, for_s): &(u8, u32)| TrafficStepConfig {
+            percent: *percent,
+            lasts: format!("{for_s}s"),
+        };
+        let traffic = TrafficConfig { router: None, steps: steps.iter().map(step).collect() };
+        let profile = ProfileConfig { account: ACCOUNT.into(), traffic: Some(traffic), ..profile.clone() };
+        let rule = |git_ref: &str, stage: &str, profile: &str, ttl_h| RuleConfig {
+            git_ref: git_ref.into(),
+            stage: stage.into(),
+            profile: profile.into(),
+            ttl_h,
+        };
+        let service = ServiceConfigDoc {
+            rules: vec![
+                rule("branch:main", "staging", "p", None),
+                rule("branch:eu", "eu-staging", "p", None),
+                rule("pr:*", "pr-{ref}", "previews", Some(24)),
+            ],
+            alias: Some("live".into()),
+            ..ServiceConfigDoc::default()
+        };
+        let caller = self.caller("shifts");
+        let commands = &self.driver.commands;
+        let name = ProfileName::parse("p").expect("a name");
+        block_on(commands.put_profile(&name, &profile, None, &caller)).expect("the profile");
+        block_on(commands.put_service(&orders(), &service, None, &caller)).expect("the service");
+        self
+    }
+
+    /// An operator's order about the traffic of a rollout.
+    ///
+    /// # Errors
+    /// Those of the command.
+    pub fn traffic(&mut self, rollout: &str, order: TrafficOrder) -> Result<(), EngineError> {
+        self.requests += 1;
+        let id = RolloutId::parse(rollout).expect("a rollout's id");
+        let caller = self.caller("traffic");
+        block_on(self.driver.commands.control(&id, Control::Traffic(order), &caller)).map(drop)
+    }
+
+    /// What the aliases of a region name: a version, and another one with its share in percent.
+    pub fn aliases(&self, region: &str) -> Vec<(String, Option<(String, u8)>)> {
+        let state = self.driver.shared.lock();
+        let of = |(site, _): &&(Site, String)| site.region.as_str() == region;
+        let shares = |alias: &Alias| (alias.shares.version.clone(), alias.shares.other.clone());
+        state.aliases.named.iter().filter(|(at, _)| of(at)).map(|(_, alias)| shares(alias)).collect()
+    }
+}
