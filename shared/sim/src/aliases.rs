@@ -30,6 +30,8 @@ impl Alias {
 pub struct Aliases {
     /// The aliases by account-region and ARN, which is `<stack>/<logical id>` here.
     pub named: BTreeMap<(Site, String), Alias>,
+    /// The revisions that were given: an alias that is created again has none that another one had.
+    pub revisions: u64,
     /// The number of versions that each function has.
     pub counts: BTreeMap<(Site, String), u64>,
     /// The versions that stacks contain, by `<stack>/<logical id>`.

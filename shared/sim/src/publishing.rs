@@ -72,7 +72,11 @@ pub fn apply(
                 alias.said = said;
                 alias.set(shares);
             }
-            None => drop(aliases.named.insert(key(&id), Alias { shares, said, revision: 1 })),
+            None => {
+                aliases.revisions += 1_000_000;
+                let revision = aliases.revisions;
+                aliases.named.insert(key(&id), Alias { shares, said, revision });
+            }
         }
     }
     moved
