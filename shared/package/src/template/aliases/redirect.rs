@@ -68,27 +68,27 @@ pub(super) fn redirect(
             resources.insert(id, permission);
         }
     }
-    redeploy(template, name);
     let outputs = template.get_mut("Outputs").and_then(Value::as_object_mut).into_iter().flatten();
     // A stack that imports the output could not be told of another value.
     let outputs = outputs.filter(|(_, output)| output.get("Export").is_none());
-    let mut change = Redirect { aliases, rewrites: change.rewrites };
     for (id, output) in outputs {
         if let Some(value) = output.get_mut("Value") {
             change.value(value, &format!("Outputs.{id}.Value"));
         }
     }
+    redeploy(template, name, rewrites);
 }
 
 /// Renames the deployments of REST APIs: a stage serves what its deployment has seen, and CloudFormation makes another one only under
 /// another logical id.
-fn redeploy(template: &mut Value, name: &AliasName) {
+fn redeploy(template: &mut Value, name: &AliasName, rewrites: &mut Vec<Rewrite>) {
     let resources = template.get("Resources").and_then(Value::as_object);
     let deployments =
         resources.into_iter().flatten().filter(|(_, r)| r["Type"] == "AWS::ApiGateway::Deployment");
     for id in deployments.map(|(id, _)| id.clone()).collect::<Vec<_>>() {
         let new = format!("{id}{}", letters(name));
         rename(template, &id, &new);
+        rewrites.push(Rewrite { path: format!("Resources.{new}"), from: id, to: new });
     }
 }
 
