@@ -18,11 +18,6 @@ impl Alias {
     pub fn observed(&self) -> AliasObserved {
         AliasObserved { shares: self.shares.clone(), revision: self.revision.to_string() }
     }
-
-    pub fn set(&mut self, shares: AliasShares) {
-        self.shares = shares;
-        self.revision += 1;
-    }
 }
 
 /// All versions and aliases of the world.
@@ -30,10 +25,19 @@ impl Alias {
 pub struct Aliases {
     /// The aliases by account-region and ARN, which is `<stack>/<logical id>` here.
     pub named: BTreeMap<(Site, String), Alias>,
-    /// The revisions that were given: an alias that is created again has none that another one had.
-    pub revisions: u64,
+    /// The number of revisions so far. An alias that is created again has none that another one had.
+    revisions: u64,
     /// The number of versions that each function has.
     pub counts: BTreeMap<(Site, String), u64>,
     /// The versions that stacks contain, by `<stack>/<logical id>`.
     pub versions: BTreeMap<(Site, String), u64>,
+}
+
+impl Aliases {
+    /// Sets an alias and what its stack's template says of it. Returns its new revision.
+    pub fn set(&mut self, key: (Site, String), shares: AliasShares, said: String) -> u64 {
+        self.revisions += 1;
+        self.named.insert(key, Alias { shares, said, revision: self.revisions });
+        self.revisions
+    }
 }

@@ -1,10 +1,10 @@
 //! Change sets: creating and describing them.
 
-use crate::publishing::stable_versions;
 use crate::stack_books::{Behaviour, ChangeSet, ChangeSetState, Stack};
 use crate::state::State;
 use flotilla_domain::deployment::ChangeSetKind;
 use flotilla_domain::plan::{ChangeAction, Leaving, PropertyChange, Replacement, ResourceChange};
+use flotilla_domain::release::package::STABLE_VERSIONS_PARAMETER;
 use flotilla_domain::{Digest, Site, StackName};
 use flotilla_engine::plan::change_values::property_changes;
 use flotilla_engine::ports::{
@@ -86,7 +86,7 @@ pub fn create(state: &mut State, place: &Place, request: &ChangeSetRequest) -> R
         Behaviour::Takes(_) => state.now_ms,
         _ => state.now_ms + i64::try_from(state.rng.below(3_000)).unwrap_or(0),
     };
-    let stable = stable_versions(&request.parameters);
+    let stable = request.parameters.get(STABLE_VERSIONS_PARAMETER).cloned().unwrap_or_default();
     let Some(stack) = state.stacks.live.get_mut(&key) else { return Ok(()) };
     let change_state = match how {
         Behaviour::Refuses(reason) => ChangeSetState::Failed(reason),
@@ -144,7 +144,8 @@ fn changes(state: &State, from: Option<&Digest>, to: &Digest) -> Vec<ResourceCha
     names.into_iter().filter_map(|name| change(name, old.get(name), new.get(name))).collect()
 }
 
-fn resources(state: &State, template: &Digest) -> Map<String, Value> {
+/// The resources of a template.
+pub(crate) fn resources(state: &State, template: &Digest) -> Map<String, Value> {
     let bytes = state.templates.get(template).cloned().unwrap_or_default();
     let template: Value = serde_json::from_slice(&bytes).unwrap_or_default();
     template["Resources"].as_object().cloned().unwrap_or_default()

@@ -51,9 +51,8 @@ impl Functions for SimFunctions {
                 if let Some(breach) = exceeds(state, &key, alias, shares) {
                     state.stacks.breaches.push(breach);
                 }
-                let alias = state.aliases.named.get_mut(&key).ok_or_else(missing)?;
-                alias.set(shares.clone());
-                Ok(Some(alias.revision.to_string()))
+                let said = alias.said.clone();
+                Ok(Some(state.aliases.set(key, shares.clone(), said).to_string()))
             })
             .await
     }

@@ -6,29 +6,17 @@
 //! | CloudFormation changes an alias only if the template's value has changed since its last update | user guide, "Detecting unmanaged configuration changes" |
 //! | an alias can only be set with its present revision | API reference, `UpdateAlias`, `RevisionId` |
 
-use crate::aliases::Alias;
+use crate::change_sets::resources;
 use crate::state::State;
-use flotilla_domain::release::package::{NO_VERSION, STABLE_VERSIONS_PARAMETER};
+use flotilla_domain::release::package::NO_VERSION;
 use flotilla_domain::{Digest, Site};
 use flotilla_engine::ports::{AliasShares, StackResource};
 use serde_json::{Map, Value};
-use std::collections::BTreeMap;
-
-fn resources(state: &State, template: &Digest) -> Map<String, Value> {
-    let bytes = state.templates.get(template).cloned().unwrap_or_default();
-    let template: Value = serde_json::from_slice(&bytes).unwrap_or_default();
-    template["Resources"].as_object().cloned().unwrap_or_default()
-}
 
 /// The resources of a template that have this type.
 fn of_type(resources: &Map<String, Value>, kind: &str) -> Vec<(String, Value)> {
     let of = resources.iter().filter(|(_, resource)| resource["Type"] == kind);
     of.map(|(id, resource)| (id.clone(), resource["Properties"].clone())).collect()
-}
-
-/// The value that an update gives to [`STABLE_VERSIONS_PARAMETER`].
-pub fn stable_versions(parameters: &BTreeMap<String, String>) -> String {
-    parameters.get(STABLE_VERSIONS_PARAMETER).cloned().unwrap_or_default()
 }
 
 /// Applies a template's versions and aliases at the end of an update. Returns the aliases that name another version now.
@@ -63,21 +51,12 @@ pub fn apply(
         let published = aliases.versions.get(&key(published)).copied().unwrap_or_default().to_string();
         let said = named.map_or(published, |version| (*version).to_owned());
         let shares = AliasShares { version: said.clone(), other: None };
-        match aliases.named.get_mut(&key(&id)) {
-            Some(alias) if alias.said == said => {}
-            Some(alias) => {
-                if alias.shares.version != said {
-                    moved.push(key(&id));
-                }
-                alias.said = said;
-                alias.set(shares);
-            }
-            None => {
-                aliases.revisions += 1_000_000;
-                let revision = aliases.revisions;
-                aliases.named.insert(key(&id), Alias { shares, said, revision });
-            }
+        let before = aliases.named.get(&key(&id));
+        if before.is_some_and(|alias| alias.said == said) {
+            continue;
         }
+        moved.extend(before.filter(|alias| alias.shares.version != said).map(|_| key(&id)));
+        aliases.set(key(&id), shares, said);
     }
     moved
 }

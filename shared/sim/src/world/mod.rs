@@ -42,6 +42,28 @@ pub struct World {
     services: Vec<Option<ServiceName>>,
 }
 
+/// A route to a stage; with a lifetime, of previews.
+fn rule(git_ref: &str, stage: &str, ttl_h: Option<u32>) -> RuleConfig {
+    RuleConfig {
+        git_ref: git_ref.into(),
+        stage: stage.into(),
+        profile: if ttl_h.is_some() { "previews" } else { "p" }.into(),
+        ttl_h,
+    }
+}
+
+/// The configuration of the service `orders`.
+fn service() -> ServiceConfigDoc {
+    ServiceConfigDoc {
+        rules: vec![
+            rule("branch:main", "staging", None),
+            rule("branch:eu", "eu-staging", None),
+            rule("pr:*", "pr-{ref}", Some(24)),
+        ],
+        ..ServiceConfigDoc::default()
+    }
+}
+
 impl World {
     /// Creates a world with these regions in waves.
     pub fn new(seed: u64, waves: &[&[&str]]) -> Self {
@@ -57,8 +79,8 @@ impl World {
 
     /// Creates a world with this profile, whose account is set.
     pub fn with(seed: u64, profile: ProfileConfig) -> Self {
-        let service = |name| ServiceName::parse(name).ok();
-        let services = vec![Some(orders()), service("orders-eu"), service("nobody"), None];
+        let named = |name| ServiceName::parse(name).ok();
+        let services = vec![Some(orders()), named("orders-eu"), named("nobody"), None];
         let driver = Driver::new(Shared::new(seed));
         let world = Self { driver, uploads: 0, requests: 0, layered: false, services };
         let caller = world.caller("setup");
@@ -82,21 +104,7 @@ impl World {
             let name = ProfileName::parse(name).expect("a name");
             block_on(commands.put_profile(&name, profile, None, &caller)).expect("the profile");
         }
-        let rule = |git_ref: &str, stage: &str, ttl_h: Option<u32>| RuleConfig {
-            git_ref: git_ref.into(),
-            stage: stage.into(),
-            profile: if ttl_h.is_some() { "previews" } else { "p" }.into(),
-            ttl_h,
-        };
-        let service = ServiceConfigDoc {
-            rules: vec![
-                rule("branch:main", "staging", None),
-                rule("branch:eu", "eu-staging", None),
-                rule("pr:*", "pr-{ref}", Some(24)),
-            ],
-            ..ServiceConfigDoc::default()
-        };
-        block_on(commands.put_service(&orders(), &service, None, &caller)).expect("the service");
+        block_on(commands.put_service(&orders(), &service(), None, &caller)).expect("the service");
         // Its stack at staging has the name of the other one's at eu-staging.
         let rival = ServiceConfigDoc {
             rules: vec![rule("branch:main", "staging", None)],

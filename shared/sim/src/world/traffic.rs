@@ -1,8 +1,8 @@
 //! Worlds whose rollouts shift traffic.
 
-use super::{ACCOUNT, World, orders};
+use super::{ACCOUNT, World, orders, service};
 use crate::aliases::Alias;
-use flotilla_contract::{ProfileConfig, RuleConfig, ServiceConfigDoc, TrafficConfig, TrafficStepConfig};
+use flotilla_contract::{ProfileConfig, ServiceConfigDoc, TrafficConfig, TrafficStepConfig};
 use flotilla_domain::rollout::TrafficOrder;
 use flotilla_domain::{ProfileName, RolloutId, Site};
 use flotilla_engine::EngineError;
@@ -19,21 +19,7 @@ impl World {
         };
         let traffic = TrafficConfig { router: None, steps: steps.iter().map(step).collect() };
         let profile = ProfileConfig { account: ACCOUNT.into(), traffic: Some(traffic), ..profile.clone() };
-        let rule = |git_ref: &str, stage: &str, profile: &str, ttl_h| RuleConfig {
-            git_ref: git_ref.into(),
-            stage: stage.into(),
-            profile: profile.into(),
-            ttl_h,
-        };
-        let service = ServiceConfigDoc {
-            rules: vec![
-                rule("branch:main", "staging", "p", None),
-                rule("branch:eu", "eu-staging", "p", None),
-                rule("pr:*", "pr-{ref}", "previews", Some(24)),
-            ],
-            alias: Some("live".into()),
-            ..ServiceConfigDoc::default()
-        };
+        let service = ServiceConfigDoc { alias: Some("live".into()), ..service() };
         let caller = self.caller("shifts");
         let commands = &self.driver.commands;
         let name = ProfileName::parse("p").expect("a name");
