@@ -31,7 +31,6 @@ pub use command::{Command, Observation};
 pub use event::{CodeMismatch, Event, Outcome, Plan};
 pub use spec::{Access, DeploymentKind, DeploymentSpec, Drift, StackPolicy};
 pub use state::{AfterCause, ChangeSetKind, Effort, StackRollback, State};
-
 pub use transition::IllegalTransition;
 
 use crate::digest::Digest;

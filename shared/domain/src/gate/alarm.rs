@@ -33,6 +33,11 @@ impl AlarmObservation {
     pub fn is_ok(&self) -> bool {
         self.state == Some(AlarmState::Ok)
     }
+
+    /// Whether it fails a wave that has begun: it is in `ALARM`, or nobody would know if it were.
+    pub fn is_raised(&self) -> bool {
+        matches!(self.state, Some(AlarmState::Alarm) | None)
+    }
 }
 
 impl fmt::Display for AlarmObservation {

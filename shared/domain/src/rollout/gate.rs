@@ -7,7 +7,7 @@ use crate::cause::Cause;
 use crate::code::Code;
 use crate::deployment::State;
 use crate::digest::Digest;
-use crate::gate::{self, AlarmObservation, AlarmState, Blocked, Facts, Gate};
+use crate::gate::{self, AlarmObservation, Blocked, Facts, Gate};
 use crate::ids::Direction;
 use crate::plan::fleet_digest;
 use crate::target::{Site, Target};
@@ -193,8 +193,7 @@ impl Rollout {
         now: Timestamp,
     ) -> Option<RolloutState> {
         let counts = |alarm: &&AlarmObservation| self.break_glass.is_none() && !alarm.is_ok();
-        let fired = |alarm: &&AlarmObservation| matches!(alarm.state, Some(AlarmState::Alarm) | None);
-        if let Some(alarm) = alarms.iter().filter(counts).find(fired) {
+        if let Some(alarm) = alarms.iter().filter(counts).find(|alarm| alarm.is_raised()) {
             let fix =
                 "find out why the alarm was raised; fix it and upload again, or start the rollout again";
             let cause = Cause::new(Code::AlarmRaised, format!("while wave {} baked: {alarm}", wave + 1), fix);

@@ -3,10 +3,11 @@
 use super::Rollout;
 use super::state::{RolloutState, Shift, TargetOutcome};
 use super::traffic_policy::TrafficOrder;
+use super::transition::{at_target, gates_late};
 use crate::cause::Cause;
 use crate::code::Code;
 use crate::deployment::{State, TrafficAnswer};
-use crate::gate::{AlarmObservation, AlarmState, Facts};
+use crate::gate::Facts;
 use crate::ids::Direction;
 use crate::target::Target;
 use jiff::{SignedDuration, Timestamp};
@@ -76,16 +77,7 @@ impl Rollout {
         now: Timestamp,
     ) -> Option<RolloutState> {
         let wave = shift.wave;
-        // Lambda has refused a share of this one.
-        let refused = self.of_wave(wave, outcomes).find_map(|o| match &o.state {
-            State::ShiftingBack(cause) => Some((&o.target, cause)),
-            _ => None,
-        });
-        let failures: Vec<(&Target, &Cause)> =
-            self.of_wave(wave, outcomes).filter_map(|o| Some((&o.target, o.state.cause()?))).collect();
-        let too_many = failures.len() > self.waves[wave].tolerate_failures;
-        if let Some((target, cause)) = refused.or(failures.first().copied().filter(|_| too_many)) {
-            let cause = super::transition::at_target(target, cause.clone());
+        if let Some(cause) = self.refused(wave, outcomes).or_else(|| self.too_many_failed(wave, outcomes)) {
             return Some(self.fail_wave(wave, Some(cause), outcomes));
         }
         if self.cancelled.is_some() {
@@ -94,8 +86,8 @@ impl Rollout {
         if let Some(cause) = facts.held.clone() {
             return Some(self.fail_wave(wave, Some(cause), outcomes));
         }
-        let fired = |alarm: &&AlarmObservation| matches!(alarm.state, Some(AlarmState::Alarm) | None);
-        if let Some(alarm) = facts.alarms.iter().find(fired).filter(|_| self.break_glass.is_none()) {
+        let raised = facts.alarms.iter().find(|alarm| alarm.is_raised());
+        if let Some(alarm) = raised.filter(|_| self.break_glass.is_none()) {
             let what =
                 format!("while {} % of wave {} ran the new versions: {alarm}", shift.percent, wave + 1);
             let fix = "find out why the alarm was raised; fix it and upload again, or retry the rollout";
@@ -122,7 +114,7 @@ impl Rollout {
             return Some(self.step(wave, self.next_step(shift)));
         }
         let late = now.duration_since(since) >= SignedDuration::from_hours(Self::GATED_H_MAX);
-        late.then(|| self.fail_wave(wave, Some(super::transition::gates_late(self)), outcomes))
+        late.then(|| self.fail_wave(wave, Some(gates_late(self)), outcomes))
     }
 
     /// The next step with a larger share than the present one.
@@ -170,12 +162,7 @@ impl Rollout {
         if !self.of_wave(wave, outcomes).all(|o| o.state.is_terminal()) {
             return None;
         }
-        let failures: Vec<(&Target, &Cause)> =
-            self.of_wave(wave, outcomes).filter_map(|o| Some((&o.target, o.state.cause()?))).collect();
-        if let Some((target, cause)) =
-            failures.first().filter(|_| failures.len() > self.waves[wave].tolerate_failures)
-        {
-            let cause = super::transition::at_target(*target, (*cause).clone());
+        if let Some(cause) = self.too_many_failed(wave, outcomes) {
             return Some(self.failed(cause, outcomes));
         }
         // A cancellation that came too late for this wave.
@@ -189,6 +176,23 @@ impl Rollout {
             true => self.after_traffic(wave),
             false => RolloutState::Verifying { wave },
         })
+    }
+
+    /// Why the first target of a wave gives its traffic back by itself, if one does: Lambda has refused its share.
+    fn refused(&self, wave: usize, outcomes: &[TargetOutcome]) -> Option<Cause> {
+        self.of_wave(wave, outcomes).find_map(|o| match &o.state {
+            State::ShiftingBack(cause) => Some(at_target(&o.target, cause.clone())),
+            _ => None,
+        })
+    }
+
+    /// The cause of the first failure of a wave, if more targets have failed than it tolerates.
+    fn too_many_failed(&self, wave: usize, outcomes: &[TargetOutcome]) -> Option<Cause> {
+        let causes = self.of_wave(wave, outcomes).filter_map(|o| Some((&o.target, o.state.cause()?)));
+        let causes: Vec<(&Target, &Cause)> = causes.collect();
+        let too_many = causes.len() > self.waves[wave].tolerate_failures;
+        let (target, cause) = causes.first().filter(|_| too_many)?;
+        Some(at_target(*target, (*cause).clone()))
     }
 
     /// The forward deployments of a wave.

@@ -7,7 +7,11 @@ use flotilla_domain::{ReleaseId, SignedDuration, Timestamp};
 
 /// Records what runs at the targets of ended deployments, in the order in which they ended: a rollback ends
 /// after the forward deployment of its target.
-pub(super) fn record_targets(head: &mut StageHead, rollout: &Rollout, ended: &[Deployment]) {
+pub(super) fn record_targets<'d>(
+    head: &mut StageHead,
+    rollout: &Rollout,
+    ended: impl IntoIterator<Item = &'d Deployment>,
+) {
     for deployment in ended {
         let target = deployment.id.target.clone();
         match &deployment.spec.kind {

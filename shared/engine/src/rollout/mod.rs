@@ -59,8 +59,6 @@ pub(crate) type RolloutStep = Step<Rollout, Notes>;
 pub(crate) struct Notes {
     /// Its deployments, as they were last observed.
     deployments: Vec<Deployment>,
-    /// Those that have ended.
-    ended: Vec<Deployment>,
     /// Whether the stage's head was seen to name it as the active rollout.
     has_its_place: bool,
     /// Whether the last command requested replicas: none can be complete yet.

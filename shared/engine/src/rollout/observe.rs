@@ -119,7 +119,6 @@ impl RolloutController {
             plan: d.plan_digest,
         });
         let outcomes = outcomes.collect();
-        step.notes.ended = deployments.iter().filter(|d| d.state.is_terminal()).cloned().collect();
         step.notes.deployments = deployments;
         Ok(outcomes)
     }

@@ -6,6 +6,7 @@ use crate::records::keep;
 use crate::rollout::finish::{record_end, record_targets};
 use crate::rollout::{RolloutController, RolloutStep};
 use crate::step::{due_at, wake};
+use flotilla_domain::deployment::Deployment;
 use flotilla_domain::deployment::pace::DELAY_S_MAX;
 use flotilla_domain::rollout::{Rollout, RolloutState};
 use flotilla_domain::{SignedDuration, Timestamp};
@@ -36,10 +37,12 @@ impl RolloutController {
             writes.extend(step.timeline.iter().map(keep));
         }
         let mut next = None;
-        if (ended || !step.notes.ended.is_empty()) && !step.now.plan_only {
+        let done: Vec<&Deployment> =
+            step.notes.deployments.iter().filter(|d| d.state.is_terminal()).collect();
+        if (ended || !done.is_empty()) && !step.now.plan_only {
             let before = self.head(&step.now).await?;
             let mut head = before.value.clone();
-            record_targets(&mut head, &step.now, &step.notes.ended);
+            record_targets(&mut head, &step.now, done);
             if ended {
                 record_end(&mut head, &step.now, now);
                 next = head.leave(step.now.id);
