@@ -39,6 +39,12 @@ impl World {
         block_on(self.driver.commands.control(&id, Control::Traffic(order), &caller)).map(drop)
     }
 
+    /// Deletes the aliases of a region, as another actor.
+    pub fn aliases_are_deleted(&mut self, region: &str) -> &mut Self {
+        self.driver.shared.lock().aliases.named.retain(|(site, _), _| site.region.as_str() != region);
+        self
+    }
+
     /// What the aliases of a region name: a version, and another one with its share in percent.
     pub fn aliases(&self, region: &str) -> Vec<(String, Option<(String, u8)>)> {
         let state = self.driver.shared.lock();

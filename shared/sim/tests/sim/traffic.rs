@@ -236,3 +236,33 @@ fn lambda_refuses_a_share_for_good_and_the_cause_names_the_aliases() {
     assert_eq!(told.code, "FL0554");
     assert!(told.fix.contains("AppAliasLive (version 1)"), "{}", told.fix);
 }
+
+#[test]
+fn an_alias_that_was_deleted_has_no_traffic_to_give_back() {
+    let mut world = running(profile(&[&REGIONS[..1]]));
+    let rollout = at_share(&mut world, 5);
+    world.aliases_are_deleted(REGIONS[0]);
+    world.traffic(&rollout.id, TrafficOrder::Abort).unwrap();
+    let end = ended(&mut world, &rollout.id);
+    assert_eq!((end.status.as_str(), end.cause.unwrap().code.as_str()), ("failed", "FL0553"));
+}
+
+#[test]
+fn functions_whose_code_is_not_in_the_package_shift_too() {
+    let profile = profile(&[&REGIONS[..1]]);
+    let mut world = World::with(7, profile.clone());
+    world.shifts(&profile, &STEPS);
+    for (code, version) in [("one", "1"), ("two", "2")] {
+        let template = format!(
+            r#"{{"Resources": {{"App": {{"Type": "AWS::Lambda::Function", "Properties": {{"Code": {{"ZipFile": "{code}"}}}}}}}}}}"#
+        );
+        let zip = flotilla_sim::zip_of(&[
+            ("flotilla.json", br#"{"flotilla": 1, "template": "template.json"}"#),
+            ("template.json", template.as_bytes()),
+        ]);
+        let upload = world.upload_bytes("incoming/orders/branch/main/{n}.zip", zip, true);
+        let end = ended_of(&mut world, &upload);
+        assert_eq!(end.status, "succeeded", "{:?}", end.cause);
+        assert_eq!(world.aliases(REGIONS[0]), [(version.to_owned(), None)]);
+    }
+}
