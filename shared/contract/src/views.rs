@@ -175,7 +175,7 @@ pub struct UploadView {
     pub version_id: String,
     /// The time of the upload.
     pub uploaded_at: String,
-    /// `accepted` or `refused`.
+    /// `accepted`, `refused`, or `closed` for a close marker.
     pub status: String,
     /// The release that was created from it.
     #[serde(default, skip_serializing_if = "Option::is_none")]

@@ -45,6 +45,10 @@ codes! {
     UploadTooLarge = 105, "the upload is too large";
     /// A service had as many uploads within a minute, or a preview within an hour, as is allowed.
     UploadsTooFrequent = 106, "too many uploads";
+    /// The ref was closed after the upload.
+    RefClosed = 107, "the ref of the upload was closed";
+    /// A ref was closed whose stage does not end with it.
+    StageOutlivesRef = 108, "the stage does not end with this ref";
 
     /// The upload has no zip directory.
     NotAZip = 201, "the upload is not a zip";

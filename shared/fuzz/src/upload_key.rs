@@ -1,7 +1,7 @@
 //! The key of an upload, which alone says what the upload is for.
 
 use crate::check;
-use flotilla_domain::release::upload_key::{INCOMING, KEY_BYTES_MAX, UploadKey};
+use flotilla_domain::release::upload_key::{INCOMING, IncomingKey, KEY_BYTES_MAX, UploadKey};
 use flotilla_domain::{GitRef, ServiceName, StageName};
 
 /// Reads the input as a key, as it is and behind the prefix that every upload has.
@@ -12,6 +12,9 @@ pub fn run(data: &[u8]) {
 }
 
 fn read(key: &str) {
+    if let Ok(IncomingKey::Closed(closed)) = IncomingKey::parse(key) {
+        assert_eq!(IncomingKey::parse(&closed.to_key()), Ok(IncomingKey::Closed(closed)));
+    }
     let parsed = match UploadKey::parse(key) {
         Ok(parsed) => parsed,
         Err(refusal) => return check(&refusal),

@@ -26,6 +26,9 @@ const SETS_EVERY: u64 = 19;
 /// In one of this many lives, rollouts shift traffic.
 const SHIFTS_EVERY: u64 = 13;
 
+/// The ref of a preview, and its stage.
+const PREVIEW: (&str, &str) = ("pr/7", "pr-7");
+
 const REGIONS: [&str; 3] = ["eu-west-1", "us-east-1", "ap-south-1"];
 
 /// A pace of garbage collection that removes objects during a life. Between `renew_after` and `grace` is more time than
@@ -115,7 +118,7 @@ fn live(world: &mut World, seed: u64) {
         0 => drop(world.behaves("us-east-1", Behaviour::RollsBack("the resource says no".into()))),
         1 => drop(world.behaves("us-east-1", Behaviour::Sticks("the resource says never".into()))),
         2 => drop(world.behaves("ap-south-1", Behaviour::Refuses("Template error".into()))),
-        3 => uploads.push(world.upload("pr/7", "preview")),
+        3 => uploads.push(world.upload(PREVIEW.0, "preview")),
         4 => drop(world.lose_upload(&uploads[uploads.len() - 1])),
         5 => {
             // Two services whose stacks have the same name: only one of them gets it.
@@ -126,6 +129,10 @@ fn live(world: &mut World, seed: u64) {
         _ => {}
     }
     world.steps(150);
+    let closed = seed % 7 == 3 && !seed.is_multiple_of(4);
+    if closed {
+        world.close(PREVIEW.0, seed.is_multiple_of(2));
+    }
     operate(world, seed, &first);
     people(world, seed, &uploads);
     world.steps(180);
@@ -160,6 +167,9 @@ fn live(world: &mut World, seed: u64) {
     // An operator's retry has no upload of its own.
     while let Some(id) = world.open_rollouts().into_iter().next() {
         end_of(world, &id, &uploads);
+    }
+    if closed {
+        world.until_at_last("the preview's end", |w| w.is_gone(PREVIEW.1));
     }
     if seed.is_multiple_of(2) {
         let left = world.leftovers();

@@ -61,8 +61,12 @@ impl RefPattern {
     /// Whether whoever may open a pull request or push a branch chooses which refs match: the refs are pull requests, or more than
     /// one branch.
     pub fn is_open(&self) -> bool {
-        let is_glob = || self.text.contains(['*', '?', '[', '{']);
-        self.kind == RefKind::Pr || (self.kind == RefKind::Branch && is_glob())
+        self.kind == RefKind::Pr || (self.kind == RefKind::Branch && self.is_glob())
+    }
+
+    /// Whether more than one ref can match.
+    fn is_glob(&self) -> bool {
+        self.text.contains(['*', '?', '[', '{'])
     }
 }
 
@@ -186,7 +190,18 @@ impl ServiceConfig {
     /// # Errors
     /// [`Code::RefUnmatched`] when no rule matches.
     pub fn route(&self, git_ref: &GitRef) -> Result<Route, Refusal> {
-        let rule = self.rules.iter().find(|rule| rule.pattern.matches(git_ref)).ok_or_else(|| {
+        let rule = self.rule(git_ref)?;
+        Ok(Route {
+            stage: rule.stage.stage(git_ref)?,
+            profile: rule.profile.clone(),
+            ttl_h: rule.ttl_h,
+            stack_name: self.stack_name.clone(),
+        })
+    }
+
+    /// The first rule that matches a ref.
+    fn rule(&self, git_ref: &GitRef) -> Result<&Rule, Refusal> {
+        self.rules.iter().find(|rule| rule.pattern.matches(git_ref)).ok_or_else(|| {
             let patterns: Vec<&str> = self.rules.iter().map(|r| r.pattern.as_str()).collect();
             Refusal::new(
                 Code::RefUnmatched,
@@ -197,13 +212,26 @@ impl ServiceConfig {
                 ),
                 "add a rule for this ref to the service's configuration, or upload under a ref that has one",
             )
-        })?;
-        Ok(Route {
-            stage: rule.stage.stage(git_ref)?,
-            profile: rule.profile.clone(),
-            ttl_h: rule.ttl_h,
-            stack_name: self.stack_name.clone(),
         })
+    }
+}
+
+impl ServiceConfig {
+    /// The route of a ref whose preview ends with it.
+    ///
+    /// # Errors
+    /// [`Code::RefUnmatched`] when no rule matches; [`Code::StageOutlivesRef`] when the stage is permanent, or shared by several refs.
+    pub fn route_of_closed(&self, git_ref: &GitRef) -> Result<Route, Refusal> {
+        let (rule, route) = (self.rule(git_ref)?, self.route(git_ref)?);
+        let is_shared = rule.pattern.is_glob() && !rule.stage.is_per_ref();
+        if route.ttl_h.is_some() && !is_shared {
+            return Ok(route);
+        }
+        let why = if is_shared { "other refs are deployed to it too" } else { "it is no preview" };
+        let what =
+            format!("{git_ref} is deployed to the stage {} of {}, and {why}", route.stage, self.service);
+        let fix = format!("to remove the stage: flotilla remove {} --stage {}", self.service, route.stage);
+        Err(Refusal::new(Code::StageOutlivesRef, what, fix))
     }
 }
 
@@ -245,6 +273,30 @@ mod tests {
         assert_eq!(stage(&config, "pr:42").unwrap(), "pr-42");
         assert!(stage(&config, "branch:feature/x").unwrap().starts_with("b-feature-x-"));
         assert_eq!(stage(&config, "tag:1.0"), Err(Code::RefUnmatched));
+    }
+
+    #[test]
+    fn a_preview_ends_with_its_ref_unless_others_share_it() {
+        let mut config = config(&[
+            ("branch:main", "staging"),
+            ("branch:demo", "demo"),
+            ("pr:*", "pr-{ref}"),
+            ("branch:*", "shared"),
+            ("tag:rc*", "candidates"),
+        ]);
+        for rule in &mut config.rules[1..] {
+            rule.ttl_h = Some(24);
+        }
+        let closed = |git_ref: &str| {
+            let route = config.route_of_closed(&GitRef::parse(git_ref).unwrap());
+            route.map(|route| route.stage.to_string()).map_err(|refusal| refusal.code)
+        };
+        assert_eq!(closed("pr:42").unwrap(), "pr-42");
+        assert_eq!(closed("branch:demo").unwrap(), "demo");
+        for stays in ["branch:main", "branch:feature", "tag:rc1"] {
+            assert_eq!(closed(stays), Err(Code::StageOutlivesRef), "{stays}");
+        }
+        assert_eq!(closed("tag:v1"), Err(Code::RefUnmatched));
     }
 
     #[test]

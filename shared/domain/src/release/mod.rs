@@ -74,8 +74,24 @@ pub enum Verdict {
         /// The rollout.
         rollout: RolloutId,
     },
+    /// It was a close marker: the ref's preview ends.
+    Closed {
+        /// The removal; `None` if there was nothing to remove, or the ref was uploaded again after the marker.
+        removal: Option<RolloutId>,
+    },
     /// It was refused.
     Refused(Refusal),
+}
+
+impl Verdict {
+    /// The rollout that it started.
+    pub fn rollout(&self) -> Option<RolloutId> {
+        match self {
+            Self::Accepted { rollout, .. } => Some(*rollout),
+            Self::Closed { removal } => *removal,
+            Self::Refused(_) => None,
+        }
+    }
 }
 
 /// An upload as recorded.

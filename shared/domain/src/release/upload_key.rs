@@ -13,7 +13,69 @@ pub const INCOMING: &str = "incoming/";
 /// Longest key S3 allows, in bytes.
 pub const KEY_BYTES_MAX: usize = 1_024;
 
-/// The parts of a key: `incoming/<service>/<branch|tag|pr>/<ref…>/<build>.zip`. The ref may contain
+/// The last segment of the key of a close marker.
+pub const CLOSED: &str = "closed";
+
+/// What is uploaded below `incoming/`: a package, or a marker.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum IncomingKey {
+    /// A package.
+    Package(UploadKey),
+    /// A close marker, `incoming/<service>/<branch|tag|pr>/<ref…>/closed`: the branch or pull request is gone.
+    Closed(RefOfService),
+}
+
+/// A ref of a service.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct RefOfService {
+    /// The service.
+    pub service: ServiceName,
+    /// The ref.
+    pub git_ref: GitRef,
+}
+
+impl IncomingKey {
+    /// Reads a key that has been decoded (S3 events carry keys URL-encoded).
+    ///
+    /// # Errors
+    /// [`Code::KeyMalformed`] with the part that is wrong.
+    pub fn parse(key: &str) -> Result<Self, Refusal> {
+        if !Self::is_marker(key) {
+            return UploadKey::parse(key).map(Self::Package);
+        }
+        let (git_ref, _) = key.rsplit_once('/').unwrap_or_default();
+        let UploadKey { service, git_ref, .. } =
+            UploadKey::parse(&format!("{git_ref}/{CLOSED}.zip")).map_err(|refusal| refusal.at(shown(key)))?;
+        Ok(Self::Closed(RefOfService { service, git_ref }))
+    }
+
+    /// Whether a key, of whatever form, is that of a close marker.
+    pub fn is_marker(key: &str) -> bool {
+        key.rsplit_once('/').is_some_and(|(_, last)| last == CLOSED)
+    }
+
+    /// The ref.
+    pub fn git_ref(&self) -> &GitRef {
+        match self {
+            Self::Package(key) => &key.git_ref,
+            Self::Closed(closed) => &closed.git_ref,
+        }
+    }
+}
+
+impl RefOfService {
+    /// The key of the marker that closes the ref.
+    pub fn to_key(&self) -> String {
+        format!(
+            "{INCOMING}{}/{}/{}/{CLOSED}",
+            self.service,
+            self.git_ref.kind().as_str(),
+            self.git_ref.name()
+        )
+    }
+}
+
+/// The parts of a package's key: `incoming/<service>/<branch|tag|pr>/<ref…>/<build>.zip`. The ref may contain
 /// slashes; the last segment is the build.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct UploadKey {
@@ -152,12 +214,36 @@ mod tests {
         }
     }
 
+    #[test]
+    fn a_marker_closes_a_ref() {
+        for (key, git_ref) in [
+            ("incoming/orders/pr/42/closed", "pr:42"),
+            ("incoming/orders/pr/42/merge/closed", "pr:42"),
+            ("incoming/orders/branch/feature/a/closed", "branch:feature/a"),
+            ("incoming/orders/branch/closed/closed", "branch:closed"),
+        ] {
+            let IncomingKey::Closed(closed) = IncomingKey::parse(key).unwrap() else { panic!("{key}") };
+            assert_eq!((closed.service.as_str(), closed.git_ref.to_string().as_str()), ("orders", git_ref));
+            assert_eq!(IncomingKey::parse(&closed.to_key()), Ok(IncomingKey::Closed(closed)));
+        }
+        let package = IncomingKey::parse("incoming/orders/branch/closed/1.zip").unwrap();
+        assert!(matches!(&package, IncomingKey::Package(key) if key.build == "1"));
+        assert_eq!(package.git_ref().to_string(), "branch:closed");
+        for bad in
+            ["closed", "incoming/orders/closed", "incoming/orders/pr/closed", "incoming/orders/pr/x/closed"]
+        {
+            let refusal = IncomingKey::parse(bad).expect_err(bad);
+            assert_eq!((refusal.code, refusal.path.as_deref()), (Code::KeyMalformed, Some(bad)));
+        }
+    }
+
     proptest! {
         #[test]
         fn no_key_panics_and_an_accepted_one_reads_back(key in "(incoming/)?[a-z/.%+ ü\\PC]{0,60}(/[a-z0-9]{1,5}\\.zip)?") {
             if let Ok(parsed) = UploadKey::parse(&key) {
                 prop_assert_eq!(UploadKey::parse(&parsed.to_key()), Ok(parsed));
             }
+            prop_assert_eq!(IncomingKey::parse(&key).is_ok(), UploadKey::parse(&key).is_ok());
         }
     }
 

@@ -1,6 +1,6 @@
 //! What the saved state of a rollout asks for: its command, its observation and its deadline.
 
-use super::{Revert, Rollout, RolloutState, Shift};
+use super::{Revert, Rollout, RolloutKind, RolloutState, Shift};
 use crate::ids::{Direction, ReleaseId};
 use crate::target::{Site, Target};
 use jiff::{SignedDuration, Timestamp};
@@ -15,6 +15,8 @@ pub enum RolloutCommand {
     Open(Direction, Vec<Target>),
     /// Send a tick to the open deployments of these targets, so that they observe the rollout.
     Wake(Vec<Target>),
+    /// Cancel the active rollout of the stage, which this removal waits for. Repeated, it is cancelled already.
+    ClearStage,
     /// Ask the running deployments to cancel their updates. Repeated, they are asked already.
     Stop {
         /// The operator who asked.
@@ -59,6 +61,7 @@ impl Rollout {
             _ => {}
         }
         match &self.state {
+            RolloutState::Queued if self.kind == RolloutKind::Remove => Some(RolloutCommand::ClearStage),
             RolloutState::Replicating | RolloutState::Reverting(Revert::Copying(_)) => {
                 Some(RolloutCommand::Replicate(self.awaited_release()?, self.waits_for_copies_at()))
             }

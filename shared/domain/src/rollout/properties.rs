@@ -107,6 +107,11 @@ impl RolloutState {
         }
     }
 
+    /// Whether it only finishes what it began, or has ended.
+    pub fn is_past_waves(&self) -> bool {
+        self.properties().position == Position::Past
+    }
+
     /// Whether the state is terminal.
     pub fn is_terminal(&self) -> bool {
         self.properties().is_terminal

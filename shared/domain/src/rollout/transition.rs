@@ -3,11 +3,12 @@
 use super::properties::OnCancel;
 use super::state::{Revert, RolloutState, TargetOutcome};
 use super::traffic_policy::TrafficOrder;
-use super::{Cancellation, Rollout};
+use super::{Cancellation, Rollout, RolloutKind, Wave};
 use crate::cause::Cause;
 use crate::code::Code;
 use crate::gate::{AlarmObservation, Approval, BreakGlass, Facts, PolicyResult};
 use crate::ids::RolloutId;
+use crate::names::{StackName, StackPart};
 use crate::release::ReleaseRef;
 use crate::stage::Place;
 use crate::target::{Site, Target};
@@ -19,6 +20,13 @@ use std::collections::{BTreeMap, BTreeSet};
 pub enum RolloutEvent {
     /// Its place at the stage's head was observed.
     PlaceObserved(Place),
+    /// It is the active rollout of its stage and removes everything that is known to be there.
+    RemovalBegun {
+        /// The targets, the highest level first.
+        waves: Vec<Wave>,
+        /// The names of the stacks.
+        stacks: BTreeMap<Option<StackPart>, StackName>,
+    },
     /// The result of the policy check of its templates.
     PolicyChecked(PolicyResult),
     /// The replicas of the release it waits for: those that are proven and those that failed permanently.
@@ -155,6 +163,10 @@ impl Rollout {
                 return Ok(self);
             }
 
+            (S::Queued, E::RemovalBegun { waves, stacks }) if self.kind == RolloutKind::Remove => {
+                (self.waves, self.stacks) = (waves, stacks);
+                if self.waves.is_empty() { S::Succeeded } else { self.begin() }
+            }
             (S::Queued, E::PlaceObserved(Place::Active)) => self.begin(),
             (S::Queued, E::PlaceObserved(Place::Queued)) => return Ok(self),
             (state, E::PlaceObserved(Place::ActiveWithSuccessor(by)))
@@ -283,6 +295,10 @@ impl Rollout {
 
             (S::Rolling { .. }, E::Acted) if self.cancelled.is_some() => {
                 self.stop_sent = true;
+                return Ok(self);
+            }
+            (S::Queued, E::Acted) if self.kind == RolloutKind::Remove => {
+                self.acted = true;
                 return Ok(self);
             }
             (

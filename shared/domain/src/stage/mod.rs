@@ -7,7 +7,9 @@ mod upload_count;
 
 pub use upload_count::UploadCount;
 
+use crate::code::{Code, Refusal};
 use crate::digest::Digest;
+use crate::git_ref::GitRef;
 use crate::ids::{ReleaseId, RolloutId};
 use crate::names::{ProfileName, ServiceName, StackName, StackPart, StageName};
 use crate::target::Target;
@@ -89,6 +91,10 @@ pub struct StageHead {
     pub expires_at: Option<Timestamp>,
     /// The uploads to a preview in the current hour.
     pub uploads: UploadCount,
+    /// The ref of a preview's newest upload, and when that was uploaded.
+    pub uploaded: Option<(GitRef, Timestamp)>,
+    /// When the ref of a preview was last closed.
+    pub closed_at: Option<Timestamp>,
 }
 
 /// The result of admitting a rollout.
@@ -142,6 +148,8 @@ impl StageHead {
             stacks: BTreeMap::new(),
             expires_at: None,
             uploads: UploadCount::default(),
+            uploaded: None,
+            closed_at: None,
         }
     }
 
@@ -166,6 +174,38 @@ impl StageHead {
     pub fn renew(&mut self, now: Timestamp, ttl_h: Option<u32>) {
         self.expires_at =
             ttl_h.map(|h| now.saturating_add(SignedDuration::from_hours(h.into())).unwrap_or(Timestamp::MAX));
+    }
+
+    /// Records the newest upload to a preview.
+    pub fn uploaded(&mut self, git_ref: &GitRef, at: Timestamp) {
+        if self.uploaded.as_ref().is_none_or(|(_, newest)| *newest <= at) {
+            self.uploaded = Some((git_ref.clone(), at));
+        }
+    }
+
+    /// Records that the ref of a preview was closed. Returns whether the preview ends: not if it was uploaded again after that.
+    /// S3 reports times to the second; what was uploaded in the same second came before.
+    pub fn close(&mut self, at: Timestamp) -> bool {
+        if self.uploaded.as_ref().is_some_and(|(_, uploaded_at)| uploaded_at.as_second() > at.as_second()) {
+            return false;
+        }
+        self.closed_at = self.closed_at.max(Some(at));
+        true
+    }
+
+    /// Whether an upload came before the end of its ref.
+    ///
+    /// # Errors
+    /// [`Code::RefClosed`].
+    pub fn check_open(&self, uploaded_at: Timestamp) -> Result<(), Refusal> {
+        match self.closed_at {
+            Some(closed_at) if uploaded_at.as_second() <= closed_at.as_second() => {
+                let what = format!("the ref of {}/{} was closed at {closed_at}", self.service, self.stage);
+                let fix = "nothing, if the branch or pull request is gone; otherwise upload again";
+                Err(Refusal::new(Code::RefClosed, what, fix))
+            }
+            _ => Ok(()),
+        }
     }
 
     /// The place of a rollout.

@@ -119,6 +119,26 @@ fn a_stage_needs_what_runs_may_run_was_stable_and_is_rolled_out() {
 }
 
 #[test]
+fn a_closed_ref_declines_what_was_uploaded_before_and_opens_again_with_a_later_upload() {
+    let at = |ms| Timestamp::from_millisecond(ms).unwrap();
+    let git_ref = GitRef::parse("pr:7").unwrap();
+    let mut head = head();
+    head.uploaded(&git_ref, at(20_000));
+    head.uploaded(&git_ref, at(10_000));
+    assert_eq!(head.uploaded, Some((git_ref.clone(), at(20_000))), "the newest counts");
+    assert!(head.check_open(at(1)).is_ok(), "it was never closed");
+    assert!(!head.clone().close(at(19_999)), "it was uploaded again in a later second");
+    assert!(head.close(at(20_500)) && head.close(at(20_000)));
+    assert_eq!(head.closed_at, Some(at(20_500)), "the last end counts");
+    for (uploaded_ms, open) in [(19_000, false), (20_999, false), (21_000, true)] {
+        let code = head.check_open(at(uploaded_ms)).err().map(|refusal| refusal.code);
+        assert_eq!(code, (!open).then_some(Code::RefClosed), "{uploaded_ms}");
+    }
+    head.uploaded(&git_ref, at(21_000));
+    assert!(!head.close(at(20_999)), "a marker that is processed late");
+}
+
+#[test]
 fn q12_a_preview_expires_by_the_clock_and_only_if_something_is_left() {
     let at = |s| Timestamp::from_second(s).unwrap();
     let mut head = head();

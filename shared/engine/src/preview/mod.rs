@@ -2,6 +2,7 @@
 //! lost. The ordinary steps do the work.
 
 mod limits;
+mod removal;
 
 pub(crate) use limits::begin;
 
@@ -9,12 +10,11 @@ use crate::EngineError;
 use crate::ports::{Clock, DUE_SHARDS, DueKey, Incoming, Key, PackageStore, StateStore, Work, WorkQueue};
 use crate::records::{DueItem, IntakeCursor, Versioned, due_item, read, upload_key};
 use crate::rollout::admit::{AdmissionRequest, admit};
-use crate::rollout::compose::compose_removal;
-use crate::rollout::destination::destination;
 use flotilla_domain::release::ObjectVersion;
-use flotilla_domain::release::upload_key::UploadKey;
+use flotilla_domain::release::upload_key::{IncomingKey, UploadKey};
 use flotilla_domain::stage::StageHead;
-use flotilla_domain::{RolloutId, SignedDuration, Timestamp};
+use flotilla_domain::{SignedDuration, Timestamp};
+use removal::removal_of;
 use std::sync::Arc;
 
 /// The use case and the ports that it needs.
@@ -139,15 +139,7 @@ impl Sweep {
             report.removals.push(name);
             return Ok(());
         }
-        // A removal must be newer than every earlier rollout, even if the expiry was set back.
-        let after = head.newest.map_or(ended_at, |newest| newest.time() + SignedDuration::from_millis(1));
-        let id = RolloutId::derive(
-            ended_at.max(after),
-            &[head.service.as_str(), head.stage.as_str(), "preview's end"],
-        );
-        let destination = destination(self.store.as_ref(), &head.profile).await;
-        let removal = destination.and_then(|destination| Ok(compose_removal(id, head, &destination, now)?));
-        let removal = match removal {
+        let removal = match removal_of(self.store.as_ref(), head, ended_at, "the preview's end", now).await {
             Ok(removal) => removal,
             Err(EngineError::Refused(refusal)) => {
                 report.failures.push(format!("{name}: {refusal}"));
@@ -186,8 +178,10 @@ impl Sweep {
             let settled_in_parts = settled_before.saturating_sub(UPLOAD_MAX).unwrap_or(settled_before);
             let open = |upload: &&Incoming| {
                 let settled_before = if upload.is_multipart { settled_in_parts } else { settled_before };
-                let Incoming { object: ObjectVersion { uploaded_at, .. }, .. } = upload;
-                *uploaded_at >= settled_before && now.duration_since(*uploaded_at) >= EVENT_PATIENCE
+                let Incoming { object: ObjectVersion { key, uploaded_at, .. }, .. } = upload;
+                // A close marker costs little, and what it ends costs money.
+                let is_late = || now.duration_since(*uploaded_at) >= EVENT_PATIENCE;
+                *uploaded_at >= settled_before && (IncomingKey::is_marker(key) || is_late())
             };
             let open: Vec<_> = page.objects.iter().filter(open).map(|upload| &upload.object).collect();
             for objects in open.chunks(100) {

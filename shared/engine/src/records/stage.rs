@@ -5,7 +5,7 @@ use super::common::{ONLY, digest, parsed, part_name, read_stack, time};
 use crate::ports::{Key, Query};
 use flotilla_domain::stage::{Hold, KnownStack, Running, StageHead, UploadCount};
 use flotilla_domain::{
-    ProfileName, ReleaseId, RolloutId, ServiceName, SignedDuration, StageName, Target, Timestamp,
+    GitRef, ProfileName, ReleaseId, RolloutId, ServiceName, SignedDuration, StageName, Target, Timestamp,
 };
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
@@ -52,6 +52,11 @@ pub struct StoredStage {
     /// When the hour of the last uploads to a preview began, and their number.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     uploads: Option<(String, u32)>,
+    /// The ref of the newest upload to a preview, and when it was uploaded.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    uploaded: Option<(String, String)>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    closed_at: Option<String>,
 }
 
 #[derive(Serialize, Deserialize)]
@@ -70,11 +75,12 @@ impl Record for StageHead {
         stage_key(&self.service, &self.stage)
     }
 
-    /// A stage without stacks, such as a removed preview, expires a month after its last rollout. Uploads are
-    /// kept for a shorter time, so no older upload can be deployed to it again.
+    /// A stage without stacks, such as a removed preview, expires a month after its last rollout, or after its ref was closed. Uploads
+    /// are kept for a shorter time, so no older upload can be deployed to it again.
     fn expires_at(&self) -> Option<Timestamp> {
-        let newest = self.newest.filter(|_| self.is_idle())?;
-        newest.time().saturating_add(SignedDuration::from_hours(24 * 31)).ok()
+        let newest = self.newest.map(|newest| newest.time()).max(self.closed_at);
+        let newest = newest.filter(|_| self.is_idle())?;
+        newest.saturating_add(SignedDuration::from_hours(24 * 31)).ok()
     }
 
     fn to_stored(&self) -> StoredStage {
@@ -110,6 +116,8 @@ impl Record for StageHead {
                 .collect(),
             preview_ends_at: self.expires_at.map(|at| at.to_string()),
             uploads: self.uploads.stored().map(|(began_at, count)| (began_at.to_string(), count)),
+            uploaded: self.uploaded.as_ref().map(|(git_ref, at)| (git_ref.to_string(), at.to_string())),
+            closed_at: self.closed_at.map(|at| at.to_string()),
         }
     }
 
@@ -166,8 +174,14 @@ impl Record for StageHead {
                 Some((began_at, count)) => UploadCount::new(time(&began_at)?, count),
                 None => UploadCount::default(),
             },
+            uploaded: stored.uploaded.map(|(git_ref, at)| uploaded(&git_ref, &at)).transpose()?,
+            closed_at: stored.closed_at.map(|at| time(&at)).transpose()?,
         })
     }
+}
+
+fn uploaded(git_ref: &str, at: &str) -> Result<(GitRef, Timestamp), String> {
+    Ok((GitRef::parse(git_ref).ok_or("a stage's ref is malformed")?, time(at)?))
 }
 
 fn releases(what: &str, ids: &[String]) -> Result<Vec<ReleaseId>, String> {

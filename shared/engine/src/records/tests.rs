@@ -7,14 +7,14 @@ use flotilla_domain::deployment::{
 };
 use flotilla_domain::plan::Safeguards;
 use flotilla_domain::release::package::{FunctionAlias, FunctionCode};
-use flotilla_domain::release::{ReleaseRef, StackRef, StackRelease};
+use flotilla_domain::release::{ObjectVersion, ReleaseRef, StackRef, StackRelease, Upload, Verdict};
 use flotilla_domain::replica::Copies;
 use flotilla_domain::retention::Kept;
 use flotilla_domain::rollout::{Cancellation, OnFailure, Revert, Rollout, RolloutKind, RolloutState, Wave};
 use flotilla_domain::stage::{KnownStack, Running, StageHead};
 use flotilla_domain::{
-    Cause, Code, DeploymentId, Digest, Direction, ProfileName, ReleaseId, RolloutId, ServiceName, Site,
-    StackName, StackPart, StageName, Target,
+    Cause, Code, DeploymentId, Digest, Direction, GitRef, ProfileName, Refusal, ReleaseId, RolloutId,
+    ServiceName, Site, StackName, StackPart, StageName, Target,
 };
 
 /// The bodies that the first released format wrote, one a line: `<kind> <JSON>`. Of most states only the state. A change here
@@ -312,56 +312,14 @@ fn due_items_are_told_by_their_keys() {
 #[path = "rollout_tests.rs"]
 mod rollouts;
 
-#[test]
-fn a_stage_is_forgotten_a_month_after_its_last_rollout_once_nothing_is_left_there() {
-    let rollout = |second| RolloutId::derive(Timestamp::from_second(second).unwrap(), &["r"]);
-    let mut head = StageHead::new(
-        ServiceName::parse("orders").unwrap(),
-        StageName::parse("pr-7").unwrap(),
-        ProfileName::parse("p").unwrap(),
-    );
-    let forgotten = |head: &StageHead| stored(head).expires_at;
-    assert_eq!(forgotten(&head), None, "nothing was ever rolled out");
-    head.newest = Some(rollout(1_000));
-    let month = Timestamp::from_second(1_000 + 31 * 24 * 3_600).unwrap();
-    assert_eq!(forgotten(&head), Some(month));
-    for (active, queued) in [(true, false), (false, true)] {
-        let busy = StageHead {
-            active: active.then(|| rollout(1_000)),
-            queued: queued.then(|| rollout(1_000)),
-            ..head.clone()
-        };
-        assert_eq!(forgotten(&busy), None);
-    }
-    let running =
-        Running { proven: None, rollout: rollout(1), status: "failed".into(), at: Timestamp::UNIX_EPOCH };
-    head.targets.insert(Target::parse("111122223333/eu-west-1").unwrap(), running);
-    assert_eq!(forgotten(&head), None);
-}
+#[path = "stage_tests.rs"]
+mod stages;
 
 #[test]
 fn nothing_else_is_ever_forgotten() {
     let deployment = deployment(DeploymentKind::Remove, State::Waiting);
     assert_eq!(stored(&deployment).expires_at, None);
     assert_eq!(stored(&crate::rollout::compose::blank_for_tests()).expires_at, None);
-}
-
-#[test]
-fn a_stages_stacks_read_back_and_in_the_first_format_there_was_one() {
-    let mut head = StageHead::new(
-        ServiceName::parse("orders").unwrap(),
-        StageName::parse("staging").unwrap(),
-        ProfileName::parse("p").unwrap(),
-    );
-    let stack = |name: &str| KnownStack { name: StackName::parse(name).unwrap(), level: 1 };
-    head.stacks.insert(Some(StackPart::parse("Net").unwrap()), stack("orders-staging-Net"));
-    head.settle(ReleaseId::derive(Timestamp::UNIX_EPOCH, &["r"]));
-    head.unsettle(ReleaseId::derive(Timestamp::UNIX_EPOCH, &["u"]));
-    assert_eq!(read::<StageHead>(stored(&head)).unwrap().value, head);
-    let mut first = stored(&StageHead { stacks: Default::default(), ..head });
-    first.body["format"] = 1.into();
-    let only = &read::<StageHead>(first).unwrap().value.stacks[&None];
-    assert_eq!((only.name.as_str(), only.level), ("orders-staging", 0));
 }
 
 #[test]

@@ -33,6 +33,9 @@ pub struct StoredUpload {
     accepted: Option<StoredAccepted>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     refused: Option<StoredCause>,
+    /// A close marker: its removal, if there was something to remove.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    closed: Option<StoredClosed>,
     decided_at: String,
 }
 
@@ -43,6 +46,12 @@ pub struct StoredAccepted {
     rollout: String,
 }
 
+#[derive(Serialize, Deserialize)]
+pub struct StoredClosed {
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    removal: Option<String>,
+}
+
 impl Record for Upload {
     type Stored = StoredUpload;
 
@@ -51,17 +60,20 @@ impl Record for Upload {
     }
 
     fn to_stored(&self) -> StoredUpload {
-        let (accepted, refused) = match &self.verdict {
-            Verdict::Accepted { release, digest, rollout } => (
-                Some(StoredAccepted {
+        let (mut accepted, mut refused, mut closed) = (None, None, None);
+        match &self.verdict {
+            Verdict::Accepted { release, digest, rollout } => {
+                accepted = Some(StoredAccepted {
                     release: release.to_string(),
                     digest: digest.to_string(),
                     rollout: rollout.to_string(),
-                }),
-                None,
-            ),
-            Verdict::Refused(refusal) => (None, Some(StoredCause::of_refusal(refusal))),
-        };
+                });
+            }
+            Verdict::Closed { removal } => {
+                closed = Some(StoredClosed { removal: removal.map(|id| id.to_string()) });
+            }
+            Verdict::Refused(refusal) => refused = Some(StoredCause::of_refusal(refusal)),
+        }
         StoredUpload {
             format: 1,
             id: self.id.to_string(),
@@ -71,19 +83,23 @@ impl Record for Upload {
             uploaded_at: self.object.uploaded_at.to_string(),
             accepted,
             refused,
+            closed,
             decided_at: self.decided_at.to_string(),
         }
     }
 
     fn from_stored(stored: StoredUpload) -> Result<Self, String> {
-        let verdict = match (stored.accepted, stored.refused) {
-            (Some(accepted), None) => Verdict::Accepted {
+        let verdict = match (stored.accepted, stored.refused, stored.closed) {
+            (Some(accepted), None, None) => Verdict::Accepted {
                 release: parsed("release", ReleaseId::parse(&accepted.release))?,
                 digest: digest(&accepted.digest)?,
                 rollout: parsed("rollout", RolloutId::parse(&accepted.rollout))?,
             },
-            (None, Some(refused)) => Verdict::Refused(refused.to_refusal()?),
-            _ => return Err("an upload is either accepted or refused".into()),
+            (None, Some(refused), None) => Verdict::Refused(refused.to_refusal()?),
+            (None, None, Some(StoredClosed { removal })) => Verdict::Closed {
+                removal: removal.map(|id| parsed("removal", RolloutId::parse(&id))).transpose()?,
+            },
+            _ => return Err("an upload is accepted, refused or a close marker".into()),
         };
         Ok(Self {
             id: parsed("id", UploadId::parse(&stored.id))?,

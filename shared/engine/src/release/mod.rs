@@ -24,7 +24,7 @@ use flotilla_contract::ServiceConfigDoc;
 use flotilla_domain::config::preview::PreviewQuotas;
 use flotilla_domain::config::service::ServiceConfig;
 use flotilla_domain::release::package::Package;
-use flotilla_domain::release::upload_key::UploadKey;
+use flotilla_domain::release::upload_key::{IncomingKey, UploadKey};
 use flotilla_domain::release::{ObjectVersion, Release, Upload, Verdict};
 use flotilla_domain::retention::Pace;
 use flotilla_domain::stage::StageHead;
@@ -67,13 +67,17 @@ impl Ingest {
     /// # Errors
     /// Transient errors only. The call can be repeated.
     pub async fn intake(&self, object: &ObjectRef, noticed_at: Timestamp) -> Result<Verdict, EngineError> {
-        let key = UploadKey::parse(&object.key);
+        let key = IncomingKey::parse(&object.key);
+        let is_package = matches!(key, Ok(IncomingKey::Package(_)));
         let allowed = match UploadKey::service_of(&object.key) {
-            Some(service) => self.check_frequency(&service, &object.key).await,
-            None => Ok(()),
+            // A marker that is refused would leave a preview behind.
+            Some(service) if !IncomingKey::is_marker(&object.key) => {
+                self.check_frequency(&service, &object.key).await
+            }
+            _ => Ok(()),
         };
-        // Of an upload that is refused anyway, only the time is read.
-        let bytes = if allowed.is_ok() && key.is_ok() { TAIL_BYTES } else { 1 };
+        // Of a marker, and of an upload that is refused anyway, only the time is read.
+        let bytes = if allowed.is_ok() && is_package { TAIL_BYTES } else { 1 };
         let (tail, uploaded_at) = match self.packages.read_tail(object, bytes).await {
             Ok(tail) => (Some(tail.clone()), tail.uploaded_at),
             Err(error) if error.kind == ErrorKind::Missing => (None, noticed_at),
@@ -85,13 +89,12 @@ impl Ingest {
         let known = self.store.get(&[upload_key(service.as_ref(), &object.upload_id())]).await?;
         if let Some(item) = known.into_iter().next().flatten() {
             let verdict = read::<Upload>(item)?.value.verdict;
-            if let Verdict::Accepted { rollout, .. } = &verdict {
-                wake(self.queue.as_ref(), [*rollout]).await?;
-            }
+            wake(self.queue.as_ref(), verdict.rollout()).await?;
             return Ok(verdict);
         }
         let taken = match (key, allowed) {
-            (Ok(key), Ok(())) => self.take(&key, &object, tail).await,
+            (Ok(IncomingKey::Package(key)), Ok(())) => self.take(&key, &object, tail).await,
+            (Ok(IncomingKey::Closed(closed)), Ok(())) => self.close(&closed, &object).await,
             (Ok(_), Err(error)) => Err(error),
             (Err(refusal), _) => Err(refusal.into()),
         };
@@ -136,12 +139,12 @@ impl Ingest {
                 "upload it again",
             )
         })?;
-        let service = self.service(key).await?;
+        let service = self.service(&key.service).await?;
         let route = service.route(&key.git_ref)?;
         let destination = destination(self.store.as_ref(), &route.profile).await?;
         let preview = destination.preview(&route);
         if let Some(preview) = &preview {
-            self.check_rate(&key.service, &route.stage, &preview.quotas).await?;
+            self.check_preview((&key.service, &route.stage), object, &preview.quotas).await?;
         }
         let known = self.known(&key.service).await?;
         let renewed_before = self.pace.renewed_before(self.clock.now());
@@ -160,8 +163,11 @@ impl Ingest {
             decided_at: now,
         };
         let beside = [keep(&release), create(&upload)];
-        let request =
-            AdmissionRequest { beside: &beside, is_upload: true, ..AdmissionRequest::of(&rollout, preview) };
+        let request = AdmissionRequest {
+            beside: &beside,
+            uploaded: Some(&release),
+            ..AdmissionRequest::of(&rollout, preview)
+        };
         admit(self.store.as_ref(), self.queue.as_ref(), self.clock.as_ref(), request).await?;
         Ok(verdict)
     }
@@ -174,7 +180,7 @@ impl Ingest {
         if newest.len() < UPLOADS_PER_MINUTE_MAX {
             return Ok(());
         }
-        let kind = |key: &str| UploadKey::parse(key).ok().map(|key| key.git_ref.kind());
+        let kind = |key: &str| IncomingKey::parse(key).ok().map(|key| key.git_ref().kind());
         let now = self.clock.now();
         for item in newest {
             let object = read::<Upload>(item)?.value.object;
@@ -188,18 +194,17 @@ impl Ingest {
         Err(Refusal::new(Code::UploadsTooFrequent, what, fix).into())
     }
 
-    /// Whether the preview may have another upload now, before its bytes are read.
-    async fn check_rate(
+    /// Whether the preview may have this upload now, before its bytes are read.
+    async fn check_preview(
         &self,
-        service: &ServiceName,
-        stage: &StageName,
+        (service, stage): (&ServiceName, &StageName),
+        object: &ObjectVersion,
         quotas: &PreviewQuotas,
     ) -> Result<(), EngineError> {
         let head = self.store.get(&[stage_key(service, stage)]).await?.into_iter().next().flatten();
-        match head.map(read::<StageHead>).transpose()? {
-            Some(head) => Ok(quotas.check_rate(&head.value, self.clock.now())?),
-            None => Ok(()),
-        }
+        let Some(head) = head.map(read::<StageHead>).transpose()? else { return Ok(()) };
+        head.value.check_open(object.uploaded_at)?;
+        Ok(quotas.check_rate(&head.value, self.clock.now())?)
     }
 
     /// The digests of the assets of the service's latest releases.
@@ -212,17 +217,17 @@ impl Ingest {
     }
 
     /// The configuration of the service.
-    async fn service(&self, key: &UploadKey) -> Result<ServiceConfig, EngineError> {
-        let found = self.store.get(&[service_key(&key.service)]).await?.into_iter().next().flatten();
+    pub(crate) async fn service(&self, service: &ServiceName) -> Result<ServiceConfig, EngineError> {
+        let found = self.store.get(&[service_key(service)]).await?.into_iter().next().flatten();
         let item = found.ok_or_else(|| {
             Refusal::new(
                 Code::ServiceUnknown,
-                format!("the service {} is not configured", key.service),
+                format!("the service {service} is not configured"),
                 "add the service to the configuration (flotilla apply), then upload again",
             )
         })?;
         let doc = document::<ServiceConfigDoc>(read::<ConfigRecord>(item)?.value)?;
-        Ok(config::service_config(key.service.clone(), &doc)?)
+        Ok(config::service_config(service.clone(), &doc)?)
     }
 }
 

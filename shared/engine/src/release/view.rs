@@ -71,11 +71,12 @@ fn release_view(release: Release, kept: &Kept) -> view::ReleaseView {
 }
 
 fn upload_view(upload: Upload) -> view::UploadView {
-    let (mut release, mut rollout, mut refusal) = (None, None, None);
+    let (mut release, mut rollout, mut refusal, status) = (None, None, None, status_of(&upload.verdict));
     match upload.verdict {
         Verdict::Accepted { release: id, rollout: started, .. } => {
             (release, rollout) = (Some(id.to_string()), Some(started.to_string()));
         }
+        Verdict::Closed { removal } => rollout = removal.map(|id| id.to_string()),
         Verdict::Refused(Refusal { code, message, fix, path }) => {
             refusal = Some(view::CauseView { code: code.to_string(), message, fix, path });
         }
@@ -85,9 +86,17 @@ fn upload_view(upload: Upload) -> view::UploadView {
         key: upload.object.key,
         version_id: upload.object.version_id,
         uploaded_at: upload.object.uploaded_at.to_string(),
-        status: if refusal.is_some() { "refused" } else { "accepted" }.into(),
+        status: status.into(),
         release,
         rollout,
         refusal,
+    }
+}
+
+fn status_of(verdict: &Verdict) -> &'static str {
+    match verdict {
+        Verdict::Accepted { .. } => "accepted",
+        Verdict::Closed { .. } => "closed",
+        Verdict::Refused(_) => "refused",
     }
 }

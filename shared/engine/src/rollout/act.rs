@@ -3,11 +3,11 @@
 use super::{DEPLOYMENTS_MAX, RACES_MAX, RolloutStep};
 use crate::EngineError;
 use crate::ports::{Expect, Subject, Work, Write, WriteError};
-use crate::records::{Versioned, deployment_key, deployments_query, read, rollout_key};
+use crate::records::{EventRecord, Versioned, deployment_key, deployments_query, keep, read, rollout_key};
 use crate::rollout::RolloutController;
-use crate::step::due_at;
+use crate::step::{due_at, wake};
 use flotilla_domain::deployment::{Deployment, Event};
-use flotilla_domain::rollout::{Rollout, RolloutCommand};
+use flotilla_domain::rollout::{Rollout, RolloutCommand, RolloutKind};
 use flotilla_domain::{DeploymentId, Direction, Site, Target};
 
 /// Deployments opened in one transaction. DynamoDB takes at most 100 items in one.
@@ -40,8 +40,42 @@ impl RolloutController {
                 let ticks = targets.iter().map(|target| (Work::Tick(Subject::Deployment(id(target))), 0));
                 Ok(self.queue.send(ticks.collect()).await?)
             }
+            RolloutCommand::ClearStage => self.clear_stage(&step.now).await,
             RolloutCommand::Stop { by } => self.stop(&step.now, by).await,
         }
+    }
+
+    /// Cancels the active rollout of the stage: what it deploys is removed next.
+    async fn clear_stage(&self, removal: &Rollout) -> Result<(), EngineError> {
+        for _ in 0..RACES_MAX {
+            let head = self.head(removal).await?.value;
+            let Some(active) = head.active.filter(|_| head.queued == Some(removal.id)) else { return Ok(()) };
+            let found = self.store.get(&[rollout_key(&active)]).await?.into_iter().next().flatten();
+            let Some(saved) = found.map(read::<Rollout>).transpose()? else { return Ok(()) };
+            // A removal before this one is completed, and so is a rollback.
+            if saved.value.kind == RolloutKind::Remove || saved.value.state.is_past_waves() {
+                return Ok(());
+            }
+            let now = self.clock.now();
+            let cancelled = saved.value.clone().cancel(&removal.requested_by, true);
+            if cancelled == saved.value {
+                return wake(self.queue.as_ref(), [active]).await;
+            }
+            let event = EventRecord {
+                rollout: active,
+                target: None,
+                at: now,
+                actor: removal.requested_by.clone(),
+                what: "cancel and stop requested".into(),
+                detail: Some(format!("{} removes the stage", removal.id)),
+            };
+            match self.store.write(vec![saved.write(&cancelled, Some(due_at(now, 0))), keep(&event)]).await {
+                Ok(()) => return wake(self.queue.as_ref(), [active]).await,
+                Err(WriteError::Conflict(_)) => {}
+                Err(error) => return Err(error.into()),
+            }
+        }
+        Err(EngineError::Contended)
     }
 
     /// Opens deployments and sends each a tick. Deployments that are open already only get the tick. The write

@@ -9,6 +9,7 @@ use crate::records::{
 use crate::step::wake;
 use flotilla_domain::code::storable;
 use flotilla_domain::config::preview::PreviewTerms;
+use flotilla_domain::release::Release;
 use flotilla_domain::rollout::{Rollout, RolloutKind, RolloutState};
 use flotilla_domain::stage::{Admission, Hold, KnownStack, StageHead};
 use flotilla_domain::{Code, Refusal, ReleaseId, RolloutId, ServiceName, Timestamp};
@@ -33,8 +34,10 @@ pub struct AdmissionRequest<'a> {
     pub rollout: &'a Rollout,
     /// What applies to a preview; `None` for a stage that stays, and for a removal.
     pub preview: Option<PreviewTerms>,
-    /// Whether the rollout is that of an upload.
-    pub is_upload: bool,
+    /// The release, if the rollout is that of its upload.
+    pub uploaded: Option<&'a Release>,
+    /// For a removal: when the ref of the preview was closed.
+    pub closed_at: Option<Timestamp>,
     /// If set: hold every other package that runs at the stage now, for this reason.
     pub hold: Option<&'a str>,
     /// The state of the stage that the decision was based on.
@@ -46,7 +49,15 @@ pub struct AdmissionRequest<'a> {
 impl<'a> AdmissionRequest<'a> {
     /// A rollout without holds, conditions or further writes.
     pub fn of(rollout: &'a Rollout, preview: Option<PreviewTerms>) -> Self {
-        Self { rollout, preview, is_upload: false, hold: None, precondition: Precondition::None, beside: &[] }
+        Self {
+            rollout,
+            preview,
+            uploaded: None,
+            closed_at: None,
+            hold: None,
+            precondition: Precondition::None,
+            beside: &[],
+        }
     }
 }
 
@@ -54,13 +65,15 @@ impl<'a> AdmissionRequest<'a> {
 /// already is only woken.
 ///
 /// # Errors
-/// [`Code::PackageHeld`] and [`Code::ReleaseNotKept`] as refusals; a conflict when the precondition no longer holds;
+/// [`Code::PackageHeld`], [`Code::ReleaseNotKept`] and [`Code::RefClosed`] as refusals; a conflict when the precondition no longer holds;
 /// errors of the ports; [`EngineError::Contended`] when the head kept changing.
 pub async fn admit(
     store: &dyn StateStore,
     queue: &dyn WorkQueue,
     clock: &dyn Clock,
-    AdmissionRequest { rollout, preview, is_upload, hold, precondition, beside }: AdmissionRequest<'_>,
+    AdmissionRequest { rollout, preview, uploaded, closed_at, hold, precondition, beside }: AdmissionRequest<
+        '_,
+    >,
 ) -> Result<Rollout, EngineError> {
     check_traffic(rollout)?;
     for _ in 0..RACES_MAX {
@@ -97,8 +110,15 @@ pub async fn admit(
             Some(preview) => crate::preview::begin(store, rollout, &preview.quotas, &head).await?,
             None => None,
         };
-        if is_upload {
+        if let Some(release) = uploaded {
+            head.check_open(release.object.uploaded_at)?;
             head.uploads.add(now);
+            if preview.is_some() {
+                head.uploaded(&release.git_ref, release.object.uploaded_at);
+            }
+        }
+        if let Some(closed_at) = closed_at {
+            head.close(closed_at);
         }
         if let Some(because) = hold {
             hold_others(&mut head, rollout, because, now);

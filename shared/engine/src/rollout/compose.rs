@@ -311,22 +311,33 @@ pub fn compose_removal(
     id: RolloutId,
     head: &StageHead,
     destination: &Destination,
+    requested_by: &str,
     now: Timestamp,
 ) -> Result<Rollout, Refusal> {
     let Destination { profile, account } = destination;
     let of = (&head.service, &head.stage, &head.profile);
+    Ok(Rollout {
+        waves: removal_waves(head),
+        stacks: stacks_of(head),
+        requested_by: requested_by.to_owned(),
+        ..blank(id, of, access_with(profile, account)?, profile.policy(true), now)
+    })
+}
+
+/// The targets of a stage, from the highest level down.
+pub(super) fn removal_waves(head: &StageHead) -> Vec<Wave> {
     let level = |target: &Target| head.stacks.get(&target.part).map_or(0, |stack| stack.level);
     let levels: BTreeSet<usize> = head.targets.keys().map(level).collect();
     let wave = |at: &usize| {
         let targets = head.targets.keys().filter(|target| level(target) == *at);
         Wave { level: *at, ..Wave::of(targets.cloned().collect()) }
     };
-    Ok(Rollout {
-        waves: levels.iter().rev().map(wave).collect(),
-        stacks: head.stacks.iter().map(|(part, stack)| (part.clone(), stack.name.clone())).collect(),
-        requested_by: "the preview's end".into(),
-        ..blank(id, of, access_with(profile, account)?, profile.policy(true), now)
-    })
+    levels.iter().rev().map(wave).collect()
+}
+
+/// The names of a stage's stacks.
+pub(super) fn stacks_of(head: &StageHead) -> BTreeMap<Option<StackPart>, StackName> {
+    head.stacks.iter().map(|(part, stack)| (part.clone(), stack.name.clone())).collect()
 }
 
 fn grants(profile: &Profile, needed: &str) -> bool {

@@ -5,15 +5,27 @@ use crate::EngineError;
 use crate::records::{
     REPLICAS_MAX, ReplicaRecord, Versioned, deployments_query, read, release_key, replicas_query, stage_key,
 };
+use crate::rollout::compose::{removal_waves, stacks_of};
 use crate::rollout::{RolloutController, RolloutStep};
 use flotilla_domain::deployment::Deployment;
 use flotilla_domain::gate::AlarmObservation;
 use flotilla_domain::release::{Release, ReleaseRef};
 use flotilla_domain::rollout::{
-    Rollout, RolloutCommand, RolloutEvent, RolloutObservation, RolloutState, TargetOutcome,
+    Rollout, RolloutCommand, RolloutEvent, RolloutKind, RolloutObservation, RolloutState, TargetOutcome,
 };
 use flotilla_domain::stage::{Place, StageHead};
 use std::collections::{BTreeMap, BTreeSet};
+
+/// The place of a rollout at its stage's head; of a removal that is active, what there is to remove. What was deployed while it was
+/// queued is removed too.
+fn place_of(rollout: &Rollout, head: &StageHead) -> RolloutEvent {
+    let place = head.place(rollout.id);
+    if (&rollout.kind, &rollout.state, place) == (&RolloutKind::Remove, &RolloutState::Queued, Place::Active)
+    {
+        return RolloutEvent::RemovalBegun { waves: removal_waves(head), stacks: stacks_of(head) };
+    }
+    RolloutEvent::PlaceObserved(place)
+}
 
 impl RolloutController {
     /// The observation, if what a command asks for exists already: a promotion or rollback usually needs no new
@@ -23,6 +35,10 @@ impl RolloutController {
         rollout: &Rollout,
         command: &RolloutCommand,
     ) -> Result<Option<RolloutEvent>, EngineError> {
+        if *command == RolloutCommand::ClearStage {
+            let seen = place_of(rollout, &self.head(rollout).await?.value);
+            return Ok(Some(seen).filter(|seen| *seen != RolloutEvent::PlaceObserved(Place::Queued)));
+        }
         let RolloutCommand::Replicate(_, sites) = command else { return Ok(None) };
         let seen = self.replicas(rollout).await?;
         let all = matches!(&seen, RolloutEvent::ReplicasObserved { proven, .. } if sites.is_subset(proven));
@@ -44,10 +60,10 @@ impl RolloutController {
         let asks = rollout.observation() == Some(RolloutObservation::Head);
         // Once per tick is enough: a rollout that supersedes it wakes it.
         if asks || (rollout.may_be_superseded() && !step.notes.has_its_place) {
-            let place = self.head(rollout).await?.value.place(rollout.id);
-            step.notes.has_its_place = place == Place::Active;
-            if asks || place != Place::Active {
-                return Ok(RolloutEvent::PlaceObserved(place));
+            let head = self.head(rollout).await?.value;
+            step.notes.has_its_place = head.place(rollout.id) == Place::Active;
+            if asks || !step.notes.has_its_place {
+                return Ok(place_of(rollout, &head));
             }
         }
         let rollout = &step.now;

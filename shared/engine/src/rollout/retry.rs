@@ -82,13 +82,7 @@ impl Commands {
             }
             None => {
                 let destination = self.store.destination(&failed.profile).await?;
-                (
-                    Rollout {
-                        requested_by: caller.principal.clone(),
-                        ..compose_removal(new, &head, &destination, now)?
-                    },
-                    None,
-                )
+                (compose_removal(new, &head, &destination, &caller.principal, now)?, None)
             }
         };
         rollout.keep_targets(&left);

@@ -46,7 +46,8 @@ fn next_of_deployment(state: &str) -> &'static [&'static str] {
 fn next_of_rollout(state: &str) -> &'static [&'static str] {
     match state {
         NOTHING => &["queued", "vetting", "replicating", "superseded"],
-        "queued" => &["vetting", "replicating", "gated", "cancelled", "superseded"],
+        // A removal that finds nothing to remove has succeeded.
+        "queued" => &["vetting", "replicating", "gated", "succeeded", "cancelled", "superseded"],
         "vetting" => &["replicating", "failed", "cancelled", "superseded"],
         "awaiting" => &["planning", "gated", "failed", "cancelled", "superseded"],
         "replicating" => &["awaiting", "planning", "gated", "failed", "cancelled", "superseded"],

@@ -141,6 +141,11 @@ impl World {
         self.upload_bytes(&format!("incoming/orders/{git_ref}/{{n}}.zip"), package, true)
     }
 
+    /// Uploads the marker that closes a ref. Returns its version.
+    pub fn close(&mut self, git_ref: &str, with_event: bool) -> String {
+        self.upload_bytes(&format!("incoming/orders/{git_ref}/closed"), Vec::new(), with_event)
+    }
+
     /// From now on, packages have two stacks: `Net`, and `Api`, which needs it.
     pub fn layered(&mut self) -> &mut Self {
         self.layered = true;

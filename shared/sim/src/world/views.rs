@@ -53,6 +53,14 @@ impl World {
         self.calm(|w| block_on(w.driver.status.stage(&orders(), &stage)))
     }
 
+    /// Whether nothing is left of a stage, in any region.
+    pub fn is_gone(&self, stage: &str) -> bool {
+        let name = format!("orders-{stage}");
+        let is_there = |stack: &str| stack == name || stack.starts_with(&format!("{name}-"));
+        let has_stack = self.driver.shared.lock().stacks.live.keys().any(|(_, stack)| is_there(stack));
+        !has_stack && self.stage(stage).targets.is_empty()
+    }
+
     /// A rollout's timeline, in order, with the region of each entry's target.
     pub fn timeline(&self, id: &str) -> Vec<String> {
         let id = RolloutId::parse(id).expect("a rollout's id");

@@ -4,6 +4,7 @@
 
 mod audit;
 mod call_counts;
+mod closed_refs;
 mod concurrent_commands;
 mod contract;
 mod deployment_steps;

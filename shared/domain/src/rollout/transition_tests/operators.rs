@@ -16,6 +16,23 @@ fn a_newer_rollout_supersedes_what_has_not_begun_and_never_what_has() {
 }
 
 #[test]
+fn a_removal_clears_the_stage_once_and_removes_what_it_then_finds() {
+    let removal = rollout(RolloutKind::Remove);
+    assert_eq!(removal.due(), Some(RolloutCommand::ClearStage));
+    let queued = go(removal.clone(), [E::Acted, E::PlaceObserved(Place::Queued)]);
+    assert_eq!((&queued.state, queued.due()), (&RolloutState::Queued, None));
+    let found = Wave::of(vec![target("us-east-1")]);
+    let stacks: BTreeMap<_, _> = [(None, StackName::parse("orders-pr-7").unwrap())].into();
+    let begun = |waves| E::RemovalBegun { waves, stacks: stacks.clone() };
+    let removing = go(queued, [begun(vec![found.clone()])]);
+    assert_eq!((&removing.state, &removing.waves), (&RolloutState::Gated { wave: 0 }, &vec![found]));
+    assert_eq!(removing.stacks, stacks);
+    assert_eq!(go(removal, [begun(Vec::new())]).state, RolloutState::Succeeded, "nothing is there");
+    assert!(deploy().apply(begun(Vec::new()), at(1)).is_err(), "only a removal");
+    assert!(deploy().apply(E::Acted, at(1)).is_err());
+}
+
+#[test]
 fn a_cancelled_rollout_finishes_what_has_begun() {
     assert_eq!(go(deploy(), [off("ann", false)]).state, RolloutState::Cancelled);
     let rolling = go(rolling(), [off("ann", false)]);

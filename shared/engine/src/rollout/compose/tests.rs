@@ -269,11 +269,8 @@ fn a_removal_takes_every_stack_of_the_stage_from_the_top() {
         head.targets.insert(Target::parse(&format!("111122223333/eu-west-1:{name}")).unwrap(), running);
     }
     let id = RolloutId::derive(Timestamp::UNIX_EPOCH, &["end"]);
-    let removal = compose_removal(id, &head, &destination, Timestamp::UNIX_EPOCH).unwrap();
-    assert_eq!(
-        (removal.kind.clone(), removal.requested_by.as_str()),
-        (RolloutKind::Remove, "the preview's end")
-    );
+    let removal = compose_removal(id, &head, &destination, "ann", Timestamp::UNIX_EPOCH).unwrap();
+    assert_eq!((removal.kind.clone(), removal.requested_by.as_str()), (RolloutKind::Remove, "ann"));
     let waves: Vec<_> = removal.waves.iter().map(shape).collect();
     let lower = ["eu-west-1:Db", "eu-west-1:Net"].map(str::to_owned).to_vec();
     assert_eq!(waves, [(vec!["eu-west-1:Api".to_owned()], [1, 0, 1], 0), (lower, [2, 0, 0], 0)]);
@@ -330,7 +327,7 @@ fn a_preview_is_deployed_with_the_roles_of_previews() {
     assert_eq!(access.role_boundary.as_deref(), Some("boundary of previews"));
     let removal = StageHead::new(release.service.clone(), route.stage.clone(), route.profile.clone());
     let id = RolloutId::derive(Timestamp::UNIX_EPOCH, &["end"]);
-    let removal = compose_removal(id, &removal, &destination, Timestamp::UNIX_EPOCH).unwrap();
+    let removal = compose_removal(id, &removal, &destination, "ann", Timestamp::UNIX_EPOCH).unwrap();
     assert_eq!(removal.access.service_role_arn, "service of previews");
     let boundary = Some("arn:aws:iam::111122223333:policy/wide".into());
     let wider = ProfileConfig {
