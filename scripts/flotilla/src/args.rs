@@ -2,10 +2,12 @@
 
 mod gates;
 mod moves;
+mod previews;
 mod setup;
 
 pub use gates::{Freeze, Line, Traffic, Unfreeze};
 pub use moves::{Consumers, Promote, Retry, Rollback, SetCommand, SetRollback};
+pub use previews::{Close, Preview, RemoveStage};
 pub use setup::{
     AccountCommand, AccountRoles, AddAccount, Concurrency, Install, Removal, RemoveAccount, Uninstall,
 };
@@ -143,6 +145,13 @@ pub enum Command {
         after_help = "Example:\n  flotilla rollback orders --stage production --reason \"checkout fails\""
     )]
     Rollback(Rollback),
+    /// List, show, extend, close or remove previews.
+    #[command(subcommand)]
+    #[command(after_help = "Example:\n  flotilla preview list")]
+    Preview(Preview),
+    /// Remove a stage: delete its stacks in every region. A permanent stage is removed only after confirmation.
+    #[command(after_help = "Example:\n  flotilla remove orders --stage staging --allow OrdersTable")]
+    Remove(RemoveStage),
     /// Start a new rollout for the targets that a rollout did not change as asked.
     #[command(after_help = "Example:\n  flotilla retry rlo_01K9Z3M4")]
     Retry(Retry),

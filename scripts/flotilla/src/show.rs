@@ -2,7 +2,7 @@
 
 use console::style;
 use flotilla_contract::{
-    CauseView, DeploymentView, EventView, GatesView, HoldView, RolloutView, TrafficView,
+    CauseView, DeploymentView, EventView, GatesView, HoldView, RolloutView, StageView, TrafficView,
 };
 use serde::Serialize;
 
@@ -210,6 +210,29 @@ fn show_gates(rollout: &RolloutView, gates: &GatesView) {
     if gates.closed.iter().any(|closed| closed.gate == "approval") {
         next(&format!("flotilla plan {id}, then flotilla approve {id}", id = rollout.id));
     }
+}
+
+/// Prints a stage with what runs at each target.
+pub fn stage(stage: &StageView) {
+    let ends =
+        stage.expires_at.as_ref().map(|at| format!("  preview until {}", time(at))).unwrap_or_default();
+    let git_ref = stage.git_ref.as_ref().map(|git_ref| format!("  of {git_ref}")).unwrap_or_default();
+    println!("{}  profile {}{git_ref}{ends}", style(&stage.stage).bold(), stage.profile);
+    if let Some(active) = &stage.active {
+        println!("  active rollout {active}");
+    }
+    if let Some(queued) = &stage.queued {
+        println!("  queued rollout {queued}");
+    }
+    let rows = stage.targets.iter().map(|t| {
+        let digest = t.digest.as_deref().map_or("-".to_owned(), |digest| format!("sha256:{}", short(digest)));
+        // The release is what runs; the last rollout may have failed without changing it.
+        let last = status(&t.status).to_string();
+        let last = if t.status == "succeeded" { last } else { format!("last rollout {last}") };
+        let release = t.release.clone().unwrap_or_else(|| "-".into());
+        vec![format!("  {}", t.account), t.region.clone(), release, digest, last, time(&t.at)]
+    });
+    table(&rows.collect::<Vec<_>>());
 }
 
 /// Prints the holds of a stage.

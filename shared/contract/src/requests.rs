@@ -97,6 +97,30 @@ pub struct RollBack {
     pub allow: BTreeSet<String>,
 }
 
+/// Removes a stage: its stacks are deleted in every region.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct RemoveStage {
+    /// The name of the stage again; required for a permanent stage.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub confirm: Option<String>,
+    /// The reason.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub because: Option<String>,
+    /// Resources of a permanent stage that may be deleted although they hold data, by logical id: `Orders`, or `Orders@eu-west-1`.
+    #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
+    pub allow: BTreeSet<String>,
+}
+
+/// Lets a preview end later.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct ExtendPreview {
+    /// Hours from now; default: the longest lifetime that the profile allows.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub hours: Option<u32>,
+}
+
 /// Holds a package at a stage: it is not deployed there until the hold is released.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]

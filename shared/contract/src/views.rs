@@ -60,8 +60,28 @@ pub struct StageView {
     /// For a preview: the time of its removal.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub expires_at: Option<String>,
+    /// For a preview: the ref of its newest upload.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub git_ref: Option<String>,
+    /// For a preview: the time of its newest upload.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub uploaded_at: Option<String>,
+    /// For a preview: the last time at which its ref was closed.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub closed_at: Option<String>,
     /// What the last rollout left at each target.
     pub targets: Vec<RunningView>,
+}
+
+/// A preview.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct PreviewView {
+    /// The service.
+    pub service: String,
+    /// `deploying`, `running`, `partial` when a target's last deployment failed, or `removing`.
+    pub status: String,
+    /// The stage.
+    pub stage: StageView,
 }
 
 /// A hold.

@@ -6,6 +6,7 @@ pub mod gates;
 pub mod health;
 pub mod moves;
 pub mod params;
+pub mod previews;
 pub mod rollouts;
 pub mod services;
 pub mod sets;

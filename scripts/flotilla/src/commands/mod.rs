@@ -18,6 +18,7 @@ mod pack;
 mod plan;
 mod polling;
 mod prepare;
+mod previews;
 mod push;
 mod read;
 mod rollouts;
@@ -79,6 +80,8 @@ pub async fn run(cli: Cli) -> Result<Exit, CliError> {
         Command::Resume { rollout } => rollouts::ask(global, &rollout, "resume").await,
         Command::Traffic(order) => rollouts::traffic(global, &order).await,
         Command::Audit(args) => audit::run(global, &args).await,
+        Command::Preview(command) => previews::run(global, command).await,
+        Command::Remove(args) => previews::remove_stage(global, args).await,
         Command::Retry(retry) => rollouts::retry(global, retry).await,
     }
 }

@@ -11,7 +11,7 @@ use aws_config::SdkConfig;
 use aws_sdk_s3::primitives::{ByteStream, SdkBody};
 use bytes::Bytes;
 use flotilla_contract::{Page, ReleaseView, UploadView};
-use flotilla_domain::release::upload_key::UploadKey;
+use flotilla_domain::release::upload_key::{RefOfService, UploadKey};
 use flotilla_domain::{Digest, Digester, GitRef, ServiceName};
 use futures::stream;
 use http_body_util::StreamBody;
@@ -31,38 +31,62 @@ pub async fn run(global: &Global, args: &Push) -> Result<Exit, CliError> {
     let file = package_file(args)?;
     let digest = digest_of(&file)?;
     let key = key(args, &digest)?;
-    let (config, api, bucket) = match &args.bucket {
-        Some(bucket) => (home::load(global).await?, None, bucket.clone()),
-        None => {
-            let api = Api::connect(global).await?;
-            let outputs = home::control_plane(api.config(), &global.prefix).await?;
-            (api.config().clone(), Some(api), outputs.get("IngestBucket").cloned().unwrap_or_default())
-        }
-    };
+    let Ingest { config, api, bucket } = ingest(global, args.bucket.as_ref()).await?;
     let version = upload(&config, &bucket, &key, &file, &digest, global.json).await?;
     let (Some(api), false) = (api, args.no_follow) else {
-        if global.json {
-            show::json(&serde_json::json!({"bucket": bucket, "key": key.to_key(), "version_id": version}));
-        } else {
-            println!("uploaded s3://{bucket}/{} (version {version})", key.to_key());
-        }
+        uploaded(global, &bucket, &key.to_key(), &version);
         return Ok(Exit::Success);
     };
-    let taken = wait_for_verdict(&api, &key, &version).await?;
-    if let Some(refusal) = &taken.refusal {
-        if global.json {
-            show::json(&taken);
-        } else {
-            println!("{} {}", show::status(&taken.status), taken.key);
-            show::cause("  ", refusal);
-        }
-        return Ok(Exit::UploadRefused);
+    let taken = wait_for_verdict(&api, &key.service, &version).await?;
+    if taken.refusal.is_some() {
+        return Ok(refused(global, &taken));
     }
     if args.path.is_file() {
         warn_of_release(&api, &taken).await?;
     }
     let rollout = follow(&api, taken.rollout.as_deref().unwrap_or_default(), global.json).await?;
     finish(global, &rollout)
+}
+
+/// Where uploads go.
+pub struct Ingest {
+    /// The AWS configuration.
+    pub config: SdkConfig,
+    /// The API; `None` if the bucket was named, so that uploading is the only right that is needed.
+    pub api: Option<Api>,
+    /// The ingest bucket.
+    pub bucket: String,
+}
+
+/// Finds the ingest bucket, unless it is named.
+pub async fn ingest(global: &Global, bucket: Option<&String>) -> Result<Ingest, CliError> {
+    if let Some(bucket) = bucket {
+        return Ok(Ingest { config: home::load(global).await?, api: None, bucket: bucket.clone() });
+    }
+    let api = Api::connect(global).await?;
+    let outputs = home::control_plane(api.config(), &global.prefix).await?;
+    let bucket = outputs.get("IngestBucket").cloned().unwrap_or_default();
+    Ok(Ingest { config: api.config().clone(), api: Some(api), bucket })
+}
+
+/// Says that an object was uploaded.
+pub fn uploaded(global: &Global, bucket: &str, key: &str, version: &str) {
+    if global.json {
+        show::json(&serde_json::json!({"bucket": bucket, "key": key, "version_id": version}));
+    } else {
+        println!("uploaded s3://{bucket}/{key} (version {version})");
+    }
+}
+
+/// Says why an upload was refused.
+pub fn refused(global: &Global, taken: &UploadView) -> Exit {
+    if global.json {
+        show::json(taken);
+    } else {
+        println!("{} {}", show::status(&taken.status), taken.key);
+        taken.refusal.iter().for_each(|refusal| show::cause("  ", refusal));
+    }
+    Exit::UploadRefused
 }
 
 /// Shows the warnings of the release that an upload became.
@@ -107,17 +131,23 @@ fn digest_of(mut file: &File) -> Result<Digest, CliError> {
 }
 
 fn key(args: &Push, digest: &Digest) -> Result<UploadKey, CliError> {
-    let service =
-        ServiceName::parse(&args.service).map_err(|e| CliError::usage(e.to_string(), "correct --service"))?;
-    let git_ref = GitRef::parse_lenient(&args.git_ref).ok_or_else(|| {
-        CliError::usage(
-            format!("{:?} is not a ref", args.git_ref),
-            "use a ref such as branch:main, tag:v1.2 or pr:42",
-        )
-    })?;
+    let RefOfService { service, git_ref } = ref_of(&args.service, &args.git_ref)?;
     let build = args.build.clone().unwrap_or_else(|| show::short(&digest.to_string()).to_owned());
     let key = UploadKey { service, git_ref, build };
     UploadKey::parse(&key.to_key()).map_err(|refusal| CliError::usage(refusal.message, refusal.fix))
+}
+
+/// Reads the name of a service and a ref as CI has it.
+pub fn ref_of(service: &str, git_ref: &str) -> Result<RefOfService, CliError> {
+    let service = ServiceName::parse(service)
+        .map_err(|e| CliError::usage(e.to_string(), "correct the service's name"))?;
+    let git_ref = GitRef::parse_lenient(git_ref).ok_or_else(|| {
+        CliError::usage(
+            format!("{git_ref:?} is not a ref"),
+            "use a ref such as branch:main, tag:v1.2 or pr:42",
+        )
+    })?;
+    Ok(RefOfService { service, git_ref })
 }
 
 /// Uploads the file; answers the version ID of the object.
@@ -193,8 +223,12 @@ fn body(
 }
 
 /// Waits until ingest has accepted or refused this version of the object.
-async fn wait_for_verdict(api: &Api, key: &UploadKey, version: &str) -> Result<UploadView, CliError> {
-    let path = format!("/v1/services/{}/uploads?limit=20", key.service);
+pub async fn wait_for_verdict(
+    api: &Api,
+    service: &ServiceName,
+    version: &str,
+) -> Result<UploadView, CliError> {
+    let path = format!("/v1/services/{service}/uploads?limit=20");
     for _ in 0..POLLS_MAX {
         let page: Page<UploadView> = api.get(&path).await?;
         if let Some(found) = page.items.into_iter().find(|upload| upload.version_id == version) {

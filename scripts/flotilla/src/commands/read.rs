@@ -44,32 +44,7 @@ pub async fn status(global: &Global, service: Option<&str>) -> Result<Exit, CliE
         println!("nothing has been deployed");
         show::next(&format!("flotilla push PATH --service {service} --ref branch:main"));
     }
-    for stage in &view.stages {
-        let ends = stage
-            .expires_at
-            .as_ref()
-            .map(|at| format!("  preview until {}", show::time(at)))
-            .unwrap_or_default();
-        println!("{}  profile {}{ends}", console::style(&stage.stage).bold(), stage.profile);
-        if let Some(active) = &stage.active {
-            println!("  active rollout {active}");
-        }
-        if let Some(queued) = &stage.queued {
-            println!("  queued rollout {queued}");
-        }
-        let rows = stage.targets.iter().map(|t| {
-            let digest = t
-                .digest
-                .as_deref()
-                .map_or("-".to_owned(), |digest| format!("sha256:{}", show::short(digest)));
-            // The release is what runs; the last rollout may have failed without changing it.
-            let last = show::status(&t.status).to_string();
-            let last = if t.status == "succeeded" { last } else { format!("last rollout {last}") };
-            let release = t.release.clone().unwrap_or_else(|| "-".into());
-            vec![format!("  {}", t.account), t.region.clone(), release, digest, last, show::time(&t.at)]
-        });
-        show::table(&rows.collect::<Vec<_>>());
-    }
+    view.stages.iter().for_each(show::stage);
     Ok(Exit::Success)
 }
 

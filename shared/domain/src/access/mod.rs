@@ -80,6 +80,12 @@ pub enum Act {
     Resume,
     /// Sets, promotes or aborts the traffic of a rollout.
     ShiftTraffic,
+    /// Extends the lifetime of a preview.
+    ExtendPreview,
+    /// Removes a preview.
+    RemovePreview,
+    /// Removes a stage that is permanent.
+    RemoveStage,
     /// Holds a package.
     Hold,
     /// Releases holds.
@@ -111,6 +117,9 @@ impl Act {
             Self::Pause => "pause",
             Self::Resume => "resume",
             Self::ShiftTraffic => "shift traffic",
+            Self::ExtendPreview => "extend preview",
+            Self::RemovePreview => "remove preview",
+            Self::RemoveStage => "remove stage",
             Self::Hold => "hold",
             Self::LiftHold => "unhold",
             Self::Approve => "approve",
@@ -127,6 +136,7 @@ impl Act {
             | Self::PutAccount
             | Self::PutProfile
             | Self::PutService
+            | Self::RemoveStage
             | Self::BreakGlass
             | Self::Unfreeze => Role::Admin,
             Self::Approve => Role::Approver,
@@ -139,6 +149,8 @@ impl Act {
             | Self::Pause
             | Self::Resume
             | Self::ShiftTraffic
+            | Self::ExtendPreview
+            | Self::RemovePreview
             | Self::Hold
             | Self::LiftHold
             // A deployer who sees a problem may freeze, but not unfreeze.

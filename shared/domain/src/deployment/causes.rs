@@ -166,7 +166,7 @@ pub(super) fn not_approved() -> Cause {
 }
 
 /// The cause if safeguards refuse a plan. Approval is by name, so that nobody approves a loss they have not read.
-pub(super) fn breached(breaches: &[Breach]) -> Option<Cause> {
+pub(super) fn breached(breaches: &[Breach], removes: bool) -> Option<Cause> {
     let first = breaches.first()?;
     let messages: Vec<&str> = breaches.iter().map(|breach| breach.message.as_str()).collect();
     let mut names: Vec<&str> = breaches.iter().flat_map(|b| &b.names).map(String::as_str).collect();
@@ -174,7 +174,12 @@ pub(super) fn breached(breaches: &[Breach]) -> Option<Cause> {
     names.dedup();
     let allow: Vec<String> = names.iter().map(|name| format!("--allow {name}")).collect();
     let mut fixes = Vec::new();
-    if !names.is_empty() {
+    if removes {
+        fixes.push(format!(
+            "move its data, or take it out of the stack; if the data is not needed, approve the loss by name when you remove the stage: {}",
+            allow.join(" ")
+        ));
+    } else if !names.is_empty() {
         fixes.push(format!(
             "keep the resource in the template, or retain it outside of the stack (DeletionPolicy and UpdateReplacePolicy: Retain); \
              if its data is not needed, approve the loss by name when you start or retry: {}",

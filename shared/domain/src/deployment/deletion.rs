@@ -1,9 +1,10 @@
 //! Deletions of stacks: of one whose creation failed, and of one that is removed.
 
-use super::Deployment;
 use super::event::{Outcome, StackObserved};
 use super::stack_status::{Standing, standing};
 use super::state::{AfterCause, Effort, State};
+use super::{Deployment, causes};
+use crate::plan::{ResourceChange, TargetPlan};
 use jiff::Timestamp;
 
 /// The progress of a deletion.
@@ -63,6 +64,13 @@ impl Deployment {
             // CloudFormation refused to begin: an export in use restores the old status.
             _ => Deletion::Refused(stack.status),
         }
+    }
+
+    /// The state after the deletions of a permanent stage's stack are known: the safeguards decide.
+    pub(super) fn deletions_checked(&self, deletions: Vec<ResourceChange>) -> State {
+        let plan = TargetPlan::of(deletions, true);
+        let breaches = self.spec.policy.safeguards.check(&plan, &self.id.target.site.region);
+        causes::breached(&breaches, true).map_or(State::Deleting(Effort::First), State::Failed)
     }
 
     /// The state after the resources that could not be deleted are known.

@@ -24,7 +24,7 @@ impl Deployment {
         }
         let policy = &self.spec.policy;
         let breaches = policy.safeguards.check(&plan.changes, &self.id.target.site.region);
-        if let Some(cause) = causes::breached(&breaches) {
+        if let Some(cause) = causes::breached(&breaches, false) {
             return State::DiscardingChangeSet(Box::new(State::Failed(cause)));
         }
         if policy.refuse_warnings && !plan.warnings.is_empty() {

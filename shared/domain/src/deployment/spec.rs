@@ -11,7 +11,7 @@ use std::collections::{BTreeMap, BTreeSet};
 pub enum DeploymentKind {
     /// Deploy one stack of a release.
     Deploy(StackRelease),
-    /// Delete the stack of a preview, with the contents of its own buckets.
+    /// Delete the stack; that of a preview with the contents of its own buckets.
     Remove,
 }
 

@@ -89,7 +89,7 @@ pub enum State {
     },
     /// A stack whose first creation failed is deleted, to be recreated.
     DeletingFailedStack(Effort),
-    /// The buckets of a stack that will be deleted are emptied.
+    /// A stack will be deleted: the buckets of a preview's are emptied, the resources of a permanent stage's are checked by the safeguards.
     EmptyingBuckets,
     /// The stack is removed.
     Deleting(Effort),

@@ -144,6 +144,7 @@ impl Deployment {
             }
 
             (S::EmptyingBuckets, E::Emptied) => S::Deleting(Effort::First),
+            (S::EmptyingBuckets, E::DeletionsListed(deletions)) => self.deletions_checked(deletions),
             (S::EmptyingBuckets, E::EmptiedPartly) => return Ok(self),
             (S::FindingUndeletable, E::LeftoversObserved(names)) => self.without_undeletable(names),
 

@@ -17,7 +17,7 @@ pub struct Approval {
     pub at: Timestamp,
     /// Approved wave, counted from 0.
     pub wave: usize,
-    /// Digest of the approved package.
+    /// Digest of the approved package, or of the targets of a removal.
     pub package: Digest,
     /// Digest of the approved plan, if there was one.
     pub plan: Option<Digest>,

@@ -59,11 +59,17 @@ impl Rollout {
         self.waves.get(wave).filter(|_| !self.gates.expedite).map_or(0, |wave| wave.approvals)
     }
 
+    /// What an approval is for: the package, or the targets of a removal.
+    pub fn subject(&self) -> Digest {
+        let targets = || self.targets().map(ToString::to_string).collect::<Vec<_>>();
+        self.package().unwrap_or_else(|| Digest::of(targets().join("\n").as_bytes()))
+    }
+
     /// The persons who have approved a wave with this package and this plan. An approval of another package or plan is void.
     pub fn approved_by(&self, wave: usize) -> BTreeSet<&str> {
-        let (package, plan) = (self.package(), self.plan());
+        let (subject, plan) = (self.subject(), self.plan());
         let valid =
-            self.approvals.iter().filter(|a| a.wave == wave && Some(a.package) == package && a.plan == plan);
+            self.approvals.iter().filter(|a| a.wave == wave && a.package == subject && a.plan == plan);
         valid.map(|approval| approval.person.as_str()).collect()
     }
 

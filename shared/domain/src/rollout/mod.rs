@@ -249,6 +249,11 @@ impl Rollout {
         }
     }
 
+    /// Whether it removes a preview. The removal of a permanent stage always protects what holds data.
+    pub fn removes_preview(&self) -> bool {
+        self.kind == RolloutKind::Remove && !self.policy.safeguards.block_stateful
+    }
+
     /// The release whose replicas the present state waits for.
     pub fn awaited_release(&self) -> Option<ReleaseId> {
         match self.state {

@@ -164,7 +164,9 @@ impl Rollout {
             }
 
             (S::Queued, E::RemovalBegun { waves, stacks }) if self.kind == RolloutKind::Remove => {
+                let approvals = self.waves.first().map_or(0, |wave| wave.approvals);
                 (self.waves, self.stacks) = (waves, stacks);
+                self.waves.iter_mut().take(1).for_each(|wave| wave.approvals = approvals);
                 if self.waves.is_empty() { S::Succeeded } else { self.begin() }
             }
             (S::Queued, E::PlaceObserved(Place::Active)) => self.begin(),

@@ -170,10 +170,11 @@ impl StageHead {
         }
     }
 
-    /// Starts a preview's lifetime again at `now`, or removes the expiry of a stage that is permanent.
+    /// Starts a preview's lifetime again at `now`, or removes the expiry of a stage that is permanent. A preview that was extended does
+    /// not end earlier.
     pub fn renew(&mut self, now: Timestamp, ttl_h: Option<u32>) {
-        self.expires_at =
-            ttl_h.map(|h| now.saturating_add(SignedDuration::from_hours(h.into())).unwrap_or(Timestamp::MAX));
+        let end = |h: u32| now.saturating_add(SignedDuration::from_hours(h.into())).unwrap_or(Timestamp::MAX);
+        self.expires_at = ttl_h.map(|h| self.expires_at.map_or(end(h), |before| before.max(end(h))));
     }
 
     /// Records the newest upload to a preview.
@@ -262,7 +263,7 @@ impl StageHead {
 
     /// Clears `unsettled` if it is known of every target what runs there.
     pub fn settle_targets(&mut self) {
-        if self.targets.values().all(Running::is_known) {
+        if self.is_settled() {
             self.unsettled.clear();
         }
     }
@@ -300,6 +301,11 @@ impl StageHead {
     /// The packages that were last proven at its targets.
     pub fn running(&self) -> BTreeSet<Digest> {
         self.targets.values().filter_map(|running| running.proven.map(|(_, package)| package)).collect()
+    }
+
+    /// Whether the last deployment of every target succeeded.
+    pub fn is_settled(&self) -> bool {
+        self.targets.values().all(Running::is_known)
     }
 
     /// Whether nothing runs at the stage, and nothing is on its way to it.

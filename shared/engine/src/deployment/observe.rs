@@ -4,14 +4,14 @@ use super::cause::refused_for;
 use super::place;
 use super::traffic::versions_of;
 use crate::deployment::DeploymentController;
-use crate::ports::{ChangeSetObserved, ChangeSetStatus, Place, PortError};
+use crate::ports::{ChangeSetObserved, ChangeSetStatus, Place, PortError, StackResource};
 use flotilla_domain::deployment::event::StackObserved;
 use flotilla_domain::deployment::stack_event::outcome;
 use flotilla_domain::deployment::stack_status::{Standing, standing};
 use flotilla_domain::deployment::{
     CodeMismatch, Deployment, DeploymentKind, Event, Observation, Outcome, Plan, State,
 };
-use flotilla_domain::plan::TargetPlan;
+use flotilla_domain::plan::{ChangeAction, ResourceChange, TargetPlan};
 use flotilla_domain::release::package::FunctionCode;
 use flotilla_domain::{Cause, Code};
 use futures::stream::{self, StreamExt, TryStreamExt};
@@ -220,10 +220,16 @@ impl DeploymentController {
         })
     }
 
-    /// Empties the stack's own buckets, as far as one step can.
+    /// Empties the own buckets of a preview's stack, as far as one step can. Of the stack of a permanent stage, lists the resources.
     async fn empty_buckets(&self, deployment: &Deployment, place: &Place) -> Result<Event, PortError> {
         let Some(stack_id) = &deployment.stack_id else { return Ok(Event::Emptied) };
         let resources = self.stacks.resources(place, stack_id).await?;
+        if deployment.spec.policy.safeguards.block_stateful {
+            let there = resources.into_iter().filter(|r| r.status != "DELETE_COMPLETE");
+            let deletion =
+                |r: StackResource| ResourceChange::new(r.logical_id, r.resource_type, ChangeAction::Remove);
+            return Ok(Event::DeletionsListed(there.map(deletion).collect()));
+        }
         let mut done = true;
         for bucket in
             resources.iter().filter(|r| r.resource_type == "AWS::S3::Bucket" && !r.physical_id.is_empty())

@@ -37,7 +37,7 @@ impl Commands {
         self.change_rollout(id, (caller, Act::Approve), &entry, |rollout, now| {
             let starter = caller.person_of(&rollout.requested_by);
             may_approve(&starter, &caller.person, rollout.gates.four_eyes)?;
-            let Some((package, wave)) = rollout.package().zip(rollout.next_wave()) else {
+            let Some(wave) = rollout.next_wave() else {
                 return Err(conflict(format!("the rollout is {}", rollout.state.name())).into());
             };
             if rollout.approvals_of(wave) == 0 {
@@ -48,7 +48,8 @@ impl Commands {
                 return Err(conflict("its plan is not created yet".into()).into());
             }
             let other = |seen: Option<Digest>, has: Option<Digest>| seen.is_some() && seen != has;
-            if other(agreement.package, Some(package)) || other(agreement.plan, plan) {
+            let subject = rollout.subject();
+            if other(agreement.package, Some(subject)) || other(agreement.plan, plan) {
                 return Err(not_what_was_seen(rollout).into());
             }
             let approval = Approval {
@@ -57,7 +58,7 @@ impl Commands {
                 because: because.clone(),
                 at: now,
                 wave,
-                package,
+                package: subject,
                 plan,
             };
             if rollout.approved_by(wave).contains(approval.person.as_str()) {

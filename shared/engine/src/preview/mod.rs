@@ -3,6 +3,7 @@
 
 mod limits;
 mod removal;
+mod view;
 
 pub(crate) use limits::begin;
 

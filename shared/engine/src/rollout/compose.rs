@@ -5,6 +5,7 @@ use flotilla_domain::config::profile::{Profile, ProfileWave};
 use flotilla_domain::config::service::Route;
 use flotilla_domain::deployment::{Access, StackPolicy};
 use flotilla_domain::gate::{Gates, Probe};
+use flotilla_domain::plan::Safeguards;
 use flotilla_domain::release::Release;
 use flotilla_domain::release::package::{
     Package, PackagedStack, STAGE_PARAMETER, STAGE_PLACEHOLDER, levels, stack_parameter,
@@ -303,7 +304,8 @@ pub fn expedite(rollout: &mut Rollout, by_waves: bool) {
     rollout.waves = levels.into_iter().map(|(level, targets)| Wave { level, ..Wave::of(targets) }).collect();
 }
 
-/// Composes the removal of all stacks of a stage, from the highest level down.
+/// Composes the removal of all stacks of a stage, from the highest level down. That of a permanent stage needs as many approvals as a
+/// wave of the profile, and never deletes what holds data unless an operator allows it.
 ///
 /// # Errors
 /// [`Code::PreviewsNotPrepared`].
@@ -316,12 +318,29 @@ pub fn compose_removal(
 ) -> Result<Rollout, Refusal> {
     let Destination { profile, account } = destination;
     let of = (&head.service, &head.stage, &head.profile);
+    let is_preview = is_preview(head, profile);
+    let mut policy = profile.policy(is_preview);
+    let mut waves = removal_waves(head);
+    let mut gates = Gates::default();
+    if !is_preview {
+        policy.safeguards = Safeguards { block_stateful: true, max_deletions: None, ..policy.safeguards };
+        let approvals = profile.waves.iter().map(|wave| wave.approvals).max().unwrap_or(0);
+        waves.iter_mut().take(1).for_each(|wave| wave.approvals = approvals);
+        gates.four_eyes = profile.gates.four_eyes;
+    }
     Ok(Rollout {
-        waves: removal_waves(head),
+        waves,
+        gates,
         stacks: stacks_of(head),
         requested_by: requested_by.to_owned(),
-        ..blank(id, of, access_with(profile, account)?, profile.policy(true), now)
+        notify: profile.notify.clone(),
+        ..blank(id, of, access_with(profile, account)?, policy, now)
     })
+}
+
+/// Whether a stage is a preview. One that is being removed no longer has an expiry.
+pub(crate) fn is_preview(head: &StageHead, profile: &Profile) -> bool {
+    head.expires_at.is_some() || profile.previews.is_some()
 }
 
 /// The targets of a stage, from the highest level down.

@@ -56,8 +56,10 @@ pub(super) fn record_end(head: &mut StageHead, rollout: &Rollout, now: Timestamp
             // A queued rollout has set an expiry of its own.
             head.expires_at = head.expires_at.filter(|_| head.queued.is_some());
         }
-        // A failed or cancelled removal is tried again later, unless a newer rollout is queued.
-        (RolloutKind::Remove, RolloutState::Failed(_) | RolloutState::Cancelled) if head.queued.is_none() => {
+        // A failed or cancelled removal of a preview is tried again later, unless a newer rollout is queued.
+        (RolloutKind::Remove, RolloutState::Failed(_) | RolloutState::Cancelled)
+            if head.queued.is_none() && rollout.removes_preview() =>
+        {
             head.expires_at = now.saturating_add(SignedDuration::from_hours(1)).ok();
         }
         _ => {}

@@ -1,7 +1,10 @@
 //! The stages of a service: what runs there, and what is held.
 
 mod hold;
-mod view;
+mod remove;
+pub(crate) mod view;
+
+pub use remove::{Extension, StageRemoval};
 
 use crate::EngineError;
 use crate::access::{Commands, missing};

@@ -41,7 +41,7 @@ impl Status {
     }
 }
 
-fn stage_view(head: StageHead) -> view::StageView {
+pub(crate) fn stage_view(head: StageHead) -> view::StageView {
     let targets = head.targets.into_iter().map(|(target, running)| view::RunningView {
         account: target.site.account.to_string(),
         region: target.site.region.to_string(),
@@ -67,6 +67,9 @@ fn stage_view(head: StageHead) -> view::StageView {
         past: head.past.iter().map(ToString::to_string).collect(),
         holds: holds.collect(),
         expires_at: head.expires_at.map(|at| at.to_string()),
+        git_ref: head.uploaded.as_ref().map(|(git_ref, _)| git_ref.to_string()),
+        uploaded_at: head.uploaded.map(|(_, at)| at.to_string()),
+        closed_at: head.closed_at.map(|at| at.to_string()),
         targets: targets.collect(),
     }
 }

@@ -51,7 +51,7 @@ pub(super) fn wave_begins(meta: &Item, wave: usize, world: &State) -> Option<Str
     not_approved(meta, wave).or_else(|| frozen(meta, world))
 }
 
-/// Checks the approvals of a wave: they must be by different people, and of this package and these plans.
+/// Checks the approvals of a wave: they must be by different people, and of this package, or the targets of this removal, and these plans.
 fn not_approved(meta: &Item, wave: usize) -> Option<String> {
     let needed = meta.body["waves"][wave]["approvals"].as_u64().unwrap_or(0) as usize;
     let plans = meta.body.get("plans").and_then(Value::as_object).cloned().unwrap_or_default();
@@ -61,11 +61,14 @@ fn not_approved(meta: &Item, wave: usize) -> Option<String> {
         .collect();
     lines.sort();
     let plan = (!lines.is_empty()).then(|| Digest::of(lines.concat().as_bytes()).to_string());
-    let package = text(meta, "deploy.package");
+    let targets = meta.body["waves"].as_array().into_iter().flatten();
+    let targets = targets.filter_map(|wave| wave["targets"].as_array()).flatten().filter_map(Value::as_str);
+    let removed = || Digest::of(targets.collect::<Vec<_>>().join("\n").as_bytes()).to_string();
+    let subject = text(meta, "deploy.package").map_or_else(removed, str::to_owned);
     let given = meta.body.get("approvals").and_then(Value::as_array).cloned().unwrap_or_default();
     let valid = given.iter().filter(|approval| {
         approval["wave"].as_u64() == Some(wave as u64)
-            && approval["package"].as_str() == package
+            && approval["package"].as_str() == Some(&subject)
             && approval["plan"].as_str() == plan.as_deref()
     });
     let people: BTreeSet<&str> = valid.filter_map(|approval| approval["by"].as_str()).collect();

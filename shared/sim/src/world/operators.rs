@@ -7,6 +7,7 @@ use flotilla_engine::EngineError;
 use flotilla_engine::access::Caller;
 use flotilla_engine::plan::AllowedLosses;
 use flotilla_engine::rollout::{Control, Promotion, RetryOptions, Rollback};
+use flotilla_engine::stage::{Extension, StageRemoval};
 use futures::executor::block_on;
 
 impl World {
@@ -139,6 +140,28 @@ impl World {
         let id = RolloutId::parse(id).expect("a rollout's id");
         let retried = block_on(self.driver.commands.retry(&id, word, &self.caller("retry")))?;
         Ok(retried.id.to_string())
+    }
+
+    /// Removes a stage.
+    ///
+    /// # Errors
+    /// Those of the command.
+    pub fn remove_stage(&mut self, removal: &StageRemoval) -> Result<String, EngineError> {
+        self.requests += 1;
+        self.driver.shared.lock().now_ms += 1_000;
+        let caller = self.caller("remove stage");
+        block_on(self.driver.commands.remove_stage(&orders(), removal, &caller)).map(|r| r.id.to_string())
+    }
+
+    /// Lets a preview end later.
+    ///
+    /// # Errors
+    /// Those of the command.
+    pub fn extend(&mut self, stage: &str, extension: Extension) -> Result<(), EngineError> {
+        self.requests += 1;
+        let stage = StageName::parse(stage).expect("a stage's name");
+        let caller = self.caller("extend");
+        block_on(self.driver.commands.extend_preview(&orders(), &stage, extension, &caller)).map(drop)
     }
 
     /// Runs until a rollout has ended, and returns it.

@@ -34,6 +34,7 @@ mod sets;
 mod several_stacks;
 mod sizes;
 mod stacks;
+mod stage_removal;
 mod sweep;
 mod traffic;
 mod views;

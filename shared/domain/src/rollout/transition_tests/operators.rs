@@ -27,6 +27,7 @@ fn a_removal_clears_the_stage_once_and_removes_what_it_then_finds() {
     let removing = go(queued, [begun(vec![found.clone()])]);
     assert_eq!((&removing.state, &removing.waves), (&RolloutState::Gated { wave: 0 }, &vec![found]));
     assert_eq!(removing.stacks, stacks);
+    assert_ne!(removing.subject(), removal.subject(), "other targets need other approvals");
     assert_eq!(go(removal, [begun(Vec::new())]).state, RolloutState::Succeeded, "nothing is there");
     assert!(deploy().apply(begun(Vec::new()), at(1)).is_err(), "only a removal");
     assert!(deploy().apply(E::Acted, at(1)).is_err());
