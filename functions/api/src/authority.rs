@@ -4,7 +4,7 @@
 //! command itself checks the caller again before it saves anything.
 
 use crate::caller::{Principal, Signed};
-use crate::problem::{ApiError, invalid};
+use crate::problem::ApiError;
 use crate::state::Shared;
 use crate::strict::strict;
 use axum::extract::{MatchedPath, RawPathParams, Request};
@@ -92,6 +92,12 @@ fn needs(method: &Method, path: &str) -> Option<Needs> {
     ROUTES.iter().find(|(known, route, _)| known == method && *route == path).map(|(.., needs)| *needs)
 }
 
+/// The methods of a route.
+fn methods(path: &str) -> String {
+    let methods = ROUTES.iter().filter(|(_, route, _)| *route == path).map(|(method, ..)| method.as_str());
+    methods.collect::<Vec<_>>().join(", ")
+}
+
 /// Passes a request on to its route if the caller has the required role.
 ///
 /// # Errors
@@ -103,14 +109,13 @@ pub async fn authorise(
     request: Request,
     next: Next,
 ) -> Result<Response, ApiError> {
-    let mut request = strict(request).await?;
-    let Some(path) = request.extensions().get::<MatchedPath>() else {
+    let Some(path) = request.extensions().get::<MatchedPath>().cloned() else {
         // No route matches; the fallback answers.
-        return Ok(next.run(request).await);
+        return Ok(next.run(strict(request).await?).await);
     };
-    let needs = needs(request.method(), path.as_str()).ok_or_else(|| {
-        invalid("the route does not support this method", "use a method that GET /openapi.json lists")
-    })?;
+    let needs = needs(request.method(), path.as_str())
+        .ok_or_else(|| ApiError::MethodNotAllowed { allowed: methods(path.as_str()) })?;
+    let mut request = strict(request).await?;
     let named = |wanted: &str| {
         let params = params.as_ref().ok()?;
         params.iter().find(|(name, _)| *name == wanted).map(|(_, value)| value)

@@ -1,12 +1,14 @@
 //! The router and the OpenAPI document that is generated from it.
 
 use crate::authority::authorise;
+use crate::document;
 use crate::problem::ApiError;
 use crate::routes;
 use crate::state::Api;
 use axum::routing::get;
 use axum::{Json, Router};
 use flotilla_domain::{Code, Refusal};
+use serde_json::Value;
 use std::sync::Arc;
 use utoipa::OpenApi;
 use utoipa_axum::router::OpenApiRouter;
@@ -67,14 +69,15 @@ fn routes() -> OpenApiRouter<Arc<Api>> {
 }
 
 /// The OpenAPI document.
-pub fn openapi() -> utoipa::openapi::OpenApi {
-    routes().split_for_parts().1
+pub fn openapi() -> Value {
+    document::complete(&routes().split_for_parts().1)
 }
 
 /// The whole API.
 pub fn router(api: Api) -> Router {
     let api = Arc::new(api);
     let (router, document) = routes().split_for_parts();
+    let document = document::complete(&document);
     router
         .route("/openapi.json", get(|| async move { Json(document) }))
         .fallback(|| async {

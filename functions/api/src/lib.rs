@@ -5,6 +5,7 @@
 
 mod authority;
 mod caller;
+pub mod document;
 mod handler;
 mod problem;
 mod routes;

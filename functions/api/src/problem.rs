@@ -1,6 +1,6 @@
 //! Errors as problem details.
 
-use axum::http::{StatusCode, header};
+use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use flotilla_contract::{CurrentState, Problem};
 use flotilla_domain::{Code, Refusal};
@@ -13,6 +13,11 @@ pub enum ApiError {
     Refused(Refusal),
     /// A use case failed.
     Engine(EngineError),
+    /// The route has other methods.
+    MethodNotAllowed {
+        /// The methods of the route, as the header `allow` lists them.
+        allowed: String,
+    },
 }
 
 impl From<EngineError> for ApiError {
@@ -39,6 +44,7 @@ fn status(code: Code) -> StatusCode {
     match code {
         Code::NotAuthenticated | Code::Forbidden | Code::OwnApproval => StatusCode::FORBIDDEN,
         Code::NotFound => StatusCode::NOT_FOUND,
+        Code::MethodNotAllowed => StatusCode::METHOD_NOT_ALLOWED,
         Code::Conflict | Code::PlanChanged => StatusCode::CONFLICT,
         Code::Unavailable => StatusCode::SERVICE_UNAVAILABLE,
         Code::RequestInvalid | Code::ConfigInvalid | Code::RegionUnknown => StatusCode::BAD_REQUEST,
@@ -73,9 +79,14 @@ fn current_state(current: Current) -> CurrentState {
 
 impl IntoResponse for ApiError {
     fn into_response(self) -> Response {
-        let mut current = None;
+        let (mut current, mut allow) = (None, None);
         let refusal = match self {
             Self::Refused(refusal) => refusal,
+            Self::MethodNotAllowed { allowed } => {
+                let fix = format!("use one of its methods: {allowed}");
+                allow = HeaderValue::from_str(&allowed).ok();
+                Refusal::new(Code::MethodNotAllowed, "the route does not support this method", fix)
+            }
             Self::Engine(EngineError::Conflict(conflict)) => {
                 let Conflict { refusal, current: found } = *conflict;
                 current = Some(current_state(found));
@@ -108,6 +119,11 @@ impl IntoResponse for ApiError {
             current,
         };
         let body = serde_json::to_vec(&problem).unwrap_or_default();
-        (status, [(header::CONTENT_TYPE, "application/problem+json")], body).into_response()
+        let mut response =
+            (status, [(header::CONTENT_TYPE, "application/problem+json")], body).into_response();
+        if let Some(allow) = allow {
+            response.headers_mut().insert(header::ALLOW, allow);
+        }
+        response
     }
 }

@@ -58,8 +58,8 @@ async fn audit(world: &World, query: &str) -> Vec<String> {
 
 #[test]
 fn every_route_has_a_line_in_the_table_and_every_line_a_route() {
-    let document = serde_json::to_value(openapi()).unwrap();
-    let mut known = BTreeSet::from(["GET /openapi.json".to_owned()]);
+    let document = openapi();
+    let mut known = BTreeSet::new();
     for (path, methods) in document["paths"].as_object().unwrap() {
         for method in methods.as_object().unwrap().keys() {
             known.insert(format!("{} {path}", method.to_uppercase()));
@@ -139,7 +139,7 @@ async fn a_route_without_a_line_or_a_body_is_not_a_way_around() {
     let (world, _) = granted(&[]).await;
     assert_eq!(ask(&world, "nobody", "HEAD /v1/services", None).await.0, StatusCode::FORBIDDEN);
     assert_eq!(ask(&world, "viewer", "HEAD /v1/services", None).await.0, StatusCode::OK);
-    assert_eq!(ask(&world, "admin", "DELETE /v1/services", None).await.0, StatusCode::BAD_REQUEST);
+    assert_eq!(ask(&world, "admin", "DELETE /v1/services", None).await.0, StatusCode::METHOD_NOT_ALLOWED);
     assert_eq!(ask(&world, "nobody", "GET /v1/services/", None).await.0, StatusCode::BAD_REQUEST);
 }
 

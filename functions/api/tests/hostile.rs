@@ -47,6 +47,16 @@ async fn ask(world: &World, hostile: &Hostile) -> (StatusCode, String, String, u
 }
 
 #[tokio::test]
+async fn a_body_is_an_object_and_no_list_of_its_fields() {
+    let world = World::new(1, &[&["eu-west-1"]]);
+    for body in ["[]", r#"["staging", "production"]"#, " []", "null", "1", "\"a\""] {
+        let (status, code, detail, _) = ask(&world, &post(body)).await;
+        assert_eq!((status, code.as_str()), (StatusCode::BAD_REQUEST, "FL0401"), "{body}");
+        assert_eq!(detail, "the body is not a JSON object", "{body}");
+    }
+}
+
+#[tokio::test]
 async fn ambiguous_requests_are_refused_before_anything_is_read() {
     let world = World::new(1, &[&["eu-west-1"]]);
     let valid = r#"{"from": "staging", "to": "production"}"#;

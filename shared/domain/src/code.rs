@@ -133,6 +133,8 @@ codes! {
     NotAuthenticated = 403, "the caller is not authenticated";
     /// The requested resource does not exist.
     NotFound = 404, "the resource does not exist";
+    /// The route has other methods.
+    MethodNotAllowed = 405, "the route does not support this method";
     /// The resource has changed meanwhile, or its state does not allow this.
     Conflict = 409, "the current state does not allow this";
     /// No grant gives the caller the role that this needs.

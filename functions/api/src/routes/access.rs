@@ -56,8 +56,10 @@ pub struct AuditQuery {
     /// Entries by this principal: its ARN, or a part of it.
     pub principal: Option<String>,
     /// `next` of the previous page.
+    #[param(min_length = 1, max_length = 200)]
     pub cursor: Option<String>,
     /// The maximum number of items: 1 to 100; default: 50.
+    #[param(minimum = 1, maximum = 100)]
     pub limit: Option<usize>,
 }
 

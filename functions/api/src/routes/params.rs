@@ -16,8 +16,10 @@ use utoipa::IntoParams;
 #[serde(deny_unknown_fields)]
 pub struct PageQuery {
     /// `next` of the previous page.
+    #[param(min_length = 1, max_length = 200)]
     pub cursor: Option<String>,
     /// The maximum number of items: 1 to 100; default: 50.
+    #[param(minimum = 1, maximum = 100)]
     pub limit: Option<usize>,
 }
 
@@ -25,11 +27,16 @@ pub struct PageQuery {
 pub fn page(query: Result<axum::extract::Query<PageQuery>, QueryRejection>) -> Result<PageRequest, ApiError> {
     let axum::extract::Query(query) =
         query.map_err(|e| invalid(e.body_text(), "give only cursor and limit"))?;
-    let limit = limit(query.limit)?;
-    if query.cursor.as_ref().is_some_and(|cursor| cursor.is_empty() || cursor.len() > 200) {
+    page_of(query.cursor, query.limit)
+}
+
+/// The page that a query with further parameters requests.
+pub fn page_of(cursor: Option<String>, given: Option<usize>) -> Result<PageRequest, ApiError> {
+    let limit = limit(given)?;
+    if cursor.as_ref().is_some_and(|cursor| cursor.is_empty() || cursor.len() > 200) {
         return Err(invalid("the cursor is invalid", "give next of the previous page as the cursor"));
     }
-    Ok(PageRequest { cursor: query.cursor, limit })
+    Ok(PageRequest { cursor, limit })
 }
 
 /// Parses the maximum number of items of a page.
@@ -76,6 +83,11 @@ pub fn name<T>(parsed: Result<T, InvalidName>) -> Result<T, ApiError> {
 /// Parses a JSON body.
 pub fn body<T: DeserializeOwned>(bytes: Result<Bytes, BytesRejection>) -> Result<T, ApiError> {
     let bytes = bytes.map_err(|e| invalid(e.body_text(), "send a body of at most 256 KiB"))?;
+    // serde also takes the fields of a struct from an array, in their order.
+    if bytes.trim_ascii_start().first() != Some(&b'{') {
+        let fix = "send JSON that fits the schema in GET /openapi.json";
+        return Err(invalid("the body is not a JSON object", fix));
+    }
     serde_json::from_slice(&bytes)
         .map_err(|e| invalid(e.to_string(), "send JSON that fits the schema in GET /openapi.json"))
 }

@@ -1,6 +1,6 @@
 //! Previews, and the removal of stages.
 
-use super::params::{body_or_default, limit, name};
+use super::params::{body_or_default, name, page_of};
 use crate::caller::Principal;
 use crate::problem::{ApiError, invalid};
 use crate::state::Shared;
@@ -14,7 +14,6 @@ use flotilla_domain::access::{Of, Role, Scope};
 use flotilla_domain::{ServiceName, StageName};
 use flotilla_engine::plan::AllowedLosses;
 use flotilla_engine::stage::{Extension, StageRemoval};
-use flotilla_engine::status::PageRequest;
 use serde::Deserialize;
 use utoipa::IntoParams;
 
@@ -26,8 +25,10 @@ pub struct PreviewQuery {
     /// Previews of this service.
     pub service: Option<String>,
     /// `next` of the previous page.
+    #[param(min_length = 1, max_length = 200)]
     pub cursor: Option<String>,
     /// The maximum number of items: 1 to 100; default: 50.
+    #[param(minimum = 1, maximum = 100)]
     pub limit: Option<usize>,
 }
 
@@ -44,7 +45,7 @@ pub async fn list_previews(
     let service = query.service.map(|text| name(ServiceName::parse(&text))).transpose()?;
     let whose = service.as_ref().map_or(Of::All, Of::One);
     caller.may(Role::Viewer, Scope { service: whose, stage: Of::Any })?;
-    let page = PageRequest { cursor: query.cursor, limit: limit(query.limit)? };
+    let page = page_of(query.cursor, query.limit)?;
     Ok(Json(api.status.previews(service.as_ref(), page).await?))
 }
 
