@@ -10,7 +10,7 @@ use lambda_runtime::{Error, LambdaEvent, service_fn};
 async fn main() -> Result<(), Error> {
     flotilla_telemetry::init(None);
     let aws = Aws::from_env().await?;
-    let notify = Notify { topics: aws.topics() };
+    let notify = Notify { channels: aws.channels() };
     let (notify, clock) = (&notify, &aws.clock());
     lambda_runtime::run(service_fn(|event: LambdaEvent<_>| async move {
         Ok::<_, Error>(handler::handle(notify, clock.now(), event.payload).await)

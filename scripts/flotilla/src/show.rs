@@ -127,6 +127,9 @@ pub fn rollout(rollout: &RolloutView) {
     if let (Some(release), Some(digest)) = (&rollout.release, &rollout.digest) {
         println!("release  {release}  sha256:{}", short(digest));
     }
+    if let (Some(git_ref), Some(build)) = (&rollout.git_ref, &rollout.build) {
+        println!("source   {git_ref}  build {build}");
+    }
     println!("by       {}", rollout.requested_by);
     if let Some(because) = &rollout.because {
         println!("because  {because}");

@@ -224,6 +224,9 @@ def needs(call, operation, parameters, account):
             yield f"cloudwatch:{operation}", f"arn:aws:cloudwatch:{region}:{account}:alarm:*", {}
         case "sns":
             yield f"sns:{operation}", parameters["TopicArn"], {}
+        case "events":
+            for entry in parameters["Entries"]:
+                yield f"events:{operation}", entry["EventBusName"], {"events:source": entry.get("Source")}
         case "sts":
             yield "sts:AssumeRole", parameters["RoleArn"], {"sts:ExternalId": parameters.get("ExternalId")}
         case service:

@@ -14,6 +14,7 @@ import regex
 SERVICES = {
     "cloudformation": "cloudformation",
     "dynamodb": "dynamodb",
+    "events": "events",
     "lambda": "lambda",
     "monitoring": "cloudwatch",
     "s3": "s3",

@@ -2,14 +2,16 @@
 
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
+use aws_sdk_eventbridge::types::Target;
 use aws_sdk_s3::types::NotificationConfiguration;
-use flotilla_contract::{Page, PreviewView, StageView, UploadView};
+use flotilla_contract::{NoticeView, Page, PreviewView, StageView, UploadView};
 use flotilla_lab::World;
 use flotilla_lab::config::for_service;
 use flotilla_lab::emulator::ACCOUNT;
 use flotilla_lab::samples::{app_template, package_of, zip};
 use flotilla_lab::world::{HOME, text};
-use serde_json::json;
+use serde_json::{Value, json};
+use std::collections::BTreeSet;
 use std::time::Duration;
 use tokio::time::Instant;
 
@@ -28,8 +30,60 @@ fn package(says: &str) -> Vec<u8> {
 
 async fn world() -> World {
     let world = World::start(&REGIONS, &[], true).await.expect("Flotilla");
-    world.apply(&for_service(ACCOUNT, "app", "live", &world.regions)).await.expect("a configuration");
+    let mut config = for_service(ACCOUNT, "app", "live", &world.regions);
+    for profile in config.profiles.values_mut() {
+        profile.notify = vec![format!("arn:aws:events:{HOME}:{ACCOUNT}:event-bus/default")];
+    }
+    world.apply(&config).await.expect("a configuration");
     world
+}
+
+/// MiniStack does not know the condition key `events:source`, on which the notify role may put events.
+async fn allow_what_the_emulator_cannot_check(world: &World) {
+    let policy = json!({"Version": "2012-10-17", "Statement": [
+        {"Effect": "Allow", "Action": "events:PutEvents", "Resource": "*"}]});
+    let iam = aws_sdk_iam::Client::new(&world.config(HOME));
+    let role = format!("flotilla-notify-{HOME}");
+    let put =
+        iam.put_role_policy().role_name(role).policy_name("emulator").policy_document(policy.to_string());
+    put.send().await.unwrap();
+}
+
+/// A queue that gets the notices from the event bus.
+async fn events(world: &World) -> String {
+    let config = world.config(HOME);
+    let (events, sqs) = (aws_sdk_eventbridge::Client::new(&config), aws_sdk_sqs::Client::new(&config));
+    let queue = sqs.create_queue().queue_name("hears-of-previews").send().await.unwrap();
+    let queue = queue.queue_url().unwrap().to_owned();
+    let rule = events
+        .put_rule()
+        .name("previews")
+        .event_pattern(r#"{"source": ["flotilla"], "detail": {"profile": ["previews"]}}"#);
+    rule.send().await.unwrap();
+    let target = Target::builder().id("queue").arn(format!("arn:aws:sqs:{HOME}:{ACCOUNT}:hears-of-previews"));
+    events.put_targets().rule("previews").targets(target.build().unwrap()).send().await.unwrap();
+    queue
+}
+
+/// The types of the events of a rollout, once the last is among them, and the notice of the last.
+async fn heard(world: &World, queue: &str, rollout: &str, last: &str) -> (BTreeSet<String>, NoticeView) {
+    let sqs = aws_sdk_sqs::Client::new(&world.config(HOME));
+    let (began, mut types) = (Instant::now(), BTreeSet::new());
+    while began.elapsed() < Duration::from_secs(30) {
+        let got = sqs.receive_message().queue_url(queue).max_number_of_messages(10).wait_time_seconds(1);
+        for message in got.send().await.unwrap().messages() {
+            let event: Value = serde_json::from_str(message.body().unwrap()).unwrap();
+            let notice: NoticeView = serde_json::from_value(event["detail"].clone()).unwrap();
+            let kind = event["detail-type"].as_str().unwrap().to_owned();
+            if notice.rollout == rollout {
+                types.insert(kind.clone());
+            }
+            if notice.rollout == rollout && kind == last {
+                return (types, notice);
+            }
+        }
+    }
+    panic!("{last} of {rollout} was not received: {types:?}")
 }
 
 async fn deploy(world: &World, git_ref: &str, says: &str) {
@@ -90,6 +144,8 @@ async fn removed(world: &World, version: &str) -> UploadView {
 #[tokio::test]
 async fn a_preview_ends_with_its_ref_in_every_region_and_opens_again_with_the_next_upload() {
     let world = world().await;
+    allow_what_the_emulator_cannot_check(&world).await;
+    let queue = events(&world).await;
     deploy(&world, "pr/7", "one").await;
     deploy(&world, "pr/8", "one").await;
     fill_bucket(&world, "app-pr-7").await;
@@ -99,11 +155,16 @@ async fn a_preview_ends_with_its_ref_in_every_region_and_opens_again_with_the_ne
 
     let begun = Instant::now();
     let marker = removed(&world, &close(&world, "pr/7").await).await;
+    let removal = marker.rollout.clone().unwrap();
+    let (types, notice) = heard(&world, &queue, &removal, "Rollout Succeeded").await;
+    assert!(types.contains("Rollout Begun") && types.len() == 2, "{types:?}");
+    assert!((notice.stage.as_str(), notice.removes, notice.version) == ("pr-7", true, 1), "{notice:?}");
     println!("closed and gone in {} regions after {:?}", REGIONS.len(), begun.elapsed());
     assert_eq!(stacks(&world).await, [["app-pr-8"], ["app-pr-8"]]);
     assert_eq!(previews(&world).await, [("pr-8".to_owned(), "running".to_owned())]);
 
-    // The same event again changes nothing, and a later upload opens the preview anew.
+    // A later upload opens the preview anew: one in the same second as the marker counts as earlier.
+    tokio::time::sleep(Duration::from_secs(1)).await;
     deploy(&world, "pr/7", "two").await;
     assert_eq!(previews(&world).await, both("running"));
     let again: UploadView =

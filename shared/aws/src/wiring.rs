@@ -2,14 +2,14 @@
 
 use crate::patience::patient;
 use crate::{
-    CloudFormationStacks, CloudWatchAlarms, DynamoStateStore, GuardPolicies, HttpsProbes, LambdaFunctions,
-    MissingSetting, S3AssetBuckets, S3Buckets, S3PackageStore, S3ReplicaStore, Sessions, Settings, SnsTopics,
-    SqsWorkQueue, SystemClock, load_config,
+    AwsChannels, CloudFormationStacks, CloudWatchAlarms, DynamoStateStore, GuardPolicies, HttpsProbes,
+    LambdaFunctions, MissingSetting, S3AssetBuckets, S3Buckets, S3PackageStore, S3ReplicaStore, Sessions,
+    Settings, SqsWorkQueue, SystemClock, load_config,
 };
 use aws_config::SdkConfig;
 use flotilla_engine::ports::{
-    Alarms, AssetBuckets, Buckets, Clock, Functions, PackageStore, Policies, Probes, ReplicaStore, Stacks,
-    StateStore, Topics, WorkQueue,
+    Alarms, AssetBuckets, Buckets, Channels, Clock, Functions, PackageStore, Policies, Probes, ReplicaStore,
+    Stacks, StateStore, WorkQueue,
 };
 use std::sync::Arc;
 
@@ -97,8 +97,8 @@ impl Aws {
     }
 
     /// SNS.
-    pub fn topics(&self) -> Arc<dyn Topics> {
-        Arc::new(SnsTopics::new(self.config.clone()))
+    pub fn channels(&self) -> Arc<dyn Channels> {
+        Arc::new(AwsChannels::new(self.config.clone()))
     }
 
     /// Policy checks.

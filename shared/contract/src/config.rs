@@ -244,7 +244,7 @@ pub struct ProfileConfig {
     /// How much the previews of the profile may use.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub preview_quotas: Option<PreviewQuotasConfig>,
-    /// The ARNs of SNS topics to which the progress of rollouts is published.
+    /// The ARNs of SNS topics and EventBridge event buses to which the progress of rollouts is published.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schema(example = json!(["arn:aws:sns:eu-central-1:111122223333:flotilla-releases"]))]
     pub notify: Vec<String>,

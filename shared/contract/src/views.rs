@@ -239,6 +239,12 @@ pub struct RolloutView {
     /// The package's digest.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub digest: Option<String>,
+    /// The ref that the release was built from.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub git_ref: Option<String>,
+    /// CI's name of the build, such as a commit.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub build: Option<String>,
     /// Its state.
     pub status: String,
     /// Whether the rollout has ended.

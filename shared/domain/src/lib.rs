@@ -10,6 +10,7 @@
 
 pub mod access;
 pub mod cause;
+pub mod channel;
 pub mod code;
 pub mod config;
 pub mod deployment;
@@ -28,7 +29,6 @@ pub mod secret;
 pub mod set;
 pub mod stage;
 pub mod target;
-pub mod topic;
 
 pub use cause::Cause;
 pub use code::{Code, Refusal};

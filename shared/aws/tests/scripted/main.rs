@@ -6,12 +6,13 @@
 mod alarms;
 mod asset_buckets;
 mod change_sets;
+mod channels;
 mod executions;
 mod invocations;
 mod objects;
 mod probes;
 mod rules;
 mod script;
-mod topics;
+
 mod validations;
 mod whole_stacks;

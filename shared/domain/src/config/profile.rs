@@ -1,6 +1,7 @@
 //! Profiles: how rollouts go to one account.
 
 use super::preview::PreviewQuotas;
+use crate::channel::ChannelArn;
 use crate::code::{Code, Refusal};
 use crate::deployment::StackPolicy;
 use crate::gate::output::OutputRef;
@@ -9,7 +10,6 @@ use crate::names::{AccountId, ProfileName, Region};
 use crate::plan::Safeguards;
 use crate::replica::Copies;
 use crate::rollout::{OnFailure, TrafficPolicy};
-use crate::topic::TopicArn;
 use std::collections::{BTreeMap, BTreeSet};
 
 /// A wave of a profile: regions that are deployed together.
@@ -65,15 +65,15 @@ pub struct Profile {
     /// For a profile of previews: what they may use. `None` for one of stages that stay.
     pub previews: Option<PreviewQuotas>,
     /// The topics that get notices of its rollouts.
-    pub notify: BTreeSet<TopicArn>,
+    pub notify: BTreeSet<ChannelArn>,
 }
 
 impl Profile {
     /// Longest bake of a wave, in seconds: a week.
     pub const BAKE_S_MAX: u32 = 7 * 24 * 3_600;
 
-    /// Most topics of a profile.
-    pub const TOPICS_MAX: usize = 10;
+    /// Most topics and event buses of a profile.
+    pub const CHANNELS_MAX: usize = 10;
 
     /// Most approvals that a wave can require.
     pub const APPROVALS_MAX: usize = 10;

@@ -109,6 +109,15 @@ pub struct Upload {
     pub decided_at: Timestamp,
 }
 
+/// What a release was built from.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Source {
+    /// The ref.
+    pub git_ref: GitRef,
+    /// CI's name of the build.
+    pub build: String,
+}
+
 /// The part of a release that a rollout needs. It is fixed when the rollout is created.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ReleaseRef {
@@ -116,6 +125,8 @@ pub struct ReleaseRef {
     pub release: ReleaseId,
     /// Its package.
     pub package: Digest,
+    /// What it was built from; `None` in rollouts that were saved before this was recorded.
+    pub source: Option<Source>,
     /// Its stacks, in the order of their dependencies.
     pub stacks: Vec<StackRef>,
 }
@@ -165,7 +176,13 @@ impl Release {
             parameters: stack.parameters.keys().cloned().collect(),
             tags: stack.tags.clone(),
         });
-        ReleaseRef { release: self.id, package: self.package.digest, stacks: stacks.collect() }
+        let source = Source { git_ref: self.git_ref.clone(), build: self.build.clone() };
+        ReleaseRef {
+            release: self.id,
+            package: self.package.digest,
+            source: Some(source),
+            stacks: stacks.collect(),
+        }
     }
 }
 

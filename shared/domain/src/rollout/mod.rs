@@ -26,16 +26,16 @@ pub use transition::{IllegalRolloutTransition, RolloutEvent};
 pub(crate) use transition::tests::deploy as blank_for_tests;
 
 use crate::cause::Cause;
+use crate::channel::ChannelArn;
 use crate::deployment::{Access, StackPolicy};
 use crate::digest::Digest;
 use crate::gate::output::OutputRef;
 use crate::gate::{Approval, Blocked, BreakGlass, Gates};
 use crate::ids::{ReleaseId, RolloutId, SetId};
 use crate::names::{ProfileName, ServiceName, StackName, StackPart, StageName};
-use crate::release::ReleaseRef;
+use crate::release::{ReleaseRef, Source};
 use crate::replica::Copies;
 use crate::target::{Site, Target};
-use crate::topic::TopicArn;
 use jiff::Timestamp;
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -152,7 +152,7 @@ pub struct Rollout {
     /// The set that it belongs to.
     pub set: Option<SetId>,
     /// The topics that get its notices.
-    pub notify: BTreeSet<TopicArn>,
+    pub notify: BTreeSet<ChannelArn>,
     /// Its state.
     pub state: RolloutState,
     /// Whether the command of the state is known to be done.
@@ -245,6 +245,14 @@ impl Rollout {
     pub fn package(&self) -> Option<Digest> {
         match &self.kind {
             RolloutKind::Deploy(release) => Some(release.package),
+            RolloutKind::Remove => None,
+        }
+    }
+
+    /// What the release was built from, if it is known.
+    pub fn source(&self) -> Option<&Source> {
+        match &self.kind {
+            RolloutKind::Deploy(release) => release.source.as_ref(),
             RolloutKind::Remove => None,
         }
     }

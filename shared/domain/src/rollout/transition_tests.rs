@@ -49,6 +49,7 @@ fn release(name: &str) -> ReleaseRef {
     ReleaseRef {
         release: ReleaseId::derive(at(0), &[name]),
         package: Digest::of(name.as_bytes()),
+        source: None,
         stacks: vec![stack(None)],
     }
 }

@@ -3,6 +3,7 @@
 use super::account::boundary;
 use super::{invalid, named, no_such};
 use flotilla_contract::{ParameterConfig, ProfileConfig, WaveConfig, WaveTable};
+use flotilla_domain::channel::ChannelArn;
 use flotilla_domain::config::preview::PreviewQuotas;
 use flotilla_domain::config::profile::{Profile, ProfileWave};
 use flotilla_domain::config::service::ServiceConfig;
@@ -11,7 +12,6 @@ use flotilla_domain::gate::output::OutputRef;
 use flotilla_domain::replica::Copies;
 use flotilla_domain::rollout::OnFailure;
 use flotilla_domain::secret::is_secret_value;
-use flotilla_domain::topic::TopicArn;
 use flotilla_domain::{AccountId, Code, ProfileName, Refusal, Region, SignedDuration, StageName};
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -215,14 +215,14 @@ fn previews(doc: &ProfileConfig) -> Result<Option<PreviewQuotas>, Refusal> {
     }
 }
 
-/// Reads the SNS topics for notices.
-fn topics(doc: &ProfileConfig) -> Result<BTreeSet<TopicArn>, Refusal> {
-    if doc.notify.len() > Profile::TOPICS_MAX {
-        let fix = format!("name {} at most: a topic can have many subscriptions", Profile::TOPICS_MAX);
+/// Reads the topics and event buses for notices.
+fn topics(doc: &ProfileConfig) -> Result<BTreeSet<ChannelArn>, Refusal> {
+    if doc.notify.len() > Profile::CHANNELS_MAX {
+        let fix = format!("name {} at most: a topic can have many subscriptions", Profile::CHANNELS_MAX);
         return Err(invalid("notify", format!("{} topics", doc.notify.len()), &fix));
     }
     let topic = |text: &String| {
-        let topic = TopicArn::parse(text).map_err(|e| named("notify", &e))?;
+        let topic = ChannelArn::parse(text).map_err(|e| named("notify", &e))?;
         if topic.region().is_known() {
             return Ok(topic);
         }

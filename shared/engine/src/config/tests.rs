@@ -257,7 +257,7 @@ fn gates_are_bounded_in_number_and_length() {
     let topics = |n: usize| (0..n).map(|n| format!("arn:aws:sns:eu-west-1:111122223333:t{n}")).collect();
     let notify = |notify| wrong(ProfileConfig { notify, ..doc() });
     assert_eq!(
-        (notify(topics(Profile::TOPICS_MAX)), notify(topics(Profile::TOPICS_MAX + 1))),
+        (notify(topics(Profile::CHANNELS_MAX)), notify(topics(Profile::CHANNELS_MAX + 1))),
         (None, at("notify"))
     );
     assert_eq!(notify(vec!["releases".into()]), at("notify"));

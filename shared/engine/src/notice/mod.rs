@@ -1,18 +1,18 @@
 //! Notices about rollouts. Each save of a rollout is read once from the table's stream.
 
 use crate::EngineError;
-use crate::ports::{Item, PortError, Said, Topics};
+use crate::ports::{Channels, Item, PortError, Said};
 use crate::records::read;
 use crate::status::cause_view;
 use flotilla_contract::NoticeView;
 use flotilla_domain::notice::{NoticeKind, notices};
-use flotilla_domain::rollout::{Revert, Rollout, RolloutState};
+use flotilla_domain::rollout::{Revert, Rollout, RolloutKind, RolloutState};
 use std::sync::Arc;
 
 /// The use case and the ports that it needs.
 pub struct Notify {
-    /// The SNS topics.
-    pub topics: Arc<dyn Topics>,
+    /// The SNS topics and event buses.
+    pub channels: Arc<dyn Channels>,
 }
 
 /// The notices that one save has caused.
@@ -20,7 +20,7 @@ pub struct Notify {
 pub struct NoticeCounts {
     /// Notices that were published.
     pub published: usize,
-    /// Notices that can never be published: the topic does not exist, or Flotilla may not publish to it.
+    /// Notices that can never be published: the topic or event bus does not exist, or Flotilla may not publish to it.
     pub undeliverable: usize,
 }
 
@@ -29,7 +29,7 @@ impl Notify {
     /// it.
     ///
     /// # Errors
-    /// A topic cannot be reached now: the call can be repeated, and publishes the notices of other topics
+    /// A channel cannot be reached now: the call can be repeated, and publishes the notices of other channels
     /// again. An item that cannot be read.
     pub async fn tell(&self, before: Option<Item>, now: Item) -> Result<NoticeCounts, EngineError> {
         let now = read::<Rollout>(now)?.value;
@@ -41,14 +41,14 @@ impl Notify {
         let mut later = None;
         for kind in notices(before.as_ref(), &now) {
             let said = said(kind, &now);
-            for topic in &now.notify {
-                match self.topics.publish(topic, &said).await {
+            for channel in &now.notify {
+                match self.channels.publish(channel, &said).await {
                     Ok(()) => counts.published += 1,
-                    // The other topics still get the notice.
+                    // The other channels still get the notice.
                     Err(error) if error.may_pass() => later = later.or(Some(error)),
                     Err(error) => {
                         counts.undeliverable += 1;
-                        undeliverable(topic.as_str(), &now, &error);
+                        undeliverable(channel.as_str(), &now, &error);
                     }
                 }
             }
@@ -57,11 +57,11 @@ impl Notify {
     }
 }
 
-fn undeliverable(topic: &str, rollout: &Rollout, error: &PortError) {
+fn undeliverable(channel: &str, rollout: &Rollout, error: &PortError) {
     tracing::error!(
         rollout.id = %rollout.id,
-        topic,
-        "the notice was not published: {error}; check that the topic exists and that its policy allows Flotilla's notify role to publish"
+        channel,
+        "the notice was not published: {error}; check that the topic or event bus exists and that its policy allows Flotilla's notify role"
     );
 }
 
@@ -85,6 +85,7 @@ fn said(kind: NoticeKind, rollout: &Rollout) -> Said {
             .take(Said::SUBJECT_MAX)
             .collect(),
         text: text(&view, what),
+        detail_type: format!("Rollout {}", titled(kind)),
         attributes: [
             ("kind", view.kind.clone()),
             ("service", view.service.clone()),
@@ -92,6 +93,20 @@ fn said(kind: NoticeKind, rollout: &Rollout) -> Said {
         ]
         .into(),
         document: serde_json::to_value(&view).unwrap_or_default(),
+    }
+}
+
+/// The kind as the type of an event.
+fn titled(kind: NoticeKind) -> &'static str {
+    match kind {
+        NoticeKind::Begun => "Begun",
+        NoticeKind::Waits => "Waiting",
+        NoticeKind::BrokenOpen => "Gates Opened",
+        NoticeKind::Reverting => "Reverting",
+        NoticeKind::Succeeded => "Succeeded",
+        NoticeKind::Failed => "Failed",
+        NoticeKind::Reverted => "Reverted",
+        NoticeKind::Cancelled => "Cancelled",
     }
 }
 
@@ -103,7 +118,9 @@ fn view(kind: NoticeKind, rollout: &Rollout) -> NoticeView {
         state => state.cause(),
     };
     let counts = !matches!(kind, NoticeKind::Begun | NoticeKind::Waits);
+    let source = rollout.source();
     NoticeView {
+        version: NoticeView::VERSION,
         kind: kind.name().into(),
         rollout: rollout.id.to_string(),
         service: rollout.service.to_string(),
@@ -111,6 +128,9 @@ fn view(kind: NoticeKind, rollout: &Rollout) -> NoticeView {
         profile: rollout.profile.to_string(),
         release: rollout.release().map(|id| id.to_string()),
         digest: rollout.package().map(|digest| digest.to_string()),
+        git_ref: source.map(|source| source.git_ref.to_string()),
+        build: source.map(|source| source.build.clone()),
+        removes: rollout.kind == RolloutKind::Remove,
         set: rollout.set.map(|id| id.to_string()),
         requested_by: rollout.requested_by.clone(),
         because: match (&rollout.break_glass, kind) {
@@ -152,8 +172,8 @@ mod tests {
     use crate::records::create;
     use crate::rollout::compose::blank_for_tests;
     use async_trait::async_trait;
+    use flotilla_domain::channel::ChannelArn;
     use flotilla_domain::gate::{Blocked, BreakGlass, Gate};
-    use flotilla_domain::topic::TopicArn;
     use flotilla_domain::{Cause, Code};
     use futures::executor::block_on;
     use std::sync::Mutex;
@@ -165,8 +185,8 @@ mod tests {
     }
 
     #[async_trait]
-    impl Topics for Heard {
-        async fn publish(&self, topic: &TopicArn, said: &Said) -> Result<(), PortError> {
+    impl Channels for Heard {
+        async fn publish(&self, topic: &ChannelArn, said: &Said) -> Result<(), PortError> {
             if let Some(kind) = self.fails.filter(|_| topic.as_str().ends_with("a")) {
                 return Err(PortError::new(kind, "sns:Publish", "no"));
             }
@@ -177,7 +197,7 @@ mod tests {
 
     fn rollout(state: RolloutState) -> Rollout {
         let topic =
-            |name: &str| TopicArn::parse(&format!("arn:aws:sns:eu-west-1:111122223333:{name}")).unwrap();
+            |name: &str| ChannelArn::parse(&format!("arn:aws:sns:eu-west-1:111122223333:{name}")).unwrap();
         Rollout { state, notify: [topic("a"), topic("b")].into(), ..blank_for_tests() }
     }
 
@@ -192,7 +212,7 @@ mod tests {
         now: &Rollout,
     ) -> (Result<NoticeCounts, EngineError>, Vec<(String, Said)>) {
         let heard = Arc::new(heard);
-        let notify = Notify { topics: Arc::clone(&heard) as Arc<dyn Topics> };
+        let notify = Notify { channels: Arc::clone(&heard) as Arc<dyn Channels> };
         let counts = block_on(notify.tell(before.map(item), item(now)));
         let said = heard.said.lock().unwrap().clone();
         (counts, said)
@@ -210,6 +230,7 @@ mod tests {
             (one.subject.as_str(), one.attributes["kind"].as_str()),
             ("orders/production has failed", "failed")
         );
+        assert_eq!(one.detail_type, "Rollout Failed");
         assert_eq!(one.document["cause"]["message"], "the table is full");
         assert!(one.text.contains("fix      make room"), "{}", one.text);
         let (counts, said) = tell(Heard::default(), Some(&failed), &failed);

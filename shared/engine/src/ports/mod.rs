@@ -6,6 +6,7 @@
 mod alarms;
 mod asset_buckets;
 mod buckets;
+mod channels;
 mod clock;
 mod error;
 mod functions;
@@ -15,12 +16,12 @@ mod probes;
 mod replica_store;
 mod stacks;
 mod state_store;
-mod topics;
 mod work_queue;
 
 pub use alarms::Alarms;
 pub use asset_buckets::{AssetBucket, AssetBuckets, ListMark, Unremoved, VersionPage};
 pub use buckets::{Buckets, Emptied};
+pub use channels::{Channels, Said};
 pub use clock::Clock;
 pub use error::{ErrorKind, PortError};
 pub use functions::{AliasObserved, AliasShares, FunctionCodeObserved, Functions, Invoked};
@@ -35,7 +36,6 @@ pub use stacks::{
 pub use state_store::{
     Change, DUE_SHARDS, DueKey, Expect, Item, ItemPage, Key, Query, StateStore, Write, WriteError, due_shard,
 };
-pub use topics::{Said, Topics};
 pub use work_queue::{Subject, Work, WorkQueue};
 
 use flotilla_domain::Site;

@@ -3,8 +3,10 @@
 use super::safeguards::StoredSafeguards;
 use flotilla_domain::deployment::{Access, Drift, StackPolicy};
 use flotilla_domain::release::package::{FunctionAlias, FunctionCode};
-use flotilla_domain::release::{ReleaseRef, StackRef, StackRelease};
-use flotilla_domain::{Cause, Code, Digest, Refusal, ReleaseId, StackName, StackPart, Target, Timestamp};
+use flotilla_domain::release::{ReleaseRef, Source, StackRef, StackRelease};
+use flotilla_domain::{
+    Cause, Code, Digest, GitRef, Refusal, ReleaseId, StackName, StackPart, Target, Timestamp,
+};
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -178,6 +180,9 @@ impl StoredStackRef {
 pub struct StoredReleaseRef {
     release: String,
     package: String,
+    /// Ref and build.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    source: Option<(String, String)>,
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     stacks: Vec<StoredStackRef>,
     /// Up to format 2 there was one stack only.
@@ -199,6 +204,7 @@ impl StoredReleaseRef {
         Self {
             release: release.release.to_string(),
             package: release.package.to_string(),
+            source: release.source.as_ref().map(|source| (source.git_ref.to_string(), source.build.clone())),
             stacks: release.stacks.iter().map(StoredStackRef::of).collect(),
             only: None,
         }
@@ -213,9 +219,14 @@ impl StoredReleaseRef {
             parameters: only.parameters.unwrap_or_else(|| values.keys().cloned().collect()),
             tags: BTreeMap::new(),
         });
+        let source = self.source.map(|(git_ref, build)| {
+            let git_ref = GitRef::parse(&git_ref).ok_or("a release's ref is malformed")?;
+            Ok::<_, String>(Source { git_ref, build })
+        });
         Ok(ReleaseRef {
             release: parsed("release", ReleaseId::parse(&self.release))?,
             package: digest(&self.package)?,
+            source: source.transpose()?,
             stacks: only
                 .into_iter()
                 .chain(self.stacks)

@@ -8,11 +8,11 @@ use super::common::{
 use super::gates::{StoredApproval, StoredBreakGlass, StoredClosed, StoredGates, StoredOutputRef};
 use super::rollout_state::StoredState;
 use crate::ports::Key;
+use flotilla_domain::channel::ChannelArn;
 use flotilla_domain::replica::Copies;
 use flotilla_domain::rollout::{
     Cancellation, OnFailure, Rollout, RolloutKind, TrafficPolicy, TrafficStep, Wave,
 };
-use flotilla_domain::topic::TopicArn;
 use flotilla_domain::{ProfileName, RolloutId, ServiceName, SetId, Site, StageName, Target};
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet};
@@ -182,7 +182,7 @@ impl Record for Rollout {
             policy: StoredPolicy::of(&self.policy),
             retry_of: self.retry_of.map(|id| id.to_string()),
             set: self.set.map(|id| id.to_string()),
-            notify: self.notify.iter().map(TopicArn::as_str).collect::<Vec<_>>().join(","),
+            notify: self.notify.iter().map(ChannelArn::as_str).collect::<Vec<_>>().join(","),
             state: StoredState::of(&self.state),
             gates: StoredGates::of(&self.gates),
             traffic: self.traffic.as_ref().map(|t| t.steps.iter().map(|s| (s.percent, s.for_s)).collect()),
@@ -269,7 +269,7 @@ impl Record for Rollout {
             notify: stored
                 .notify
                 .split_terminator(',')
-                .map(|topic| parsed("notify", TopicArn::parse(topic)))
+                .map(|topic| parsed("notify", ChannelArn::parse(topic)))
                 .collect::<Result<_, String>>()?,
             state,
             acted: stored.acted,

@@ -5,6 +5,7 @@ use flotilla_domain::gate::output::OutputRef;
 use flotilla_domain::gate::{
     Approval, Blocked, BreakGlass, Check, Freeze, FreezeScope, Freezes, Gate, Gates, Probe,
 };
+use flotilla_domain::release::Source;
 use flotilla_domain::rollout::{Shift, TrafficPolicy, TrafficStep};
 
 fn known(part: Option<&str>, name: &str) -> (Option<StackPart>, StackName) {
@@ -81,8 +82,10 @@ fn rollout(kind: RolloutKind, state: RolloutState) -> Rollout {
         set: Some(flotilla_domain::SetId::derive(Timestamp::UNIX_EPOCH, &["s"])),
         notify: ["a", "b"]
             .map(|name| {
-                flotilla_domain::topic::TopicArn::parse(&format!("arn:aws:sns:eu-west-1:111122223333:{name}"))
-                    .unwrap()
+                flotilla_domain::channel::ChannelArn::parse(&format!(
+                    "arn:aws:sns:eu-west-1:111122223333:{name}"
+                ))
+                .unwrap()
             })
             .into(),
         retry_of: Some(RolloutId::derive(Timestamp::UNIX_EPOCH, &["before"])),
@@ -141,6 +144,11 @@ fn every_state_of_a_rollout_reads_back() {
             assert_eq!(read::<Rollout>(stored(&value)).unwrap().value, value);
         }
     }
+    let source = Source { git_ref: GitRef::parse("pr:7").unwrap(), build: "4f2a9c1".into() };
+    let from = ReleaseRef { source: Some(source), ..release() };
+    let value = rollout(RolloutKind::Deploy(from), RolloutState::Queued);
+    assert_eq!(read::<Rollout>(stored(&value)).unwrap().value, value);
+    written.push(stored(&value).body["deploy"]["source"].clone());
     check_stored("rollout", written);
 }
 

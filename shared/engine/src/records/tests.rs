@@ -47,6 +47,7 @@ fn release() -> ReleaseRef {
     ReleaseRef {
         release: ReleaseId::derive(Timestamp::UNIX_EPOCH, &["x"]),
         package: Digest::of(b"p"),
+        source: None,
         stacks: vec![stack(None), stack(Some("Net"))],
     }
 }

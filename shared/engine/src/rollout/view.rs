@@ -52,6 +52,8 @@ pub(crate) fn rollout_view(rollout: &Rollout, deployments: &[Deployment]) -> vie
         }
         .into(),
         release: rollout.release().map(|id| id.to_string()),
+        git_ref: rollout.source().map(|source| source.git_ref.to_string()),
+        build: rollout.source().map(|source| source.build.clone()),
         digest: rollout.package().map(|digest| digest.to_string()),
         status: rollout.state.name().into(),
         ended: rollout.state.is_terminal(),

@@ -1,27 +1,31 @@
-//! Topics: what SNS is sent, where, and what its refusals mean. What a topic's stream record looks like.
+//! Topics and event buses: what they are sent, where, and what refusals mean. What a topic's stream record looks like.
 
-use crate::script::{Script, answer, refusal};
-use flotilla_aws::SnsTopics;
+use crate::script::{Script, answer, refusal, reply};
+use flotilla_aws::AwsChannels;
 use flotilla_aws::stream::read_saved;
-use flotilla_domain::topic::TopicArn;
-use flotilla_engine::ports::{ErrorKind, PortError, Said, Topics};
+use flotilla_domain::channel::ChannelArn;
+use flotilla_engine::ports::{Channels, ErrorKind, PortError, Said};
 use serde_json::{Value, json};
 
-async fn publish(script: &Script) -> Result<(), PortError> {
-    let topic = TopicArn::parse("arn:aws:sns:ap-south-1:444455556666:flotilla-releases").unwrap();
+const TOPIC: &str = "arn:aws:sns:ap-south-1:444455556666:flotilla-releases";
+const BUS: &str = "arn:aws:events:ap-south-1:444455556666:event-bus/flotilla-releases";
+
+async fn publish(script: &Script, channel: &str) -> Result<(), PortError> {
+    let channel = ChannelArn::parse(channel).unwrap();
     let said = Said {
         subject: "orders/production has failed".into(),
         text: "it burns".into(),
+        detail_type: "Rollout Failed".into(),
         document: json!({"kind": "failed"}),
         attributes: [("kind", "failed".to_owned())].into(),
     };
-    SnsTopics::new(script.config()).publish(&topic, &said).await
+    AwsChannels::new(script.config()).publish(&channel, &said).await
 }
 
 #[tokio::test]
 async fn a_topic_is_told_in_its_own_region_people_by_text_and_programs_by_a_document() {
     let script = Script::new([answer("Publish", "<MessageId>1</MessageId>")]);
-    publish(&script).await.unwrap();
+    publish(&script, TOPIC).await.unwrap();
     let call = script.only_call();
     assert!(call.uri.contains("sns.ap-south-1."), "{}", call.uri);
     let parameter = |name: &str| call.parameter(name).unwrap_or_default();
@@ -46,8 +50,38 @@ async fn a_topic_that_is_gone_or_not_ours_will_never_be_told() {
         ("KMSAccessDenied", ErrorKind::Denied),
     ] {
         let script = Script::new([refusal(code, "no")]);
-        let error = publish(&script).await.unwrap_err();
+        let error = publish(&script, TOPIC).await.unwrap_err();
         assert_eq!((error.kind, error.may_pass()), (kind, false), "{code}");
+    }
+}
+
+#[tokio::test]
+async fn an_event_bus_gets_the_document_as_the_detail_of_an_event_in_its_own_region() {
+    let script = Script::new([reply(200, r#"{"FailedEntryCount":0,"Entries":[{"EventId":"1"}]}"#)]);
+    publish(&script, BUS).await.unwrap();
+    let call = script.only_call();
+    assert!(call.uri.contains("events.ap-south-1."), "{}", call.uri);
+    let sent: Value = serde_json::from_str(&call.body).unwrap();
+    let entry = json!({
+        "EventBusName": BUS, "Source": "flotilla", "DetailType": "Rollout Failed", "Detail": r#"{"kind":"failed"}"#,
+    });
+    assert_eq!(sent, json!({"Entries": [entry]}));
+}
+
+#[tokio::test]
+async fn an_event_that_was_not_taken_is_an_error_although_eventbridge_answers_200() {
+    for (code, kind, may_pass) in [
+        ("InternalFailure", ErrorKind::Transient, true),
+        ("ThrottlingException", ErrorKind::Throttled, true),
+        ("NotAuthorizedForDetailTypeException", ErrorKind::Permanent, false),
+        ("InvalidArgument", ErrorKind::Permanent, false),
+        ("AccessDeniedException", ErrorKind::Denied, false),
+    ] {
+        let entry = json!({"ErrorCode": code, "ErrorMessage": "no"});
+        let script =
+            Script::new([reply(200, json!({"FailedEntryCount": 1, "Entries": [entry]}).to_string())]);
+        let error = publish(&script, BUS).await.unwrap_err();
+        assert_eq!((error.kind, error.may_pass()), (kind, may_pass), "{code}");
     }
 }
 

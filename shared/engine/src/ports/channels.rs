@@ -1,8 +1,8 @@
-//! SNS topics for notices.
+//! Channels for notices: SNS topics and EventBridge event buses.
 
 use super::PortError;
 use async_trait::async_trait;
-use flotilla_domain::topic::TopicArn;
+use flotilla_domain::channel::ChannelArn;
 use serde_json::Value;
 use std::collections::BTreeMap;
 
@@ -13,9 +13,11 @@ pub struct Said {
     pub subject: String,
     /// The text for people.
     pub text: String,
+    /// The `detail-type` of an event, such as `Rollout Succeeded`.
+    pub detail_type: String,
     /// The JSON document for programs.
     pub document: Value,
-    /// Attributes that subscriptions can filter by.
+    /// Attributes that subscriptions of a topic can filter by.
     pub attributes: BTreeMap<&'static str, String>,
 }
 
@@ -24,10 +26,10 @@ impl Said {
     pub const SUBJECT_MAX: usize = 99;
 }
 
-/// SNS topics.
+/// SNS topics and event buses.
 #[async_trait]
-pub trait Topics: Send + Sync {
-    /// Publishes a notice once. A repeated call publishes it again. `Missing` or `Denied` if the topic does not
+pub trait Channels: Send + Sync {
+    /// Publishes a notice once. A repeated call publishes it again. `Missing` or `Denied` if the channel does not
     /// exist or Flotilla may not publish to it.
-    async fn publish(&self, topic: &TopicArn, said: &Said) -> Result<(), PortError>;
+    async fn publish(&self, channel: &ChannelArn, said: &Said) -> Result<(), PortError>;
 }
