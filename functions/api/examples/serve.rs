@@ -7,7 +7,7 @@ use axum::extract::Request;
 use axum::http::header::AUTHORIZATION;
 use axum::middleware::{Next, from_fn};
 use flotilla_fn_api::{Api, Signed, router};
-use flotilla_sim::World;
+use flotilla_sim::{Behaviour, World};
 use std::sync::atomic::{AtomicU64, Ordering};
 use tokio::net::TcpListener;
 
@@ -16,10 +16,13 @@ static REQUESTS: AtomicU64 = AtomicU64::new(0);
 #[tokio::main(flavor = "current_thread")]
 async fn main() {
     let mut world = World::new(1, &[&["eu-west-1"], &["us-east-1"]]);
-    for git_ref in ["branch/main", "pr/7"] {
+    for git_ref in ["branch/main", "branch/eu", "pr/7"] {
         let version = world.upload(git_ref, "one");
         world.end_of(&version);
     }
+    world.behaves("us-east-1", Behaviour::RollsBack("Resource handler returned message: the table is full".into()));
+    let version = world.upload("branch/main", "two");
+    world.end_of(&version);
     let (commands, status) = world.api();
     let sign = async |mut request: Request, next: Next| {
         let number = REQUESTS.fetch_add(1, Ordering::Relaxed);

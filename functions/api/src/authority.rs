@@ -41,6 +41,7 @@ pub const ROUTES: &[(Method, &str, Needs)] = &[
     (Method::GET, "/openapi.json", Needs::View),
     (Method::GET, "/v1/health", Needs::View),
     (Method::GET, "/v1/whoami", Needs::Nothing),
+    (Method::POST, "/v1/console/links", Needs::Do(Act::OpenConsole)),
     (Method::GET, "/v1/audit", Needs::View),
     (Method::GET, "/v1/access", Needs::View),
     (Method::PUT, "/v1/access", Needs::Do(Act::PutAccess)),

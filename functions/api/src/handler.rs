@@ -1,6 +1,7 @@
 //! The router and the OpenAPI document that is generated from it.
 
 use crate::authority::authorise;
+use crate::console;
 use crate::document;
 use crate::problem::ApiError;
 use crate::routes;
@@ -26,6 +27,7 @@ fn routes() -> OpenApiRouter<Arc<Api>> {
     OpenApiRouter::with_openapi(Document::openapi())
         .routes(routes!(routes::health::health))
         .routes(routes!(routes::access::who_am_i))
+        .routes(routes!(routes::console::open_console))
         .routes(routes!(routes::access::get_access, routes::access::put_access))
         .routes(routes!(routes::access::list_audit))
         .routes(routes!(routes::services::list_services))
@@ -89,5 +91,7 @@ pub fn router(api: Api) -> Router {
         })
         // One layer for every route: it refuses unknown callers and callers without the required role.
         .layer(axum::middleware::from_fn_with_state(Arc::clone(&api), authorise))
-        .with_state(api)
+        .with_state(Arc::clone(&api))
+        // Its callers are browsers, which do not sign.
+        .merge(console::router(api))
 }

@@ -5,6 +5,7 @@
 
 mod authority;
 mod caller;
+mod console;
 pub mod document;
 mod handler;
 mod problem;

@@ -77,8 +77,15 @@ fn current_state(current: Current) -> CurrentState {
     }
 }
 
-impl IntoResponse for ApiError {
-    fn into_response(self) -> Response {
+impl ApiError {
+    /// Its status and what it says, without the current state.
+    pub fn explained(self) -> (StatusCode, Refusal) {
+        let (refusal, ..) = self.parts();
+        (status(refusal.code), refusal)
+    }
+
+    /// What it says; the state that conflicts with the request; the methods that are allowed.
+    fn parts(self) -> (Refusal, Option<CurrentState>, Option<HeaderValue>) {
         let (mut current, mut allow) = (None, None);
         let refusal = match self {
             Self::Refused(refusal) => refusal,
@@ -107,6 +114,13 @@ impl IntoResponse for ApiError {
                 )
             }
         };
+        (refusal, current, allow)
+    }
+}
+
+impl IntoResponse for ApiError {
+    fn into_response(self) -> Response {
+        let (refusal, current, allow) = self.parts();
         let status = status(refusal.code);
         let problem = Problem {
             kind: format!("urn:flotilla:error:{}", refusal.code),

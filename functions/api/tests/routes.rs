@@ -59,6 +59,7 @@ async fn every_route_refuses_whoever_is_not_known() {
       "PUT /v1/access",
       "PUT /v1/accounts/{account}",
       "GET /v1/audit",
+      "POST /v1/console/links",
       "GET /v1/health",
       "GET /v1/lines",
       "POST /v1/lines/lift",

@@ -47,6 +47,11 @@ impl Api {
         &self.config
     }
 
+    /// The URL of the API, without a slash at the end.
+    pub fn base(&self) -> &str {
+        &self.base
+    }
+
     /// Sends a GET request.
     pub async fn get<T: DeserializeOwned>(&self, path: &str) -> Result<T, CliError> {
         read(path, &self.send("GET", path, Vec::new()).await?)

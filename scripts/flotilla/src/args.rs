@@ -80,6 +80,13 @@ pub enum Command {
     /// Pack a folder, upload it and follow the rollout.
     #[command(after_help = "Example:\n  flotilla push .serverless --service orders --ref branch:main")]
     Push(Push),
+    /// Open the console in a browser, signed in as you.
+    #[command(after_help = "Example:\n  flotilla open")]
+    Open {
+        /// Print the link instead of opening a browser. It works once, within a minute.
+        #[arg(long)]
+        print: bool,
+    },
     /// List services, or show what runs at the stages of one service.
     #[command(after_help = "Example:\n  flotilla status orders")]
     Status {

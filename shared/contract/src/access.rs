@@ -3,6 +3,15 @@
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
+/// A link that signs a browser in to the console.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct ConsoleLinkView {
+    /// Its path on the API. It works once: treat it like a password.
+    pub path: String,
+    /// When it expires.
+    pub expires_at: String,
+}
+
 /// The access grants. Without any, every principal that IAM lets call the API may do everything.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]

@@ -8,10 +8,11 @@
 //! copied as a [`replica`], and is deployed to the targets of a [`stage`] by a [`rollout`] of [`deployment`]s
 //! that pass its [`gate`]s. A [`set`] is several rollouts as one. [`step`] takes all three forward with their
 //! [`controllers`]. The rest: planned changes ([`plan`]), permissions and audit ([`access`]), the documents of
-//! [`config`], the expiry of [`preview`]s, garbage collection ([`retention`]), and notices ([`notice`]).
+//! [`config`], the expiry of [`preview`]s, garbage collection ([`retention`]), notices ([`notice`]), and signing in to the [`console`].
 
 pub mod access;
 pub mod config;
+pub mod console;
 pub mod controllers;
 pub mod deployment;
 pub mod error;

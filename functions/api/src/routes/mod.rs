@@ -2,6 +2,7 @@
 
 pub mod access;
 pub mod configs;
+pub mod console;
 pub mod gates;
 pub mod health;
 pub mod moves;

@@ -13,6 +13,7 @@ mod keys;
 mod lists;
 mod moves;
 mod names;
+mod open;
 mod own_stack;
 mod pack;
 mod plan;
@@ -50,6 +51,7 @@ pub async fn run(cli: Cli) -> Result<Exit, CliError> {
         Command::Apply { files } => apply::run(global, &files).await,
         Command::Pack(args) => pack::run(global, &args),
         Command::Push(args) => push::run(global, &args).await,
+        Command::Open { print } => open::run(global, print).await,
         Command::Status { service } => read::status(global, service.as_deref()).await,
         Command::Releases { service, limit } => read::releases(global, &service, limit).await,
         Command::Uploads { service, limit } => read::uploads(global, service.as_deref(), limit).await,

@@ -80,6 +80,8 @@ pub enum Act {
     Resume,
     /// Sets, promotes or aborts the traffic of a rollout.
     ShiftTraffic,
+    /// Opens the console.
+    OpenConsole,
     /// Extends the lifetime of a preview.
     ExtendPreview,
     /// Removes a preview.
@@ -117,6 +119,7 @@ impl Act {
             Self::Pause => "pause",
             Self::Resume => "resume",
             Self::ShiftTraffic => "shift traffic",
+            Self::OpenConsole => "open console",
             Self::ExtendPreview => "extend preview",
             Self::RemovePreview => "remove preview",
             Self::RemoveStage => "remove stage",
@@ -139,6 +142,7 @@ impl Act {
             | Self::RemoveStage
             | Self::BreakGlass
             | Self::Unfreeze => Role::Admin,
+            Self::OpenConsole => Role::Viewer,
             Self::Approve => Role::Approver,
             Self::Plan
             | Self::Start

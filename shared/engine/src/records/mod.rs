@@ -7,6 +7,7 @@ mod budget;
 mod collection;
 mod common;
 mod config;
+mod console;
 mod cursor;
 mod deployment;
 mod deployment_state;
@@ -33,6 +34,7 @@ pub use collection::CollectionCursor;
 pub use config::{
     ConfigRecord, access_key, account_key, index_key, index_pk, profile_key, service_key, service_pk,
 };
+pub use console::{ConsolePass, PassKind, console_key};
 pub use cursor::IntakeCursor;
 pub use deployment::{deployment_key, deployments_query};
 pub use event::{EventRecord, events_query, nth_moment};

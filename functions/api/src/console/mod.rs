@@ -1,0 +1,213 @@
+//! The console: pages that show what runs where. Rendered here as HTML; one style sheet and one small script, both of this origin.
+//!
+//! A browser cannot sign requests as an IAM principal does. So a principal asks the API for a link ([`crate::routes::console`]), which
+//! signs a browser in once and gives it a session cookie. Pages only read, with the grants that the principal has at that moment.
+
+mod fleet;
+mod page;
+mod rollout;
+mod service;
+mod token;
+
+pub use token::Token;
+
+use crate::problem::{ApiError, invalid};
+use crate::state::{Api, Shared};
+use crate::strict::strict;
+use axum::Router;
+use axum::extract::rejection::QueryRejection;
+use axum::extract::{FromRequestParts, Path, Query, Request};
+use axum::http::request::Parts;
+use axum::http::{HeaderMap, HeaderName, HeaderValue, header};
+use axum::middleware::{Next, from_fn};
+use axum::response::{IntoResponse, Redirect, Response};
+use axum::routing::get;
+use flotilla_domain::access::{Of, Role, Scope};
+use flotilla_domain::{Code, Refusal, RolloutId, ServiceName};
+use flotilla_engine::EngineError;
+use flotilla_engine::access::Caller;
+use flotilla_engine::console::SESSION_LIFE;
+use flotilla_engine::status::PageRequest;
+use lambda_http::request::RequestContext;
+use page::Notice;
+use serde::Deserialize;
+use std::convert::Infallible;
+use std::sync::Arc;
+
+/// The first page.
+const HOME: &str = "/console/fleet";
+/// The session cookie. The prefix has browsers insist on `Secure`, the whole host, and no domain (RFC 6265bis).
+const COOKIE: &str = "__Host-flotilla";
+
+const STYLE: &str = include_str!("style.css");
+const SCRIPT: &str = include_str!("app.js");
+
+/// What every reply of the console says to a browser: nothing from elsewhere, no inline script, not in a frame, nothing kept.
+const HEADERS: [(HeaderName, &str); 7] = [
+    (
+        header::CONTENT_SECURITY_POLICY,
+        "default-src 'none'; style-src 'self'; script-src 'self'; img-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'",
+    ),
+    (header::X_CONTENT_TYPE_OPTIONS, "nosniff"),
+    (header::REFERRER_POLICY, "no-referrer"),
+    (header::STRICT_TRANSPORT_SECURITY, "max-age=31536000"),
+    (HeaderName::from_static("cross-origin-opener-policy"), "same-origin"),
+    (HeaderName::from_static("cross-origin-resource-policy"), "same-origin"),
+    (header::CACHE_CONTROL, "no-store"),
+];
+
+/// The routes of the console. API Gateway passes only GET requests on to them without a signature.
+pub fn router(api: Arc<Api>) -> Router {
+    Router::new()
+        .route(
+            "/console/style.css",
+            get(|| async { ([(header::CONTENT_TYPE, "text/css; charset=utf-8")], STYLE) }),
+        )
+        .route(
+            "/console/app.js",
+            get(|| async { ([(header::CONTENT_TYPE, "text/javascript; charset=utf-8")], SCRIPT) }),
+        )
+        .route("/console/enter/{token}", get(enter))
+        .route("/console/leave", get(leave))
+        .route(HOME, get(show_fleet))
+        .route("/console/services/{service}", get(show_service))
+        .route("/console/rollouts/{id}", get(show_rollout))
+        .route("/console/{*path}", get(nowhere))
+        .with_state(api)
+        .layer(from_fn(guarded))
+}
+
+/// Refuses ambiguous requests, and adds the headers.
+async fn guarded(request: Request, next: Next) -> Response {
+    let mut response = match strict(request).await {
+        Ok(request) => next.run(request).await,
+        Err(error) => Failure(error).into_response(),
+    };
+    for (name, value) in HEADERS {
+        response.headers_mut().insert(name, HeaderValue::from_static(value));
+    }
+    response
+}
+
+/// An error as a page.
+struct Failure(ApiError);
+
+impl<E: Into<ApiError>> From<E> for Failure {
+    fn from(error: E) -> Self {
+        Self(error.into())
+    }
+}
+
+impl IntoResponse for Failure {
+    fn into_response(self) -> Response {
+        let (status, refusal) = self.0.explained();
+        let notice = Notice { title: refusal.code.title(), text: &refusal.message, fix: &refusal.fix };
+        (status, page::notice(&notice)).into_response()
+    }
+}
+
+type Page = Result<Response, Failure>;
+
+/// A browser: the session of its cookie, and the id of its request, for the audit.
+struct Browser {
+    session: Option<Token>,
+    request_id: String,
+}
+
+impl<S: Send + Sync> FromRequestParts<S> for Browser {
+    type Rejection = Infallible;
+
+    async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Infallible> {
+        let request_id = match parts.extensions.get::<RequestContext>() {
+            Some(RequestContext::ApiGatewayV2(context)) => context.request_id.clone(),
+            _ => None,
+        };
+        let session = token::of_cookie(&parts.headers, COOKIE);
+        Ok(Self { session, request_id: request_id.unwrap_or_else(|| "console".into()) })
+    }
+}
+
+impl Browser {
+    /// The caller of its session.
+    async fn caller(self, api: &Api) -> Result<Caller, Failure> {
+        // No session has the digest of no token.
+        let session = self.session.unwrap_or_default();
+        Ok(api.commands.console_caller(&session.digest(), self.request_id).await?)
+    }
+}
+
+/// Uses a link up and gives the browser a session.
+async fn enter(api: Shared, browser: Browser, Path(link): Path<String>) -> Page {
+    let link = Token::parse(&link).unwrap_or_default();
+    let session = Token::random()?;
+    api.commands.enter_console(&link.digest(), &session.digest(), browser.request_id).await?;
+    Ok((cookie(&session, SESSION_LIFE.as_secs()), Redirect::to(HOME)).into_response())
+}
+
+/// Ends the session.
+async fn leave(api: Shared, browser: Browser) -> Page {
+    if let Some(session) = browser.session {
+        api.commands.leave_console(&session.digest(), browser.request_id).await?;
+    }
+    let text = "your session has ended";
+    let notice = Notice { title: "signed out", text, fix: "to sign in again: flotilla open" };
+    Ok((cookie(&Token::default(), 0), page::notice(&notice)).into_response())
+}
+
+/// The header that sets the session cookie for so many seconds.
+fn cookie(session: &Token, seconds: i64) -> HeaderMap {
+    let text = format!(
+        "{COOKIE}={}; Path=/; Max-Age={seconds}; Secure; HttpOnly; SameSite=Strict",
+        session.reveal()
+    );
+    let value = HeaderValue::from_str(&text).ok();
+    value.map(|value| (header::SET_COOKIE, value)).into_iter().collect()
+}
+
+async fn nowhere() -> Failure {
+    Refusal::new(Code::NotFound, "there is no such page", "begin at the fleet: /console/fleet").into()
+}
+
+/// Parameters of the fleet.
+#[derive(Debug, Default, Deserialize)]
+struct FleetQuery {
+    /// Where the previous page ended.
+    after: Option<String>,
+}
+
+async fn show_fleet(api: Shared, browser: Browser, query: Result<Query<FleetQuery>, QueryRejection>) -> Page {
+    let caller = browser.caller(&api).await?;
+    let cursor = query.map(|Query(query)| query.after).unwrap_or_default().filter(|after| after.len() <= 200);
+    let services = api.status.services(PageRequest { cursor, limit: fleet::SERVICES_MAX }).await?;
+    let mut rows = Vec::new();
+    for service in services.items {
+        let Ok(name) = ServiceName::parse(&service.service) else { continue };
+        // Only what the person may see.
+        if caller.may(Role::Viewer, Scope::something_of(&name)).is_ok() {
+            rows.push(api.status.stages(&name).await?);
+        }
+    }
+    Ok(fleet::page(&caller.principal, &rows, services.next.as_deref()).into_response())
+}
+
+async fn show_service(api: Shared, browser: Browser, Path(service): Path<String>) -> Page {
+    let caller = browser.caller(&api).await?;
+    let service = ServiceName::parse(&service).map_err(|e| invalid(e.to_string(), "correct the name"))?;
+    caller.may(Role::Viewer, Scope::something_of(&service)).map_err(EngineError::from)?;
+    let newest = || PageRequest { cursor: None, limit: 20 };
+    let stages = api.status.stages(&service).await?;
+    let releases = api.status.releases(&service, newest()).await?;
+    let uploads = api.status.uploads(Some(&service), newest()).await?;
+    Ok(service::page(&caller.principal, &stages, &releases.items, &uploads.items).into_response())
+}
+
+async fn show_rollout(api: Shared, browser: Browser, Path(id): Path<String>) -> Page {
+    let caller = browser.caller(&api).await?;
+    let id = RolloutId::parse(&id).map_err(|e| invalid(e.to_string(), "correct the id"))?;
+    let rollout = api.status.rollout(&id).await?;
+    let service = ServiceName::parse(&rollout.service).ok();
+    let scope = Scope { service: service.as_ref().map_or(Of::All, Of::One), stage: Of::Any };
+    caller.may(Role::Viewer, scope).map_err(EngineError::from)?;
+    let events = api.status.events(&id, PageRequest { cursor: None, limit: 100 }).await?;
+    Ok(rollout::page(&caller.principal, &rollout, &events.items).into_response())
+}
