@@ -20,7 +20,10 @@ async fn main() {
         let version = world.upload(git_ref, "one");
         world.end_of(&version);
     }
-    world.behaves("us-east-1", Behaviour::RollsBack("Resource handler returned message: the table is full".into()));
+    world.behaves(
+        "us-east-1",
+        Behaviour::RollsBack("Resource handler returned message: the table is full".into()),
+    );
     let version = world.upload("branch/main", "two");
     world.end_of(&version);
     let (commands, status) = world.api();

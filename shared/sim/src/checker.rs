@@ -108,7 +108,14 @@ fn is_under_way(name: &str) -> bool {
     !edges::DEPLOYMENT_ENDS.contains(&name)
         && !matches!(
             name,
-            "waiting" | "inspecting" | "reading_aliases" | "planning" | "planned" | "shifting" | "discarding"
+            "waiting"
+                | "inspecting"
+                | "reading_aliases"
+                | "planning_removal"
+                | "planning"
+                | "planned"
+                | "shifting"
+                | "discarding"
         )
 }
 

@@ -223,7 +223,9 @@ impl ServiceConfig {
     /// [`Code::RefUnmatched`] when no rule matches; [`Code::StageOutlivesRef`] when the stage is permanent, or shared by several refs.
     pub fn route_of_closed(&self, git_ref: &GitRef) -> Result<Route, Refusal> {
         let (rule, route) = (self.rule(git_ref)?, self.route(git_ref)?);
-        let is_shared = rule.pattern.is_glob() && !rule.stage.is_per_ref();
+        let leads_there = |other: &&Rule| !other.stage.is_per_ref() && other.stage == rule.stage;
+        let is_shared = !rule.stage.is_per_ref()
+            && (rule.pattern.is_glob() || self.rules.iter().filter(leads_there).count() > 1);
         if route.ttl_h.is_some() && !is_shared {
             return Ok(route);
         }
@@ -280,6 +282,8 @@ mod tests {
         let mut config = config(&[
             ("branch:main", "staging"),
             ("branch:demo", "demo"),
+            ("branch:one", "both"),
+            ("branch:two", "both"),
             ("pr:*", "pr-{ref}"),
             ("branch:*", "shared"),
             ("tag:rc*", "candidates"),
@@ -293,7 +297,7 @@ mod tests {
         };
         assert_eq!(closed("pr:42").unwrap(), "pr-42");
         assert_eq!(closed("branch:demo").unwrap(), "demo");
-        for stays in ["branch:main", "branch:feature", "tag:rc1"] {
+        for stays in ["branch:main", "branch:one", "branch:two", "branch:feature", "tag:rc1"] {
             assert_eq!(closed(stays), Err(Code::StageOutlivesRef), "{stays}");
         }
         assert_eq!(closed("tag:v1"), Err(Code::RefUnmatched));

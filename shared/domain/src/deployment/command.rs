@@ -64,6 +64,8 @@ pub enum Observation {
     Stack,
     /// The versions of the stack's aliases.
     Aliases,
+    /// The resources of the stack, each of which a removal deletes.
+    Resources,
     /// The change set of the present attempt.
     ChangeSet,
     /// The rollout's answer: may the change set be executed?
@@ -117,6 +119,7 @@ impl Deployment {
             State::Waiting => Some(Observation::Lease),
             State::Inspecting => Some(Observation::Stack),
             State::ReadingAliases => Some(Observation::Aliases),
+            State::PlanningRemoval => Some(Observation::Resources),
             State::Executing
             | State::RollingBackStack { .. }
             | State::DeletingFailedStack(_)
@@ -141,6 +144,11 @@ impl Deployment {
     /// Whether its change set has rollback triggers. A new stack gets none: it may create the alarms itself.
     pub fn is_watched(&self) -> bool {
         !self.removes() && !self.creates && !self.spec.alarms.is_empty()
+    }
+
+    /// Whether it removes the stack of a permanent stage, whose data is protected and whose buckets are not emptied.
+    pub(super) fn protects_data(&self) -> bool {
+        self.removes() && self.spec.policy.safeguards.block_stateful
     }
 
     /// Whether it is a removal.

@@ -4,7 +4,7 @@ use super::event::{Outcome, StackObserved};
 use super::stack_status::{Standing, standing};
 use super::state::{AfterCause, Effort, State};
 use super::{Deployment, causes};
-use crate::plan::{ResourceChange, TargetPlan};
+use crate::plan::TargetPlan;
 use jiff::Timestamp;
 
 /// The progress of a deletion.
@@ -66,11 +66,12 @@ impl Deployment {
         }
     }
 
-    /// The state after the deletions of a permanent stage's stack are known: the safeguards decide.
-    pub(super) fn deletions_checked(&self, deletions: Vec<ResourceChange>) -> State {
-        let plan = TargetPlan::of(deletions, true);
-        let breaches = self.spec.policy.safeguards.check(&plan, &self.id.target.site.region);
-        causes::breached(&breaches, true).map_or(State::Deleting(Effort::First), State::Failed)
+    /// The state after it is known what the removal of a permanent stage's stack deletes: the safeguards decide.
+    pub(super) fn removal_planned(&mut self, plan: &TargetPlan) -> State {
+        self.changes = Some(plan.summary());
+        self.plan_digest = Some(plan.digest);
+        let breaches = self.spec.policy.safeguards.check(plan, &self.id.target.site.region);
+        causes::breached(&breaches, true).map_or(State::Planned, State::Failed)
     }
 
     /// The state after the resources that could not be deleted are known.

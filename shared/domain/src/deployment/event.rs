@@ -3,7 +3,7 @@
 use super::aliases::{AliasVersions, TrafficAnswer};
 use crate::cause::Cause;
 use crate::digest::Digest;
-use crate::plan::{ResourceChange, TargetPlan};
+use crate::plan::TargetPlan;
 use std::collections::BTreeMap;
 
 /// A change set that can be executed.
@@ -122,8 +122,8 @@ pub enum Event {
     CodePending,
     /// The stack's buckets are empty.
     Emptied,
-    /// The resources of a permanent stage's stack: each would be deleted.
-    DeletionsListed(Vec<ResourceChange>),
+    /// The plan of the removal of a permanent stage's stack: each of its resources would be deleted.
+    DeletionsPlanned(TargetPlan),
     /// The buckets hold more than one step can delete.
     EmptiedPartly,
     /// The resources that could not be deleted, by logical id.

@@ -34,7 +34,7 @@ impl State {
         match self {
             // The longest: others may hold the lease, and a rollout may be paused.
             Self::Waiting | Self::Planned | Self::Shifting { .. } => under_way(7 * 24 * HOUR),
-            Self::Inspecting | Self::ReadingAliases => under_way(3 * HOUR),
+            Self::Inspecting | Self::ReadingAliases | Self::PlanningRemoval => under_way(3 * HOUR),
             Self::ShiftingBack(_) => under_way(24 * HOUR),
             Self::Planning(_) | Self::DiscardingChangeSet(_) => under_way(30),
             Self::Executing
@@ -105,6 +105,7 @@ mod tests {
             (S::ReadingAliases, "3 h"),
             (S::Shifting { percent: 5 }, "168 h"),
             (S::ShiftingBack(cause()), "24 h"),
+            (S::PlanningRemoval, "3 h"),
         ];
         for (n, (state, expected)) in rows.iter().enumerate() {
             assert_eq!(row_of(state), n, "{state:?}");
@@ -145,6 +146,7 @@ mod tests {
             State::ReadingAliases => 18,
             State::Shifting { .. } => 19,
             State::ShiftingBack(_) => 20,
+            State::PlanningRemoval => 21,
         }
     }
 }

@@ -53,6 +53,8 @@ pub enum State {
     Inspecting,
     /// The stack can be updated; the versions of its aliases are read.
     ReadingAliases,
+    /// The stack of a permanent stage is to be removed: its resources are read and checked by the safeguards.
+    PlanningRemoval,
     /// A change set is being created.
     Planning(ChangeSetKind),
     /// The change set is ready and waits for the rollout's answer.
@@ -89,7 +91,7 @@ pub enum State {
     },
     /// A stack whose first creation failed is deleted, to be recreated.
     DeletingFailedStack(Effort),
-    /// A stack will be deleted: the buckets of a preview's are emptied, the resources of a permanent stage's are checked by the safeguards.
+    /// The buckets of a preview's stack that will be deleted are emptied.
     EmptyingBuckets,
     /// The stack is removed.
     Deleting(Effort),
@@ -120,6 +122,7 @@ impl State {
             Self::Waiting => "waiting",
             Self::Inspecting => "inspecting",
             Self::ReadingAliases => "reading_aliases",
+            Self::PlanningRemoval => "planning_removal",
             Self::Planning(_) => "planning",
             Self::Planned => "planned",
             Self::Executing => "executing",

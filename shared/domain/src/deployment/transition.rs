@@ -108,6 +108,8 @@ impl Deployment {
                 S::Planning(ChangeSetKind::Update)
             }
 
+            (S::PlanningRemoval, E::DeletionsPlanned(plan)) => self.removal_planned(&plan),
+
             (S::Planning(_), E::PlanPending) => return Ok(self),
             (S::Planning(_), E::PlanReady(plan)) => self.planned(plan),
             (S::Planning(_), E::PlanEmpty { stack_id }) => {
@@ -125,6 +127,9 @@ impl Deployment {
             (S::Planned, E::AllowedUnwatched) if self.is_watched() && self.attempt < Self::ATTEMPTS_MAX => {
                 self.spec.alarms.clear();
                 S::DiscardingChangeSet(Box::new(S::Inspecting))
+            }
+            (S::Planned, E::Allowed | E::AllowedUnwatched) if self.protects_data() => {
+                S::Deleting(Effort::First)
             }
             (S::Planned, E::Allowed | E::AllowedUnwatched) if self.removes() => S::EmptyingBuckets,
             (S::Planned, E::Allowed | E::AllowedUnwatched) => S::Executing,
@@ -144,7 +149,6 @@ impl Deployment {
             }
 
             (S::EmptyingBuckets, E::Emptied) => S::Deleting(Effort::First),
-            (S::EmptyingBuckets, E::DeletionsListed(deletions)) => self.deletions_checked(deletions),
             (S::EmptyingBuckets, E::EmptiedPartly) => return Ok(self),
             (S::FindingUndeletable, E::LeftoversObserved(names)) => self.without_undeletable(names),
 
@@ -251,6 +255,7 @@ impl Deployment {
         match standing(&seen.status) {
             // Another actor's operation is running: observe again later.
             Standing::Busy | Standing::Unknown => State::Inspecting,
+            _ if self.protects_data() => State::PlanningRemoval,
             _ if self.removes() => State::Planned,
             Standing::InReview => State::Planning(ChangeSetKind::Create),
             Standing::Stable if self.reads_aliases() => State::ReadingAliases,

@@ -239,11 +239,17 @@ mod tests {
 
     proptest! {
         #[test]
-        fn no_key_panics_and_an_accepted_one_reads_back(key in "(incoming/)?[a-z/.%+ ü\\PC]{0,60}(/[a-z0-9]{1,5}\\.zip)?") {
+        fn no_key_panics_and_an_accepted_one_reads_back(key in "(incoming/)?[a-z/.%+ ü\\PC]{0,60}(/[a-z0-9]{1,5}\\.zip|/closed)?") {
             if let Ok(parsed) = UploadKey::parse(&key) {
                 prop_assert_eq!(UploadKey::parse(&parsed.to_key()), Ok(parsed));
             }
-            prop_assert_eq!(IncomingKey::parse(&key).is_ok(), UploadKey::parse(&key).is_ok());
+            match IncomingKey::parse(&key) {
+                Ok(IncomingKey::Closed(closed)) => {
+                    prop_assert!(IncomingKey::is_marker(&key));
+                    prop_assert_eq!(IncomingKey::parse(&closed.to_key()), Ok(IncomingKey::Closed(closed)));
+                }
+                parsed => prop_assert_eq!(parsed.is_ok(), UploadKey::parse(&key).is_ok()),
+            }
         }
     }
 

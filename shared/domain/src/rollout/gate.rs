@@ -89,19 +89,20 @@ impl Rollout {
         (!self.plans.is_empty()).then(|| fleet_digest(&self.plans))
     }
 
-    /// The targets whose change sets are created before the first wave begins. Only stacks of level 0: the
-    /// parameters of the others are known only when the stacks they need exist.
+    /// The targets that are planned before the first wave begins. Of a deploy, only stacks of level 0: the parameters of the others are
+    /// known only when the stacks they need exist. Of a removal, all or none: nothing is deleted if something may not be.
     pub fn targets_planned_first(&self) -> Vec<Target> {
-        let ahead = self.gates.plan_first && matches!(self.kind, RolloutKind::Deploy(_));
-        let waves = self.waves.iter().filter(|wave| ahead && wave.level == 0);
+        let waves = self.waves.iter().filter(|wave| self.plans_ahead(wave));
         waves.flat_map(|wave| &wave.targets).cloned().collect()
     }
 
-    /// Whether a wave's change sets are created before the first wave begins.
+    /// Whether a wave's targets are planned before the first wave begins.
     pub(super) fn is_ahead(&self, wave: usize) -> bool {
-        self.gates.plan_first
-            && matches!(self.kind, RolloutKind::Deploy(_))
-            && self.waves.get(wave).is_some_and(|wave| wave.level == 0)
+        self.waves.get(wave).is_some_and(|wave| self.plans_ahead(wave))
+    }
+
+    fn plans_ahead(&self, wave: &super::Wave) -> bool {
+        self.gates.plan_first && (wave.level == 0 || self.kind == RolloutKind::Remove)
     }
 
     /// The answer to a deployment that is ready to execute this plan.

@@ -164,6 +164,7 @@ impl Rollout {
             }
 
             (S::Queued, E::RemovalBegun { waves, stacks }) if self.kind == RolloutKind::Remove => {
+                // The first wave, which may have no target yet, says how many approvals are needed.
                 let approvals = self.waves.first().map_or(0, |wave| wave.approvals);
                 (self.waves, self.stacks) = (waves, stacks);
                 self.waves.iter_mut().take(1).for_each(|wave| wave.approvals = approvals);

@@ -14,7 +14,7 @@ impl Rollout {
         match self.kind {
             RolloutKind::Deploy(_) if self.needs_policy_check() => RolloutState::PolicyCheck,
             RolloutKind::Deploy(_) => RolloutState::Replicating,
-            RolloutKind::Remove => RolloutState::Gated { wave: 0 },
+            RolloutKind::Remove => self.ready(),
         }
     }
 

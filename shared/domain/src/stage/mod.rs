@@ -89,6 +89,8 @@ pub struct StageHead {
     pub stacks: BTreeMap<Option<StackPart>, KnownStack>,
     /// When a preview expires unless another upload comes; `None` for a permanent stage.
     pub expires_at: Option<Timestamp>,
+    /// Until when an operator has extended a preview.
+    pub extended_to: Option<Timestamp>,
     /// The uploads to a preview in the current hour.
     pub uploads: UploadCount,
     /// The ref of a preview's newest upload, and when that was uploaded.
@@ -147,6 +149,7 @@ impl StageHead {
             targets: BTreeMap::new(),
             stacks: BTreeMap::new(),
             expires_at: None,
+            extended_to: None,
             uploads: UploadCount::default(),
             uploaded: None,
             closed_at: None,
@@ -174,7 +177,16 @@ impl StageHead {
     /// not end earlier.
     pub fn renew(&mut self, now: Timestamp, ttl_h: Option<u32>) {
         let end = |h: u32| now.saturating_add(SignedDuration::from_hours(h.into())).unwrap_or(Timestamp::MAX);
-        self.expires_at = ttl_h.map(|h| self.expires_at.map_or(end(h), |before| before.max(end(h))));
+        self.expires_at = ttl_h.map(|h| self.extended_to.map_or(end(h), |extended| extended.max(end(h))));
+    }
+
+    /// Lets a preview end at this time, unless it ends later anyway. Returns whether this changes anything.
+    pub fn extend(&mut self, to: Timestamp) -> bool {
+        let is_later = self.expires_at.is_some_and(|end| end < to);
+        if is_later {
+            (self.expires_at, self.extended_to) = (Some(to), Some(to));
+        }
+        is_later
     }
 
     /// Records the newest upload to a preview.

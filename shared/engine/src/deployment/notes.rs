@@ -62,6 +62,7 @@ impl DeploymentStep {
             // The second update of a shift is no part of the plan.
             _ if self.now.completes => {}
             Event::PlanReady(plan) => self.notes.plan = Some(plan.changes.clone()),
+            Event::DeletionsPlanned(plan) => self.notes.plan = Some(plan.clone()),
             Event::PlanEmpty { .. } => self.notes.plan = Some(TargetPlan::empty()),
             _ => {}
         }

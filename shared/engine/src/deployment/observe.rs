@@ -43,6 +43,7 @@ impl DeploymentController {
             Observation::ChangeSet => self.change_set(deployment, &place).await,
             Observation::StackEvents => Ok(Event::CauseFound(self.cause(deployment).await?)),
             Observation::Code => self.code(deployment, &place).await,
+            Observation::Resources => self.deletions(deployment, &place).await,
             Observation::Buckets => self.empty_buckets(deployment, &place).await,
             Observation::Leftovers => self.leftovers(deployment, &place).await,
             // The step itself observes these in the state store.
@@ -220,16 +221,24 @@ impl DeploymentController {
         })
     }
 
-    /// Empties the own buckets of a preview's stack, as far as one step can. Of the stack of a permanent stage, lists the resources.
+    /// Plans the deletion of every resource of the stack. CloudFormation does not tell which of them it would retain.
+    async fn deletions(&self, deployment: &Deployment, place: &Place) -> Result<Event, PortError> {
+        let resources = match &deployment.stack_id {
+            Some(stack_id) => self.stacks.resources(place, stack_id).await?,
+            None => Vec::new(),
+        };
+        let there = resources.into_iter().filter(|r| r.status != "DELETE_COMPLETE");
+        let deletion = |r: StackResource| {
+            let change = ResourceChange::new(r.logical_id, r.resource_type, ChangeAction::Remove);
+            ResourceChange { physical_id: Some(r.physical_id).filter(|id| !id.is_empty()), ..change }
+        };
+        Ok(Event::DeletionsPlanned(TargetPlan::of(there.map(deletion).collect(), true)))
+    }
+
+    /// Empties the own buckets of a preview's stack, as far as one step can.
     async fn empty_buckets(&self, deployment: &Deployment, place: &Place) -> Result<Event, PortError> {
         let Some(stack_id) = &deployment.stack_id else { return Ok(Event::Emptied) };
         let resources = self.stacks.resources(place, stack_id).await?;
-        if deployment.spec.policy.safeguards.block_stateful {
-            let there = resources.into_iter().filter(|r| r.status != "DELETE_COMPLETE");
-            let deletion =
-                |r: StackResource| ResourceChange::new(r.logical_id, r.resource_type, ChangeAction::Remove);
-            return Ok(Event::DeletionsListed(there.map(deletion).collect()));
-        }
         let mut done = true;
         for bucket in
             resources.iter().filter(|r| r.resource_type == "AWS::S3::Bucket" && !r.physical_id.is_empty())

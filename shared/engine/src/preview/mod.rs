@@ -10,7 +10,8 @@ pub(crate) use limits::begin;
 use crate::EngineError;
 use crate::ports::{Clock, DUE_SHARDS, DueKey, Incoming, Key, PackageStore, StateStore, Work, WorkQueue};
 use crate::records::{DueItem, IntakeCursor, Versioned, due_item, read, upload_key};
-use crate::rollout::admit::{AdmissionRequest, admit};
+use crate::rollout::admit::{AdmissionRequest, Precondition, admit};
+use crate::rollout::destination::destination;
 use flotilla_domain::release::ObjectVersion;
 use flotilla_domain::release::upload_key::{IncomingKey, UploadKey};
 use flotilla_domain::stage::StageHead;
@@ -140,7 +141,10 @@ impl Sweep {
             report.removals.push(name);
             return Ok(());
         }
-        let removal = match removal_of(self.store.as_ref(), head, ended_at, "the preview's end", now).await {
+        let destination = destination(self.store.as_ref(), &head.profile).await;
+        let removal =
+            destination.and_then(|to| Ok(removal_of(head, &to, ended_at, "the preview's end", now)?));
+        let removal = match removal {
             Ok(removal) => removal,
             Err(EngineError::Refused(refusal)) => {
                 report.failures.push(format!("{name}: {refusal}"));
@@ -148,9 +152,14 @@ impl Sweep {
             }
             Err(error) => return Err(error),
         };
-        let request = AdmissionRequest::of(&removal, None);
-        admit(self.store.as_ref(), self.queue.as_ref(), self.clock.as_ref(), request).await?;
-        report.removals.push(name);
+        let request =
+            AdmissionRequest { precondition: Precondition::Expired, ..AdmissionRequest::of(&removal, None) };
+        match admit(self.store.as_ref(), self.queue.as_ref(), self.clock.as_ref(), request).await {
+            Ok(_) => report.removals.push(name),
+            // It was extended, uploaded to or removed in this moment.
+            Err(EngineError::Conflict(_)) => {}
+            Err(error) => return Err(error),
+        }
         Ok(())
     }
 

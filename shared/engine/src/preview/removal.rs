@@ -1,12 +1,12 @@
 //! The removal of a preview, when its time has passed or its ref was closed.
 
 use crate::EngineError;
-use crate::ports::{StateStore, Write, WriteError};
+use crate::ports::{Write, WriteError};
 use crate::records::{Versioned, create, read, rollout_key, stage_key};
 use crate::release::Ingest;
 use crate::rollout::admit::{AdmissionRequest, Precondition, admit};
-use crate::rollout::compose::compose_removal;
-use crate::rollout::destination::destination;
+use crate::rollout::compose::{compose_removal, is_preview};
+use crate::rollout::destination::{Destination, destination};
 use flotilla_domain::config::service::Route;
 use flotilla_domain::release::upload_key::RefOfService;
 use flotilla_domain::release::{ObjectVersion, Upload, Verdict};
@@ -20,30 +20,21 @@ const RACES_MAX: usize = 8;
 /// Composes the removal of a preview that has ended. Its id is the same for every attempt at the same head.
 ///
 /// # Errors
-/// Refusals of the profile and its account; errors of the store.
-pub(super) async fn removal_of(
-    store: &dyn StateStore,
+/// Refusals of the account.
+pub(super) fn removal_of(
     head: &StageHead,
+    destination: &Destination,
     ended_at: Timestamp,
     requested_by: &str,
     now: Timestamp,
-) -> Result<Rollout, EngineError> {
+) -> Result<Rollout, Refusal> {
     // A removal must be newer than every earlier rollout, even if the expiry was set back.
     let after = head.newest.map_or(ended_at, |newest| newest.time() + SignedDuration::from_millis(1));
     let id = RolloutId::derive(
         ended_at.max(after),
         &[head.service.as_str(), head.stage.as_str(), "preview's end"],
     );
-    let destination = destination(store, &head.profile).await?;
-    Ok(compose_removal(id, head, &destination, requested_by, now)?)
-}
-
-/// What the end of a ref asks of its preview.
-enum Ending {
-    /// There is nothing to remove, or it is being removed.
-    Nothing(Option<RolloutId>),
-    /// A removal.
-    Removal,
+    compose_removal(id, head, destination, requested_by, now)
 }
 
 impl Ingest {
@@ -59,9 +50,10 @@ impl Ingest {
             let saved = self.head_or_new(closed, &route).await?;
             let mut head = saved.value.clone();
             let is_open_again = !head.close(marker.uploaded_at);
-            let ending = match is_open_again {
-                true => Ending::Nothing(None),
-                false => self.ending(&saved.value).await?,
+            // What is removed already, by this rollout; nothing if there is nothing to remove.
+            let removed_by = match is_open_again || head.is_idle() {
+                true => Some(None),
+                false => self.active_removal(&head).await?.map(Some),
             };
             let upload = |removal| {
                 create(&Upload {
@@ -72,35 +64,31 @@ impl Ingest {
                     decided_at: now,
                 })
             };
-            match ending {
-                Ending::Nothing(removal) => {
-                    let mut writes: Vec<Write> = vec![upload(removal)];
-                    if head != saved.value {
-                        writes.push(saved.write(&head, head.expires_at));
-                    }
-                    match self.store.write(writes).await {
-                        Ok(()) => return Ok(Verdict::Closed { removal }),
-                        Err(WriteError::Conflict(_)) => {}
-                        Err(WriteError::Port(error)) => return Err(error.into()),
-                    }
+            if let Some(removal) = removed_by {
+                let mut writes: Vec<Write> = vec![upload(removal)];
+                if head != saved.value {
+                    writes.push(saved.write(&head, head.expires_at));
                 }
-                Ending::Removal => {
-                    let by = format!("the end of {}", closed.git_ref);
-                    let removal =
-                        removal_of(self.store.as_ref(), &saved.value, marker.uploaded_at, &by, now).await?;
-                    let request = AdmissionRequest {
-                        closed_at: Some(marker.uploaded_at),
-                        precondition: Precondition::NewestIs(head.newest),
-                        beside: &[upload(Some(removal.id))],
-                        ..AdmissionRequest::of(&removal, None)
-                    };
-                    match admit(self.store.as_ref(), self.queue.as_ref(), self.clock.as_ref(), request).await
-                    {
-                        Ok(_) => return Ok(Verdict::Closed { removal: Some(removal.id) }),
-                        Err(EngineError::Conflict(_)) => {}
-                        Err(error) => return Err(error),
-                    }
+                match self.store.write(writes).await {
+                    Ok(()) => return Ok(Verdict::Closed { removal }),
+                    Err(WriteError::Conflict(_)) => continue,
+                    Err(WriteError::Port(error)) => return Err(error.into()),
                 }
+            }
+            let destination = destination(self.store.as_ref(), &head.profile).await?;
+            check_ends(closed, &head, &destination)?;
+            let by = format!("the end of {}", closed.git_ref);
+            let removal = removal_of(&saved.value, &destination, marker.uploaded_at, &by, now)?;
+            let request = AdmissionRequest {
+                closed_at: Some(marker.uploaded_at),
+                precondition: Precondition::NewestIs(head.newest),
+                beside: &[upload(Some(removal.id))],
+                ..AdmissionRequest::of(&removal, None)
+            };
+            match admit(self.store.as_ref(), self.queue.as_ref(), self.clock.as_ref(), request).await {
+                Ok(_) => return Ok(Verdict::Closed { removal: Some(removal.id) }),
+                Err(EngineError::Conflict(_)) => {}
+                Err(error) => return Err(error),
             }
         }
         Err(EngineError::Contended)
@@ -122,26 +110,27 @@ impl Ingest {
         }
     }
 
-    /// What is to be removed of a preview whose ref was closed.
-    ///
-    /// # Errors
-    /// [`Code::StageOutlivesRef`] when what runs at the stage was deployed while the stage was permanent.
-    async fn ending(&self, head: &StageHead) -> Result<Ending, EngineError> {
-        if head.is_idle() {
-            return Ok(Ending::Nothing(None));
-        }
-        if let Some(active) = head.active.filter(|_| head.queued.is_none()) {
-            let found = self.store.get(&[rollout_key(&active)]).await?.into_iter().next().flatten();
-            let active = found.map(read::<Rollout>).transpose()?.map(|saved| saved.value);
-            if let Some(removal) = active.filter(|rollout| rollout.kind == RolloutKind::Remove) {
-                return Ok(Ending::Nothing(Some(removal.id)));
-            }
-        }
-        if head.expires_at.is_some() {
-            return Ok(Ending::Removal);
-        }
-        let what = format!("{}/{} was deployed as a permanent stage", head.service, head.stage);
-        let fix = format!("to remove it: flotilla remove {} --stage {}", head.service, head.stage);
-        Err(Refusal::new(Code::StageOutlivesRef, what, fix).into())
+    /// The active rollout if it is a removal that nothing waits for.
+    async fn active_removal(&self, head: &StageHead) -> Result<Option<RolloutId>, EngineError> {
+        let Some(active) = head.active.filter(|_| head.queued.is_none()) else { return Ok(None) };
+        let found = self.store.get(&[rollout_key(&active)]).await?.into_iter().next().flatten();
+        let active = found.map(read::<Rollout>).transpose()?.map(|saved| saved.value);
+        Ok(active.filter(|rollout| rollout.kind == RolloutKind::Remove).map(|removal| removal.id))
     }
+}
+
+/// Whether what runs at a stage ends with a ref.
+///
+/// # Errors
+/// [`Code::StageOutlivesRef`] when it was deployed while the stage was permanent, or from another ref.
+fn check_ends(closed: &RefOfService, head: &StageHead, destination: &Destination) -> Result<(), Refusal> {
+    let StageHead { service, stage, .. } = head;
+    let why = match &head.uploaded {
+        _ if !is_preview(head, &destination.profile) => "it was deployed as a permanent stage".to_owned(),
+        Some((git_ref, _)) if *git_ref != closed.git_ref => format!("it was last deployed from {git_ref}"),
+        _ => return Ok(()),
+    };
+    let what = format!("{service}/{stage} does not end with {}: {why}", closed.git_ref);
+    let fix = format!("to remove it: flotilla remove {service} --stage {stage}");
+    Err(Refusal::new(Code::StageOutlivesRef, what, fix))
 }

@@ -8,7 +8,7 @@ use crate::status::{PageRequest, Status};
 use flotilla_contract as view;
 use flotilla_domain::rollout::{Rollout, RolloutKind};
 use flotilla_domain::stage::StageHead;
-use flotilla_domain::{ProfileName, ServiceName, StageName};
+use flotilla_domain::{ProfileName, RolloutId, ServiceName, StageName};
 use std::collections::{BTreeMap, BTreeSet};
 
 /// Most keys of one read of the state store.
@@ -42,18 +42,21 @@ impl Status {
             .map(|item| Ok(read::<StageHead>(item)?.value))
             .collect::<Result<_, EngineError>>()?;
         let there: Vec<StageHead> = heads.into_iter().filter(|head| !head.is_idle()).collect();
-        let active = there.iter().filter_map(|head| head.active.as_ref()).map(rollout_key);
-        let active = read_some(self.store.as_ref(), active.collect()).await?.into_iter();
-        let active: BTreeMap<_, _> = active
+        let open = there.iter().flat_map(|head| head.active.iter().chain(&head.queued)).map(rollout_key);
+        let open = read_some(self.store.as_ref(), open.collect()).await?.into_iter();
+        let open: BTreeMap<RolloutId, RolloutKind> = open
             .map(|item| Ok(read::<Rollout>(item)?.value).map(|rollout| (rollout.id, rollout.kind)))
             .collect::<Result<_, EngineError>>()?;
-        let items = there.into_iter().map(|head| {
-            let status = status(&head, head.active.and_then(|id| active.get(&id)));
-            view::PreviewView {
+        let items = there.into_iter().filter_map(|head| {
+            let newest = head.queued.or(head.active).and_then(|id| open.get(&id));
+            let is_removed = newest == Some(&RolloutKind::Remove);
+            // A stage whose rule has changed since is no preview any more.
+            let is_preview = is_removed || head.expires_at.is_some();
+            is_preview.then(|| view::PreviewView {
                 service: head.service.to_string(),
-                status: status.into(),
+                status: status(&head, newest).into(),
                 stage: stage_view(head),
-            }
+            })
         });
         Ok(view::Page { items: items.collect(), next })
     }
@@ -94,9 +97,9 @@ async fn read_some(store: &dyn StateStore, keys: Vec<Key>) -> Result<Vec<crate::
     Ok(some)
 }
 
-/// The status of a preview whose active rollout is of this kind.
-fn status(head: &StageHead, active: Option<&RolloutKind>) -> &'static str {
-    match active {
+/// The status of a preview whose newest open rollout is of this kind.
+fn status(head: &StageHead, newest: Option<&RolloutKind>) -> &'static str {
+    match newest {
         Some(RolloutKind::Remove) => "removing",
         Some(RolloutKind::Deploy(_)) => "deploying",
         None if head.is_settled() => "running",

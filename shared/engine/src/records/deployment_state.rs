@@ -75,6 +75,7 @@ impl StoredState {
             State::Waiting
             | State::Inspecting
             | State::ReadingAliases
+            | State::PlanningRemoval
             | State::Planned
             | State::Executing
             | State::EmptyingBuckets
@@ -98,6 +99,7 @@ impl StoredState {
                 false => ChangeSetKind::Update,
             }),
             "reading_aliases" => State::ReadingAliases,
+            "planning_removal" => State::PlanningRemoval,
             "shifting" => State::Shifting { percent: self.percent.ok_or_else(|| lacks("percent"))? },
             "shifting_back" => State::ShiftingBack(must(cause()?)?),
             "planned" => State::Planned,

@@ -49,6 +49,8 @@ pub struct StoredStage {
     stacks: BTreeMap<String, (String, usize)>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     preview_ends_at: Option<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    extended_to: Option<String>,
     /// When the hour of the last uploads to a preview began, and their number.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     uploads: Option<(String, u32)>,
@@ -75,12 +77,14 @@ impl Record for StageHead {
         stage_key(&self.service, &self.stage)
     }
 
-    /// A stage without stacks, such as a removed preview, expires a month after its last rollout, or after its ref was closed. Uploads
-    /// are kept for a shorter time, so no older upload can be deployed to it again.
+    /// A stage without stacks, such as a removed preview, expires a month after its last rollout. Uploads are kept for a shorter time,
+    /// so no older upload can be deployed to it again. One that knows only that its ref was closed expires after a week: messages are
+    /// kept for less.
     fn expires_at(&self) -> Option<Timestamp> {
-        let newest = self.newest.map(|newest| newest.time()).max(self.closed_at);
-        let newest = newest.filter(|_| self.is_idle())?;
-        newest.saturating_add(SignedDuration::from_hours(24 * 31)).ok()
+        let days = |at: Timestamp, days: i64| at.saturating_add(SignedDuration::from_hours(24 * days)).ok();
+        let rolled_out = self.newest.and_then(|newest| days(newest.time(), 31));
+        let closed = self.closed_at.and_then(|closed_at| days(closed_at, 7));
+        rolled_out.max(closed).filter(|_| self.is_idle())
     }
 
     fn to_stored(&self) -> StoredStage {
@@ -115,6 +119,7 @@ impl Record for StageHead {
                 .map(|(part, stack)| (part_name(part), (stack.name.to_string(), stack.level)))
                 .collect(),
             preview_ends_at: self.expires_at.map(|at| at.to_string()),
+            extended_to: self.extended_to.map(|at| at.to_string()),
             uploads: self.uploads.stored().map(|(began_at, count)| (began_at.to_string(), count)),
             uploaded: self.uploaded.as_ref().map(|(git_ref, at)| (git_ref.to_string(), at.to_string())),
             closed_at: self.closed_at.map(|at| at.to_string()),
@@ -170,6 +175,7 @@ impl Record for StageHead {
                 .collect::<Result<_, String>>()?,
             targets: targets?,
             expires_at: stored.preview_ends_at.map(|at| time(&at)).transpose()?,
+            extended_to: stored.extended_to.map(|at| time(&at)).transpose()?,
             uploads: match stored.uploads {
                 Some((began_at, count)) => UploadCount::new(time(&began_at)?, count),
                 None => UploadCount::default(),

@@ -13,7 +13,7 @@ fn a_stage_is_forgotten_a_month_after_its_last_rollout_once_nothing_is_left_ther
     let forgotten = |head: &StageHead| stored(head).expires_at;
     assert_eq!(forgotten(&head), None, "nothing was ever rolled out");
     head.close(Timestamp::from_second(500).unwrap());
-    let after_closing = Timestamp::from_second(500 + 31 * 24 * 3_600).unwrap();
+    let after_closing = Timestamp::from_second(500 + 7 * 24 * 3_600).unwrap();
     assert_eq!(forgotten(&head), Some(after_closing), "its ref was closed");
     head.newest = Some(rollout(1_000));
     let month = Timestamp::from_second(1_000 + 31 * 24 * 3_600).unwrap();
@@ -77,6 +77,8 @@ fn a_stages_stacks_read_back_and_in_the_first_format_there_was_one() {
     assert_eq!(read::<StageHead>(stored(&head)).unwrap().value, head);
     head.uploaded(&GitRef::parse("branch:a/b").unwrap(), Timestamp::from_second(7).unwrap());
     head.close(Timestamp::from_second(8).unwrap());
+    head.renew(Timestamp::from_second(9).unwrap(), Some(1));
+    assert!(head.extend(Timestamp::from_second(10_000).unwrap()));
     assert_eq!(read::<StageHead>(stored(&head)).unwrap().value, head);
     let mut first = stored(&StageHead { stacks: Default::default(), ..head });
     first.body["format"] = 1.into();

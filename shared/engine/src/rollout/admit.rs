@@ -25,6 +25,8 @@ pub enum Precondition {
     None,
     /// Its newest rollout was this one. If another came since, the rollout is refused with a conflict.
     NewestIs(Option<RolloutId>),
+    /// The preview had expired. If it was extended since, the rollout is refused with a conflict.
+    Expired,
 }
 
 /// A rollout to admit, and what belongs to it.
@@ -101,6 +103,9 @@ pub async fn admit(
         if matches!(precondition, Precondition::NewestIs(known) if known != head.newest) {
             return Err(EngineError::conflict(overtaken(&head), &head));
         }
+        if precondition == Precondition::Expired && !head.is_expired(now) {
+            return Err(EngineError::conflict(overtaken(&head), &head));
+        }
         held(rollout, Some(&head))?;
         let still_kept = match rollout.release() {
             Some(release) => Some(check_kept(service, &release, kept)?),
@@ -136,7 +141,7 @@ pub async fn admit(
                     head.renew(now, preview.map(|preview| preview.ttl_h));
                 }
                 // The outcome of the removal sets the expiry again if it fails.
-                RolloutKind::Remove => head.expires_at = None,
+                RolloutKind::Remove => (head.expires_at, head.extended_to) = (None, None),
             },
         }
         let ended = accepted.state.is_terminal();
@@ -146,7 +151,7 @@ pub async fn admit(
             at: now,
             actor: rollout.requested_by.clone(),
             what: accepted.state.name().into(),
-            detail: rollout.release().map(|release| detail(rollout, release)),
+            detail: Some(detail(rollout)).filter(|detail| !detail.is_empty()),
         };
         let mut writes = vec![
             before.write(&head, head.expires_at),
@@ -194,17 +199,19 @@ pub(crate) fn check_kept(
 }
 
 /// The timeline detail of an admitted rollout: the release, the reason, and the resources that may be lost.
-fn detail(rollout: &Rollout, release: ReleaseId) -> String {
-    let mut detail = release.to_string();
-    if let Some(because) = &rollout.because {
-        detail.push_str(&format!(": {because}"));
-    }
-    let approved = &rollout.policy.safeguards.approved;
-    if !approved.is_empty() {
-        let names: Vec<&str> = approved.iter().map(String::as_str).collect();
-        detail.push_str(&format!("; may be lost: {}", names.join(", ")));
-    }
-    storable(detail)
+fn detail(rollout: &Rollout) -> String {
+    let what =
+        rollout.release().map(|release| release.to_string()).into_iter().chain(rollout.because.clone());
+    let what = what.collect::<Vec<_>>().join(": ");
+    let approved: Vec<&str> = rollout.policy.safeguards.approved.iter().map(String::as_str).collect();
+    let lost = (!approved.is_empty()).then(|| format!("may be lost: {}", approved.join(", ")));
+    storable(
+        [Some(what).filter(|what| !what.is_empty()), lost]
+            .into_iter()
+            .flatten()
+            .collect::<Vec<_>>()
+            .join("; "),
+    )
 }
 
 /// Records that this stage uses outputs of other services, so that their status can list their consumers.

@@ -325,8 +325,12 @@ pub fn compose_removal(
     if !is_preview {
         policy.safeguards = Safeguards { block_stateful: true, max_deletions: None, ..policy.safeguards };
         let approvals = profile.waves.iter().map(|wave| wave.approvals).max().unwrap_or(0);
+        if waves.is_empty() {
+            // What there is to remove is known when it begins.
+            waves.push(Wave::of(Vec::new()));
+        }
         waves.iter_mut().take(1).for_each(|wave| wave.approvals = approvals);
-        gates.four_eyes = profile.gates.four_eyes;
+        gates = Gates { four_eyes: profile.gates.four_eyes, plan_first: true, ..gates };
     }
     Ok(Rollout {
         waves,

@@ -58,7 +58,7 @@ pub(super) fn record_end(head: &mut StageHead, rollout: &Rollout, now: Timestamp
         }
         // A failed or cancelled removal of a preview is tried again later, unless a newer rollout is queued.
         (RolloutKind::Remove, RolloutState::Failed(_) | RolloutState::Cancelled)
-            if head.queued.is_none() && rollout.removes_preview() =>
+            if head.queued.is_none_or(|queued| queued == rollout.id) && rollout.removes_preview() =>
         {
             head.expires_at = now.saturating_add(SignedDuration::from_hours(1)).ok();
         }

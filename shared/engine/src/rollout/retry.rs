@@ -1,7 +1,7 @@
 //! Retry of a rollout at the targets that it did not change as asked.
 
 use super::admit::{AdmissionRequest, Precondition};
-use super::compose::{compose_removal, compose_rollout};
+use super::compose::{compose_removal, compose_rollout, is_preview};
 use super::route::RoutedRelease;
 use crate::EngineError;
 use crate::access::{Caller, Commands, conflict};
@@ -57,7 +57,7 @@ impl Commands {
     ) -> Result<Rollout, EngineError> {
         let failed = self.rollout(id).await?.value;
         let scope = Scope::stage(&failed.service, &failed.stage);
-        let order = self.order(caller, Act::Retry, scope).await?.detail(word.summary(id));
+        let mut order = self.order(caller, Act::Retry, scope).await?.detail(word.summary(id));
         let head_key = stage_key(&failed.service, &failed.stage);
         let head = self.store.get(&[head_key]).await?.into_iter().next().flatten();
         let head = head.map(read::<StageHead>).transpose()?.map(|head| head.value);
@@ -69,7 +69,11 @@ impl Commands {
         if head.newest != Some(*id) {
             return Err(EngineError::conflict(conflict("the stage has a newer rollout".into()), &head));
         }
-        let left = self.left_to_do(&failed).await?;
+        // A removal is retried at every target that still has a stack.
+        let left = match failed.kind {
+            RolloutKind::Deploy(_) => self.left_to_do(&failed).await?,
+            RolloutKind::Remove => head.targets.keys().cloned().collect(),
+        };
         let now = self.clock.now();
         let new = RolloutId::derive(now, &[&caller.request_id]);
         let (mut rollout, preview) = match failed.release() {
@@ -82,6 +86,10 @@ impl Commands {
             }
             None => {
                 let destination = self.store.destination(&failed.profile).await?;
+                if !is_preview(&head, &destination.profile) {
+                    // Whoever may not remove the stage may not complete its removal.
+                    order = self.order(caller, Act::RemoveStage, scope).await?.detail(word.summary(id));
+                }
                 (compose_removal(new, &head, &destination, &caller.principal, now)?, None)
             }
         };
@@ -116,10 +124,6 @@ impl Commands {
             deployments.iter().filter(|d| d.id.direction == Direction::Rollback && d.operations > 0)
         {
             left.insert(deployment.id.target.clone());
-        }
-        // A removal is retried at every target that still has a stack.
-        if rollout.kind == RolloutKind::Remove {
-            return Ok(rollout.targets().cloned().collect());
         }
         Ok(left)
     }

@@ -93,22 +93,18 @@ impl Commands {
         for _ in 0..RACES_MAX {
             let saved = self.head_of(service, stage).await?;
             let mut head = saved.value.clone();
-            let Some(expires_at) = head.expires_at.filter(|_| !head.is_idle()) else {
+            if head.expires_at.is_none() || head.is_idle() {
                 let why = format!("{service}/{stage} is no preview, or it is being removed");
                 return Err(EngineError::conflict(conflict(why), &head));
-            };
+            }
             let profile = self.store.destination(&head.profile).await?.profile;
             let hours = hours_within(extension, &profile.previews.unwrap_or_default())?;
-            let end = self
-                .clock
-                .now()
-                .saturating_add(SignedDuration::from_hours(hours.into()))
-                .unwrap_or(expires_at);
-            head.expires_at = Some(expires_at.max(end));
-            if head == saved.value {
+            let now = self.clock.now();
+            let to = now.saturating_add(SignedDuration::from_hours(hours.into())).unwrap_or(now);
+            if !head.extend(to) {
                 return Ok(head);
             }
-            let until = format!("until {}", expires_at.max(end));
+            let until = format!("until {to}");
             match self.save(&order.clone().detail(until), vec![saved.write(&head, head.expires_at)]).await {
                 Ok(()) => return Ok(head),
                 Err(WriteError::Conflict(_)) => {}

@@ -13,15 +13,26 @@ impl Status {
     /// # Errors
     /// Errors of the state store; a refusal if the service is not known.
     pub async fn stages(&self, service: &ServiceName) -> Result<view::ServiceStagesView, EngineError> {
-        let found = self.store.query(stages_query(service, None, 1_000)).await?;
-        if found.items.is_empty() {
+        let mut heads = Vec::new();
+        let mut query = stages_query(service, None, 1_000);
+        loop {
+            let found = self.store.query(query.clone()).await?;
+            query.after = found.items.last().map(|item| item.key.sk.clone());
+            for item in found.items {
+                heads.push(read::<StageHead>(item)?.value);
+            }
+            if !found.more {
+                break;
+            }
+        }
+        if heads.is_empty() {
             self.service_config(service).await?;
         }
-        let stages = found.items.into_iter().map(|item| Ok(stage_view(read::<StageHead>(item)?.value)));
-        Ok(view::ServiceStagesView {
-            service: service.to_string(),
-            stages: stages.collect::<Result<_, EngineError>>()?,
-        })
+        // Of a preview that has ended, only what its ref was is still known, for a while.
+        let is_shown =
+            |head: &StageHead| !head.is_idle() || (head.uploaded.is_none() && head.closed_at.is_none());
+        let stages = heads.into_iter().filter(is_shown).map(stage_view);
+        Ok(view::ServiceStagesView { service: service.to_string(), stages: stages.collect() })
     }
 
     /// One stage.

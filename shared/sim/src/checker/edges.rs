@@ -16,6 +16,7 @@ fn next_of_deployment(state: &str) -> &'static [&'static str] {
         "waiting" => &["inspecting", "failed", "cancelled"],
         "inspecting" => &[
             "reading_aliases",
+            "planning_removal",
             "shifting_back",
             "planning",
             "planned",
@@ -26,8 +27,11 @@ fn next_of_deployment(state: &str) -> &'static [&'static str] {
             "cancelled",
         ],
         "reading_aliases" => &["planning", "failed"],
+        "planning_removal" => &["planned", "failed"],
         "planning" => &["planned", "discarding", "inspecting", "shifting_back", "failed"],
-        "planned" => &["executing", "emptying", "discarding", "shifting_back", "failed", "cancelled"],
+        "planned" => {
+            &["executing", "emptying", "deleting", "discarding", "shifting_back", "failed", "cancelled"]
+        }
         "executing" => &["verifying", "explaining", "inspecting", "shifting_back", "rolled_back", "failed"],
         "verifying" => &["shifting", "shifting_back", "succeeded", "failed"],
         "shifting" => &["inspecting", "shifting_back", "failed"],
@@ -47,7 +51,7 @@ fn next_of_rollout(state: &str) -> &'static [&'static str] {
     match state {
         NOTHING => &["queued", "vetting", "replicating", "superseded"],
         // A removal that finds nothing to remove has succeeded.
-        "queued" => &["vetting", "replicating", "gated", "succeeded", "cancelled", "superseded"],
+        "queued" => &["vetting", "replicating", "planning", "gated", "succeeded", "cancelled", "superseded"],
         "vetting" => &["replicating", "failed", "cancelled", "superseded"],
         "awaiting" => &["planning", "gated", "failed", "cancelled", "superseded"],
         "replicating" => &["awaiting", "planning", "gated", "failed", "cancelled", "superseded"],
@@ -156,7 +160,7 @@ mod tests {
         }
         assert!(deployment("planning", "executing"), "planned in between, and saved once");
         assert!(!deployment("planning", "verifying"), "executing acts");
-        assert!(!deployment("inspecting", "deleting"), "emptying acts");
+        assert!(!deployment("planning_removal", "removed"), "deleting acts");
         assert!(!deployment("executing", "waiting") && !deployment("verifying", "executing"));
     }
 }

@@ -175,6 +175,23 @@ fn a_removal_waits_for_one_before_it_and_removes_what_is_left() {
 }
 
 #[test]
+fn a_removal_that_is_cancelled_while_it_waits_is_tried_again_an_hour_later() {
+    let mut world = world();
+    for region in REGIONS {
+        world.behaves(region, Behaviour::Takes(600_000));
+    }
+    world.upload("pr/7", "one");
+    world.until("it executes", |world| world.stack(REGIONS[0], "pr-7") == Some("CREATE_IN_PROGRESS"));
+    let marker = world.close("pr/7", true);
+    let removal = decided(&mut world, &marker).rollout.unwrap();
+    world.cancel(&removal).unwrap();
+    assert_eq!(world.end_of_rollout(&removal).status, "cancelled");
+    assert!(world.stage("pr-7").expires_at.is_some(), "the sweep finds it");
+    world.pass(2);
+    is_gone(&mut world, "pr-7");
+}
+
+#[test]
 fn the_next_sweep_finds_a_marker_whose_event_was_lost() {
     let mut world = with_preview();
     let marker = world.close("pr/7", false);

@@ -2,11 +2,12 @@
 
 use crate::gates::approved_by;
 use flotilla_contract::{AccessConfig, GrantConfig, PreviewView};
-use flotilla_domain::{ServiceName, StageName, Timestamp};
+use flotilla_domain::{RolloutId, ServiceName, StageName, Timestamp};
 use flotilla_engine::EngineError;
 use flotilla_engine::gate::ApprovalRequest;
 use flotilla_engine::plan::AllowedLosses;
 use flotilla_engine::preview::SweepLimits;
+use flotilla_engine::rollout::RetryOptions;
 use flotilla_engine::stage::{Extension, StageRemoval};
 use flotilla_engine::status::PageRequest;
 use flotilla_sim::World;
@@ -145,6 +146,81 @@ fn a_deployer_removes_previews_and_only_an_admin_removes_permanent_stages() {
     assert_eq!(remove("eve", &removal("pr-7")), Err("FL0410".into()));
     assert_eq!(remove("bob", &confirmed("staging", &[])), Err("FL0410".into()));
     assert!(remove("bob", &removal("pr-7")).is_ok() && remove("ann", &confirmed("staging", &[])).is_ok());
+}
+
+#[test]
+fn nothing_is_deleted_of_a_stage_of_several_stacks_if_one_may_not_be() {
+    let mut world = world();
+    world.layered().stacks_have_bucket(BUCKET, 3);
+    deployed(&mut world, "branch/main");
+    let parts = |world: &World| {
+        let of = |region| ["Net", "Api"].map(|part| world.stack(region, &format!("staging-{part}")));
+        REGIONS.map(of)
+    };
+    let before = parts(&world);
+    assert!(before.iter().flatten().all(Option::is_some), "{before:?}");
+    let id = world.remove_stage(&confirmed("staging", &[])).unwrap();
+    assert_eq!(world.end_of_rollout(&id).status, "failed");
+    world.until("every rollout ends", |world| world.open_rollouts().is_empty());
+    assert_eq!(parts(&world), before);
+    assert_eq!(world.calls("cloudformation:DeleteStack"), 0);
+    let id = world.remove_stage(&confirmed("staging", &[BUCKET])).unwrap();
+    assert_eq!(world.end_of_rollout(&id).status, "succeeded");
+    assert_eq!(parts(&world), [[None; 2]; 2]);
+}
+
+#[test]
+fn approvals_are_needed_for_what_was_deployed_while_the_removal_was_queued() {
+    let mut world = World::with(1, approved_by(1));
+    world.behaves("eu-west-1", flotilla_sim::Behaviour::Takes(600_000));
+    let version = world.upload("branch/main", "one");
+    let id = crate::gates::gated(&mut world, &version);
+    world.approve(&id, "bob", &ApprovalRequest::default()).unwrap();
+    world.until("it executes", |world| world.stack("eu-west-1", "staging") == Some("CREATE_IN_PROGRESS"));
+    let id = world.remove_stage(&confirmed("staging", &[])).unwrap();
+    world.until("it waits", |world| world.rollout_by_id(&id).status == "gated");
+    world.pass(1);
+    let gates = world.rollout_by_id(&id).gates.unwrap();
+    assert_eq!((gates.approvals_needed, world.stack("eu-west-1", "staging").is_some()), (1, true));
+    world.approve(&id, "bob", &ApprovalRequest::default()).unwrap();
+    assert_eq!(world.end_of_rollout(&id).status, "succeeded");
+    assert_eq!(world.stack("eu-west-1", "staging"), None);
+}
+
+#[test]
+fn a_removal_that_was_cancelled_is_retried_by_whoever_may_remove_the_stage_only() {
+    let mut world = world();
+    deployed(&mut world, "branch/main");
+    world.stacks_have_bucket(BUCKET, 3);
+    let id = world.remove_stage(&confirmed("staging", &[])).unwrap();
+    assert_eq!(world.end_of_rollout(&id).status, "failed");
+    let commands = world.api().0;
+    let arn = |name: &str| format!("arn:aws:iam::111122223333:user/{name}");
+    let grant = |name: &str, role: &str| GrantConfig {
+        principal: arn(name),
+        role: role.into(),
+        services: None,
+        stages: None,
+    };
+    let ann = block_on(commands.caller(arn("ann"), "grants".into())).unwrap();
+    let grants = vec![grant("ann", "admin"), grant("bob", "deployer")];
+    block_on(commands.put_access(&AccessConfig { grants, identity: None }, None, &ann)).unwrap();
+    let options =
+        RetryOptions { allow: AllowedLosses([BUCKET.to_owned()].into()), ..RetryOptions::default() };
+    let rollout = RolloutId::parse(&id).unwrap();
+    let retry = |name: &str| {
+        let caller = block_on(commands.caller(arn(name), format!("{name} retries"))).unwrap();
+        block_on(commands.retry(&rollout, &options, &caller))
+            .map(|retried| retried.id.to_string())
+            .map_err(code)
+    };
+    assert_eq!(retry("bob"), Err("FL0410".into()));
+    let retried = retry("ann").unwrap();
+    assert_eq!(world.end_of_rollout(&retried).status, "succeeded");
+    assert_eq!(stacks(&world, "staging"), [None; 2]);
+    let page = PageRequest { cursor: None, limit: 100 };
+    let events = block_on(world.api().1.events(&RolloutId::parse(&retried).unwrap(), page)).unwrap().items;
+    assert_eq!(events[0].detail.as_deref(), Some("may be lost: OrdersData"));
 }
 
 #[test]

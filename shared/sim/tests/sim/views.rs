@@ -165,6 +165,7 @@ fn a_rollouts_deployments_say_all_that_is_known_of_them() {
     let expected = json!({
         "id": end.id, "service": "orders", "stage": "staging", "kind": "deploy", "release": end.release,
         "digest": end.digest, "status": "succeeded", "ended": true, "requested_by": "upload",
+        "git_ref": "branch:main", "build": "1",
     });
     assert_eq!(without(json!(end), &["created_at", "entered_at", "deployments"]), expected);
 }
