@@ -50,7 +50,7 @@ impl ChannelArn {
         };
         let channel = found.map(|(kind, region)| Self { text: text.to_owned(), kind, region });
         channel.ok_or_else(|| InvalidName {
-            kind: "topic",
+            kind: "notification channel",
             given: text.chars().take(64).collect(),
             rule: "it must be the ARN of a standard SNS topic (not FIFO) or of an EventBridge event bus",
         })

@@ -41,6 +41,7 @@ const COOKIE: &str = "__Host-flotilla";
 
 const STYLE: &str = include_str!("style.css");
 const SCRIPT: &str = include_str!("app.js");
+const ICON: &str = include_str!("icon.svg");
 
 /// What every reply of the console says to a browser: nothing from elsewhere, no inline script, not in a frame, nothing kept.
 const HEADERS: [(HeaderName, &str); 7] = [
@@ -59,14 +60,9 @@ const HEADERS: [(HeaderName, &str); 7] = [
 /// The routes of the console. API Gateway passes only GET requests on to them without a signature.
 pub fn router(api: Arc<Api>) -> Router {
     Router::new()
-        .route(
-            "/console/style.css",
-            get(|| async { ([(header::CONTENT_TYPE, "text/css; charset=utf-8")], STYLE) }),
-        )
-        .route(
-            "/console/app.js",
-            get(|| async { ([(header::CONTENT_TYPE, "text/javascript; charset=utf-8")], SCRIPT) }),
-        )
+        .route("/console/style.css", get(|| async { file("text/css; charset=utf-8", STYLE) }))
+        .route("/console/app.js", get(|| async { file("text/javascript; charset=utf-8", SCRIPT) }))
+        .route("/console/icon.svg", get(|| async { file("image/svg+xml", ICON) }))
         .route("/console/enter/{token}", get(enter))
         .route("/console/leave", get(leave))
         .route(HOME, get(show_fleet))
@@ -75,6 +71,10 @@ pub fn router(api: Arc<Api>) -> Router {
         .route("/console/{*path}", get(nowhere))
         .with_state(api)
         .layer(from_fn(guarded))
+}
+
+fn file(content_type: &'static str, text: &'static str) -> impl IntoResponse {
+    ([(header::CONTENT_TYPE, content_type)], text)
 }
 
 /// Refuses ambiguous requests, and adds the headers.

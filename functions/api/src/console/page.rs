@@ -42,6 +42,7 @@ fn frame(title: &str, refresh_s: Option<u32>, header: &Markup, content: &Markup)
                 meta name="color-scheme" content="light dark";
                 @if let Some(seconds) = refresh_s { meta http-equiv="refresh" content=(seconds); }
                 title { (sentence(title)) " · Flotilla" }
+                link rel="icon" href="/console/icon.svg" type="image/svg+xml";
                 link rel="stylesheet" href="/console/style.css";
                 script src="/console/app.js" defer {}
             }

@@ -107,7 +107,7 @@ async fn close(global: &Global, args: &Close) -> Result<Exit, CliError> {
         if global.json {
             show::json(&taken);
         } else {
-            println!("{} has no preview to remove", closed.git_ref);
+            println!("nothing to remove: {} has no preview, or was uploaded again since", closed.git_ref);
         }
         return Ok(Exit::Success);
     };

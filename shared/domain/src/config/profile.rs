@@ -64,7 +64,7 @@ pub struct Profile {
     pub traffic: Option<TrafficPolicy>,
     /// For a profile of previews: what they may use. `None` for one of stages that stay.
     pub previews: Option<PreviewQuotas>,
-    /// The topics that get notices of its rollouts.
+    /// The topics and event buses that get notices of its rollouts.
     pub notify: BTreeSet<ChannelArn>,
 }
 

@@ -151,7 +151,7 @@ pub struct Rollout {
     pub retry_of: Option<RolloutId>,
     /// The set that it belongs to.
     pub set: Option<SetId>,
-    /// The topics that get its notices.
+    /// The topics and event buses that get its notices.
     pub notify: BTreeSet<ChannelArn>,
     /// Its state.
     pub state: RolloutState,

@@ -71,7 +71,7 @@ pub fn profile(name: ProfileName, doc: &ProfileConfig) -> Result<Profile, Refusa
         tags: doc.tags.clone(),
         traffic: doc.traffic.as_ref().map(super::traffic::traffic).transpose()?,
         previews: previews(doc)?,
-        notify: topics(doc)?,
+        notify: channels(doc)?,
         waves,
     })
 }
@@ -216,23 +216,26 @@ fn previews(doc: &ProfileConfig) -> Result<Option<PreviewQuotas>, Refusal> {
 }
 
 /// Reads the topics and event buses for notices.
-fn topics(doc: &ProfileConfig) -> Result<BTreeSet<ChannelArn>, Refusal> {
+fn channels(doc: &ProfileConfig) -> Result<BTreeSet<ChannelArn>, Refusal> {
     if doc.notify.len() > Profile::CHANNELS_MAX {
-        let fix = format!("name {} at most: a topic can have many subscriptions", Profile::CHANNELS_MAX);
-        return Err(invalid("notify", format!("{} topics", doc.notify.len()), &fix));
+        let fix = format!(
+            "name {} at most: a topic can have many subscriptions, a bus many rules",
+            Profile::CHANNELS_MAX
+        );
+        return Err(invalid("notify", format!("{} topics and event buses", doc.notify.len()), &fix));
     }
-    let topic = |text: &String| {
-        let topic = ChannelArn::parse(text).map_err(|e| named("notify", &e))?;
-        if topic.region().is_known() {
-            return Ok(topic);
+    let channel = |text: &String| {
+        let channel = ChannelArn::parse(text).map_err(|e| named("notify", &e))?;
+        if channel.region().is_known() {
+            return Ok(channel);
         }
         Err(invalid(
             "notify",
-            format!("{} is not a region", topic.region()),
-            "give the topic's ARN as AWS shows it",
+            format!("{} is not a region", channel.region()),
+            "give the ARN as AWS shows it",
         ))
     };
-    doc.notify.iter().map(topic).collect()
+    doc.notify.iter().map(channel).collect()
 }
 
 fn check_capabilities(capabilities: &[String]) -> Result<(), Refusal> {
