@@ -2,18 +2,19 @@
 
 mod gates;
 mod moves;
+mod packages;
 mod previews;
 mod setup;
 
 pub use gates::{Freeze, Line, Traffic, Unfreeze};
 pub use moves::{Consumers, Promote, Retry, Rollback, SetCommand, SetRollback};
+pub use packages::{Pack, Push};
 pub use previews::{Close, Preview, RemoveStage};
 pub use setup::{
     AccountCommand, AccountRoles, AddAccount, Concurrency, Install, Removal, RemoveAccount, Uninstall,
 };
 
 use clap::{Args, Parser, Subcommand};
-use flotilla_domain::AliasName;
 use std::path::PathBuf;
 
 /// Package once, deploy many: one serverless package to every region, account and stage.
@@ -251,6 +252,20 @@ pub enum Command {
     /// Show which services use outputs of a stage, or redeploy them.
     #[command(after_help = "Example:\n  flotilla consumers database --stage production --redeploy")]
     Consumers(Consumers),
+    /// Write completions for a shell to standard output.
+    #[command(
+        after_help = "Example:\n  flotilla completions bash > ~/.local/share/bash-completion/completions/flotilla"
+    )]
+    Completions {
+        /// Shell.
+        shell: clap_complete::Shell,
+    },
+    /// Write manual pages, one for each command, into a folder.
+    #[command(after_help = "Example:\n  flotilla man ~/.local/share/man/man1")]
+    Man {
+        /// Existing folder.
+        folder: PathBuf,
+    },
     /// List the commands of operators, newest first; with --json, one entry per line.
     #[command(after_help = "Example:\n  flotilla audit --since 30d --service orders")]
     Audit(Audit),
@@ -273,25 +288,6 @@ pub struct Audit {
     pub by: Option<String>,
 }
 
-/// The package to build or explain.
-#[derive(Debug, Args)]
-pub struct Pack {
-    /// Folder that the packaging tool wrote (.serverless, cdk.out, .aws-sam/build, …), or a zip of it.
-    pub path: PathBuf,
-    /// Folder that contains what symbolic links lead to, such as the root of a workspace; by default, PATH itself.
-    #[arg(long, value_name = "FOLDER")]
-    pub root: Option<PathBuf>,
-    /// File to write; by default, it is named after the service and the digest.
-    #[arg(short, long, value_name = "ZIP", conflicts_with = "explain")]
-    pub output: Option<PathBuf>,
-    /// Give each Lambda function an alias of this name, as a service with `alias` in its configuration does.
-    #[arg(long, value_name = "NAME", value_parser = AliasName::parse)]
-    pub alias: Option<AliasName>,
-    /// Show the contents in full and write no file.
-    #[arg(long)]
-    pub explain: bool,
-}
-
 /// The plan to show, or to create and show.
 #[derive(Debug, Args)]
 pub struct Plan {
@@ -310,31 +306,6 @@ pub struct Plan {
     /// Show the properties before and after.
     #[arg(short, long)]
     pub verbose: bool,
-}
-
-/// The package to upload, and its key.
-#[derive(Debug, Args)]
-pub struct Push {
-    /// Folder that the packaging tool wrote, or a zip of it.
-    pub path: PathBuf,
-    /// Folder that contains what symbolic links lead to, such as the root of a workspace; by default, PATH itself.
-    #[arg(long, value_name = "FOLDER")]
-    pub root: Option<PathBuf>,
-    /// Service name.
-    #[arg(long)]
-    pub service: String,
-    /// Ref that the package was built from: branch:main, tag:v1.2 or pr:42, or as CI has it: refs/heads/main.
-    #[arg(long = "ref", value_name = "REF")]
-    pub git_ref: String,
-    /// Name of the build; by default, the first digits of the zip's digest.
-    #[arg(long)]
-    pub build: Option<String>,
-    /// Ingest bucket; uploads with s3:PutObject as the only permission, and does not follow the rollout.
-    #[arg(long)]
-    pub bucket: Option<String>,
-    /// Return after the upload.
-    #[arg(long)]
-    pub no_follow: bool,
 }
 
 #[cfg(test)]

@@ -22,12 +22,14 @@ use axum::http::{HeaderMap, HeaderName, HeaderValue, header};
 use axum::middleware::{Next, from_fn};
 use axum::response::{IntoResponse, Redirect, Response};
 use axum::routing::get;
+use flotilla_contract::ServiceStagesView;
 use flotilla_domain::access::{Of, Role, Scope};
 use flotilla_domain::{Code, Refusal, RolloutId, ServiceName};
 use flotilla_engine::EngineError;
 use flotilla_engine::access::Caller;
 use flotilla_engine::console::SESSION_LIFE;
 use flotilla_engine::status::PageRequest;
+use futures::stream::{self, StreamExt, TryStreamExt};
 use lambda_http::request::RequestContext;
 use page::Notice;
 use serde::Deserialize;
@@ -168,6 +170,9 @@ async fn nowhere() -> Failure {
     Refusal::new(Code::NotFound, "there is no such page", "begin at the fleet: /console/fleet").into()
 }
 
+/// Services whose stages are read concurrently.
+const QUERIES_AT_ONCE: usize = 10;
+
 /// Parameters of the fleet.
 #[derive(Debug, Default, Deserialize)]
 struct FleetQuery {
@@ -179,14 +184,12 @@ async fn show_fleet(api: Shared, browser: Browser, query: Result<Query<FleetQuer
     let caller = browser.caller(&api).await?;
     let cursor = query.map(|Query(query)| query.after).unwrap_or_default().filter(|after| after.len() <= 200);
     let services = api.status.services(PageRequest { cursor, limit: fleet::SERVICES_MAX }).await?;
-    let mut rows = Vec::new();
-    for service in services.items {
-        let Ok(name) = ServiceName::parse(&service.service) else { continue };
-        // Only what the person may see.
-        if caller.may(Role::Viewer, Scope::something_of(&name)).is_ok() {
-            rows.push(api.status.stages(&name).await?);
-        }
-    }
+    let names = services.items.iter().filter_map(|service| ServiceName::parse(&service.service).ok());
+    // Only what the person may see.
+    let may_see = |name: &ServiceName| caller.may(Role::Viewer, Scope::something_of(name)).is_ok();
+    let names: Vec<ServiceName> = names.filter(may_see).collect();
+    let rows: Vec<_> = names.iter().map(|name| api.status.stages(name)).collect();
+    let rows: Vec<ServiceStagesView> = stream::iter(rows).buffered(QUERIES_AT_ONCE).try_collect().await?;
     Ok(fleet::page(&caller.principal, &rows, services.next.as_deref()).into_response())
 }
 

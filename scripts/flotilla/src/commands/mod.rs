@@ -11,6 +11,7 @@ mod gates;
 mod install;
 mod keys;
 mod lists;
+mod manual;
 mod moves;
 mod names;
 mod open;
@@ -50,6 +51,8 @@ pub async fn run(cli: Cli) -> Result<Exit, CliError> {
         Command::Account(AccountCommand::Add(args)) => account::add(global, &args).await,
         Command::Apply { files } => apply::run(global, &files).await,
         Command::Pack(args) => pack::run(global, &args),
+        Command::Completions { shell } => manual::completions(shell),
+        Command::Man { folder } => manual::pages(&folder),
         Command::Push(args) => push::run(global, &args).await,
         Command::Open { print } => open::run(global, print).await,
         Command::Status { service } => read::status(global, service.as_deref()).await,
