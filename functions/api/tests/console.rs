@@ -58,7 +58,8 @@ async fn link(world: &World, principal: &str) -> String {
 /// The cookie of a new session of a principal.
 async fn sign_in(world: &World, principal: &str) -> String {
     let entered = ask(world, "GET", &link(world, principal).await, "", None).await;
-    assert_eq!((entered.status, entered.header("location")), (StatusCode::SEE_OTHER, "/console/fleet"));
+    assert_eq!(entered.status, StatusCode::OK, "{}", entered.text);
+    assert!(entered.text.contains("content=\"0; url=/console/fleet\""), "{}", entered.text);
     let cookie = entered.header("set-cookie");
     assert!(
         cookie.starts_with("__Host-flotilla=")
@@ -79,6 +80,11 @@ fn world() -> World {
         world.end_of(&version);
     }
     world
+}
+
+/// The page of the rollout that runs at staging.
+fn rollout_page(world: &World) -> String {
+    format!("/console/rollouts/{}", world.stage("staging").targets[0].rollout)
 }
 
 #[tokio::test]
@@ -107,7 +113,7 @@ async fn pages_show_the_fleet_a_service_and_a_rollout_with_its_cause_and_fix() {
     for part in ["the table is &lt;full&gt;", "class=\"fix\"", "Wave 1", "status bad", "Timeline"] {
         assert!(rollout.contains(part), "{part} in {rollout}");
     }
-    assert!(!rollout.contains("http-equiv=\"refresh\""), "it has ended");
+    assert!(!rollout.contains("id=\"update\""), "it has ended");
     for (path, status) in [
         ("/console/services/nobody", StatusCode::NOT_FOUND),
         ("/console/services/No!", StatusCode::BAD_REQUEST),
@@ -126,7 +132,7 @@ async fn a_rollout_in_progress_loads_itself_again() {
     world.until("it executes", |world| world.stack("eu-west-1", "staging") == Some("UPDATE_IN_PROGRESS"));
     let cookie = sign_in(&world, ANN).await;
     let path = format!("/console/rollouts/{}", world.rollout(&version).unwrap().id);
-    assert!(see(&world, &path, &cookie).await.text.contains("<meta http-equiv=\"refresh\" content=\"5\">"));
+    assert!(see(&world, &path, &cookie).await.text.contains("data-seconds=\"5\""));
     assert!(see(&world, "/console/fleet", &cookie).await.text.contains("rolling out"));
 }
 
@@ -135,13 +141,20 @@ async fn nobody_sees_a_page_without_a_session() {
     let world = world();
     let session = sign_in(&world, ANN).await;
     let link = link(&world, ANN).await;
-    let of_link = format!("__Host-flotilla={}", link.rsplit('/').next().unwrap());
+    let of_link = format!("__Host-flotilla={}", link.rsplit('=').next().unwrap());
     let token = session.split('=').nth(1).unwrap();
     let unknown = format!("__Host-flotilla={}", "0".repeat(64));
-    for cookie in
-        ["", "__Host-flotilla=", &unknown, &of_link, &format!("flotilla={token}"), &session.to_uppercase()]
-    {
-        for path in ["/console/fleet", "/console/services/orders", "/console/services/nobody"] {
+    for cookie in [
+        "",
+        "__Host-flotilla=",
+        &unknown,
+        &of_link,
+        &format!("flotilla={token}"),
+        &session.replace("__Host-flotilla", "__host-flotilla"),
+        &format!("__Host-flotilla={}", token.to_uppercase()),
+    ] {
+        let rollout = rollout_page(&world);
+        for path in ["/console/fleet", "/console/services/orders", "/console/services/nobody", &rollout] {
             let refused = see(&world, path, cookie).await;
             assert_eq!(refused.status, StatusCode::FORBIDDEN, "{cookie} {path}");
             assert!(
@@ -164,13 +177,15 @@ async fn nobody_sees_a_page_without_a_session() {
 async fn a_link_works_once_and_for_a_minute_and_a_session_until_it_is_left_or_eight_hours_old() {
     let mut world = world();
     let used = link(&world, ANN).await;
-    assert_eq!(see(&world, &used, "").await.status, StatusCode::SEE_OTHER);
+    assert_eq!(see(&world, &used, "").await.status, StatusCode::OK);
     let again = see(&world, &used, "").await;
     assert_eq!((again.status, again.header("set-cookie")), (StatusCode::FORBIDDEN, ""));
     let late = link(&world, ANN).await;
     world.wait_ms(60_000);
     assert_eq!(see(&world, &late, "").await.status, StatusCode::FORBIDDEN);
-    for wrong in ["/console/enter/x", &format!("/console/enter/{}", "0".repeat(64))] {
+    for wrong in
+        ["/console/enter", "/console/enter?link=x", &format!("/console/enter?link={}", "0".repeat(64))]
+    {
         assert_eq!(see(&world, wrong, "").await.status, StatusCode::FORBIDDEN);
     }
     let left = sign_in(&world, ANN).await;
@@ -184,6 +199,12 @@ async fn a_link_works_once_and_for_a_minute_and_a_session_until_it_is_left_or_ei
         leave.text
     );
     assert_eq!(see(&world, "/console/fleet", &left).await.status, StatusCode::FORBIDDEN);
+    assert!(see(&world, "/console/leave", &left).await.text.contains("had ended before"));
+    assert_eq!(
+        see(&world, "/console/leave", "").await.status,
+        StatusCode::FORBIDDEN,
+        "there is nothing to leave"
+    );
     world.wait_ms(8 * 3_600_000 - 1_001);
     assert_eq!(see(&world, "/console/fleet", &old).await.status, StatusCode::OK);
     world.wait_ms(1_000);
@@ -191,10 +212,10 @@ async fn a_link_works_once_and_for_a_minute_and_a_session_until_it_is_left_or_ei
     // The token of a link is a session's only after it was exchanged.
     let audit = ask(&world, "GET", "/v1/audit?limit=100", "", Some(ANN)).await.text;
     assert!(
-        audit.contains("signed in") && audit.contains("signed out") && audit.contains("link made"),
+        audit.contains("signed in") && audit.contains("close console") && audit.contains("link made"),
         "{audit}"
     );
-    assert!(!audit.contains(used.rsplit('/').next().unwrap()), "no token is kept");
+    assert!(!audit.contains(used.rsplit('=').next().unwrap()), "no token is kept");
 }
 
 #[tokio::test]
@@ -218,11 +239,18 @@ async fn a_reader_sees_what_the_grants_allow_at_that_moment() {
     assert!(fleet.contains("data-name=\"orders\"") && !fleet.contains("orders-eu"), "{fleet}");
     assert_eq!(see(&world, "/console/services/orders-eu", &cookie).await.status, StatusCode::FORBIDDEN);
     assert_eq!(see(&world, "/console/services/orders", &cookie).await.status, StatusCode::OK);
+    assert_eq!(see(&world, &rollout_page(&world), &cookie).await.status, StatusCode::OK);
+    put(vec![grant(ANN, "admin", None), grant(bob, "viewer", Some("orders-eu"))]);
+    assert_eq!(see(&world, &rollout_page(&world), &cookie).await.status, StatusCode::FORBIDDEN);
     put(vec![grant(ANN, "admin", None)]);
     assert_eq!(see(&world, "/console/services/orders", &cookie).await.status, StatusCode::FORBIDDEN);
     assert!(!see(&world, "/console/fleet", &cookie).await.text.contains("data-name"));
     let refused = ask(&world, "POST", "/v1/console/links", "", Some(bob)).await;
     assert_eq!(refused.status, StatusCode::FORBIDDEN);
+    // Whoever has lost all grants can still sign out.
+    assert_eq!(see(&world, "/console/leave", &cookie).await.status, StatusCode::OK);
+    put(vec![grant(ANN, "admin", None), grant(bob, "viewer", None)]);
+    assert_eq!(see(&world, "/console/services/orders", &cookie).await.status, StatusCode::FORBIDDEN);
 }
 
 #[tokio::test]
@@ -232,7 +260,7 @@ async fn every_reply_forbids_what_the_console_does_not_need() {
     for path in [
         "/console/fleet",
         "/console/nothing",
-        "/console/enter/x",
+        "/console/enter?link=x",
         "/console/style.css",
         "/console/app.js",
         "/console/icon.svg",
@@ -245,10 +273,12 @@ async fn every_reply_forbids_what_the_console_does_not_need() {
             "{path}: {policy}"
         );
         assert!(policy.contains("frame-ancestors 'none'") && !policy.contains("unsafe"), "{path}: {policy}");
+        let is_file = path.contains('.');
+        let kept = if is_file { "public, max-age=31536000, immutable" } else { "no-store" };
         for (name, value) in [
             ("x-content-type-options", "nosniff"),
             ("referrer-policy", "no-referrer"),
-            ("cache-control", "no-store"),
+            ("cache-control", kept),
         ] {
             assert_eq!(reply.header(name), value, "{path} {name}");
         }
@@ -257,9 +287,7 @@ async fn every_reply_forbids_what_the_console_does_not_need() {
         let elsewhere =
             ["http://", "https://", "<style", "onclick", "style=\""].map(|part| text.contains(part));
         assert_eq!(elsewhere, [false; 5], "{path}: {}", reply.text);
-        assert_eq!(
-            reply.text.matches("<script").count(),
-            reply.text.matches("<script src=\"/console/app.js\" defer></script>").count()
-        );
+        let scripts = reply.text.matches("<script src=\"/console/app.js?v=").count();
+        assert_eq!(reply.text.matches("<script").count(), scripts, "{path}");
     }
 }

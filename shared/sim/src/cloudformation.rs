@@ -383,7 +383,7 @@ impl StacksPort for SimStacks {
                 })
                 .collect();
             resources.extend(crate::publishing::listed(state, &key));
-            resources.extend(crate::s3::buckets(state));
+            resources.extend(crate::s3::buckets(state, &key.1));
             if stack.status == "DELETE_FAILED" {
                 resources.push(StackResource {
                     logical_id: "Resists".into(),

@@ -234,14 +234,14 @@ impl ReplicaStore for SimReplicas {
 }
 
 /// The buckets that every stack contains.
-pub fn buckets(state: &State) -> Vec<StackResource> {
+pub fn buckets(state: &State, stack: &str) -> Vec<StackResource> {
     let bucket = |name: &String| StackResource {
         logical_id: name.clone(),
         physical_id: name.clone(),
         resource_type: "AWS::S3::Bucket".into(),
         status: "CREATE_COMPLETE".into(),
     };
-    state.buckets.keys().map(bucket).collect()
+    state.buckets.keys().filter(|_| stack.ends_with(&state.buckets_in)).map(bucket).collect()
 }
 
 /// Buckets of previews.

@@ -85,6 +85,8 @@ pub struct State {
     pub home_copies_unproven: bool,
     /// The buckets of every stack, and in how many parts each is emptied.
     pub buckets: BTreeMap<String, u32>,
+    /// What the names of the stacks that have the buckets end with.
+    pub buckets_in: String,
     pub copies: u64,
     pub stacks: Stacks,
     pub aliases: Aliases,
@@ -154,6 +156,7 @@ impl Shared {
             replica_proofs: BTreeMap::new(),
             home_copies_unproven: false,
             buckets: BTreeMap::new(),
+            buckets_in: String::new(),
             copies: 0,
             stacks: Stacks::default(),
             aliases: Aliases::default(),

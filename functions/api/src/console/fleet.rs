@@ -16,7 +16,7 @@ pub fn page(principal: &str, services: &[ServiceStagesView], next: Option<&str>)
         @if services.is_empty() {
             p { "Nothing to show: no service is configured, or you may view none of those on this page." }
         } @else {
-            p { label for="filter" { "Filter " } input #filter type="search" placeholder="service" autocomplete="off"; }
+            p #filter hidden { label { "Filter " input type="search" placeholder="service" autocomplete="off"; } }
             div.scroll tabindex="0" role="region" aria-label="Services by stages" {
                 table.matrix {
                     thead { tr {
@@ -38,7 +38,7 @@ pub fn page(principal: &str, services: &[ServiceStagesView], next: Option<&str>)
         }
         @if let Some(next) = next { p { a href=(format!("/console/fleet?after={next}")) { "More services" } } }
     };
-    framed(principal, "fleet", None, &content)
+    framed(principal, "Fleet", None, &content)
 }
 
 /// The permanent stages: those of most services first.

@@ -20,7 +20,7 @@ use axum::extract::{FromRequestParts, Path, Query, Request};
 use axum::http::request::Parts;
 use axum::http::{HeaderMap, HeaderName, HeaderValue, header};
 use axum::middleware::{Next, from_fn};
-use axum::response::{IntoResponse, Redirect, Response};
+use axum::response::{IntoResponse, Response};
 use axum::routing::get;
 use flotilla_contract::ServiceStagesView;
 use flotilla_domain::access::{Of, Role, Scope};
@@ -45,7 +45,7 @@ const STYLE: &str = include_str!("style.css");
 const SCRIPT: &str = include_str!("app.js");
 const ICON: &str = include_str!("icon.svg");
 
-/// What every reply of the console says to a browser: nothing from elsewhere, no inline script, not in a frame, nothing kept.
+/// What every reply of the console says to a browser: nothing from elsewhere, no inline script, not in a frame; no page is kept.
 const HEADERS: [(HeaderName, &str); 7] = [
     (
         header::CONTENT_SECURITY_POLICY,
@@ -65,7 +65,7 @@ pub fn router(api: Arc<Api>) -> Router {
         .route("/console/style.css", get(|| async { file("text/css; charset=utf-8", STYLE) }))
         .route("/console/app.js", get(|| async { file("text/javascript; charset=utf-8", SCRIPT) }))
         .route("/console/icon.svg", get(|| async { file("image/svg+xml", ICON) }))
-        .route("/console/enter/{token}", get(enter))
+        .route("/console/enter", get(enter))
         .route("/console/leave", get(leave))
         .route(HOME, get(show_fleet))
         .route("/console/services/{service}", get(show_service))
@@ -75,8 +75,10 @@ pub fn router(api: Arc<Api>) -> Router {
         .layer(from_fn(guarded))
 }
 
+/// A file, which pages name with its digest.
 fn file(content_type: &'static str, text: &'static str) -> impl IntoResponse {
-    ([(header::CONTENT_TYPE, content_type)], text)
+    let kept = "public, max-age=31536000, immutable";
+    ([(header::CONTENT_TYPE, content_type), (header::CACHE_CONTROL, kept)], text)
 }
 
 /// Refuses ambiguous requests, and adds the headers.
@@ -86,7 +88,7 @@ async fn guarded(request: Request, next: Next) -> Response {
         Err(error) => Failure(error).into_response(),
     };
     for (name, value) in HEADERS {
-        response.headers_mut().insert(name, HeaderValue::from_static(value));
+        response.headers_mut().entry(name).or_insert(HeaderValue::from_static(value));
     }
     response
 }
@@ -103,7 +105,8 @@ impl<E: Into<ApiError>> From<E> for Failure {
 impl IntoResponse for Failure {
     fn into_response(self) -> Response {
         let (status, refusal) = self.0.explained();
-        let notice = Notice { title: refusal.code.title(), text: &refusal.message, fix: &refusal.fix };
+        let (title, text, fix) = (refusal.code.title(), &refusal.message, Some(refusal.fix.as_str()));
+        let notice = Notice { title, text, fix, goes_on_to: None };
         (status, page::notice(&notice)).into_response()
     }
 }
@@ -130,30 +133,44 @@ impl<S: Send + Sync> FromRequestParts<S> for Browser {
 }
 
 impl Browser {
-    /// The caller of its session.
+    /// The caller of its session. Without a token, nothing is read.
     async fn caller(self, api: &Api) -> Result<Caller, Failure> {
-        // No session has the digest of no token.
-        let session = self.session.unwrap_or_default();
+        let session = self.session.ok_or_else(not_signed_in)?;
         Ok(api.commands.console_caller(&session.digest(), self.request_id).await?)
     }
 }
 
-/// Uses a link up and gives the browser a session.
-async fn enter(api: Shared, browser: Browser, Path(link): Path<String>) -> Page {
-    let link = Token::parse(&link).unwrap_or_default();
+/// The link that is used. It is in the query, which API Gateway's access log does not have.
+#[derive(Debug, Deserialize)]
+struct LinkQuery {
+    link: String,
+}
+
+/// Uses a link up and gives the browser a session. The answer is a page that goes on by itself, not a redirect: browsers send a cookie that is
+/// `SameSite=Strict` only if the request comes from a page of this site.
+async fn enter(api: Shared, browser: Browser, query: Result<Query<LinkQuery>, QueryRejection>) -> Page {
+    let link = query.ok().and_then(|Query(query)| Token::parse(&query.link)).ok_or_else(not_signed_in)?;
+    if let Some(before) = browser.session {
+        api.commands.leave_console(&before.digest(), browser.request_id.clone()).await?;
+    }
     let session = Token::random()?;
     api.commands.enter_console(&link.digest(), &session.digest(), browser.request_id).await?;
-    Ok((cookie(&session, SESSION_LIFE.as_secs()), Redirect::to(HOME)).into_response())
+    let notice = Notice { title: "signed in", text: "the fleet follows", fix: None, goes_on_to: Some(HOME) };
+    Ok((cookie(&session, SESSION_LIFE.as_secs()), page::notice(&notice)).into_response())
 }
 
 /// Ends the session.
 async fn leave(api: Shared, browser: Browser) -> Page {
-    if let Some(session) = browser.session {
-        api.commands.leave_console(&session.digest(), browser.request_id).await?;
-    }
-    let text = "your session has ended";
-    let notice = Notice { title: "signed out", text, fix: "to sign in again: flotilla open" };
+    let session = browser.session.ok_or_else(not_signed_in)?;
+    let ended = api.commands.leave_console(&session.digest(), browser.request_id).await?;
+    let text = if ended { "your session has ended" } else { "your session had ended before" };
+    let fix = Some("to sign in again: flotilla open");
+    let notice = Notice { title: "signed out", text, fix, goes_on_to: None };
     Ok((cookie(&Token::default(), 0), page::notice(&notice)).into_response())
+}
+
+fn not_signed_in() -> Refusal {
+    flotilla_engine::console::not_signed_in()
 }
 
 /// The header that sets the session cookie for so many seconds.
@@ -211,6 +228,15 @@ async fn show_rollout(api: Shared, browser: Browser, Path(id): Path<String>) -> 
     let service = ServiceName::parse(&rollout.service).ok();
     let scope = Scope { service: service.as_ref().map_or(Of::All, Of::One), stage: Of::Any };
     caller.may(Role::Viewer, scope).map_err(EngineError::from)?;
-    let events = api.status.events(&id, PageRequest { cursor: None, limit: 100 }).await?;
-    Ok(rollout::page(&caller.principal, &rollout, &events.items).into_response())
+    let (mut events, mut cursor) = (Vec::new(), None);
+    for _ in 0..rollout::EVENT_PAGES_MAX {
+        let page = api.status.events(&id, PageRequest { cursor, limit: 100 }).await?;
+        events.extend(page.items);
+        cursor = page.next;
+        if cursor.is_none() {
+            break;
+        }
+    }
+    events.reverse();
+    Ok(rollout::page(&caller.principal, &rollout, &events, cursor.is_some()).into_response())
 }

@@ -1,6 +1,7 @@
 //! The frame of every page, and the parts that pages share.
 
 use flotilla_contract::CauseView;
+use flotilla_domain::Digest;
 use maud::{DOCTYPE, Markup, html};
 
 /// A page that only says something.
@@ -10,29 +11,46 @@ pub struct Notice<'a> {
     /// What happened.
     pub text: &'a str,
     /// What to do.
-    pub fix: &'a str,
+    pub fix: Option<&'a str>,
+    /// The page that follows by itself.
+    pub goes_on_to: Option<&'a str>,
 }
 
-/// A page for someone who is signed in; with `refresh_s`, it loads itself again after so many seconds.
-pub fn page(principal: &str, title: &str, refresh_s: Option<u32>, content: &Markup) -> Markup {
+/// A page for someone who is signed in; with `update_s`, the script loads it again after so many seconds.
+pub fn page(principal: &str, title: &str, update_s: Option<u32>, content: &Markup) -> Markup {
     let header = html! {
         nav aria-label="Main" { a href="/console/fleet" { "Fleet" } }
         p.who title=(principal) { span.hidden { "Signed in as " } (name_of(principal)) " " a href="/console/leave" { "Sign out" } }
     };
-    frame(title, refresh_s, &header, content)
+    let content = html! {
+        @if let Some(seconds) = update_s {
+            // The script shows it: without it, nothing is updated.
+            p #update hidden data-seconds=(seconds) {
+                label { input type="checkbox" checked; " Update every " (seconds) " seconds" }
+            }
+        }
+        (content)
+    };
+    frame(title, None, &header, &content)
 }
 
 /// A page that says something, also to someone who is not signed in.
 pub fn notice(notice: &Notice<'_>) -> Markup {
     let content = html! {
         h1 { (sentence(notice.title)) }
-        p { (notice.text) }
-        p.fix { (notice.fix) }
+        p { (sentence(notice.text)) }
+        @if let Some(fix) = notice.fix { p.fix { (fix) } }
+        // A browser that came from another site has not sent its session; from here it does.
+        p { a href=(notice.goes_on_to.unwrap_or("/console/fleet")) { "Go to the fleet" } }
     };
-    frame(notice.title, None, &html! {}, &content)
+    frame(&sentence(notice.title), notice.goes_on_to, &html! {}, &content)
 }
 
-fn frame(title: &str, refresh_s: Option<u32>, header: &Markup, content: &Markup) -> Markup {
+fn frame(title: &str, goes_on_to: Option<&str>, header: &Markup, content: &Markup) -> Markup {
+    // Another version of a file has another address.
+    let versioned = |name: &str, text: &str| {
+        format!("/console/{name}?v={}", &Digest::of(text.as_bytes()).to_string()[..12])
+    };
     html! {
         (DOCTYPE)
         html lang="en" {
@@ -40,11 +58,11 @@ fn frame(title: &str, refresh_s: Option<u32>, header: &Markup, content: &Markup)
                 meta charset="utf-8";
                 meta name="viewport" content="width=device-width, initial-scale=1";
                 meta name="color-scheme" content="light dark";
-                @if let Some(seconds) = refresh_s { meta http-equiv="refresh" content=(seconds); }
-                title { (sentence(title)) " · Flotilla" }
-                link rel="icon" href="/console/icon.svg" type="image/svg+xml";
-                link rel="stylesheet" href="/console/style.css";
-                script src="/console/app.js" defer {}
+                @if let Some(page) = goes_on_to { meta http-equiv="refresh" content=(format!("0; url={page}")); }
+                title { (title) " · Flotilla" }
+                link rel="icon" href=(versioned("icon.svg", super::ICON)) type="image/svg+xml";
+                link rel="stylesheet" href=(versioned("style.css", super::STYLE));
+                script src=(versioned("app.js", super::SCRIPT)) defer {}
             }
             body {
                 a.skip href="#content" { "Skip to the content" }
@@ -69,9 +87,9 @@ pub fn status(status: &str) -> Markup {
 /// The meaning of a status.
 pub fn tone(status: &str) -> &'static str {
     match status {
-        "succeeded" | "removed" | "accepted" | "planned" | "running" => "good",
-        "failed" | "rolled_back" | "refused" => "bad",
-        "cancelled" | "superseded" | "reverted" | "closed" | "pending" => "quiet",
+        "succeeded" | "removed" | "accepted" | "running" => "good",
+        "failed" | "rolled_back" | "reverted" | "refused" => "bad",
+        "cancelled" | "superseded" | "planned" | "closed" | "pending" => "quiet",
         _ => "busy",
     }
 }

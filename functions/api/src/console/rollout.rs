@@ -1,15 +1,21 @@
-//! One rollout: its cause, gates, targets by wave, and timeline. The page loads itself again until the rollout has ended.
+//! One rollout: its cause, gates, targets by wave, and timeline, the newest entry first.
 
 use super::page::{cause, page as framed, rollout_link, short_id, status, time};
 use flotilla_contract::{ChangesView, DeploymentView, EventView, GatesView, RolloutView};
 use maud::{Markup, html};
 use std::collections::BTreeSet;
 
-/// How often the page of a rollout in progress loads itself again.
-const REFRESH_S: u32 = 5;
+/// Most pages of the timeline, of 100 entries each.
+pub const EVENT_PAGES_MAX: usize = 10;
+
+/// How often the page of a rollout in progress is updated; of one that waits for a gate, and so for a person or a time, less often.
+fn update_s(rollout: &RolloutView) -> Option<u32> {
+    let interval_s = if rollout.status == "gated" { 30 } else { 5 };
+    (!rollout.ended).then_some(interval_s)
+}
 
 /// The page.
-pub fn page(principal: &str, rollout: &RolloutView, events: &[EventView]) -> Markup {
+pub fn page(principal: &str, rollout: &RolloutView, events: &[EventView], more: bool) -> Markup {
     let waves: BTreeSet<u32> = rollout.deployments.iter().map(|deployment| deployment.wave).collect();
     let title = if rollout.kind == "remove" { "Removal" } else { "Rollout" };
     let content = html! {
@@ -29,19 +35,15 @@ pub fn page(principal: &str, rollout: &RolloutView, events: &[EventView]) -> Mar
             } }
         }
         h2 { "Timeline" }
-        ol.timeline { @for event in events { li {
+        @if more { p.quiet { "Later entries are not shown: flotilla rollout " (rollout.id) } }
+        ul.timeline { @for event in events { li {
             (time(&event.at)) " " strong { (event.what) }
             @if let Some(target) = &event.target { " " code { (target) } }
             @if let Some(detail) = &event.detail { " " span { (detail) } }
             @if event.actor != "flotilla" { " " span.quiet { "by " (event.actor) } }
         } } }
     };
-    framed(
-        principal,
-        &format!("{} {}", rollout.service, rollout.status),
-        (!rollout.ended).then_some(REFRESH_S),
-        &content,
-    )
+    framed(principal, &format!("{} {}", rollout.service, rollout.status), update_s(rollout), &content)
 }
 
 fn facts(rollout: &RolloutView) -> Markup {

@@ -19,7 +19,7 @@ pub fn page(
     let content = html! {
         h1 { (service.service) }
         h2 { "Stages" }
-        @if stages.is_empty() { p.quiet { "Nothing was ever deployed." } }
+        @if stages.is_empty() { p.quiet { "There are none." } }
         @for stage in stages { (of_stage(stage)) }
         h2 #previews { "Previews" }
         @if previews.is_empty() { p.quiet { "There are none." } } @else {

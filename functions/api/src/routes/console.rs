@@ -17,7 +17,7 @@ pub async fn open_console(
     let link = Token::random()?;
     let expires_at = api.commands.open_console(&caller, &link.digest()).await?;
     let view = ConsoleLinkView {
-        path: format!("/console/enter/{}", link.reveal()),
+        path: format!("/console/enter?link={}", link.reveal()),
         expires_at: expires_at.to_string(),
     };
     Ok((StatusCode::CREATED, [(header::CACHE_CONTROL, "no-store")], Json(view)))

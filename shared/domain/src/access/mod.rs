@@ -82,6 +82,8 @@ pub enum Act {
     ShiftTraffic,
     /// Opens the console.
     OpenConsole,
+    /// Signs out of the console.
+    CloseConsole,
     /// Extends the lifetime of a preview.
     ExtendPreview,
     /// Removes a preview.
@@ -120,6 +122,7 @@ impl Act {
             Self::Resume => "resume",
             Self::ShiftTraffic => "shift traffic",
             Self::OpenConsole => "open console",
+            Self::CloseConsole => "close console",
             Self::ExtendPreview => "extend preview",
             Self::RemovePreview => "remove preview",
             Self::RemoveStage => "remove stage",
@@ -142,7 +145,7 @@ impl Act {
             | Self::RemoveStage
             | Self::BreakGlass
             | Self::Unfreeze => Role::Admin,
-            Self::OpenConsole => Role::Viewer,
+            Self::OpenConsole | Self::CloseConsole => Role::Viewer,
             Self::Approve => Role::Approver,
             Self::Plan
             | Self::Start

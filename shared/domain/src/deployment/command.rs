@@ -119,7 +119,7 @@ impl Deployment {
             State::Waiting => Some(Observation::Lease),
             State::Inspecting => Some(Observation::Stack),
             State::ReadingAliases => Some(Observation::Aliases),
-            State::PlanningRemoval => Some(Observation::Resources),
+            State::PlanningRemoval | State::ConfirmingRemoval => Some(Observation::Resources),
             State::Executing
             | State::RollingBackStack { .. }
             | State::DeletingFailedStack(_)

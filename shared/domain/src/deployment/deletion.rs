@@ -74,6 +74,17 @@ impl Deployment {
         causes::breached(&breaches, true).map_or(State::Planned, State::Failed)
     }
 
+    /// The state after what the removal of a permanent stage's stack deletes was read again, right before: it must be what was planned, and
+    /// approved.
+    pub(super) fn removal_confirmed(&mut self, plan: &TargetPlan) -> State {
+        let planned = self.plan_digest;
+        match self.removal_planned(plan) {
+            State::Planned if planned == Some(plan.digest) => State::Deleting(Effort::First),
+            State::Planned => State::Failed(causes::not_approved()),
+            failed => failed,
+        }
+    }
+
     /// The state after the resources that could not be deleted are known.
     pub(super) fn without_undeletable(&mut self, names: Vec<String>) -> State {
         if names.is_empty() {

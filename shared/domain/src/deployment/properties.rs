@@ -34,7 +34,9 @@ impl State {
         match self {
             // The longest: others may hold the lease, and a rollout may be paused.
             Self::Waiting | Self::Planned | Self::Shifting { .. } => under_way(7 * 24 * HOUR),
-            Self::Inspecting | Self::ReadingAliases | Self::PlanningRemoval => under_way(3 * HOUR),
+            Self::Inspecting | Self::ReadingAliases | Self::PlanningRemoval | Self::ConfirmingRemoval => {
+                under_way(3 * HOUR)
+            }
             Self::ShiftingBack(_) => under_way(24 * HOUR),
             Self::Planning(_) | Self::DiscardingChangeSet(_) => under_way(30),
             Self::Executing
@@ -106,6 +108,7 @@ mod tests {
             (S::Shifting { percent: 5 }, "168 h"),
             (S::ShiftingBack(cause()), "24 h"),
             (S::PlanningRemoval, "3 h"),
+            (S::ConfirmingRemoval, "3 h"),
         ];
         for (n, (state, expected)) in rows.iter().enumerate() {
             assert_eq!(row_of(state), n, "{state:?}");
@@ -147,6 +150,7 @@ mod tests {
             State::Shifting { .. } => 19,
             State::ShiftingBack(_) => 20,
             State::PlanningRemoval => 21,
+            State::ConfirmingRemoval => 22,
         }
     }
 }

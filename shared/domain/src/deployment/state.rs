@@ -55,6 +55,8 @@ pub enum State {
     ReadingAliases,
     /// The stack of a permanent stage is to be removed: its resources are read and checked by the safeguards.
     PlanningRemoval,
+    /// The stack of a permanent stage is about to be removed: its resources are read once more.
+    ConfirmingRemoval,
     /// A change set is being created.
     Planning(ChangeSetKind),
     /// The change set is ready and waits for the rollout's answer.
@@ -123,6 +125,7 @@ impl State {
             Self::Inspecting => "inspecting",
             Self::ReadingAliases => "reading_aliases",
             Self::PlanningRemoval => "planning_removal",
+            Self::ConfirmingRemoval => "confirming_removal",
             Self::Planning(_) => "planning",
             Self::Planned => "planned",
             Self::Executing => "executing",

@@ -97,6 +97,7 @@ impl Deployment {
             (S::Waiting, E::LeaseHeld) => return Ok(self),
             (S::Planned, E::Declined) if !self.removes() => S::DiscardingChangeSet(Box::new(S::Cancelled)),
             (S::Waiting | S::Inspecting | S::Planned, E::Declined) => S::Cancelled,
+            (S::Planned, E::NotApproved) if self.removes() => S::Failed(causes::not_approved()),
             (S::Planned, E::NotApproved) => {
                 S::DiscardingChangeSet(Box::new(S::Failed(causes::not_approved())))
             }
@@ -109,6 +110,7 @@ impl Deployment {
             }
 
             (S::PlanningRemoval, E::DeletionsPlanned(plan)) => self.removal_planned(&plan),
+            (S::ConfirmingRemoval, E::DeletionsPlanned(plan)) => self.removal_confirmed(&plan),
 
             (S::Planning(_), E::PlanPending) => return Ok(self),
             (S::Planning(_), E::PlanReady(plan)) => self.planned(plan),
@@ -128,9 +130,7 @@ impl Deployment {
                 self.spec.alarms.clear();
                 S::DiscardingChangeSet(Box::new(S::Inspecting))
             }
-            (S::Planned, E::Allowed | E::AllowedUnwatched) if self.protects_data() => {
-                S::Deleting(Effort::First)
-            }
+            (S::Planned, E::Allowed | E::AllowedUnwatched) if self.protects_data() => S::ConfirmingRemoval,
             (S::Planned, E::Allowed | E::AllowedUnwatched) if self.removes() => S::EmptyingBuckets,
             (S::Planned, E::Allowed | E::AllowedUnwatched) => S::Executing,
             (S::Planned, E::MustWait) => return Ok(self),
@@ -230,6 +230,8 @@ impl Deployment {
             State::ShiftingBack(before) => {
                 State::Failed(causes::traffic_left(&causes::deadline(self), &before, self.shared()))
             }
+            // Its wave may wait for days: what it would delete is read again.
+            State::Planned if self.protects_data() => State::Inspecting,
             State::Planning(_) | State::Planned if !self.removes() => {
                 State::DiscardingChangeSet(Box::new(failed))
             }
@@ -242,6 +244,10 @@ impl Deployment {
         let absent = if self.removes() { State::Removed } else { State::Planning(ChangeSetKind::Create) };
         let Some(seen) = seen.filter(|seen| standing(&seen.status) != Standing::Gone) else {
             self.stack_id = None;
+            if self.protects_data() {
+                // Approvals are bound to the plans of all targets.
+                self.plan_digest = Some(TargetPlan::empty().digest);
+            }
             self.keeps_bucket = false;
             return absent;
         };

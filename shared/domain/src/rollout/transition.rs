@@ -357,7 +357,7 @@ pub(super) fn copies_late() -> Cause {
 fn plans_late() -> Cause {
     Cause::new(
         Code::DeadlinePassed,
-        "not every change set could be created in time: other rollouts may hold the leases of the stacks",
+        "not every target could be planned in time: other rollouts may hold the leases of the stacks",
         "check what its deployments wait for (flotilla status), then retry the rollout",
     )
 }

@@ -180,7 +180,15 @@ impl Commands {
         act: Act,
         scope: Scope<'_>,
     ) -> Result<Order, EngineError> {
-        let order = Order(AuditRecord {
+        let order = self.unchecked_order(caller, act, scope);
+        match caller.may(act.role(), scope) {
+            Ok(()) => Ok(order),
+            Err(refusal) => Err(self.refuse(order, refusal).await),
+        }
+    }
+
+    fn unchecked_order(&self, caller: &Caller, act: Act, scope: Scope<'_>) -> Order {
+        Order(AuditRecord {
             at: self.clock.now(),
             principal: caller.principal.clone(),
             person: (caller.person != caller.principal).then(|| caller.person.clone()),
@@ -192,11 +200,12 @@ impl Commands {
             rollout: None,
             release: None,
             detail: None,
-        });
-        match caller.may(act.role(), scope) {
-            Ok(()) => Ok(order),
-            Err(refusal) => Err(self.refuse(order, refusal).await),
-        }
+        })
+    }
+
+    /// Creates the order for what a caller does to its own session: no grant is needed.
+    pub(crate) fn own_order(&self, caller: &Caller, act: Act) -> Order {
+        self.unchecked_order(caller, act, Scope::ANYTHING)
     }
 
     /// Records a refused order in the audit. The order stays refused if this fails.

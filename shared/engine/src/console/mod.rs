@@ -39,9 +39,9 @@ impl Commands {
         let saved = self.valid_pass(link, PassKind::Link).await?.ok_or_else(not_signed_in)?;
         let caller = self.caller(saved.value.principal.clone(), request_id).await?;
         let order = self.order(&caller, Act::OpenConsole, Scope::ANYTHING).await?.detail("signed in");
-        let spent = ConsolePass { is_spent: true, ..saved.value.clone() };
+        let used = ConsolePass { is_used: true, ..saved.value.clone() };
         let pass = self.pass(*session, PassKind::Session, &caller.principal, SESSION_LIFE);
-        let writes = vec![saved.write(&spent, None), Versioned::new(pass.clone()).write(&pass, None)];
+        let writes = vec![saved.write(&used, None), Versioned::new(pass.clone()).write(&pass, None)];
         match self.save(&order, writes).await {
             Ok(()) => Ok(()),
             Err(WriteError::Conflict(_)) => Err(not_signed_in().into()),
@@ -58,22 +58,26 @@ impl Commands {
         self.caller(saved.value.principal, request_id).await
     }
 
-    /// Ends a session. One that has ended already is left as it is.
+    /// Ends a session, whatever its principal may do by now. Returns whether there was one to end.
     ///
     /// # Errors
     /// Errors of the store.
-    pub async fn leave_console(&self, session: &Digest, request_id: String) -> Result<(), EngineError> {
-        let Some(saved) = self.valid_pass(session, PassKind::Session).await? else { return Ok(()) };
+    pub async fn leave_console(&self, session: &Digest, request_id: String) -> Result<bool, EngineError> {
+        let Some(saved) = self.valid_pass(session, PassKind::Session).await? else { return Ok(false) };
         let caller = self.caller(saved.value.principal.clone(), request_id).await?;
-        let order = self.order(&caller, Act::OpenConsole, Scope::ANYTHING).await?.detail("signed out");
-        let spent = ConsolePass { is_spent: true, ..saved.value.clone() };
-        Ok(self.save(&order, vec![saved.write(&spent, None)]).await?)
+        let order = self.own_order(&caller, Act::CloseConsole);
+        let ended = ConsolePass { is_used: true, ..saved.value.clone() };
+        match self.save(&order, vec![saved.write(&ended, None)]).await {
+            // A concurrent request has ended it.
+            Ok(()) | Err(WriteError::Conflict(_)) => Ok(true),
+            Err(WriteError::Port(error)) => Err(error.into()),
+        }
     }
 
     fn pass(&self, token: Digest, kind: PassKind, principal: &str, life: SignedDuration) -> ConsolePass {
         let now = self.clock.now();
         let expires_at = now.saturating_add(life).unwrap_or(now);
-        ConsolePass { token, kind, principal: principal.to_owned(), expires_at, is_spent: false }
+        ConsolePass { token, kind, principal: principal.to_owned(), expires_at, is_used: false }
     }
 
     async fn valid_pass(
@@ -84,13 +88,13 @@ impl Commands {
         let found = self.store.get(&[console_key(token)]).await?.into_iter().next().flatten();
         let saved = found.map(read::<ConsolePass>).transpose()?;
         let now = self.clock.now();
-        Ok(saved.filter(|saved| {
-            saved.value.kind == kind && !saved.value.is_spent && saved.value.expires_at > now
-        }))
+        Ok(saved
+            .filter(|saved| saved.value.kind == kind && !saved.value.is_used && saved.value.expires_at > now))
     }
 }
 
-fn not_signed_in() -> Refusal {
+/// The refusal of whoever has no valid link or session.
+pub fn not_signed_in() -> Refusal {
     Refusal::new(
         Code::NotAuthenticated,
         "you are not signed in, or your session has ended",

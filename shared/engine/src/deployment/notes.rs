@@ -73,6 +73,8 @@ impl DeploymentStep {
         let plan = self.notes.plan.clone().filter(|_| self.now.id.direction == Direction::Forward)?;
         let blocked = match &self.now.state {
             State::DiscardingChangeSet(then) => then.cause().cloned(),
+            // A removal has no change set to discard.
+            State::Failed(cause) if self.now.removes() => Some(cause.clone()),
             _ => None,
         };
         Some(PlanRecord {

@@ -18,7 +18,7 @@ pub struct ConsolePass {
     /// When it ends.
     pub expires_at: Timestamp,
     /// Whether it was used up: a link by its first use, a session by signing out.
-    pub is_spent: bool,
+    pub is_used: bool,
 }
 
 /// The kind of a pass.
@@ -43,7 +43,7 @@ pub struct StoredPass {
     principal: String,
     expires_at: String,
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
-    is_spent: bool,
+    is_used: bool,
 }
 
 impl Record for ConsolePass {
@@ -64,7 +64,7 @@ impl Record for ConsolePass {
             kind: kind.into(),
             principal: self.principal.clone(),
             expires_at: self.expires_at.to_string(),
-            is_spent: self.is_spent,
+            is_used: self.is_used,
         }
     }
 
@@ -79,7 +79,7 @@ impl Record for ConsolePass {
             kind,
             principal: stored.principal,
             expires_at: time(&stored.expires_at)?,
-            is_spent: stored.is_spent,
+            is_used: stored.is_used,
         })
     }
 

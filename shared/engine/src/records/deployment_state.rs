@@ -76,6 +76,7 @@ impl StoredState {
             | State::Inspecting
             | State::ReadingAliases
             | State::PlanningRemoval
+            | State::ConfirmingRemoval
             | State::Planned
             | State::Executing
             | State::EmptyingBuckets
@@ -100,6 +101,7 @@ impl StoredState {
             }),
             "reading_aliases" => State::ReadingAliases,
             "planning_removal" => State::PlanningRemoval,
+            "confirming_removal" => State::ConfirmingRemoval,
             "shifting" => State::Shifting { percent: self.percent.ok_or_else(|| lacks("percent"))? },
             "shifting_back" => State::ShiftingBack(must(cause()?)?),
             "planned" => State::Planned,

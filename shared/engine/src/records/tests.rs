@@ -192,6 +192,7 @@ fn every_state_of_a_deployment_reads_back() {
         State::Shifting { percent: 5 },
         State::ShiftingBack(cause()),
         State::PlanningRemoval,
+        State::ConfirmingRemoval,
     ];
     let deploy = DeploymentKind::Deploy(stack_release());
     let mut written = Vec::new();

@@ -29,9 +29,17 @@ fn next_of_deployment(state: &str) -> &'static [&'static str] {
         "reading_aliases" => &["planning", "failed"],
         "planning_removal" => &["planned", "failed"],
         "planning" => &["planned", "discarding", "inspecting", "shifting_back", "failed"],
-        "planned" => {
-            &["executing", "emptying", "deleting", "discarding", "shifting_back", "failed", "cancelled"]
-        }
+        "planned" => &[
+            "executing",
+            "emptying",
+            "confirming_removal",
+            "inspecting",
+            "discarding",
+            "shifting_back",
+            "failed",
+            "cancelled",
+        ],
+        "confirming_removal" => &["deleting", "failed"],
         "executing" => &["verifying", "explaining", "inspecting", "shifting_back", "rolled_back", "failed"],
         "verifying" => &["shifting", "shifting_back", "succeeded", "failed"],
         "shifting" => &["inspecting", "shifting_back", "failed"],
@@ -160,7 +168,7 @@ mod tests {
         }
         assert!(deployment("planning", "executing"), "planned in between, and saved once");
         assert!(!deployment("planning", "verifying"), "executing acts");
-        assert!(!deployment("planning_removal", "removed"), "deleting acts");
+        assert!(!deployment("emptying", "removed"), "deleting acts");
         assert!(!deployment("executing", "waiting") && !deployment("verifying", "executing"));
     }
 }

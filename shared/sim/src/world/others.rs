@@ -104,6 +104,12 @@ impl World {
         self
     }
 
+    /// Only stacks whose names end with this have the buckets.
+    pub fn buckets_in(&mut self, stacks: &str) -> &mut Self {
+        self.driver.shared.lock().buckets_in = stacks.to_owned();
+        self
+    }
+
     /// Adds this bucket to every stack; its objects are deleted in this many parts.
     pub fn stacks_have_bucket(&mut self, name: &str, parts: u32) -> &mut Self {
         self.driver.shared.lock().buckets.insert(name.to_owned(), parts);

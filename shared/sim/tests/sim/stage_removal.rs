@@ -151,7 +151,8 @@ fn a_deployer_removes_previews_and_only_an_admin_removes_permanent_stages() {
 #[test]
 fn nothing_is_deleted_of_a_stage_of_several_stacks_if_one_may_not_be() {
     let mut world = world();
-    world.layered().stacks_have_bucket(BUCKET, 3);
+    // `Net` holds the data, and is deleted last.
+    world.layered().stacks_have_bucket(BUCKET, 3).buckets_in("-Net");
     deployed(&mut world, "branch/main");
     let parts = |world: &World| {
         let of = |region| ["Net", "Api"].map(|part| world.stack(region, &format!("staging-{part}")));
@@ -167,6 +168,65 @@ fn nothing_is_deleted_of_a_stage_of_several_stacks_if_one_may_not_be() {
     let id = world.remove_stage(&confirmed("staging", &[BUCKET])).unwrap();
     assert_eq!(world.end_of_rollout(&id).status, "succeeded");
     assert_eq!(parts(&world), [[None; 2]; 2]);
+}
+
+#[test]
+fn what_has_come_to_a_stack_since_it_was_approved_is_not_deleted() {
+    let mut world = World::with(1, approved_by(1));
+    let version = world.upload("branch/main", "one");
+    let id = crate::gates::gated(&mut world, &version);
+    world.approve(&id, "bob", &ApprovalRequest::default()).unwrap();
+    world.end_of(&version);
+    let id = world.remove_stage(&confirmed("staging", &[BUCKET])).unwrap();
+    world.until("it waits", |world| world.rollout_by_id(&id).status == "gated");
+    world.stacks_have_bucket(BUCKET, 3);
+    world.approve(&id, "bob", &ApprovalRequest::default()).unwrap();
+    let end = world.end_of_rollout(&id);
+    assert_eq!((end.status.as_str(), end.cause.unwrap().code.as_str()), ("failed", "FL0552"));
+    assert_eq!(world.stack("eu-west-1", "staging"), Some("CREATE_COMPLETE"));
+}
+
+#[test]
+fn a_stage_whose_stacks_are_gone_can_be_approved_and_removed() {
+    let mut world = World::with(1, approved_by(1));
+    let version = world.upload("branch/main", "one");
+    let id = crate::gates::gated(&mut world, &version);
+    world.approve(&id, "bob", &ApprovalRequest::default()).unwrap();
+    world.end_of(&version);
+    world.stack_is_deleted("eu-west-1", "staging");
+    let id = world.remove_stage(&confirmed("staging", &[])).unwrap();
+    world.until("it waits", |world| world.rollout_by_id(&id).status == "gated");
+    world.approve(&id, "bob", &ApprovalRequest::default()).unwrap();
+    assert_eq!(world.end_of_rollout(&id).status, "succeeded");
+    assert!(world.stage("staging").targets.is_empty());
+}
+
+#[test]
+fn a_removal_that_waits_is_cancelled_or_superseded_and_gives_its_stacks_back() {
+    for superseded in [false, true] {
+        let mut world = World::with(1, approved_by(1));
+        let version = world.upload("branch/main", "one");
+        let id = crate::gates::gated(&mut world, &version);
+        world.approve(&id, "bob", &ApprovalRequest::default()).unwrap();
+        world.end_of(&version);
+        let removal = world.remove_stage(&confirmed("staging", &[])).unwrap();
+        world.until("it waits", |world| world.rollout_by_id(&removal).status == "gated");
+        if superseded {
+            world.upload("branch/main", "two");
+        } else {
+            world.cancel(&removal).unwrap();
+        }
+        let expected = if superseded { "superseded" } else { "cancelled" };
+        assert_eq!(world.end_of_rollout(&removal).status, expected);
+        let next = if superseded { None } else { Some(world.upload("branch/main", "two")) };
+        world.until("the next waits for approval", |world| {
+            world.open_rollouts().iter().any(|id| world.rollout_by_id(id).status == "gated")
+        });
+        let open = world.open_rollouts();
+        world.approve(&open[0], "bob", &ApprovalRequest::default()).unwrap();
+        assert_eq!(world.end_of_rollout(&open[0]).status, "succeeded", "{superseded} {next:?}");
+        assert_eq!(world.stack("eu-west-1", "staging"), Some("UPDATE_COMPLETE"));
+    }
 }
 
 #[test]
@@ -188,7 +248,7 @@ fn approvals_are_needed_for_what_was_deployed_while_the_removal_was_queued() {
 }
 
 #[test]
-fn a_removal_that_was_cancelled_is_retried_by_whoever_may_remove_the_stage_only() {
+fn a_removal_that_failed_is_retried_by_whoever_may_remove_the_stage_only() {
     let mut world = world();
     deployed(&mut world, "branch/main");
     world.stacks_have_bucket(BUCKET, 3);
