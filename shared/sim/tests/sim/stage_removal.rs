@@ -39,6 +39,38 @@ fn confirmed(stage: &str, allow: &[&str]) -> StageRemoval {
     StageRemoval { confirm: Some(stage.into()), allow, ..removal(stage) }
 }
 
+/// A world in which a release runs at staging, whose waves need an approval.
+fn approved_stage() -> World {
+    let mut world = World::with(1, approved_by(1));
+    let version = world.upload("branch/main", "one");
+    let id = crate::gates::gated(&mut world, &version);
+    approve(&mut world, &id);
+    world.end_of(&version);
+    world
+}
+
+fn approve(world: &mut World, id: &str) {
+    world.approve(id, "bob", &ApprovalRequest::default()).unwrap();
+}
+
+fn arn(user: &str) -> String {
+    format!("arn:aws:iam::111122223333:user/{user}")
+}
+
+/// Gives users a role for everything.
+fn grant(world: &World, roles: &[(&str, &str)]) {
+    let commands = world.api().0;
+    let grants = roles.iter().map(|(user, role)| GrantConfig {
+        principal: arn(user),
+        role: (*role).into(),
+        services: None,
+        stages: None,
+    });
+    let access = AccessConfig { grants: grants.collect(), identity: None };
+    let ann = block_on(commands.caller(arn("ann"), "grants".into())).unwrap();
+    block_on(commands.put_access(&access, None, &ann)).unwrap();
+}
+
 fn code(error: EngineError) -> String {
     match error {
         EngineError::Refused(refusal) => refusal.code.to_string(),
@@ -108,16 +140,12 @@ fn what_holds_data_at_a_permanent_stage_is_deleted_only_by_name() {
 
 #[test]
 fn the_removal_of_a_permanent_stage_needs_the_approvals_of_its_profile() {
-    let mut world = World::with(1, approved_by(1));
-    let version = world.upload("branch/main", "one");
-    let id = crate::gates::gated(&mut world, &version);
-    world.approve(&id, "bob", &ApprovalRequest::default()).unwrap();
-    world.end_of(&version);
+    let mut world = approved_stage();
     let id = world.remove_stage(&confirmed("staging", &[])).unwrap();
     world.until("it waits", |world| world.rollout_by_id(&id).status == "gated");
     world.pass(1);
     assert!(!world.rollout_by_id(&id).ended);
-    world.approve(&id, "bob", &ApprovalRequest::default()).unwrap();
+    approve(&mut world, &id);
     assert_eq!(world.end_of_rollout(&id).status, "succeeded");
     assert_eq!(world.stack("eu-west-1", "staging"), None);
 }
@@ -128,16 +156,7 @@ fn a_deployer_removes_previews_and_only_an_admin_removes_permanent_stages() {
     deployed(&mut world, "branch/main");
     deployed(&mut world, "pr/7");
     let commands = world.api().0;
-    let arn = |name: &str| format!("arn:aws:iam::111122223333:user/{name}");
-    let grant = |name: &str, role: &str| GrantConfig {
-        principal: arn(name),
-        role: role.into(),
-        services: None,
-        stages: None,
-    };
-    let ann = block_on(commands.caller(arn("ann"), "grants".into())).unwrap();
-    let grants = vec![grant("ann", "admin"), grant("bob", "deployer"), grant("eve", "viewer")];
-    block_on(commands.put_access(&AccessConfig { grants, identity: None }, None, &ann)).unwrap();
+    grant(&world, &[("ann", "admin"), ("bob", "deployer"), ("eve", "viewer")]);
     let orders = ServiceName::parse("orders").unwrap();
     let remove = |name: &str, removal: &StageRemoval| {
         let caller = block_on(commands.caller(arn(name), format!("{name} removes"))).unwrap();
@@ -172,15 +191,11 @@ fn nothing_is_deleted_of_a_stage_of_several_stacks_if_one_may_not_be() {
 
 #[test]
 fn what_has_come_to_a_stack_since_it_was_approved_is_not_deleted() {
-    let mut world = World::with(1, approved_by(1));
-    let version = world.upload("branch/main", "one");
-    let id = crate::gates::gated(&mut world, &version);
-    world.approve(&id, "bob", &ApprovalRequest::default()).unwrap();
-    world.end_of(&version);
+    let mut world = approved_stage();
     let id = world.remove_stage(&confirmed("staging", &[BUCKET])).unwrap();
     world.until("it waits", |world| world.rollout_by_id(&id).status == "gated");
     world.stacks_have_bucket(BUCKET, 3);
-    world.approve(&id, "bob", &ApprovalRequest::default()).unwrap();
+    approve(&mut world, &id);
     let end = world.end_of_rollout(&id);
     assert_eq!((end.status.as_str(), end.cause.unwrap().code.as_str()), ("failed", "FL0552"));
     assert_eq!(world.stack("eu-west-1", "staging"), Some("CREATE_COMPLETE"));
@@ -188,15 +203,11 @@ fn what_has_come_to_a_stack_since_it_was_approved_is_not_deleted() {
 
 #[test]
 fn a_stage_whose_stacks_are_gone_can_be_approved_and_removed() {
-    let mut world = World::with(1, approved_by(1));
-    let version = world.upload("branch/main", "one");
-    let id = crate::gates::gated(&mut world, &version);
-    world.approve(&id, "bob", &ApprovalRequest::default()).unwrap();
-    world.end_of(&version);
+    let mut world = approved_stage();
     world.stack_is_deleted("eu-west-1", "staging");
     let id = world.remove_stage(&confirmed("staging", &[])).unwrap();
     world.until("it waits", |world| world.rollout_by_id(&id).status == "gated");
-    world.approve(&id, "bob", &ApprovalRequest::default()).unwrap();
+    approve(&mut world, &id);
     assert_eq!(world.end_of_rollout(&id).status, "succeeded");
     assert!(world.stage("staging").targets.is_empty());
 }
@@ -204,11 +215,7 @@ fn a_stage_whose_stacks_are_gone_can_be_approved_and_removed() {
 #[test]
 fn a_removal_that_waits_is_cancelled_or_superseded_and_gives_its_stacks_back() {
     for superseded in [false, true] {
-        let mut world = World::with(1, approved_by(1));
-        let version = world.upload("branch/main", "one");
-        let id = crate::gates::gated(&mut world, &version);
-        world.approve(&id, "bob", &ApprovalRequest::default()).unwrap();
-        world.end_of(&version);
+        let mut world = approved_stage();
         let removal = world.remove_stage(&confirmed("staging", &[])).unwrap();
         world.until("it waits", |world| world.rollout_by_id(&removal).status == "gated");
         if superseded {
@@ -223,7 +230,7 @@ fn a_removal_that_waits_is_cancelled_or_superseded_and_gives_its_stacks_back() {
             world.open_rollouts().iter().any(|id| world.rollout_by_id(id).status == "gated")
         });
         let open = world.open_rollouts();
-        world.approve(&open[0], "bob", &ApprovalRequest::default()).unwrap();
+        approve(&mut world, &open[0]);
         assert_eq!(world.end_of_rollout(&open[0]).status, "succeeded", "{superseded} {next:?}");
         assert_eq!(world.stack("eu-west-1", "staging"), Some("UPDATE_COMPLETE"));
     }
@@ -235,14 +242,14 @@ fn approvals_are_needed_for_what_was_deployed_while_the_removal_was_queued() {
     world.behaves("eu-west-1", flotilla_sim::Behaviour::Takes(600_000));
     let version = world.upload("branch/main", "one");
     let id = crate::gates::gated(&mut world, &version);
-    world.approve(&id, "bob", &ApprovalRequest::default()).unwrap();
+    approve(&mut world, &id);
     world.until("it executes", |world| world.stack("eu-west-1", "staging") == Some("CREATE_IN_PROGRESS"));
     let id = world.remove_stage(&confirmed("staging", &[])).unwrap();
     world.until("it waits", |world| world.rollout_by_id(&id).status == "gated");
     world.pass(1);
     let gates = world.rollout_by_id(&id).gates.unwrap();
     assert_eq!((gates.approvals_needed, world.stack("eu-west-1", "staging").is_some()), (1, true));
-    world.approve(&id, "bob", &ApprovalRequest::default()).unwrap();
+    approve(&mut world, &id);
     assert_eq!(world.end_of_rollout(&id).status, "succeeded");
     assert_eq!(world.stack("eu-west-1", "staging"), None);
 }
@@ -255,16 +262,7 @@ fn a_removal_that_failed_is_retried_by_whoever_may_remove_the_stage_only() {
     let id = world.remove_stage(&confirmed("staging", &[])).unwrap();
     assert_eq!(world.end_of_rollout(&id).status, "failed");
     let commands = world.api().0;
-    let arn = |name: &str| format!("arn:aws:iam::111122223333:user/{name}");
-    let grant = |name: &str, role: &str| GrantConfig {
-        principal: arn(name),
-        role: role.into(),
-        services: None,
-        stages: None,
-    };
-    let ann = block_on(commands.caller(arn("ann"), "grants".into())).unwrap();
-    let grants = vec![grant("ann", "admin"), grant("bob", "deployer")];
-    block_on(commands.put_access(&AccessConfig { grants, identity: None }, None, &ann)).unwrap();
+    grant(&world, &[("ann", "admin"), ("bob", "deployer")]);
     let options =
         RetryOptions { allow: AllowedLosses([BUCKET.to_owned()].into()), ..RetryOptions::default() };
     let rollout = RolloutId::parse(&id).unwrap();
