@@ -190,7 +190,7 @@ impl Checker {
         self.moves(key, item, &format!("{state}{level}"), edges::set);
         let ended = edges::SET_ENDS.contains(&state);
         assert_eq!(item.due_at.is_some(), !ended, "promise 5: {key:?} is {state}");
-        let wrong = sets::set(item, table);
+        let wrong = sets::set(item, table, &self.executing);
         assert!(wrong.is_none(), "{}: {key:?}", wrong.unwrap_or_default());
     }
 

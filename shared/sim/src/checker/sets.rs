@@ -3,7 +3,7 @@
 use super::{edges, text};
 use flotilla_engine::ports::{Item, Key};
 use serde_json::Value;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 type Table = BTreeMap<Key, Item>;
 
@@ -13,11 +13,9 @@ fn rollout_of<'t>(table: &'t Table, member: &Value, way: &str) -> Option<&'t str
     text(table.get(&Key::new(format!("RLO#{id}"), "META"))?, "state")
 }
 
-/// Whether a deployment of a member's forward rollout has begun an operation.
-fn has_operated(table: &Table, member: &Value) -> bool {
-    let Some(id) = member["forward"]["rollout"].as_str() else { return false };
-    let of_rollout = Key::new(format!("RLO#{id}"), "DEP#")..Key::new(format!("RLO#{id}"), "DEP$");
-    table.range(of_rollout).any(|(_, deployment)| deployment.body["operations"].as_u64() > Some(0))
+/// Whether a member's forward rollout has updated a stack. A plan may only have repaired one, which serves any release.
+fn has_updated(executing: &BTreeSet<String>, member: &Value) -> bool {
+    member["forward"]["rollout"].as_str().is_some_and(|id| executing.contains(&format!("RLO#{id}")))
 }
 
 /// Whether a member's rollout was refused, or another rollout has its stage.
@@ -25,8 +23,8 @@ fn is_not_ours(member: &Value, way: &str) -> bool {
     matches!(member[way]["end"]["name"].as_str(), Some("refused" | "overtaken"))
 }
 
-/// Checks a saved set. Returns the violation, if any.
-pub(super) fn set(item: &Item, table: &Table) -> Option<String> {
+/// Checks a saved set, with the partitions of the rollouts that have updated a stack. Returns the violation, if any.
+pub(super) fn set(item: &Item, table: &Table, executing: &BTreeSet<String>) -> Option<String> {
     let members = item.body["members"].as_array()?;
     let state = item.body["state"]["name"].as_str()?;
     let rolled = |member: &Value| rollout_of(table, member, "forward") == Some("succeeded");
@@ -59,7 +57,7 @@ pub(super) fn set(item: &Item, table: &Table) -> Option<String> {
         "reverted" => {
             let changed = |member: &&Value| {
                 let ended = rollout_of(table, member, "forward");
-                let touched = ended == Some("succeeded") || has_operated(table, member);
+                let touched = ended == Some("succeeded") || has_updated(executing, member);
                 matches!(ended, Some("succeeded" | "failed" | "cancelled"))
                     && touched
                     && member["before"] != member["release"]
