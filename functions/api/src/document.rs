@@ -26,6 +26,10 @@ pub const NAMES: [(&str, &str, &str); 13] = [
 /// A SHA-256 in hexadecimal digits.
 const DIGEST: &str = "^[0-9a-f]{64}$";
 
+/// The operations whose body may be left out, by `operationId`.
+const OPTIONAL_BODIES: [&str; 5] =
+    ["cancel_rollout", "retry_rollout", "redeploy_consumers", "cancel_set", "roll_back_set"];
+
 /// Descriptions of the tags, in the order of the document.
 const TAGS: [(&str, &str); 9] = [
     ("services", "Services, their stages, releases, uploads and configuration."),
@@ -79,6 +83,9 @@ fn of_the_document() -> Value {
 }
 
 fn complete_operation(path: &str, method: &str, operation: &mut Value) {
+    if operation["operationId"].as_str().is_some_and(|id| OPTIONAL_BODIES.contains(&id)) {
+        operation["requestBody"]["required"] = false.into();
+    }
     let names: Vec<&str> =
         path.split('/').filter_map(|part| part.strip_prefix('{')?.strip_suffix('}')).collect();
     let own = operation["parameters"].as_array().cloned().unwrap_or_default();

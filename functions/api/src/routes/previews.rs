@@ -1,6 +1,6 @@
 //! Previews, and the removal of stages.
 
-use super::params::{body_or_default, name, page_of};
+use super::params::{body, name, page_of};
 use crate::caller::Principal;
 use crate::problem::{ApiError, invalid};
 use crate::state::Shared;
@@ -58,8 +58,7 @@ pub async fn extend_preview(
     Path((service, stage)): Path<(String, String)>,
     bytes: Result<Bytes, BytesRejection>,
 ) -> Result<Json<StageView>, ApiError> {
-    let extension =
-        body_or_default::<ExtendPreview>(bytes)?.hours.map_or(Extension::Longest, Extension::Hours);
+    let extension = body::<ExtendPreview>(bytes)?.hours.map_or(Extension::Longest, Extension::Hours);
     let (service, stage) = (name(ServiceName::parse(&service))?, name(StageName::parse(&stage))?);
     api.commands.extend_preview(&service, &stage, extension, &caller).await?;
     Ok(Json(api.status.stage(&service, &stage).await?))
@@ -75,7 +74,7 @@ pub async fn remove_stage(
     Path((service, stage)): Path<(String, String)>,
     bytes: Result<Bytes, BytesRejection>,
 ) -> Result<(StatusCode, Json<RolloutView>), ApiError> {
-    let request = body_or_default::<RemoveStage>(bytes)?;
+    let request = body::<RemoveStage>(bytes)?;
     let removal = StageRemoval {
         stage: name(StageName::parse(&stage))?,
         confirm: request.confirm,
