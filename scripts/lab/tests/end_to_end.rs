@@ -3,7 +3,7 @@
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 #![allow(clippy::disallowed_methods, reason = "the lab measures real time and reads its environment")]
 
-use flotilla_contract::{ServiceStagesView, UploadView};
+use flotilla_contract::{ServiceStagesView, StageView, UploadView};
 use flotilla_lab::emulator::{ACCOUNT, kill};
 use flotilla_lab::samples::{ballast_package, fixture, zip};
 use flotilla_lab::world::text;
@@ -206,8 +206,7 @@ async fn a_preview_is_removed_with_what_its_own_bucket_holds() {
     assert_eq!(swept["removals"], serde_json::json!(["shop/pr-42"]), "{swept}");
     let deadline = Instant::now() + Duration::from_secs(30);
     loop {
-        let service: ServiceStagesView = world.api().get("/v1/services/shop").await.unwrap();
-        let stage = service.stages.iter().find(|s| s.stage == "pr-42").unwrap();
+        let stage: StageView = world.api().get("/v1/services/shop/stages/pr-42").await.unwrap();
         if stage.active.is_none() && stage.targets.is_empty() {
             break;
         }

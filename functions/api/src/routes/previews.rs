@@ -75,9 +75,10 @@ pub async fn remove_stage(
     bytes: Result<Bytes, BytesRejection>,
 ) -> Result<(StatusCode, Json<RolloutView>), ApiError> {
     let request = body::<RemoveStage>(bytes)?;
+    let confirm = request.confirm.map(|text| name(StageName::parse(&text))).transpose()?;
     let removal = StageRemoval {
         stage: name(StageName::parse(&stage))?,
-        confirm: request.confirm,
+        confirm,
         because: request.because,
         allow: AllowedLosses(request.allow),
     };

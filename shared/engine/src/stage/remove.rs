@@ -21,7 +21,7 @@ pub struct StageRemoval {
     /// The stage.
     pub stage: StageName,
     /// For a permanent stage: its name again.
-    pub confirm: Option<String>,
+    pub confirm: Option<StageName>,
     /// The reason.
     pub because: Option<String>,
     /// Resources of a permanent stage that may be deleted although they hold data.
@@ -118,7 +118,7 @@ impl Commands {
 /// Whether the name of a permanent stage was given twice.
 fn check_confirmation(service: &ServiceName, removal: &StageRemoval) -> Result<(), Refusal> {
     let stage = &removal.stage;
-    if removal.confirm.as_deref() == Some(stage.as_str()) {
+    if removal.confirm.as_ref() == Some(stage) {
         return Ok(());
     }
     let what = format!("{service}/{stage} is a permanent stage, and its removal is not confirmed");

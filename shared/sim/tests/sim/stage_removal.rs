@@ -36,7 +36,7 @@ fn removal(stage: &str) -> StageRemoval {
 
 fn confirmed(stage: &str, allow: &[&str]) -> StageRemoval {
     let allow = AllowedLosses(allow.iter().map(|name| (*name).to_owned()).collect());
-    StageRemoval { confirm: Some(stage.into()), allow, ..removal(stage) }
+    StageRemoval { confirm: Some(StageName::parse(stage).unwrap()), allow, ..removal(stage) }
 }
 
 /// A world in which a release runs at staging, whose waves need an approval.
@@ -100,7 +100,7 @@ fn a_permanent_stage_is_removed_only_if_its_name_is_given_twice() {
     deployed(&mut world, "branch/main");
     deployed(&mut world, "branch/eu");
     assert_eq!(code(world.remove_stage(&removal("staging")).unwrap_err()), "FL0401");
-    let wrong = StageRemoval { confirm: Some("eu-staging".into()), ..removal("staging") };
+    let wrong = StageRemoval { confirm: Some(StageName::parse("eu-staging").unwrap()), ..removal("staging") };
     assert_eq!(code(world.remove_stage(&wrong).unwrap_err()), "FL0401");
     let id = world.remove_stage(&confirmed("staging", &[])).unwrap();
     assert_eq!(world.end_of_rollout(&id).status, "succeeded");
