@@ -175,10 +175,15 @@ fn limit_names(body: &str, schema: &mut Value) {
             // A rollback leads to a release, everything else to a stage.
             let kind = if (body, name.as_str()) == ("RollBack", "to") { "release" } else { &name };
             if let Some((_, pattern)) = rule(kind).filter(|_| kinds.contains(&property["type"])) {
+                // An optional reason may be empty: it counts as none.
+                let is_optional = name == "because" && property["type"].is_array();
+                let pattern = if is_optional { pattern.replace("{1,", "{0,") } else { pattern.to_owned() };
                 property["pattern"] = pattern.into();
             }
             if name == "allow" {
                 property["maxItems"] = 200.into();
+                // A name that is given twice counts once.
+                property["uniqueItems"] = false.into();
                 property["items"]["pattern"] =
                     "^[A-Za-z0-9]{1,255}(@[a-z]{2,4}(-[a-z]+)+-[0-9]{1,2})?$".into();
             }
