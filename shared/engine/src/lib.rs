@@ -23,6 +23,7 @@ pub mod notice;
 pub mod plan;
 pub mod ports;
 pub mod preview;
+mod reads;
 pub mod records;
 pub mod release;
 pub mod replica;

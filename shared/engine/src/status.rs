@@ -1,4 +1,5 @@
-//! The views of the API. Every view takes one or two queries, however long the history.
+//! The views of the API. Every view takes one or two queries, however long the history; lists of stages and previews take as many as
+//! they have pages.
 
 use crate::EngineError;
 use crate::ports::{Clock, Key, Query, StateStore};

@@ -4,6 +4,7 @@
 use crate::EngineError;
 use crate::config::{document, service_config};
 use crate::ports::{Key, StateStore, Write};
+use crate::reads::existing;
 use crate::records::{ConfigRecord, PreviewsRecord, Versioned, previews_key, read, service_key, stage_key};
 use flotilla_contract::ServiceConfigDoc;
 use flotilla_domain::config::preview::{PreviewList, PreviewQuotas};
@@ -11,9 +12,6 @@ use flotilla_domain::gate::output::OutputRef;
 use flotilla_domain::rollout::Rollout;
 use flotilla_domain::stage::StageHead;
 use flotilla_domain::{Code, Refusal};
-
-/// Most keys of one read of the state store.
-const KEYS_MAX: usize = 100;
 
 /// Checks a rollout to a preview. Answers the write that lists a preview that begins; one that exists already costs no read.
 ///
@@ -40,24 +38,21 @@ pub(crate) async fn begin(
     let mut record = saved.value.clone();
     record.list.0.remove(&own);
     if quotas.check_stages(&rollout.service, &record.list).is_err() {
-        record.list = existing(store, record.list).await?;
+        record.list = without_ended(store, record.list).await?;
         quotas.check_stages(&rollout.service, &record.list)?;
     }
     record.list.0.insert(own);
     Ok((record != saved.value).then(|| saved.write(&record, None)))
 }
 
-/// The previews of a list that exist.
-async fn existing(store: &dyn StateStore, list: PreviewList) -> Result<PreviewList, EngineError> {
-    let all: Vec<_> = list.0.into_iter().collect();
+/// A list of previews, without those that have ended.
+async fn without_ended(store: &dyn StateStore, list: PreviewList) -> Result<PreviewList, EngineError> {
+    let keys = list.0.iter().map(|(service, stage)| stage_key(service, stage));
     let mut kept = PreviewList::default();
-    for some in all.chunks(KEYS_MAX) {
-        let keys: Vec<Key> = some.iter().map(|(service, stage)| stage_key(service, stage)).collect();
-        for (name, item) in some.iter().zip(store.get(&keys).await?) {
-            let head = item.map(read::<StageHead>).transpose()?;
-            if head.is_some_and(|head| !head.value.is_idle()) {
-                kept.0.insert(name.clone());
-            }
+    for item in existing(store, keys.collect()).await? {
+        let head = read::<StageHead>(item)?.value;
+        if !head.is_idle() {
+            kept.0.insert((head.service, head.stage));
         }
     }
     Ok(kept)

@@ -1,8 +1,8 @@
 //! The API's view of previews.
 
 use crate::EngineError;
-use crate::ports::{Key, Query, StateStore};
-use crate::records::{PreviewsRecord, index_pk, previews_key, read, rollout_key, stage_key};
+use crate::reads::{existing, names};
+use crate::records::{PreviewsRecord, previews_key, read, rollout_key, stage_key};
 use crate::stage::view::stage_view;
 use crate::status::{PageRequest, Status};
 use flotilla_contract as view;
@@ -10,9 +10,6 @@ use flotilla_domain::rollout::{Rollout, RolloutKind};
 use flotilla_domain::stage::StageHead;
 use flotilla_domain::{ProfileName, RolloutId, ServiceName, StageName};
 use std::collections::{BTreeMap, BTreeSet};
-
-/// Most keys of one read of the state store.
-const KEYS_MAX: usize = 100;
 
 impl Status {
     /// The previews that exist, by service and stage; of one service, if one is given. A page may have fewer than `limit` items and
@@ -26,24 +23,24 @@ impl Status {
         page: PageRequest,
     ) -> Result<view::Page<view::PreviewView>, EngineError> {
         let cursor = |(service, stage): &(ServiceName, StageName)| format!("{service}/{stage}");
-        let names = self.preview_names().await?;
+        let previews = self.preview_names().await?;
         let wanted = |name: &&(ServiceName, StageName)| {
             service.is_none_or(|service| name.0 == *service)
                 && page.cursor.as_ref().is_none_or(|after| cursor(name) > *after)
         };
-        let mut names: Vec<_> = names.iter().filter(wanted).collect();
+        let mut names: Vec<_> = previews.iter().filter(wanted).collect();
         names.sort_by_key(|name| cursor(name));
         let next = names.get(page.limit).map(|_| cursor(names[page.limit - 1]));
         names.truncate(page.limit);
         let keys = names.iter().map(|(service, stage)| stage_key(service, stage));
-        let heads = read_some(self.store.as_ref(), keys.collect()).await?;
+        let heads = existing(self.store.as_ref(), keys.collect()).await?;
         let heads: Vec<StageHead> = heads
             .into_iter()
             .map(|item| Ok(read::<StageHead>(item)?.value))
             .collect::<Result<_, EngineError>>()?;
         let there: Vec<StageHead> = heads.into_iter().filter(|head| !head.is_idle()).collect();
         let open = there.iter().flat_map(|head| head.active.iter().chain(&head.queued)).map(rollout_key);
-        let open = read_some(self.store.as_ref(), open.collect()).await?.into_iter();
+        let open = existing(self.store.as_ref(), open.collect()).await?.into_iter();
         let open: BTreeMap<RolloutId, RolloutKind> = open
             .map(|item| Ok(read::<Rollout>(item)?.value).map(|rollout| (rollout.id, rollout.kind)))
             .collect::<Result<_, EngineError>>()?;
@@ -63,38 +60,15 @@ impl Status {
 
     /// The names in the lists of all profiles.
     async fn preview_names(&self) -> Result<BTreeSet<(ServiceName, StageName)>, EngineError> {
-        let mut profiles = Vec::new();
-        let mut query = Query {
-            pk: index_pk("profiles"),
-            prefix: String::new(),
-            after: None,
-            newest_first: false,
-            limit: KEYS_MAX,
-        };
-        loop {
-            let found = self.store.query(query.clone()).await?;
-            query.after = found.items.last().map(|item| item.key.sk.clone());
-            profiles.extend(found.items.iter().filter_map(|item| ProfileName::parse(&item.key.sk).ok()));
-            if !found.more {
-                break;
-            }
+        let profiles = names(self.store.as_ref(), "profiles").await?;
+        let keys =
+            profiles.iter().filter_map(|name| ProfileName::parse(name).ok()).map(|name| previews_key(&name));
+        let mut previews = BTreeSet::new();
+        for item in existing(self.store.as_ref(), keys.collect()).await? {
+            previews.extend(read::<PreviewsRecord>(item)?.value.list.0);
         }
-        let lists = read_some(self.store.as_ref(), profiles.iter().map(previews_key).collect()).await?;
-        let mut names = BTreeSet::new();
-        for item in lists {
-            names.extend(read::<PreviewsRecord>(item)?.value.list.0);
-        }
-        Ok(names)
+        Ok(previews)
     }
-}
-
-/// The items with these keys that exist.
-async fn read_some(store: &dyn StateStore, keys: Vec<Key>) -> Result<Vec<crate::ports::Item>, EngineError> {
-    let mut some = Vec::new();
-    for keys in keys.chunks(KEYS_MAX) {
-        some.extend(store.get(keys).await?.into_iter().flatten());
-    }
-    Ok(some)
 }
 
 /// The status of a preview whose newest open rollout is of this kind.

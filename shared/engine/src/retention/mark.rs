@@ -2,9 +2,10 @@
 
 use super::GarbageCollector;
 use crate::config::document;
-use crate::ports::{AssetBucket, Item, Key, Place, Query, WriteError};
+use crate::ports::{AssetBucket, Key, Place, WriteError};
+use crate::reads::{all, existing, names};
 use crate::records::{
-    ConfigRecord, KeptRecord, Versioned, account_key, index_pk, kept_key, profile_key, read, release_key,
+    ConfigRecord, KeptRecord, Versioned, account_key, kept_key, profile_key, read, release_key,
     releases_query, rollout_key, service_key, sets_query, stages_query,
 };
 use crate::rollout::destination::access;
@@ -91,7 +92,7 @@ impl GarbageCollector {
         dry_run: bool,
     ) -> Result<Option<Marks>, EngineError> {
         let look = MarkInput { now, until, dry_run, of_sets: self.of_sets().await? };
-        let services = self.names("services").await?;
+        let services = names(self.store.as_ref(), "services").await?;
         // Skipping a service would remove all its objects.
         let service = |name: String| {
             ServiceName::parse(&name)
@@ -173,7 +174,7 @@ impl GarbageCollector {
 
     /// The service's stages.
     async fn heads(&self, service: &ServiceName) -> Result<Vec<StageHead>, EngineError> {
-        let items = self.all(stages_query(service, None, PAGE)).await?;
+        let items = all(self.store.as_ref(), stages_query(service, None, PAGE)).await?;
         items.into_iter().map(|item| Ok(read::<StageHead>(item)?.value)).collect()
     }
 
@@ -181,7 +182,7 @@ impl GarbageCollector {
     async fn needed(&self, heads: &[StageHead]) -> Result<BTreeSet<ReleaseId>, EngineError> {
         let mut needed: BTreeSet<ReleaseId> = heads.iter().flat_map(StageHead::needed).collect();
         let rollouts: BTreeSet<RolloutId> = heads.iter().flat_map(StageHead::unended).collect();
-        let items = self.some(rollouts.iter().map(rollout_key)).await?;
+        let items = existing(self.store.as_ref(), rollouts.iter().map(rollout_key).collect()).await?;
         if items.len() < rollouts.len() {
             return Err(EngineError::Defect("a stage has a rollout that does not exist".into()));
         }
@@ -225,7 +226,8 @@ impl GarbageCollector {
         service: &ServiceName,
         ids: &BTreeSet<ReleaseId>,
     ) -> Result<Vec<Release>, EngineError> {
-        let items = self.some(ids.iter().map(|id| release_key(service, id))).await?;
+        let items =
+            existing(self.store.as_ref(), ids.iter().map(|id| release_key(service, id)).collect()).await?;
         if items.len() < ids.len() {
             return Err(EngineError::Defect(format!(
                 "a stage of {service} needs a release that does not exist"
@@ -235,11 +237,11 @@ impl GarbageCollector {
     }
 
     async fn sites_of_profiles(&self) -> Result<BTreeSet<Site>, EngineError> {
-        let names = self.names("profiles").await?;
+        let names = names(self.store.as_ref(), "profiles").await?;
         let names = names.iter().filter_map(|name| ProfileName::parse(name).ok());
         let profiles: BTreeMap<Key, ProfileName> = names.map(|name| (profile_key(&name), name)).collect();
         let mut sites = BTreeSet::new();
-        for item in self.some(profiles.keys().cloned()).await? {
+        for item in existing(self.store.as_ref(), profiles.keys().cloned().collect()).await? {
             let Some(name) = profiles.get(&item.key) else { continue };
             let doc = document::<ProfileConfig>(read::<ConfigRecord>(item)?.value)?;
             let profile = config::profile(name.clone(), &doc)?;
@@ -255,48 +257,13 @@ impl GarbageCollector {
         let accounts: BTreeMap<Key, AccountId> =
             accounts.into_iter().map(|id| (account_key(&id), id)).collect();
         let mut known = BTreeMap::new();
-        for item in self.some(accounts.keys().cloned()).await? {
+        for item in existing(self.store.as_ref(), accounts.keys().cloned().collect()).await? {
             let Some(id) = accounts.get(&item.key) else { continue };
             let doc = document::<AccountConfig>(read::<ConfigRecord>(item)?.value)?;
             known.insert(id.clone(), access(&config::account(id.clone(), &doc)?));
         }
         let reached = |site: Site| Some((site.clone(), known.get(&site.account)?.clone()));
         Ok(sites.into_iter().filter_map(reached).collect())
-    }
-
-    /// The listed names of a kind.
-    async fn names(&self, kind: &str) -> Result<Vec<String>, EngineError> {
-        let query = Query {
-            pk: index_pk(kind),
-            prefix: String::new(),
-            after: None,
-            newest_first: false,
-            limit: PAGE,
-        };
-        Ok(self.all(query).await?.into_iter().map(|item| item.key.sk).collect())
-    }
-
-    /// All items of a query. Names, and the stages of a service, are few.
-    async fn all(&self, mut query: Query) -> Result<Vec<Item>, EngineError> {
-        let mut all: Vec<Item> = Vec::new();
-        loop {
-            let page = self.store.query(query.clone()).await?;
-            all.extend(page.items);
-            if !page.more {
-                return Ok(all);
-            }
-            query.after = all.last().map(|item| item.key.sk.clone());
-        }
-    }
-
-    /// The items with these keys that exist.
-    async fn some(&self, keys: impl Iterator<Item = Key>) -> Result<Vec<Item>, EngineError> {
-        let keys: Vec<Key> = keys.collect();
-        let mut some = Vec::new();
-        for keys in keys.chunks(PAGE) {
-            some.extend(self.store.get(keys).await?.into_iter().flatten());
-        }
-        Ok(some)
     }
 }
 

@@ -1,6 +1,7 @@
 //! The API's view of the stages of a service.
 
 use crate::EngineError;
+use crate::reads;
 use crate::records::{read, stages_query};
 use crate::status::{Status, missing};
 use flotilla_contract as view;
@@ -13,21 +14,12 @@ impl Status {
     /// # Errors
     /// Errors of the state store; a refusal if the service is not known.
     pub async fn stages(&self, service: &ServiceName) -> Result<view::ServiceStagesView, EngineError> {
-        let mut heads = Vec::new();
-        let mut query = stages_query(service, None, 1_000);
-        loop {
-            let found = self.store.query(query.clone()).await?;
-            query.after = found.items.last().map(|item| item.key.sk.clone());
-            for item in found.items {
-                heads.push(read::<StageHead>(item)?.value);
-            }
-            if !found.more {
-                break;
-            }
-        }
-        if heads.is_empty() {
+        let items = reads::all(self.store.as_ref(), stages_query(service, None, 1_000)).await?;
+        if items.is_empty() {
             self.service_config(service).await?;
         }
+        let heads = items.into_iter().map(|item| Ok(read::<StageHead>(item)?.value));
+        let heads: Vec<StageHead> = heads.collect::<Result<_, EngineError>>()?;
         // Of a preview that has ended, only what its ref was is still known, for a while.
         let is_shown =
             |head: &StageHead| !head.is_idle() || (head.uploaded.is_none() && head.closed_at.is_none());
