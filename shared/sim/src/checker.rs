@@ -226,7 +226,10 @@ impl Checker {
             self.executing.insert(key.pk.clone());
         }
         let ended = edges::DEPLOYMENT_ENDS.contains(&state);
-        self.moves(key, item, state, edges::deployment);
+        let removes = item.body.get("deploy").is_none();
+        let is_guarded = removes && item.body["policy"]["safeguards"]["block_stateful"] == true;
+        let legal = if is_guarded { edges::guarded_removal } else { edges::deployment };
+        self.moves(key, item, state, legal);
         let rollout = text(item, "rollout").expect("a deployment has a rollout");
         let target = text(item, "target").expect("a deployment has a target");
         let stack = text(item, "stack").expect("a deployment has a stack");

@@ -16,7 +16,6 @@ fn next_of_deployment(state: &str) -> &'static [&'static str] {
         "waiting" => &["inspecting", "failed", "cancelled"],
         "inspecting" => &[
             "reading_aliases",
-            "planning_removal",
             "shifting_back",
             "planning",
             "planned",
@@ -27,19 +26,8 @@ fn next_of_deployment(state: &str) -> &'static [&'static str] {
             "cancelled",
         ],
         "reading_aliases" => &["planning", "failed"],
-        "planning_removal" => &["planned", "failed"],
         "planning" => &["planned", "discarding", "inspecting", "shifting_back", "failed"],
-        "planned" => &[
-            "executing",
-            "emptying",
-            "confirming_removal",
-            "inspecting",
-            "discarding",
-            "shifting_back",
-            "failed",
-            "cancelled",
-        ],
-        "confirming_removal" => &["deleting", "failed"],
+        "planned" => &["executing", "emptying", "discarding", "shifting_back", "failed", "cancelled"],
         "executing" => &["verifying", "explaining", "inspecting", "shifting_back", "rolled_back", "failed"],
         "verifying" => &["shifting", "shifting_back", "succeeded", "failed"],
         "shifting" => &["inspecting", "shifting_back", "failed"],
@@ -51,6 +39,22 @@ fn next_of_deployment(state: &str) -> &'static [&'static str] {
         "deleting" => &["salvaging", "explaining", "removed", "failed"],
         "salvaging" => &["deleting", "explaining", "failed"],
         "discarding" => &["verifying", "inspecting", "shifting_back", "failed", "cancelled"],
+        _ => &[],
+    }
+}
+
+/// The states that the removal of a stack may enter next if the safeguards keep its data: it deletes only what it has read twice.
+fn next_of_guarded_removal(state: &str) -> &'static [&'static str] {
+    match state {
+        NOTHING => &["waiting"],
+        "waiting" => &["inspecting", "failed", "cancelled"],
+        "inspecting" => &["planning_removal", "removed", "failed", "cancelled"],
+        "planning_removal" => &["planned", "failed"],
+        "planned" => &["confirming_removal", "inspecting", "failed", "cancelled"],
+        "confirming_removal" => &["deleting", "failed"],
+        "deleting" => &["salvaging", "explaining", "removed", "failed"],
+        "salvaging" => &["deleting", "explaining", "failed"],
+        "explaining" => &["failed"],
         _ => &[],
     }
 }
@@ -131,6 +135,11 @@ pub fn deployment(from: &str, to: &str) -> bool {
     reaches(from, to, next_of_deployment, &ACTS, 3)
 }
 
+/// Whether the removal of a stack whose data the safeguards keep may be saved in one state after another.
+pub fn guarded_removal(from: &str, to: &str) -> bool {
+    reaches(from, to, next_of_guarded_removal, &["deleting"], 3)
+}
+
 /// Whether a rollout may be saved in one state after another.
 pub fn rollout(from: &str, to: &str) -> bool {
     // If all copies exist already, no command asks for them.
@@ -168,7 +177,10 @@ mod tests {
         }
         assert!(deployment("planning", "executing"), "planned in between, and saved once");
         assert!(!deployment("planning", "verifying"), "executing acts");
+        assert!(!deployment("inspecting", "deleting"), "emptying acts");
         assert!(!deployment("emptying", "removed"), "deleting acts");
+        assert!(!guarded_removal("planned", "emptying"), "no bucket of data is emptied");
+        assert!(!guarded_removal("confirming_removal", "removed"), "deleting acts");
         assert!(!deployment("executing", "waiting") && !deployment("verifying", "executing"));
     }
 }
