@@ -59,11 +59,15 @@ fn next_of_guarded_removal(state: &str) -> &'static [&'static str] {
     }
 }
 
+/// The states of a rollout with commands. If all copies exist already, no command asks for them.
+const ROLLOUT_ACTS: [&str; 6] =
+    ["planning", "rolling", "shifting", "completing", "shifting_back", "withdrawing"];
+
+/// The states that a rollout may enter next.
 fn next_of_rollout(state: &str) -> &'static [&'static str] {
     match state {
         NOTHING => &["queued", "vetting", "replicating", "superseded"],
-        // A removal that finds nothing to remove has succeeded.
-        "queued" => &["vetting", "replicating", "planning", "gated", "succeeded", "cancelled", "superseded"],
+        "queued" => &["vetting", "replicating", "gated", "cancelled", "superseded"],
         "vetting" => &["replicating", "failed", "cancelled", "superseded"],
         "awaiting" => &["planning", "gated", "failed", "cancelled", "superseded"],
         "replicating" => &["awaiting", "planning", "gated", "failed", "cancelled", "superseded"],
@@ -106,6 +110,14 @@ fn next_of_rollout(state: &str) -> &'static [&'static str] {
     }
 }
 
+/// The states that a rollout that removes a stage may enter next: it copies nothing, and one that finds nothing has succeeded.
+fn next_of_removal(state: &str) -> &'static [&'static str] {
+    match state {
+        "queued" => &["planning", "gated", "succeeded", "cancelled", "superseded"],
+        state => next_of_rollout(state),
+    }
+}
+
 /// Whether a state can be reached. Several transitions may be saved at once if those between them run no command.
 fn reaches(
     from: &str,
@@ -142,14 +154,12 @@ pub fn guarded_removal(from: &str, to: &str) -> bool {
 
 /// Whether a rollout may be saved in one state after another.
 pub fn rollout(from: &str, to: &str) -> bool {
-    // If all copies exist already, no command asks for them.
-    reaches(
-        from,
-        to,
-        next_of_rollout,
-        &["planning", "rolling", "shifting", "completing", "shifting_back", "withdrawing"],
-        4,
-    )
+    reaches(from, to, next_of_rollout, &ROLLOUT_ACTS, 4)
+}
+
+/// Whether a rollout that removes a stage may be saved in one state after another.
+pub fn removal(from: &str, to: &str) -> bool {
+    reaches(from, to, next_of_removal, &ROLLOUT_ACTS, 4)
 }
 
 /// Whether a set may change from one state, with its level, to another: levels only increase, in either direction.
@@ -175,6 +185,8 @@ mod tests {
         for end in ROLLOUT_ENDS {
             assert!(!rollout(end, "rolling") && !rollout(end, "failed"));
         }
+        assert!(removal("queued", "succeeded"), "nothing was there");
+        assert!(!rollout("queued", "succeeded"), "rolling acts");
         assert!(deployment("planning", "executing"), "planned in between, and saved once");
         assert!(!deployment("planning", "verifying"), "executing acts");
         assert!(!deployment("inspecting", "deleting"), "emptying acts");
