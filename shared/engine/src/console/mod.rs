@@ -5,7 +5,7 @@
 use crate::EngineError;
 use crate::access::{Caller, Commands};
 use crate::ports::WriteError;
-use crate::records::{ConsolePass, PassKind, Versioned, console_key, read};
+use crate::records::{ConsoleToken, TokenKind, Versioned, console_key, read};
 use flotilla_domain::access::{Act, Scope};
 use flotilla_domain::{Code, Digest, Refusal, SignedDuration, Timestamp};
 
@@ -21,9 +21,9 @@ impl Commands {
     /// A refusal if the caller may not view anything; errors of the store.
     pub async fn open_console(&self, caller: &Caller, link: &Digest) -> Result<Timestamp, EngineError> {
         let order = self.order(caller, Act::OpenConsole, Scope::ANYTHING).await?.detail("link made");
-        let pass = self.pass(*link, PassKind::Link, &caller.principal, LINK_LIFE);
-        self.save(&order, vec![Versioned::new(pass.clone()).write(&pass, None)]).await?;
-        Ok(pass.expires_at)
+        let token = self.token(*link, TokenKind::Link, &caller.principal, LINK_LIFE);
+        self.save(&order, vec![Versioned::new(token.clone()).write(&token, None)]).await?;
+        Ok(token.expires_at)
     }
 
     /// Uses a link up and begins a session of its principal.
@@ -36,12 +36,12 @@ impl Commands {
         session: &Digest,
         request_id: String,
     ) -> Result<(), EngineError> {
-        let saved = self.valid_pass(link, PassKind::Link).await?.ok_or_else(not_signed_in)?;
+        let saved = self.valid_token(link, TokenKind::Link).await?.ok_or_else(not_signed_in)?;
         let caller = self.caller(saved.value.principal.clone(), request_id).await?;
         let order = self.order(&caller, Act::OpenConsole, Scope::ANYTHING).await?.detail("signed in");
-        let used = ConsolePass { is_used: true, ..saved.value.clone() };
-        let pass = self.pass(*session, PassKind::Session, &caller.principal, SESSION_LIFE);
-        let writes = vec![saved.write(&used, None), Versioned::new(pass.clone()).write(&pass, None)];
+        let used = ConsoleToken { is_used: true, ..saved.value.clone() };
+        let token = self.token(*session, TokenKind::Session, &caller.principal, SESSION_LIFE);
+        let writes = vec![saved.write(&used, None), Versioned::new(token.clone()).write(&token, None)];
         match self.save(&order, writes).await {
             Ok(()) => Ok(()),
             Err(WriteError::Conflict(_)) => Err(not_signed_in().into()),
@@ -54,7 +54,7 @@ impl Commands {
     /// # Errors
     /// [`Code::NotAuthenticated`] if the session is unknown or has ended; errors of the store.
     pub async fn console_caller(&self, session: &Digest, request_id: String) -> Result<Caller, EngineError> {
-        let saved = self.valid_pass(session, PassKind::Session).await?.ok_or_else(not_signed_in)?;
+        let saved = self.valid_token(session, TokenKind::Session).await?.ok_or_else(not_signed_in)?;
         self.caller(saved.value.principal, request_id).await
     }
 
@@ -63,10 +63,10 @@ impl Commands {
     /// # Errors
     /// Errors of the store.
     pub async fn leave_console(&self, session: &Digest, request_id: String) -> Result<bool, EngineError> {
-        let Some(saved) = self.valid_pass(session, PassKind::Session).await? else { return Ok(false) };
+        let Some(saved) = self.valid_token(session, TokenKind::Session).await? else { return Ok(false) };
         let caller = self.caller(saved.value.principal.clone(), request_id).await?;
         let order = self.own_order(&caller, Act::CloseConsole);
-        let ended = ConsolePass { is_used: true, ..saved.value.clone() };
+        let ended = ConsoleToken { is_used: true, ..saved.value.clone() };
         match self.save(&order, vec![saved.write(&ended, None)]).await {
             // A concurrent request has ended it.
             Ok(()) | Err(WriteError::Conflict(_)) => Ok(true),
@@ -74,19 +74,19 @@ impl Commands {
         }
     }
 
-    fn pass(&self, token: Digest, kind: PassKind, principal: &str, life: SignedDuration) -> ConsolePass {
+    fn token(&self, digest: Digest, kind: TokenKind, principal: &str, life: SignedDuration) -> ConsoleToken {
         let now = self.clock.now();
         let expires_at = now.saturating_add(life).unwrap_or(now);
-        ConsolePass { token, kind, principal: principal.to_owned(), expires_at, is_used: false }
+        ConsoleToken { digest, kind, principal: principal.to_owned(), expires_at, is_used: false }
     }
 
-    async fn valid_pass(
+    async fn valid_token(
         &self,
-        token: &Digest,
-        kind: PassKind,
-    ) -> Result<Option<Versioned<ConsolePass>>, EngineError> {
-        let found = self.store.get(&[console_key(token)]).await?.into_iter().next().flatten();
-        let saved = found.map(read::<ConsolePass>).transpose()?;
+        digest: &Digest,
+        kind: TokenKind,
+    ) -> Result<Option<Versioned<ConsoleToken>>, EngineError> {
+        let found = self.store.get(&[console_key(digest)]).await?.into_iter().next().flatten();
+        let saved = found.map(read::<ConsoleToken>).transpose()?;
         let now = self.clock.now();
         Ok(saved
             .filter(|saved| saved.value.kind == kind && !saved.value.is_used && saved.value.expires_at > now))

@@ -1,4 +1,4 @@
-//! What lets a person into the console: `CON#<digest of the token>` / `PASS`. The token itself is never stored.
+//! The tokens that sign a person in to the console: `CON#<digest of the token>` / `TOKEN`. The token itself is never stored.
 
 use super::Record;
 use super::common::{digest, time};
@@ -6,13 +6,13 @@ use crate::ports::Key;
 use flotilla_domain::{Digest, Timestamp};
 use serde::{Deserialize, Serialize};
 
-/// A sign-in link or a session.
+/// The token of a sign-in link or of a session.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct ConsolePass {
-    /// The SHA-256 of its token.
-    pub token: Digest,
-    /// What it is.
-    pub kind: PassKind,
+pub struct ConsoleToken {
+    /// Its SHA-256.
+    pub digest: Digest,
+    /// What it is for.
+    pub kind: TokenKind,
     /// The principal that signs in or is signed in.
     pub principal: String,
     /// When it ends.
@@ -21,22 +21,22 @@ pub struct ConsolePass {
     pub is_used: bool,
 }
 
-/// The kind of a pass.
+/// The kind of a token.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum PassKind {
+pub enum TokenKind {
     /// A link that signs in once.
     Link,
     /// A session.
     Session,
 }
 
-/// The key of a pass.
-pub fn console_key(token: &Digest) -> Key {
-    Key::new(format!("CON#{token}"), "PASS")
+/// The key of a token.
+pub fn console_key(digest: &Digest) -> Key {
+    Key::new(format!("CON#{digest}"), "TOKEN")
 }
 
 #[derive(Serialize, Deserialize)]
-pub struct StoredPass {
+pub struct StoredToken {
     format: u32,
     token: String,
     kind: String,
@@ -46,21 +46,21 @@ pub struct StoredPass {
     is_used: bool,
 }
 
-impl Record for ConsolePass {
-    type Stored = StoredPass;
+impl Record for ConsoleToken {
+    type Stored = StoredToken;
 
     fn key(&self) -> Key {
-        console_key(&self.token)
+        console_key(&self.digest)
     }
 
-    fn to_stored(&self) -> StoredPass {
+    fn to_stored(&self) -> StoredToken {
         let kind = match self.kind {
-            PassKind::Link => "link",
-            PassKind::Session => "session",
+            TokenKind::Link => "link",
+            TokenKind::Session => "session",
         };
-        StoredPass {
+        StoredToken {
             format: 1,
-            token: self.token.to_string(),
+            token: self.digest.to_string(),
             kind: kind.into(),
             principal: self.principal.clone(),
             expires_at: self.expires_at.to_string(),
@@ -68,14 +68,14 @@ impl Record for ConsolePass {
         }
     }
 
-    fn from_stored(stored: StoredPass) -> Result<Self, String> {
+    fn from_stored(stored: StoredToken) -> Result<Self, String> {
         let kind = match stored.kind.as_str() {
-            "link" => PassKind::Link,
-            "session" => PassKind::Session,
-            other => return Err(format!("{other:?} is no kind of pass")),
+            "link" => TokenKind::Link,
+            "session" => TokenKind::Session,
+            other => return Err(format!("{other:?} is no kind of token")),
         };
         Ok(Self {
-            token: digest(&stored.token)?,
+            digest: digest(&stored.token)?,
             kind,
             principal: stored.principal,
             expires_at: time(&stored.expires_at)?,

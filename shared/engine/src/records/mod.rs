@@ -34,7 +34,7 @@ pub use collection::CollectionCursor;
 pub use config::{
     ConfigRecord, access_key, account_key, index_key, index_pk, profile_key, service_key, service_pk,
 };
-pub use console::{ConsolePass, PassKind, console_key};
+pub use console::{ConsoleToken, TokenKind, console_key};
 pub use cursor::IntakeCursor;
 pub use deployment::{deployment_key, deployments_query};
 pub use event::{EventRecord, events_query, nth_moment};
