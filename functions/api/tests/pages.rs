@@ -219,6 +219,20 @@ async fn a_link_works_once_and_for_a_minute_and_a_session_until_it_is_left_or_ei
 }
 
 #[tokio::test]
+async fn signing_in_again_ends_the_session_before_unless_the_link_is_refused() {
+    let mut world = world();
+    let before = sign_in(&world, ANN).await;
+    world.wait_ms(1);
+    let fleet = async |cookie: &str| see(&world, "/console/fleet", cookie).await.status;
+    let unknown = format!("/console/enter?link={}", "0".repeat(64));
+    assert_eq!(see(&world, &unknown, &before).await.status, StatusCode::FORBIDDEN);
+    assert_eq!(fleet(&before).await, StatusCode::OK, "whoever sends a bad link signs nobody out");
+    let again = see(&world, &link(&world, ANN).await, &before).await;
+    let now = again.header("set-cookie").split(';').next().unwrap();
+    assert_eq!((fleet(now).await, fleet(&before).await), (StatusCode::OK, StatusCode::FORBIDDEN));
+}
+
+#[tokio::test]
 async fn a_reader_sees_what_the_grants_allow_at_that_moment() {
     let world = world();
     let bob = "arn:aws:iam::111122223333:user/bob";

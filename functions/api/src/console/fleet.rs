@@ -52,10 +52,18 @@ fn columns(services: &[ServiceStagesView]) -> Vec<String> {
     columns.into_iter().map(|(name, _)| name.to_owned()).collect()
 }
 
+/// Whether a stage is a preview, or was one and is being removed.
+pub fn is_preview(stage: &StageView) -> bool {
+    stage.expires_at.is_some() || stage.git_ref.is_some()
+}
+
+/// Whether something is deployed to a stage, or on its way.
+pub fn is_used(stage: &StageView) -> bool {
+    !stage.targets.is_empty() || stage.active.is_some()
+}
+
 fn is_permanent(stage: &StageView) -> bool {
-    stage.expires_at.is_none()
-        && stage.git_ref.is_none()
-        && (!stage.targets.is_empty() || stage.active.is_some())
+    !is_preview(stage) && is_used(stage)
 }
 
 fn stage_of<'s>(service: &'s ServiceStagesView, name: &str) -> Option<&'s StageView> {
@@ -97,7 +105,6 @@ pub fn segments(targets: &[RunningView]) -> Markup {
 }
 
 fn previews(service: &ServiceStagesView) -> Markup {
-    let count =
-        service.stages.iter().filter(|stage| stage.expires_at.is_some() && !stage.targets.is_empty()).count();
+    let count = service.stages.iter().filter(|stage| is_preview(stage) && is_used(stage)).count();
     html! { @if count > 0 { a href=(format!("/console/services/{}#previews", service.service)) { (count) } } }
 }

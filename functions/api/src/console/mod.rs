@@ -27,7 +27,7 @@ use flotilla_domain::access::{Of, Role, Scope};
 use flotilla_domain::{Code, Refusal, RolloutId, ServiceName};
 use flotilla_engine::EngineError;
 use flotilla_engine::access::Caller;
-use flotilla_engine::console::SESSION_LIFE;
+use flotilla_engine::console::{SESSION_LIFE, not_signed_in};
 use flotilla_engine::status::PageRequest;
 use futures::stream::{self, StreamExt, TryStreamExt};
 use lambda_http::request::RequestContext;
@@ -150,11 +150,12 @@ struct LinkQuery {
 /// `SameSite=Strict` only if the request comes from a page of this site.
 async fn enter(api: Shared, browser: Browser, query: Result<Query<LinkQuery>, QueryRejection>) -> Page {
     let link = query.ok().and_then(|Query(query)| Token::parse(&query.link)).ok_or_else(not_signed_in)?;
-    if let Some(before) = browser.session {
-        api.commands.leave_console(&before.digest(), browser.request_id.clone()).await?;
-    }
     let session = Token::random()?;
-    api.commands.enter_console(&link.digest(), &session.digest(), browser.request_id).await?;
+    api.commands.enter_console(&link.digest(), &session.digest(), browser.request_id.clone()).await?;
+    // The browser forgets the session before. A link that is refused ends none.
+    if let Some(before) = browser.session {
+        api.commands.leave_console(&before.digest(), browser.request_id).await?;
+    }
     let notice = Notice { title: "signed in", text: "the fleet follows", fix: None, goes_on_to: Some(HOME) };
     Ok((cookie(&session, SESSION_LIFE.as_secs()), page::notice(&notice)).into_response())
 }
@@ -167,10 +168,6 @@ async fn leave(api: Shared, browser: Browser) -> Page {
     let fix = Some("to sign in again: flotilla open");
     let notice = Notice { title: "signed out", text, fix, goes_on_to: None };
     Ok((cookie(&Token::default(), 0), page::notice(&notice)).into_response())
-}
-
-fn not_signed_in() -> Refusal {
-    flotilla_engine::console::not_signed_in()
 }
 
 /// The header that sets the session cookie for so many seconds.

@@ -1,6 +1,6 @@
 //! One service: its stages, previews, releases and uploads.
 
-use super::fleet::segments;
+use super::fleet::{is_preview, is_used, segments};
 use super::page::{cause, page as framed, rollout_link, short_id, status, time};
 use flotilla_contract::{ReleaseView, ServiceStagesView, StageView, UploadView};
 use maud::{Markup, html};
@@ -12,10 +12,8 @@ pub fn page(
     releases: &[ReleaseView],
     uploads: &[UploadView],
 ) -> Markup {
-    let is_preview = |stage: &&StageView| stage.expires_at.is_some() || stage.git_ref.is_some();
-    let (previews, stages): (Vec<_>, Vec<_>) = service.stages.iter().partition(is_preview);
-    let alive = |stage: &&&StageView| !stage.targets.is_empty() || stage.active.is_some();
-    let previews: Vec<_> = previews.iter().filter(alive).collect();
+    let (previews, stages): (Vec<_>, Vec<_>) = service.stages.iter().partition(|stage| is_preview(stage));
+    let previews: Vec<_> = previews.iter().filter(|stage| is_used(stage)).collect();
     let content = html! {
         h1 { (service.service) }
         h2 { "Stages" }
