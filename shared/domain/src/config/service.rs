@@ -190,7 +190,30 @@ impl ServiceConfig {
     /// # Errors
     /// [`Code::RefUnmatched`] when no rule matches.
     pub fn route(&self, git_ref: &GitRef) -> Result<Route, Refusal> {
+        self.route_by(self.rule(git_ref)?, git_ref)
+    }
+
+    /// The route of a ref whose preview ends with it.
+    ///
+    /// # Errors
+    /// [`Code::RefUnmatched`] when no rule matches; [`Code::StageOutlivesRef`] when the stage is permanent, or shared by several refs.
+    pub fn route_of_closed(&self, git_ref: &GitRef) -> Result<Route, Refusal> {
         let rule = self.rule(git_ref)?;
+        let route = self.route_by(rule, git_ref)?;
+        let leads_there = |other: &&Rule| !other.stage.is_per_ref() && other.stage == rule.stage;
+        let is_shared = !rule.stage.is_per_ref()
+            && (rule.pattern.is_glob() || self.rules.iter().filter(leads_there).count() > 1);
+        if route.ttl_h.is_some() && !is_shared {
+            return Ok(route);
+        }
+        let why = if is_shared { "other refs are deployed to it too" } else { "it is no preview" };
+        let what =
+            format!("{git_ref} is deployed to the stage {} of {}, and {why}", route.stage, self.service);
+        let fix = format!("to remove the stage: flotilla remove {} --stage {}", self.service, route.stage);
+        Err(Refusal::new(Code::StageOutlivesRef, what, fix))
+    }
+
+    fn route_by(&self, rule: &Rule, git_ref: &GitRef) -> Result<Route, Refusal> {
         Ok(Route {
             stage: rule.stage.stage(git_ref)?,
             profile: rule.profile.clone(),
@@ -213,27 +236,6 @@ impl ServiceConfig {
                 "add a rule for this ref to the service's configuration, or upload under a ref that has one",
             )
         })
-    }
-}
-
-impl ServiceConfig {
-    /// The route of a ref whose preview ends with it.
-    ///
-    /// # Errors
-    /// [`Code::RefUnmatched`] when no rule matches; [`Code::StageOutlivesRef`] when the stage is permanent, or shared by several refs.
-    pub fn route_of_closed(&self, git_ref: &GitRef) -> Result<Route, Refusal> {
-        let (rule, route) = (self.rule(git_ref)?, self.route(git_ref)?);
-        let leads_there = |other: &&Rule| !other.stage.is_per_ref() && other.stage == rule.stage;
-        let is_shared = !rule.stage.is_per_ref()
-            && (rule.pattern.is_glob() || self.rules.iter().filter(leads_there).count() > 1);
-        if route.ttl_h.is_some() && !is_shared {
-            return Ok(route);
-        }
-        let why = if is_shared { "other refs are deployed to it too" } else { "it is no preview" };
-        let what =
-            format!("{git_ref} is deployed to the stage {} of {}, and {why}", route.stage, self.service);
-        let fix = format!("to remove the stage: flotilla remove {} --stage {}", self.service, route.stage);
-        Err(Refusal::new(Code::StageOutlivesRef, what, fix))
     }
 }
 
