@@ -4,6 +4,7 @@ mod account;
 mod apply;
 mod audit;
 mod concurrency;
+mod confirm;
 mod create;
 mod doctor;
 mod follow;

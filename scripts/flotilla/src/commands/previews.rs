@@ -1,5 +1,6 @@
 //! `flotilla preview` and `flotilla remove`.
 
+use super::confirm::confirm;
 use super::follow::follow;
 use super::push::{Ingest, ingest, ref_of, refused, uploaded, wait_for_verdict};
 use super::rollouts::{begin, finish};
@@ -8,7 +9,6 @@ use crate::args::{Close, Global, Preview, RemoveStage};
 use crate::error::{CliError, Exit};
 use crate::{error_text, show};
 use flotilla_contract::{ExtendPreview, Page, PreviewView, StageView};
-use std::io::{BufRead, IsTerminal, Write};
 
 pub async fn run(global: &Global, command: Preview) -> Result<Exit, CliError> {
     match command {
@@ -118,32 +118,13 @@ pub async fn remove_stage(global: &Global, args: RemoveStage) -> Result<Exit, Cl
     let RemoveStage { service, stage, yes, because, allow, no_follow } = args;
     let path = format!("/v1/services/{service}/stages/{stage}");
     let known: StageView = Api::connect(global).await?.get(&path).await?;
-    let confirm = match known.expires_at {
-        Some(_) => None,
-        None if yes => Some(stage),
-        None => Some(confirmed(&service, &known)?),
-    };
+    let is_permanent = known.expires_at.is_none();
+    if is_permanent && !yes {
+        let (stacks, regions) = (known.targets.len(), regions(&known));
+        let will = format!("{stacks} stacks of {service}/{stage} in {regions} will be deleted.");
+        confirm(&stage, &will, &format!("check what runs there with flotilla status {service}"))?;
+    }
+    let confirm = is_permanent.then_some(stage);
     let request = flotilla_contract::RemoveStage { confirm, because, allow: allow.into_iter().collect() };
     begin(global, &format!("{path}/remove"), &request, no_follow).await
-}
-
-/// Asks for the name of a permanent stage on a terminal; elsewhere, `--yes` is needed.
-fn confirmed(service: &str, stage: &StageView) -> Result<String, CliError> {
-    let name = &stage.stage;
-    if !std::io::stdin().is_terminal() {
-        let what = format!("nothing was removed: the removal of {service}/{name} is not confirmed");
-        return Err(CliError::usage(
-            what,
-            "check what runs there with flotilla status, then run the command again with --yes",
-        ));
-    }
-    let (stacks, regions) = (stage.targets.len(), regions(stage));
-    eprint!("{stacks} stacks of {service}/{name} in {regions} will be deleted. Type {name} to remove them: ");
-    let _ = std::io::stderr().flush();
-    let mut line = String::new();
-    match std::io::stdin().lock().read_line(&mut line) {
-        Ok(_) if line.trim() == name => Ok(name.clone()),
-        Ok(_) => Err(CliError::usage("nothing was removed", format!("type {name} to confirm the removal"))),
-        Err(error) => Err(CliError::failed("cannot read the confirmation", error)),
-    }
 }

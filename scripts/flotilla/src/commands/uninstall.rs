@@ -1,6 +1,7 @@
 //! `flotilla uninstall` and `flotilla account remove`: remove what `install` and `account add` have created, and nothing of the deployed
 //! services. What would be removed is shown first. A second run continues after a failed step.
 
+use super::confirm::confirm;
 use super::lists::without;
 use super::own_stack::OwnStack;
 use super::prepare::{account_of, region};
@@ -15,7 +16,6 @@ use flotilla_domain::config::account::artifact_bucket;
 use flotilla_domain::{AccountId, Region};
 use futures::future::try_join_all;
 use serde::Serialize;
-use std::io::{BufRead, IsTerminal, Write};
 
 /// Something to remove.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
@@ -197,7 +197,10 @@ impl Place<'_> {
             self.say(&format!(
                 "CloudFormation another service role than {role}, which is removed (--role-arn)."
             ));
-            confirmed(args.yes, &self.global.prefix)?;
+            if !args.yes {
+                let (will, check) = ("All of it will be removed.", "check what would be removed above");
+                confirm(&self.global.prefix, will, check)?;
+            }
         }
         for item in &removed {
             match item {
@@ -255,28 +258,5 @@ impl Place<'_> {
         let done = client.delete_table().table_name(name).send().await;
         done.map(drop)
             .map_err(|e| CliError::failed(format!("cannot delete the table {name}"), error_text(&e)))
-    }
-}
-
-/// Asks for the prefix on a terminal; elsewhere, `--yes` is needed.
-fn confirmed(yes: bool, prefix: &str) -> Result<(), CliError> {
-    if yes {
-        return Ok(());
-    }
-    if !std::io::stdin().is_terminal() {
-        let what = "nothing was removed: the removal is not confirmed";
-        return Err(CliError::usage(
-            what,
-            "check what would be removed above, then run the command again with --yes",
-        ));
-    }
-    eprint!("Type {prefix} to remove all of it: ");
-    let _ = std::io::stderr().flush();
-    let mut line = String::new();
-    let read = std::io::stdin().lock().read_line(&mut line);
-    match read {
-        Ok(_) if line.trim() == prefix => Ok(()),
-        Ok(_) => Err(CliError::usage("nothing was removed", format!("type {prefix} to confirm the removal"))),
-        Err(error) => Err(CliError::failed("cannot read the confirmation", error)),
     }
 }
