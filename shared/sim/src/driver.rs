@@ -76,9 +76,19 @@ impl UseCases {
             },
             replicate: replicate(shared),
             controllers: Controllers::new(step_ports(shared)),
-            sweep: Sweep { clock: clock(), store: store(), queue: queue(), packages: packages() },
+            sweep: sweep(shared),
             collect: collect(shared),
         }
+    }
+}
+
+/// The sweep.
+pub fn sweep(shared: &Shared) -> Sweep {
+    Sweep {
+        clock: Arc::new(SimClock(shared.clone())),
+        store: Arc::new(SimTable(shared.clone())),
+        queue: Arc::new(SimQueue(shared.clone())),
+        packages: Arc::new(SimPackages(shared.clone())),
     }
 }
 

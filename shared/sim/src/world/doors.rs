@@ -1,10 +1,11 @@
 //! The use cases on a world, for tests of the API's routes and of the functions.
 
 use super::World;
-use crate::driver::{Driver, replicate, step_ports};
+use crate::driver::{Driver, replicate, step_ports, sweep};
 use flotilla_engine::access::Commands;
 use flotilla_engine::controllers::{Controllers, StepPorts};
 use flotilla_engine::ports::Key;
+use flotilla_engine::preview::Sweep;
 use flotilla_engine::replica::Replicate;
 use flotilla_engine::status::Status;
 use std::collections::BTreeSet;
@@ -54,6 +55,11 @@ impl World {
     /// The ports of all controllers, for tests that replace one.
     pub fn step_ports(&self) -> StepPorts {
         step_ports(&self.driver.shared)
+    }
+
+    /// The use case of the schedule, for tests that replace a port.
+    pub fn sweep_case(&self) -> Sweep {
+        sweep(&self.driver.shared)
     }
 
     /// The use case of the replicate function.

@@ -2,15 +2,13 @@
 //!
 //! Each test stops the world at a moment and takes the next tick by hand.
 
-use async_trait::async_trait;
+use crate::meddled::{First, Meddled};
 use flotilla_domain::{
     Code, DeploymentId, Direction, RolloutId, SignedDuration, Site, StackName, Target, Timestamp,
 };
 use flotilla_engine::EngineError;
 use flotilla_engine::controllers::{Controllers, StepPorts};
-use flotilla_engine::ports::{
-    Clock, DueKey, Expect, Item, ItemPage, Key, PortError, Query, StateStore, Subject, Write, WriteError,
-};
+use flotilla_engine::ports::{Clock, Expect, Item, Key, Subject, Write};
 use flotilla_engine::records::{deployment_key, lease_holder, lease_key};
 use flotilla_sim::{Behaviour, World};
 use futures::executor::block_on;
@@ -18,47 +16,6 @@ use std::sync::{Arc, Mutex};
 
 const REGION: &str = "eu-west-1";
 const OTHER: &str = "rlo_00000000000000000000000000/111122223333/eu-west-1";
-
-/// A table in which something happens right before the first write.
-struct Meddled {
-    table: Arc<dyn StateStore>,
-    first: Mutex<Option<First>>,
-}
-
-enum First {
-    /// Somebody else writes this.
-    Write(Box<Write>),
-    /// The last item of so many transactions is busy with another one.
-    Busy(usize),
-}
-
-#[async_trait]
-impl StateStore for Meddled {
-    async fn get(&self, keys: &[Key]) -> Result<Vec<Option<Item>>, PortError> {
-        self.table.get(keys).await
-    }
-
-    async fn query(&self, query: Query) -> Result<ItemPage, PortError> {
-        self.table.query(query).await
-    }
-
-    async fn write(&self, writes: Vec<Write>) -> Result<(), WriteError> {
-        let first = self.first.lock().unwrap().take();
-        match first {
-            Some(First::Write(write)) => self.table.write(vec![*write]).await?,
-            Some(First::Busy(times)) => {
-                *self.first.lock().unwrap() = (times > 1).then_some(First::Busy(times - 1));
-                return Err(WriteError::Conflict(vec![writes.len() - 1]));
-            }
-            None => {}
-        }
-        self.table.write(writes).await
-    }
-
-    async fn due(&self, shard: u8, until: Timestamp, limit: usize) -> Result<Vec<DueKey>, PortError> {
-        self.table.due(shard, until, limit).await
-    }
-}
 
 /// A clock that advances by this many seconds whenever it is read.
 struct Slow(Mutex<Timestamp>, i64);
@@ -120,7 +77,7 @@ impl Still {
 
     fn meddled(&self, first: First) -> Controllers {
         let ports = self.world.step_ports();
-        let table = Meddled { table: ports.store.clone(), first: Mutex::new(Some(first)) };
+        let table = Meddled::new(ports.store.clone(), first);
         Controllers::new(StepPorts { store: Arc::new(table), ..ports })
     }
 

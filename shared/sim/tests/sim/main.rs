@@ -15,6 +15,7 @@ mod gates_waiting;
 mod ingest;
 mod leases;
 mod lives;
+mod meddled;
 mod names;
 mod operator_commands;
 mod packages;

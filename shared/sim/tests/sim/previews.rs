@@ -165,3 +165,26 @@ fn a_flood_of_one_service_is_refused_unread_and_another_one_is_deployed() {
     let later = world.upload("branch/main", "a");
     assert_eq!(deployed(&mut world, &later), "succeeded");
 }
+
+#[test]
+fn many_refs_that_are_closed_within_a_minute_do_not_hold_up_a_package() {
+    let mut world = World::new(1, &[&["eu-west-1"]]);
+    let close = |world: &mut World, first: u32| {
+        let markers: Vec<String> = (first..first + 60)
+            .map(|n| {
+                let marker = world.close(&format!("pr/{n}"), true);
+                world.wait_ms(-1_000);
+                marker
+            })
+            .collect();
+        for marker in markers {
+            assert_eq!(decided(world, &marker), None);
+        }
+    };
+    close(&mut world, 100);
+    let version = world.upload("pr/1", "a");
+    assert_eq!(decided(&mut world, &version), None, "sixty markers count less than sixty packages");
+    close(&mut world, 200);
+    let version = world.upload("pr/2", "a");
+    assert_eq!(decided(&mut world, &version).as_deref(), Some("FL0106"), "their number is bounded too");
+}

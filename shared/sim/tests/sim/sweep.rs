@@ -1,12 +1,14 @@
 //! What the schedule finds: lost ticks, previews whose end has come, uploads that nobody was told of.
 
+use crate::meddled::{First, Meddled};
 use flotilla_domain::stage::StageHead;
 use flotilla_domain::{ServiceName, SignedDuration, StageName, Timestamp};
 use flotilla_engine::ports::{Change, ErrorKind, PortError, Write};
-use flotilla_engine::preview::{SweepLimits, SweepReport};
+use flotilla_engine::preview::{Sweep, SweepLimits, SweepReport};
 use flotilla_engine::records::{Versioned, read, stage_key};
 use flotilla_sim::{Behaviour, World};
 use futures::executor::block_on;
+use std::sync::Arc;
 
 const REGION: &str = "eu-west-1";
 const LIMITS: SweepLimits =
@@ -87,6 +89,24 @@ fn a_preview_is_removed_from_the_moment_its_life_is_over() {
     ends_at(&world, "pr-7", now(&world));
     assert_eq!(world.sweep(LIMITS).removals, ["orders/pr-7"]);
     world.until("it is gone", |w| w.stack(REGION, "pr-7").is_none());
+}
+
+#[test]
+fn a_preview_that_is_extended_while_its_removal_begins_stays() {
+    let mut world = world();
+    let version = world.upload("pr/7", "one");
+    world.end_of(&version);
+    ends_at(&world, "pr-7", now(&world));
+    let before = head(&world, "pr-7");
+    let later = now(&world) + SignedDuration::from_hours(1);
+    let extended = StageHead { expires_at: Some(later), ..before.value.clone() };
+    let extension = First::Write(Box::new(before.write(&extended, Some(later))));
+    let sweep = world.sweep_case();
+    let store = Arc::new(Meddled::new(sweep.store.clone(), extension));
+    let report = block_on(Sweep { store, ..sweep }.run(LIMITS)).unwrap();
+    assert_eq!((report.removals, report.failures), (vec![], vec![]));
+    assert_eq!(head(&world, "pr-7").value, extended);
+    assert!(world.open_rollouts().is_empty());
 }
 
 #[test]
