@@ -7,7 +7,9 @@
 use aws_sdk_cloudwatch::types::{ComparisonOperator, StateValue, Statistic};
 use aws_sdk_sqs::types::QueueAttributeName;
 use flotilla_contract::config::{ConfigFile, RuleConfig, ServiceConfigDoc, WaveConfig, WaveTable};
-use flotilla_contract::{CheckConfig, NoticeView, ProfileConfig, RolloutView, SafeguardsConfig, StageView};
+use flotilla_contract::{
+    CheckConfig, FourEyesConfig, NoticeView, ProfileConfig, RolloutView, SafeguardsConfig, StageView,
+};
 use flotilla_lab::accounts::{PRODUCTION, STAGING};
 use flotilla_lab::emulator::ACCOUNT;
 use flotilla_lab::samples::package_with_outputs;
@@ -45,7 +47,7 @@ fn config(world: &World, topic: &str) -> ConfigFile {
         regions: Vec::new(),
         waves: REGIONS.map(wave).into(),
         approvals: Some(1),
-        four_eyes: Some(true),
+        four_eyes: Some(FourEyesConfig::Starter(true)),
         alarms: vec!["{service}-{stage}-errors".into()],
         on_failure: Some("revert".into()),
         notify: vec![topic.into()],

@@ -167,6 +167,28 @@ impl PackageStore for S3PackageStore {
         Ok(Tail { bytes: tail.freeze(), total_bytes, uploaded_at })
     }
 
+    async fn read_latest(&self, key: &str, bytes_max: u64) -> Result<Option<Bytes>, PortError> {
+        let request = self.client.get_object().bucket(&self.bucket).key(key);
+        let got = match request.expected_bucket_owner(&self.owner).send().await {
+            Ok(got) => got,
+            Err(error) => match classify(GET, error) {
+                error if error.kind == ErrorKind::Missing => return Ok(None),
+                error => return Err(error),
+            },
+        };
+        let (_, left) = covered(&got);
+        if left > bytes_max {
+            let what = format!("{key} has {left} bytes, at most {bytes_max} are allowed");
+            return Err(PortError::new(ErrorKind::Permanent, GET, what));
+        }
+        let mut chunks = Chunks { body: got.body, skip: 0, left };
+        let mut bytes = BytesMut::with_capacity(usize::try_from(left).unwrap_or(0));
+        while let Some(chunk) = chunks.next().await? {
+            bytes.extend_from_slice(&chunk);
+        }
+        Ok(Some(bytes.freeze()))
+    }
+
     async fn read(&self, object: &ObjectRef, range: Range<u64>) -> Result<Box<dyn ChunkStream>, PortError> {
         let got = self.get(object, format!("bytes={}-{}", range.start, range.end.saturating_sub(1))).await?;
         let (start, _) = covered(&got);

@@ -1,6 +1,7 @@
 //! Access grants, as operators write them and as the API shows them, and the audit.
 
 use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
 use utoipa::ToSchema;
 
 /// A link that signs a browser in to the console.
@@ -30,8 +31,14 @@ pub struct AccessConfig {
 pub struct IdentityConfig {
     /// The ARNs of roles whose trust policies pin the name of each session to who assumes them (`sts:RoleSessionName` or
     /// `sts:SourceIdentity`); names may contain `*` and `?`. Their sessions are persons of their own.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schema(example = json!(["arn:aws:iam::111122223333:role/team-*"]))]
     pub pinned_session_names: Vec<String>,
+    /// Who the authors of releases are: by the name that the signed provenance gives an author, the ARN of a principal, or the name of a
+    /// user of IAM Identity Center. An author who is not listed is the user of IAM Identity Center of the same name.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    #[schema(example = json!({"ann@example.com": "arn:aws:iam::111122223333:user/ann"}))]
+    pub authors: BTreeMap<String, String>,
 }
 
 /// Grants a role to principals.

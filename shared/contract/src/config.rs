@@ -2,6 +2,7 @@
 
 use crate::access::{GrantConfig, IdentityConfig};
 use crate::gate::{CheckConfig, FreezeConfig, WindowConfig};
+use crate::provenance::ProvenanceConfig;
 use crate::safeguards::SafeguardsConfig;
 use crate::traffic::TrafficConfig;
 use serde::{Deserialize, Serialize};
@@ -175,9 +176,12 @@ pub struct ProfileConfig {
     /// The number of different people who must approve a rollout before its first wave.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub approvals: Option<usize>,
-    /// Whether people are forbidden to approve rollouts that they started themselves; default: false.
+    /// Who may not approve a rollout: `true` is `["starter"]`; default: nobody.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub four_eyes: Option<bool>,
+    pub four_eyes: Option<FourEyesConfig>,
+    /// Whose signature releases need; default: nobody's.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub provenance: Option<ProvenanceConfig>,
     /// The time zone of the windows and freezes, such as `Europe/Berlin`; default: UTC.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schema(example = "Europe/Berlin")]
@@ -248,6 +252,16 @@ pub struct ProfileConfig {
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schema(example = json!(["arn:aws:sns:eu-central-1:111122223333:flotilla-releases"]))]
     pub notify: Vec<String>,
+}
+
+/// Who may not approve a rollout.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(untagged)]
+pub enum FourEyesConfig {
+    /// Whether whoever started it may not.
+    Starter(bool),
+    /// `starter`: whoever started it; `author`: whoever wrote what is deployed, as the signed provenance of the release says.
+    Whom(Vec<String>),
 }
 
 /// How much the previews of a profile may use. What exceeds it is refused.

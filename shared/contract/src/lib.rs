@@ -11,6 +11,7 @@ pub mod guard;
 pub mod notices;
 pub mod plan;
 pub mod problem;
+pub mod provenance;
 pub mod requests;
 pub mod safeguards;
 pub mod sets;
@@ -19,14 +20,15 @@ pub mod views;
 
 pub use access::*;
 pub use config::{
-    AccountConfig, OutputConfig, ParameterConfig, PreviewQuotasConfig, PreviewRolesConfig, ProfileConfig,
-    RuleConfig, ServiceConfigDoc, WaveConfig, WaveTable,
+    AccountConfig, FourEyesConfig, OutputConfig, ParameterConfig, PreviewQuotasConfig, PreviewRolesConfig,
+    ProfileConfig, RuleConfig, ServiceConfigDoc, WaveConfig, WaveTable,
 };
 pub use gate::*;
 pub use guard::{BrokenRule, GuardReply, GuardRequest};
 pub use notices::NoticeView;
 pub use plan::*;
 pub use problem::{CurrentState, Problem};
+pub use provenance::*;
 pub use requests::*;
 pub use safeguards::SafeguardsConfig;
 pub use sets::*;

@@ -2,6 +2,7 @@
 
 use crate::config::{ProfileConfig, ServiceConfigDoc};
 use crate::gate::GatesView;
+use crate::provenance::ProvenanceView;
 use crate::traffic::TrafficView;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
@@ -147,6 +148,9 @@ pub struct ReleaseView {
     /// The names of its stacks, in order, if it has several.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub stacks: Vec<String>,
+    /// Who signed it; absent if it is not signed.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub provenance: Option<ProvenanceView>,
     /// The only stage that it fits, if its templates contain that stage's name.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub stage: Option<String>,

@@ -49,6 +49,8 @@ codes! {
     RefClosed = 107, "the ref of the upload was closed";
     /// A ref was closed whose stage does not end with it.
     StageOutlivesRef = 108, "the stage does not end with this ref";
+    /// The Sigstore bundle beside the upload does not prove that it was signed.
+    SignatureInvalid = 109, "the signature of the upload does not verify";
 
     /// The upload has no zip directory.
     NotAZip = 201, "the upload is not a zip";
@@ -126,6 +128,12 @@ codes! {
     SecretInPlain = 315, "a secret is written in plain text";
     /// A profile shifts traffic, and no alias of the package can be shifted.
     TrafficUnshiftable = 316, "the package has no alias whose traffic can be shifted";
+    /// A profile requires signed releases, and this one is not.
+    ProvenanceMissing = 317, "the release is not signed";
+    /// Somebody else signed the release than a profile requires.
+    ProvenanceRefused = 318, "the release was not signed as the profile requires";
+    /// A profile excludes the authors of a release from its approvals, and the release names none.
+    AuthorUnknown = 319, "the release does not say who wrote it";
 
     /// The request is not understood.
     RequestInvalid = 401, "the request is invalid";

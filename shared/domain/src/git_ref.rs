@@ -78,6 +78,15 @@ impl GitRef {
         }
     }
 
+    /// The full name, as a CI's variable has it: `refs/heads/main`, `refs/tags/v1.2`, `refs/pull/42/merge`.
+    pub fn full_name(&self) -> String {
+        match self.kind {
+            RefKind::Branch => format!("refs/heads/{}", self.name),
+            RefKind::Tag => format!("refs/tags/{}", self.name),
+            RefKind::Pr => format!("refs/pull/{}/merge", self.name),
+        }
+    }
+
     /// Why [`GitRef::new`] refuses a name.
     pub fn rule(kind: RefKind) -> &'static str {
         match kind {

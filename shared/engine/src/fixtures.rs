@@ -35,7 +35,13 @@ pub fn rollout(name: &str, second: i64) -> Rollout {
     };
     Rollout {
         id: RolloutId::derive(at(second), &[name]),
-        kind: RolloutKind::Deploy(ReleaseRef { release, package, source: None, stacks: vec![stack] }),
+        kind: RolloutKind::Deploy(ReleaseRef {
+            release,
+            package,
+            source: None,
+            stacks: vec![stack],
+            authors: BTreeSet::new(),
+        }),
         waves: vec![Wave::of(vec![target("eu-west-1"), target("us-east-1")])],
         stacks: [(None, StackName::parse("orders-production").unwrap())].into(),
         ..blank_for_tests()

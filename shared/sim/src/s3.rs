@@ -71,6 +71,21 @@ impl PackageStore for SimPackages {
             .await
     }
 
+    async fn read_latest(&self, key: &str, bytes_max: u64) -> Result<Option<Bytes>, PortError> {
+        self.0
+            .call("s3:GetObject", None, |state| {
+                let versions = state.uploads.iter().filter(|((at, _), _)| at == key);
+                let latest =
+                    versions.max_by_key(|((_, version), object)| (object.uploaded_at, version.clone()));
+                let bytes = latest.map(|(_, object)| object.bytes.clone());
+                if bytes.as_ref().is_some_and(|bytes| bytes.len() as u64 > bytes_max) {
+                    return Err(PortError::new(ErrorKind::Permanent, "s3:GetObject", "too many bytes"));
+                }
+                Ok(bytes)
+            })
+            .await
+    }
+
     async fn read(&self, object: &ObjectRef, range: Range<u64>) -> Result<Box<dyn ChunkStream>, PortError> {
         self.0
             .call("s3:GetObject", None, |state| {

@@ -68,13 +68,14 @@ fn of_releases(releases: &[ReleaseView]) -> Markup {
     html! {
         @if releases.is_empty() { p.quiet { "There are none." } } @else {
             div.scroll tabindex="0" role="region" aria-label="Releases" { table {
-                thead { tr { th scope="col" { "Release" } th scope="col" { "Ref" } th scope="col" { "Build" } th scope="col" { "SHA-256" } th scope="col" { "Uploaded" } } }
+                thead { tr { th scope="col" { "Release" } th scope="col" { "Ref" } th scope="col" { "Build" } th scope="col" { "SHA-256" } th scope="col" { "Uploaded" } th scope="col" { "Signature" } } }
                 tbody { @for release in releases { tr {
                     th scope="row" { code title=(release.id) { (short_id(&release.id)) } }
                     td { (release.git_ref) }
                     td { (release.build) }
                     td { code title=(release.digest) { (release.digest.get(..12).unwrap_or_default()) } }
                     td { (time(&release.uploaded_at)) @if !release.kept { " " span.quiet { "no longer kept" } } }
+                    td { @match &release.provenance { Some(found) => { span title=(found.subject) { "SLSA level " (found.level) } } None => { span.quiet { "unsigned" } } } }
                 } } }
             } }
         }

@@ -40,6 +40,9 @@ pub struct Push {
     /// Name of the build; by default, the first digits of the zip's digest.
     #[arg(long)]
     pub build: Option<String>,
+    /// Sigstore bundle that signs the package, uploaded beside it: as actions/attest-build-provenance or cosign attest-blob writes it.
+    #[arg(long, value_name = "FILE")]
+    pub bundle: Option<PathBuf>,
     /// Ingest bucket; uploads with s3:PutObject as the only permission, and does not follow the rollout.
     #[arg(long)]
     pub bucket: Option<String>,

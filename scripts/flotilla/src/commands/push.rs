@@ -11,8 +11,9 @@ use aws_config::SdkConfig;
 use aws_sdk_s3::primitives::{ByteStream, SdkBody};
 use bytes::Bytes;
 use flotilla_contract::{Page, ReleaseView, UploadView};
-use flotilla_domain::release::upload_key::{RefOfService, UploadKey};
+use flotilla_domain::release::upload_key::{BUNDLE_SUFFIX, RefOfService, UploadKey};
 use flotilla_domain::{Digest, Digester, GitRef, ServiceName};
+use flotilla_provenance::Bundle;
 use futures::stream;
 use http_body_util::StreamBody;
 use indicatif::{ProgressBar, ProgressStyle};
@@ -31,7 +32,11 @@ pub async fn run(global: &Global, args: &Push) -> Result<Exit, CliError> {
     let file = package_file(args)?;
     let digest = digest_of(&file)?;
     let key = key(args, &digest)?;
+    let bundle = args.bundle.as_deref().map(bundle_file).transpose()?;
     let Ingest { config, api, bucket } = ingest(global, args.bucket.as_ref()).await?;
+    if let Some(bundle) = bundle {
+        upload_bundle(&config, &bucket, &key, bundle).await?;
+    }
     let version = upload(&config, &bucket, &key, &file, &digest, global.json).await?;
     let (Some(api), false) = (api, args.no_follow) else {
         uploaded(global, &bucket, &key.to_key(), &version);
@@ -148,6 +153,27 @@ pub fn ref_of(service: &str, git_ref: &str) -> Result<RefOfService, CliError> {
         )
     })?;
     Ok(RefOfService { service, git_ref })
+}
+
+/// The bytes of a Sigstore bundle.
+fn bundle_file(path: &Path) -> Result<Vec<u8>, CliError> {
+    let failed = |e| CliError::failed(format!("cannot read {}", path.display()), e);
+    let bytes = std::fs::read(path).map_err(failed)?;
+    Bundle::parse(&bytes).map_err(|refusal| CliError::usage(refusal.message, refusal.fix))?;
+    Ok(bytes)
+}
+
+/// Uploads the bundle of a package, before the package: ingest reads it with the package.
+async fn upload_bundle(
+    config: &SdkConfig,
+    bucket: &str,
+    key: &UploadKey,
+    bundle: Vec<u8>,
+) -> Result<(), CliError> {
+    let put = aws_sdk_s3::Client::new(config).put_object().bucket(bucket);
+    let put = put.key(format!("{}{BUNDLE_SUFFIX}", key.to_key())).body(ByteStream::from(bundle));
+    let failed = |e| CliError::failed(format!("cannot upload to bucket {bucket}"), error_text(&e));
+    put.send().await.map(drop).map_err(failed)
 }
 
 /// Uploads the file; answers the version ID of the object.

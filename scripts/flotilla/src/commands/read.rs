@@ -5,7 +5,8 @@ use crate::args::Global;
 use crate::error::{CliError, Exit};
 use crate::show;
 use flotilla_contract::{
-    HealthView, OwnGrantView, Page, ReleaseView, ServiceStagesView, ServiceView, UploadView, WhoAmIView,
+    HealthView, OwnGrantView, Page, ProvenanceView, ReleaseView, ServiceStagesView, ServiceView, UploadView,
+    WhoAmIView,
 };
 
 pub async fn status(global: &Global, service: Option<&str>) -> Result<Exit, CliError> {
@@ -96,11 +97,27 @@ pub async fn releases(global: &Global, service: &str, limit: u16) -> Result<Exit
         ]
     });
     show::table(&rows.collect::<Vec<_>>());
-    for release in page.items.iter().filter(|release| !release.warnings.is_empty()) {
+    for release in page.items.iter().filter(|r| !r.warnings.is_empty() || r.provenance.is_some()) {
         println!("{}", release.id);
+        release.provenance.iter().for_each(|provenance| println!("  {}", signed_by(provenance)));
         release.warnings.iter().for_each(|w| println!("  {} {}: {}", w.code, w.path, w.message));
     }
     Ok(Exit::Success)
+}
+
+/// `signed by …, SLSA build level 2, commit 4f2a9c1`.
+fn signed_by(provenance: &ProvenanceView) -> String {
+    let mut text = format!("signed by {}", provenance.subject);
+    if provenance.level > 0 {
+        text += &format!(", SLSA build level {}", provenance.level);
+    }
+    if let Some(commit) = &provenance.commit {
+        text += &format!(", commit {}", show::short(commit));
+    }
+    if !provenance.authors.is_empty() {
+        text += &format!(", written by {}", provenance.authors.join(", "));
+    }
+    text
 }
 
 pub async fn uploads(global: &Global, service: Option<&str>, limit: u16) -> Result<Exit, CliError> {

@@ -230,7 +230,7 @@ fn s07_an_object_over_5_gb_is_refused_by_its_size_before_it_is_read() {
     };
     let object = ObjectRef { key: "incoming/orders/branch/main/1.zip".into(), version_id: "v1".into() };
     let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build().unwrap();
-    let verdict = runtime.block_on(ingest.intake(&object, Timestamp::UNIX_EPOCH)).unwrap();
+    let verdict = runtime.block_on(ingest.intake(&object, Timestamp::UNIX_EPOCH)).unwrap().unwrap();
     let Verdict::Refused(refusal) = verdict else { panic!("{verdict:?}") };
     assert_eq!(refusal.code, Code::UploadTooLarge);
     assert!(refusal.message.contains("upload_bytes_max"), "{}", refusal.message);

@@ -10,8 +10,10 @@ pub use person::Identity;
 pub use principal::PrincipalPattern;
 
 use crate::code::{Code, Refusal};
+use crate::gate::FourEyes;
 use crate::names::{ServiceName, StageName};
 use globset::{GlobBuilder, GlobMatcher};
+use std::collections::BTreeSet;
 
 /// A role. Each role may view; an admin may do everything; deployers may not approve and approvers may not
 /// deploy, unless both roles are granted.
@@ -347,16 +349,24 @@ impl Authority {
     }
 }
 
-/// The four-eyes rule: whether a person may approve a rollout that they may have started. Both are [persons](Identity::person).
+/// The four-eyes rule: whether a person may approve a rollout that they may have started, or whose release they may have written. All are
+/// [persons](Identity::person).
 ///
 /// # Errors
 /// [`Code::OwnApproval`].
-pub fn may_approve(starter: &str, approver: &str, four_eyes: bool) -> Result<(), Refusal> {
-    if !four_eyes || starter != approver {
-        return Ok(());
-    }
-    let what =
-        format!("{approver} started the rollout, and the profile requires another approver (four_eyes)");
+pub fn may_approve(
+    approver: &str,
+    starter: &str,
+    authors: &BTreeSet<String>,
+    four_eyes: FourEyes,
+) -> Result<(), Refusal> {
+    let did = match (four_eyes.starter && starter == approver, four_eyes.author && authors.contains(approver))
+    {
+        (true, _) => "started the rollout",
+        (_, true) => "wrote what is deployed",
+        _ => return Ok(()),
+    };
+    let what = format!("{approver} {did}, and the profile requires another approver (four_eyes)");
     let fix = "ask another person to approve it; sessions of one role count as one person, unless [identity] names the role";
     Err(Refusal::new(Code::OwnApproval, what, fix))
 }

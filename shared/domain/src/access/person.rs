@@ -4,6 +4,7 @@
 
 use super::principal::{PrincipalPattern, Session};
 use crate::code::{Code, Refusal};
+use std::collections::BTreeMap;
 
 /// The beginning of the names of roles that IAM Identity Center makes. It names their sessions by the user.
 const IDENTITY_CENTER: &str = "AWSReservedSSO_";
@@ -12,20 +13,29 @@ const IDENTITY_CENTER: &str = "AWSReservedSSO_";
 #[derive(Debug, Clone, Default)]
 pub struct Identity {
     pinned: Vec<PrincipalPattern>,
+    authors: BTreeMap<String, String>,
 }
 
 impl Identity {
     /// Most roles whose sessions are named by their persons.
     pub const ROLES_MAX: usize = 50;
 
-    /// Reads the roles whose trust policies pin the session's name: `sts:RoleSessionName` or `sts:SourceIdentity`.
+    /// Most authors whose principals are named.
+    pub const AUTHORS_MAX: usize = 1_000;
+
+    /// Reads the roles whose trust policies pin the session's name: `sts:RoleSessionName` or `sts:SourceIdentity`; and which principals the authors of releases are, by the names that provenance gives them.
     ///
     /// # Errors
     /// [`Code::ConfigInvalid`] if one is no pattern of roles, or if there are too many.
-    pub fn parse(roles: &[String]) -> Result<Self, Refusal> {
+    pub fn parse(roles: &[String], authors: &BTreeMap<String, String>) -> Result<Self, Refusal> {
         if roles.len() > Self::ROLES_MAX {
             let what = format!("{} roles, at most {} are allowed", roles.len(), Self::ROLES_MAX);
             return Err(Refusal::new(Code::ConfigInvalid, what, "use patterns, such as role/team-*"));
+        }
+        if authors.len() > Self::AUTHORS_MAX {
+            let what = format!("{} authors, at most {} are allowed", authors.len(), Self::AUTHORS_MAX);
+            let fix = "name only authors who are not users of IAM Identity Center by the same name";
+            return Err(Refusal::new(Code::ConfigInvalid, what, fix));
         }
         let pattern = |text: &String| {
             let pattern = PrincipalPattern::parse(text)?;
@@ -35,7 +45,9 @@ impl Identity {
             let fix = "write the ARN of a role, such as arn:aws:iam::111122223333:role/team-*";
             Err(Refusal::new(Code::ConfigInvalid, format!("{text} is not a role"), fix))
         };
-        Ok(Self { pinned: roles.iter().map(pattern).collect::<Result<_, _>>()? })
+        let pinned = roles.iter().map(pattern).collect::<Result<_, _>>()?;
+        let authors = authors.iter().map(|(author, principal)| (author.to_lowercase(), principal.clone()));
+        Ok(Self { pinned, authors: authors.collect() })
     }
 
     /// The person behind a principal: a user by its ARN, a session of Identity Center by its user, a session of a role that pins the
@@ -46,13 +58,27 @@ impl Identity {
         };
         if role.starts_with(IDENTITY_CENTER) {
             // A user has a role in each account and for each permission set.
-            return format!("user of IAM Identity Center: {}", name.to_lowercase());
+            return user_of_identity_center(name);
         }
         if self.pinned.iter().any(|pattern| pattern.matches(principal)) {
             return principal.to_owned();
         }
         role_arn
     }
+
+    /// The person that an author in the provenance of a release is: the principal that is configured for the name, else the user of IAM
+    /// Identity Center of this name.
+    pub fn author(&self, name: &str) -> String {
+        match self.authors.get(&name.to_lowercase()) {
+            Some(principal) if principal.starts_with("arn:") => self.person(principal),
+            Some(user) => user_of_identity_center(user),
+            None => user_of_identity_center(name),
+        }
+    }
+}
+
+fn user_of_identity_center(name: &str) -> String {
+    format!("user of IAM Identity Center: {}", name.to_lowercase())
 }
 
 #[cfg(test)]
@@ -61,13 +87,17 @@ mod tests {
 
     const ACCOUNT: &str = "arn:aws:sts::111122223333:assumed-role";
 
+    fn pinned(roles: &[String]) -> Result<Identity, Refusal> {
+        Identity::parse(roles, &BTreeMap::new())
+    }
+
     #[test]
     fn two_sessions_of_a_role_are_one_person_unless_their_names_are_pinned() {
         let nobody = Identity::default();
         let role = "arn:aws:iam::111122223333:role/release";
         assert_eq!(nobody.person(&format!("{ACCOUNT}/release/ann")), role);
         assert_eq!(nobody.person(&format!("{ACCOUNT}/release/bob")), role);
-        let pinned = Identity::parse(&["arn:aws:iam::111122223333:role/rel*".to_owned()]).unwrap();
+        let pinned = pinned(&["arn:aws:iam::111122223333:role/rel*".to_owned()]).unwrap();
         let ann = format!("{ACCOUNT}/release/ann");
         assert_eq!(pinned.person(&ann), ann);
         assert_ne!(pinned.person(&ann), pinned.person(&format!("{ACCOUNT}/release/bob")));
@@ -96,13 +126,28 @@ mod tests {
     }
 
     #[test]
+    fn an_author_is_a_user_of_identity_center_unless_a_principal_is_named() {
+        let bob = "arn:aws:iam::111122223333:user/bob";
+        let authors = [("Bob@example.com", bob), ("cy@old.example.com", "Cy@example.com")]
+            .map(|(author, principal)| (author.to_owned(), principal.to_owned()));
+        let identity = Identity::parse(&[], &authors.into()).unwrap();
+        let session =
+            |name: &str| identity.person(&format!("{ACCOUNT}/AWSReservedSSO_Dev_0123456789abcdef/{name}"));
+        assert_eq!(identity.author("Ann@example.com"), session("ann@example.com"));
+        assert_eq!(identity.author("bob@Example.com"), identity.person(bob));
+        assert_eq!(identity.author("cy@old.example.com"), session("cy@example.com"));
+        let many = (0..=Identity::AUTHORS_MAX).map(|n| (n.to_string(), bob.to_owned())).collect();
+        assert_eq!(Identity::parse(&[], &many).unwrap_err().code, Code::ConfigInvalid);
+    }
+
+    #[test]
     fn only_roles_can_be_pinned() {
         for bad in
             ["arn:aws:iam::111122223333:user/ann", "release", "arn:aws:sts::111122223333:assumed-role/a/b"]
         {
-            assert_eq!(Identity::parse(&[bad.to_owned()]).unwrap_err().code, Code::ConfigInvalid, "{bad}");
+            assert_eq!(pinned(&[bad.to_owned()]).unwrap_err().code, Code::ConfigInvalid, "{bad}");
         }
         let many = vec!["arn:aws:iam::111122223333:role/a".to_owned(); Identity::ROLES_MAX + 1];
-        assert!(Identity::parse(&many).is_err());
+        assert!(pinned(&many).is_err());
     }
 }

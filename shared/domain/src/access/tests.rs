@@ -138,10 +138,17 @@ fn patterns_of_names_are_bounded_and_plain() {
 #[test]
 fn four_eyes_are_two_persons() {
     let session = |name: &str| format!("arn:aws:sts::111122223333:assumed-role/ops/{name}");
-    let refused = may_approve(&session("ann"), &session("ann"), true).unwrap_err();
-    assert_eq!(refused.code, Code::OwnApproval);
-    assert!(may_approve(&session("ann"), &session("bob"), true).is_ok());
-    assert!(may_approve(&session("ann"), &session("ann"), false).is_ok());
+    let authors = BTreeSet::from([session("eve")]);
+    let code = |approver: &str, starter: bool, author: bool| {
+        let rule = FourEyes { starter, author };
+        may_approve(&session(approver), &session("ann"), &authors, rule).err().map(|refusal| refusal.code)
+    };
+    assert_eq!(code("ann", true, false), Some(Code::OwnApproval));
+    assert_eq!(code("eve", true, false), None);
+    assert_eq!(code("eve", false, true), Some(Code::OwnApproval));
+    assert_eq!(code("ann", false, true), None);
+    assert_eq!(code("bob", true, true), None);
+    assert_eq!(code("ann", false, false), None);
 }
 
 #[test]

@@ -8,6 +8,8 @@ use crate::gate::output::OutputRef;
 use crate::gate::{Gates, Windows};
 use crate::names::{AccountId, ProfileName, Region};
 use crate::plan::Safeguards;
+use crate::release::Release;
+use crate::release::provenance::ProvenancePolicy;
 use crate::replica::Copies;
 use crate::rollout::{OnFailure, TrafficPolicy};
 use std::collections::{BTreeMap, BTreeSet};
@@ -43,6 +45,8 @@ pub struct Profile {
     pub on_failure: OnFailure,
     /// The gates of its waves.
     pub gates: Gates,
+    /// Whose signature it requires of releases, if it requires one.
+    pub provenance: Option<ProvenancePolicy>,
     /// When waves may begin.
     pub windows: Windows,
     /// What Flotilla may do to a stack beyond updating it. Some of it applies to previews only: see
@@ -107,6 +111,25 @@ impl Profile {
             _ => return Ok(()),
         };
         Err(Refusal::new(Code::ProfileNotForPreviews, what, fix))
+    }
+
+    /// Whether a release was signed as the profile requires, and names its authors if they may not approve it.
+    ///
+    /// # Errors
+    /// [`Code::ProvenanceMissing`], [`Code::ProvenanceRefused`], [`Code::AuthorUnknown`].
+    pub fn check_signature(&self, release: &Release) -> Result<(), Refusal> {
+        let Some(policy) = &self.provenance else { return Ok(()) };
+        policy.check(&self.name, release)?;
+        let has_author = release.provenance.iter().any(|provenance| !provenance.authors.is_empty());
+        if self.gates.four_eyes.author && !has_author {
+            let what = format!(
+                "the profile {} excludes the authors from its approvals, and the signature names none",
+                self.name
+            );
+            let fix = "annotate the source in the signed provenance with its author, or remove author from four_eyes";
+            return Err(Refusal::new(Code::AuthorUnknown, what, fix));
+        }
+        Ok(())
     }
 
     /// Its regions, in the order of the waves.

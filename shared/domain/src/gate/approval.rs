@@ -4,6 +4,15 @@ use super::{Blocked, Gate, Wave};
 use crate::digest::Digest;
 use jiff::Timestamp;
 
+/// The four-eyes rule: whose approvals do not count.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct FourEyes {
+    /// Whoever started the rollout.
+    pub starter: bool,
+    /// Whoever wrote what is deployed, as the [provenance](crate::release::provenance::Provenance::authors) of the release says.
+    pub author: bool,
+}
+
 /// One approval of a wave.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Approval {

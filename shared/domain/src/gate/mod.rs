@@ -13,7 +13,7 @@ mod verification;
 mod window;
 
 pub use alarm::{AlarmObservation, AlarmState};
-pub use approval::Approval;
+pub use approval::{Approval, FourEyes};
 pub use break_glass::BreakGlass;
 pub use freeze::{Freeze, FreezeScope, Freezes};
 pub use jiff::civil::{DateTime, Time};
@@ -32,8 +32,8 @@ use std::collections::BTreeSet;
 pub struct Gates {
     /// Whether every change set is created before the first one is executed.
     pub plan_first: bool,
-    /// Whether the principal that started a rollout may not approve it.
-    pub four_eyes: bool,
+    /// Who may not approve a rollout.
+    pub four_eyes: FourEyes,
     /// Whether the rollout is expedited, as rollbacks are: only a freeze blocks it, no approval, window or alarm.
     pub expedite: bool,
     /// Names of CloudWatch alarms that must be `OK` before a wave begins and while it bakes, in each account-region

@@ -1,6 +1,7 @@
 //! Releases: packages that were accepted for a service.
 
 pub mod package;
+pub mod provenance;
 pub mod upload_key;
 
 use crate::code::Refusal;
@@ -10,6 +11,7 @@ use crate::ids::{ReleaseId, RolloutId, UploadId};
 use crate::names::{ServiceName, StackPart};
 use jiff::Timestamp;
 use package::{FunctionAlias, FunctionCode, Package};
+use provenance::Provenance;
 use std::collections::{BTreeMap, BTreeSet};
 
 /// The object version of an upload. It is pinned at the first read, and all later reads name the version.
@@ -60,6 +62,8 @@ pub struct Release {
     pub object: ObjectVersion,
     /// The package.
     pub package: Package,
+    /// Who signed it; `None` if it is not signed.
+    pub provenance: Option<Provenance>,
 }
 
 /// The outcome of an upload.
@@ -129,6 +133,8 @@ pub struct ReleaseRef {
     pub source: Option<Source>,
     /// Its stacks, in the order of their dependencies.
     pub stacks: Vec<StackRef>,
+    /// Its [authors](Provenance::authors).
+    pub authors: BTreeSet<String>,
 }
 
 /// The part of a stack of a release that a rollout needs.
@@ -182,6 +188,7 @@ impl Release {
             package: self.package.digest,
             source: Some(source),
             stacks: stacks.collect(),
+            authors: self.provenance.iter().flat_map(|provenance| &provenance.authors).cloned().collect(),
         }
     }
 }

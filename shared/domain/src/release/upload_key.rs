@@ -16,7 +16,10 @@ pub const KEY_BYTES_MAX: usize = 1_024;
 /// The last segment of the key of a close marker.
 pub const CLOSED: &str = "closed";
 
-/// What is uploaded below `incoming/`: a package, or a marker.
+/// What the key of a Sigstore bundle adds to that of its package.
+pub const BUNDLE_SUFFIX: &str = ".sigstore.json";
+
+/// What is uploaded below `incoming/`: a package, or a marker. The bundle beside a package has no meaning of its own.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum IncomingKey {
     /// A package.
@@ -52,6 +55,11 @@ impl IncomingKey {
     /// Whether a key, of whatever form, is that of a close marker.
     pub fn is_marker(key: &str) -> bool {
         key.rsplit_once('/').is_some_and(|(_, last)| last == CLOSED)
+    }
+
+    /// Whether a key, of whatever form, is that of a Sigstore bundle: that of a package with [`BUNDLE_SUFFIX`].
+    pub fn is_bundle(key: &str) -> bool {
+        key.strip_suffix(BUNDLE_SUFFIX).is_some_and(|package| package.ends_with(".zip"))
     }
 
     /// The ref.
@@ -260,6 +268,14 @@ mod tests {
         let long = |bytes: usize| "k".repeat(bytes);
         assert!(UploadKey::parse(&long(KEY_BYTES_MAX + 1)).unwrap_err().message.contains("1025 bytes"));
         assert!(UploadKey::parse(&long(KEY_BYTES_MAX)).unwrap_err().message.contains("incoming/"));
+    }
+
+    #[test]
+    fn a_bundle_is_named_after_its_package() {
+        assert!(IncomingKey::is_bundle("incoming/orders/branch/main/1.zip.sigstore.json"));
+        for other in ["incoming/orders/branch/main/1.zip", "1.sigstore.json", ".sigstore.json", "1.json"] {
+            assert!(!IncomingKey::is_bundle(other), "{other}");
+        }
     }
 
     #[test]

@@ -50,6 +50,7 @@ fn release(name: &str) -> ReleaseRef {
         release: ReleaseId::derive(at(0), &[name]),
         package: Digest::of(name.as_bytes()),
         source: None,
+        authors: BTreeSet::new(),
         stacks: vec![stack(None)],
     }
 }

@@ -39,6 +39,11 @@ impl Caller {
         self.identity.person(principal)
     }
 
+    /// The person that an author in the provenance of a release is.
+    pub(crate) fn author(&self, name: &str) -> String {
+        self.identity.author(name)
+    }
+
     /// Who the caller is for Flotilla, and what it may do.
     pub fn view(&self) -> WhoAmIView {
         let grant = |grant: &Grant| OwnGrantView {

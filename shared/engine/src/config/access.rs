@@ -39,8 +39,8 @@ pub(crate) fn administrators(principals: &[String]) -> Result<Authority, Refusal
 /// [`flotilla_domain::Code::ConfigInvalid`].
 pub fn identity(doc: &AccessConfig) -> Result<Identity, Refusal> {
     let Some(identity) = &doc.identity else { return Ok(Identity::default()) };
-    Identity::parse(&identity.pinned_session_names)
-        .map_err(|refusal| refusal.at("identity.pinned_session_names"))
+    Identity::parse(&identity.pinned_session_names, &identity.authors)
+        .map_err(|refusal| refusal.at("identity"))
 }
 
 fn grant(doc: &GrantConfig) -> Result<Grant, Refusal> {

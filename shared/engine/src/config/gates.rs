@@ -1,10 +1,10 @@
 //! The gates of a profile.
 
-use super::invalid;
-use flotilla_contract::{CheckConfig, FreezeConfig, ProfileConfig, WindowConfig};
+use super::{invalid, no_such};
+use flotilla_contract::{CheckConfig, FourEyesConfig, FreezeConfig, ProfileConfig, WindowConfig};
 use flotilla_domain::config::profile::ProfileWave;
 use flotilla_domain::gate::{
-    Check, DateTime, Gates, Probe, ScheduledFreeze, Time, TimeZone, Window, Windows,
+    Check, DateTime, FourEyes, Gates, Probe, ScheduledFreeze, Time, TimeZone, Window, Windows,
 };
 use flotilla_domain::{Refusal, SignedDuration};
 
@@ -19,7 +19,8 @@ pub fn gates(doc: &ProfileConfig, waves: &[ProfileWave]) -> Result<Gates, Refusa
         let fix = "remove plan_first: an approval is bound to a plan";
         return Err(invalid("plan_first", "approvals need a plan", fix));
     }
-    if doc.four_eyes == Some(true) && !approved {
+    let four_eyes = four_eyes(doc)?;
+    if four_eyes != FourEyes::default() && !approved {
         let fix = "set how many approvals a wave needs, such as approvals = 1";
         return Err(invalid("four_eyes", "four_eyes needs approvals", fix));
     }
@@ -38,12 +39,35 @@ pub fn gates(doc: &ProfileConfig, waves: &[ProfileWave]) -> Result<Gates, Refusa
     let checks = doc.checks.iter().enumerate().map(|(n, doc)| check(&format!("checks.{n}"), doc));
     Ok(Gates {
         plan_first: doc.plan_first.unwrap_or(approved),
-        four_eyes: doc.four_eyes.unwrap_or(false),
+        four_eyes,
         alarms: doc.alarms.iter().cloned().collect(),
         triggers: doc.rollback_triggers.unwrap_or(true),
         checks: checks.collect::<Result<_, _>>()?,
         ..Gates::default()
     })
+}
+
+fn four_eyes(doc: &ProfileConfig) -> Result<FourEyes, Refusal> {
+    let mut found = FourEyes::default();
+    match &doc.four_eyes {
+        None => {}
+        Some(FourEyesConfig::Starter(starter)) => found.starter = *starter,
+        Some(FourEyesConfig::Whom(whom)) => {
+            for who in whom {
+                match who.as_str() {
+                    "starter" => found.starter = true,
+                    "author" => found.author = true,
+                    other => return Err(no_such("four_eyes", other, "starter or author")),
+                }
+            }
+        }
+    }
+    if found.author && doc.provenance.is_none() {
+        let fix =
+            "say in provenance whose signature releases need: only a signature says who the authors are";
+        return Err(invalid("four_eyes", "author needs signed releases", fix));
+    }
+    Ok(found)
 }
 
 fn check(path: &str, doc: &CheckConfig) -> Result<Check, Refusal> {

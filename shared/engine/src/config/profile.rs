@@ -2,13 +2,14 @@
 
 use super::account::boundary;
 use super::{invalid, named, no_such};
-use flotilla_contract::{ParameterConfig, ProfileConfig, WaveConfig, WaveTable};
+use flotilla_contract::{ParameterConfig, ProfileConfig, ProvenanceConfig, WaveConfig, WaveTable};
 use flotilla_domain::channel::ChannelArn;
 use flotilla_domain::config::preview::PreviewQuotas;
 use flotilla_domain::config::profile::{Profile, ProfileWave};
 use flotilla_domain::config::service::ServiceConfig;
 use flotilla_domain::deployment::{Drift, StackPolicy};
 use flotilla_domain::gate::output::OutputRef;
+use flotilla_domain::release::provenance::{BUILD_LEVEL_MAX, Provenance, ProvenancePolicy};
 use flotilla_domain::replica::Copies;
 use flotilla_domain::rollout::OnFailure;
 use flotilla_domain::secret::is_secret_value;
@@ -61,6 +62,7 @@ pub fn profile(name: ProfileName, doc: &ProfileConfig) -> Result<Profile, Refusa
             Some(other) => return Err(no_such("on_failure", other, "halt or revert")),
         },
         gates: super::gates::gates(doc, &waves)?,
+        provenance: doc.provenance.as_ref().map(provenance).transpose()?,
         windows: super::gates::windows(doc)?,
         policy: policy(doc)?,
         required_tags: super::safeguards::required_tags(doc)?,
@@ -73,6 +75,37 @@ pub fn profile(name: ProfileName, doc: &ProfileConfig) -> Result<Profile, Refusa
         previews: previews(doc)?,
         notify: channels(doc)?,
         waves,
+    })
+}
+
+/// Reads whose signature a profile requires.
+fn provenance(doc: &ProvenanceConfig) -> Result<ProvenancePolicy, Refusal> {
+    let texts =
+        [("issuer", Some(&doc.issuer)), ("subject", Some(&doc.subject)), ("builder", doc.builder.as_ref())];
+    let bad = |text: &&String| {
+        text.is_empty() || text.len() > Provenance::TEXT_BYTES_MAX || text.chars().any(char::is_control)
+    };
+    if let Some((field, _)) = texts.iter().find(|(_, text)| text.as_ref().is_some_and(bad)) {
+        let fix =
+            format!("write it as the certificate has it, in {} bytes at most", Provenance::TEXT_BYTES_MAX);
+        return Err(invalid(
+            format!("provenance.{field}"),
+            "the identity is empty, too long, or has control characters",
+            &fix,
+        ));
+    }
+    if doc.subject.contains(['*', '?']) {
+        let fix = "write the identity as the certificate has it; {service} and {ref} are replaced";
+        return Err(invalid("provenance.subject", "identities are compared exactly, not by pattern", fix));
+    }
+    if doc.level.is_some_and(|level| !(1..=BUILD_LEVEL_MAX).contains(&level)) {
+        return Err(invalid("provenance.level", "there is no such SLSA build level", "give 1, 2 or 3"));
+    }
+    Ok(ProvenancePolicy {
+        issuer: doc.issuer.clone(),
+        subject: doc.subject.clone(),
+        builder: doc.builder.clone(),
+        level: doc.level.unwrap_or(0),
     })
 }
 

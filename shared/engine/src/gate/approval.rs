@@ -5,8 +5,9 @@ use crate::access::{Caller, Commands, conflict, reason};
 use crate::rollout::control::{TimelineText, applied};
 use flotilla_domain::access::{Act, may_approve};
 use flotilla_domain::gate::Approval;
-use flotilla_domain::rollout::{Rollout, RolloutEvent};
+use flotilla_domain::rollout::{Rollout, RolloutEvent, RolloutKind};
 use flotilla_domain::{Code, Digest, Refusal, RolloutId};
+use std::collections::BTreeSet;
 
 /// What an approver has reviewed and approves.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
@@ -24,7 +25,7 @@ impl Commands {
     ///
     /// # Errors
     /// Refusals: the rollout does not exist or has ended, its wave requires no approval, its plan is not created
-    /// yet, the caller started it and the profile requires four eyes, or its package or plan is not the one that
+    /// yet, the caller started or wrote it and the profile requires four eyes, or its package or plan is not the one that
     /// was reviewed.
     pub async fn approve(
         &self,
@@ -36,7 +37,13 @@ impl Commands {
         let entry = TimelineText { what: "approved", detail: because.clone() };
         self.change_rollout(id, (caller, Act::Approve), &entry, |rollout, now| {
             let starter = caller.person_of(&rollout.requested_by);
-            may_approve(&starter, &caller.person, rollout.gates.four_eyes)?;
+            let authors = match &rollout.kind {
+                RolloutKind::Deploy(release) => {
+                    release.authors.iter().map(|name| caller.author(name)).collect()
+                }
+                RolloutKind::Remove => BTreeSet::new(),
+            };
+            may_approve(&caller.person, &starter, &authors, rollout.gates.four_eyes)?;
             let Some(wave) = rollout.next_wave() else {
                 return Err(conflict(format!("the rollout is {}", rollout.state.name())).into());
             };

@@ -191,7 +191,9 @@ impl Sweep {
                 let Incoming { object: ObjectVersion { key, uploaded_at, .. }, .. } = upload;
                 // A close marker costs little, and what it ends costs money.
                 let is_late = || now.duration_since(*uploaded_at) >= EVENT_PATIENCE;
-                *uploaded_at >= settled_before && (IncomingKey::is_marker(key) || is_late())
+                // A bundle is read with its package.
+                let is_bundle = IncomingKey::is_bundle(key);
+                *uploaded_at >= settled_before && !is_bundle && (IncomingKey::is_marker(key) || is_late())
             };
             let open: Vec<_> = page.objects.iter().filter(open).map(|upload| &upload.object).collect();
             for objects in open.chunks(100) {

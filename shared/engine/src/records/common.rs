@@ -185,6 +185,8 @@ pub struct StoredReleaseRef {
     source: Option<(String, String)>,
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     stacks: Vec<StoredStackRef>,
+    #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
+    authors: BTreeSet<String>,
     /// Up to format 2 there was one stack only.
     #[serde(flatten, default, skip_serializing_if = "Option::is_none")]
     only: Option<StoredOnlyStack>,
@@ -206,6 +208,7 @@ impl StoredReleaseRef {
             package: release.package.to_string(),
             source: release.source.as_ref().map(|source| (source.git_ref.to_string(), source.build.clone())),
             stacks: release.stacks.iter().map(StoredStackRef::of).collect(),
+            authors: release.authors.clone(),
             only: None,
         }
     }
@@ -232,6 +235,7 @@ impl StoredReleaseRef {
                 .chain(self.stacks)
                 .map(StoredStackRef::read)
                 .collect::<Result<_, _>>()?,
+            authors: self.authors,
         })
     }
 }

@@ -2,7 +2,7 @@
 
 use super::common::{digest, parsed, time};
 use flotilla_domain::gate::output::OutputRef;
-use flotilla_domain::gate::{Approval, Blocked, BreakGlass, Check, Gate, Gates, Probe};
+use flotilla_domain::gate::{Approval, Blocked, BreakGlass, Check, FourEyes, Gate, Gates, Probe};
 use flotilla_domain::{Region, StageName};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeSet;
@@ -14,6 +14,8 @@ pub struct StoredGates {
     plan_first: bool,
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     four_eyes: bool,
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    four_eyes_author: bool,
     #[serde(default, rename = "hurry", skip_serializing_if = "std::ops::Not::not")]
     expedite: bool,
     #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
@@ -49,7 +51,8 @@ impl StoredGates {
         };
         Self {
             plan_first,
-            four_eyes,
+            four_eyes: four_eyes.starter,
+            four_eyes_author: four_eyes.author,
             expedite,
             alarms,
             triggers,
@@ -62,7 +65,7 @@ impl StoredGates {
     }
 
     pub fn read(self) -> Gates {
-        let Self { plan_first, four_eyes, expedite, alarms, triggers, checks } = self;
+        let Self { plan_first, four_eyes, four_eyes_author, expedite, alarms, triggers, checks } = self;
         let check = |StoredCheck { probe, within_s }| Check {
             probe: match probe {
                 StoredProbe::Http { output, path, status } => Probe::Http { output, path, status },
@@ -72,7 +75,7 @@ impl StoredGates {
         };
         Gates {
             plan_first,
-            four_eyes,
+            four_eyes: FourEyes { starter: four_eyes, author: four_eyes_author },
             expedite,
             alarms,
             triggers,

@@ -10,6 +10,7 @@ use crate::ports::{Key, Query};
 use flotilla_domain::release::package::{
     Asset, AssetKind, Package, PackageFormat, PackagedStack, Rewrite, Warning,
 };
+use flotilla_domain::release::provenance::{BuildLevel, Provenance};
 use flotilla_domain::release::{ObjectVersion, Release};
 use flotilla_domain::{Code, GitRef, ReleaseId, ServiceName, StackPart, StageName};
 use serde::{Deserialize, Serialize};
@@ -54,6 +55,65 @@ pub struct StoredRelease {
     rewrites: Vec<[String; 3]>,
     /// Code, path, message; in format 1, without the code.
     warnings: Vec<Vec<String>>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    provenance: Option<StoredProvenance>,
+}
+
+/// Who signed the release.
+#[derive(Serialize, Deserialize)]
+struct StoredProvenance {
+    issuer: String,
+    subject: String,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    repository: Option<String>,
+    #[serde(default, rename = "ref", skip_serializing_if = "Option::is_none")]
+    git_ref: Option<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    commit: Option<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    builder: Option<String>,
+    level: BuildLevel,
+    #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
+    authors: BTreeSet<String>,
+    signed: String,
+    signed_at: String,
+}
+
+impl StoredProvenance {
+    fn of(provenance: &Provenance) -> Self {
+        let Provenance {
+            issuer,
+            subject,
+            repository,
+            git_ref,
+            commit,
+            builder,
+            level,
+            authors,
+            signed,
+            signed_at,
+        } = provenance.clone();
+        let (signed, signed_at) = (signed.to_string(), signed_at.to_string());
+        Self { issuer, subject, repository, git_ref, commit, builder, level, authors, signed, signed_at }
+    }
+
+    fn read(self) -> Result<Provenance, String> {
+        let Self { issuer, subject, repository, git_ref, commit, builder, level, authors, signed, signed_at } =
+            self;
+        let (signed, signed_at) = (digest(&signed)?, time(&signed_at)?);
+        Ok(Provenance {
+            issuer,
+            subject,
+            repository,
+            git_ref,
+            commit,
+            builder,
+            level,
+            authors,
+            signed,
+            signed_at,
+        })
+    }
 }
 
 /// One stack of the package.
@@ -152,6 +212,7 @@ impl Record for Release {
             made_for: package.made_for.as_ref().map(ToString::to_string),
             rewrites: rewrites.map(|r| [note(&r.path), note(&r.from), note(&r.to)]).collect(),
             warnings: warnings.map(|w| vec![w.code.to_string(), note(&w.path), note(&w.message)]).collect(),
+            provenance: self.provenance.as_ref().map(StoredProvenance::of),
         }
     }
 
@@ -194,6 +255,7 @@ impl Record for Release {
                 uploaded_at: time(&stored.uploaded_at)?,
             },
             package,
+            provenance: stored.provenance.map(StoredProvenance::read).transpose()?,
         })
     }
 }

@@ -3,7 +3,7 @@
 use super::*;
 use flotilla_domain::gate::output::OutputRef;
 use flotilla_domain::gate::{
-    Approval, Blocked, BreakGlass, Check, Freeze, FreezeScope, Freezes, Gate, Gates, Probe,
+    Approval, Blocked, BreakGlass, Check, FourEyes, Freeze, FreezeScope, Freezes, Gate, Gates, Probe,
 };
 use flotilla_domain::release::Source;
 use flotilla_domain::rollout::{Shift, TrafficPolicy, TrafficStep};
@@ -61,7 +61,7 @@ fn rollout(kind: RolloutKind, state: RolloutState) -> Rollout {
         policy: policy(),
         gates: Gates {
             plan_first: true,
-            four_eyes: true,
+            four_eyes: FourEyes { starter: true, author: false },
             expedite: true,
             alarms: ["errors".into()].into(),
             triggers: true,
@@ -150,6 +150,16 @@ fn every_state_of_a_rollout_reads_back() {
     assert_eq!(read::<Rollout>(stored(&value)).unwrap().value, value);
     written.push(stored(&value).body["deploy"]["source"].clone());
     check_stored("rollout", written);
+}
+
+#[test]
+fn the_authors_of_a_release_and_their_exclusion_read_back() {
+    let from = ReleaseRef { authors: ["ann@example.com".to_owned()].into(), ..release() };
+    for starter in [false, true] {
+        let mut value = rollout(RolloutKind::Deploy(from.clone()), RolloutState::Queued);
+        value.gates.four_eyes = FourEyes { starter, author: true };
+        assert_eq!(read::<Rollout>(stored(&value)).unwrap().value, value);
+    }
 }
 
 #[test]

@@ -16,6 +16,7 @@ use flotilla_domain::{
     Cause, Code, DeploymentId, Digest, Direction, GitRef, ProfileName, Refusal, ReleaseId, RolloutId,
     ServiceName, Site, StackName, StackPart, StageName, Target,
 };
+use std::collections::BTreeSet;
 
 /// The bodies that the first released format wrote, one a line: `<kind> <JSON>`. Of most states only the state. A change here
 /// is a change of a stored format: readers of both must exist first.
@@ -49,6 +50,7 @@ fn release() -> ReleaseRef {
         package: Digest::of(b"p"),
         source: None,
         stacks: vec![stack(None), stack(Some("Net"))],
+        authors: BTreeSet::new(),
     }
 }
 

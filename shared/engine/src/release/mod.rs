@@ -8,6 +8,7 @@ mod view;
 mod assets;
 mod folder;
 mod read_package;
+mod signature;
 mod stream;
 
 use crate::config::document;
@@ -61,12 +62,23 @@ const UPLOADS_PER_MINUTE_MAX: usize = 60;
 const RELEASES_KNOWN: usize = 10;
 
 impl Ingest {
-    /// Ingests an upload. `noticed_at` is used as the upload time of an object that was deleted before it was
+    /// Ingests an upload; `None` for the bundle beside one, which is read with it. `noticed_at` is used as the upload time of an object that was deleted before it was
     /// read.
     ///
     /// # Errors
     /// Transient errors only. The call can be repeated.
-    pub async fn intake(&self, object: &ObjectRef, noticed_at: Timestamp) -> Result<Verdict, EngineError> {
+    pub async fn intake(
+        &self,
+        object: &ObjectRef,
+        noticed_at: Timestamp,
+    ) -> Result<Option<Verdict>, EngineError> {
+        if IncomingKey::is_bundle(&object.key) {
+            return Ok(None);
+        }
+        self.decide(object, noticed_at).await.map(Some)
+    }
+
+    async fn decide(&self, object: &ObjectRef, noticed_at: Timestamp) -> Result<Verdict, EngineError> {
         let key = IncomingKey::parse(&object.key);
         let is_package = matches!(key, Ok(IncomingKey::Package(_)));
         let allowed = match UploadKey::service_of(&object.key) {
@@ -149,8 +161,10 @@ impl Ingest {
         let known = self.known(&key.service).await?;
         let renewed_before = self.pace.renewed_before(self.clock.now());
         let settings = Reading { known, renewed_before, limits: &self.limits, alias: service.alias };
-        let package = read_package(&self.packages, object, tail, settings).await?;
-        let release = release(key, object, package);
+        let package = read_package(&self.packages, object, tail.clone(), settings).await?;
+        let provenance =
+            signature::provenance(self.packages.as_ref(), object, &tail, &package.digest).await?;
+        let release = Release { provenance, ..release(key, object, package) };
         let now = self.clock.now();
         let id = object.rollout_id();
         let rollout = compose_rollout(id, &release, &route, &destination, "upload", now)?;
@@ -241,5 +255,6 @@ fn release(key: &UploadKey, object: &ObjectVersion, package: Package) -> Release
         build: key.build.clone(),
         object: object.clone(),
         package,
+        provenance: None,
     }
 }

@@ -4,6 +4,7 @@ use crate::EngineError;
 use crate::records::{KeptRecord, kept_key, read, releases_query, uploads_query};
 use crate::status::{PageRequest, Status, next_cursor};
 use flotilla_contract as view;
+use flotilla_domain::release::provenance::Provenance;
 use flotilla_domain::release::{Release, Upload, Verdict};
 use flotilla_domain::retention::Kept;
 use flotilla_domain::{Refusal, ServiceName};
@@ -64,9 +65,37 @@ fn release_view(release: Release, kept: &Kept) -> view::ReleaseView {
         asset_bytes: package.assets.values().sum(),
         kept: kept.holds(&release.id),
         stacks: parts.collect(),
+        provenance: release.provenance.map(provenance_view),
         stage: package.made_for.as_ref().map(ToString::to_string),
         rewrites: rewrites.collect(),
         warnings: warnings.collect(),
+    }
+}
+
+fn provenance_view(provenance: Provenance) -> view::ProvenanceView {
+    let Provenance {
+        issuer,
+        subject,
+        repository,
+        git_ref,
+        commit,
+        builder,
+        level,
+        authors,
+        signed,
+        signed_at,
+    } = provenance;
+    view::ProvenanceView {
+        issuer,
+        subject,
+        repository,
+        git_ref,
+        commit,
+        builder,
+        level,
+        authors: authors.into_iter().collect(),
+        signed: signed.to_string(),
+        signed_at: signed_at.to_string(),
     }
 }
 

@@ -40,6 +40,7 @@ pub fn compose_rollout(
     let stacks = stack_names(package, &release.service, route)?;
     let access = access_with(profile, account)?;
     profile.check_lifetime(route.ttl_h)?;
+    profile.check_signature(release)?;
     check_preview(package, &route.stage, &stacks, destination)?;
     for stack in &package.stacks {
         check_fits(stack, &stacks, profile)?;

@@ -26,6 +26,14 @@ impl Destination {
         let (ttl_h, quotas) = (route.ttl_h?, self.profile.previews?);
         Some(PreviewTerms { ttl_h: ttl_h.min(quotas.hours), quotas })
     }
+
+    /// The destination of a rollback. A release that ran at the stage before needs no signature that was not required then.
+    pub(crate) fn for_rollback(mut self, has_run: bool) -> Self {
+        if has_run {
+            self.profile.provenance = None;
+        }
+        self
+    }
 }
 
 /// Reads a profile and its account.

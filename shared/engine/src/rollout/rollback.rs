@@ -46,12 +46,13 @@ impl Commands {
             None => self.release_before(&head).await?,
         };
         let RoutedRelease { release, route, .. } = self.store.way(service, &to, &rollback.stage).await?;
-        let destination = self.store.destination(&route.profile).await?;
+        // A release that never ran there has not passed its gates.
+        let has_run = head.has_run(&to);
+        let destination = self.store.destination(&route.profile).await?.for_rollback(has_run);
         let now = self.clock.now();
         let id = RolloutId::derive(now, &[&caller.request_id]);
         let mut rollout = compose_rollout(id, &release, &route, &destination, &caller.principal, now)?;
-        // A release that never ran there has not passed its gates.
-        if head.has_run(&to) {
+        if has_run {
             expedite(&mut rollout, rollback.by_waves);
         }
         rollout.because = Some(because.clone());

@@ -43,10 +43,6 @@ pub(crate) async fn compose_member(
         Direction::Rollback => member.before.unwrap_or(member.release),
     };
     let RoutedRelease { release, route, head } = way(store, &member.service, &to, &member.stage).await?;
-    let destination = destination(store, &route.profile).await?;
-    let mut rollout = compose_rollout(id, &release, &route, &destination, &set.requested_by, now)?;
-    rollout.because = Some(format!("{}: {}", set.id, set.because));
-    rollout.set = Some(set.id);
     // A release that never ran there has not passed its gates.
     let has_run = head.as_ref().is_some_and(|head| head.has_run(&to));
     let (back, by_waves) = match (&set.kind, direction) {
@@ -54,6 +50,10 @@ pub(crate) async fn compose_member(
         (_, Direction::Forward) => (false, true),
         (_, Direction::Rollback) => (true, false),
     };
+    let destination = destination(store, &route.profile).await?.for_rollback(back);
+    let mut rollout = compose_rollout(id, &release, &route, &destination, &set.requested_by, now)?;
+    rollout.because = Some(format!("{}: {}", set.id, set.because));
+    rollout.set = Some(set.id);
     if back {
         expedite(&mut rollout, by_waves);
     }

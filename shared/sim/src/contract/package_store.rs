@@ -17,6 +17,7 @@ pub async fn package_store(store: &dyn PackageStore, bench: &dyn Bench) {
     tails_and_ranges_are_read_exactly(store, bench).await;
     an_object_without_bytes_has_an_empty_tail(store, bench).await;
     the_pinned_version_is_read_whatever_comes_after_it(store, bench).await;
+    the_latest_version_of_a_small_object_is_read_whole(store, bench).await;
     what_is_stored_is_proven_by_its_digest(store, bench).await;
     what_has_another_digest_is_not_stored(store, bench).await;
     what_is_stored_anew_is_young_again(store, bench).await;
@@ -95,6 +96,17 @@ async fn the_pinned_version_is_read_whatever_comes_after_it(store: &dyn PackageS
     let nowhere = ObjectRef { key: format!("{key}.no"), ..second };
     let kind = store.read_tail(&nowhere, 5).await.map(drop).expect_err("there is no such key").kind;
     assert_eq!(kind, ErrorKind::Missing);
+}
+
+async fn the_latest_version_of_a_small_object_is_read_whole(store: &dyn PackageStore, bench: &dyn Bench) {
+    let key = key(bench, "small");
+    assert_eq!(store.read_latest(&key, 10).await, Ok(None), "there is none yet");
+    for bytes in [Bytes::from_static(b"old bytes"), Bytes::new(), Bytes::from_static(b"new bytes!")] {
+        upload(bench, &key, &bytes).await;
+        assert_eq!(store.read_latest(&key, 10).await, Ok(Some(bytes)));
+    }
+    let kind = store.read_latest(&key, 9).await.expect_err("it has ten bytes").kind;
+    assert_eq!(kind, ErrorKind::Permanent);
 }
 
 async fn holds(store: &dyn PackageStore, key: &str, digest: &Digest) -> Result<bool, PortError> {

@@ -214,6 +214,10 @@ impl PackageStore for LoadBucket {
         Ok(true)
     }
 
+    async fn read_latest(&self, _: &str, _: u64) -> Result<Option<Bytes>, PortError> {
+        Ok(None)
+    }
+
     async fn list_incoming(&self, _: Option<&str>) -> Result<IncomingPage, PortError> {
         Ok(IncomingPage::default())
     }

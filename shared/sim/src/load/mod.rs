@@ -47,6 +47,6 @@ impl Intake {
         let key = "incoming/orders/branch/main/1.zip".into();
         let object = ObjectRef { key, version_id: "v1".into() };
         let verdict = block_on(self.ingest.intake(&object, self.clock.now()));
-        assert!(matches!(verdict, Ok(Verdict::Accepted { .. })), "{verdict:?}");
+        assert!(matches!(verdict, Ok(Some(Verdict::Accepted { .. }))), "{verdict:?}");
     }
 }

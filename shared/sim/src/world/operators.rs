@@ -37,7 +37,10 @@ impl World {
         };
         let access = AccessConfig {
             grants: vec![admin("user/*"), admin("role/*")],
-            identity: Some(IdentityConfig { pinned_session_names: vec![role.to_owned()] }),
+            identity: Some(IdentityConfig {
+                pinned_session_names: vec![role.to_owned()],
+                ..IdentityConfig::default()
+            }),
         };
         let caller = self.caller_named("ann", "access");
         block_on(self.driver.commands.put_access(&access, None, &caller)).expect("the access");

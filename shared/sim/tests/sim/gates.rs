@@ -1,7 +1,8 @@
 //! What keeps a wave from beginning, in the whole engine.
 
 use flotilla_contract::{
-    CheckConfig, FreezeConfig, OutputConfig, ParameterConfig, ProfileConfig, WaveConfig, WaveTable,
+    CheckConfig, FourEyesConfig, FreezeConfig, OutputConfig, ParameterConfig, ProfileConfig, WaveConfig,
+    WaveTable,
 };
 use flotilla_domain::gate::FreezeScope;
 use flotilla_domain::{AlarmState, Code, Digest};
@@ -35,7 +36,7 @@ pub(crate) fn gated(world: &mut World, version: &str) -> String {
     world.rollout(version).unwrap().id
 }
 
-fn refusal(result: Result<(), EngineError>) -> Code {
+pub(crate) fn refusal(result: Result<(), EngineError>) -> Code {
     match result {
         Err(EngineError::Refused(refusal)) => refusal.code,
         Err(EngineError::Conflict(conflict)) => conflict.refusal.code,
@@ -67,7 +68,8 @@ fn promise_10_all_plans_are_made_and_nothing_is_executed_before_two_people_have_
 
 #[test]
 fn with_four_eyes_nobody_approves_what_they_have_started_and_trying_is_in_the_audit() {
-    let mut world = World::with(4, ProfileConfig { four_eyes: Some(true), ..approved_by(1) });
+    let mut world =
+        World::with(4, ProfileConfig { four_eyes: Some(FourEyesConfig::Starter(true)), ..approved_by(1) });
     let version = world.upload("branch/main", "one");
     gated(&mut world, &version);
     let release = world.verdict(&version).unwrap().release.unwrap();

@@ -33,6 +33,7 @@ mod rollouts;
 mod scenarios;
 mod sets;
 mod several_stacks;
+mod signatures;
 mod sizes;
 mod stacks;
 mod stage_removal;

@@ -1,7 +1,8 @@
 //! Valid and invalid profiles.
 
 use super::*;
-use flotilla_contract::OutputConfig;
+use flotilla_contract::{FourEyesConfig, OutputConfig};
+use flotilla_domain::gate::FourEyes;
 use flotilla_domain::names::KNOWN_REGIONS;
 
 fn doc() -> ProfileConfig {
@@ -10,6 +11,10 @@ fn doc() -> ProfileConfig {
         regions: vec!["eu-central-1".into()],
         ..ProfileConfig::default()
     }
+}
+
+fn read(doc: &ProfileConfig) -> Result<Profile, Refusal> {
+    profile(ProfileName::parse("p").unwrap(), doc)
 }
 
 fn code(doc: ProfileConfig) -> Code {
@@ -142,4 +147,66 @@ fn an_output_is_taken_from_the_stage_and_region_that_are_named() {
     let named = (Some("shared".to_owned()), Some("us-east-1".to_owned()));
     assert_eq!(taken(Some("shared"), Some("us-east-1")), Ok(named));
     assert!(taken(Some("Shared"), None).is_err() && taken(None, Some("mars-north-1")).is_err());
+}
+
+#[test]
+fn whose_signature_is_required_is_named_exactly() {
+    let with = |change: fn(&mut ProvenanceConfig)| {
+        let mut provenance = ProvenanceConfig {
+            issuer: "https://gitlab.com".into(),
+            subject: "https://gitlab.com/acme/{service}//.gitlab-ci.yml@{ref}".into(),
+            builder: None,
+            level: None,
+        };
+        change(&mut provenance);
+        ProfileConfig { provenance: Some(provenance), ..doc() }
+    };
+    let place = |doc: &ProfileConfig| read(doc).err().and_then(|refusal| refusal.path);
+    let good = read(&with(|_| {})).unwrap().provenance.unwrap();
+    assert_eq!(good.level, 0);
+    assert_eq!(read(&with(|p| p.level = Some(3))).unwrap().provenance.unwrap().level, 3);
+    for (field, bad) in [
+        ("issuer", with(|p| p.issuer.clear())),
+        ("subject", with(|p| p.subject = "https://github.com/acme/*".into())),
+        ("subject", with(|p| p.subject = "x".repeat(1_025))),
+        ("builder", with(|p| p.builder = Some("a\nb".into()))),
+        ("level", with(|p| p.level = Some(4))),
+        ("level", with(|p| p.level = Some(0))),
+    ] {
+        assert_eq!(place(&bad), Some(format!("provenance.{field}")), "{:?}", bad.provenance);
+    }
+}
+
+#[test]
+fn four_eyes_exclude_whom_they_name() {
+    let with = |four_eyes: FourEyesConfig, approvals| ProfileConfig {
+        four_eyes: Some(four_eyes),
+        approvals: Some(approvals),
+        provenance: Some(ProvenanceConfig {
+            issuer: "https://gitlab.com".into(),
+            subject: "ann@example.com".into(),
+            builder: None,
+            level: None,
+        }),
+        ..doc()
+    };
+    let whom = |whom: &[&str]| FourEyesConfig::Whom(whom.iter().map(|who| (*who).to_owned()).collect());
+    for (four_eyes, starter, author) in [
+        (FourEyesConfig::Starter(true), true, false),
+        (FourEyesConfig::Starter(false), false, false),
+        (whom(&[]), false, false),
+        (whom(&["starter"]), true, false),
+        (whom(&["author"]), false, true),
+        (whom(&["author", "starter"]), true, true),
+    ] {
+        assert_eq!(read(&with(four_eyes, 1)).unwrap().gates.four_eyes, FourEyes { starter, author });
+    }
+    let place = |doc: &ProfileConfig| read(doc).err().and_then(|refusal| refusal.path);
+    for bad in [
+        with(whom(&["uploader"]), 1),
+        with(whom(&["author"]), 0),
+        ProfileConfig { provenance: None, ..with(whom(&["author"]), 1) },
+    ] {
+        assert_eq!(place(&bad).as_deref(), Some("four_eyes"), "{:?}", bad.four_eyes);
+    }
 }

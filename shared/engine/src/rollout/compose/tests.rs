@@ -49,6 +49,7 @@ fn release(stacks: Vec<PackagedStack>) -> Release {
         build: "1".into(),
         object,
         package,
+        provenance: None,
     }
 }
 
