@@ -4,7 +4,7 @@ mod handler;
 
 use flotilla_aws::Aws;
 use flotilla_domain::retention::Pace;
-use flotilla_engine::release::Ingest;
+use flotilla_engine::release::{Ingest, UploadFrequency};
 use flotilla_package::Limits;
 use lambda_runtime::{Error, LambdaEvent, service_fn};
 
@@ -19,6 +19,7 @@ async fn main() -> Result<(), Error> {
         packages: aws.packages(),
         limits: Limits::DEFAULT,
         pace: Pace::DEFAULT,
+        frequency: UploadFrequency::default(),
     };
     let ingest = &ingest;
     lambda_runtime::run(service_fn(|event: LambdaEvent<_>| async move {

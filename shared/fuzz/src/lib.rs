@@ -1,12 +1,14 @@
-//! Hostile bytes: what `scripts/fuzz` feeds to the readers of uploads, and what has to be true of the answers.
+//! Hostile bytes: what `scripts/fuzz` feeds to the readers of uploads, signatures and cursors, and what has to be true of the answers.
 //!
 //! Each module's `run` takes any bytes and panics when a promise is broken: hostile input ends in a refusal that
 //! says what is wrong, where, and how to fix it. `tests/corpus.rs` runs all of them over the inputs that are
 //! checked in, without a fuzzer.
 
+pub mod cursor;
 pub mod files;
 pub mod manifest;
 pub mod mutate;
+pub mod signature;
 pub mod template;
 pub mod upload_key;
 pub mod zip_directory;

@@ -19,7 +19,8 @@ fn read(key: &str) {
         Ok(parsed) => parsed,
         Err(refusal) => return check(&refusal),
     };
-    assert_eq!(parsed.to_key(), key, "what was read is what was written");
+    // CI's name of a pull request's merge is another one of the same ref.
+    assert_eq!(UploadKey::parse(&parsed.to_key()).as_ref(), Ok(&parsed), "what was read is what was written");
     assert!(key.len() <= KEY_BYTES_MAX && !key.contains("/../"));
     assert_eq!(ServiceName::parse(parsed.service.as_str()).as_ref(), Ok(&parsed.service));
     assert_eq!(GitRef::parse(&parsed.git_ref.to_string()).as_ref(), Some(&parsed.git_ref));

@@ -6,8 +6,10 @@ type Target = (&'static str, fn(&[u8]));
 
 #[test]
 fn the_inputs_that_are_checked_in_break_no_promise() {
-    let targets: [Target; 4] = [
+    let targets: [Target; 6] = [
+        ("cursor", flotilla_fuzz::cursor::run),
         ("manifest", flotilla_fuzz::manifest::run),
+        ("signature", flotilla_fuzz::signature::run),
         ("template", flotilla_fuzz::template::run),
         ("upload_key", flotilla_fuzz::upload_key::run),
         ("zip_directory", flotilla_fuzz::zip_directory::run),

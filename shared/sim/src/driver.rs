@@ -20,7 +20,7 @@ use flotilla_engine::access::Commands;
 use flotilla_engine::controllers::{Controllers, StepPorts};
 use flotilla_engine::ports::{Clock, ObjectRef, Work};
 use flotilla_engine::preview::{Sweep, SweepLimits, SweepReport};
-use flotilla_engine::release::Ingest;
+use flotilla_engine::release::{Ingest, UploadFrequency};
 use flotilla_engine::replica::{Replicate, ReplicateJob};
 use flotilla_engine::retention::{CollectorLimits, CollectorReport, GarbageCollector};
 use flotilla_engine::status::Status;
@@ -60,25 +60,27 @@ struct UseCases {
 
 impl UseCases {
     fn of(shared: &Shared) -> Self {
-        let clock = || Arc::new(SimClock(shared.clone()));
-        let store = || Arc::new(SimTable(shared.clone()));
-        let queue = || Arc::new(SimQueue(shared.clone()));
-        let packages = || Arc::new(SimPackages(shared.clone()));
-        let pace = shared.lock().pace;
         Self {
-            ingest: Ingest {
-                clock: clock(),
-                store: store(),
-                queue: queue(),
-                packages: packages(),
-                limits: Limits::DEFAULT,
-                pace,
-            },
+            ingest: ingest(shared),
             replicate: replicate(shared),
             controllers: Controllers::new(step_ports(shared)),
             sweep: sweep(shared),
             collect: collect(shared),
         }
+    }
+}
+
+/// Ingest.
+pub fn ingest(shared: &Shared) -> Ingest {
+    let pace = shared.lock().pace;
+    Ingest {
+        clock: Arc::new(SimClock(shared.clone())),
+        store: Arc::new(SimTable(shared.clone())),
+        queue: Arc::new(SimQueue(shared.clone())),
+        packages: Arc::new(SimPackages(shared.clone())),
+        limits: Limits::DEFAULT,
+        pace,
+        frequency: UploadFrequency::default(),
     }
 }
 

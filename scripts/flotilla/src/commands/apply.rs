@@ -5,7 +5,7 @@ use crate::args::Global;
 use crate::error::{CliError, Exit};
 use crate::show;
 use flotilla_contract::config::ConfigFile;
-use flotilla_contract::{AccessConfig, ProfileConfig};
+use flotilla_contract::{AccessConfig, IdentityConfig, ProfileConfig};
 use serde::Serialize;
 use std::path::{Path, PathBuf};
 
@@ -54,7 +54,7 @@ pub async fn run(global: &Global, files: &[PathBuf]) -> Result<Exit, CliError> {
     }
     // Access last, so that the current grants apply to the whole command.
     let grants: Vec<_> = parsed.iter().flat_map(|file| file.access.clone()).collect();
-    let identity = parsed.iter().find_map(|file| file.identity.clone());
+    let identity = identity(parsed.iter().filter_map(|file| file.identity.as_ref()))?;
     if grants.is_empty() && identity.is_some() {
         let fix =
             "add the grants ([[access]]) to the same command: they are one configuration with [identity]";
@@ -76,6 +76,19 @@ pub async fn run(global: &Global, files: &[PathBuf]) -> Result<Exit, CliError> {
         }
     }
     Ok(Exit::Success)
+}
+
+/// The only `[identity]` of all files.
+fn identity<'a>(found: impl Iterator<Item = &'a IdentityConfig>) -> Result<Option<IdentityConfig>, CliError> {
+    let found: Vec<_> = found.collect();
+    match found[..] {
+        [] => Ok(None),
+        [one] => Ok(Some(one.clone())),
+        _ => {
+            let fix = "keep one: it replaces the one before as a whole";
+            Err(CliError::usage(format!("[identity] was given in {} files", found.len()), fix))
+        }
+    }
 }
 
 /// Says which profiles of previews share their account with profiles of stages that stay.
@@ -125,6 +138,15 @@ mod tests {
         let mut file: ConfigFile = toml::from_str(&text).expect("a configuration");
         read_rules(&mut file, folder)?;
         Ok(file.profiles["p"].safeguards.clone().and_then(|safeguards| safeguards.guard).expect("rules"))
+    }
+
+    #[test]
+    fn identity_is_given_once() {
+        let one = IdentityConfig { pinned_session_names: vec!["a".into()], ..IdentityConfig::default() };
+        assert_eq!(identity([].into_iter()).expect("none"), None);
+        assert_eq!(identity([&one].into_iter()).expect("one"), Some(one.clone()));
+        let two = identity([&one, &one].into_iter()).expect_err("two").to_string();
+        assert!(two.contains("in 2 files"), "{two}");
     }
 
     #[test]

@@ -10,7 +10,7 @@ use flotilla_domain::{Code, Digest, Timestamp};
 use flotilla_engine::ports::{
     CopySource, ErrorKind, ObjectRef, PackageStore, PortError, Presence, ReplicaStore, Seen,
 };
-use flotilla_engine::release::Ingest;
+use flotilla_engine::release::{Ingest, UploadFrequency};
 use flotilla_package::Limits;
 use flotilla_sim::World;
 use std::sync::Arc;
@@ -227,6 +227,7 @@ fn s07_an_object_over_5_gb_is_refused_by_its_size_before_it_is_read() {
         packages: Arc::new(S3PackageStore::new(Client::new(&script.config()), &settings())),
         limits: Limits::DEFAULT,
         pace: Pace::DEFAULT,
+        frequency: UploadFrequency::default(),
     };
     let object = ObjectRef { key: "incoming/orders/branch/main/1.zip".into(), version_id: "v1".into() };
     let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build().unwrap();

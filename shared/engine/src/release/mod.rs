@@ -7,15 +7,16 @@ mod view;
 
 mod assets;
 mod folder;
+mod frequency;
 mod read_package;
 mod signature;
 mod stream;
 
 use crate::config::document;
-use crate::ports::{Clock, ErrorKind, ObjectRef, PackageStore, StateStore, Tail, WorkQueue, WriteError};
-use crate::records::{
-    ConfigRecord, create, keep, read, releases_query, service_key, stage_key, upload_key, uploads_query,
+use crate::ports::{
+    Clock, ErrorKind, ObjectRef, PackageStore, StateStore, Tail, Work, WorkQueue, WriteError,
 };
+use crate::records::{ConfigRecord, create, keep, read, releases_query, service_key, stage_key, upload_key};
 use crate::rollout::admit::{AdmissionRequest, admit};
 use crate::rollout::compose::compose_rollout;
 use crate::rollout::destination::destination;
@@ -31,6 +32,7 @@ use flotilla_domain::retention::Pace;
 use flotilla_domain::stage::StageHead;
 use flotilla_domain::{Code, Digest, Refusal, ServiceName, SignedDuration, StageName, Timestamp};
 use flotilla_package::Limits;
+pub use frequency::UploadFrequency;
 use read_package::{Reading, read_package};
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -49,14 +51,16 @@ pub struct Ingest {
     pub limits: Limits,
     /// How old a stored object may be before it is stored again.
     pub pace: Pace,
+    /// How often services may upload.
+    pub frequency: UploadFrequency,
 }
 
 /// Bytes read from the end of an upload at first. A small package is read completely. Files that S3 can copy
 /// are larger than this.
 const TAIL_BYTES: u64 = 4 * 1024 * 1024;
 
-/// Most uploads of one service within a minute. The uploads of others wait for them.
-const UPLOADS_PER_MINUTE_MAX: usize = 60;
+/// How long the uploads of one invocation may take before the next one is left to another invocation.
+const TURN: SignedDuration = SignedDuration::from_millis(500);
 
 /// The number of latest releases whose assets count as known.
 const RELEASES_KNOWN: usize = 10;
@@ -78,13 +82,32 @@ impl Ingest {
         self.decide(object, noticed_at).await.map(Some)
     }
 
+    /// Ingests an upload of an invocation that began at this time, which may have ingested others before. Uploads are ingested one after the
+    /// other, because a large one needs all the memory; once one has taken long, the others go back to the queue.
+    ///
+    /// # Errors
+    /// As [`Ingest::intake`].
+    pub async fn intake_in_turn(
+        &self,
+        object: &ObjectRef,
+        noticed_at: Timestamp,
+        began_at: Timestamp,
+    ) -> Result<(), EngineError> {
+        if self.clock.now().duration_since(began_at) <= TURN {
+            return self.intake(object, noticed_at).await.map(drop);
+        }
+        let ObjectRef { key, version_id } = object.clone();
+        Ok(self.queue.send(vec![(Work::Intake { key, version_id, uploaded_at: noticed_at }, 0)]).await?)
+    }
+
     async fn decide(&self, object: &ObjectRef, noticed_at: Timestamp) -> Result<Verdict, EngineError> {
         let key = IncomingKey::parse(&object.key);
         let is_package = matches!(key, Ok(IncomingKey::Package(_)));
         let allowed = match UploadKey::service_of(&object.key) {
             // A marker that is refused would leave a preview behind.
             Some(service) if !IncomingKey::is_marker(&object.key) => {
-                self.check_frequency(&service, &object.key).await
+                let now = self.clock.now();
+                self.frequency.check(self.store.as_ref(), &service, &object.key, now).await
             }
             _ => Ok(()),
         };
@@ -184,30 +207,6 @@ impl Ingest {
         };
         admit(self.store.as_ref(), self.queue.as_ref(), self.clock.as_ref(), request).await?;
         Ok(verdict)
-    }
-
-    /// Whether the service may have another upload of this kind of ref now: each takes time that others wait for. Whoever may upload for one
-    /// kind, such as pull requests, does not hold up the others.
-    async fn check_frequency(&self, service: &ServiceName, key: &str) -> Result<(), EngineError> {
-        let newest = uploads_query(Some(service), None, 2 * UPLOADS_PER_MINUTE_MAX);
-        let kind = |key: &str| IncomingKey::parse(key).ok().map(|key| key.git_ref().kind());
-        let now = self.clock.now();
-        let (mut packages, mut all) = (0, 0);
-        for item in self.store.query(newest).await?.items {
-            let object = read::<Upload>(item)?.value.object;
-            let is_recent = now.duration_since(object.uploaded_at) < SignedDuration::from_mins(1);
-            if is_recent && kind(&object.key) == kind(key) {
-                all += 1;
-                packages += usize::from(!IncomingKey::is_marker(&object.key));
-            }
-        }
-        // Markers cost little: many at once, as when old pull requests are closed, do not hold up a package.
-        if packages < UPLOADS_PER_MINUTE_MAX && all < 2 * UPLOADS_PER_MINUTE_MAX {
-            return Ok(());
-        }
-        let what = format!("{service} had {UPLOADS_PER_MINUTE_MAX} uploads within a minute");
-        let fix = "find out what uploads so often, and upload again after a minute";
-        Err(Refusal::new(Code::UploadsTooFrequent, what, fix).into())
     }
 
     /// Whether the preview may have this upload now, before its bytes are read.

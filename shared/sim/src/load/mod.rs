@@ -13,7 +13,7 @@ use crate::World;
 use flotilla_domain::release::Verdict;
 use flotilla_domain::retention::Pace;
 use flotilla_engine::ports::{Clock, ObjectRef};
-use flotilla_engine::release::Ingest;
+use flotilla_engine::release::{Ingest, UploadFrequency};
 use flotilla_package::Limits;
 use futures::executor::block_on;
 use std::sync::Arc;
@@ -35,6 +35,7 @@ impl Intake {
             packages: Arc::new(bucket.clone()),
             limits: Limits::DEFAULT,
             pace: Pace::DEFAULT,
+            frequency: UploadFrequency::default(),
         };
         Self { ingest, clock: ports.clock }
     }

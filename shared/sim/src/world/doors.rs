@@ -6,6 +6,7 @@ use flotilla_engine::access::Commands;
 use flotilla_engine::controllers::{Controllers, StepPorts};
 use flotilla_engine::ports::Key;
 use flotilla_engine::preview::Sweep;
+use flotilla_engine::release::Ingest;
 use flotilla_engine::replica::Replicate;
 use flotilla_engine::status::Status;
 use std::collections::BTreeSet;
@@ -60,6 +61,11 @@ impl World {
     /// The use case of the schedule, for tests that replace a port.
     pub fn sweep_case(&self) -> Sweep {
         sweep(&self.driver.shared)
+    }
+
+    /// Ingest.
+    pub fn ingest(&self) -> Ingest {
+        crate::driver::ingest(&self.driver.shared)
     }
 
     /// The use case of the replicate function.

@@ -5,7 +5,7 @@ use flotilla_domain::Digest;
 use flotilla_domain::release::Verdict;
 use flotilla_domain::retention::Pace;
 use flotilla_engine::ports::{ErrorKind, ObjectRef};
-use flotilla_engine::release::Ingest;
+use flotilla_engine::release::{Ingest, UploadFrequency};
 use flotilla_engine::status::PageRequest;
 use flotilla_package::Limits;
 use flotilla_package::folder_zip::FolderZip;
@@ -284,6 +284,7 @@ fn an_upload_may_have_as_many_bytes_as_the_limit_says() {
             packages: Arc::new(bucket),
             limits,
             pace: Pace::DEFAULT,
+            frequency: UploadFrequency::default(),
         };
         let object = ObjectRef { key: "incoming/orders/branch/main/1.zip".into(), version_id: "v1".into() };
         block_on(ingest.intake(&object, now)).unwrap().expect("it is no bundle")
@@ -295,6 +296,26 @@ fn an_upload_may_have_as_many_bytes_as_the_limit_says() {
         Verdict::Refused(refusal) => assert_eq!(refusal.code.to_string(), "FL0105"),
         other => panic!("{other:?}"),
     }
+}
+
+#[test]
+fn an_invocation_takes_uploads_until_one_has_taken_long_and_leaves_the_others_to_another() {
+    let mut world = world();
+    let versions = ["one", "two"].map(|code| world.upload("branch/main", code));
+    world.drop_messages();
+    let ingest = world.ingest();
+    let began_at = ingest.clock.now();
+    let take = |n: usize| {
+        let key = format!("incoming/orders/branch/main/{}.zip", n + 1);
+        let object = ObjectRef { key, version_id: versions[n].clone() };
+        block_on(ingest.intake_in_turn(&object, began_at, began_at)).unwrap();
+    };
+    take(0);
+    assert!(world.verdict(&versions[0]).is_some());
+    world.wait_ms(501);
+    take(1);
+    assert!(world.verdict(&versions[1]).is_none(), "it is back in the queue");
+    world.until("another invocation took it", |w| w.verdict(&versions[1]).is_some());
 }
 
 #[test]

@@ -1,0 +1,10 @@
+//! Runs [`flotilla_fuzz::signature`] under libFuzzer.
+#![cfg_attr(fuzzing, no_main)]
+
+#[cfg(fuzzing)]
+libfuzzer_sys::fuzz_target!(|data: &[u8]| flotilla_fuzz::signature::run(data));
+
+#[cfg(not(fuzzing))]
+fn main() {
+    eprintln!("scripts/fuzz signature");
+}
