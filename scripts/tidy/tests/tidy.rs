@@ -104,6 +104,17 @@ fn the_domain_is_pure() {
 }
 
 #[test]
+fn nothing_that_runs_on_lambda_starts_a_process() {
+    let is_shipped = |path: &&PathBuf| {
+        let path = path.to_string_lossy().into_owned();
+        (path.contains("/shared/") || path.contains("/functions/")) && path.contains("/src/")
+    };
+    for path in rust_files().iter().filter(is_shipped) {
+        assert!(!read(path).contains("process::Command"), "{} starts a process", path.display());
+    }
+}
+
+#[test]
 fn no_two_files_import_each_other() {
     let crates = ["functions", "shared", "scripts"].iter().flat_map(|folder| {
         std::fs::read_dir(root().join(folder)).expect("a folder").flatten().map(|entry| entry.path())

@@ -98,16 +98,33 @@ fn is_localhost(host: &str) -> bool {
     host == "localhost" || host.ends_with(".localhost")
 }
 
-/// The same rule applies to names: each resolved address is checked.
-impl ResolveDns for Reach {
+/// The resolver of the system.
+#[derive(Debug, Clone, Copy)]
+pub struct SystemResolver;
+
+impl ResolveDns for SystemResolver {
     fn resolve_dns<'a>(&'a self, name: &'a str) -> DnsFuture<'a> {
         DnsFuture::new(async move {
-            if *self == Self::ThisHostToo && is_localhost(name) {
+            let found = tokio::net::lookup_host((name, 0)).await.map_err(ResolveDnsError::new)?;
+            Ok(found.map(|address| address.ip()).collect())
+        })
+    }
+}
+
+/// A resolver whose addresses are checked: the same rule applies to names. The connector connects to what this answers, so a name cannot
+/// lead elsewhere after the check.
+#[derive(Debug, Clone)]
+pub struct CheckedResolver<R>(pub Reach, pub R);
+
+impl<R: ResolveDns> ResolveDns for CheckedResolver<R> {
+    fn resolve_dns<'a>(&'a self, name: &'a str) -> DnsFuture<'a> {
+        DnsFuture::new(async move {
+            let Self(reach, resolver) = self;
+            if *reach == Reach::ThisHostToo && is_localhost(name) {
                 return Ok(vec![IpAddr::V4(Ipv4Addr::LOCALHOST)]);
             }
-            let found = tokio::net::lookup_host((name, 0)).await.map_err(ResolveDnsError::new)?;
-            let found: Vec<IpAddr> = found.map(|address| address.ip()).collect();
-            match found.iter().all(|address| self.reaches(*address)) {
+            let found = resolver.resolve_dns(name).await?;
+            match found.iter().all(|address| reach.reaches(*address)) {
                 true => Ok(found),
                 false => Err(ResolveDnsError::new(FORBIDDEN)),
             }
@@ -197,9 +214,11 @@ mod tests {
     async fn a_name_that_leads_to_the_host_itself_is_not_resolved() {
         // The system's resolver reads the numbers as 127.0.0.1 and 169.254.169.254.
         for name in ["localhost", "2130706433", "0xa9fea9fe"] {
-            assert!(Reach::Others.resolve_dns(name).await.is_err(), "{name}");
+            let resolver = CheckedResolver(Reach::Others, SystemResolver);
+            assert!(resolver.resolve_dns(name).await.is_err(), "{name}");
         }
-        let here = Reach::ThisHostToo.resolve_dns("api.localhost").await;
+        let resolver = CheckedResolver(Reach::ThisHostToo, SystemResolver);
+        let here = resolver.resolve_dns("api.localhost").await;
         assert_eq!(here.expect("an address"), [IpAddr::V4(Ipv4Addr::LOCALHOST)]);
     }
 }
