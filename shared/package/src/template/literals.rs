@@ -5,6 +5,7 @@
 //! Every replacement is listed. A placeholder where CloudFormation accepts no parameter is refused.
 
 use super::keep::Keep;
+use super::loops;
 use super::pins::Pins;
 use super::placeholders::{refuse_other_spellings, refuse_placeholder};
 use flotilla_domain::release::package::{
@@ -101,6 +102,12 @@ impl Walk<'_> {
         let Value::Object(entries) = entries else { return Ok(()) };
         for (id, entry) in entries.iter_mut() {
             refuse_placeholder(id, section)?;
+            if loops::is_loop(id) {
+                if let Some(body) = entry.get_mut(loops::BODY) {
+                    self.entries(&format!("{section}.{id}.{}", loops::BODY), body)?;
+                }
+                continue;
+            }
             let Value::Object(attributes) = entry else { continue };
             let kind = attributes.get("Type").and_then(Value::as_str);
             self.in_cloudfront = kind.is_some_and(|kind| kind.starts_with("AWS::CloudFront::"));

@@ -6,6 +6,7 @@ pub mod codedeploy;
 mod globals;
 mod keep;
 mod literals;
+mod loops;
 mod needs;
 mod own_tags;
 mod pins;
@@ -97,7 +98,8 @@ fn check_shape(template: &Value, file: &str, limits: &Limits) -> Result<(), Refu
     if resources.is_empty() {
         return Err(invalid("the template has no Resources".into()));
     }
-    if let Some(made) = resources.keys().find(|id| id.starts_with("Fn::")) {
+    loops::check(resources, template.get("Transform"))?;
+    if let Some(made) = resources.keys().find(|id| id.starts_with("Fn::") && !loops::is_loop(id)) {
         let what =
             format!("{made} creates resources that are not in the template, so their code cannot be proven");
         let fix = "list the resources explicitly, or generate the template before packaging";
@@ -107,6 +109,7 @@ fn check_shape(template: &Value, file: &str, limits: &Limits) -> Result<(), Refu
         let named = section(template, part).map_err(&invalid)?;
         let bad = named
             .keys()
+            .filter(|id| !loops::is_loop(id))
             .find(|id| id.is_empty() || id.len() > 255 || !id.bytes().all(|b| b.is_ascii_alphanumeric()));
         if let Some(bad) = bad {
             let shown: String = bad.chars().take(64).collect();
@@ -120,7 +123,7 @@ fn check_shape(template: &Value, file: &str, limits: &Limits) -> Result<(), Refu
         let what = "the path of a value is too long to be shown (more than 2,000 bytes)";
         return Err(Refusal::new(Code::TemplateInvalid, what, "use shorter names").at(way));
     }
-    for (id, resource) in resources {
+    for (id, resource) in resources.iter().filter(|(id, _)| !loops::is_loop(id)) {
         if !resource.get("Type").is_some_and(Value::is_string) {
             return Err(invalid(format!("Resources.{id} has no Type")));
         }
