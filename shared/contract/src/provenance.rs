@@ -14,6 +14,10 @@ pub struct ProvenanceConfig {
     /// The signer: the URI of the workflow, or an email address.
     #[schema(example = "https://github.com/acme/{service}/.github/workflows/release.yml@{ref}")]
     pub subject: String,
+    /// The repository that was built; default: the signer's own. Needed if a reusable workflow of another repository signs.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schema(example = "https://github.com/acme/{service}")]
+    pub repository: Option<String>,
     /// The builder that the SLSA provenance names; default: any.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub builder: Option<String>,

@@ -149,8 +149,8 @@ codes! {
     Forbidden = 410, "the caller may not do this";
     /// With the new grants their author would no longer be an admin.
     AdminMissing = 411, "the author of the grants must remain an admin";
-    /// The person who started a rollout wants to approve it, and the profile requires four eyes.
-    OwnApproval = 412, "the person who started a rollout may not approve it";
+    /// Whoever started a rollout, or wrote what it deploys, wants to approve it, and the profile requires four eyes.
+    OwnApproval = 412, "this person may not approve the rollout";
     /// An internal failure; a retry may succeed.
     Unavailable = 503, "Flotilla could not answer";
 

@@ -2,7 +2,7 @@
 //!
 //! | signer | level |
 //! |---|---|
-//! | a workflow on a runner that its provider hosts, which signs with a reusable workflow of another file | 3 |
+//! | a workflow of GitHub on a runner that GitHub hosts, which signs with a reusable workflow of another repository | 3 |
 //! | a workflow on a runner that its provider hosts | 2 |
 //! | anything else | 1 |
 //!
@@ -21,11 +21,9 @@ pub fn build_level(issuer: &str, claims: &FulcioCiClaims) -> BuildLevel {
     let runner = claims.runner_environment.as_deref();
     match (issuer, runner) {
         (GITHUB, Some("github-hosted")) => {
-            let file = |uri: &Option<String>| {
-                uri.as_ref().map(|uri| uri.split('@').next().unwrap_or(uri).to_owned())
-            };
-            let (signer, build) = (file(&claims.build_signer_uri), file(&claims.build_config_uri));
-            let is_isolated = signer.is_some() && build.is_some() && signer != build;
+            let (signer, source) = (&claims.build_signer_uri, &claims.source_repository_uri);
+            // Whoever changes the repository that is built does not change how it is signed.
+            let is_isolated = matches!((signer, source), (Some(signer), Some(source)) if !signer.starts_with(&format!("{source}/")));
             if is_isolated { 3 } else { 2 }
         }
         (GITLAB, Some("gitlab-hosted")) => 2,
@@ -37,27 +35,28 @@ pub fn build_level(issuer: &str, claims: &FulcioCiClaims) -> BuildLevel {
 mod tests {
     use super::*;
 
-    fn claims(runner: &str, signer: &str, build: &str) -> FulcioCiClaims {
+    fn claims(runner: &str, signer: &str) -> FulcioCiClaims {
         let mut claims = FulcioCiClaims::default();
         claims.runner_environment = Some(runner.to_owned());
         claims.build_signer_uri = Some(signer.to_owned());
-        claims.build_config_uri = Some(build.to_owned());
+        claims.source_repository_uri = Some("https://github.com/a/b".to_owned());
         claims
     }
 
     #[test]
     fn the_level_follows_from_runner_and_signer() {
-        let (own, shared) =
-            ("https://github.com/a/b/ci.yml@refs/heads/main", "https://github.com/a/shared/sign.yml@v1");
+        let own = "https://github.com/a/b/.github/workflows/ci.yml@refs/heads/main";
+        let other_file = "https://github.com/a/b/.github/workflows/sign.yml@refs/heads/main";
+        let shared = "https://github.com/a/bb/.github/workflows/sign.yml@v1";
         for (issuer, claims, level) in [
-            (GITHUB, claims("github-hosted", own, own), 2),
-            (GITHUB, claims("github-hosted", shared, own), 3),
-            (GITHUB, claims("github-hosted", "https://github.com/a/b/ci.yml@refs/tags/v1", own), 2),
-            (GITHUB, claims("self-hosted", shared, own), 1),
+            (GITHUB, claims("github-hosted", own), 2),
+            (GITHUB, claims("github-hosted", other_file), 2),
+            (GITHUB, claims("github-hosted", shared), 3),
+            (GITHUB, claims("self-hosted", shared), 1),
             (GITHUB, FulcioCiClaims::default(), 1),
-            (GITLAB, claims("gitlab-hosted", own, own), 2),
-            (GITLAB, claims("self-hosted", own, own), 1),
-            ("https://accounts.google.com", claims("github-hosted", shared, own), 1),
+            (GITLAB, claims("gitlab-hosted", own), 2),
+            (GITLAB, claims("self-hosted", own), 1),
+            ("https://accounts.google.com", claims("github-hosted", shared), 1),
         ] {
             assert_eq!(build_level(issuer, &claims), level, "{issuer} {claims:?}");
         }

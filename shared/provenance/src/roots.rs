@@ -30,6 +30,10 @@ impl Roots {
     /// # Errors
     /// [`Code::SignatureInvalid`] if it is none.
     pub fn parse(text: &str) -> Result<Self, Refusal> {
+        if text.len() as u64 > Self::BYTES_MAX {
+            let what = format!("the trusted root has over {} bytes", Self::BYTES_MAX);
+            return Err(Refusal::new(Code::SignatureInvalid, what, "store only the roots that are needed"));
+        }
         let lines: Vec<&str> = text.lines().filter(|line| !line.trim().is_empty()).collect();
         let is_document = |text: &str| serde_json::from_str::<serde::de::IgnoredAny>(text).is_ok();
         if lines.iter().all(|line| is_document(line)) { Self::read(&lines) } else { Self::read(&[text]) }
@@ -102,7 +106,8 @@ fn provenance(
     let issuer = verified.issuer().ok_or("the certificate names no issuer of the signer's identity")?;
     let subject = verified.identity().ok_or("the certificate names no signer")?;
     let claims = verified.certificate().map(|certificate| certificate.ci_claims.clone()).unwrap_or_default();
-    let mut authors = slsa.map(|slsa| slsa.authors.clone()).unwrap_or_default();
+    let repository = claims.source_repository_uri.as_deref();
+    let mut authors = slsa.map(|slsa| slsa.authors(repository)).unwrap_or_default();
     if let SubjectAltName::Email(person) = subject {
         authors.insert(person.clone());
     }

@@ -24,8 +24,8 @@ pub struct Statement {
 pub struct Slsa {
     /// The builder's id.
     pub builder: Option<String>,
-    /// The `author` annotations of the sources that were built.
-    pub authors: BTreeSet<String>,
+    /// What was built from, by URI, with its `author` annotations.
+    pub sources: Vec<(String, BTreeSet<String>)>,
 }
 
 #[derive(Deserialize)]
@@ -65,19 +65,15 @@ struct BuildDefinition {
 #[derive(Deserialize)]
 struct Dependency {
     #[serde(default)]
+    uri: String,
+    #[serde(default)]
     annotations: Annotations,
 }
 
 #[derive(Deserialize, Default)]
 struct Annotations {
-    author: Option<OneOrMore>,
-}
-
-#[derive(Deserialize)]
-#[serde(untagged)]
-enum OneOrMore {
-    One(String),
-    More(Vec<String>),
+    #[serde(default)]
+    author: serde_json::Value,
 }
 
 #[derive(Deserialize)]
@@ -111,28 +107,37 @@ impl Slsa {
     fn read(predicate: serde_json::Value) -> Result<Self, String> {
         let doc: SlsaDoc = serde_json::from_value(predicate)
             .map_err(|e| format!("the SLSA provenance cannot be read: {e}"))?;
-        let named =
-            doc.build_definition.resolved_dependencies.into_iter().filter_map(|d| d.annotations.author);
-        let authors: BTreeSet<String> = named
-            .flat_map(|authors| match authors {
-                OneOrMore::One(author) => vec![author],
-                OneOrMore::More(authors) => authors,
-            })
-            .collect();
-        let bad = |author: &String| {
-            author.is_empty()
-                || author.len() > Provenance::AUTHOR_BYTES_MAX
-                || author.chars().any(char::is_control)
-        };
-        if authors.len() > Provenance::AUTHORS_MAX || authors.iter().any(bad) {
-            return Err(format!(
-                "the SLSA provenance names more than {} authors, or one of over {} bytes",
-                Provenance::AUTHORS_MAX,
-                Provenance::AUTHOR_BYTES_MAX
-            ));
-        }
-        Ok(Self { builder: doc.run_details.builder.id, authors })
+        let dependencies = doc.build_definition.resolved_dependencies.into_iter();
+        let sources = dependencies.map(|source| (source.uri, authors(&source.annotations.author)));
+        Ok(Self { builder: doc.run_details.builder.id, sources: sources.collect() })
     }
+
+    /// The authors of a repository. Without one, as when a person signs, those of everything that was built from.
+    pub fn authors(&self, repository: Option<&str>) -> BTreeSet<String> {
+        let is_source = |uri: &str| {
+            let uri = uri.strip_prefix("git+").unwrap_or(uri);
+            repository
+                .is_none_or(|repository| uri == repository || uri.starts_with(&format!("{repository}@")))
+        };
+        let of_source = self.sources.iter().filter(|(uri, _)| is_source(uri));
+        of_source.flat_map(|(_, authors)| authors).take(Provenance::AUTHORS_MAX).cloned().collect()
+    }
+}
+
+/// The names in an annotation: a text, or a list of them. None if it is something else, or if one is too long: then the authors are not known.
+fn authors(annotation: &serde_json::Value) -> BTreeSet<String> {
+    let named: Vec<&serde_json::Value> = match annotation {
+        serde_json::Value::Array(named) => named.iter().collect(),
+        one => vec![one],
+    };
+    let good = |author: &&str| {
+        !author.is_empty()
+            && author.len() <= Provenance::AUTHOR_BYTES_MAX
+            && !author.chars().any(char::is_control)
+    };
+    let found: Option<BTreeSet<String>> =
+        named.into_iter().map(|author| author.as_str().filter(good).map(str::to_owned)).collect();
+    found.filter(|found| found.len() <= Provenance::AUTHORS_MAX).unwrap_or_default()
 }
 
 #[cfg(test)]
@@ -147,7 +152,7 @@ mod tests {
     }
 
     fn provenance(author: serde_json::Value) -> serde_json::Value {
-        let source = json!({"uri": "git+https://github.com/acme/orders", "annotations": {"author": author}});
+        let source = json!({"uri": "git+https://github.com/acme/orders@refs/heads/main", "annotations": {"author": author}});
         json!({"buildDefinition": {"resolvedDependencies": [source, {"uri": "x"}]}, "runDetails": {"builder": {"id": "b"}}})
     }
 
@@ -157,18 +162,24 @@ mod tests {
         assert_eq!(one.subjects, BTreeSet::from([Digest::of(b"a")]));
         let slsa = one.slsa.unwrap();
         assert_eq!(slsa.builder.as_deref(), Some("b"));
-        assert_eq!(slsa.authors, BTreeSet::from(["ann@example.com".to_owned()]));
-        let two = statement(provenance(json!(["ann@example.com", "bob@example.com"]))).unwrap();
-        assert_eq!(two.slsa.unwrap().authors.len(), 2);
+        let repository = Some("https://github.com/acme/orders");
+        assert_eq!(slsa.authors(repository), BTreeSet::from(["ann@example.com".to_owned()]));
+        let two = statement(provenance(json!(["ann@example.com", "bob@example.com"]))).unwrap().slsa.unwrap();
+        assert_eq!(two.authors(repository).len(), 2);
+        assert_eq!(two.authors(None).len(), 2);
+        // Those of a dependency are not those of the source.
+        assert!(two.authors(Some("https://github.com/acme/order")).is_empty());
     }
 
     #[test]
-    fn authors_are_bounded() {
-        for bad in [json!(""), json!("a\nb"), json!("x".repeat(255)), json!(7)] {
-            assert!(statement(provenance(bad.clone())).is_err(), "{bad}");
-        }
+    fn authors_that_cannot_be_read_are_not_known() {
         let many: Vec<String> = (0..=Provenance::AUTHORS_MAX).map(|n| n.to_string()).collect();
-        assert!(statement(provenance(json!(many))).is_err());
+        let mixed = json!(["ann@example.com", 7]);
+        for bad in [json!(""), json!("a\nb"), json!("x".repeat(255)), json!(7), json!({}), json!(many), mixed]
+        {
+            let slsa = statement(provenance(bad.clone())).unwrap().slsa.unwrap();
+            assert!(slsa.authors(None).is_empty(), "{bad}");
+        }
     }
 
     #[test]

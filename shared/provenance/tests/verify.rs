@@ -197,11 +197,11 @@ fn roots_are_a_document_or_one_a_line() {
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(300))]
 
-    /// No byte of the signed parts can be changed: what still verifies says the same.
+    /// Whichever byte is changed, what still verifies says the same.
     #[test]
-    fn a_changed_bundle_says_the_same_or_is_refused(at in 0_usize..4_000, to in 32_u8..127) {
+    fn a_changed_bundle_says_the_same_or_is_refused(at in any::<prop::sample::Index>(), to in 32_u8..127) {
         let mut bytes = signed().to_string().into_bytes();
-        let at = at % bytes.len();
+        let at = at.index(bytes.len());
         bytes[at] = to;
         if let Ok(bundle) = Bundle::parse(&bytes)
             && let Ok(found) = ROOTS.verify(&bundle, &digest())

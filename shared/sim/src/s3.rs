@@ -77,10 +77,9 @@ impl PackageStore for SimPackages {
                 let versions = state.uploads.iter().filter(|((at, _), _)| at == key);
                 let latest =
                     versions.max_by_key(|((_, version), object)| (object.uploaded_at, version.clone()));
-                let bytes = latest.map(|(_, object)| object.bytes.clone());
-                if bytes.as_ref().is_some_and(|bytes| bytes.len() as u64 > bytes_max) {
-                    return Err(PortError::new(ErrorKind::Permanent, "s3:GetObject", "too many bytes"));
-                }
+                let end =
+                    |bytes: &Bytes| bytes.len().min(usize::try_from(bytes_max + 1).unwrap_or(usize::MAX));
+                let bytes = latest.map(|(_, object)| object.bytes.slice(..end(&object.bytes)));
                 Ok(bytes)
             })
             .await

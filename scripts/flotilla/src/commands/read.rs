@@ -105,9 +105,12 @@ pub async fn releases(global: &Global, service: &str, limit: u16) -> Result<Exit
     Ok(Exit::Success)
 }
 
-/// `signed by …, SLSA build level 2, commit 4f2a9c1`.
+/// `signed by … (issuer), built from …, SLSA build level 2, commit 4f2a9c1`.
 fn signed_by(provenance: &ProvenanceView) -> String {
-    let mut text = format!("signed by {}", provenance.subject);
+    let mut text = format!("signed by {} ({})", provenance.subject, provenance.issuer);
+    if let Some(repository) = &provenance.repository {
+        text += &format!(", built from {repository}");
+    }
     if provenance.level > 0 {
         text += &format!(", SLSA build level {}", provenance.level);
     }

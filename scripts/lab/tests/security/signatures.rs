@@ -32,6 +32,7 @@ async fn only_what_the_named_workflow_signed_is_deployed() {
     let provenance = ProvenanceConfig {
         issuer: "https://token.actions.githubusercontent.com".into(),
         subject: "https://github.com/acme/{service}/.github/workflows/release.yml@{ref}".into(),
+        repository: None,
         builder: None,
         level: Some(2),
     };

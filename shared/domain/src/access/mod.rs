@@ -3,17 +3,17 @@
 //! Reads are authorized per service: a grant for one stage of a service allows viewing the service. Changes are
 //! authorized per stage, and changes of more than one stage need a grant without a limit on stages.
 
+mod four_eyes;
 mod person;
 mod principal;
 
-pub use person::Identity;
+pub use four_eyes::{Approver, may_approve};
+pub use person::{Author, Identity};
 pub use principal::PrincipalPattern;
 
 use crate::code::{Code, Refusal};
-use crate::gate::FourEyes;
 use crate::names::{ServiceName, StageName};
 use globset::{GlobBuilder, GlobMatcher};
-use std::collections::BTreeSet;
 
 /// A role. Each role may view; an admin may do everything; deployers may not approve and approvers may not
 /// deploy, unless both roles are granted.
@@ -347,28 +347,6 @@ impl Authority {
         let admins = grants.iter().filter(everything).map(|grant| grant.principal.as_str());
         admins.take(Self::ADMINS_NAMED_MAX).collect::<Vec<_>>().join(", ")
     }
-}
-
-/// The four-eyes rule: whether a person may approve a rollout that they may have started, or whose release they may have written. All are
-/// [persons](Identity::person).
-///
-/// # Errors
-/// [`Code::OwnApproval`].
-pub fn may_approve(
-    approver: &str,
-    starter: &str,
-    authors: &BTreeSet<String>,
-    four_eyes: FourEyes,
-) -> Result<(), Refusal> {
-    let did = match (four_eyes.starter && starter == approver, four_eyes.author && authors.contains(approver))
-    {
-        (true, _) => "started the rollout",
-        (_, true) => "wrote what is deployed",
-        _ => return Ok(()),
-    };
-    let what = format!("{approver} {did}, and the profile requires another approver (four_eyes)");
-    let fix = "ask another person to approve it; sessions of one role count as one person, unless [identity] names the role";
-    Err(Refusal::new(Code::OwnApproval, what, fix))
 }
 
 #[cfg(test)]

@@ -4,10 +4,11 @@
 
 use super::principal::{PrincipalPattern, Session};
 use crate::code::{Code, Refusal};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 /// The beginning of the names of roles that IAM Identity Center makes. It names their sessions by the user.
 const IDENTITY_CENTER: &str = "AWSReservedSSO_";
+const USER_OF_IDENTITY_CENTER: &str = "user of IAM Identity Center: ";
 
 /// Which sessions are named by who uses them.
 #[derive(Debug, Clone, Default)]
@@ -45,6 +46,14 @@ impl Identity {
             let fix = "write the ARN of a role, such as arn:aws:iam::111122223333:role/team-*";
             Err(Refusal::new(Code::ConfigInvalid, format!("{text} is not a role"), fix))
         };
+        for (author, principal) in authors {
+            check_author(author, principal)?;
+        }
+        let lower: BTreeSet<String> = authors.keys().map(|author| author.to_lowercase()).collect();
+        if lower.len() < authors.len() {
+            let what = "two authors differ only in upper and lower case";
+            return Err(Refusal::new(Code::ConfigInvalid, what, "keep one of them"));
+        }
         let pinned = roles.iter().map(pattern).collect::<Result<_, _>>()?;
         let authors = authors.iter().map(|(author, principal)| (author.to_lowercase(), principal.clone()));
         Ok(Self { pinned, authors: authors.collect() })
@@ -66,19 +75,67 @@ impl Identity {
         role_arn
     }
 
+    /// Whether a principal is used by one person, so that it can be told apart from an author: not a session of a role whose name anybody
+    /// may choose.
+    pub fn is_one_person(&self, principal: &str) -> bool {
+        match Session::parse(principal) {
+            Some(Session { role, .. }) => {
+                role.starts_with(IDENTITY_CENTER)
+                    || self.pinned.iter().any(|pattern| pattern.matches(principal))
+            }
+            None => true,
+        }
+    }
+
     /// The person that an author in the provenance of a release is: the principal that is configured for the name, else the user of IAM
     /// Identity Center of this name.
-    pub fn author(&self, name: &str) -> String {
-        match self.authors.get(&name.to_lowercase()) {
+    pub fn author(&self, name: &str) -> Author {
+        let listed = self.authors.get(&name.to_lowercase());
+        let person = match listed {
             Some(principal) if principal.starts_with("arn:") => self.person(principal),
             Some(user) => user_of_identity_center(user),
             None => user_of_identity_center(name),
-        }
+        };
+        Author { name: name.to_owned(), person, is_listed: listed.is_some() }
     }
 }
 
+/// An author of a release.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Author {
+    /// The name in the provenance.
+    pub name: String,
+    /// The person.
+    pub person: String,
+    /// Whether the configuration says who it is.
+    pub is_listed: bool,
+}
+
+/// Whether a person is a user of IAM Identity Center.
+pub(super) fn is_user_of_identity_center(person: &str) -> bool {
+    person.starts_with(USER_OF_IDENTITY_CENTER)
+}
+
+/// Checks whom the configuration says an author is.
+fn check_author(author: &str, principal: &str) -> Result<(), Refusal> {
+    let is_name = |text: &str| !text.is_empty() && text.len() <= 256 && !text.chars().any(char::is_control);
+    let is_exact = !principal.contains(['*', '?']);
+    let is_principal = if principal.starts_with("arn:") {
+        let session = Session::parse(principal).is_some();
+        is_exact && (session || principal.contains(":user/") && PrincipalPattern::parse(principal).is_ok())
+    } else {
+        is_exact && is_name(principal) && !principal.contains([':', '/', ' '])
+    };
+    if is_principal && is_name(author) {
+        return Ok(());
+    }
+    let what = format!("the author {author:?} cannot be {principal:?}");
+    let fix = "give the ARN of a user or of a session of a role (assumed-role/ROLE/NAME), or the name of a user of IAM Identity Center";
+    Err(Refusal::new(Code::ConfigInvalid, what, fix))
+}
+
 fn user_of_identity_center(name: &str) -> String {
-    format!("user of IAM Identity Center: {}", name.to_lowercase())
+    format!("{USER_OF_IDENTITY_CENTER}{}", name.to_lowercase())
 }
 
 #[cfg(test)]
@@ -133,9 +190,24 @@ mod tests {
         let identity = Identity::parse(&[], &authors.into()).unwrap();
         let session =
             |name: &str| identity.person(&format!("{ACCOUNT}/AWSReservedSSO_Dev_0123456789abcdef/{name}"));
-        assert_eq!(identity.author("Ann@example.com"), session("ann@example.com"));
-        assert_eq!(identity.author("bob@Example.com"), identity.person(bob));
-        assert_eq!(identity.author("cy@old.example.com"), session("cy@example.com"));
+        assert_eq!(identity.author("Ann@example.com").person, session("ann@example.com"));
+        assert_eq!(identity.author("bob@Example.com").person, identity.person(bob));
+        assert_eq!(identity.author("cy@old.example.com").person, session("cy@example.com"));
+        assert!(
+            identity.author("BOB@example.com").is_listed && !identity.author("ann@example.com").is_listed
+        );
+        for bad in [
+            "arn:aws:iam::111122223333:role/ops",
+            "arn:aws:iam::111122223333:user/*",
+            "arn:aws:iam",
+            "a b",
+            "",
+        ] {
+            let authors = [("ann".to_owned(), bad.to_owned())].into();
+            assert_eq!(Identity::parse(&[], &authors).unwrap_err().code, Code::ConfigInvalid, "{bad}");
+        }
+        let twice = ["ann", "Ann"].map(|author| (author.to_owned(), bob.to_owned())).into();
+        assert!(Identity::parse(&[], &twice).is_err());
         let many = (0..=Identity::AUTHORS_MAX).map(|n| (n.to_string(), bob.to_owned())).collect();
         assert_eq!(Identity::parse(&[], &many).unwrap_err().code, Code::ConfigInvalid);
     }

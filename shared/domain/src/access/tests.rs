@@ -1,6 +1,7 @@
 //! Roles, scopes and four eyes.
 
 use super::*;
+use crate::gate::FourEyes;
 
 fn grant(principal: &str, role: Role, services: &[&str], stages: &[&str]) -> Grant {
     let patterns = |list: &[&str]| {
@@ -137,18 +138,26 @@ fn patterns_of_names_are_bounded_and_plain() {
 
 #[test]
 fn four_eyes_are_two_persons() {
-    let session = |name: &str| format!("arn:aws:sts::111122223333:assumed-role/ops/{name}");
-    let authors = BTreeSet::from([session("eve")]);
-    let code = |approver: &str, starter: bool, author: bool| {
+    let user = |name: &str| format!("user of IAM Identity Center: {name}");
+    let author = |name: &str, is_listed| Author { name: name.into(), person: user(name), is_listed };
+    let refused = |approver: &str, is_one, authors: &[Author], starter: bool, author: bool| {
         let rule = FourEyes { starter, author };
-        may_approve(&session(approver), &session("ann"), &authors, rule).err().map(|refusal| refusal.code)
+        let refusal = may_approve(Approver { person: approver, is_one }, &user("ann"), authors, rule).err();
+        refusal.inspect(|refusal| assert_eq!(refusal.code, Code::OwnApproval)).is_some()
     };
-    assert_eq!(code("ann", true, false), Some(Code::OwnApproval));
-    assert_eq!(code("eve", true, false), None);
-    assert_eq!(code("eve", false, true), Some(Code::OwnApproval));
-    assert_eq!(code("ann", false, true), None);
-    assert_eq!(code("bob", true, true), None);
-    assert_eq!(code("ann", false, false), None);
+    let authors = [author("eve", false)];
+    assert!(refused(&user("ann"), true, &authors, true, false));
+    assert!(!refused(&user("eve"), true, &authors, true, false));
+    assert!(refused(&user("eve"), true, &authors, false, true));
+    assert!(!refused(&user("ann"), true, &authors, false, true));
+    assert!(!refused(&user("bob"), true, &authors, true, true));
+    assert!(!refused(&user("ann"), true, &authors, false, false));
+    // Whether eve is this user of IAM, or has assumed this role, is not known.
+    let (iam, role) = ("arn:aws:iam::111122223333:user/bob", "arn:aws:iam::111122223333:role/ops");
+    assert!(refused(iam, true, &authors, false, true));
+    assert!(!refused(iam, true, &[author("eve", true)], false, true));
+    assert!(refused(role, false, &[author("eve", true)], false, true));
+    assert!(!refused(role, false, &authors, true, false));
 }
 
 #[test]

@@ -58,6 +58,8 @@ pub struct ProvenancePolicy {
     pub issuer: String,
     /// The signer.
     pub subject: String,
+    /// The repository that was built. If `None`, the signer's own: a workflow signs for every repository that may call it.
+    pub repository: Option<String>,
     /// The builder; any if `None`.
     pub builder: Option<String>,
     /// The lowest SLSA build level.
@@ -95,6 +97,26 @@ impl ProvenancePolicy {
                 "the release was signed by {}, and the profile {profile} requires {subject}",
                 found.subject
             ));
+        }
+        let repository = self.repository.as_ref().map(named);
+        let is_own = |built: &String| found.subject.starts_with(&format!("{built}/"));
+        match (&repository, &found.repository) {
+            (Some(wanted), Some(built)) if wanted != built => {
+                return refuse(format!(
+                    "the signer built {built}, and the profile {profile} requires {wanted}"
+                ));
+            }
+            (Some(wanted), None) => {
+                return refuse(format!(
+                    "the signature names no repository, and the profile {profile} requires {wanted}"
+                ));
+            }
+            (None, Some(built)) if !is_own(built) => {
+                return refuse(format!(
+                    "the signer built {built}, which is not its own repository, and the profile {profile} names none"
+                ));
+            }
+            _ => {}
         }
         let is_other = |built: &&String| GitRef::parse_lenient(built).as_ref() != Some(&release.git_ref);
         if let Some(built) = found.git_ref.as_ref().filter(is_other) {
@@ -170,6 +192,7 @@ mod tests {
         ProvenancePolicy {
             issuer: "https://token.actions.githubusercontent.com".into(),
             subject: "https://github.com/acme/{service}/.github/workflows/release.yml@{ref}".into(),
+            repository: None,
             builder: None,
             level: 2,
         }
@@ -215,6 +238,33 @@ mod tests {
         let strict = ProvenancePolicy { builder, ..policy() };
         assert_eq!(code(&strict, &signed()), Some(Code::ProvenanceRefused));
         assert_eq!(code(&strict, &with(|p| p.builder = None)), Some(Code::ProvenanceRefused));
+    }
+
+    #[test]
+    fn a_workflow_that_others_may_call_signs_for_the_repository_that_the_profile_names() {
+        let shared = "https://github.com/acme/workflows/.github/workflows/sign.yml@v1";
+        let mut release = signed();
+        release.provenance.as_mut().unwrap().subject = shared.into();
+        let of = |repository: Option<&str>| ProvenancePolicy {
+            subject: shared.into(),
+            repository: repository.map(str::to_owned),
+            ..policy()
+        };
+        assert_eq!(code(&of(None), &release), Some(Code::ProvenanceRefused));
+        assert_eq!(code(&of(Some("https://github.com/acme/{service}")), &release), None);
+        assert_eq!(
+            code(&of(Some("https://github.com/evil/{service}")), &release),
+            Some(Code::ProvenanceRefused)
+        );
+        release.provenance.as_mut().unwrap().repository = None;
+        assert_eq!(
+            code(&of(Some("https://github.com/acme/{service}")), &release),
+            Some(Code::ProvenanceRefused)
+        );
+        // A repository whose name begins like that of the signer is another one.
+        let mut release = signed();
+        release.provenance.as_mut().unwrap().repository = Some("https://github.com/acme/ord".into());
+        assert_eq!(code(&policy(), &release), Some(Code::ProvenanceRefused));
     }
 
     #[test]

@@ -11,7 +11,7 @@ use crate::rollout::route::{RoutedRelease, way};
 use crate::set::member::{Planned, compose_member};
 use crate::{EngineError, config};
 use flotilla_contract::{AccessConfig, OwnGrantView, WhoAmIView};
-use flotilla_domain::access::{Act, Authority, Grant, Identity, Of, Role, Scope};
+use flotilla_domain::access::{Act, Approver, Author, Authority, Grant, Identity, Of, Role, Scope};
 use flotilla_domain::code::storable;
 use flotilla_domain::rollout::Rollout;
 use flotilla_domain::set::{Member, ServiceSet};
@@ -40,8 +40,13 @@ impl Caller {
     }
 
     /// The person that an author in the provenance of a release is.
-    pub(crate) fn author(&self, name: &str) -> String {
+    pub(crate) fn author(&self, name: &str) -> Author {
         self.identity.author(name)
+    }
+
+    /// The caller, who wants to approve.
+    pub(crate) fn approver(&self) -> Approver<'_> {
+        Approver { person: &self.person, is_one: self.identity.is_one_person(&self.principal) }
     }
 
     /// Who the caller is for Flotilla, and what it may do.

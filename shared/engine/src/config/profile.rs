@@ -80,8 +80,12 @@ pub fn profile(name: ProfileName, doc: &ProfileConfig) -> Result<Profile, Refusa
 
 /// Reads whose signature a profile requires.
 fn provenance(doc: &ProvenanceConfig) -> Result<ProvenancePolicy, Refusal> {
-    let texts =
-        [("issuer", Some(&doc.issuer)), ("subject", Some(&doc.subject)), ("builder", doc.builder.as_ref())];
+    let texts = [
+        ("issuer", Some(&doc.issuer)),
+        ("subject", Some(&doc.subject)),
+        ("builder", doc.builder.as_ref()),
+        ("repository", doc.repository.as_ref()),
+    ];
     let bad = |text: &&String| {
         text.is_empty() || text.len() > Provenance::TEXT_BYTES_MAX || text.chars().any(char::is_control)
     };
@@ -104,6 +108,7 @@ fn provenance(doc: &ProvenanceConfig) -> Result<ProvenancePolicy, Refusal> {
     Ok(ProvenancePolicy {
         issuer: doc.issuer.clone(),
         subject: doc.subject.clone(),
+        repository: doc.repository.clone(),
         builder: doc.builder.clone(),
         level: doc.level.unwrap_or(0),
     })

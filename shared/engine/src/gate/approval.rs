@@ -7,7 +7,6 @@ use flotilla_domain::access::{Act, may_approve};
 use flotilla_domain::gate::Approval;
 use flotilla_domain::rollout::{Rollout, RolloutEvent, RolloutKind};
 use flotilla_domain::{Code, Digest, Refusal, RolloutId};
-use std::collections::BTreeSet;
 
 /// What an approver has reviewed and approves.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
@@ -41,9 +40,9 @@ impl Commands {
                 RolloutKind::Deploy(release) => {
                     release.authors.iter().map(|name| caller.author(name)).collect()
                 }
-                RolloutKind::Remove => BTreeSet::new(),
+                RolloutKind::Remove => Vec::new(),
             };
-            may_approve(&caller.person, &starter, &authors, rollout.gates.four_eyes)?;
+            may_approve(caller.approver(), &starter, &authors, rollout.gates.four_eyes)?;
             let Some(wave) = rollout.next_wave() else {
                 return Err(conflict(format!("the rollout is {}", rollout.state.name())).into());
             };

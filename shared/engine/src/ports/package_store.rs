@@ -66,7 +66,7 @@ pub trait PackageStore: Send + Sync {
     /// Reads the last `bytes` of an upload. `Missing` if the object or version was deleted.
     async fn read_tail(&self, object: &ObjectRef, bytes: u64) -> Result<Tail, PortError>;
 
-    /// Reads the latest version of a small object; `None` if there is none. Fails permanently if it has more bytes than this.
+    /// Reads the latest version of a small object; `None` if there is none. Of a larger one, the first `bytes_max + 1` bytes.
     async fn read_latest(&self, key: &str, bytes_max: u64) -> Result<Option<Bytes>, PortError>;
 
     /// Reads a range of an upload.

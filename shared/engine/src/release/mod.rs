@@ -30,7 +30,7 @@ use flotilla_domain::release::upload_key::{IncomingKey, UploadKey};
 use flotilla_domain::release::{ObjectVersion, Release, Upload, Verdict};
 use flotilla_domain::retention::Pace;
 use flotilla_domain::stage::StageHead;
-use flotilla_domain::{Code, Digest, Refusal, ServiceName, SignedDuration, StageName, Timestamp};
+use flotilla_domain::{Code, Digest, Refusal, ServiceName, StageName, Timestamp};
 use flotilla_package::Limits;
 pub use frequency::UploadFrequency;
 use read_package::{Reading, read_package};
@@ -59,9 +59,6 @@ pub struct Ingest {
 /// are larger than this.
 const TAIL_BYTES: u64 = 4 * 1024 * 1024;
 
-/// How long the uploads of one invocation may take before the next one is left to another invocation.
-const TURN: SignedDuration = SignedDuration::from_millis(500);
-
 /// The number of latest releases whose assets count as known.
 const RELEASES_KNOWN: usize = 10;
 
@@ -82,22 +79,41 @@ impl Ingest {
         self.decide(object, noticed_at).await.map(Some)
     }
 
-    /// Ingests an upload of an invocation that began at this time, which may have ingested others before. Uploads are ingested one after the
-    /// other, because a large one needs all the memory; once one has taken long, the others go back to the queue.
-    ///
-    /// # Errors
-    /// As [`Ingest::intake`].
-    pub async fn intake_in_turn(
-        &self,
-        object: &ObjectRef,
-        noticed_at: Timestamp,
-        began_at: Timestamp,
-    ) -> Result<(), EngineError> {
-        if self.clock.now().duration_since(began_at) <= TURN {
-            return self.intake(object, noticed_at).await.map(drop);
+    /// Ingests the uploads of one invocation, with when each was noticed. What takes no time, as refusing a flood does, is done for all of
+    /// them. Before bytes are read, the others go back to the queue, so that none waits for a large package.
+    pub async fn intake_all(&self, uploads: &[(ObjectRef, Timestamp)]) -> Vec<Result<(), EngineError>> {
+        let mut results = Vec::new();
+        for (n, (object, noticed_at)) in uploads.iter().enumerate() {
+            let others = &uploads[n + 1..];
+            let is_last = match others.is_empty() || self.is_quick(object).await {
+                true => false,
+                false => self.put_back(others).await.is_ok(),
+            };
+            results.push(self.intake(object, *noticed_at).await.map(drop));
+            if is_last {
+                results.extend(others.iter().map(|_| Ok(())));
+                break;
+            }
         }
-        let ObjectRef { key, version_id } = object.clone();
-        Ok(self.queue.send(vec![(Work::Intake { key, version_id, uploaded_at: noticed_at }, 0)]).await?)
+        results
+    }
+
+    /// Whether an upload is decided without reading its bytes.
+    async fn is_quick(&self, object: &ObjectRef) -> bool {
+        let service = match IncomingKey::parse(&object.key) {
+            Ok(IncomingKey::Package(key)) => key.service,
+            _ => return true,
+        };
+        let now = self.clock.now();
+        self.frequency.check(self.store.as_ref(), &service, &object.key, now).await.is_err()
+    }
+
+    async fn put_back(&self, uploads: &[(ObjectRef, Timestamp)]) -> Result<(), EngineError> {
+        let work = uploads.iter().map(|(ObjectRef { key, version_id }, noticed_at)| {
+            let (key, version_id) = (key.clone(), version_id.clone());
+            (Work::Intake { key, version_id, uploaded_at: *noticed_at }, 0)
+        });
+        Ok(self.queue.send(work.collect()).await?)
     }
 
     async fn decide(&self, object: &ObjectRef, noticed_at: Timestamp) -> Result<Verdict, EngineError> {

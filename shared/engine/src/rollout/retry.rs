@@ -80,7 +80,8 @@ impl Commands {
             Some(release) => {
                 let RoutedRelease { release, route, .. } =
                     self.store.way(&failed.service, &release, &failed.stage).await?;
-                let destination = self.store.destination(&route.profile).await?;
+                let is_rollback = failed.gates.expedite && head.has_run(&release.id);
+                let destination = self.store.destination(&route.profile).await?.for_rollback(is_rollback);
                 let plan = compose_rollout(new, &release, &route, &destination, &caller.principal, now)?;
                 (plan, destination.preview(&route))
             }

@@ -7,6 +7,7 @@ mod cdk_refusals;
 mod cloudformation;
 mod formats;
 mod hostile_zips;
+mod loops;
 mod sam;
 mod serverless_samples;
 mod support;

@@ -20,12 +20,12 @@ use zip::ZipWriter;
 use zip::write::SimpleFileOptions;
 
 const KEY: &str = "incoming/orders/branch/main/{n}.zip";
-const MIB: usize = 1024 * 1024;
+pub(crate) const MIB: usize = 1024 * 1024;
 /// What an upload's first read brings.
 const TAIL_BYTES: usize = 4 * MIB;
 
 /// Bytes that cannot be packed smaller, others for each seed.
-fn noise(seed: u64, length: usize) -> Vec<u8> {
+pub(crate) fn noise(seed: u64, length: usize) -> Vec<u8> {
     let mut state = seed.wrapping_mul(0x9E37_79B9_7F4A_7C15) | 1;
     let mut bytes = Vec::with_capacity(length + 8);
     while bytes.len() < length {
@@ -299,23 +299,44 @@ fn an_upload_may_have_as_many_bytes_as_the_limit_says() {
 }
 
 #[test]
-fn an_invocation_takes_uploads_until_one_has_taken_long_and_leaves_the_others_to_another() {
+fn an_invocation_decides_what_takes_no_time_and_one_package_and_leaves_the_others_to_another() {
     let mut world = world();
-    let versions = ["one", "two"].map(|code| world.upload("branch/main", code));
+    let bundle = world.upload_bytes("incoming/orders/branch/main/x.zip.sigstore.json", b"{}".to_vec(), false);
+    let wrong = world.upload_bytes("incoming/orders/1.zip", b"x".to_vec(), false);
+    let packages = ["one", "two", "three"].map(|code| world.upload("branch/main", code));
     world.drop_messages();
     let ingest = world.ingest();
-    let began_at = ingest.clock.now();
-    let take = |n: usize| {
-        let key = format!("incoming/orders/branch/main/{}.zip", n + 1);
-        let object = ObjectRef { key, version_id: versions[n].clone() };
-        block_on(ingest.intake_in_turn(&object, began_at, began_at)).unwrap();
+    let object = |key: &str, version: &str| {
+        let object = ObjectRef { key: key.to_owned(), version_id: version.to_owned() };
+        (object, ingest.clock.now())
     };
-    take(0);
-    assert!(world.verdict(&versions[0]).is_some());
-    world.wait_ms(501);
-    take(1);
-    assert!(world.verdict(&versions[1]).is_none(), "it is back in the queue");
-    world.until("another invocation took it", |w| w.verdict(&versions[1]).is_some());
+    let all = [
+        object("incoming/orders/branch/main/x.zip.sigstore.json", &bundle),
+        object("incoming/orders/1.zip", &wrong),
+        object("incoming/orders/branch/main/3.zip", &packages[0]),
+        object("incoming/orders/branch/main/4.zip", &packages[1]),
+        object("incoming/orders/branch/main/5.zip", &packages[2]),
+    ];
+    let results = block_on(ingest.intake_all(&all));
+    assert!(results.len() == 5 && results.iter().all(Result::is_ok), "{results:?}");
+    let decided = |world: &World, version: &str| world.verdict(version).map(|verdict| verdict.status);
+    assert_eq!(decided(&world, &wrong).as_deref(), Some("refused"));
+    assert_eq!(decided(&world, &packages[0]).as_deref(), Some("accepted"));
+    assert_eq!([&packages[1], &packages[2]].map(|version| decided(&world, version)), [None, None]);
+    world.until("the others are taken", |w| packages.iter().all(|version| w.verdict(version).is_some()));
+
+    // If the queue cannot be reached, they are ingested here.
+    let versions = ["four", "five"].map(|code| world.upload("branch/main", code));
+    world.drop_messages();
+    world.refuses("sqs:SendMessage", ErrorKind::Transient, "503");
+    let keys = ["incoming/orders/branch/main/6.zip", "incoming/orders/branch/main/7.zip"];
+    let all = [object(keys[0], &versions[0]), object(keys[1], &versions[1])];
+    let results = block_on(ingest.intake_all(&all));
+    assert_eq!(results.len(), 2);
+    world.allows("sqs:SendMessage");
+    for (version, result) in versions.iter().zip(results) {
+        assert!(result.is_err() || world.verdict(version).is_some(), "{result:?}");
+    }
 }
 
 #[test]

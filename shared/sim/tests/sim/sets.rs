@@ -117,10 +117,10 @@ fn a_set_is_rolled_back_to_what_it_brought_or_to_what_ran_before_in_the_order_of
 
 #[test]
 fn a_set_that_is_called_off_begins_nothing_more_and_goes_back() {
-    let mut world = shop(9);
+    let mut world = shop(8);
     let before = stable(&world, "production");
     let id = world.promote_set(&SHOP).unwrap();
-    world.until_at_last("the second one", |world| {
+    world.until("the second one", |world| {
         let api = world.set(&id).members.swap_remove(1);
         api.forward.is_some_and(|member_rollout| world.open_rollouts().contains(&member_rollout.rollout))
     });

@@ -155,6 +155,7 @@ fn whose_signature_is_required_is_named_exactly() {
         let mut provenance = ProvenanceConfig {
             issuer: "https://gitlab.com".into(),
             subject: "https://gitlab.com/acme/{service}//.gitlab-ci.yml@{ref}".into(),
+            repository: None,
             builder: None,
             level: None,
         };
@@ -185,6 +186,7 @@ fn four_eyes_exclude_whom_they_name() {
         provenance: Some(ProvenanceConfig {
             issuer: "https://gitlab.com".into(),
             subject: "ann@example.com".into(),
+            repository: None,
             builder: None,
             level: None,
         }),
