@@ -328,12 +328,12 @@ fn an_invocation_decides_what_takes_no_time_and_one_package_and_leaves_the_other
     // If the queue cannot be reached, they are ingested here.
     let versions = ["four", "five"].map(|code| world.upload("branch/main", code));
     world.drop_messages();
-    world.refuses("sqs:SendMessage", ErrorKind::Transient, "503");
+    world.refuses("sqs:SendMessageBatch", ErrorKind::Transient, "503");
     let keys = ["incoming/orders/branch/main/6.zip", "incoming/orders/branch/main/7.zip"];
     let all = [object(keys[0], &versions[0]), object(keys[1], &versions[1])];
     let results = block_on(ingest.intake_all(&all));
     assert_eq!(results.len(), 2);
-    world.allows("sqs:SendMessage");
+    world.allows("sqs:SendMessageBatch");
     for (version, result) in versions.iter().zip(results) {
         assert!(result.is_err() || world.verdict(version).is_some(), "{result:?}");
     }
