@@ -24,10 +24,11 @@ impl Identity {
     /// Most authors whose principals are named.
     pub const AUTHORS_MAX: usize = 1_000;
 
-    /// Reads the roles whose trust policies pin the session's name: `sts:RoleSessionName` or `sts:SourceIdentity`; and which principals the authors of releases are, by the names that provenance gives them.
+    /// Reads the roles whose trust policies pin the session's name (`sts:RoleSessionName` or `sts:SourceIdentity`), and who the authors of
+    /// releases are: principals, by the names that provenance gives the authors.
     ///
     /// # Errors
-    /// [`Code::ConfigInvalid`] if one is no pattern of roles, or if there are too many.
+    /// [`Code::ConfigInvalid`] if one is no pattern of roles or no exact principal, or if there are too many.
     pub fn parse(roles: &[String], authors: &BTreeMap<String, String>) -> Result<Self, Refusal> {
         if roles.len() > Self::ROLES_MAX {
             let what = format!("{} roles, at most {} are allowed", roles.len(), Self::ROLES_MAX);
@@ -78,13 +79,7 @@ impl Identity {
     /// Whether a principal is used by one person, so that it can be told apart from an author: not a session of a role whose name anybody
     /// may choose.
     pub fn is_one_person(&self, principal: &str) -> bool {
-        match Session::parse(principal) {
-            Some(Session { role, .. }) => {
-                role.starts_with(IDENTITY_CENTER)
-                    || self.pinned.iter().any(|pattern| pattern.matches(principal))
-            }
-            None => true,
-        }
+        Session::parse(principal).is_none_or(|session| self.person(principal) != session.role_arn)
     }
 
     /// The person that an author in the provenance of a release is: the principal that is configured for the name, else the user of IAM
@@ -159,6 +154,11 @@ mod tests {
         assert_eq!(pinned.person(&ann), ann);
         assert_ne!(pinned.person(&ann), pinned.person(&format!("{ACCOUNT}/release/bob")));
         assert_eq!(pinned.person(&format!("{ACCOUNT}/other/ann")), "arn:aws:iam::111122223333:role/other");
+        let center = format!("{ACCOUNT}/AWSReservedSSO_Admin_0123456789abcdef/ann");
+        for one in [ann.as_str(), &center, "arn:aws:iam::111122223333:user/ann"] {
+            assert!(pinned.is_one_person(one), "{one}");
+        }
+        assert!(!pinned.is_one_person(&format!("{ACCOUNT}/other/ann")) && !nobody.is_one_person(&ann));
     }
 
     #[test]

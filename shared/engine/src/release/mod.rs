@@ -63,8 +63,8 @@ const TAIL_BYTES: u64 = 4 * 1024 * 1024;
 const RELEASES_KNOWN: usize = 10;
 
 impl Ingest {
-    /// Ingests an upload; `None` for the bundle beside one, which is read with it. `noticed_at` is used as the upload time of an object that was deleted before it was
-    /// read.
+    /// Ingests an upload; `None` for the bundle beside one, which is read with it. `noticed_at` is used as the upload time of an object that
+    /// was deleted before it was read.
     ///
     /// # Errors
     /// Transient errors only. The call can be repeated.
@@ -76,7 +76,8 @@ impl Ingest {
         if IncomingKey::is_bundle(&object.key) {
             return Ok(None);
         }
-        self.decide(object, noticed_at).await.map(Some)
+        let allowed = self.check_frequency(&object.key).await;
+        self.decide(object, noticed_at, allowed).await.map(Some)
     }
 
     /// Ingests the uploads of one invocation, with when each was noticed. What takes no time, as refusing a flood does, is done for all of
@@ -84,12 +85,16 @@ impl Ingest {
     pub async fn intake_all(&self, uploads: &[(ObjectRef, Timestamp)]) -> Vec<Result<(), EngineError>> {
         let mut results = Vec::new();
         for (n, (object, noticed_at)) in uploads.iter().enumerate() {
+            if IncomingKey::is_bundle(&object.key) {
+                results.push(Ok(()));
+                continue;
+            }
             let others = &uploads[n + 1..];
-            let is_last = match others.is_empty() || self.is_quick(object).await {
-                true => false,
-                false => self.put_back(others).await.is_ok(),
-            };
-            results.push(self.intake(object, *noticed_at).await.map(drop));
+            let allowed = self.check_frequency(&object.key).await;
+            let is_read =
+                allowed.is_ok() && matches!(IncomingKey::parse(&object.key), Ok(IncomingKey::Package(_)));
+            let is_last = is_read && self.put_back(others).await;
+            results.push(self.decide(object, *noticed_at, allowed).await.map(drop));
             if is_last {
                 results.extend(others.iter().map(|_| Ok(())));
                 break;
@@ -98,35 +103,39 @@ impl Ingest {
         results
     }
 
-    /// Whether an upload is decided without reading its bytes.
-    async fn is_quick(&self, object: &ObjectRef) -> bool {
-        let service = match IncomingKey::parse(&object.key) {
-            Ok(IncomingKey::Package(key)) => key.service,
-            _ => return true,
-        };
-        let now = self.clock.now();
-        self.frequency.check(self.store.as_ref(), &service, &object.key, now).await.is_err()
-    }
-
-    async fn put_back(&self, uploads: &[(ObjectRef, Timestamp)]) -> Result<(), EngineError> {
+    /// Sends uploads to the queue again. `false` if that failed: then they are ingested here.
+    async fn put_back(&self, uploads: &[(ObjectRef, Timestamp)]) -> bool {
+        if uploads.is_empty() {
+            return true;
+        }
         let work = uploads.iter().map(|(ObjectRef { key, version_id }, noticed_at)| {
             let (key, version_id) = (key.clone(), version_id.clone());
             (Work::Intake { key, version_id, uploaded_at: *noticed_at }, 0)
         });
-        Ok(self.queue.send(work.collect()).await?)
+        let sent = self.queue.send(work.collect()).await;
+        sent.inspect_err(|error| tracing::warn!("cannot send uploads to the queue again: {error}")).is_ok()
     }
 
-    async fn decide(&self, object: &ObjectRef, noticed_at: Timestamp) -> Result<Verdict, EngineError> {
-        let key = IncomingKey::parse(&object.key);
-        let is_package = matches!(key, Ok(IncomingKey::Package(_)));
-        let allowed = match UploadKey::service_of(&object.key) {
+    /// Whether the service of a key may have another upload now.
+    async fn check_frequency(&self, key: &str) -> Result<(), EngineError> {
+        match UploadKey::service_of(key) {
             // A marker that is refused would leave a preview behind.
-            Some(service) if !IncomingKey::is_marker(&object.key) => {
-                let now = self.clock.now();
-                self.frequency.check(self.store.as_ref(), &service, &object.key, now).await
+            Some(service) if !IncomingKey::is_marker(key) => {
+                self.frequency.check(self.store.as_ref(), &service, key, self.clock.now()).await
             }
             _ => Ok(()),
-        };
+        }
+    }
+
+    /// Decides on an upload that is `allowed`, or why it is not.
+    async fn decide(
+        &self,
+        object: &ObjectRef,
+        noticed_at: Timestamp,
+        allowed: Result<(), EngineError>,
+    ) -> Result<Verdict, EngineError> {
+        let key = IncomingKey::parse(&object.key);
+        let is_package = matches!(key, Ok(IncomingKey::Package(_)));
         // Of a marker, and of an upload that is refused anyway, only the time is read.
         let bytes = if allowed.is_ok() && is_package { TAIL_BYTES } else { 1 };
         let (tail, uploaded_at) = match self.packages.read_tail(object, bytes).await {

@@ -5,10 +5,9 @@ use crate::ingest::{MIB, noise};
 use flotilla_contract::{FourEyesConfig, ProfileConfig, ProvenanceConfig};
 use flotilla_domain::{Code, Digest};
 use flotilla_engine::gate::ApprovalRequest;
-use flotilla_engine::rollout::Rollback;
+use flotilla_engine::rollout::{RetryOptions, Rollback};
 use flotilla_provenance::testing::{Identity, Signer};
-use flotilla_sim::World;
-use flotilla_sim::package;
+use flotilla_sim::{Behaviour, World, package};
 use std::sync::LazyLock;
 
 static SIGNER: LazyLock<Signer> = LazyLock::new(Signer::default);
@@ -190,6 +189,11 @@ fn a_rollback_needs_no_signature_that_was_not_required_when_the_release_ran() {
         allow: Default::default(),
     };
     world.wait_ms(1);
+    world.behaves("eu-west-1", Behaviour::RollsBack("no".into()));
     let id = world.roll_back(&back).unwrap();
-    assert_eq!(world.end_of_rollout(&id).status, "succeeded");
+    assert_eq!(world.end_of_rollout(&id).status, "failed");
+    world.behaves("eu-west-1", Behaviour::Works);
+    // Nor does another attempt of the rollback.
+    let retry = world.retry(&id, &RetryOptions::default()).unwrap();
+    assert_eq!(world.end_of_rollout(&retry).status, "succeeded");
 }
