@@ -4,6 +4,7 @@ use crate::state::{Object, Shared, State};
 use async_trait::async_trait;
 use bytes::Bytes;
 use flotilla_domain::release::ObjectVersion;
+use flotilla_domain::release::upload_key::INCOMING;
 use flotilla_domain::replica::Copies;
 use flotilla_domain::{Digest, Timestamp};
 use flotilla_engine::ports::{
@@ -181,7 +182,8 @@ impl PackageStore for SimPackages {
         self.0
             .call("s3:ListObjectVersions", None, |state| {
                 let mut latest: Vec<Incoming> = Vec::new();
-                for ((key, version_id), object) in &state.uploads {
+                let incoming = state.uploads.iter().filter(|((key, _), _)| key.starts_with(INCOMING));
+                for ((key, version_id), object) in incoming {
                     let version = ObjectVersion {
                         key: key.clone(),
                         version_id: version_id.clone(),
