@@ -25,7 +25,10 @@ pub async fn handle(ingest: &Ingest, event: SqsEvent) -> SqsBatchResponse {
     for (id, result) in ids.into_iter().zip(ingest.intake_all(&uploads).await) {
         if let Err(error) = result {
             tracing::error!(message.id = id, "the message failed: {error}");
-            failed.push(id);
+            // A message may name several uploads.
+            if !failed.contains(&id) {
+                failed.push(id);
+            }
         }
     }
     batch_reply(failed)

@@ -75,7 +75,7 @@ fn of_releases(releases: &[ReleaseView]) -> Markup {
                     td { (release.build) }
                     td { code title=(release.digest) { (release.digest.get(..12).unwrap_or_default()) } }
                     td { (time(&release.uploaded_at)) @if !release.kept { " " span.quiet { "no longer kept" } } }
-                    td { @match &release.provenance { Some(found) => { span title=(found.subject) { "SLSA level " (found.level) } } None => { span.quiet { "unsigned" } } } }
+                    td { @match &release.provenance { Some(found) => { span title=(found.subject) { "signed" @if found.level > 0 { ", SLSA level " (found.level) } } } None => { span.quiet { "unsigned" } } } }
                 } } }
             } }
         }

@@ -11,7 +11,7 @@ use aws_config::SdkConfig;
 use aws_sdk_s3::primitives::{ByteStream, SdkBody};
 use bytes::Bytes;
 use flotilla_contract::{Page, ReleaseView, UploadView};
-use flotilla_domain::release::upload_key::{BUNDLE_SUFFIX, RefOfService, UploadKey};
+use flotilla_domain::release::upload_key::{RefOfService, UploadKey, bundle_key};
 use flotilla_domain::{Digest, Digester, GitRef, ServiceName};
 use flotilla_provenance::Bundle;
 use futures::stream;
@@ -171,7 +171,7 @@ async fn upload_bundle(
     bundle: Vec<u8>,
 ) -> Result<(), CliError> {
     let put = aws_sdk_s3::Client::new(config).put_object().bucket(bucket);
-    let put = put.key(format!("{}{BUNDLE_SUFFIX}", key.to_key())).body(ByteStream::from(bundle));
+    let put = put.key(bundle_key(&key.to_key())).body(ByteStream::from(bundle));
     let failed = |e| CliError::failed(format!("cannot upload to bucket {bucket}"), error_text(&e));
     put.send().await.map(drop).map_err(failed)
 }

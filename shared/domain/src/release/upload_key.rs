@@ -17,7 +17,12 @@ pub const KEY_BYTES_MAX: usize = 1_024;
 pub const CLOSED: &str = "closed";
 
 /// What the key of a Sigstore bundle adds to that of its package.
-pub const BUNDLE_SUFFIX: &str = ".sigstore.json";
+const BUNDLE_SUFFIX: &str = ".sigstore.json";
+
+/// The key of the Sigstore bundle beside a package.
+pub fn bundle_key(package: &str) -> String {
+    format!("{package}{BUNDLE_SUFFIX}")
+}
 
 /// What is uploaded below `incoming/`: a package, or a marker. The bundle beside a package has no meaning of its own.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -57,7 +62,7 @@ impl IncomingKey {
         key.rsplit_once('/').is_some_and(|(_, last)| last == CLOSED)
     }
 
-    /// Whether a key, of whatever form, is that of a Sigstore bundle: that of a package with [`BUNDLE_SUFFIX`].
+    /// Whether a key, of whatever form, is a [`bundle_key`].
     pub fn is_bundle(key: &str) -> bool {
         key.strip_suffix(BUNDLE_SUFFIX).is_some_and(|package| package.ends_with(".zip"))
     }
@@ -272,7 +277,8 @@ mod tests {
 
     #[test]
     fn a_bundle_is_named_after_its_package() {
-        assert!(IncomingKey::is_bundle("incoming/orders/branch/main/1.zip.sigstore.json"));
+        assert_eq!(bundle_key("incoming/o/branch/main/1.zip"), "incoming/o/branch/main/1.zip.sigstore.json");
+        assert!(IncomingKey::is_bundle(&bundle_key("incoming/orders/branch/main/1.zip")));
         for other in ["incoming/orders/branch/main/1.zip", "1.sigstore.json", ".sigstore.json", "1.json"] {
             assert!(!IncomingKey::is_bundle(other), "{other}");
         }

@@ -4,7 +4,7 @@ use crate::EngineError;
 use crate::ports::{ObjectRef, PackageStore, Tail};
 use flotilla_domain::release::ObjectVersion;
 use flotilla_domain::release::provenance::Provenance;
-use flotilla_domain::release::upload_key::{BUNDLE_SUFFIX, KEY_BYTES_MAX};
+use flotilla_domain::release::upload_key::{KEY_BYTES_MAX, bundle_key};
 use flotilla_domain::{Code, Digest, Digester, Refusal};
 use flotilla_provenance::{Bundle, Roots};
 
@@ -21,7 +21,7 @@ pub async fn provenance(
     tail: &Tail,
     package: &Digest,
 ) -> Result<Option<Provenance>, EngineError> {
-    let key = format!("{}{BUNDLE_SUFFIX}", object.key);
+    let key = bundle_key(&object.key);
     if key.len() > KEY_BYTES_MAX {
         return Ok(None);
     }
