@@ -11,7 +11,7 @@
 mod build;
 mod scalars;
 
-use saphyr_parser::{Event, Marker, Parser, ScalarStyle, Tag};
+use granit_parser::{Event, Marker, Parser, ScalarStyle, Tag, options};
 use serde_json::Value;
 use std::fmt;
 
@@ -55,11 +55,14 @@ pub fn parse_strict(bytes: &[u8]) -> Result<Value, YamlError> {
     })?;
     let mut builder = build::Builder::default();
     let mut documents = 0;
-    for event in Parser::new_from_str(text.trim_start_matches('\u{feff}')) {
-        let (event, span) = event.map_err(|e| unreadable(e.info(), *e.marker(), text))?;
-        let at = span.start;
+    let text = text.trim_start_matches('\u{feff}');
+    // Indentation and the end of the last text are read as PyYAML does, and with it the AWS CLI and SAM.
+    let options = options! { strict_indentation: false, block_scalar_eof_without_line_feed: true };
+    for event in Parser::new_from_str_with_options(text, options) {
+        let (event, span) = event.map_err(|e| unreadable(&e.info(), *e.marker(), text))?;
+        let at = span.tag_start().unwrap_or(span.start);
         match event {
-            Event::DocumentStart(_) => {
+            Event::DocumentStart(..) => {
                 documents += 1;
                 if documents > 1 {
                     return Err(YamlError::new("a second document begins", at));
@@ -69,12 +72,14 @@ pub fn parse_strict(bytes: &[u8]) -> Result<Value, YamlError> {
             Event::Scalar(text, style, anchor, tag) => {
                 builder.scalar(&text, style == ScalarStyle::Plain, anchor, tag.as_deref(), at)?;
             }
-            Event::SequenceStart(anchor, tag) => builder.open(Vec::new(), anchor, tag.as_deref(), at)?,
-            Event::MappingStart(anchor, tag) => {
+            Event::SequenceStart(_, anchor, tag) => builder.open(Vec::new(), anchor, tag.as_deref(), at)?,
+            Event::MappingStart(_, anchor, tag) => {
                 builder.open(build::Mapping::default(), anchor, tag.as_deref(), at)?;
             }
             Event::SequenceEnd | Event::MappingEnd => builder.close(at)?,
-            Event::Nothing | Event::StreamStart | Event::StreamEnd | Event::DocumentEnd => {}
+            Event::StreamStart | Event::StreamEnd | Event::DocumentEnd => {}
+            // With these options, the parser has no other events.
+            other => return Err(YamlError::new(format!("the parser reports {other:?}"), at)),
         }
     }
     builder.finish().ok_or_else(|| YamlError::new("there is no document", Marker::new(0, 1, 0)))
@@ -139,7 +144,7 @@ const FUNCTIONS: [&str; 27] = [
 
 fn meaning(tag: Option<&Tag>, at: Marker) -> Result<Meaning, YamlError> {
     let Some(tag) = tag else { return Ok(Meaning::None) };
-    let (handle, suffix) = (tag.handle.as_str(), tag.suffix.as_str());
+    let (handle, suffix) = (tag.handle(), tag.suffix());
     let known = match (handle, suffix) {
         ("" | "!", "" | "!") => Some(Meaning::Text),
         ("!", name) => FUNCTIONS

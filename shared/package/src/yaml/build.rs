@@ -1,7 +1,7 @@
 //! Builds a value from the parser's events, without recursion except over values whose depth is already bounded.
 
 use super::{Meaning, YamlError, meaning, scalars};
-use saphyr_parser::{Marker, Tag};
+use granit_parser::{Marker, Tag};
 use serde_json::{Map, Value, json};
 use std::collections::{HashMap, HashSet};
 

@@ -11,3 +11,4 @@ mod loops;
 mod sam;
 mod serverless_samples;
 mod support;
+mod yaml;
