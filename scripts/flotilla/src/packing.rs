@@ -8,7 +8,7 @@ use flotilla_package::folder_zip::FolderZip;
 use flotilla_package::formats::{Draft, DraftStep, Files, Finished, Proof, Source, manifest_of, recognise};
 use flotilla_package::listing::{FileInfo, Listing};
 use flotilla_package::write::{SourceFile, write_zip};
-use flotilla_package::zip_file::{Directory, DirectoryStep, EntryReader, read_directory};
+use flotilla_package::zip_file::{Directory, DirectoryStep, EntryReader, Unzipped, read_directory};
 use std::cell::RefCell;
 use std::collections::BTreeMap;
 use std::fs::File;
@@ -120,13 +120,15 @@ impl Packing {
         self.draft = Some(draft.clone());
         for source in draft.sources() {
             check_links(&self.links, source)?;
-            let (mut digest, mut bytes) = (Digester::default(), 0);
+            let (mut digest, mut bytes, mut unzipped) = (Digester::default(), 0, Unzipped::default());
             self.root.asset(&self.listing, source, |chunk| {
                 digest.update(chunk);
                 bytes += chunk.len() as u64;
+                unzipped.push(chunk);
                 Ok(())
             })?;
-            self.proofs.insert(source.clone(), Proof { digest: digest.finish(), bytes });
+            self.proofs
+                .insert(source.clone(), Proof { digest: digest.finish(), bytes, unzipped: unzipped.bytes() });
         }
         let finished = draft.finish(&self.proofs, &limits)?;
         Ok(self.finished.insert(finished))

@@ -95,6 +95,8 @@ codes! {
     StacksCircular = 231, "the package's stacks have a dependency cycle";
     /// A name that exists once for all regions would be created in several.
     NameExistsOnce = 232, "a name exists once for all regions";
+    /// A name has more characters than AWS accepts, with the stage in it.
+    NameTooLong = 233, "a name is too long at a stage";
 
     /// The configuration does not follow its schema.
     ConfigInvalid = 301, "the configuration is invalid";

@@ -67,7 +67,7 @@ fn package(contents: &Files) -> Result<Finished, Refusal> {
     };
     let proof = |source: &Source| {
         let digest = draft.claim(source).unwrap_or_else(|| Digest::of(source.name().as_bytes()));
-        (source.clone(), Proof { digest, bytes: source.name().len() as u64 })
+        (source.clone(), Proof { digest, bytes: source.name().len() as u64, unzipped: None })
     };
     let proofs: BTreeMap<Source, Proof> = draft.sources().map(proof).collect();
     draft.finish(&proofs, &limits)

@@ -63,7 +63,11 @@ fn drafted(sample: &Sample) -> Draft {
 fn digest(criterion: &mut Criterion) {
     let draft = drafted(&support::serverless());
     let template = draft.stacks[0].template.clone();
-    let proof = |source: &Source| Proof { digest: Digest::of(source.name().as_bytes()), bytes: 1_000_000 };
+    let proof = |source: &Source| Proof {
+        digest: Digest::of(source.name().as_bytes()),
+        bytes: 1_000_000,
+        unzipped: None,
+    };
     let proofs: BTreeMap<Source, Proof> =
         draft.sources().map(|source| (source.clone(), proof(source))).collect();
     let mut group = criterion.benchmark_group("digest 500 resources");

@@ -4,9 +4,13 @@ use super::profile::Profile;
 use crate::code::{Code, Refusal};
 use crate::git_ref::{GitRef, RefKind};
 use crate::names::{AliasName, ProfileName, ServiceName, StackPattern, StageName};
+use crate::release::package::Package;
 use crate::retention::Retention;
 use globset::{GlobBuilder, GlobMatcher};
 use std::collections::BTreeSet;
+
+/// No name of a region is shorter.
+const SHORTEST_REGION: &str = "us-east-1";
 
 /// A pattern of refs such as `branch:main`, `tag:v*`, `pr:*`: a kind and a glob over the name, in
 /// which `*` also matches slashes.
@@ -193,6 +197,25 @@ impl ServiceConfig {
         self.route_by(self.rule(git_ref)?, git_ref)
     }
 
+    /// Whether the names of a package's resources are short enough at every stage that a rule names: a release that goes to one stage is
+    /// promoted to the others.
+    ///
+    /// # Errors
+    /// [`Code::NameTooLong`].
+    pub fn check_names(&self, package: &Package) -> Result<(), Refusal> {
+        let stages = self.rules.iter().filter_map(|rule| StageName::parse(rule.stage.as_str()).ok());
+        for stage in stages {
+            for stack in &package.stacks {
+                // A pattern that does not fit the package is reported for the stage that the package goes to.
+                let Ok(name) = self.stack_name.name(&self.service, &stage, stack.part.as_ref()) else {
+                    continue;
+                };
+                stack.long_names.iter().try_for_each(|long| long.check(&stage, SHORTEST_REGION, &name))?;
+            }
+        }
+        Ok(())
+    }
+
     /// The route of a ref whose preview ends with it.
     ///
     /// # Errors
@@ -242,6 +265,10 @@ impl ServiceConfig {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::digest::Digest;
+    use crate::release::limited_name::LimitedName;
+    use crate::release::package::{PackageFormat, PackagedStack};
+    use std::collections::BTreeMap;
 
     fn config(rules: &[(&str, &str)]) -> ServiceConfig {
         let rules = rules.iter().map(|(pattern, stage)| Rule {
@@ -277,6 +304,46 @@ mod tests {
         assert_eq!(stage(&config, "pr:42").unwrap(), "pr-42");
         assert!(stage(&config, "branch:feature/x").unwrap().starts_with("b-feature-x-"));
         assert_eq!(stage(&config, "tag:1.0"), Err(Code::RefUnmatched));
+    }
+
+    #[test]
+    fn a_name_is_short_enough_at_every_stage_that_a_rule_names() {
+        let long = LimitedName {
+            path: "Resources.Role.Properties.RoleName".into(),
+            max: 64,
+            literal: 55,
+            stages: 1,
+            regions: 0,
+            stacks: 0,
+        };
+        let stack = PackagedStack {
+            part: None,
+            after: BTreeSet::new(),
+            template: Digest::of(b"t"),
+            functions: Vec::new(),
+            aliases: Vec::new(),
+            capabilities: BTreeSet::new(),
+            parameters: BTreeMap::new(),
+            secret_parameters: BTreeSet::new(),
+            global_names: Vec::new(),
+            long_names: vec![long],
+            resources: 1,
+            tags: BTreeMap::new(),
+        };
+        let package = Package {
+            digest: Digest::of(b"p"),
+            format: PackageFormat::Native,
+            stacks: vec![stack],
+            assets: BTreeMap::new(),
+            made_for: None,
+            rewrites: Vec::new(),
+            warnings: Vec::new(),
+        };
+        let checked =
+            |rules: &[(&str, &str)]| config(rules).check_names(&package).map_err(|refused| refused.message);
+        assert_eq!(checked(&[("branch:main", "staging"), ("pr:*", "long-preview-{ref}")]), Ok(()));
+        let refused = checked(&[("branch:main", "staging"), ("tag:*", "production")]).unwrap_err();
+        assert!(refused.starts_with("at the stage production the name has 65 characters"), "{refused}");
     }
 
     #[test]

@@ -2,6 +2,7 @@
 
 use crate::digest::Digest;
 use crate::names::{StackPart, StageName};
+use crate::release::limited_name::LimitedName;
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 
@@ -45,6 +46,8 @@ pub struct PackagedStack {
     pub secret_parameters: BTreeSet<String>,
     /// The paths of names that exist once for all regions, such as a role's, and would be the same in each region.
     pub global_names: Vec<String>,
+    /// The names that are too long at some stage, in some region or for some name of the stack.
+    pub long_names: Vec<LimitedName>,
     /// The number of resources in the template.
     pub resources: usize,
     /// The tags that the tool sets. [`STAGE_MARK`] in a value is replaced by the stage.
@@ -288,6 +291,7 @@ mod tests {
             parameters: BTreeMap::new(),
             secret_parameters: BTreeSet::new(),
             global_names: Vec::new(),
+            long_names: Vec::new(),
             resources: 1,
             tags: BTreeMap::new(),
         }

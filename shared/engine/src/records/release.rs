@@ -7,6 +7,7 @@ use super::common::{
 };
 use super::config::service_pk;
 use crate::ports::{Key, Query};
+use flotilla_domain::release::limited_name::LimitedName;
 use flotilla_domain::release::package::{
     Asset, AssetKind, Package, PackageFormat, PackagedStack, Rewrite, Warning,
 };
@@ -133,11 +134,36 @@ struct StoredStack {
     secret_parameters: BTreeSet<String>,
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     global_names: Vec<String>,
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    long_names: Vec<StoredName>,
     /// Older releases have none.
     #[serde(default)]
     resources: usize,
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     tags: BTreeMap<String, String>,
+}
+
+/// A name that may be too long.
+#[derive(Serialize, Deserialize)]
+struct StoredName {
+    path: String,
+    max: usize,
+    literal: usize,
+    stages: usize,
+    regions: usize,
+    stacks: usize,
+}
+
+impl StoredName {
+    fn of(name: &LimitedName) -> Self {
+        let LimitedName { path, max, literal, stages, regions, stacks } = name.clone();
+        Self { path, max, literal, stages, regions, stacks }
+    }
+
+    fn read(self) -> LimitedName {
+        let Self { path, max, literal, stages, regions, stacks } = self;
+        LimitedName { path, max, literal, stages, regions, stacks }
+    }
 }
 
 impl StoredStack {
@@ -152,6 +178,7 @@ impl StoredStack {
             parameters: stack.parameters.clone(),
             secret_parameters: stack.secret_parameters.clone(),
             global_names: stack.global_names.clone(),
+            long_names: stack.long_names.iter().map(StoredName::of).collect(),
             resources: stack.resources,
             tags: stack.tags.clone(),
         }
@@ -169,6 +196,7 @@ impl StoredStack {
             parameters: self.parameters,
             secret_parameters: self.secret_parameters,
             global_names: self.global_names,
+            long_names: self.long_names.into_iter().map(StoredName::read).collect(),
             resources: self.resources,
             tags: self.tags,
         })

@@ -10,7 +10,7 @@ use flotilla_domain::release::package::{Asset, AssetKind};
 use flotilla_domain::{Code, Digest, Digester, Refusal};
 use flotilla_package::formats::{Draft, Proof, Source};
 use flotilla_package::listing::Listing;
-use flotilla_package::zip_file::{Directory, Entry, EntryReader, Packing};
+use flotilla_package::zip_file::{Directory, Entry, EntryReader, Packing, TAIL_BYTES, Unzipped};
 use futures::stream::{self, StreamExt, TryStreamExt};
 use std::collections::BTreeMap;
 
@@ -64,40 +64,45 @@ async fn store_file(
 ) -> Result<Proof, EngineError> {
     let packages = upload.packages.as_ref();
     let bytes = entry.unpacked_bytes;
+    let is_zip = kind == AssetKind::Zip;
     let key = |digest: Digest| Asset { kind, digest }.key();
     if bytes <= HELD_BYTES_MAX {
         let (content, proof) = upload.unpack(entry).await?;
+        let unzipped = is_zip.then(|| Unzipped::of_tail(content.to_vec(), bytes).bytes()).flatten();
         store(upload, &key(proof.digest), &proof.digest, Body::Bytes(content)).await?;
-        return Ok(Proof { digest: proof.digest, bytes });
+        return Ok(Proof { digest: proof.digest, bytes, unzipped });
     }
     // The asset is named by its digest, and an earlier release of the service stored and proved that content:
     // the file in this upload is not needed.
     if let Some(digest) = claim.filter(|digest| upload.known.contains(digest))
         && holds(upload, &key(digest), &digest).await?
     {
-        return Ok(Proof { digest, bytes });
+        // It was measured when it came.
+        return Ok(Proof { digest, bytes, unzipped: None });
     }
     if entry.packing == Packing::Stored
         && bytes >= LIFTED_BYTES_MIN
-        && let Some(digest) = lift(upload, entry, key).await?
+        && let Some((digest, unzipped)) = lift(upload, entry, is_zip, key).await?
     {
-        return Ok(Proof { digest, bytes });
+        return Ok(Proof { digest, bytes, unzipped });
     }
-    let digest = upload.pass(entry, |_| {}).await?.digest;
+    let mut unzipped = Unzipped::default();
+    let digest = upload.pass(entry, |bytes| unzipped.push(bytes)).await?.digest;
     if !holds(upload, &key(digest), &digest).await? {
         let unpacked = Unpacked::new(upload.packed(entry).await?, entry);
         packages.put(&key(digest), &digest, Body::Stream(bytes, Box::new(unpacked))).await?;
     }
-    Ok(Proof { digest, bytes })
+    Ok(Proof { digest, bytes, unzipped: unzipped.bytes().filter(|_| is_zip) })
 }
 
-/// Lets S3 copy a file out of the upload. Only its local header is read here. `None` if S3 reports no digest of
-/// a copy: then its bytes pass through this process, and S3 proves what is put.
+/// Lets S3 copy a file out of the upload. Only its local header is read here, and the end of a zip, for the size of its files. `None` if S3
+/// reports no digest of a copy: then its bytes pass through this process, and S3 proves what is put.
 async fn lift(
     upload: &UploadBytes,
     entry: &Entry,
+    is_zip: bool,
     key: impl Fn(Digest) -> String,
-) -> Result<Option<Digest>, EngineError> {
+) -> Result<Option<(Digest, Option<u64>)>, EngineError> {
     let packages = upload.packages.as_ref();
     let header_end = entry.end.min(entry.header_start + HEADER_BYTES_MAX);
     let mut header = packages.read(&upload.object, entry.header_start..header_end).await?;
@@ -122,7 +127,7 @@ async fn lift(
     }
     let parked = format!("parked/{}/{}", upload.id, entry.header_start);
     let range = start..start + entry.packed_bytes;
-    let digest = match packages.lift(&upload.object, range, &parked).await {
+    let digest = match packages.lift(&upload.object, range.clone(), &parked).await {
         Ok(Some(digest)) => digest,
         Ok(None) => return Ok(None),
         // If S3 cannot copy the range, it is read instead.
@@ -131,7 +136,18 @@ async fn lift(
     };
     let there = holds(upload, &key(digest), &digest).await?
         || packages.settle(&parked, &key(digest), &digest).await?;
-    Ok(there.then_some(digest))
+    if !there {
+        return Ok(None);
+    }
+    let unzipped = match is_zip {
+        true => {
+            let end =
+                upload.read(range.end.saturating_sub(TAIL_BYTES as u64).max(range.start)..range.end).await?;
+            Unzipped::of_tail(end.to_vec(), entry.unpacked_bytes).bytes()
+        }
+        false => None,
+    };
+    Ok(Some((digest, unzipped)))
 }
 
 /// Zips files of the upload and stores the zip.
@@ -144,7 +160,8 @@ async fn store_zipped(
     let (folder, files) = source.to_zip(listing).unwrap_or_default();
     let entries = files.into_iter().map(|(name, _)| entry(directory, name).cloned());
     let entries = entries.collect::<Result<Vec<Entry>, _>>()?;
-    let small = entries.iter().map(|entry| entry.unpacked_bytes).sum::<u64>() <= HELD_BYTES_MAX;
+    let unzipped = entries.iter().map(|entry| entry.unpacked_bytes).sum::<u64>();
+    let small = unzipped <= HELD_BYTES_MAX;
     let mut zipped = ZippedFolder::new(upload, folder, entries.clone());
     let (mut hash, mut bytes) = (Digester::default(), 0_u64);
     let mut held = BytesMut::new();
@@ -165,7 +182,7 @@ async fn store_zipped(
         };
         upload.packages.put(&key, &digest, body).await?;
     }
-    Ok(Proof { digest, bytes })
+    Ok(Proof { digest, bytes, unzipped: Some(unzipped) })
 }
 
 /// Stores an object under its digest, unless it is stored already.

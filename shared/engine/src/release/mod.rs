@@ -208,8 +208,9 @@ impl Ingest {
         }
         let known = self.known(&key.service).await?;
         let renewed_before = self.pace.renewed_before(self.clock.now());
-        let settings = Reading { known, renewed_before, limits: &self.limits, alias: service.alias };
+        let settings = Reading { known, renewed_before, limits: &self.limits, alias: service.alias.clone() };
         let package = read_package(&self.packages, object, tail.clone(), settings).await?;
+        service.check_names(&package)?;
         let provenance =
             signature::provenance(self.packages.as_ref(), object, &tail, &package.digest).await?;
         let release = Release { provenance, ..release(key, object, package) };

@@ -45,6 +45,16 @@ impl UploadBytes {
         self.packages.read(&self.object, entry.header_start..entry.end).await
     }
 
+    /// Reads a range of the upload into memory, from the tail if it has it. The caller has checked that it is small.
+    pub async fn read(&self, range: Range<u64>) -> Result<Bytes, PortError> {
+        if let Some(start) = range.start.checked_sub(self.tail_start()) {
+            let from = usize::try_from(start).unwrap_or(usize::MAX);
+            let to = usize::try_from(range.end - self.tail_start()).unwrap_or(usize::MAX);
+            return Ok(self.tail.slice(from..to));
+        }
+        read_range(self.packages.as_ref(), &self.object, range).await
+    }
+
     /// Reads an entry into memory. The caller has checked that it is small.
     pub async fn unpack(&self, entry: &Entry) -> Result<(Bytes, EntryProof), EngineError> {
         let mut out = Vec::with_capacity(usize::try_from(entry.unpacked_bytes).unwrap_or(0));

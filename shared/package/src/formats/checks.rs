@@ -71,3 +71,60 @@ pub(super) fn check_versions(template: &Value) -> Result<(), Refusal> {
     }
     Ok(())
 }
+
+/// Refuses a function whose code is too large once it is unzipped, with its layers (AWS Lambda Developer Guide, "Lambda quotas", deployment
+/// package size). `unzipped` has the sizes that are known, by digest.
+pub(super) fn check_unzipped(template: &Value, unzipped: &BTreeMap<Digest, u64>) -> Result<(), Refusal> {
+    const BYTES_MAX: u64 = 262_144_000;
+    let resources = &template["Resources"];
+    let layer = |layer: &Value| {
+        let id = layer.get("Ref")?.as_str()?;
+        unzipped.get(&asset_tokens::code_of(resources.get(id)?)?.digest)
+    };
+    for function in asset_tokens::functions(template) {
+        let properties = &resources[&function.logical_id]["Properties"];
+        let layers = properties["Layers"].as_array().into_iter().flatten().filter_map(layer);
+        let bytes = layers.chain(unzipped.get(&function.asset)).sum::<u64>();
+        if bytes >= BYTES_MAX {
+            let what = format!(
+                "the code of {}, with its layers, has {bytes} bytes unzipped; Lambda accepts less than {BYTES_MAX}",
+                function.logical_id
+            );
+            let fix =
+                "leave out what the function does not need, split it, or deploy it as a container image";
+            let at = format!("Resources.{}.Properties.Code", function.logical_id);
+            return Err(Refusal::new(Code::LimitExceeded, what, fix).at(at));
+        }
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use flotilla_domain::release::package::{ASSETS_BUCKET_PARAMETER, asset_key};
+    use serde_json::json;
+
+    #[test]
+    fn a_functions_code_counts_unzipped_with_its_layers() {
+        let (code, layer) = (Digest::of(b"code"), Digest::of(b"layer"));
+        let zip = |digest| json!({"S3Bucket": {"Ref": ASSETS_BUCKET_PARAMETER}, "S3Key": asset_key(digest)});
+        let template = json!({"Resources": {
+            "Libraries": {"Type": "AWS::Lambda::LayerVersion", "Properties": {"Content": zip(&layer)}},
+            "App": {"Type": "AWS::Lambda::Function",
+                "Properties": {"Code": zip(&code), "Layers": [{"Ref": "Libraries"}, "arn:aws:lambda:::layer:x:1"]}},
+            "Small": {"Type": "AWS::Lambda::Function", "Properties": {"Code": zip(&code)}}}});
+        let checked = |code_bytes, layer_bytes| {
+            check_unzipped(&template, &[(code, code_bytes), (layer, layer_bytes)].into())
+        };
+        assert_eq!(checked(200_000_000, 62_143_999), Ok(()));
+        let refused = checked(200_000_000, 62_144_000).unwrap_err();
+        assert_eq!(refused.code, Code::LimitExceeded);
+        assert_eq!(refused.path.as_deref(), Some("Resources.App.Properties.Code"));
+        assert_eq!(
+            check_unzipped(&template, &BTreeMap::new()),
+            Ok(()),
+            "what is not known is left to Lambda"
+        );
+    }
+}

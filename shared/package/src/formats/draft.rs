@@ -1,7 +1,7 @@
 //! Neutral templates that name files of the package. After the files are hashed, the templates name digests.
 
 use super::Stop;
-use super::checks::{check_sizes, check_versions};
+use super::checks::{check_sizes, check_unzipped, check_versions};
 use crate::json::canonical;
 use crate::listing::{FileInfo, Listing};
 use crate::template::{self, asset_tokens};
@@ -78,6 +78,8 @@ pub struct Proof {
     pub digest: Digest,
     /// The size of the asset in bytes.
     pub bytes: u64,
+    /// The size of the files in it, in bytes, if it is a zip and it is known: see [`crate::zip_file::Unzipped`].
+    pub unzipped: Option<u64>,
 }
 
 /// One stack of a package before its assets are hashed.
@@ -236,16 +238,19 @@ impl Draft {
         let mut assets = BTreeMap::new();
         let mut templates = BTreeMap::new();
         let mut capabilities = BTreeMap::new();
+        let mut unzipped = BTreeMap::new();
         for named in &self.named {
             let (asset, bytes) = match named {
                 Named::Source(source) => {
                     let proof = proofs.get(source).ok_or_else(|| missing(source.name()))?;
+                    unzipped.extend(proof.unzipped.map(|bytes| (proof.digest, bytes)));
                     (source.asset(proof.digest), proof.bytes)
                 }
                 Named::Nested(template) => {
                     let mut template = template.clone();
                     put_assets(&mut template, &known)?;
                     check_versions(&template)?;
+                    check_unzipped(&template, &unzipped)?;
                     let bytes = canonical(&template);
                     let asset = Asset { kind: AssetKind::Template, digest: Digest::of(&bytes) };
                     let needs = template::needs(&template, &capabilities);
@@ -263,6 +268,7 @@ impl Draft {
             let mut template = draft.template;
             put_assets(&mut template, &known)?;
             check_versions(&template)?;
+            check_unzipped(&template, &unzipped)?;
             template::declare_assets_bucket(&mut template);
             let aliases = template::aliases::prepare(&mut template, self.alias.as_ref())?;
             rewrites.extend(aliases.rewrites);
@@ -282,6 +288,7 @@ impl Draft {
                 parameters: needs.parameters,
                 secret_parameters: needs.secret_parameters,
                 global_names: template::same_names(&template),
+                long_names: template::long_names(&template),
                 resources: template
                     .get("Resources")
                     .and_then(Value::as_object)

@@ -1,7 +1,7 @@
 //! Tokens: they stand for the files of the package in a template until the files' digests are known.
 
 use flotilla_domain::release::package::{ASSETS_BUCKET_PARAMETER, Asset, AssetKind, FunctionCode};
-use serde_json::{Map, Value, json};
+use serde_json::{Value, json};
 use std::collections::{BTreeMap, BTreeSet};
 
 /// No string of a parsed template contains it: see [`super::read`].
@@ -126,30 +126,35 @@ pub fn put_back(value: &mut Value, known: &BTreeMap<Asset, usize>) {
     }
 }
 
+/// The zip of code in the package that a function or layer of a finished template names.
+pub fn code_of(resource: &Value) -> Option<Asset> {
+    let (code, bucket, key) = match resource.get("Type")?.as_str()? {
+        "AWS::Lambda::Function" => ("Code", "S3Bucket", "S3Key"),
+        "AWS::Lambda::LayerVersion" => ("Content", "S3Bucket", "S3Key"),
+        "AWS::Serverless::Function" | "AWS::Serverless::WebFunction" => ("CodeUri", "Bucket", "Key"),
+        "AWS::Serverless::LayerVersion" => ("ContentUri", "Bucket", "Key"),
+        _ => return None,
+    };
+    let code = resource.get("Properties")?.get(code)?;
+    let ours = code.get(bucket)?.get("Ref")?.as_str() == Some(ASSETS_BUCKET_PARAMETER);
+    Asset::parse_key(code.get(key)?.as_str()?).filter(|asset| ours && asset.kind == AssetKind::Zip)
+}
+
 /// The Lambda functions of a finished template whose code is in the package. A SAM function becomes a Lambda function
 /// with the same logical id.
 pub fn functions(template: &Value) -> Vec<FunctionCode> {
     let resources = template.get("Resources").and_then(Value::as_object);
-    let code = |resource: &Map<String, Value>| {
-        let properties = resource.get("Properties")?;
-        let key = match resource.get("Type")?.as_str()? {
-            "AWS::Lambda::Function" => properties.pointer("/Code/S3Key")?,
-            "AWS::Serverless::Function" | "AWS::Serverless::WebFunction" => {
-                properties.pointer("/CodeUri/Key")?
-            }
-            _ => return None,
-        };
-        let bucket =
-            properties.pointer("/Code/S3Bucket/Ref").or_else(|| properties.pointer("/CodeUri/Bucket/Ref"));
-        let ours = bucket.and_then(Value::as_str) == Some(ASSETS_BUCKET_PARAMETER);
-        Asset::parse_key(key.as_str()?).filter(|asset| ours && asset.kind == AssetKind::Zip)
+    let is_function = |resource: &Value| {
+        let kind = resource["Type"].as_str();
+        matches!(
+            kind,
+            Some("AWS::Lambda::Function" | "AWS::Serverless::Function" | "AWS::Serverless::WebFunction")
+        )
     };
-    let mut functions: Vec<FunctionCode> = resources
-        .into_iter()
-        .flatten()
+    let functions = resources.into_iter().flatten().filter(|(_, resource)| is_function(resource));
+    let mut functions: Vec<FunctionCode> = functions
         .filter_map(|(id, resource)| {
-            let asset = code(resource.as_object()?)?.digest;
-            Some(FunctionCode { logical_id: id.clone(), asset })
+            Some(FunctionCode { logical_id: id.clone(), asset: code_of(resource)?.digest })
         })
         .collect();
     functions.sort();

@@ -7,6 +7,7 @@ mod globals;
 mod keep;
 mod literals;
 mod loops;
+mod name_lengths;
 mod needs;
 mod own_tags;
 mod pins;
@@ -16,6 +17,7 @@ pub mod roles;
 
 pub use globals::same_names;
 pub use literals::{MadeFor, Neutralised, neutralise};
+pub use name_lengths::long_names;
 pub use needs::{Needs, needs};
 
 use crate::json::parse_strict;

@@ -292,12 +292,12 @@ fn check_names(entries: &[Entry]) -> Result<(), Refusal> {
 }
 
 /// The last bytes of a file as a seekable reader. It records the offset of a read before them.
-struct Tail<'a> {
-    bytes: &'a [u8],
-    start: u64,
-    total_bytes: u64,
-    position: u64,
-    missing: &'a Cell<Option<u64>>,
+pub(super) struct Tail<'a> {
+    pub(super) bytes: &'a [u8],
+    pub(super) start: u64,
+    pub(super) total_bytes: u64,
+    pub(super) position: u64,
+    pub(super) missing: &'a Cell<Option<u64>>,
 }
 
 impl Read for Tail<'_> {

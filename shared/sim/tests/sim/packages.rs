@@ -1,10 +1,14 @@
 //! What becomes of packages on their way through the engine.
 
+use crate::ingest::{MIB, noise};
 use flotilla_contract::ProfileConfig;
 use flotilla_domain::Digest;
 use flotilla_engine::rollout::RetryOptions;
 use flotilla_sim::{Behaviour, World, zip_of};
 use serde_json::json;
+use std::io::{Cursor, Write};
+use zip::write::SimpleFileOptions;
+use zip::{CompressionMethod, ZipWriter};
 
 const KEY: &str = "incoming/orders/branch/main/{n}.zip";
 
@@ -129,5 +133,60 @@ fn more_tags_than_cloudformation_takes_are_refused() {
         world.until("a verdict", |w| w.verdict(&version).is_some());
         let code = world.verdict(&version).unwrap().refusal.map(|refusal| refusal.code);
         assert_eq!(code, refused.then(|| "FL0207".to_owned()), "{count} tags of the package");
+    }
+}
+
+#[test]
+fn a_name_that_is_too_long_at_another_stage_of_the_service_is_refused_at_the_upload() {
+    // The service's rules name the stages staging and eu-staging.
+    let role = |fixed: usize| {
+        let name = json!({"Fn::Sub": format!("{}${{FlotillaStage}}", "x".repeat(fixed))});
+        let template = json!({"Parameters": {"FlotillaStage": {"Type": "String"}},
+            "Resources": {"Role": {"Type": "AWS::IAM::Role", "Properties": {"RoleName": name}}}});
+        zip_of(&[("template.json", template.to_string().as_bytes())])
+    };
+    let mut world = World::new(3, &[&["eu-west-1"]]);
+    for (fixed, refused) in
+        [(55, "at the stage eu-staging the name has 65 characters"), (58, "at the stage staging")]
+    {
+        let version = world.upload_bytes(KEY, role(fixed), true);
+        world.until("a verdict", |w| w.verdict(&version).is_some());
+        let refusal = world.verdict(&version).and_then(|verdict| verdict.refusal).expect("it is refused");
+        assert_eq!(refusal.code, "FL0233");
+        assert!(refusal.message.contains(refused), "{}", refusal.message);
+    }
+}
+
+#[test]
+fn code_that_lambda_cannot_unzip_is_refused_at_the_upload_however_it_is_read() {
+    let stored = SimpleFileOptions::default().compression_method(CompressionMethod::Stored);
+    let deflated = SimpleFileOptions::default().compression_level(Some(1));
+    // It is held in memory, read as a stream, or copied by S3.
+    for beside in [0, 3 * MIB, 6 * MIB] {
+        let mut code = ZipWriter::new(Cursor::new(Vec::new()));
+        code.start_file("beside", stored).unwrap();
+        code.write_all(&noise(7, beside)).unwrap();
+        code.start_file("zeros", deflated).unwrap();
+        code.write_all(&vec![0; 262_144_000]).unwrap();
+        let template = json!({"Resources": {"App": {"Type": "AWS::Lambda::Function", "Properties": {"Code": "app.zip"}}}});
+        let mut upload = ZipWriter::new(Cursor::new(Vec::new()));
+        for (name, content) in [
+            ("app.zip", code.finish().unwrap().into_inner()),
+            ("template.json", template.to_string().into_bytes()),
+            ("filler", noise(9, 5 * MIB)),
+        ] {
+            upload.start_file(name, stored).unwrap();
+            upload.write_all(&content).unwrap();
+        }
+        let mut world = World::new(4, &[&["eu-west-1"]]);
+        let version = world.upload_bytes(KEY, upload.finish().unwrap().into_inner(), true);
+        world.until("a verdict", |w| w.verdict(&version).is_some());
+        let refusal = world.verdict(&version).and_then(|verdict| verdict.refusal).expect("it is refused");
+        assert_eq!(
+            (refusal.code.as_str(), refusal.path.as_deref()),
+            ("FL0207", Some("Resources.App.Properties.Code"))
+        );
+        let bytes = 262_144_000 + beside;
+        assert!(refusal.message.contains(&format!("has {bytes} bytes unzipped")), "{}", refusal.message);
     }
 }

@@ -6,7 +6,8 @@ use flotilla_contract::{PreviewQuotasConfig, ProfileConfig};
 use flotilla_domain::config::account::PreviewRoles;
 use flotilla_domain::deployment::Drift;
 use flotilla_domain::release::ObjectVersion;
-use flotilla_domain::release::package::{PackageFormat, levels};
+use flotilla_domain::release::limited_name::LimitedName;
+use flotilla_domain::release::package::{PackageFormat, STAGE_PARAMETER, levels};
 use flotilla_domain::replica::Copies;
 use flotilla_domain::stage::{KnownStack, Running};
 use flotilla_domain::{AccountId, Digest, GitRef, ReleaseId, StackPattern};
@@ -22,6 +23,7 @@ fn stack(part: Option<&str>, after: &[&str]) -> PackagedStack {
         parameters: BTreeMap::new(),
         secret_parameters: BTreeSet::new(),
         global_names: Vec::new(),
+        long_names: Vec::new(),
         resources: 3,
         tags: BTreeMap::new(),
     }
@@ -83,6 +85,11 @@ fn destination(doc: ProfileConfig) -> Destination {
 
 fn in_one_region() -> ProfileConfig {
     ProfileConfig { regions: vec!["eu-west-1".into()], ..ProfileConfig::default() }
+}
+
+fn in_regions(regions: &[&str]) -> Destination {
+    let regions = regions.iter().map(|region| (*region).to_owned()).collect();
+    destination(ProfileConfig { regions, ..ProfileConfig::default() })
 }
 
 fn plan(release: &Release, route: &Route, destination: &Destination) -> Result<Rollout, Refusal> {
@@ -284,14 +291,27 @@ fn a_name_that_exists_once_is_refused_for_more_than_one_region() {
     let global =
         PackagedStack { global_names: vec!["Resources.Role.Properties.RoleName".into()], ..stack(None, &[]) };
     let release = release(vec![global]);
-    let to = |regions: &[&str]| {
-        let regions = regions.iter().map(|region| (*region).to_owned()).collect();
-        plan(&release, &route(), &destination(ProfileConfig { regions, ..ProfileConfig::default() }))
-    };
-    to(&["eu-west-1"]).unwrap();
-    let refused = to(&["eu-west-1", "us-east-1"]).unwrap_err();
+    plan(&release, &route(), &in_regions(&["eu-west-1"])).unwrap();
+    let refused = plan(&release, &route(), &in_regions(&["eu-west-1", "us-east-1"])).unwrap_err();
     assert_eq!(refused.code, Code::NameExistsOnce);
     assert_eq!(refused.path.as_deref(), Some("Resources.Role.Properties.RoleName"));
+}
+
+#[test]
+fn a_name_is_measured_with_the_stage_and_in_every_region() {
+    // "staging" has 7 characters, and "ap-southeast-2" 5 more than "us-east-1".
+    let name = LimitedName {
+        path: "Resources.Role.Properties.RoleName".into(),
+        max: 64,
+        literal: 48,
+        stages: 1,
+        regions: 1,
+        stacks: 0,
+    };
+    let release = release(vec![PackagedStack { long_names: vec![name.clone()], ..stack(None, &[]) }]);
+    plan(&release, &route(), &in_regions(&["us-east-1"])).unwrap();
+    let refused = plan(&release, &route(), &in_regions(&["us-east-1", "ap-southeast-2"])).unwrap_err();
+    assert_eq!((refused.code, refused.path), (Code::NameTooLong, Some(name.path)));
 }
 
 #[test]

@@ -38,7 +38,8 @@ pub fn unpack(zip: &[u8], entry: &Entry) -> Result<(Vec<u8>, Digest), Refusal> {
 
 pub fn package(zip: &[u8]) -> Result<Finished, Refusal> {
     let (draft, contents) = read(zip)?;
-    let proof = |bytes: &Vec<u8>| Proof { digest: Digest::of(bytes), bytes: bytes.len() as u64 };
+    let proof =
+        |bytes: &Vec<u8>| Proof { digest: Digest::of(bytes), bytes: bytes.len() as u64, unzipped: None };
     let proofs = contents.iter().map(|(source, bytes)| (source.clone(), proof(bytes))).collect();
     draft.finish(&proofs, &Limits::DEFAULT)
 }
