@@ -37,6 +37,8 @@ pub struct Limits {
     pub manifests_bytes_max: u64,
     /// The number of stacks of a package.
     pub stacks_max: usize,
+    /// The number of templates for single stages, of all stacks whose logical ids contain the stage.
+    pub stage_templates_max: usize,
     /// The number of different assets that the templates name.
     pub assets_max: usize,
 }
@@ -60,6 +62,7 @@ impl Limits {
         described_bytes_max: 100_000,
         manifests_bytes_max: 32_000_000,
         stacks_max: 30,
+        stage_templates_max: 100,
         assets_max: 250,
     };
 }

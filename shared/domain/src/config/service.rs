@@ -197,14 +197,18 @@ impl ServiceConfig {
         self.route_by(self.rule(git_ref)?, git_ref)
     }
 
+    /// The stages that a rule names, without those of a template.
+    pub fn fixed_stages(&self) -> BTreeSet<StageName> {
+        self.rules.iter().filter_map(|rule| StageName::parse(rule.stage.as_str()).ok()).collect()
+    }
+
     /// Whether the names of a package's resources are short enough at every stage that a rule names: a release that goes to one stage is
     /// promoted to the others.
     ///
     /// # Errors
     /// [`Code::NameTooLong`].
     pub fn check_names(&self, package: &Package) -> Result<(), Refusal> {
-        let stages = self.rules.iter().filter_map(|rule| StageName::parse(rule.stage.as_str()).ok());
-        for stage in stages {
+        for stage in self.fixed_stages() {
             for stack in &package.stacks {
                 // A pattern that does not fit the package is reported for the stage that the package goes to.
                 let Ok(name) = self.stack_name.name(&self.service, &stage, stack.part.as_ref()) else {
@@ -320,6 +324,7 @@ mod tests {
             part: None,
             after: BTreeSet::new(),
             template: Digest::of(b"t"),
+            stage_templates: BTreeMap::new(),
             functions: Vec::new(),
             aliases: Vec::new(),
             capabilities: BTreeSet::new(),

@@ -3,13 +3,14 @@
 pub mod limited_name;
 pub mod package;
 pub mod provenance;
+pub mod stage_ids;
 pub mod upload_key;
 
 use crate::code::Refusal;
 use crate::digest::Digest;
 use crate::git_ref::GitRef;
 use crate::ids::{ReleaseId, RolloutId, UploadId};
-use crate::names::{ServiceName, StackPart};
+use crate::names::{ServiceName, StackPart, StageName};
 use jiff::Timestamp;
 use package::{FunctionAlias, FunctionCode, Package};
 use provenance::Provenance;
@@ -173,13 +174,13 @@ pub struct StackRelease {
 }
 
 impl Release {
-    /// The part of the release that rollouts need.
-    pub fn to_ref(&self) -> ReleaseRef {
+    /// The part of the release that rollouts to a stage need.
+    pub fn to_ref(&self, stage: &StageName) -> ReleaseRef {
         let stacks = self.package.stacks.iter().map(|stack| StackRef {
             part: stack.part.clone(),
-            template: stack.template,
-            functions: stack.functions.clone(),
-            aliases: stack.aliases.clone(),
+            template: stack.stage_templates.get(stage).copied().unwrap_or(stack.template),
+            functions: stack.functions.iter().map(|function| function.at_stage(stage)).collect(),
+            aliases: stack.aliases.iter().map(|alias| alias.at_stage(stage)).collect(),
             parameters: stack.parameters.keys().cloned().collect(),
             tags: stack.tags.clone(),
         });

@@ -34,6 +34,8 @@ pub struct PackagedStack {
     pub after: BTreeSet<StackPart>,
     /// The digest of the neutralised template, whose key is `templates/<digest>.json`.
     pub template: Digest,
+    /// The digest of the template of each stage, if logical ids contain the stage: see [`crate::release::stage_ids`].
+    pub stage_templates: BTreeMap<StageName, Digest>,
     /// The code of each Lambda function that the template defines.
     pub functions: Vec<FunctionCode>,
     /// The aliases whose version [`STABLE_VERSIONS_PARAMETER`] can name, in the order of its values.
@@ -248,7 +250,11 @@ pub fn asset_key(digest: &Digest) -> String {
 impl Package {
     /// The keys of all its objects, with the digests of their bytes.
     pub fn objects(&self) -> Vec<(String, Digest)> {
-        let templates = self.stacks.iter().map(|stack| (template_key(&stack.template), stack.template));
+        let templates = self
+            .stacks
+            .iter()
+            .flat_map(|stack| std::iter::once(&stack.template).chain(stack.stage_templates.values()));
+        let templates = templates.map(|template| (template_key(template), *template));
         let assets = self.assets.keys().map(|asset| (asset.key(), asset.digest));
         let objects: BTreeMap<String, Digest> = templates.chain(assets).collect();
         objects.into_iter().collect()
@@ -285,6 +291,7 @@ mod tests {
             part: Some(StackPart::parse(part).unwrap()),
             after: after.iter().map(|name| StackPart::parse(name).unwrap()).collect(),
             template: Digest::of(part.as_bytes()),
+            stage_templates: BTreeMap::new(),
             functions: Vec::new(),
             aliases: Vec::new(),
             capabilities: BTreeSet::new(),

@@ -125,6 +125,8 @@ struct StoredStack {
     #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
     after: BTreeSet<String>,
     template: String,
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    stage_templates: BTreeMap<String, String>,
     functions: Vec<StoredFunction>,
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     aliases: Vec<StoredAlias>,
@@ -172,6 +174,11 @@ impl StoredStack {
             part: stack.part.as_ref().map(ToString::to_string),
             after: stack.after.iter().map(ToString::to_string).collect(),
             template: stack.template.to_string(),
+            stage_templates: stack
+                .stage_templates
+                .iter()
+                .map(|(stage, template)| (stage.to_string(), template.to_string()))
+                .collect(),
             functions: store_functions(&stack.functions),
             aliases: store_aliases(&stack.aliases),
             capabilities: stack.capabilities.clone(),
@@ -190,6 +197,11 @@ impl StoredStack {
             part: self.part.as_ref().map(part).transpose()?,
             after: self.after.iter().map(part).collect::<Result<_, _>>()?,
             template: digest(&self.template)?,
+            stage_templates: self
+                .stage_templates
+                .iter()
+                .map(|(stage, template)| Ok((parsed("stage", StageName::parse(stage))?, digest(template)?)))
+                .collect::<Result<_, String>>()?,
             functions: read_functions(self.functions)?,
             aliases: read_aliases(self.aliases),
             capabilities: self.capabilities,

@@ -208,7 +208,10 @@ impl Ingest {
         }
         let known = self.known(&key.service).await?;
         let renewed_before = self.pace.renewed_before(self.clock.now());
-        let settings = Reading { known, renewed_before, limits: &self.limits, alias: service.alias.clone() };
+        let mut stages = service.fixed_stages();
+        stages.insert(route.stage.clone());
+        let (limits, alias) = (&self.limits, service.alias.clone());
+        let settings = Reading { known, renewed_before, limits, alias, stages };
         let package = read_package(&self.packages, object, tail.clone(), settings).await?;
         service.check_names(&package)?;
         let provenance =

@@ -7,7 +7,7 @@ use crate::ports::{Body, ObjectRef, PackageStore, Tail};
 use bytes::BytesMut;
 use flotilla_domain::release::ObjectVersion;
 use flotilla_domain::release::package::{Package, template_key};
-use flotilla_domain::{AliasName, Code, Digest, Refusal, Timestamp};
+use flotilla_domain::{AliasName, Code, Digest, Refusal, StageName, Timestamp};
 use flotilla_package::Limits;
 use flotilla_package::formats::{Draft, DraftStep, Files, recognise};
 use flotilla_package::listing::Listing;
@@ -25,6 +25,8 @@ pub struct Reading<'a> {
     pub limits: &'a Limits,
     /// The alias that its functions get.
     pub alias: Option<AliasName>,
+    /// The stages that it may be deployed to.
+    pub stages: BTreeSet<StageName>,
 }
 
 /// Reads and stores a package.
@@ -34,7 +36,7 @@ pub async fn read_package(
     tail: Tail,
     reading: Reading<'_>,
 ) -> Result<Package, EngineError> {
-    let Reading { known, renewed_before, limits, alias } = reading;
+    let Reading { known, renewed_before, limits, alias, stages } = reading;
     if tail.total_bytes > limits.upload_bytes_max {
         let what = format!(
             "the upload has {} bytes; upload_bytes_max is {}",
@@ -62,6 +64,7 @@ pub async fn read_package(
     let listing = Listing::from(&directory);
     let mut draft = draft(&upload, &directory, &listing, limits).await?;
     draft.alias = alias;
+    draft.stages = stages;
     let proofs = store_assets(&upload, &directory, &listing, &draft).await?;
     let finished = draft.finish(&proofs, limits)?;
     for (digest, bytes) in finished.templates {

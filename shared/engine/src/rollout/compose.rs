@@ -55,7 +55,7 @@ pub fn compose_rollout(
     }
     let value = |value: &String| value.replace("{stage}", route.stage.as_str());
     Ok(Rollout {
-        kind: RolloutKind::Deploy(release.to_ref()),
+        kind: RolloutKind::Deploy(release.to_ref(&route.stage)),
         waves,
         stacks,
         on_failure: profile.on_failure,

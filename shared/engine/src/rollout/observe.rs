@@ -148,7 +148,8 @@ impl RolloutController {
         }
         let found =
             self.store.get(&[release_key(&rollout.service, &stable)]).await?.into_iter().next().flatten();
-        let release = found.map(read::<Release>).transpose()?.map(|release| release.value.to_ref());
+        let release = found.map(read::<Release>).transpose()?;
+        let release = release.map(|release| release.value.to_ref(&rollout.stage));
         Ok(release.filter(|release| !head.holds.contains_key(&release.package)))
     }
 

@@ -33,6 +33,11 @@ pub(super) fn check_sizes(
     let resources = stacks.iter().map(|stack| stack.resources).max().unwrap_or(0);
     let found = [
         ("resources_max", limits.resources_max as u64, resources as u64),
+        (
+            "stage_templates_max",
+            limits.stage_templates_max as u64,
+            stacks.iter().map(|stack| stack.stage_templates.len()).sum::<usize>() as u64,
+        ),
         ("stacks_max", limits.stacks_max as u64, stacks.len() as u64),
         ("parameters_max", limits.parameters_max as u64, parameters as u64),
         (

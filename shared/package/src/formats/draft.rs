@@ -119,6 +119,8 @@ pub struct Draft {
     pub warnings: Vec<Warning>,
     /// The alias that every function gets, if the service is configured with one.
     pub alias: Option<AliasName>,
+    /// The stages whose templates are written, if logical ids contain the stage.
+    pub stages: BTreeSet<StageName>,
     named: Vec<Named>,
     claims: BTreeMap<Source, Digest>,
 }
@@ -143,6 +145,7 @@ impl Draft {
             rewrites: Vec::new(),
             warnings: Vec::new(),
             alias: None,
+            stages: BTreeSet::new(),
             named: Vec::new(),
             claims: BTreeMap::new(),
         }
@@ -248,6 +251,7 @@ impl Draft {
                 }
                 Named::Nested(template) => {
                     let mut template = template.clone();
+                    template::stage_ids::refuse_in_nested(&template)?;
                     put_assets(&mut template, &known)?;
                     check_versions(&template)?;
                     check_unzipped(&template, &unzipped)?;
@@ -277,11 +281,18 @@ impl Draft {
             let functions = asset_tokens::functions(&template);
             let bytes = canonical(&template);
             let digest = Digest::of(&bytes);
+            let mut stage_templates = BTreeMap::new();
+            for stage in &self.stages {
+                let Some(written) = template::stage_ids::at_stage(&bytes, stage)? else { break };
+                stage_templates.insert(stage.clone(), Digest::of(&written));
+                templates.insert(Digest::of(&written), written);
+            }
             templates.insert(digest, bytes);
             stacks.push(PackagedStack {
                 part: draft.part,
                 after: draft.after,
                 template: digest,
+                stage_templates,
                 functions,
                 aliases: aliases.shifted,
                 capabilities: needs.capabilities,

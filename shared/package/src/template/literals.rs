@@ -8,6 +8,7 @@ use super::keep::Keep;
 use super::loops;
 use super::pins::Pins;
 use super::placeholders::{refuse_other_spellings, refuse_placeholder};
+use super::stage_ids::StageIds;
 use flotilla_domain::release::package::{
     GIVEN_PREFIX, PARAMETER_PLACEHOLDER, Rewrite, STAGE_PARAMETER, STAGE_PLACEHOLDER, Warning,
 };
@@ -46,6 +47,7 @@ pub struct Neutralised {
 pub fn neutralise(template: &mut Value, made_for: &MadeFor) -> Result<Neutralised, Refusal> {
     let keep = Keep::take_from(template)?;
     let mut walk = Walk {
+        ids: StageIds::of(template),
         made_for,
         pins: Pins::of(made_for.region.as_ref()),
         in_cloudfront: false,
@@ -63,9 +65,8 @@ pub fn neutralise(template: &mut Value, made_for: &MadeFor) -> Result<Neutralise
         }
     }
     declare(sections, &walk.out.parameters)?;
-    let out = Neutralised { rewrites: walk.rewrites.into_iter().collect(), ..walk.out };
-    refuse_other_spellings(template, "")?;
-    Ok(out)
+    refuse_other_spellings(template, "", &walk.ids)?;
+    Ok(Neutralised { rewrites: walk.rewrites.into_iter().collect(), ..walk.out })
 }
 
 /// The literals that may be replaced at a place.
@@ -80,6 +81,8 @@ enum AllowedLosses {
 struct Walk<'a> {
     made_for: &'a MadeFor,
     pins: Pins,
+    /// The logical ids that contain the stage.
+    ids: StageIds,
     /// Whether the resource is one of CloudFront.
     in_cloudfront: bool,
     keep: Keep,
@@ -101,7 +104,12 @@ impl Walk<'_> {
     fn entries(&mut self, section: &str, entries: &mut Value) -> Result<(), Refusal> {
         let Value::Object(entries) = entries else { return Ok(()) };
         for (id, entry) in entries.iter_mut() {
-            refuse_placeholder(id, section)?;
+            if self.ids.names(id) {
+                let (path, from) = (format!("{section}.{id}"), STAGE_PLACEHOLDER.to_owned());
+                self.rewrites.insert(Rewrite { path, from, to: STAGE_PARAMETER.into() });
+            } else {
+                refuse_placeholder(id, &format!("{section}.{id}"))?;
+            }
             if loops::is_loop(id) {
                 if let Some(body) = entry.get_mut(loops::BODY) {
                     self.entries(&format!("{section}.{id}.{}", loops::BODY), body)?;
@@ -126,14 +134,16 @@ impl Walk<'_> {
     /// Walks over a place where CloudFormation accepts no function.
     fn nowhere(&mut self, value: &Value, path: &str) -> Result<(), Refusal> {
         match value {
+            Value::String(text) if self.ids.names(text) => Ok(()),
             Value::String(text) => refuse_placeholder(text, path),
             Value::Array(items) => items
                 .iter()
                 .enumerate()
                 .try_for_each(|(index, item)| self.nowhere(item, &format!("{path}.{index}"))),
             Value::Object(object) => object.iter().try_for_each(|(key, value)| {
-                refuse_placeholder(key, path)?;
-                self.nowhere(value, &format!("{path}.{key}"))
+                let path = format!("{path}.{key}");
+                refuse_placeholder(key, &path)?;
+                self.nowhere(value, &path)
             }),
             _ => Ok(()),
         }
@@ -166,11 +176,11 @@ impl Walk<'_> {
         path: &str,
         allowed: AllowedLosses,
     ) -> Result<(), Refusal> {
-        refuse_placeholder(key, path)?;
         if allowed == AllowedLosses::All {
             self.key(key, path);
         }
         let path = format!("{path}.{key}");
+        refuse_placeholder(key, &path)?;
         match (key, value) {
             // These values are names within the template.
             ("Ref" | "Fn::GetAtt" | "Fn::Transform", value) => self.nowhere(value, &path),
@@ -253,6 +263,10 @@ impl Walk<'_> {
         let mut pieces = Vec::new();
         let (mut copied, mut at) = (0, 0);
         while at < text.len() {
+            if let Some(bytes) = self.ids.reference_at(&text[at..]) {
+                at += bytes;
+                continue;
+            }
             let found = self.match_at(text, at, path, allowed);
             let Some((bytes, name)) = found else {
                 at += text[at..].chars().next().map_or(1, char::len_utf8);

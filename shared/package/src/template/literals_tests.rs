@@ -169,16 +169,17 @@ fn the_placeholder_stage_becomes_a_parameter_in_every_form() {
 fn a_placeholder_where_no_parameter_may_stand_is_refused_with_its_path() {
     let resource = |resource: Value| json!({"Resources": {"R": resource}});
     for (template, path) in [
-        (json!({"Resources": {"Xflotillastage": {"Type": "T"}}}), "Resources"),
+        (json!({"Resources": {"X-flotillastage": {"Type": "T"}}}), "Resources.X-flotillastage"),
+        (json!({"Conditions": {"Isflotillastage": true}}), "Conditions.Isflotillastage"),
         (resource(json!({"Type": "flotillastage"})), "Resources.R.Type"),
         (resource(json!({"DependsOn": ["flotillastage"]})), "Resources.R.DependsOn.0"),
-        (resource(json!({"Properties": {"flotillastage": 1}})), "Resources.R.Properties"),
+        (resource(json!({"Properties": {"flotillastage": 1}})), "Resources.R.Properties.flotillastage"),
         (resource(json!({"Properties": {"A": {"Ref": "flotillastage"}}})), "Resources.R.Properties.A.Ref"),
         (
             resource(json!({"Properties": {"A": {"Fn::Join": ["flotillastage", []]}}})),
             "Resources.R.Properties.A.Fn::Join",
         ),
-        (json!({"Mappings": {"M": {"flotillastage": {}}}}), "Mappings.M"),
+        (json!({"Mappings": {"M": {"flotillastage": {}}}}), "Mappings.M.flotillastage"),
         (json!({"Parameters": {"P": {"Default": "flotillaparam-x"}}}), "Parameters.P.Default"),
         (json!({"Description": "app flotillastage"}), "Description"),
         (resource(json!({"Properties": {"A": "FLOTILLASTAGE"}})), "Resources.R.Properties.A"),

@@ -14,6 +14,7 @@ mod pins;
 mod placeholders;
 pub mod rest_deployment;
 pub mod roles;
+pub mod stage_ids;
 
 pub use globals::same_names;
 pub use literals::{MadeFor, Neutralised, neutralise};

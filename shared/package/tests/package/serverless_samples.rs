@@ -2,8 +2,10 @@
 
 use crate::support::{files_of_folder, fixture, package, refused_at, template, zip_of_all, zip_of_folder};
 use flotilla_domain::release::package::AssetKind;
-use flotilla_domain::{Code, Digest};
+use flotilla_domain::{Code, Digest, StageName};
+use flotilla_package::template::stage_ids::at_stage;
 use serde_json::{Value, json};
+use std::collections::BTreeSet;
 
 fn properties(template: &Value, id: &str) -> Value {
     template["Resources"][id]["Properties"].clone()
@@ -51,6 +53,31 @@ fn functions_with_a_zip_each_get_their_own_and_a_value_to_come_is_a_parameter() 
     assert!(!finished.package.stacks[0].parameters["Endpoint"], "it has no default");
     assert!(finished.package.assets.keys().all(|asset| asset.kind == AssetKind::Zip));
     assert_eq!(finished.package.assets.len(), 2);
+}
+
+#[test]
+fn logical_ids_are_at_each_stage_what_the_tool_writes_for_it() {
+    let neutral = package(&zip_of_folder(&fixture("named/package-flotillastage"))).unwrap();
+    let neutral = template(&neutral).to_string();
+    let staging = at_stage(neutral.as_bytes(), &StageName::parse("staging").unwrap()).unwrap().unwrap();
+    let tools = fixture("named/package-staging/cloudformation-template-update-stack.json");
+    let ids = |bytes: &[u8]| {
+        let template: Value = serde_json::from_slice(bytes).unwrap();
+        let ids = template["Resources"].as_object().unwrap().keys().cloned();
+        // These end with a digest of what they deploy, or with the time.
+        let named = |id: &String| !id.contains("Deployment") && !id.contains("LambdaVersion");
+        ids.filter(named).collect::<BTreeSet<String>>()
+    };
+    let mut expected = ids(&std::fs::read(tools).unwrap());
+    let found = ids(&staging);
+    assert!(
+        expected.contains("S3BucketOrdersstaginguploads")
+            && expected.contains("HttpApiRouteGetStagingOrders")
+    );
+    expected.retain(|id| id.to_lowercase().contains("staging"));
+    assert_eq!(expected.len(), 16);
+    assert_eq!(expected.difference(&found).collect::<Vec<_>>(), Vec::<&String>::new());
+    assert!(found.iter().all(|id| !id.to_lowercase().contains("flotillastage")));
 }
 
 /// The sample, with the code of its function at this place.

@@ -1,7 +1,7 @@
 //! What becomes of packages on their way through the engine.
 
 use crate::ingest::{MIB, noise};
-use flotilla_contract::ProfileConfig;
+use flotilla_contract::{ProfileConfig, RolloutView};
 use flotilla_domain::Digest;
 use flotilla_engine::rollout::RetryOptions;
 use flotilla_sim::{Behaviour, World, zip_of};
@@ -139,22 +139,20 @@ fn more_tags_than_cloudformation_takes_are_refused() {
 #[test]
 fn a_name_that_is_too_long_at_another_stage_of_the_service_is_refused_at_the_upload() {
     // The service's rules name the stages staging and eu-staging.
-    let role = |fixed: usize| {
-        let name = json!({"Fn::Sub": format!("{}${{FlotillaStage}}", "x".repeat(fixed))});
-        let template = json!({"Parameters": {"FlotillaStage": {"Type": "String"}},
-            "Resources": {"Role": {"Type": "AWS::IAM::Role", "Properties": {"RoleName": name}}}});
-        zip_of(&[("template.json", template.to_string().as_bytes())])
-    };
+    let name = json!({"Fn::Sub": format!("{}${{FlotillaStage}}", "x".repeat(55))});
+    let template = json!({"Parameters": {"FlotillaStage": {"Type": "String"}},
+        "Resources": {"Role": {"Type": "AWS::IAM::Role", "Properties": {"RoleName": name}}}});
     let mut world = World::new(3, &[&["eu-west-1"]]);
-    for (fixed, refused) in
-        [(55, "at the stage eu-staging the name has 65 characters"), (58, "at the stage staging")]
-    {
-        let version = world.upload_bytes(KEY, role(fixed), true);
-        world.until("a verdict", |w| w.verdict(&version).is_some());
-        let refusal = world.verdict(&version).and_then(|verdict| verdict.refusal).expect("it is refused");
-        assert_eq!(refusal.code, "FL0233");
-        assert!(refusal.message.contains(refused), "{}", refusal.message);
-    }
+    let version =
+        world.upload_bytes(KEY, zip_of(&[("template.json", template.to_string().as_bytes())]), true);
+    world.until("a verdict", |w| w.verdict(&version).is_some());
+    let refusal = world.verdict(&version).and_then(|verdict| verdict.refusal).expect("it is refused");
+    assert_eq!(refusal.code, "FL0233");
+    assert!(
+        refusal.message.contains("at the stage eu-staging the name has 65 characters"),
+        "{}",
+        refusal.message
+    );
 }
 
 #[test]
@@ -189,4 +187,25 @@ fn code_that_lambda_cannot_unzip_is_refused_at_the_upload_however_it_is_read() {
         let bytes = 262_144_000 + beside;
         assert!(refusal.message.contains(&format!("has {bytes} bytes unzipped")), "{}", refusal.message);
     }
+}
+
+#[test]
+fn a_stage_in_logical_ids_is_written_for_each_stage_and_the_package_stays_the_same() {
+    let template = json!({"Resources": {
+        "Workerflotillastage": {"Type": "AWS::Lambda::Function", "Properties": {"Code": "app.zip"}},
+        "Topic": {"Type": "AWS::SNS::Topic", "DependsOn": "Workerflotillastage"}}});
+    let zip = zip_of(&[("template.json", template.to_string().as_bytes()), ("app.zip", &large(5))]);
+    let mut world = World::new(5, &[&["eu-west-1", "us-east-1"]]);
+    let version = world.upload_bytes(KEY, zip, true);
+    let staging = world.end_of(&version);
+    assert_eq!(staging.status, "succeeded", "{staging:#?}");
+    let names =
+        |rollout: &RolloutView| rollout.deployments[0].code_sha256.keys().cloned().collect::<Vec<_>>();
+    assert_eq!(names(&staging), ["Workerstaging"]);
+    let release = staging.release.clone().unwrap();
+    let rollout = world.start(&release, "eu-staging").unwrap();
+    let other = world.end_of_rollout(&rollout);
+    assert_eq!(other.status, "succeeded", "{other:#?}");
+    assert_eq!(names(&other), ["Workereustaging"]);
+    assert_eq!(other.digest, staging.digest, "the package is the same");
 }

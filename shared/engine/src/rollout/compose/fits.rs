@@ -14,6 +14,17 @@ const STACK_TAGS_MAX: usize = 50;
 
 /// A package whose names contain a stage fits that stage only.
 pub(super) fn check_stage(package: &Package, route: &Route) -> Result<(), Refusal> {
+    let is_written = |stack: &PackagedStack| {
+        stack.stage_templates.is_empty() || stack.stage_templates.contains_key(&route.stage)
+    };
+    if !package.stacks.iter().all(is_written) {
+        let what = format!(
+            "logical ids contain the stage, and no route named the stage {} when the package was uploaded",
+            route.stage
+        );
+        let fix = "upload the package again: its templates are written for every stage that a route names";
+        return Err(Refusal::new(Code::StageMismatch, what, fix));
+    }
     let Some(made_for) = package.made_for.as_ref().filter(|made_for| **made_for != route.stage) else {
         return Ok(());
     };

@@ -1,12 +1,13 @@
 //! What a rollout takes from release, route and profile, and what is refused.
 
+mod fits;
+
 use super::*;
 use crate::config;
 use flotilla_contract::{PreviewQuotasConfig, ProfileConfig};
 use flotilla_domain::config::account::PreviewRoles;
 use flotilla_domain::deployment::Drift;
 use flotilla_domain::release::ObjectVersion;
-use flotilla_domain::release::limited_name::LimitedName;
 use flotilla_domain::release::package::{PackageFormat, STAGE_PARAMETER, levels};
 use flotilla_domain::replica::Copies;
 use flotilla_domain::stage::{KnownStack, Running};
@@ -17,6 +18,7 @@ fn stack(part: Option<&str>, after: &[&str]) -> PackagedStack {
         part: part.map(|part| StackPart::parse(part).unwrap()),
         after: after.iter().map(|part| StackPart::parse(part).unwrap()).collect(),
         template: Digest::of(b"t"),
+        stage_templates: BTreeMap::new(),
         functions: Vec::new(),
         aliases: Vec::new(),
         capabilities: BTreeSet::new(),
@@ -106,6 +108,13 @@ fn texts(pairs: &[(&str, &str)]) -> BTreeMap<String, String> {
     pairs.iter().map(|(key, value)| ((*key).to_owned(), (*value).to_owned())).collect()
 }
 
+/// A route to a preview, and a profile of previews with these quotas.
+fn preview(quotas: Option<PreviewQuotasConfig>) -> (Route, Destination) {
+    let route = Route { stage: StageName::parse("pr-7").unwrap(), ttl_h: Some(24), ..route() };
+    let doc = ProfileConfig { previews: Some(true), preview_quotas: quotas, ..in_one_region() };
+    (route, destination(doc))
+}
+
 #[test]
 fn a_plan_has_what_the_profile_gives_with_the_stages_name_in_it() {
     let destination = destination(ProfileConfig {
@@ -121,7 +130,7 @@ fn a_plan_has_what_the_profile_gives_with_the_stages_name_in_it() {
     });
     let release = release(vec![stack(None, &[])]);
     let rollout = plan(&release, &route(), &destination).unwrap();
-    assert_eq!(rollout.kind, RolloutKind::Deploy(release.to_ref()));
+    assert_eq!(rollout.kind, RolloutKind::Deploy(release.to_ref(&route().stage)));
     assert_eq!((rollout.state.clone(), rollout.on_failure), (RolloutState::Queued, OnFailure::Revert));
     assert_eq!(rollout.stacks[&None].as_str(), "orders-staging");
     assert_eq!(rollout.parameters, texts(&[("Table", "orders-staging")]));
@@ -138,17 +147,6 @@ fn a_plan_has_what_the_profile_gives_with_the_stages_name_in_it() {
     let (to_preview, mut of_previews) = preview(None);
     of_previews.profile.policy.express = true;
     assert!(plan(&release, &to_preview, &of_previews).unwrap().policy.express);
-}
-
-#[test]
-fn a_package_made_for_one_stage_goes_to_no_other() {
-    let made_for = |stage: &str| {
-        let mut release = release(vec![stack(None, &[])]);
-        release.package.made_for = Some(StageName::parse(stage).unwrap());
-        release
-    };
-    assert!(plan(&made_for("staging"), &route(), &destination(in_one_region())).is_ok());
-    assert_eq!(refused(&made_for("production"), &destination(in_one_region())), Code::StageMismatch);
 }
 
 #[test]
@@ -284,59 +282,6 @@ fn a_removal_takes_every_stack_of_the_stage_from_the_top() {
     assert_eq!(waves, [(vec!["eu-west-1:Api".to_owned()], [1, 0, 1], 0), (lower, [2, 0, 0], 0)]);
     assert_eq!(removal.stacks[&Some(StackPart::parse("Api").unwrap())].as_str(), "orders-pr-7-Api");
     assert!(removal.policy.express, "a removal is of a preview");
-}
-
-#[test]
-fn a_name_that_exists_once_is_refused_for_more_than_one_region() {
-    let global =
-        PackagedStack { global_names: vec!["Resources.Role.Properties.RoleName".into()], ..stack(None, &[]) };
-    let release = release(vec![global]);
-    plan(&release, &route(), &in_regions(&["eu-west-1"])).unwrap();
-    let refused = plan(&release, &route(), &in_regions(&["eu-west-1", "us-east-1"])).unwrap_err();
-    assert_eq!(refused.code, Code::NameExistsOnce);
-    assert_eq!(refused.path.as_deref(), Some("Resources.Role.Properties.RoleName"));
-}
-
-#[test]
-fn a_name_is_measured_with_the_stage_and_in_every_region() {
-    // "staging" has 7 characters, and "ap-southeast-2" 5 more than "us-east-1".
-    let name = LimitedName {
-        path: "Resources.Role.Properties.RoleName".into(),
-        max: 64,
-        literal: 48,
-        stages: 1,
-        regions: 1,
-        stacks: 0,
-    };
-    let release = release(vec![PackagedStack { long_names: vec![name.clone()], ..stack(None, &[]) }]);
-    plan(&release, &route(), &in_regions(&["us-east-1"])).unwrap();
-    let refused = plan(&release, &route(), &in_regions(&["us-east-1", "ap-southeast-2"])).unwrap_err();
-    assert_eq!((refused.code, refused.path), (Code::NameTooLong, Some(name.path)));
-}
-
-#[test]
-fn a_secret_parameter_gets_a_reference_and_no_literal_value() {
-    let secret = PackagedStack {
-        parameters: [("Key".to_owned(), false)].into(),
-        secret_parameters: ["Key".to_owned()].into(),
-        ..stack(None, &[])
-    };
-    let release = release(vec![secret]);
-    let with = |value: &str| {
-        let parameters = [("Key".to_owned(), value.into())].into();
-        plan(&release, &route(), &destination(ProfileConfig { parameters, ..in_one_region() }))
-    };
-    let refused = with("hunter2").unwrap_err();
-    assert_eq!(refused.code, Code::SecretInPlain);
-    assert!(!refused.to_string().contains("hunter2"), "{refused}");
-    with("{{resolve:secretsmanager:orders/key}}").unwrap();
-}
-
-/// A route to a preview, and a profile of previews with these quotas.
-fn preview(quotas: Option<PreviewQuotasConfig>) -> (Route, Destination) {
-    let route = Route { stage: StageName::parse("pr-7").unwrap(), ttl_h: Some(24), ..route() };
-    let doc = ProfileConfig { previews: Some(true), preview_quotas: quotas, ..in_one_region() };
-    (route, destination(doc))
 }
 
 #[test]
