@@ -137,6 +137,15 @@ pub struct OutputConfig {
     pub region: Option<String>,
 }
 
+/// Where a stack of packages is deployed.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct StackConfig {
+    /// Its only region, one of the profile's.
+    #[schema(example = "us-east-1")]
+    pub only: String,
+}
+
 /// A profile: how rollouts go to one account.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
@@ -241,6 +250,9 @@ pub struct ProfileConfig {
     /// Tags for every stack.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub tags: BTreeMap<String, String>,
+    /// Stacks of packages that are deployed in one region only, by their names in the package.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub stacks: BTreeMap<String, StackConfig>,
     /// Whether this profile is for previews: stages of routes with `ttl_h`, and only those. Previews are deployed with roles of
     /// their own, which may do less; default: false.
     #[serde(default, skip_serializing_if = "Option::is_none")]

@@ -21,7 +21,7 @@ pub mod views;
 pub use access::*;
 pub use config::{
     AccountConfig, FourEyesConfig, OutputConfig, ParameterConfig, PreviewQuotasConfig, PreviewRolesConfig,
-    ProfileConfig, RuleConfig, ServiceConfigDoc, WaveConfig, WaveTable,
+    ProfileConfig, RuleConfig, ServiceConfigDoc, StackConfig, WaveConfig, WaveTable,
 };
 pub use gate::*;
 pub use guard::{BrokenRule, GuardReply, GuardRequest};

@@ -6,7 +6,7 @@ use crate::code::{Code, Refusal};
 use crate::deployment::StackPolicy;
 use crate::gate::output::OutputRef;
 use crate::gate::{Gates, Windows};
-use crate::names::{AccountId, ProfileName, Region};
+use crate::names::{AccountId, ProfileName, Region, StackPart};
 use crate::plan::Safeguards;
 use crate::release::Release;
 use crate::release::provenance::ProvenancePolicy;
@@ -64,6 +64,8 @@ pub struct Profile {
     pub outputs: BTreeMap<String, OutputRef>,
     /// Tags of every stack.
     pub tags: BTreeMap<String, String>,
+    /// The region of each stack of packages that is deployed in one region only.
+    pub only: BTreeMap<StackPart, Region>,
     /// How traffic is shifted to new versions, if it is.
     pub traffic: Option<TrafficPolicy>,
     /// For a profile of previews: what they may use. `None` for one of stages that stay.
@@ -75,6 +77,9 @@ pub struct Profile {
 impl Profile {
     /// Longest bake of a wave, in seconds: a week.
     pub const BAKE_S_MAX: u32 = 7 * 24 * 3_600;
+
+    /// Most stacks that a profile deploys in one region only.
+    pub const ONLY_MAX: usize = 30;
 
     /// Most topics and event buses of a profile.
     pub const CHANNELS_MAX: usize = 10;
@@ -130,6 +135,11 @@ impl Profile {
             return Err(Refusal::new(Code::AuthorUnknown, what, fix));
         }
         Ok(())
+    }
+
+    /// Whether a stack of a package is deployed in a region of the profile.
+    pub fn deploys(&self, part: Option<&StackPart>, region: &Region) -> bool {
+        part.and_then(|part| self.only.get(part)).is_none_or(|only| only == region)
     }
 
     /// Its regions, in the order of the waves.

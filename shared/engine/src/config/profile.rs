@@ -2,7 +2,9 @@
 
 use super::account::boundary;
 use super::{invalid, named, no_such};
-use flotilla_contract::{ParameterConfig, ProfileConfig, ProvenanceConfig, WaveConfig, WaveTable};
+use flotilla_contract::{
+    ParameterConfig, ProfileConfig, ProvenanceConfig, StackConfig, WaveConfig, WaveTable,
+};
 use flotilla_domain::channel::ChannelArn;
 use flotilla_domain::config::preview::PreviewQuotas;
 use flotilla_domain::config::profile::{Profile, ProfileWave};
@@ -13,7 +15,7 @@ use flotilla_domain::release::provenance::{BUILD_LEVEL_MAX, Provenance, Provenan
 use flotilla_domain::replica::Copies;
 use flotilla_domain::rollout::OnFailure;
 use flotilla_domain::secret::is_secret_value;
-use flotilla_domain::{AccountId, Code, ProfileName, Refusal, Region, SignedDuration, StageName};
+use flotilla_domain::{AccountId, Code, ProfileName, Refusal, Region, SignedDuration, StackPart, StageName};
 use std::collections::{BTreeMap, BTreeSet};
 
 /// Reads a profile.
@@ -71,6 +73,7 @@ pub fn profile(name: ProfileName, doc: &ProfileConfig) -> Result<Profile, Refusa
         parameters: texts(doc).map(|(name, text)| (name.clone(), text.clone())).collect(),
         outputs: outputs(doc)?,
         tags: doc.tags.clone(),
+        only: only(doc, &seen)?,
         traffic: doc.traffic.as_ref().map(super::traffic::traffic).transpose()?,
         previews: previews(doc)?,
         notify: channels(doc)?,
@@ -212,6 +215,25 @@ fn region(text: &str, seen: &mut BTreeSet<String>) -> Result<Region, Refusal> {
         return Err(invalid("regions", format!("{text} is listed twice"), "list each region once"));
     }
     Ok(region)
+}
+
+/// Reads the regions of the stacks that are deployed in one region only. `regions` are those of the profile.
+fn only(doc: &ProfileConfig, regions: &BTreeSet<String>) -> Result<BTreeMap<StackPart, Region>, Refusal> {
+    if doc.stacks.len() > Profile::ONLY_MAX {
+        let fix = format!("name {} at most", Profile::ONLY_MAX);
+        return Err(invalid("stacks", format!("{} stacks", doc.stacks.len()), &fix));
+    }
+    let read = |(part, StackConfig { only }): (&String, &StackConfig)| {
+        let field = format!("stacks.{part}");
+        let part = StackPart::parse(part).map_err(|e| named(&field, &e))?;
+        let region = Region::parse(only).ok().filter(|_| regions.contains(only));
+        let region = region.ok_or_else(|| {
+            let what = format!("{only} is not a region of the profile");
+            invalid(format!("{field}.only"), what, "name one of its regions")
+        })?;
+        Ok((part, region))
+    };
+    doc.stacks.iter().map(read).collect()
 }
 
 /// Reads the quotas of previews; `None` if the profile is not for previews.

@@ -3,7 +3,7 @@
 use super::*;
 use flotilla_contract::{
     AccountConfig, CheckConfig, FreezeConfig, ParameterConfig, ProfileConfig, RuleConfig, ServiceConfigDoc,
-    WaveConfig, WaveTable,
+    StackConfig, WaveConfig, WaveTable,
 };
 use flotilla_domain::config::profile::Profile;
 use flotilla_domain::config::service::ServiceConfig;
@@ -11,7 +11,7 @@ use flotilla_domain::deployment::Drift;
 use flotilla_domain::gate::{Gates, Windows};
 use flotilla_domain::names::KNOWN_REGIONS;
 use flotilla_domain::rollout::OnFailure;
-use flotilla_domain::{AccountId, ProfileName, ServiceName};
+use flotilla_domain::{AccountId, ProfileName, Region, ServiceName, StackPart};
 use std::collections::BTreeMap;
 
 fn doc() -> ProfileConfig {
@@ -78,6 +78,22 @@ fn a_wave_bakes_for_a_week_at_most() {
     assert_eq!(read(&bake("168h")).unwrap().waves[0].bake_s, Profile::BAKE_S_MAX);
     assert_eq!(wrong(bake("168h 1s")), at("bake"));
     assert_eq!(read(&doc()).unwrap().waves[0].bake_s, 0);
+}
+
+#[test]
+fn a_stack_is_limited_to_a_region_of_the_profile() {
+    let only = |part: &str, region: &str| {
+        let stacks = [(part.to_owned(), StackConfig { only: region.into() })].into();
+        ProfileConfig { regions: vec!["eu-west-1".into(), "us-east-1".into()], stacks, ..doc() }
+    };
+    let profile = read(&only("Edge", "us-east-1")).unwrap();
+    let edge = StackPart::parse("Edge").unwrap();
+    let deployed: Vec<&str> =
+        profile.regions().filter(|region| profile.deploys(Some(&edge), region)).map(Region::as_str).collect();
+    assert_eq!(deployed, ["us-east-1"]);
+    assert!(profile.regions().all(|region| profile.deploys(None, region)));
+    assert_eq!(wrong(only("Edge", "eu-west-2")), at("stacks.Edge.only"));
+    assert_eq!(wrong(only("no name", "us-east-1")), at("stacks.no name"));
 }
 
 #[test]

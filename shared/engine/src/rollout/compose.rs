@@ -1,24 +1,25 @@
 //! Composes a rollout from a release, or for a removal, and the current configuration.
 
 mod fits;
+mod waves;
 
 use super::destination::{Destination, access_with};
 use fits::{check_preview, check_stack, check_stage};
-use flotilla_domain::config::profile::{Profile, ProfileWave};
+use flotilla_domain::config::profile::Profile;
 use flotilla_domain::config::service::Route;
 use flotilla_domain::deployment::{Access, StackPolicy};
 use flotilla_domain::gate::{Gates, Probe};
 use flotilla_domain::plan::Safeguards;
 use flotilla_domain::release::Release;
-use flotilla_domain::release::package::{Package, PackagedStack, levels};
+use flotilla_domain::release::package::Package;
 use flotilla_domain::replica::Copies;
 use flotilla_domain::rollout::{OnFailure, Rollout, RolloutKind, RolloutState, Wave};
 use flotilla_domain::stage::StageHead;
 use flotilla_domain::{
-    Code, ProfileName, Refusal, RolloutId, ServiceName, Site, StackName, StackPart, StageName, Target,
-    TargetAccount, Timestamp,
+    Code, ProfileName, Refusal, RolloutId, ServiceName, StackName, StackPart, StageName, Target, Timestamp,
 };
 use std::collections::{BTreeMap, BTreeSet};
+use waves::planned_waves;
 
 /// Composes the rollout of a release to the stage of its route.
 ///
@@ -43,7 +44,7 @@ pub fn compose_rollout(
     for stack in &package.stacks {
         check_stack(stack, &stacks, &route.stage, profile)?;
     }
-    let waves = planned_waves(&package.stacks, profile, account);
+    let waves = planned_waves(&package.stacks, profile, account)?;
     let targets = waves.iter().map(|wave| wave.targets.len()).sum::<usize>();
     if targets > Rollout::TARGETS_MAX {
         let what = format!("{} stacks in {} regions", package.stacks.len(), profile.regions().count());
@@ -158,30 +159,6 @@ fn stack_names(
         names.insert(stack.part.clone(), name);
     }
     Ok(names)
-}
-
-/// The profile's waves, each repeated for every level of the package's stacks. Only the last level of a wave
-/// bakes. Failures are tolerated only in the last level, because in a region where a stack failed the next level
-/// lacks what it needs.
-fn planned_waves(stacks: &[PackagedStack], profile: &Profile, account: &TargetAccount) -> Vec<Wave> {
-    let levels = levels(stacks);
-    let last = levels.iter().copied().max().unwrap_or(0);
-    let wave = |wave: &ProfileWave, level: usize| {
-        let parts = || stacks.iter().zip(&levels).filter(|(_, l)| **l == level).map(|(stack, _)| &stack.part);
-        let targets = wave.regions.iter().flat_map(|region| {
-            let site = Site { account: account.account.clone(), region: region.clone() };
-            parts().map(move |part| Target { site: site.clone(), part: part.clone() })
-        });
-        Wave {
-            targets: targets.collect(),
-            max_concurrent: wave.max_concurrent.saturating_mul(parts().count()),
-            tolerate_failures: if last == 0 { wave.tolerate_failures } else { 0 },
-            bake_s: if level == last { wave.bake_s } else { 0 },
-            level,
-            approvals: if level == 0 { wave.approvals } else { 0 },
-        }
-    };
-    profile.waves.iter().flat_map(|planned| (0..=last).map(move |level| wave(planned, level))).collect()
 }
 
 /// Expedites a rollback: one wave for each level, without windows, alarms and approvals. The release has run at

@@ -112,18 +112,18 @@ fn check_names(
     stage: &StageName,
     profile: &Profile,
 ) -> Result<(), Refusal> {
-    let regions = profile.regions().count();
+    let deployed = || profile.regions().filter(|region| profile.deploys(stack.part.as_ref(), region));
+    let regions = deployed().count();
     if let Some(path) = stack.global_names.first().filter(|_| regions > 1) {
         let what = format!(
             "this is one for all regions, and the profile {} has {regions}: the second region could not create it",
             profile.name
         );
-        let fix = "put ${AWS::Region} into the name, give the resource a condition on the region, or leave the name out";
+        let fix = "put ${AWS::Region} into the name, give the resource a condition on the region, leave the name out, or limit its stack to one region in the profile";
         return Err(Refusal::new(Code::NameExistsOnce, what, fix).at(path));
     }
     let Some(name) = stacks.get(&stack.part) else { return Ok(()) };
-    let mut long =
-        stack.long_names.iter().flat_map(|long| profile.regions().map(move |region| (long, region)));
+    let mut long = stack.long_names.iter().flat_map(|long| deployed().map(move |region| (long, region)));
     long.try_for_each(|(long, region)| long.check(stage, region.as_str(), name))
 }
 

@@ -1,6 +1,7 @@
 //! What a rollout takes from release, route and profile, and what is refused.
 
 mod fits;
+mod waves;
 
 use super::*;
 use crate::config;
@@ -8,10 +9,10 @@ use flotilla_contract::{PreviewQuotasConfig, ProfileConfig};
 use flotilla_domain::config::account::PreviewRoles;
 use flotilla_domain::deployment::Drift;
 use flotilla_domain::release::ObjectVersion;
-use flotilla_domain::release::package::{PackageFormat, STAGE_PARAMETER, levels};
+use flotilla_domain::release::package::{PackageFormat, PackagedStack, STAGE_PARAMETER, levels};
 use flotilla_domain::replica::Copies;
 use flotilla_domain::stage::{KnownStack, Running};
-use flotilla_domain::{AccountId, Digest, GitRef, ReleaseId, StackPattern};
+use flotilla_domain::{AccountId, Digest, GitRef, ReleaseId, StackPattern, TargetAccount};
 
 fn stack(part: Option<&str>, after: &[&str]) -> PackagedStack {
     PackagedStack {
@@ -213,34 +214,6 @@ fn a_parameter_needs_a_default_or_a_value_unless_it_is_given() {
 fn shape(wave: &Wave) -> (Vec<String>, [usize; 3], u32) {
     let targets = wave.targets.iter().map(|target| target.to_string().replace("111122223333/", ""));
     (targets.collect(), [wave.max_concurrent, wave.tolerate_failures, wave.level], wave.bake_s)
-}
-
-#[test]
-fn a_wave_comes_once_for_every_level_and_only_the_last_one_bakes() {
-    let doc = ProfileConfig {
-        regions: vec!["eu-west-1".into(), "us-east-1".into()],
-        max_concurrent: Some(1),
-        tolerate_failures: Some(1),
-        bake: Some("1m".into()),
-        ..ProfileConfig::default()
-    };
-    let destination = destination(doc);
-    let alone = plan(&release(vec![stack(None, &[])]), &route(), &destination).unwrap();
-    let both = ["eu-west-1", "us-east-1"].map(str::to_owned).to_vec();
-    assert_eq!(alone.waves.iter().map(shape).collect::<Vec<_>>(), [(both, [1, 1, 0], 60)]);
-
-    let stacks = vec![stack(Some("Net"), &[]), stack(Some("Db"), &[]), stack(Some("Api"), &["Net"])];
-    assert_eq!(levels(&stacks), [0, 0, 1]);
-    let several = plan(&release(stacks), &route(), &destination).unwrap();
-    let at = |names: [&str; 4]| names.map(str::to_owned).to_vec();
-    let first = at(["eu-west-1:Net", "eu-west-1:Db", "us-east-1:Net", "us-east-1:Db"]);
-    let second = ["eu-west-1:Api", "us-east-1:Api"].map(str::to_owned).to_vec();
-    let expected = [(first, [2, 0, 0], 0), (second, [1, 0, 1], 60)];
-    assert_eq!(
-        several.waves.iter().map(shape).collect::<Vec<_>>(),
-        expected,
-        "what follows tolerates no failure"
-    );
 }
 
 #[test]
