@@ -1,6 +1,6 @@
 //! Packages of several stacks.
 
-use flotilla_contract::{ProfileConfig, RolloutView};
+use flotilla_contract::{ProfileConfig, RolloutView, StackConfig};
 use flotilla_sim::{Behaviour, World};
 
 const REGIONS: [&str; 2] = ["eu-west-1", "us-east-1"];
@@ -52,6 +52,29 @@ fn a_stack_waits_in_every_region_for_the_one_it_needs() {
     }
     assert_eq!(world.stack("us-east-1", "staging-Net"), Some("CREATE_COMPLETE"));
     assert_eq!(world.stack("us-east-1", "staging"), None, "there is no stack without a part");
+}
+
+#[test]
+fn a_stack_of_one_region_is_deployed_and_reverted_there_only() {
+    let profile = ProfileConfig {
+        regions: REGIONS.map(str::to_owned).into(),
+        on_failure: Some("revert".into()),
+        stacks: [("Net".to_owned(), StackConfig { only: "eu-west-1".into() })].into(),
+        ..ProfileConfig::default()
+    };
+    let mut world = World::with(3, profile);
+    world.layered();
+    let first = world.upload("branch/main", "one");
+    let rollout = world.end_of(&first);
+    let expected = [("eu-west-1", "Net"), ("eu-west-1", "Api"), ("us-east-1", "Api")];
+    assert_eq!(outcomes(&rollout), expected.map(|(region, part)| (region, part, "succeeded")));
+    assert_eq!(world.stack("us-east-1", "staging-Net"), None);
+    let second = world.upload("branch/main", "two");
+    let opened = |w: &World| w.rollout(&second).is_some_and(|r| r.deployments[1].status != "pending");
+    world.until("the second level", opened);
+    world.behaves("us-east-1", Behaviour::RollsBack("the resource says no".into()));
+    assert_eq!(world.end_of(&second).status, "reverted");
+    assert_eq!(world.stack("us-east-1", "staging-Net"), None);
 }
 
 #[test]
