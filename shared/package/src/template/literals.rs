@@ -224,33 +224,27 @@ impl Walk<'_> {
         }
     }
 
-    /// The replacement of a text: a reference if all of it is one literal, a substitution if it contains literals.
+    /// The replacement of a text: a reference if all of it is one literal, a substitution if it contains literals. Where the text itself
+    /// contains `${`, the parts are joined: nothing says what CloudFormation makes of a brace that is not closed.
     fn literal(&mut self, text: &str, path: &str, allowed: AllowedLosses) -> Option<Value> {
         let pieces = self.pieces(text, path, allowed)?;
         if let [Piece::Parameter { name, .. }] = pieces.as_slice() {
             return Some(json!({"Ref": name}));
         }
-        let text: String = pieces
-            .iter()
-            .map(|piece| match piece {
-                Piece::Text(text) => text.replace("${", "${!"),
-                Piece::Parameter { name, .. } => format!("${{{name}}}"),
-            })
-            .collect();
-        Some(json!({"Fn::Sub": text}))
+        if text.contains("${") {
+            let part = |piece: &Piece<'_>| match piece {
+                Piece::Text(text) => Value::from(*text),
+                Piece::Parameter { name, .. } => json!({"Ref": name}),
+            };
+            return Some(json!({"Fn::Join": ["", pieces.iter().map(part).collect::<Vec<_>>()]}));
+        }
+        Some(json!({"Fn::Sub": substituted(&pieces)}))
     }
 
     /// Replaces literals in the text of a substitution.
     fn sub(&mut self, text: &mut String, path: &str, allowed: AllowedLosses) {
         let Some(pieces) = self.pieces(text, path, allowed) else { return };
-        let rewritten = pieces
-            .iter()
-            .map(|piece| match piece {
-                Piece::Text(text) => (*text).to_owned(),
-                Piece::Parameter { name, .. } => format!("${{{name}}}"),
-            })
-            .collect();
-        *text = rewritten;
+        *text = substituted(&pieces);
     }
 
     /// Splits a string at the literals to replace, and lists them; `None` if there are none.
@@ -371,6 +365,15 @@ impl Walk<'_> {
             self.out.warnings.push(Warning { code, path: path.to_owned(), message });
         }
     }
+}
+
+/// The text of a substitution.
+fn substituted(pieces: &[Piece<'_>]) -> String {
+    let part = |piece: &Piece<'_>| match piece {
+        Piece::Text(text) => (*text).to_owned(),
+        Piece::Parameter { name, .. } => format!("${{{name}}}"),
+    };
+    pieces.iter().map(part).collect()
 }
 
 /// Declares parameters; a declaration of the template itself takes precedence.

@@ -36,7 +36,8 @@ fn regions_and_accounts_become_references_and_substitutions() {
 
 #[test]
 fn a_dollar_brace_in_a_literal_stays_a_literal() {
-    check(json!({"A": "${x} us-east-1"}), json!({"A": {"Fn::Sub": "${!x} ${AWS::Region}"}}));
+    let join = json!(["", ["${x} ", {"Ref": "AWS::Region"}]]);
+    check(json!({"A": "${x} us-east-1"}), json!({"A": {"Fn::Join": join}}));
 }
 
 #[test]
@@ -155,7 +156,8 @@ fn the_placeholder_stage_becomes_a_parameter_in_every_form() {
     assert_eq!(properties["Sub"], json!({"Fn::Sub": "${AWS::Region}/${FlotillaStage}*"}));
     assert_eq!(properties["Import"], json!({"Fn::ImportValue": {"Fn::Sub": "sls-${FlotillaStage}-X"}}));
     assert_eq!(properties["Endpoint"], json!({"Fn::Sub": "https://${endpoint}/${FlotillaStage}"}));
-    assert_eq!(properties["Code"]["ZipFile"], json!({"Fn::Sub": "const s = `${!${FlotillaStage}}`"}));
+    let code = json!(["", ["const s = `${", {"Ref": "FlotillaStage"}, "}`"]]);
+    assert_eq!(properties["Code"]["ZipFile"], json!({"Fn::Join": code}));
     assert_eq!(template["Outputs"]["O"]["Export"], json!({"Name": {"Fn::Sub": "sls-${FlotillaStage}-O"}}));
     assert_eq!(template["Conditions"]["C"], json!({"Fn::Equals": [{"Ref": "FlotillaStage"}, "production"]}));
     assert_eq!(found.parameters.iter().collect::<Vec<_>>(), ["FlotillaStage", "endpoint"]);

@@ -126,6 +126,8 @@ impl Taker<'_, '_> {
             return Ok(());
         }
         let local = match owner.get(*name) {
+            // The tools leave it as it is (`if not property_value` in the AWS CLI's artifact_exporter.py).
+            Some(Value::String(text)) if text.is_empty() && row.takes != Takes::Code => return Ok(()),
             Some(value) => local_path(value, &place)?.to_owned(),
             // As the tools do: the folder of the template (AWS CLI Command Reference, "cloudformation package").
             None if row.takes == Takes::Code => ".".to_owned(),

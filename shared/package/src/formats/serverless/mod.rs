@@ -109,13 +109,13 @@ struct StackParameter {
 /// Creates the draft.
 pub fn draft(folder: &Folder<'_>, base: &str) -> Result<Draft, Stop> {
     let invalid = |what: String| {
-        let fix = "package again with osls 3 or 4, or serverless 3, and leave its files as they are";
+        let fix = "package again, and upload the folder as the tool wrote it; this reads what osls and the Serverless Framework 3 write";
         Refusal::new(Code::ManifestInvalid, format!("{MANIFEST}: {what}"), fix).at(MANIFEST)
     };
     let state: State = serde_json::from_slice(folder.read(&format!("{base}{MANIFEST}"))?)
         .map_err(|e| invalid(e.to_string()))?;
     let stage = StageName::parse(state.stage()).map_err(|e| {
-        let fix = format!("package with --stage {STAGE_PLACEHOLDER}, which fits every stage, or with a stage in lower-case letters, digits and hyphens");
+        let fix = format!("call the stage so in lower-case letters, digits and hyphens (PROD becomes prod, v4_stg becomes v4-stg), name that stage in the route, and package with --stage {STAGE_PLACEHOLDER}, which fits every stage");
         Refusal::new(Code::ManifestInvalid, format!("{MANIFEST}: {e}"), fix).at(MANIFEST)
     })?;
     let whole = json!({ "artifact": state.service.artifact });
