@@ -39,6 +39,12 @@ fn parts(alias_arn: &str) -> (&str, &str) {
     alias_arn.rsplit_once(':').unwrap_or((alias_arn, ""))
 }
 
+/// The digest of a function's code: that of a zip in base64, that of a container image in hexadecimal digits (AWS Lambda Developer Guide,
+/// "Create a Lambda function using a container image": `GetFunctionConfiguration` gives the digest of the image).
+fn code_digest(code_sha256: &str) -> Option<Digest> {
+    Digest::parse_base64(code_sha256).or_else(|_| Digest::parse_hex(code_sha256)).ok()
+}
+
 /// A weight in percent.
 fn percent(weight: f64) -> u8 {
     #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "it is between 0 and 100")]
@@ -52,7 +58,7 @@ impl Functions for LambdaFunctions {
         let client = Client::new(&self.sessions.config(place).await);
         match client.get_function_configuration().function_name(function).send().await {
             Ok(seen) => Ok(Some(FunctionCodeObserved {
-                code_sha256: seen.code_sha256().and_then(|text| Digest::parse_base64(text).ok()),
+                code_sha256: seen.code_sha256().and_then(code_digest),
                 pending: seen.last_update_status() == Some(&LastUpdateStatus::InProgress)
                     || seen.state() == Some(&State::Pending),
             })),
@@ -140,6 +146,14 @@ mod tests {
     fn an_alias_is_named_by_its_function_and_its_name() {
         let arn = "arn:aws:lambda:eu-west-1:111122223333:function:orders:live";
         assert_eq!(parts(arn), ("arn:aws:lambda:eu-west-1:111122223333:function:orders", "live"));
+    }
+
+    #[test]
+    fn the_digest_of_a_zip_and_that_of_an_image_are_read() {
+        let digest = Digest::of(b"code");
+        assert_eq!(code_digest(&digest.to_base64()), Some(digest));
+        assert_eq!(code_digest(&digest.to_string()), Some(digest));
+        assert_eq!(code_digest("none"), None);
     }
 
     #[test]

@@ -6,6 +6,7 @@ use crate::stack_books::{ChangeSetState, Effect, Operation, Stack, event};
 use crate::state::State;
 use flotilla_domain::release::package::asset_key;
 use flotilla_domain::{AlarmState, Digest, Site};
+use flotilla_package::template::image_digest;
 use serde_json::Value;
 use std::collections::{BTreeMap, VecDeque};
 
@@ -146,11 +147,17 @@ fn end(state: &mut State, key: &(Site, String), token: &str) {
     state.stacks.live.insert(key.clone(), stack);
 }
 
-/// Sets the code of a template's functions from the artifact bucket of the target's account-region.
+/// Sets the code of a template's functions: a zip from the artifact bucket of the target's account-region, or an image from its registry.
 fn give_code(state: &mut State, (target, stack): &(Site, String), template: &Digest) {
-    for (id, key) in functions(state, template) {
-        let held = state.replicas.get(&(target.clone(), key.clone())).copied();
-        if let Some(digest) = held.filter(|digest| asset_key(digest) == key) {
+    for (id, code) in functions(state, template) {
+        let digest = match code {
+            Code::Zip(key) => {
+                let held = state.replicas.get(&(target.clone(), key.clone())).copied();
+                held.filter(|digest| asset_key(digest) == key)
+            }
+            Code::Image(digest) => Some(digest),
+        };
+        if let Some(digest) = digest {
             let name = format!("{stack}/{id}");
             state.ran.insert((target.clone(), name.clone(), digest));
             state.functions.insert((target.clone(), name), digest);
@@ -158,15 +165,26 @@ fn give_code(state: &mut State, (target, stack): &(Site, String), template: &Dig
     }
 }
 
-/// The functions of a template, with the keys of their code.
-pub(crate) fn functions(state: &State, template: &Digest) -> Vec<(String, String)> {
+/// What a function runs.
+pub(crate) enum Code {
+    /// A zip, by its key in the artifact bucket.
+    Zip(String),
+    /// A container image that the template names by its digest.
+    Image(Digest),
+}
+
+/// The functions of a template, with their code.
+pub(crate) fn functions(state: &State, template: &Digest) -> Vec<(String, Code)> {
     let bytes = state.templates.get(template).cloned().unwrap_or_default();
     let template: Value = serde_json::from_slice(&bytes).unwrap_or_default();
     let resources = template["Resources"].as_object().cloned().unwrap_or_default();
     let functions = resources.into_iter().filter(|(_, resource)| resource["Type"] == "AWS::Lambda::Function");
-    let key =
-        |resource: &Value| resource["Properties"]["Code"]["S3Key"].as_str().unwrap_or_default().to_owned();
-    functions.map(|(id, resource)| (id, key(&resource))).collect()
+    let code = |resource: &Value| {
+        let code = &resource["Properties"]["Code"];
+        let zip = || Code::Zip(code["S3Key"].as_str().unwrap_or_default().to_owned());
+        image_digest(&code["ImageUri"]).map_or_else(zip, Code::Image)
+    };
+    functions.map(|(id, resource)| (id, code(&resource))).collect()
 }
 
 /// Begins an operation on a stack. No other operation may run on it.

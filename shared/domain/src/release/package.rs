@@ -159,7 +159,7 @@ impl fmt::Debug for Asset {
 pub struct FunctionCode {
     /// The function's logical id in the template.
     pub logical_id: String,
-    /// The digest of its zip.
+    /// The digest of its zip, or of its container image.
     pub asset: Digest,
 }
 

@@ -8,7 +8,7 @@ use serde_json::Value;
 /// A function's code as Lambda reports it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct FunctionCodeObserved {
-    /// The SHA-256 of the deployed zip (`CodeSha256`).
+    /// The SHA-256 of the deployed zip, or the digest of the container image (`CodeSha256`).
     pub code_sha256: Option<Digest>,
     /// Whether an update is in progress.
     pub pending: bool,

@@ -67,8 +67,9 @@ pub(super) fn check_versions(template: &Value) -> Result<(), Refusal> {
             continue;
         };
         let Some(function) = functions.iter().find(|known| known.logical_id == function) else { continue };
-        if function.asset.to_base64() != expected {
-            let what = format!("{id} expects a zip of {} with other bytes", function.logical_id);
+        // Base64 for a zip, hexadecimal digits for an image.
+        if ![function.asset.to_base64(), function.asset.to_string()].iter().any(|digest| digest == expected) {
+            let what = format!("{id} expects other code of {} than the package has", function.logical_id);
             let fix = "package again and upload the folder as it was written; do not zip its zips again";
             return Err(Refusal::new(Code::ManifestInvalid, what, fix)
                 .at(format!("Resources.{id}.Properties.CodeSha256")));

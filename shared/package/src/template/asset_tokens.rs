@@ -1,5 +1,6 @@
 //! Tokens: they stand for the files of the package in a template until the files' digests are known.
 
+use super::images::image_digest;
 use flotilla_domain::release::package::{ASSETS_BUCKET_PARAMETER, Asset, AssetKind, FunctionCode};
 use serde_json::{Value, json};
 use std::collections::{BTreeMap, BTreeSet};
@@ -140,22 +141,23 @@ pub fn code_of(resource: &Value) -> Option<Asset> {
     Asset::parse_key(code.get(key)?.as_str()?).filter(|asset| ours && asset.kind == AssetKind::Zip)
 }
 
-/// The Lambda functions of a finished template whose code is in the package. A SAM function becomes a Lambda function
-/// with the same logical id.
+/// The Lambda functions of a finished template whose code is in the package, or is a container image that is named by its digest. A SAM
+/// function becomes a Lambda function with the same logical id.
 pub fn functions(template: &Value) -> Vec<FunctionCode> {
     let resources = template.get("Resources").and_then(Value::as_object);
-    let is_function = |resource: &Value| {
-        let kind = resource["Type"].as_str();
-        matches!(
-            kind,
-            Some("AWS::Lambda::Function" | "AWS::Serverless::Function" | "AWS::Serverless::WebFunction")
-        )
+    let digest = |resource: &Value| {
+        let properties = resource.get("Properties")?;
+        let image = match resource.get("Type")?.as_str()? {
+            "AWS::Lambda::Function" => properties.pointer("/Code/ImageUri"),
+            "AWS::Serverless::Function" => properties.get("ImageUri"),
+            "AWS::Serverless::WebFunction" => None,
+            _ => return None,
+        };
+        image.map_or_else(|| code_of(resource).map(|asset| asset.digest), image_digest)
     };
-    let functions = resources.into_iter().flatten().filter(|(_, resource)| is_function(resource));
+    let functions = resources.into_iter().flatten();
     let mut functions: Vec<FunctionCode> = functions
-        .filter_map(|(id, resource)| {
-            Some(FunctionCode { logical_id: id.clone(), asset: code_of(resource)?.digest })
-        })
+        .filter_map(|(id, resource)| Some(FunctionCode { logical_id: id.clone(), asset: digest(resource)? }))
         .collect();
     functions.sort();
     functions

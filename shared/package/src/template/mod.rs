@@ -4,6 +4,7 @@ pub mod aliases;
 pub mod asset_tokens;
 pub mod codedeploy;
 mod globals;
+mod images;
 mod keep;
 mod literals;
 mod loops;
@@ -17,6 +18,7 @@ pub mod roles;
 pub mod stage_ids;
 
 pub use globals::same_names;
+pub use images::image_digest;
 pub use literals::{MadeFor, Neutralised, neutralise};
 pub use name_lengths::long_names;
 pub use needs::{Needs, needs};

@@ -7,6 +7,7 @@ mod cdk_refusals;
 mod cloudformation;
 mod formats;
 mod hostile_zips;
+mod images;
 mod loops;
 mod neutral_values;
 mod sam;

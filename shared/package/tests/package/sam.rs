@@ -332,34 +332,6 @@ fn code_that_is_in_the_template_stays() {
 }
 
 #[test]
-fn an_image_of_ecr_is_warned_of_and_one_that_exists_only_locally_is_refused() {
-    let image = |uri: Value| function(json!({"PackageType": "Image", "ImageUri": uri}));
-    for uri in [
-        json!("111122223333.dkr.ecr.eu-west-1.amazonaws.com/api@sha256:1"),
-        json!({"Ref": "Image"}),
-        json!("{{resolve:ssm:/image}}"),
-        json!("flotillaparam-Image"),
-    ] {
-        let finished = package(&image(uri)).unwrap();
-        assert_eq!(finished.package.warnings[0].code, Code::ImageOutsidePackage);
-    }
-    let uri = "111122223333.dkr.ecr.eu-west-1.amazonaws.com/api:1";
-    let bare = json!({"Type": "AWS::Serverless::Function", "Properties": {"Timeout": 3}});
-    let of_all = template_with(bare, json!({"Function": {"PackageType": "Image", "ImageUri": uri}}));
-    let finished = package(&of_all).unwrap();
-    assert_eq!(
-        (finished.package.warnings[0].code, finished.package.assets.len()),
-        (Code::ImageOutsidePackage, 0)
-    );
-    refused_at(&image(json!("api:latest")), Code::CodeOutsidePackage, "Resources.A.Properties.CodeUri");
-    refused_at(
-        &function(json!({"PackageType": "Image"})),
-        Code::CodeOutsidePackage,
-        "Resources.A.Properties.CodeUri",
-    );
-}
-
-#[test]
 fn what_globals_say_of_the_code_is_read_back_with_every_function() {
     let function = json!({"Type": "AWS::Serverless::Function", "Properties": {"Handler": "a"}});
     let zip = template_with(function, json!({"Function": {"CodeUri": "code", "Timeout": 3}}));

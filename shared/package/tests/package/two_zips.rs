@@ -18,9 +18,9 @@ struct Tool {
 }
 
 fn tool() -> impl Strategy<Value = Tool> {
-    let befores = prop::sample::select(vec!["", "./", "orders/"]);
+    let prefixes = prop::sample::select(vec!["", "./", "orders/"]);
     let modes = prop::sample::select(vec![0o644, 0o664, 0o600]);
-    (any::<bool>(), any::<bool>(), modes, befores, any::<bool>()).prop_map(
+    (any::<bool>(), any::<bool>(), modes, prefixes, any::<bool>()).prop_map(
         |(packed, folders, mode, before, backwards)| Tool { packed, folders, mode, before, backwards },
     )
 }

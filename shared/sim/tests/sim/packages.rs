@@ -209,3 +209,27 @@ fn a_stage_in_logical_ids_is_written_for_each_stage_and_the_package_stays_the_sa
     assert_eq!(names(&other), ["Workereustaging"]);
     assert_eq!(other.digest, staging.digest, "the package is the same");
 }
+
+#[test]
+fn an_image_that_is_named_by_digest_is_read_back_in_every_region() {
+    let package = |image: &Digest| {
+        let uri = format!("${{AWS::AccountId}}.dkr.ecr.${{AWS::Region}}.amazonaws.com/orders@sha256:{image}");
+        let function = json!({"PackageType": "Image", "Code": {"ImageUri": {"Fn::Sub": uri}}});
+        let template =
+            json!({"Resources": {"App": {"Type": "AWS::Lambda::Function", "Properties": function}}});
+        zip_of(&[("template.json", template.to_string().as_bytes())])
+    };
+    let mut world = World::new(6, &[&["eu-west-1", "us-east-1"]]);
+    let first = world.upload_bytes(KEY, package(&Digest::of(b"one")), true);
+    assert_eq!(world.end_of(&first).status, "succeeded");
+    assert_eq!(runs(&world, &first), Digest::of(b"one").to_string());
+
+    // Somebody gave the function another image.
+    world.tamper("us-east-1", "staging");
+    let again = world.upload_bytes(KEY, package(&Digest::of(b"one")), true);
+    let end = world.end_of(&again);
+    assert_eq!(
+        (end.status.as_str(), end.deployments[1].cause.as_ref().unwrap().code.as_str()),
+        ("failed", "FL0513")
+    );
+}

@@ -161,7 +161,7 @@ impl Taker<'_, '_> {
         if inside("ImageUri") || (code.is_none() && is_image(owner)) {
             let uri = code.and_then(|code| code.get("ImageUri")).or_else(|| owner.get("ImageUri"));
             check_image(uri, place)?;
-            self.warn(image(&place.shown()));
+            self.warn(image(&place.shown(), uri));
             return Ok(true);
         }
         Ok(inside("ZipFile") || (code.is_none() && owner.contains_key("InlineCode")))
@@ -267,10 +267,14 @@ fn check_image(uri: Option<&Value>, place: &Place<'_>) -> Result<(), Refusal> {
 }
 
 /// The warning about a function that runs a container image.
-pub(crate) fn image(path: &str) -> Warning {
-    Warning {
-        code: Code::ImageOutsidePackage,
-        path: path.to_owned(),
-        message: "a container image is not in the package, so what it runs is not proven: push it to each region's registry before the rollout, and name it by digest (@sha256:…)".into(),
-    }
+pub(crate) fn image(path: &str, uri: Option<&Value>) -> Warning {
+    let message = match uri.and_then(template::image_digest) {
+        Some(_) => {
+            "a container image is not in the package: have it in the registry of each account and region before the rollout; what runs is compared with its digest"
+        }
+        None => {
+            "a container image is not in the package, and its digest is not in the template, so what runs is not proven: have it in the registry of each account and region before the rollout, and name it by digest (@sha256:…)"
+        }
+    };
+    Warning { code: Code::ImageOutsidePackage, path: path.to_owned(), message: message.into() }
 }

@@ -204,8 +204,8 @@ fn take_code(
         if code.get("ZipFile").is_some() {
             continue;
         }
-        if code.get("ImageUri").is_some() {
-            draft.warnings.push(super::local_paths::image(&path));
+        if let Some(uri) = code.get("ImageUri") {
+            draft.warnings.push(super::local_paths::image(&path, Some(uri)));
             continue;
         }
         if let Some(bucket) = foreign_bucket(code, own_bucket) {
