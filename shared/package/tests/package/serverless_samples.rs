@@ -71,11 +71,10 @@ fn logical_ids_are_at_each_stage_what_the_tool_writes_for_it() {
     let mut expected = ids(&std::fs::read(tools).unwrap());
     let found = ids(&staging);
     assert!(
-        expected.contains("S3BucketOrdersstaginguploads")
-            && expected.contains("HttpApiRouteGetStagingOrders")
+        expected.contains("SNSTopicOrdersstagingtopic") && expected.contains("HttpApiRouteGetStagingOrders")
     );
     expected.retain(|id| id.to_lowercase().contains("staging"));
-    assert_eq!(expected.len(), 16);
+    assert_eq!(expected.len(), 6);
     assert_eq!(expected.difference(&found).collect::<Vec<_>>(), Vec::<&String>::new());
     assert!(found.iter().all(|id| !id.to_lowercase().contains("flotillastage")));
 }
