@@ -8,8 +8,9 @@ use flotilla_cli::commands::pack_folder;
 use flotilla_cli::packing::{PackError, Packing};
 use flotilla_contract::config::ConfigFile;
 use flotilla_contract::{ProfileConfig, RolloutView, RuleConfig, ServiceConfigDoc, WaveConfig};
-use flotilla_domain::Refusal;
 use flotilla_domain::release::package::{GIVEN_PREFIX, Package};
+use flotilla_domain::release::stage_ids::with_stage;
+use flotilla_domain::{Refusal, StageName};
 use std::collections::BTreeMap;
 use std::io::Cursor;
 use std::path::{Path, PathBuf};
@@ -85,9 +86,11 @@ async fn check(world: &World, rollout: &RolloutView, stage: &str, package: &Pack
     if known.len() < expected {
         return wrong(format!("{} of {expected} functions run: {known:?}", known.len()));
     }
+    let stage_name = StageName::parse(stage).map_err(|e| LabError(e.to_string()))?;
     for stack in &package.stacks {
         for function in &stack.functions {
-            let runs = known.iter().filter(|((_, id), _)| *id == function.logical_id);
+            let id_there = with_stage(&function.logical_id, &stage_name);
+            let runs = known.iter().filter(|((_, id), _)| *id == id_there);
             if !runs.map(|(_, digest)| digest).any(|digest| *digest == function.asset.to_string()) {
                 return wrong(format!("{} does not run the package's bytes", function.logical_id));
             }

@@ -241,6 +241,8 @@ codes! {
     NestedUnproven = 606, "a nested stack's function is not read back";
     /// A stack of the package has no resources, so it is left out.
     StackEmpty = 607, "a stack without resources is not deployed";
+    /// Logical ids contain the stage, so some may differ from those that the tool makes.
+    StageInIds = 608, "logical ids contain the stage";
 }
 
 impl fmt::Display for Code {

@@ -176,11 +176,11 @@ pub struct StackRelease {
 impl Release {
     /// The part of the release that rollouts to a stage need.
     pub fn to_ref(&self, stage: &StageName) -> ReleaseRef {
-        let stacks = self.package.stacks.iter().map(|stack| StackRef {
+        let stacks = self.package.stacks.iter().map(|stack| stack.at_stage(stage)).map(|stack| StackRef {
             part: stack.part.clone(),
-            template: stack.stage_templates.get(stage).copied().unwrap_or(stack.template),
-            functions: stack.functions.iter().map(|function| function.at_stage(stage)).collect(),
-            aliases: stack.aliases.iter().map(|alias| alias.at_stage(stage)).collect(),
+            template: stack.template,
+            functions: stack.functions.clone(),
+            aliases: stack.aliases.clone(),
             parameters: stack.parameters.keys().cloned().collect(),
             tags: stack.tags.clone(),
         });

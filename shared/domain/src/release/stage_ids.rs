@@ -1,6 +1,6 @@
 //! Logical ids that contain the stage: in a neutral template they contain its placeholder, and each stage has a template of its own.
 
-use super::package::{FunctionAlias, FunctionCode, STAGE_PLACEHOLDER};
+use super::package::{FunctionAlias, FunctionCode, PackagedStack, STAGE_PLACEHOLDER};
 use crate::names::StageName;
 
 /// The placeholder at the beginning of a name that a tool capitalises.
@@ -11,26 +11,32 @@ pub fn has_placeholder(text: &str) -> bool {
     text.contains(STAGE_PLACEHOLDER) || text.contains(CAPITALISED)
 }
 
-/// Writes a stage in place of the placeholder, as osls and the Serverless Framework write it into logical ids: without hyphens, and capitalised
-/// where the placeholder is (`normalizeNameToAlphaNumericOnly` in their `naming.js`). The same text and stage always give the same result.
+/// Writes a stage in place of the placeholder: without hyphens, and capitalised where the placeholder is. For a stage without hyphens that is what osls
+/// and the Serverless Framework write; of one with hyphens they make `eustaging` in the ids of topics, queues and buckets
+/// (`normalizeNameToAlphaNumericOnly` in their `naming.js`), and `euDashstaging` in those of paths. The same text and stage always give the same result.
 pub fn with_stage(text: &str, stage: &StageName) -> String {
     let plain = stage.as_str().replace('-', "");
     let capitalised = plain[..1].to_ascii_uppercase() + &plain[1..];
     text.replace(STAGE_PLACEHOLDER, &plain).replace(CAPITALISED, &capitalised)
 }
 
-impl FunctionCode {
-    /// The same with the logical id that the function has at a stage.
+impl PackagedStack {
+    /// The stack with the template and the logical ids that it has at a stage. Most stacks are the same at all stages.
     pub fn at_stage(&self, stage: &StageName) -> Self {
-        Self { logical_id: with_stage(&self.logical_id, stage), asset: self.asset }
-    }
-}
-
-impl FunctionAlias {
-    /// The same with the logical ids at a stage.
-    pub fn at_stage(&self, stage: &StageName) -> Self {
+        let Some(template) = self.stage_templates.get(stage) else { return self.clone() };
         let at = |id: &String| with_stage(id, stage);
-        Self { alias: at(&self.alias), function: at(&self.function), version: at(&self.version) }
+        let function = |f: &FunctionCode| FunctionCode { logical_id: at(&f.logical_id), asset: f.asset };
+        let alias = |a: &FunctionAlias| FunctionAlias {
+            alias: at(&a.alias),
+            function: at(&a.function),
+            version: at(&a.version),
+        };
+        Self {
+            template: *template,
+            functions: self.functions.iter().map(function).collect(),
+            aliases: self.aliases.iter().map(alias).collect(),
+            ..self.clone()
+        }
     }
 }
 

@@ -10,7 +10,7 @@ use flotilla_domain::gate::{PolicyResult, Violation};
 use flotilla_domain::release::Release;
 use flotilla_domain::release::package::AssetKind;
 use flotilla_domain::rollout::RolloutEvent;
-use flotilla_domain::{Digest, SignedDuration};
+use flotilla_domain::{Digest, SignedDuration, StageName};
 use futures::future::join_all;
 use std::collections::BTreeMap;
 
@@ -40,7 +40,7 @@ impl RolloutController {
         let Some(rules) = rules_of(profile)? else {
             return Ok(RolloutEvent::PolicyChecked(PolicyResult::Passed));
         };
-        let templates = templates(&read::<Release>(release)?.value);
+        let templates = templates(&read::<Release>(release)?.value, &step.now.stage);
         let policy_result = self.apply(&rules, &templates).await;
         if policy_result == PolicyResult::Passed {
             let print = Digest::of(rules.as_bytes()).to_string();
@@ -111,13 +111,12 @@ fn rules_of(profile: Item) -> Result<Option<String>, EngineError> {
     Ok(config::rules(&doc)?.map(str::to_owned))
 }
 
-/// The templates of a release; each has a name where there are several.
-fn templates(release: &Release) -> BTreeMap<Digest, Option<String>> {
+/// The templates of a release at a stage; each has a name where there are several.
+fn templates(release: &Release, stage: &StageName) -> BTreeMap<Digest, Option<String>> {
     let nested = release.package.assets.keys().filter(|asset| asset.kind == AssetKind::Template);
     let nested = nested
         .map(|asset| (asset.digest, Some(format!("nested template {}", &asset.digest.to_string()[..12]))));
-    let stacks = release.package.stacks.iter();
-    let stacks =
-        stacks.map(|stack| (stack.template, stack.part.as_ref().map(|part| format!("stack {part}"))));
+    let stacks = release.to_ref(stage).stacks.into_iter();
+    let stacks = stacks.map(|stack| (stack.template, stack.part.map(|part| format!("stack {part}"))));
     nested.chain(stacks).collect()
 }

@@ -33,11 +33,6 @@ pub(super) fn check_sizes(
     let resources = stacks.iter().map(|stack| stack.resources).max().unwrap_or(0);
     let found = [
         ("resources_max", limits.resources_max as u64, resources as u64),
-        (
-            "stage_templates_max",
-            limits.stage_templates_max as u64,
-            stacks.iter().map(|stack| stack.stage_templates.len()).sum::<usize>() as u64,
-        ),
         ("stacks_max", limits.stacks_max as u64, stacks.len() as u64),
         ("parameters_max", limits.parameters_max as u64, parameters as u64),
         (
@@ -50,6 +45,16 @@ pub(super) fn check_sizes(
     match found.into_iter().find(|(_, max, found)| found > max) {
         Some((limit, max, found)) => Err(zip_file::over(limit, max, found)),
         None => Ok(()),
+    }
+}
+
+/// Checks, after each one, how many templates were written for single stages.
+pub(super) fn check_stage_templates(written: usize, limits: &Limits) -> Result<(), Refusal> {
+    let max = limits.stage_templates_max;
+    if written <= max {
+        Ok(())
+    } else {
+        Err(zip_file::over("stage_templates_max", max as u64, written as u64))
     }
 }
 
@@ -90,7 +95,9 @@ pub(super) fn check_unzipped(template: &Value, unzipped: &BTreeMap<Digest, u64>)
     for function in asset_tokens::functions(template) {
         let properties = &resources[&function.logical_id]["Properties"];
         let layers = properties["Layers"].as_array().into_iter().flatten().filter_map(layer);
-        let bytes = layers.chain(unzipped.get(&function.asset)).sum::<u64>();
+        // The zips say how large their files are.
+        let bytes =
+            layers.chain(unzipped.get(&function.asset)).fold(0_u64, |sum, bytes| sum.saturating_add(*bytes));
         if bytes >= BYTES_MAX {
             let what = format!(
                 "the code of {}, with its layers, has {bytes} bytes unzipped; Lambda accepts less than {BYTES_MAX}",

@@ -7,7 +7,7 @@
 use super::keep::Keep;
 use super::loops;
 use super::pins::Pins;
-use super::placeholders::{refuse_other_spellings, refuse_placeholder};
+use super::placeholders::{refuse_placeholder, refuse_the_rest};
 use super::stage_ids::StageIds;
 use flotilla_domain::release::package::{
     GIVEN_PREFIX, PARAMETER_PLACEHOLDER, Rewrite, STAGE_PARAMETER, STAGE_PLACEHOLDER, Warning,
@@ -65,7 +65,8 @@ pub fn neutralise(template: &mut Value, made_for: &MadeFor) -> Result<Neutralise
         }
     }
     declare(sections, &walk.out.parameters)?;
-    refuse_other_spellings(template, "", &walk.ids)?;
+    refuse_the_rest(template, &walk.ids)?;
+    walk.out.warnings.extend(walk.ids.warning(template));
     Ok(Neutralised { rewrites: walk.rewrites.into_iter().collect(), ..walk.out })
 }
 

@@ -3,6 +3,7 @@
 use flotilla_domain::release::limited_name::LimitedName;
 use flotilla_domain::release::package::STAGE_PARAMETER;
 use serde_json::Value;
+use std::collections::BTreeMap;
 
 /// The property that names a resource, and the most characters that it may have (AWS CloudFormation Template Reference, and the API reference
 /// of each service).
@@ -45,11 +46,14 @@ const PARTITION: usize = 3;
 /// Most names that are kept.
 const KEPT_MAX: usize = 50;
 
-/// The names that are too long in some deployment. A name with values that are not known here is left to CloudFormation.
+/// The names that are too long in some deployment. A resource with a condition may not exist where its name is too long, and a name with values
+/// that are not known here is left to CloudFormation.
 pub fn long_names(template: &Value) -> Vec<LimitedName> {
-    let mut found = Vec::new();
+    let mut found: BTreeMap<_, LimitedName> = BTreeMap::new();
     for (id, resource) in template.get("Resources").and_then(Value::as_object).into_iter().flatten() {
-        let Some(kind) = resource["Type"].as_str() else { continue };
+        let Some(kind) = resource["Type"].as_str().filter(|_| resource.get("Condition").is_none()) else {
+            continue;
+        };
         let Some((_, property, max)) = NAMES.iter().find(|(named, ..)| *named == kind) else { continue };
         let Some(name) = resource["Properties"].get(property) else { continue };
         let Some(length) = Length::of(name) else { continue };
@@ -58,18 +62,24 @@ pub fn long_names(template: &Value) -> Vec<LimitedName> {
             + length.regions * LONGEST.1
             + length.stacks * LONGEST.2;
         if longest > *max {
-            found.push(LimitedName {
+            let name = LimitedName {
                 path: format!("Resources.{id}.Properties.{property}"),
                 max: *max,
                 literal: length.literal,
                 stages: length.stages,
                 regions: length.regions,
                 stacks: length.stacks,
-            });
+            };
+            // Of names that grow in the same way, the longest is the first that is too long.
+            let alike = found
+                .entry((name.max, name.stages, name.regions, name.stacks))
+                .or_insert_with(|| name.clone());
+            if alike.literal < name.literal {
+                *alike = name;
+            }
         }
     }
-    found.truncate(KEPT_MAX);
-    found
+    found.into_values().take(KEPT_MAX).collect()
 }
 
 #[derive(Default)]
@@ -170,6 +180,14 @@ mod tests {
     }
 
     #[test]
+    fn of_names_that_grow_alike_the_longest_is_kept() {
+        let role = |fixed: usize| json!({"Type": "AWS::IAM::Role", "Properties": {"RoleName": {"Fn::Sub": format!("{}${{FlotillaStage}}", "x".repeat(fixed))}}});
+        let template = json!({"Resources": {"A": role(20), "B": role(22), "C": role(21)}});
+        let found: Vec<_> = long_names(&template).into_iter().map(|name| (name.path, name.literal)).collect();
+        assert_eq!(found, [("Resources.B.Properties.RoleName".to_owned(), 22)]);
+    }
+
+    #[test]
     fn other_names_are_left_alone() {
         for name in [
             json!({"Fn::Sub": "orders-${FlotillaStage}"}),
@@ -183,5 +201,8 @@ mod tests {
             assert!(found("AWS::IAM::Role", "RoleName", name.clone()).is_empty(), "{name}");
         }
         assert!(found("AWS::SSM::Parameter", "Name", json!("x".repeat(200))).is_empty());
+        let conditional = json!({"Resources": {"R": {"Type": "AWS::IAM::Role", "Condition": "C",
+            "Properties": {"RoleName": "x".repeat(65)}}}});
+        assert!(long_names(&conditional).is_empty());
     }
 }

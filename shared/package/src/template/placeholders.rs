@@ -18,30 +18,52 @@ pub(super) fn refuse_placeholder(text: &str, path: &str) -> Result<(), Refusal> 
     Ok(())
 }
 
-/// Refuses the stage's placeholder in another spelling, such as in capitals: a plug-in has changed it, and no parameter
-/// can produce that spelling. Logical ids with the stage may be named.
-pub(super) fn refuse_other_spellings(value: &Value, path: &str, ids: &StageIds) -> Result<(), Refusal> {
-    let below = |key: &str| if path.is_empty() { key.to_owned() } else { format!("{path}.{key}") };
-    match value {
-        Value::String(text) if ids.names(text) => Ok(()),
-        Value::String(text) if text.to_ascii_lowercase().contains(STAGE_PLACEHOLDER) => {
-            let left = ids.without_references(text).replace(STAGE_PARAMETER, "").to_ascii_lowercase();
-            if !left.contains(STAGE_PLACEHOLDER) {
-                return Ok(());
+/// Refuses the stage's placeholder where it is left after all that can be replaced was replaced: in another spelling, such as in capitals, because a
+/// plug-in has changed it, or in a key. Only logical ids, and what names them, may contain it.
+pub(super) fn refuse_the_rest(template: &Value, ids: &StageIds) -> Result<(), Refusal> {
+    let Value::Object(sections) = template else { return Ok(()) };
+    for (section, entries) in sections {
+        match (section.as_str(), entries) {
+            ("Resources" | "Outputs", Value::Object(entries)) => {
+                for (id, entry) in entries {
+                    let path = format!("{section}.{id}");
+                    if !ids.names(id) {
+                        refuse_spelling(id, &path)?;
+                    }
+                    refuse_left(entry, &path, ids, false)?;
+                }
             }
-            let what = format!(
-                "{path} contains {STAGE_PLACEHOLDER} in another spelling, which no parameter can produce"
-            );
-            let fix = "leave the stage out of this value in your source, or package with the real --stage: the package then fits that stage only";
-            Err(Refusal::new(Code::PlaceholderMisplaced, what, fix).at(path))
+            (_, entries) => refuse_left(entries, section, ids, false)?,
         }
+    }
+    Ok(())
+}
+
+/// `names` if a text here is the name of a resource.
+fn refuse_left(value: &Value, path: &str, ids: &StageIds, names: bool) -> Result<(), Refusal> {
+    match value {
+        Value::String(text) if names && ids.names(text) => Ok(()),
+        Value::String(text) => refuse_spelling(&ids.without_references(text), path),
         Value::Array(items) => items
             .iter()
             .enumerate()
-            .try_for_each(|(index, item)| refuse_other_spellings(item, &below(&index.to_string()), ids)),
-        Value::Object(object) => {
-            object.iter().try_for_each(|(key, value)| refuse_other_spellings(value, &below(key), ids))
-        }
+            .try_for_each(|(index, item)| refuse_left(item, &format!("{path}.{index}"), ids, names)),
+        Value::Object(object) => object.iter().try_for_each(|(key, value)| {
+            let path = format!("{path}.{key}");
+            refuse_spelling(key, &path)?;
+            refuse_left(value, &path, ids, matches!(key.as_str(), "Ref" | "Fn::GetAtt" | "DependsOn"))
+        }),
         _ => Ok(()),
     }
+}
+
+fn refuse_spelling(text: &str, path: &str) -> Result<(), Refusal> {
+    let contains = |text: &str| text.to_ascii_lowercase().contains(STAGE_PLACEHOLDER);
+    if !contains(text) || !contains(&text.replace(STAGE_PARAMETER, "")) {
+        return Ok(());
+    }
+    let what =
+        format!("{path} contains {STAGE_PLACEHOLDER} in a spelling or a place that no parameter can produce");
+    let fix = "leave the stage out of this value in your source, or package with the real --stage: the package then fits that stage only";
+    Err(Refusal::new(Code::PlaceholderMisplaced, what, fix).at(path))
 }

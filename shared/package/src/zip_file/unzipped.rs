@@ -30,8 +30,13 @@ impl Unzipped {
         }
     }
 
-    /// The sum of the sizes of the zip's files, in bytes. `None` if it is no zip, or its directory is larger than what is kept.
+    /// The sum of the sizes of the zip's files, in bytes. `None` if it is no zip, is one of ZIP64, or its directory is larger than what is kept.
     pub fn bytes(&self) -> Option<u64> {
+        // The parser reserves memory for as many files as the end says: 65,535 at most, but for ZIP64.
+        const ZIP64: [&[u8]; 2] = [b"PK\x06\x06", b"PK\x06\x07"];
+        if self.tail.windows(4).any(|bytes| ZIP64.contains(&bytes)) {
+            return None;
+        }
         let start = self.total_bytes.checked_sub(self.tail.len() as u64)?;
         let missing = Cell::new(None);
         let reader =
@@ -93,6 +98,14 @@ mod tests {
     fn the_size_of_what_is_no_zip_is_not_known() {
         assert_eq!(pushed(b"", 1), None);
         assert_eq!(pushed(&[b'x'; 3_000], 100), None);
+        // A ZIP64 end that declares as many files as memory does not hold.
+        let mut forged = vec![0; 5_000];
+        forged.extend(b"PK\x06\x06\x2c\0\0\0\0\0\0\0-\0-\0\0\0\0\0\0\0\0\0");
+        forged.extend([0x00, 0x00, 0x00, 0x02, 0, 0, 0, 0].repeat(3));
+        forged.extend([0; 8]);
+        forged.extend(b"PK\x06\x07\0\0\0\0\x88\x13\0\0\0\0\0\0\x01\0\0\0");
+        forged.extend(b"PK\x05\x06\0\0\0\0\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\0\0");
+        assert_eq!(pushed(&forged, 1_000), None);
         let zip = zip_of(&[1; 100]);
         assert_eq!(Unzipped::of_tail(zip[zip.len() - 500..].to_vec(), zip.len() as u64).bytes(), None);
     }

@@ -49,7 +49,7 @@ fn value() -> impl Strategy<Value = Value> {
         6 => text().prop_map(Value::from),
         1 => Just(json!(true)),
         1 => any::<i32>().prop_map(Value::from),
-        1 => text().prop_map(|text| json!({"Fn::Sub": text.replace("${", "$ {").replace("${x}", "${AWS::Region}")})),
+        1 => text().prop_map(|text| json!({"Fn::Sub": text.replace("${x}", "<").replace("${", "$ {").replace("<", "${AWS::Region}")})),
         1 => Just(json!({"Ref": "AWS::AccountId"})),
     ];
     leaf.prop_recursive(3, 24, 4, |inner| {

@@ -13,7 +13,9 @@ struct Fragment {
 
 #[test]
 fn fragments_are_read_as_pyyaml_reads_them() {
-    for line in include_str!("yaml_corpus.jsonl").lines() {
+    let corpus = include_str!("yaml_corpus.jsonl");
+    assert!(corpus.lines().count() > 400);
+    for line in corpus.lines() {
         let Fragment { yaml, value } = serde_json::from_str(line).unwrap();
         let read = parse_strict(yaml.as_bytes()).map_err(|error| error.to_string());
         assert_eq!(read, Ok(value), "{yaml}");
