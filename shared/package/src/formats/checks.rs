@@ -48,16 +48,6 @@ pub(super) fn check_sizes(
     }
 }
 
-/// Checks, after each one, how many templates were written for single stages.
-pub(super) fn check_stage_templates(written: usize, limits: &Limits) -> Result<(), Refusal> {
-    let max = limits.stage_templates_max;
-    if written <= max {
-        Ok(())
-    } else {
-        Err(zip_file::over("stage_templates_max", max as u64, written as u64))
-    }
-}
-
 /// Refuses a Lambda version whose `CodeSha256` differs from its function's code: it would fail in every region
 /// (`AWS::Lambda::Version`).
 pub(super) fn check_versions(template: &Value) -> Result<(), Refusal> {

@@ -1,7 +1,8 @@
 //! Neutral templates that name files of the package. After the files are hashed, the templates name digests.
 
 use super::Stop;
-use super::checks::{check_sizes, check_stage_templates, check_unzipped, check_versions};
+use super::checks::{check_sizes, check_unzipped, check_versions};
+use super::stage_templates::StageTemplates;
 use crate::json::canonical;
 use crate::listing::{FileInfo, Listing};
 use crate::template::{self, asset_tokens};
@@ -268,7 +269,7 @@ impl Draft {
             assets.insert(asset, bytes);
         }
         let (mut stacks, mut rewrites) = (Vec::new(), self.rewrites);
-        let mut written_for_stages = 0;
+        let mut for_stages = StageTemplates::new(&self.stages, limits);
         for draft in in_order(self.stacks)? {
             let mut template = draft.template;
             put_assets(&mut template, &known)?;
@@ -282,15 +283,7 @@ impl Draft {
             let functions = asset_tokens::functions(&template);
             let bytes = canonical(&template);
             let digest = Digest::of(&bytes);
-            let mut stage_templates = BTreeMap::new();
-            for stage in &self.stages {
-                let Some(written) = template::stage_ids::at_stage(&template, stage)? else { break };
-                let written = canonical(&written);
-                stage_templates.insert(stage.clone(), Digest::of(&written));
-                templates.insert(Digest::of(&written), written);
-                written_for_stages += 1;
-                check_stage_templates(written_for_stages, limits)?;
-            }
+            let stage_templates = for_stages.write(&template, &mut templates)?;
             templates.insert(digest, bytes);
             stacks.push(PackagedStack {
                 part: draft.part,

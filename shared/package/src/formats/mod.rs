@@ -8,6 +8,7 @@ mod local_paths;
 mod native;
 mod path_table;
 mod serverless;
+mod stage_templates;
 
 pub use draft::{Draft, DraftStack, Finished, Proof, Source};
 pub use native::manifest_of;

@@ -7,13 +7,13 @@
 use super::keep::Keep;
 use super::loops;
 use super::pins::Pins;
-use super::placeholders::{refuse_placeholder, refuse_the_rest};
+use super::placeholders::{declare, refuse_placeholder, refuse_the_rest};
 use super::stage_ids::StageIds;
 use flotilla_domain::release::package::{
-    GIVEN_PREFIX, PARAMETER_PLACEHOLDER, Rewrite, STAGE_PARAMETER, STAGE_PLACEHOLDER, Warning,
+    PARAMETER_PLACEHOLDER, Rewrite, STAGE_PARAMETER, STAGE_PLACEHOLDER, Warning,
 };
 use flotilla_domain::{AccountId, Code, Refusal, Region};
-use serde_json::{Map, Value, json};
+use serde_json::{Value, json};
 use std::collections::{BTreeSet, HashSet};
 
 /// The region and account that a package was made for.
@@ -375,25 +375,6 @@ fn substituted(pieces: &[Piece<'_>]) -> String {
         Piece::Parameter { name, .. } => format!("${{{name}}}"),
     };
     pieces.iter().map(part).collect()
-}
-
-/// Declares parameters; a declaration of the template itself takes precedence.
-fn declare(sections: &mut Map<String, Value>, names: &BTreeSet<String>) -> Result<(), Refusal> {
-    if names.is_empty() {
-        return Ok(());
-    }
-    let declared = sections.entry("Parameters").or_insert_with(|| json!({}));
-    let Value::Object(declared) = declared else { return Ok(()) };
-    for name in names {
-        if name.starts_with(GIVEN_PREFIX) && name != STAGE_PARAMETER {
-            let what =
-                format!("{PARAMETER_PLACEHOLDER}{name}: names that begin with {GIVEN_PREFIX} are reserved");
-            let fix = "give the parameter another name";
-            return Err(Refusal::new(Code::TemplateInvalid, what, fix).at(format!("Parameters.{name}")));
-        }
-        declared.entry(name).or_insert_with(|| json!({"Type": "String"}));
-    }
-    Ok(())
 }
 
 #[cfg(test)]

@@ -1,9 +1,12 @@
-//! Placeholders that cannot become parameters.
+//! Placeholders: the parameters that they become, and those that cannot become one.
 
 use super::stage_ids::StageIds;
-use flotilla_domain::release::package::{PARAMETER_PLACEHOLDER, STAGE_PARAMETER, STAGE_PLACEHOLDER};
+use flotilla_domain::release::package::{
+    GIVEN_PREFIX, PARAMETER_PLACEHOLDER, STAGE_PARAMETER, STAGE_PLACEHOLDER,
+};
 use flotilla_domain::{Code, Refusal};
-use serde_json::Value;
+use serde_json::{Map, Value, json};
+use std::collections::BTreeSet;
 
 /// Refuses a placeholder where it cannot become a parameter.
 pub(super) fn refuse_placeholder(text: &str, path: &str) -> Result<(), Refusal> {
@@ -66,4 +69,23 @@ fn refuse_spelling(text: &str, path: &str) -> Result<(), Refusal> {
         format!("{path} contains {STAGE_PLACEHOLDER} in a spelling or a place that no parameter can produce");
     let fix = "leave the stage out of this value in your source, or package with the real --stage: the package then fits that stage only";
     Err(Refusal::new(Code::PlaceholderMisplaced, what, fix).at(path))
+}
+
+/// Declares parameters; a declaration of the template itself takes precedence.
+pub(super) fn declare(sections: &mut Map<String, Value>, names: &BTreeSet<String>) -> Result<(), Refusal> {
+    if names.is_empty() {
+        return Ok(());
+    }
+    let declared = sections.entry("Parameters").or_insert_with(|| json!({}));
+    let Value::Object(declared) = declared else { return Ok(()) };
+    for name in names {
+        if name.starts_with(GIVEN_PREFIX) && name != STAGE_PARAMETER {
+            let what =
+                format!("{PARAMETER_PLACEHOLDER}{name}: names that begin with {GIVEN_PREFIX} are reserved");
+            let fix = "give the parameter another name";
+            return Err(Refusal::new(Code::TemplateInvalid, what, fix).at(format!("Parameters.{name}")));
+        }
+        declared.entry(name).or_insert_with(|| json!({"Type": "String"}));
+    }
+    Ok(())
 }
