@@ -228,7 +228,7 @@ impl Walk<'_> {
     /// The replacement of a text: a reference if all of it is one literal, a substitution if it contains literals. Where the text itself
     /// contains `${`, the parts are joined: nothing says what CloudFormation makes of a brace that is not closed.
     fn literal(&mut self, text: &str, path: &str, allowed: AllowedLosses) -> Option<Value> {
-        let pieces = self.pieces(text, path, allowed)?;
+        let pieces = self.pieces(text, path, allowed, false)?;
         if let [Piece::Parameter { name, .. }] = pieces.as_slice() {
             return Some(json!({"Ref": name}));
         }
@@ -244,12 +244,19 @@ impl Walk<'_> {
 
     /// Replaces literals in the text of a substitution.
     fn sub(&mut self, text: &mut String, path: &str, allowed: AllowedLosses) {
-        let Some(pieces) = self.pieces(text, path, allowed) else { return };
+        let Some(pieces) = self.pieces(text, path, allowed, true) else { return };
         *text = substituted(&pieces);
     }
 
-    /// Splits a string at the literals to replace, and lists them; `None` if there are none.
-    fn pieces<'t>(&mut self, text: &'t str, path: &str, allowed: AllowedLosses) -> Option<Vec<Piece<'t>>> {
+    /// Splits a string at the literals to replace, and lists them; `None` if there are none. In the text of a substitution, `${…}` may name
+    /// a resource.
+    fn pieces<'t>(
+        &mut self,
+        text: &'t str,
+        path: &str,
+        allowed: AllowedLosses,
+        is_substitution: bool,
+    ) -> Option<Vec<Piece<'t>>> {
         let allowed = if allowed == AllowedLosses::All && self.is_pinned(text, path) {
             AllowedLosses::PlaceholdersOnly
         } else {
@@ -258,7 +265,7 @@ impl Walk<'_> {
         let mut pieces = Vec::new();
         let (mut copied, mut at) = (0, 0);
         while at < text.len() {
-            if let Some(bytes) = self.ids.reference_at(&text[at..]) {
+            if let Some(bytes) = self.ids.reference_at(&text[at..]).filter(|_| is_substitution) {
                 at += bytes;
                 continue;
             }

@@ -33,28 +33,45 @@ pub(super) fn refuse_the_rest(template: &Value, ids: &StageIds) -> Result<(), Re
                     if !ids.names(id) {
                         refuse_spelling(id, &path)?;
                     }
-                    refuse_left(entry, &path, ids, false)?;
+                    refuse_left(entry, &path, ids, May::BeNothingElse)?;
                 }
             }
-            (_, entries) => refuse_left(entries, section, ids, false)?,
+            (_, entries) => refuse_left(entries, section, ids, May::BeNothingElse)?,
         }
     }
     Ok(())
 }
 
-/// `names` if a text here is the name of a resource.
-fn refuse_left(value: &Value, path: &str, ids: &StageIds, names: bool) -> Result<(), Refusal> {
+/// What a text may be, apart from a value.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum May {
+    BeNothingElse,
+    /// As in `Ref`.
+    NameResource,
+    /// As in `Fn::Sub`.
+    ReferToResources,
+}
+
+fn refuse_left(value: &Value, path: &str, ids: &StageIds, may: May) -> Result<(), Refusal> {
     match value {
-        Value::String(text) if names && ids.names(text) => Ok(()),
-        Value::String(text) => refuse_spelling(&ids.without_references(text), path),
+        Value::String(text) => match may {
+            May::NameResource if ids.names(text) => Ok(()),
+            May::ReferToResources => refuse_spelling(&ids.without_references(text), path),
+            May::NameResource | May::BeNothingElse => refuse_spelling(text, path),
+        },
         Value::Array(items) => items
             .iter()
             .enumerate()
-            .try_for_each(|(index, item)| refuse_left(item, &format!("{path}.{index}"), ids, names)),
+            .try_for_each(|(index, item)| refuse_left(item, &format!("{path}.{index}"), ids, may)),
         Value::Object(object) => object.iter().try_for_each(|(key, value)| {
             let path = format!("{path}.{key}");
             refuse_spelling(key, &path)?;
-            refuse_left(value, &path, ids, matches!(key.as_str(), "Ref" | "Fn::GetAtt" | "DependsOn"))
+            let may = match key.as_str() {
+                "Ref" | "Fn::GetAtt" | "DependsOn" => May::NameResource,
+                "Fn::Sub" => May::ReferToResources,
+                _ => May::BeNothingElse,
+            };
+            refuse_left(value, &path, ids, may)
         }),
         _ => Ok(()),
     }

@@ -277,6 +277,24 @@ mod tests {
     }
 
     #[test]
+    fn a_brace_in_a_text_that_is_no_substitution_names_nothing() {
+        let code = |text: &str| json!({"Resources": {"Xflotillastage": {"Type": "T", "Properties": {"Code": text}}}});
+        let mut template = code("`${Xflotillastage}`");
+        neutralise(&mut template, &MadeFor::default()).unwrap();
+        let joined = json!(["", ["`${X", {"Ref": "FlotillaStage"}, "}`"]]);
+        assert_eq!(
+            template["Resources"]["Xflotillastage"]["Properties"]["Code"],
+            json!({"Fn::Join": joined})
+        );
+        assert!(at_stage(&template, &stage("staging")).unwrap().is_some());
+        let mut capitals = json!({"Resources": {"FlotillastageX": {"Type": "T", "Properties": {"Code": "`${FlotillastageX}`"}}}});
+        assert_eq!(
+            neutralise(&mut capitals, &MadeFor::default()).unwrap_err().code,
+            Code::PlaceholderMisplaced
+        );
+    }
+
+    #[test]
     fn conditions_that_are_named_after_an_id_are_written_too() {
         let template = json!({
             "Conditions": {"KeepsXflotillastage": {"Fn::Equals": ["a", "b"]}},

@@ -227,6 +227,9 @@ fn every_property_with_a_path_gets_its_form_of_a_location() {
         json!({"A": {"Type": "AWS::Glue::Job", "Properties": {"Command": {"ScriptLocation": "file.txt"}}}});
     let finished = package(&with(job, &[file])).unwrap();
     assert_eq!(template(&finished)["Resources"]["A"]["Properties"]["Command"]["ScriptLocation"], uri);
+    let empty = json!({"A": {"Type": "AWS::Glue::Job", "Properties": {"Command": {"ScriptLocation": ""}}}});
+    let finished = package(&with(empty, &[])).unwrap();
+    assert_eq!(template(&finished)["Resources"]["A"]["Properties"]["Command"]["ScriptLocation"], "");
 }
 
 #[test]

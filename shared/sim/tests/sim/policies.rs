@@ -65,6 +65,18 @@ fn a_broken_rule_stops_every_region_before_anything_begins_there() {
 }
 
 #[test]
+fn rules_see_the_logical_ids_that_the_stage_has() {
+    let mut world = World::with(3, profile(Some(NO_USERS)));
+    let template = json!({"Resources": {"Madeflotillastage": {"Type": "AWS::IAM::User"}}}).to_string();
+    let zip = zip_of(&[("template.json", template.as_bytes())]);
+    let version = world.upload_bytes("incoming/orders/branch/main/{n}.zip", zip, true);
+    let rollout = world.end_of(&version);
+    assert_eq!(end(&rollout), ("failed", "FL0546"));
+    let cause = rollout.cause.unwrap();
+    assert!(cause.message.contains("Resources.Madestaging"), "{}", cause.message);
+}
+
+#[test]
 fn rules_that_hold_are_asked_once_and_the_timeline_says_so() {
     let mut world = World::with(2, profile(Some(NO_USERS)));
     let before = world.calls(GUARD);
