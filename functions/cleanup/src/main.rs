@@ -18,6 +18,7 @@ async fn main() -> Result<(), Error> {
         clock: aws.clock(),
         store: aws.store(),
         buckets: aws.asset_buckets(),
+        images: aws.stored_images(),
         pace: Pace::DEFAULT,
     };
     let (sweep, collect) = (&sweep, &collect);

@@ -16,6 +16,7 @@ async fn main() -> Result<(), Error> {
         store: aws.store(),
         queue: aws.queue(),
         replicas: aws.replicas(),
+        images: aws.images(),
         pace: Pace::DEFAULT,
     };
     let replicate = &replicate;

@@ -83,6 +83,7 @@ fn kind(code: &str, message: &str, status: Option<u16>) -> ErrorKind {
         | "NoSuchBucket"
         | "NotFound"
         | "ResourceNotFoundException"
+        | "RepositoryNotFoundException"
         | "AWS.SimpleQueueService.NonExistentQueue"
         | "QueueDoesNotExist" => ErrorKind::Missing,
         "InternalError"
@@ -97,6 +98,9 @@ fn kind(code: &str, message: &str, status: Option<u16>) -> ErrorKind {
         | "ConditionalRequestConflict"
         // A function that is being created or updated.
         | "ResourceConflictException"
+        // Another invocation stores the same image.
+        | "UploadNotFoundException"
+        | "LayersNotFoundException"
         | "ServiceException" => ErrorKind::Transient,
         // CloudFormation also reports throttling as a validation error with this text.
         "ValidationError" if message.contains("Rate exceeded") => ErrorKind::Throttled,

@@ -6,7 +6,9 @@ use crate::excerpt::excerpt;
 use async_trait::async_trait;
 use aws_sdk_lambda::Client;
 use aws_sdk_lambda::primitives::Blob;
-use aws_sdk_lambda::types::{AliasRoutingConfiguration, InvocationType, LastUpdateStatus, State};
+use aws_sdk_lambda::types::{
+    AliasRoutingConfiguration, InvocationType, LastUpdateStatus, PackageType, State,
+};
 use aws_smithy_types::retry::RetryConfig;
 use aws_smithy_types::timeout::TimeoutConfig;
 use flotilla_domain::Digest;
@@ -39,10 +41,9 @@ fn parts(alias_arn: &str) -> (&str, &str) {
     alias_arn.rsplit_once(':').unwrap_or((alias_arn, ""))
 }
 
-/// The digest of a function's code: that of a zip in base64, that of a container image in hexadecimal digits (AWS Lambda Developer Guide,
-/// "Create a Lambda function using a container image": `GetFunctionConfiguration` gives the digest of the image).
-fn code_digest(code_sha256: &str) -> Option<Digest> {
-    Digest::parse_base64(code_sha256).or_else(|_| Digest::parse_hex(code_sha256)).ok()
+/// The digest of the image that Lambda has resolved a function's URI to.
+fn image_digest(resolved_uri: &str) -> Option<Digest> {
+    Digest::parse_hex(resolved_uri.rsplit_once("@sha256:")?.1).ok()
 }
 
 /// A weight in percent.
@@ -52,13 +53,23 @@ fn percent(weight: f64) -> u8 {
     percent
 }
 
+/// The image that a function runs. Its configuration has a digest of it too, in a form that the API Reference does not describe.
+async fn image_of(client: &Client, function: &str) -> Result<Option<Digest>, PortError> {
+    let seen = client.get_function().function_name(function).send().await;
+    let seen = seen.map_err(|e| classify("lambda:GetFunction", e))?;
+    Ok(seen.code().and_then(|code| code.resolved_image_uri()).and_then(image_digest))
+}
+
 #[async_trait]
 impl Functions for LambdaFunctions {
     async fn code(&self, place: &Place, function: &str) -> Result<Option<FunctionCodeObserved>, PortError> {
         let client = Client::new(&self.sessions.config(place).await);
         match client.get_function_configuration().function_name(function).send().await {
             Ok(seen) => Ok(Some(FunctionCodeObserved {
-                code_sha256: seen.code_sha256().and_then(code_digest),
+                code_sha256: match seen.package_type() {
+                    Some(PackageType::Image) => image_of(&client, function).await?,
+                    _ => seen.code_sha256().and_then(|sha256| Digest::parse_base64(sha256).ok()),
+                },
                 pending: seen.last_update_status() == Some(&LastUpdateStatus::InProgress)
                     || seen.state() == Some(&State::Pending),
             })),
@@ -149,11 +160,11 @@ mod tests {
     }
 
     #[test]
-    fn the_digest_of_a_zip_and_that_of_an_image_are_read() {
-        let digest = Digest::of(b"code");
-        assert_eq!(code_digest(&digest.to_base64()), Some(digest));
-        assert_eq!(code_digest(&digest.to_string()), Some(digest));
-        assert_eq!(code_digest("none"), None);
+    fn the_digest_of_an_image_is_the_end_of_its_uri() {
+        let digest = Digest::of(b"image");
+        let uri = format!("111122223333.dkr.ecr.eu-west-1.amazonaws.com/orders@sha256:{digest}");
+        assert_eq!(image_digest(&uri), Some(digest));
+        assert_eq!(image_digest("111122223333.dkr.ecr.eu-west-1.amazonaws.com/orders:1"), None);
     }
 
     #[test]

@@ -2,14 +2,14 @@
 
 use crate::patience::patient;
 use crate::{
-    AwsChannels, CloudFormationStacks, CloudWatchAlarms, DynamoStateStore, GuardPolicies, HttpsProbes,
-    LambdaFunctions, MissingSetting, S3AssetBuckets, S3Buckets, S3PackageStore, S3ReplicaStore, Sessions,
-    Settings, SqsWorkQueue, SystemClock, load_config,
+    AwsChannels, CloudFormationStacks, CloudWatchAlarms, DynamoStateStore, EcrRegistry, EcrRepositories,
+    GuardPolicies, HttpsProbes, LambdaFunctions, MissingSetting, S3AssetBuckets, S3Buckets, S3PackageStore,
+    S3ReplicaStore, Sessions, Settings, SqsWorkQueue, SystemClock, load_config,
 };
 use aws_config::SdkConfig;
 use flotilla_engine::ports::{
-    Alarms, AssetBuckets, Buckets, Channels, Clock, Functions, PackageStore, Policies, Probes, ReplicaStore,
-    Stacks, StateStore, WorkQueue,
+    Alarms, AssetBuckets, Buckets, Channels, Clock, Functions, ImageRegistry, PackageStore, Policies, Probes,
+    ReplicaStore, Stacks, StateStore, StoredImages, WorkQueue,
 };
 use std::sync::Arc;
 
@@ -69,6 +69,16 @@ impl Aws {
     /// The artifact buckets of the account-regions.
     pub fn replicas(&self) -> Arc<dyn ReplicaStore> {
         Arc::new(S3ReplicaStore::new(self.sessions.clone(), &self.settings))
+    }
+
+    /// The repositories of container images.
+    pub fn images(&self) -> Arc<dyn ImageRegistry> {
+        Arc::new(EcrRegistry::new(self.sessions.clone(), &self.settings))
+    }
+
+    /// The repositories of container images, for garbage collection.
+    pub fn stored_images(&self) -> Arc<dyn StoredImages> {
+        Arc::new(EcrRepositories::new(self.sessions.clone(), &self.settings))
     }
 
     /// CloudFormation.

@@ -97,6 +97,8 @@ codes! {
     NameExistsOnce = 232, "a name exists once for all regions";
     /// A name has more characters than AWS accepts, with the stage in it.
     NameTooLong = 233, "a name is too long at a stage";
+    /// A container image of the package cannot be read, or is not one that Lambda runs.
+    ImageUnsupported = 234, "a container image cannot be deployed";
 
     /// The configuration does not follow its schema.
     ConfigInvalid = 301, "the configuration is invalid";

@@ -4,8 +4,10 @@
 //! that are young. The decision is saved before anything is removed (see [`Kept`]): a release that is no longer kept
 //! can never be deployed again, and the objects of new releases are protected by their age.
 
+use crate::digest::Digest;
 use crate::ids::ReleaseId;
 use crate::release::package::Asset;
+use jiff::tz::TimeZone;
 use jiff::{SignedDuration, Timestamp};
 use std::collections::BTreeSet;
 
@@ -122,6 +124,50 @@ pub struct StoredVersion {
     pub is_marker: bool,
 }
 
+/// A container image in the repository of an account-region.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct StoredImage {
+    /// The digest of its manifest.
+    pub digest: Digest,
+    /// Its tags.
+    pub tags: Vec<String>,
+    /// Its length.
+    pub bytes: u64,
+}
+
+/// The form of a tag: when a replication needed the image, to the second. The beginning of the image's digest follows, because a tag can be
+/// at one image only.
+const TAG_FORM: &str = "needed-%Y%m%dT%H%M%SZ";
+/// The digits of the digest in a tag.
+const TAG_DIGITS: usize = 16;
+
+/// The tag of an image that a replication needs now.
+pub fn image_tag(image: &Digest, now: Timestamp) -> String {
+    format!("{}-{}", now.strftime(TAG_FORM), &image.to_string()[..TAG_DIGITS])
+}
+
+/// When an image was last needed, by its tags. `None` if it has none of this form.
+pub fn needed_at(tags: &[String]) -> Option<Timestamp> {
+    let time = |tag: &String| {
+        let (time, _) = tag.rsplit_once('-')?;
+        jiff::civil::DateTime::strptime(TAG_FORM, time).ok()?.to_zoned(TimeZone::UTC).ok()
+    };
+    tags.iter().filter_map(time).map(|time| time.timestamp()).max()
+}
+
+/// The indexes of the images of a page that may be removed: those that nothing needs, and that no replication has needed since `before`.
+/// Images without a tag of Flotilla are never removed.
+pub fn removable_images(
+    page: &[StoredImage],
+    is_needed: impl Fn(&Digest) -> bool,
+    before: Timestamp,
+) -> Vec<usize> {
+    let goes = |image: &StoredImage| {
+        needed_at(&image.tags).is_some_and(|at| at < before) && !is_needed(&image.digest)
+    };
+    page.iter().enumerate().filter(|(_, image)| goes(image)).map(|(place, _)| place).collect()
+}
+
 /// The version id in a bucket without versioning. All objects of a key have the same one.
 const NO_VERSION: &str = "null";
 
@@ -159,7 +205,6 @@ pub fn is_unversioned(page: &[StoredVersion]) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::digest::Digest;
     use crate::release::package::AssetKind;
 
     fn at(second: i64) -> Timestamp {
@@ -175,6 +220,28 @@ mod tests {
     }
 
     const DAY: SignedDuration = SignedDuration::from_hours(24);
+
+    #[test]
+    fn an_image_is_removed_when_nothing_needs_it_and_nothing_has_lately() {
+        let digest = Digest::of(b"x");
+        let (old, young) = (image_tag(&digest, at(1_000)), image_tag(&digest, at(2_000)));
+        assert_eq!(old, "needed-19700101T001640Z-2d711642b726b044");
+        assert_eq!(needed_at(&[young.clone(), old.clone(), "latest".into()]), Some(at(2_000)));
+        assert_eq!(needed_at(&["latest".into(), "needed-".into()]), None);
+        let image = |content: &str, tags: &[&String]| StoredImage {
+            digest: Digest::of(content.as_bytes()),
+            tags: tags.iter().map(|tag| (*tag).clone()).collect(),
+            bytes: 1,
+        };
+        let page = [
+            image("gone", &[&old]),
+            image("kept", &[&old]),
+            image("young", &[&old, &young]),
+            image("somebody's", &[&"latest".to_owned()]),
+            image("untagged", &[]),
+        ];
+        assert_eq!(removable_images(&page, |digest| *digest == Digest::of(b"kept"), at(1_500)), [0]);
+    }
 
     #[test]
     fn a_release_is_recent_by_its_number_or_by_its_age() {

@@ -12,6 +12,7 @@
 
 pub mod folder_zip;
 pub mod formats;
+pub mod image;
 pub mod json;
 pub mod limits;
 pub mod listing;

@@ -14,7 +14,7 @@ pub struct SourceFile<'a> {
     pub content: Box<dyn Read + 'a>,
 }
 
-/// Writes a zip. Files that are already compressed (`.zip`, `.jar`) are stored, so that S3 can copy them out of the
+/// Writes a zip. Files that are already compressed (`.zip`, `.jar`, and `.blob`, the layers of container images) are stored, so that S3 can copy them out of the
 /// upload unchanged.
 ///
 /// # Errors
@@ -29,7 +29,8 @@ pub fn write_zip<'a, W: Write + Seek>(
     let mut zip = ZipWriter::new(out);
     for name in names {
         let mut file = open(&name)?;
-        let packed = [".zip", ".jar", ".gz", ".png", ".jpg"].iter().any(|ending| name.ends_with(ending));
+        let packed =
+            [".zip", ".jar", ".gz", ".blob", ".png", ".jpg"].iter().any(|ending| name.ends_with(ending));
         let options = SimpleFileOptions::default()
             .compression_method(if packed { CompressionMethod::Stored } else { CompressionMethod::Deflated })
             .compression_level((!packed).then_some(6))

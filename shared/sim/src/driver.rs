@@ -4,6 +4,7 @@ use crate::assets::SimAssetBuckets;
 use crate::checker::Checker;
 use crate::cloudformation::SimStacks;
 use crate::gates::{SimAlarms, SimProbes};
+use crate::images::SimImages;
 use crate::lambda::SimFunctions;
 use crate::operations::meddle;
 use crate::policies::SimPolicies;
@@ -101,6 +102,7 @@ pub fn collect(shared: &Shared) -> GarbageCollector {
         clock: Arc::new(SimClock(shared.clone())),
         store: Arc::new(SimTable(shared.clone())),
         buckets: Arc::new(SimAssetBuckets(shared.clone())),
+        images: Arc::new(SimImages(shared.clone())),
         pace,
     }
 }
@@ -129,6 +131,7 @@ pub fn replicate(shared: &Shared) -> Replicate {
         store: Arc::new(SimTable(shared.clone())),
         queue: Arc::new(SimQueue(shared.clone())),
         replicas: Arc::new(SimReplicas(shared.clone())),
+        images: Arc::new(SimImages(shared.clone())),
         pace,
     }
 }

@@ -104,6 +104,9 @@ fn live(world: &mut World, seed: u64) {
     if seed % 11 == 3 {
         world.layered();
     }
+    if seed % 11 == 6 {
+        world.with_image();
+    }
     if seed % 5 == 2 {
         world.keeps(1, 1).collects(HASTE);
     }

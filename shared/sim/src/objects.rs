@@ -1,7 +1,7 @@
-//! Objects in buckets, with their versions.
+//! Objects in buckets, with their versions, and container images in repositories.
 
 use flotilla_domain::{Digest, Site, Timestamp};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 /// A version, or a delete marker.
 #[derive(Debug, Clone)]
@@ -41,4 +41,15 @@ impl Objects {
     pub fn count(&self, site: Option<&Site>, key: &str) -> usize {
         self.versions.get(&(site.cloned(), key.to_owned())).map_or(0, Vec::len)
     }
+}
+
+/// The repository of an account-region.
+#[derive(Default)]
+pub struct Repository {
+    /// The images, with their tags.
+    pub images: BTreeMap<Digest, BTreeSet<String>>,
+    /// The blobs of all images, and those that no image names yet.
+    pub blobs: BTreeSet<Digest>,
+    /// How many blobs were sent to it.
+    pub sent: u64,
 }

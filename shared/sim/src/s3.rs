@@ -132,6 +132,8 @@ impl PackageStore for SimPackages {
                 }
                 if key.starts_with("templates/") {
                     state.templates.insert(*digest, bytes);
+                } else if key.ends_with(".image") {
+                    state.manifests.insert(*digest, bytes);
                 }
                 state.keep(None, key, *digest, bytes_len);
                 Ok(())

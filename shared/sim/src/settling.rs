@@ -4,7 +4,7 @@ use crate::checker::traffic;
 use crate::publishing;
 use crate::stack_books::{ChangeSetState, Effect, Operation, Stack, event};
 use crate::state::State;
-use flotilla_domain::release::package::asset_key;
+use flotilla_domain::release::package::{ASSETS_BUCKET_PARAMETER, asset_key};
 use flotilla_domain::{AlarmState, Digest, Site};
 use flotilla_package::template::image_digest;
 use serde_json::Value;
@@ -156,6 +156,10 @@ fn give_code(state: &mut State, (target, stack): &(Site, String), template: &Dig
                 held.filter(|digest| asset_key(digest) == key)
             }
             Code::Image(digest) => Some(digest),
+            Code::OwnImage(digest) => {
+                let repository = state.repositories.get(target);
+                Some(digest).filter(|digest| repository.is_some_and(|r| r.images.contains_key(digest)))
+            }
         };
         if let Some(digest) = digest {
             let name = format!("{stack}/{id}");
@@ -169,8 +173,10 @@ fn give_code(state: &mut State, (target, stack): &(Site, String), template: &Dig
 pub(crate) enum Code {
     /// A zip, by its key in the artifact bucket.
     Zip(String),
-    /// A container image that the template names by its digest.
+    /// A container image that the template names by its digest, in a registry that is not simulated.
     Image(Digest),
+    /// A container image of the account-region's repository.
+    OwnImage(Digest),
 }
 
 /// The functions of a template, with their code.
@@ -182,7 +188,9 @@ pub(crate) fn functions(state: &State, template: &Digest) -> Vec<(String, Code)>
     let code = |resource: &Value| {
         let code = &resource["Properties"]["Code"];
         let zip = || Code::Zip(code["S3Key"].as_str().unwrap_or_default().to_owned());
-        image_digest(&code["ImageUri"]).map_or_else(zip, Code::Image)
+        let uri = &code["ImageUri"];
+        let is_own = uri["Fn::Sub"].as_str().is_some_and(|uri| uri.contains(ASSETS_BUCKET_PARAMETER));
+        image_digest(uri).map_or_else(zip, if is_own { Code::OwnImage } else { Code::Image })
     };
     functions.map(|(id, resource)| (id, code(&resource))).collect()
 }

@@ -5,6 +5,7 @@ use crate::assets::SimAssetBuckets;
 use crate::cloudformation::SimStacks;
 use crate::contract::{Bench, Fate, Quirk, Quirks};
 use crate::gates::{SimAlarms, SimProbes};
+use crate::images::SimImages;
 use crate::lambda::SimFunctions;
 use crate::policies::SimPolicies;
 use crate::queue::SimQueue;
@@ -16,8 +17,8 @@ use bytes::Bytes;
 use flotilla_domain::deployment::Access;
 use flotilla_domain::{AlarmState, Digest, Site, Timestamp};
 use flotilla_engine::ports::{
-    Alarms, AssetBuckets, Buckets, Clock, Functions, HttpObserved, Invoked, PackageStore, Place, Policies,
-    Probes, ReplicaStore, Stacks, StateStore, Work, WorkQueue,
+    Alarms, AssetBuckets, Buckets, Clock, Functions, HttpObserved, ImageRegistry, Invoked, PackageStore,
+    Place, Policies, Probes, ReplicaStore, Stacks, StateStore, StoredImages, Work, WorkQueue,
 };
 use std::time::Duration;
 
@@ -70,6 +71,11 @@ impl SimBench {
     /// The fake artifact buckets.
     pub fn replicas(&self) -> impl ReplicaStore + use<> {
         SimReplicas(self.shared.clone())
+    }
+
+    /// The fake repositories of container images.
+    pub fn images(&self) -> impl ImageRegistry + StoredImages + use<> {
+        SimImages(self.shared.clone())
     }
 
     /// The fake CloudFormation.

@@ -2,7 +2,7 @@
 
 use crate::aliases::Aliases;
 use crate::faults::Faults;
-use crate::objects::Objects;
+use crate::objects::{Objects, Repository};
 use crate::rng::Rng;
 use crate::stack_books::Stacks;
 use bytes::Bytes;
@@ -72,6 +72,9 @@ pub struct State {
     /// The current objects of the ingest bucket; all versions are in `objects`.
     pub home: BTreeMap<String, Digest>,
     pub templates: BTreeMap<Digest, Bytes>,
+    /// The manifests of container images that were ever stored in the ingest bucket.
+    pub manifests: BTreeMap<Digest, Bytes>,
+    pub repositories: BTreeMap<Site, Repository>,
     /// The current objects of the artifact buckets.
     pub replicas: BTreeMap<(Site, String), Digest>,
     pub objects: Objects,
@@ -148,6 +151,8 @@ impl Shared {
             uploads: BTreeMap::new(),
             home: BTreeMap::new(),
             templates: BTreeMap::new(),
+            manifests: BTreeMap::new(),
+            repositories: BTreeMap::new(),
             replicas: BTreeMap::new(),
             objects: Objects::default(),
             pace: Pace::DEFAULT,

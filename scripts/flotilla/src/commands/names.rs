@@ -1,12 +1,12 @@
-//! The names of the buckets and the table in the templates of Flotilla.
+//! The names of the buckets, the repository and the table in the templates of Flotilla.
 //!
-//! CloudFormation makes a bucket or table that exists already part of a new stack only if the template has its name as a literal. The
+//! CloudFormation makes a bucket, repository or table that exists already part of a new stack only if the template has its name as a literal. The
 //! command therefore writes them out; otherwise the templates are those of `infra/`.
 
 use flotilla_domain::{AccountId, Region};
 
 /// The properties with such names.
-const NAMES: [&str; 2] = ["BucketName: ", "TableName: "];
+const NAMES: [&str; 3] = ["BucketName: ", "RepositoryName: ", "TableName: "];
 
 /// The template with literal names.
 pub fn literal(template: &str, prefix: &str, account: &AccountId, region: &Region) -> String {
@@ -43,6 +43,9 @@ mod tests {
         let of = |template: &str| literal(template, "ships", &account, &region);
         let regional = include_str!("../../../../infra/regional.yaml");
         let control_plane = include_str!("../../../../infra/control-plane.yaml");
+        assert!(
+            of(regional).contains("\n      RepositoryName: \"ships-artifacts-111122223333-eu-west-1\"\n")
+        );
         assert!(of(regional).contains("\n      BucketName: \"ships-artifacts-111122223333-eu-west-1\"\n"));
         assert!(of(control_plane).contains("\n      BucketName: \"ships-ingest-111122223333-eu-west-1\"\n"));
         assert!(of(control_plane).contains("\n      TableName: ships\n"));

@@ -23,6 +23,7 @@ use serde::Serialize;
 enum Item {
     Stack { name: String, region: String },
     Bucket { name: String, region: String },
+    Repository { name: String, region: String },
     Table { name: String, region: String },
 }
 
@@ -37,6 +38,7 @@ impl std::fmt::Display for Item {
         let (kind, name, region) = match self {
             Self::Stack { name, region } => ("stack", name, region),
             Self::Bucket { name, region } => ("bucket", name, region),
+            Self::Repository { name, region } => ("repository", name, region),
             Self::Table { name, region } => ("table", name, region),
         };
         write!(f, "{kind} {name} in {region}")
@@ -152,9 +154,11 @@ impl Place<'_> {
                 there => there?,
             };
             let stack = there.then_some(Item::Stack { name, region: region_name.clone() });
+            // The repository of container images has the name of the bucket.
             let bucket = artifact_bucket(prefix, &self.account, &region);
+            let repository = self.repository(&bucket, &region_name).await?;
             let bucket = self.bucket(&bucket, &region_name).await?;
-            Ok::<_, CliError>(stack.into_iter().chain(bucket).collect())
+            Ok::<_, CliError>(stack.into_iter().chain(bucket).chain(repository).collect())
         }))
         .await?;
         let mut items: Vec<Item> = found.into_iter().flatten().collect();
@@ -181,9 +185,23 @@ impl Place<'_> {
         }
     }
 
+    /// A repository of container images, if it exists.
+    async fn repository(&self, name: &str, region: &str) -> Result<Option<Item>, CliError> {
+        let client = aws_sdk_ecr::Client::new(&self.in_region(region));
+        match client.describe_repositories().repository_names(name).send().await {
+            Ok(_) => Ok(Some(Item::Repository { name: name.to_owned(), region: region.to_owned() })),
+            Err(error) if error.as_service_error().is_some_and(|e| e.is_repository_not_found_exception()) => {
+                Ok(None)
+            }
+            Err(error) => {
+                Err(CliError::failed(format!("cannot look for the repository {name}"), error_text(&error)))
+            }
+        }
+    }
+
     /// Shows what will be removed, asks, and removes it.
     async fn remove(&self, items: Vec<Item>, args: &Removal) -> Result<Exit, CliError> {
-        let (mut removed, kept): (Vec<Item>, Vec<Item>) =
+        let (mut removed, mut kept): (Vec<Item>, Vec<Item>) =
             items.into_iter().partition(|item| !(args.keep_data && item.is_data()));
         // Stacks retain the table and the buckets: these can go only once no function writes to them.
         removed.sort_by_key(Item::is_data);
@@ -202,13 +220,19 @@ impl Place<'_> {
                 confirm(&self.global.prefix, will, check)?;
             }
         }
-        for item in &removed {
-            match item {
-                Item::Stack { name, region } => delete(&self.in_region(region), name).await?,
-                Item::Bucket { name, region } => self.delete_bucket(name, region).await?,
-                Item::Table { name, region } => self.delete_table(name, region).await?,
+        for item in std::mem::take(&mut removed) {
+            let is_removed = match &item {
+                Item::Stack { name, region } => delete(&self.in_region(region), name).await.map(|()| true)?,
+                Item::Bucket { name, region } => self.delete_bucket(name, region).await.map(|()| true)?,
+                Item::Repository { name, region } => self.delete_repository(name, region).await?,
+                Item::Table { name, region } => self.delete_table(name, region).await.map(|()| true)?,
+            };
+            if is_removed {
+                self.say(&format!("removed {item}"));
+                removed.push(item);
+            } else {
+                kept.push(item);
             }
-            self.say(&format!("removed {item}"));
         }
         if self.global.json {
             show::json(&Removed { removed, kept });
@@ -251,6 +275,26 @@ impl Place<'_> {
         }
         let done = client.delete_bucket().bucket(bucket).expected_bucket_owner(owner).send().await;
         done.map(drop).map_err(|e| failed(error_text(&e)))
+    }
+
+    /// Deletes a repository, unless it has images: Lambda needs the images of functions for as long as these exist.
+    async fn delete_repository(&self, name: &str, region: &str) -> Result<bool, CliError> {
+        let client = aws_sdk_ecr::Client::new(&self.in_region(region));
+        match client.delete_repository().repository_name(name).send().await {
+            Ok(_) => Ok(true),
+            Err(error) if error.as_service_error().is_some_and(|e| e.is_repository_not_empty_exception()) => {
+                self.say(&format!(
+                    "kept    repository {name} in {region}: functions may run its images. When none does:"
+                ));
+                self.say(&format!(
+                    "        aws ecr delete-repository --force --region {region} --repository-name {name}"
+                ));
+                Ok(false)
+            }
+            Err(error) => {
+                Err(CliError::failed(format!("cannot delete the repository {name}"), error_text(&error)))
+            }
+        }
     }
 
     async fn delete_table(&self, name: &str, region: &str) -> Result<(), CliError> {

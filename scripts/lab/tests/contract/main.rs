@@ -43,6 +43,13 @@ async fn the_buckets_of_packages_keep_the_contract() {
 }
 
 #[tokio::test]
+async fn the_repositories_of_images_keep_the_contract() {
+    let Some(bench) = AwsBench::start().await else { return };
+    let (registry, stored) = (bench.aws.images(), bench.aws.stored_images());
+    contract::images(&*registry, &*stored, &*bench.aws.packages(), &bench).await;
+}
+
+#[tokio::test]
 async fn change_sets_keep_the_contract() {
     let Some(bench) = AwsBench::start().await else { return };
     contract::change_sets(&*bench.aws.stacks(), &bench).await;

@@ -17,9 +17,12 @@ use std::io::{Read, Write};
 use std::net::TcpListener;
 
 /// The differences between MiniStack and AWS, also listed in docs/emulator.md.
-pub const MINISTACK: [Quirk; 9] = [
+pub const MINISTACK: [Quirk; 12] = [
     Quirk::CopiesStayUnproven,
     Quirk::PartsHaveNoDigest,
+    Quirk::ImagesNeedNoBlobs,
+    Quirk::BlobsAreNeverThere,
+    Quirk::ImagesGoWithAnyTag,
     Quirk::BucketOwnersAreNotChecked,
     Quirk::PlansDoNotFail,
     Quirk::PropertyValuesAreNotTold,
@@ -170,7 +173,9 @@ fn everything() -> serde_json::Value {
 fn collecting(space: &str) -> serde_json::Value {
     let buckets = format!("arn:aws:s3:::{space}-artifacts-{ACCOUNT}-*");
     let inside = [format!("{buckets}/assets/*"), format!("{buckets}/templates/*")];
+    let repositories = format!("arn:aws:ecr:*:{ACCOUNT}:repository/{space}-artifacts-*");
     json!([
+        {"Effect": "Allow", "Action": ["ecr:DescribeImages", "ecr:BatchDeleteImage"], "Resource": repositories},
         {"Effect": "Allow", "Action": "s3:ListBucketVersions", "Resource": buckets},
         {"Effect": "Allow", "Action": ["s3:DeleteObjectVersion", "s3:DeleteObject"], "Resource": inside},
     ])
@@ -193,7 +198,10 @@ pub async fn settings(home: &SdkConfig, target: &SdkConfig, space: &str, place: 
     table(home, space).await;
     let ingest = format!("{space}-ingest");
     bucket(home, &ingest).await;
-    bucket(target, &artifact_bucket(space, &place.site.account, &place.site.region)).await;
+    let artifacts = artifact_bucket(space, &place.site.account, &place.site.region);
+    bucket(target, &artifacts).await;
+    let repository = aws_sdk_ecr::Client::new(target).create_repository().repository_name(artifacts);
+    repository.send().await.expect("a repository");
     let mut values = vec![
         ("FLOTILLA_ACCOUNT", ACCOUNT.to_owned()),
         ("AWS_REGION", HOME.to_owned()),

@@ -8,6 +8,7 @@ mod asset_buckets;
 mod change_sets;
 mod channels;
 mod executions;
+mod images;
 mod invocations;
 mod objects;
 mod probes;

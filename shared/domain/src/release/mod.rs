@@ -1,5 +1,6 @@
 //! Releases: packages that were accepted for a service.
 
+pub mod asset;
 pub mod limited_name;
 pub mod package;
 pub mod provenance;

@@ -4,7 +4,8 @@ use crate::digest::Digest;
 use crate::names::{StackPart, StageName};
 use crate::release::limited_name::LimitedName;
 use std::collections::{BTreeMap, BTreeSet};
-use std::fmt;
+
+pub use super::asset::{Asset, AssetKind, asset_key, template_key};
 
 /// Immutable templates and their assets, identified by a digest.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -105,55 +106,6 @@ impl PackageFormat {
     }
 }
 
-/// The kind of an asset. Together with the digest it determines the asset's key.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub enum AssetKind {
-    /// A zip of code: `assets/<digest>.zip`.
-    Zip,
-    /// Any other file: `assets/<digest>`.
-    File,
-    /// The template of a nested stack: `templates/<digest>.json`.
-    Template,
-}
-
-/// A file that a template refers to, identified by its content.
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct Asset {
-    /// Its kind.
-    pub kind: AssetKind,
-    /// The digest of its bytes.
-    pub digest: Digest,
-}
-
-impl Asset {
-    /// Its key in every bucket.
-    pub fn key(&self) -> String {
-        match self.kind {
-            AssetKind::Zip => format!("assets/{}.zip", self.digest),
-            AssetKind::File => format!("assets/{}", self.digest),
-            AssetKind::Template => template_key(&self.digest),
-        }
-    }
-
-    /// Reads what [`Asset::key`] writes.
-    pub fn parse_key(key: &str) -> Option<Self> {
-        let (kind, digest) = match key.strip_prefix("assets/") {
-            Some(name) => match name.strip_suffix(".zip") {
-                Some(digest) => (AssetKind::Zip, digest),
-                None => (AssetKind::File, name),
-            },
-            None => (AssetKind::Template, key.strip_prefix("templates/")?.strip_suffix(".json")?),
-        };
-        Some(Self { kind, digest: Digest::parse_hex(digest).ok()? })
-    }
-}
-
-impl fmt::Debug for Asset {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.key())
-    }
-}
-
 /// The code of one Lambda function.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub struct FunctionCode {
@@ -237,17 +189,19 @@ pub fn stack_parameter(part: &StackPart) -> String {
     format!("{STACK_PARAMETER_PREFIX}{}", part.as_str().replace('-', ""))
 }
 
-/// The key of a template in every bucket.
-pub fn template_key(digest: &Digest) -> String {
-    format!("templates/{digest}.json")
-}
-
-/// The key of a zip of code in every bucket.
-pub fn asset_key(digest: &Digest) -> String {
-    Asset { kind: AssetKind::Zip, digest: *digest }.key()
-}
-
 impl Package {
+    /// The keys of the objects that each region's bucket has, with the digests of their bytes: templates and assets, but no container images.
+    pub fn regional_objects(&self) -> Vec<(String, Digest)> {
+        let is_of_image = |key: &str| Asset::parse_key(key).is_some_and(|asset| asset.is_of_image());
+        self.objects().into_iter().filter(|(key, _)| !is_of_image(key)).collect()
+    }
+
+    /// The container images, by the digests of their manifests.
+    pub fn images(&self) -> impl Iterator<Item = &Digest> {
+        let manifests = self.assets.keys().filter(|asset| asset.kind == AssetKind::ImageManifest);
+        manifests.map(|asset| &asset.digest)
+    }
+
     /// The keys of all its objects, with the digests of their bytes.
     pub fn objects(&self) -> Vec<(String, Digest)> {
         let templates = self
@@ -311,17 +265,6 @@ mod tests {
     }
 
     #[test]
-    fn an_assets_key_reads_back() {
-        for kind in [AssetKind::Zip, AssetKind::File, AssetKind::Template] {
-            let asset = Asset { kind, digest: Digest::of(b"x") };
-            assert_eq!(Asset::parse_key(&asset.key()), Some(asset));
-        }
-        for key in ["", "assets/", "assets/x.zip", "templates/x", "other/x.zip"] {
-            assert_eq!(Asset::parse_key(key), None, "{key}");
-        }
-    }
-
-    #[test]
     fn the_digest_depends_on_everything_that_is_deployed() {
         let asset = Asset { kind: AssetKind::Zip, digest: Digest::of(b"a") };
         let one = Package::digest_of(&[stack("A", &[]), stack("B", &["A"])], std::iter::once(&asset));
@@ -346,5 +289,24 @@ mod tests {
             warnings: Vec::new(),
         };
         assert_eq!(package.objects().len(), 1);
+    }
+
+    #[test]
+    fn container_images_are_not_in_the_buckets_of_regions() {
+        let image = |kind| Asset { kind, digest: Digest::of(b"image") };
+        let zip = Asset { kind: AssetKind::Zip, digest: Digest::of(b"zip") };
+        let manifest = image(AssetKind::ImageManifest);
+        let package = Package {
+            digest: Digest::of(b"d"),
+            format: PackageFormat::Native,
+            stacks: Vec::new(),
+            assets: [manifest, image(AssetKind::ImageBlob), zip].map(|asset| (asset, 1)).into(),
+            made_for: None,
+            rewrites: Vec::new(),
+            warnings: Vec::new(),
+        };
+        assert_eq!(package.regional_objects(), [(zip.key(), zip.digest)]);
+        assert_eq!(package.images().collect::<Vec<_>>(), [&manifest.digest]);
+        assert_eq!(package.objects().len(), 3);
     }
 }

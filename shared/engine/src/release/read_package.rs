@@ -10,6 +10,7 @@ use flotilla_domain::release::package::{Package, template_key};
 use flotilla_domain::{AliasName, Code, Digest, Refusal, StageName, Timestamp};
 use flotilla_package::Limits;
 use flotilla_package::formats::{Draft, DraftStep, Files, recognise};
+use flotilla_package::image::{in_archive, not_unpacked};
 use flotilla_package::listing::Listing;
 use flotilla_package::zip_file::{Directory, DirectoryStep, read_directory};
 use std::collections::BTreeSet;
@@ -105,6 +106,10 @@ async fn draft(
     loop {
         match recognised.draft(listing, &files, limits)? {
             DraftStep::Done(draft) => return Ok(*draft),
+            DraftStep::Need(name) if directory.entry(&name).is_none() && in_archive(&name).is_some() => {
+                let (archive, _) = in_archive(&name).unwrap_or_default();
+                return Err(not_unpacked(archive).into());
+            }
             DraftStep::Need(name) if !files.contains_key(&name) => {
                 let entry = directory
                     .entry(&name)

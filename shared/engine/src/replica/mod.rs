@@ -1,10 +1,15 @@
 //! Replication: copies a package to the bucket of one account-region and proves each object by S3's own
-//! checksum. S3 copies the bytes. Only if a profile says so, they are streamed through this process.
+//! checksum. S3 copies the bytes. Only if a profile says so, they are streamed through this process, as container images are, which S3
+//! cannot copy to a repository.
+
+mod images;
 
 use crate::EngineError;
 use crate::config::role_is_new;
 use crate::deployment::cause::cause_of;
-use crate::ports::{Clock, CopySource, Key, Place, PortError, Presence, ReplicaStore, StateStore, WorkQueue};
+use crate::ports::{
+    Clock, CopySource, ImageRegistry, Key, Place, PortError, Presence, ReplicaStore, StateStore, WorkQueue,
+};
 use crate::records::{
     REPLICAS_MAX, ReplicaRecord, keep, read, release_key, replica_key, replicas_query, rollout_key,
 };
@@ -28,6 +33,8 @@ pub struct Replicate {
     pub queue: Arc<dyn WorkQueue>,
     /// The artifact buckets.
     pub replicas: Arc<dyn ReplicaStore>,
+    /// The repositories of container images.
+    pub images: Arc<dyn ImageRegistry>,
     /// How old a stored object may be before it is copied again.
     pub pace: Pace,
 }
@@ -132,12 +139,17 @@ impl Replicate {
         let place = Place { site: job.site.clone(), access: rollout.access.clone() };
         let copies = release
             .package
-            .objects()
+            .regional_objects()
             .into_iter()
             .map(|(key, digest)| self.prove(&place, rollout.copies, key, digest));
         let copies: Vec<_> = copies.collect();
-        let outcome: Result<Vec<()>, Unproven> =
+        let mut outcome: Result<Vec<()>, Unproven> =
             stream::iter(copies).buffer_unordered(COPIES_AT_ONCE).try_collect().await;
+        for image in release.package.images() {
+            if outcome.is_ok() {
+                outcome = self.bring_image(&place, image).await.map(|()| Vec::new());
+            }
+        }
         let failure = match outcome {
             Ok(_) => None,
             Err(Unproven::Call(error)) if error.may_pass() => return Err(error.into()),

@@ -9,10 +9,16 @@
 mod mark;
 
 use crate::EngineError;
-use crate::ports::{AssetBucket, AssetBuckets, Clock, ErrorKind, PortError, StateStore, WriteError};
+use crate::ports::{
+    AssetBucket, AssetBuckets, Clock, ErrorKind, ListMark, Place, PortError, StateStore, StoredImages,
+    WriteError,
+};
 use crate::records::{CollectionCursor, Versioned, read};
-use flotilla_domain::retention::{Pace, StoredVersion, is_unversioned, removable};
-use flotilla_domain::{SignedDuration, Timestamp};
+use flotilla_domain::release::package::{Asset, AssetKind};
+use flotilla_domain::retention::{
+    Pace, StoredImage, StoredVersion, is_unversioned, removable, removable_images,
+};
+use flotilla_domain::{Digest, SignedDuration, Timestamp};
 use mark::Marks;
 use std::sync::Arc;
 
@@ -24,6 +30,8 @@ pub struct GarbageCollector {
     pub store: Arc<dyn StateStore>,
     /// The ingest bucket and the artifact buckets.
     pub buckets: Arc<dyn AssetBuckets>,
+    /// The repositories of container images.
+    pub images: Arc<dyn StoredImages>,
     /// Minimum age of a removed version.
     pub pace: Pace,
 }
@@ -58,7 +66,7 @@ pub struct CollectorReport {
     pub failures: Vec<String>,
 }
 
-/// The folders of packages in every bucket.
+/// The folders of packages in every bucket. The repository of container images follows them.
 const FOLDERS: [&str; 2] = ["assets/", "templates/"];
 /// The fix for a denied call: an account that an older version prepared has no role for garbage collection.
 const MEND: &str = " (run flotilla install, or flotilla account add for another account, again)";
@@ -198,12 +206,37 @@ impl GarbageCollector {
         dry_run: bool,
         report: &mut CollectorReport,
     ) -> Result<(), PortError> {
-        let Some((bucket, folder)) = marks.bucket(cursor.site.as_ref()).zip(FOLDERS.get(cursor.folder))
-        else {
+        let Some(bucket) = marks.bucket(cursor.site.as_ref()) else {
             enter_next_bucket(cursor, marks);
             return Ok(());
         };
-        let page = self.buckets.list(&bucket, folder, cursor.after.as_ref()).await?;
+        match (FOLDERS.get(cursor.folder), &bucket) {
+            (Some(folder), _) => self.objects_page(cursor, &bucket, folder, marks, dry_run, report).await?,
+            (None, AssetBucket::At(place)) => self.images_page(cursor, place, marks, dry_run, report).await?,
+            (None, AssetBucket::Home) => enter_next_bucket(cursor, marks),
+        }
+        cursor.tries = 0;
+        if cursor.after.is_none() {
+            cursor.folder += 1;
+            // The ingest bucket has no repository beside it.
+            let repositories = usize::from(cursor.site.is_some());
+            if cursor.folder >= FOLDERS.len() + repositories {
+                enter_next_bucket(cursor, marks);
+            }
+        }
+        Ok(())
+    }
+
+    async fn objects_page(
+        &self,
+        cursor: &mut CollectionCursor,
+        bucket: &AssetBucket,
+        folder: &str,
+        marks: &Marks,
+        dry_run: bool,
+        report: &mut CollectorReport,
+    ) -> Result<(), PortError> {
+        let page = self.buckets.list(bucket, folder, cursor.after.as_ref()).await?;
         report.pages += 1;
         if is_unversioned(&page.versions) {
             let what = "it has objects without versions, which are not removed: enable versioning";
@@ -215,16 +248,34 @@ impl GarbageCollector {
         if dry_run || versions.is_empty() {
             count(report, &versions);
         } else {
-            self.remove(&bucket, &versions, report).await?;
+            self.remove(bucket, &versions, report).await?;
         }
-        cursor.tries = 0;
         cursor.after = page.next;
-        if cursor.after.is_none() {
-            cursor.folder += 1;
-            if cursor.folder >= FOLDERS.len() {
-                enter_next_bucket(cursor, marks);
-            }
+        Ok(())
+    }
+
+    /// A page of the repository of an account-region.
+    async fn images_page(
+        &self,
+        cursor: &mut CollectionCursor,
+        place: &Place,
+        marks: &Marks,
+        dry_run: bool,
+        report: &mut CollectorReport,
+    ) -> Result<(), PortError> {
+        let page = self.images.list(place, cursor.after.as_ref().map(|mark| mark.key.as_str())).await?;
+        report.pages += 1;
+        let is_needed = |digest: &Digest| {
+            marks.needed.contains(&Asset { kind: AssetKind::ImageManifest, digest: *digest })
+        };
+        let places = removable_images(&page.images, is_needed, self.pace.removed_before(marks.at));
+        let images: Vec<&StoredImage> = places.iter().map(|place| &page.images[*place]).collect();
+        if !dry_run && !images.is_empty() {
+            self.images.remove(place, &images).await?;
         }
+        report.objects += images.len() as u64;
+        report.bytes += images.iter().map(|image| image.bytes).sum::<u64>();
+        cursor.after = page.next.map(|token| ListMark { key: token, version_id: None });
         Ok(())
     }
 

@@ -6,7 +6,7 @@ use super::stage_templates::StageTemplates;
 use crate::json::canonical;
 use crate::listing::{FileInfo, Listing};
 use crate::template::{self, asset_tokens};
-use crate::{Limits, zip_file};
+use crate::{Limits, image, zip_file};
 use flotilla_domain::release::package::{
     ASSETS_BUCKET_PARAMETER, Asset, AssetKind, Package, PackageFormat, PackagedStack, Rewrite, Warning,
 };
@@ -64,7 +64,7 @@ impl Source {
         Asset { kind: self.kind(), digest }
     }
 
-    fn kind(&self) -> AssetKind {
+    pub(super) fn kind(&self) -> AssetKind {
         match self {
             Self::File { kind, .. } => *kind,
             Self::Folder { .. } | Self::ZippedFile { .. } => AssetKind::Zip,
@@ -216,6 +216,8 @@ impl Draft {
         let mut zipped_bytes = 0_u64;
         for source in self.sources() {
             match source {
+                // Whoever unpacks an archive of container images knows what is in it.
+                Source::File { name, .. } if image::in_archive(name).is_some() => {}
                 Source::File { name, .. } if !listing.has(name) => return Err(missing(name).into()),
                 Source::File { .. } => {}
                 // A file may be in several folders that are zipped; it counts in each.
@@ -247,6 +249,7 @@ impl Draft {
             let (asset, bytes) = match named {
                 Named::Source(source) => {
                     let proof = proofs.get(source).ok_or_else(|| missing(source.name()))?;
+                    self.check_image(source, proof.digest)?;
                     unzipped.extend(proof.unzipped.map(|bytes| (proof.digest, bytes)));
                     (source.asset(proof.digest), proof.bytes)
                 }

@@ -4,6 +4,7 @@ mod cdk;
 mod checks;
 mod cloudformation;
 mod draft;
+mod images;
 mod local_paths;
 mod native;
 mod path_table;
@@ -15,7 +16,7 @@ pub use native::manifest_of;
 
 use crate::listing::Listing;
 use crate::template::{self, MadeFor};
-use crate::{Limits, zip_file};
+use crate::{Limits, image, zip_file};
 use flotilla_domain::release::package::PackageFormat;
 use flotilla_domain::{Code, Refusal};
 use serde_json::Value;
@@ -83,7 +84,7 @@ pub type Files = BTreeMap<String, Vec<u8>>;
 pub enum DraftStep {
     /// The draft.
     Done(Box<Draft>),
-    /// This file is needed too.
+    /// This file is needed too. It may be in an archive of container images: see [`image::in_archive`].
     Need(String),
 }
 
@@ -112,6 +113,9 @@ impl Folder<'_> {
     fn read(&self, name: &str) -> Result<&[u8], Stop> {
         if let Some(bytes) = self.files.get(name) {
             return Ok(bytes);
+        }
+        if image::in_archive(name).is_some_and(|(archive, _)| self.listing.has(archive)) {
+            return Err(Stop::Need(name.to_owned()));
         }
         let Some(info) = self.listing.files.get(name) else {
             let what = format!("{name} is not in the package");

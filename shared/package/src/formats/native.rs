@@ -177,6 +177,7 @@ impl Unpacking<'_, '_> {
             }
             let number = match asset.kind {
                 AssetKind::Template => self.nested(draft, &file, depth + 1)?,
+                AssetKind::ImageManifest => draft.packed_image(self.folder, self.base, file, asset.digest)?,
                 kind => {
                     let source = draft.source(Source::File { name: file, kind });
                     draft.claims(source, asset.digest);

@@ -1,6 +1,7 @@
 //! Tokens: they stand for the files of the package in a template until the files' digests are known.
 
 use super::images::image_digest;
+use flotilla_domain::Digest;
 use flotilla_domain::release::package::{ASSETS_BUCKET_PARAMETER, Asset, AssetKind, FunctionCode};
 use serde_json::{Value, json};
 use std::collections::{BTreeMap, BTreeSet};
@@ -39,6 +40,15 @@ pub fn bucket_and_key(source: usize) -> Value {
     json!({"Bucket": {"Ref": ASSETS_BUCKET_PARAMETER}, "Key": token(source)})
 }
 
+/// The separator of a repository and the digest of an image in it.
+const BY_DIGEST: &str = "@sha256:";
+
+/// The URI of a container image in the repository of the stack's account and region, which has the name of the artifact bucket.
+pub fn image_uri(source: usize) -> Value {
+    let digest = token(source);
+    json!({"Fn::Sub": format!("${{AWS::AccountId}}.dkr.ecr.${{AWS::Region}}.${{AWS::URLSuffix}}/${{{ASSETS_BUCKET_PARAMETER}}}{BY_DIGEST}{digest}")})
+}
+
 /// `s3://bucket/key`.
 pub fn s3_uri(source: usize) -> Value {
     json!({"Fn::Sub": format!("s3://${{{ASSETS_BUCKET_PARAMETER}}}/{}", token(source))})
@@ -50,7 +60,7 @@ pub fn url(source: usize) -> Value {
     json!({"Fn::Sub": format!("https://s3.${{AWS::Region}}.${{AWS::URLSuffix}}/${{{ASSETS_BUCKET_PARAMETER}}}/{key}")})
 }
 
-/// Replaces the tokens by keys. `asset` returns the asset of a source.
+/// Replaces the tokens by keys, those of container images by their digests. `asset` returns the asset of a source.
 ///
 /// # Errors
 /// The number of a source that `asset` does not know.
@@ -61,7 +71,7 @@ pub fn replace(value: &mut Value, asset: &impl Fn(usize) -> Option<Asset>) -> Re
             let mut out = parts.next().unwrap_or_default().to_owned();
             while let (Some(number), Some(rest)) = (parts.next(), parts.next()) {
                 let source: usize = number.parse().map_err(|_| usize::MAX)?;
-                out.push_str(&asset(source).ok_or(source)?.key());
+                out.push_str(&name_of(&asset(source).ok_or(source)?));
                 out.push_str(rest);
             }
             *text = out;
@@ -73,9 +83,34 @@ pub fn replace(value: &mut Value, asset: &impl Fn(usize) -> Option<Asset>) -> Re
     Ok(())
 }
 
+/// What stands in a template for an asset.
+fn name_of(asset: &Asset) -> String {
+    match asset.kind {
+        AssetKind::ImageManifest => asset.digest.to_string(),
+        _ => asset.key(),
+    }
+}
+
+/// The number of digits of a digest.
+const HEX: usize = 64;
+
+/// The digests of images of the package in a text, with their byte ranges.
+fn images_in(text: &str) -> impl Iterator<Item = (usize, usize, Asset)> {
+    let prefix = format!("${{{ASSETS_BUCKET_PARAMETER}}}{BY_DIGEST}");
+    let starts: Vec<usize> = text.match_indices(&prefix).map(|(at, found)| at + found.len()).collect();
+    starts.into_iter().filter_map(move |at| {
+        let digest = Digest::parse_hex(text.get(at..at + HEX)?).ok()?;
+        Some((at, at + HEX, Asset { kind: AssetKind::ImageManifest, digest }))
+    })
+}
+
+/// The names of assets in a text, with their byte ranges.
+fn names_in(text: &str) -> impl Iterator<Item = (usize, usize, Asset)> {
+    keys_in(text).chain(images_in(text))
+}
+
 /// The keys of assets in a text, with their byte ranges.
 fn keys_in(text: &str) -> impl Iterator<Item = (usize, usize, Asset)> {
-    const HEX: usize = 64;
     ["assets/", "templates/"].into_iter().flat_map(move |prefix| {
         text.match_indices(prefix).filter_map(move |(at, _)| {
             let end = at + prefix.len() + HEX;
@@ -95,7 +130,7 @@ fn keys_in(text: &str) -> impl Iterator<Item = (usize, usize, Asset)> {
 /// Collects the assets that a finished template names.
 pub fn keys(value: &Value, named: &mut BTreeSet<Asset>) {
     match value {
-        Value::String(text) => named.extend(keys_in(text).map(|(_, _, asset)| asset)),
+        Value::String(text) => named.extend(names_in(text).map(|(_, _, asset)| asset)),
         Value::Array(items) => items.iter().for_each(|item| keys(item, named)),
         Value::Object(object) => object.values().for_each(|value| keys(value, named)),
         _ => {}
@@ -106,7 +141,7 @@ pub fn keys(value: &Value, named: &mut BTreeSet<Asset>) {
 pub fn put_back(value: &mut Value, known: &BTreeMap<Asset, usize>) {
     match value {
         Value::String(text) => {
-            let mut found: Vec<_> = keys_in(text).collect();
+            let mut found: Vec<_> = names_in(text).collect();
             found.sort_by_key(|(at, ..)| *at);
             let (mut out, mut copied) = (String::new(), 0);
             for (at, end, asset) in found {
@@ -166,7 +201,6 @@ pub fn functions(template: &Value) -> Vec<FunctionCode> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use flotilla_domain::Digest;
 
     #[test]
     fn tokens_become_keys_wherever_they_stand() {
@@ -181,8 +215,10 @@ mod tests {
     #[test]
     fn keys_become_tokens_again() {
         let asset = |kind| Asset { kind, digest: Digest::of(b"x") };
-        let all = [AssetKind::File, AssetKind::Zip, AssetKind::Template].map(asset);
-        let finished = json!({"a": format!("s3://b/{}", all[0].key()), "b": [all[1].key(), format!("{}{}", all[2].key(), all[1].key())]});
+        let all = [AssetKind::File, AssetKind::Zip, AssetKind::Template, AssetKind::ImageManifest].map(asset);
+        let mut image = image_uri(3);
+        replace(&mut image, &|_| Some(all[3])).unwrap();
+        let finished = json!({"a": format!("s3://b/{}", all[0].key()), "b": [all[1].key(), format!("{}{}", all[2].key(), all[1].key())], "c": image});
         let mut named = BTreeSet::new();
         keys(&finished, &mut named);
         assert_eq!(named, BTreeSet::from(all));
@@ -191,7 +227,7 @@ mod tests {
         put_back(&mut value, &known);
         assert_eq!(
             value,
-            json!({"a": format!("s3://b/{}", token(0)), "b": [token(1), format!("{}{}", token(2), token(1))]})
+            json!({"a": format!("s3://b/{}", token(0)), "b": [token(1), format!("{}{}", token(2), token(1))], "c": image_uri(3)})
         );
         replace(&mut value, &|source| all.get(source).copied()).unwrap();
         assert_eq!(value, finished);

@@ -1,6 +1,6 @@
 //! Functions that run container images.
 
-use crate::support::{package, refused_at, zip_of};
+use crate::support::{package, packed, refused_at, zip_of, zip_of_all};
 use flotilla_domain::{Code, Digest};
 use serde_json::{Value, json};
 
@@ -46,4 +46,112 @@ fn an_image_of_ecr_is_warned_of_and_one_that_exists_only_locally_is_refused() {
         Code::CodeOutsidePackage,
         "Resources.A.Properties.CodeUri",
     );
+}
+
+/// Files with their names.
+type Named = Vec<(String, Vec<u8>)>;
+
+/// An image in an OCI image layout: the files of a folder, and the digest of the image.
+fn layout(folder: &str, names: &[&str]) -> (Named, Digest) {
+    let (config, layer) = (br#"{"architecture": "amd64", "os": "linux"}"#.to_vec(), b"gzip".to_vec());
+    let described = |kind: &str, bytes: &[u8]| json!({"mediaType": kind, "digest": format!("sha256:{}", Digest::of(bytes)), "size": bytes.len()});
+    let manifest = json!({
+        "schemaVersion": 2,
+        "config": described("application/vnd.oci.image.config.v1+json", &config),
+        "layers": [described("application/vnd.oci.image.layer.v1.tar+gzip", &layer)],
+    });
+    let manifest = manifest.to_string().into_bytes();
+    let mut image = described("application/vnd.oci.image.manifest.v1+json", &manifest);
+    let images: Vec<Value> = if names.is_empty() {
+        vec![image.clone()]
+    } else {
+        let named = names.iter().map(|name| {
+            image["annotations"] = json!({"org.opencontainers.image.ref.name": name});
+            image.clone()
+        });
+        named.collect()
+    };
+    let index = json!({"schemaVersion": 2, "manifests": images}).to_string().into_bytes();
+    let digest = Digest::of(&manifest);
+    let blob = |bytes: Vec<u8>| (format!("{folder}blobs/sha256/{}", Digest::of(&bytes)), bytes);
+    (vec![(format!("{folder}index.json"), index), blob(manifest), blob(config), blob(layer)], digest)
+}
+
+fn with_template(mut files: Named, resources: Value) -> Vec<u8> {
+    let template = json!({"Resources": resources}).to_string().into_bytes();
+    files.push(("template.json".into(), template));
+    zip_of_all(&files)
+}
+
+fn runs(uri: &str) -> Value {
+    json!({"A": {"Type": "AWS::Lambda::Function", "Properties": {"PackageType": "Image", "Code": {"ImageUri": uri}}}})
+}
+
+#[test]
+fn an_image_of_the_package_runs_by_digest_from_the_repository_of_each_region() {
+    let (files, digest) = layout("image/", &[]);
+    let zip = with_template(files, runs("./image"));
+    let finished = package(&zip).unwrap();
+    let template: Value = serde_json::from_slice(finished.templates.values().next().unwrap()).unwrap();
+    let uri = format!(
+        "${{AWS::AccountId}}.dkr.ecr.${{AWS::Region}}.${{AWS::URLSuffix}}/${{FlotillaAssetsBucket}}@sha256:{digest}"
+    );
+    assert_eq!(template["Resources"]["A"]["Properties"]["Code"], json!({"ImageUri": {"Fn::Sub": uri}}));
+    let package_of = &finished.package;
+    assert_eq!(package_of.images().collect::<Vec<_>>(), [&digest]);
+    assert_eq!(package_of.assets.len(), 3, "manifest, configuration and layer");
+    assert_eq!(package_of.stacks[0].functions[0].asset, digest, "what runs is compared with it");
+    assert_eq!(package_of.warnings, []);
+
+    // Packed, it is the same package.
+    let repacked = package(&zip_of_all(&packed(&zip))).unwrap();
+    assert_eq!((repacked.package.digest, &repacked.templates), (package_of.digest, &finished.templates));
+    let without = packed(&zip).into_iter().filter(|(name, _)| !name.ends_with(".blob")).collect::<Vec<_>>();
+    assert_eq!(package(&zip_of_all(&without)).unwrap_err().code, Code::AssetMissing);
+}
+
+#[test]
+fn an_image_is_found_by_its_name_among_saved_ones() {
+    for folder in ["images/", "build/images/"] {
+        let (files, digest) = layout(folder, &["docker.io/library/api:v1", "api:latest"]);
+        let build = if folder.starts_with("build/") { "build/" } else { "" };
+        let mut files = files;
+        let template = json!({"Transform": "AWS::Serverless-2016-10-31", "Resources": {"A": {"Type": "AWS::Serverless::Function",
+            "Properties": {"PackageType": "Image", "ImageUri": "api:v1"}, "Metadata": {"Dockerfile": "Dockerfile"}}}});
+        files.push((format!("{build}template.json"), template.to_string().into_bytes()));
+        if !build.is_empty() {
+            files.push((
+                "flotilla.json".into(),
+                br#"{"flotilla": 1, "template": "build/template.json"}"#.to_vec(),
+            ));
+        }
+        let finished = package(&zip_of_all(&files)).unwrap();
+        assert_eq!(finished.package.images().collect::<Vec<_>>(), [&digest], "{folder}");
+    }
+    let (files, _) = layout("images/", &["other:v1"]);
+    let refused = refused_at(
+        &with_template(files, runs("api:v1")),
+        Code::ImageUnsupported,
+        "Resources.A.Properties.Code",
+    );
+    assert!(refused.message.contains("api:v1 is not among other:v1"), "{refused}");
+}
+
+#[test]
+fn an_image_that_is_not_what_it_says_is_refused() {
+    let with = |change: &dyn Fn(&mut Named)| {
+        let (mut files, _) = layout("image/", &[]);
+        change(&mut files);
+        package(&with_template(files, runs("image"))).unwrap_err()
+    };
+    let changed = with(&|files| files[3].1.push(b'x'));
+    assert_eq!(changed.code, Code::ImageUnsupported, "a layer of other bytes: {changed}");
+    let changed = with(&|files| files[1].1.push(b' '));
+    assert_eq!(changed.code, Code::ImageUnsupported, "a manifest of other bytes: {changed}");
+    let missing = with(&|files| drop(files.remove(3)));
+    assert_eq!(missing.code, Code::AssetMissing, "{missing}");
+    let archive = with_template(vec![("image.tar".into(), b"tar".to_vec())], runs("./image.tar"));
+    let refused = package(&archive).unwrap_err();
+    assert_eq!((refused.code, refused.path.as_deref()), (Code::ImageUnsupported, Some("image.tar")));
+    assert!(refused.fix.contains("flotilla pack"), "{refused}");
 }

@@ -4,7 +4,7 @@
 use super::{partition, text};
 use crate::stack_books::{Effect, Stack};
 use crate::state::State;
-use flotilla_domain::{Site, Timestamp};
+use flotilla_domain::{Digest, Site, Timestamp};
 use flotilla_engine::ports::{Item, Key};
 use serde_json::Value;
 use std::collections::BTreeSet;
@@ -46,16 +46,27 @@ fn names_object(state: &State, stack: &Stack, key: &str) -> bool {
     });
     stack.template.into_iter().chain(coming).any(|template| {
         let body = state.templates.get(&template).map(|bytes| String::from_utf8_lossy(bytes));
-        key == format!("templates/{template}.json") || body.is_some_and(|body| body.contains(key))
+        let name = image_in(key).map_or_else(|| key.to_owned(), |image| format!("@sha256:{image}"));
+        key == format!("templates/{template}.json") || body.is_some_and(|body| body.contains(&name))
     })
+}
+
+/// The container image whose manifest has this key.
+fn image_in(key: &str) -> Option<Digest> {
+    Digest::parse_hex(key.strip_prefix("assets/")?.strip_suffix(".image")?).ok()
 }
 
 fn copies_are_there(state: &State, replica: &Item) {
     let (release, site) = (text(replica, "release").unwrap_or_default(), text(replica, "target"));
     let Some(site) = site.and_then(|site| Site::parse(site).ok()) else { return };
     let Some(release) = releases(state).find(|item| text(item, "id") == Some(release)) else { return };
-    let missing =
-        objects(release).into_iter().find(|key| !state.replicas.contains_key(&(site.clone(), key.clone())));
+    let is_there = |key: &String| match image_in(key) {
+        Some(image) => state.repositories.get(&site).is_some_and(|r| r.images.contains_key(&image)),
+        // A repository refuses an image without its blobs.
+        None if key.ends_with(".blob") => true,
+        None => state.replicas.contains_key(&(site.clone(), key.clone())),
+    };
+    let missing = objects(release).into_iter().find(|key| !is_there(key));
     // A test may make S3 report false results of copies.
     let made_up = state.replica_proofs.contains_key(&site);
     assert!(missing.is_none() || made_up, "{:?} is proven, but {missing:?} does not exist", replica.key);

@@ -15,6 +15,12 @@ pub enum Quirk {
     PartsHaveNoDigest,
     /// Objects of preview buckets are not stored, so emptying the buckets has no effect.
     BucketsAreNotKept,
+    /// A container image can be stored before its blobs.
+    ImagesNeedNoBlobs,
+    /// `BatchCheckLayerAvailability` knows no blob.
+    BlobsAreNeverThere,
+    /// Removing one tag of an image removes the image.
+    ImagesGoWithAnyTag,
     /// `ExpectedBucketOwner` is ignored.
     BucketOwnersAreNotChecked,
     /// No change set is accepted and fails later, except an empty one.

@@ -1,6 +1,6 @@
 //! The objects in the buckets, and garbage collection.
 
-use super::{World, orders, target};
+use super::{World, image_of, orders, target};
 use crate::driver::collect;
 use flotilla_contract::{Page, ReleaseView, VersionedServiceConfig};
 use flotilla_domain::Digest;
@@ -60,6 +60,22 @@ impl World {
         let key = asset_key(&Digest::of(code.as_bytes()));
         let site = region.map(target);
         self.driver.shared.lock().objects.count(site.as_ref(), &key)
+    }
+
+    /// The container images in a region's repository, and how many blobs were sent to it.
+    pub fn images_in(&self, region: &str) -> (Vec<Digest>, u64) {
+        let state = self.driver.shared.lock();
+        let repository = state.repositories.get(&target(region));
+        repository.map_or_else(Default::default, |r| (r.images.keys().copied().collect(), r.sent))
+    }
+
+    /// Tags an image in a region's repository, as somebody else does.
+    pub fn tag_image(&mut self, code: &str, region: &str, tag: &str) -> &mut Self {
+        let mut state = self.driver.shared.lock();
+        let repository = state.repositories.entry(target(region)).or_default();
+        repository.images.entry(image_of(code)).or_default().insert(tag.to_owned());
+        drop(state);
+        self
     }
 
     /// Deletes a function's code from a region's bucket as a person does: a delete marker hides it.

@@ -10,8 +10,8 @@ mod shop;
 mod traffic;
 mod views;
 
-use packed::layered;
-pub use packed::{package, zip_of};
+use packed::Packages;
+pub use packed::{image_of, package, with_image, zip_of};
 pub use shop::SHOP;
 
 use crate::driver::{Driver, collect};
@@ -37,7 +37,7 @@ pub struct World {
     driver: Driver,
     uploads: u32,
     requests: u32,
-    layered: bool,
+    packages: Packages,
     /// The service that is uploaded.
     services: Vec<Option<ServiceName>>,
 }
@@ -82,7 +82,7 @@ impl World {
         let named = |name| ServiceName::parse(name).ok();
         let services = vec![Some(orders()), named("orders-eu"), named("nobody"), None];
         let driver = Driver::new(Shared::new(seed));
-        let world = Self { driver, uploads: 0, requests: 0, layered: false, services };
+        let world = Self { driver, uploads: 0, requests: 0, packages: Packages::One, services };
         let caller = world.caller("setup");
         let account = AccountId::parse(ACCOUNT).expect("an account");
         let commands = &world.driver.commands;
@@ -137,19 +137,13 @@ impl World {
 
     /// Uploads a package whose function has this code. Its event is sent like any message.
     pub fn upload(&mut self, git_ref: &str, code: &str) -> String {
-        let package = if self.layered { layered(code) } else { package(code) };
+        let package = self.packages.of(code);
         self.upload_bytes(&format!("incoming/orders/{git_ref}/{{n}}.zip"), package, true)
     }
 
     /// Uploads the marker that closes a ref. Returns its version.
     pub fn close(&mut self, git_ref: &str, with_event: bool) -> String {
         self.upload_bytes(&format!("incoming/orders/{git_ref}/closed"), Vec::new(), with_event)
-    }
-
-    /// From now on, packages have two stacks: `Net`, and `Api`, which needs it.
-    pub fn layered(&mut self) -> &mut Self {
-        self.layered = true;
-        self
     }
 
     /// Uploads a package for each of this many pull requests at once.

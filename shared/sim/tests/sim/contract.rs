@@ -34,6 +34,12 @@ fn the_fake_buckets_of_packages_keep_the_contract() {
 }
 
 #[test]
+fn the_fake_repositories_keep_the_contract() {
+    let bench = SimBench::default();
+    block_on(contract::images(&bench.images(), &bench.images(), &bench.packages(), &bench));
+}
+
+#[test]
 fn the_fake_change_sets_keep_the_contract() {
     let bench = SimBench::default();
     block_on(contract::change_sets(&bench.stacks(), &bench));

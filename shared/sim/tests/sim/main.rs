@@ -13,6 +13,7 @@ mod garbage_collection;
 mod garbage_collection_runs;
 mod gates;
 mod gates_waiting;
+mod images;
 mod ingest;
 mod leases;
 mod lives;

@@ -4,7 +4,7 @@ use super::super::{Draft, Folder, Stop};
 use super::invalid;
 use crate::json::parse_strict;
 use crate::template::asset_tokens;
-use crate::zip_file;
+use crate::{image, zip_file};
 use flotilla_domain::release::package::ASSETS_BUCKET_PARAMETER;
 use flotilla_domain::{Code, Refusal};
 use serde::Deserialize;
@@ -60,7 +60,18 @@ struct FileDestination {
 
 #[derive(Deserialize)]
 struct ImageAsset {
+    #[serde(default)]
+    source: ImageSource,
     destinations: BTreeMap<String, ImageDestination>,
+}
+
+#[derive(Deserialize, Default)]
+struct ImageSource {
+    /// The folder of a Dockerfile.
+    directory: Option<String>,
+    /// The command that loads an archive and prints the image's name, for a `TarballImageAsset`.
+    #[serde(default)]
+    executable: Vec<String>,
 }
 
 #[derive(Deserialize)]
@@ -79,6 +90,15 @@ struct Known {
     path: Result<String, String>,
 }
 
+/// A container image that a template may name.
+#[derive(Clone)]
+pub struct KnownImage {
+    /// The archive or folder that has it, and its name there if several may be there; `None` if the package does not have it.
+    pub layout: Option<(String, Option<String>)>,
+    /// How to save it, for a person.
+    pub fix: String,
+}
+
 /// The assets that the templates of a stack may name.
 #[derive(Default)]
 pub struct Assets {
@@ -86,8 +106,8 @@ pub struct Assets {
     files: BTreeMap<String, Known>,
     /// The buckets, as in the asset manifest: with `${AWS::Region}`, or literal.
     buckets: BTreeSet<String>,
-    /// The tags of container images.
-    images: BTreeSet<String>,
+    /// The container images by their tags.
+    images: BTreeMap<String, KnownImage>,
     /// The first bytes of the keys.
     begin: HashSet<[u8; BEGIN_BYTES]>,
 }
@@ -120,13 +140,37 @@ pub fn read(folder: &Folder<'_>, base: &str, manifests: &[String]) -> Result<Ass
                 assets.buckets.insert(to.bucket_name);
             }
         }
-        for to in manifest.docker_images.into_values().flat_map(|image| image.destinations.into_values()) {
-            if to.image_tag.len() >= KEY_BYTES_MIN && !to.repository_name.is_empty() {
-                assets.images.insert(to.image_tag);
+        for (id, asset) in manifest.docker_images {
+            let known = known_image(folder, base, &id, &asset.source);
+            for to in asset.destinations.into_values() {
+                if to.image_tag.len() >= KEY_BYTES_MIN && !to.repository_name.is_empty() {
+                    assets.images.insert(to.image_tag, known.clone());
+                }
             }
         }
     }
     Ok(assets)
+}
+
+/// Where a container image is: in the archive that its command loads, in one that is named as its folder, or among saved images by the name
+/// that CDK gives it (`cdkasset-<hash>`).
+fn known_image(folder: &Folder<'_>, base: &str, id: &str, source: &ImageSource) -> KnownImage {
+    let words = source.executable.iter().flat_map(|argument| argument.split([' ', '\'', '"', '|', ';']));
+    let of_folder = source.directory.iter().map(|directory| format!("{directory}.tar"));
+    let archives = words.filter(|word| image::is_archive(word)).map(ToOwned::to_owned).chain(of_folder);
+    let alone = archives
+        .filter_map(|path| folder.listing.resolve(base, &path).ok())
+        .find(|name| !name.ends_with('/'));
+    let name = format!("cdkasset-{}", id.to_lowercase());
+    let saved = format!("{base}images.tar");
+    let among = folder.listing.has(&saved).then(|| (saved.clone(), Some(name.clone())));
+    let directory = source.directory.as_deref().unwrap_or(".");
+    KnownImage {
+        layout: alone.map(|archive| (archive, None)).or(among),
+        fix: format!(
+            "build and save it, then pack with flotilla: docker build -t {name} {base}{directory} && docker save {name} -o {saved}"
+        ),
+    }
 }
 
 /// The file of an asset. An error is reported only if a template names the asset.
@@ -190,13 +234,15 @@ impl Assets {
         }
     }
 
-    /// Whether a template names a container image of the assembly.
-    pub fn image_in(&self, value: &Value) -> bool {
+    /// The container image of the assembly that a value names.
+    pub fn image_in(&self, value: &Value) -> Option<&KnownImage> {
         match value {
-            Value::String(text) => self.images.iter().any(|tag| text.contains(tag)),
-            Value::Array(items) => items.iter().any(|item| self.image_in(item)),
-            Value::Object(object) => object.values().any(|value| self.image_in(value)),
-            _ => false,
+            Value::String(text) => {
+                self.images.iter().find(|(tag, _)| text.contains(*tag)).map(|(_, image)| image)
+            }
+            Value::Array(items) => items.iter().find_map(|item| self.image_in(item)),
+            Value::Object(object) => object.values().find_map(|value| self.image_in(value)),
+            _ => None,
         }
     }
 

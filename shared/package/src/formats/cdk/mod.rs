@@ -199,6 +199,7 @@ impl Reader<'_, '_> {
         };
         synthesised::clean(template);
         self.nested(template, at, depth)?;
+        self.images(template)?;
         for section in ["Resources", "Outputs"] {
             for (id, entry) in template.get_mut(section).and_then(Value::as_object_mut).into_iter().flatten()
             {
@@ -276,15 +277,34 @@ impl Reader<'_, '_> {
         Ok(())
     }
 
-    /// Refuses code outside of the package, and warns about container images.
+    /// Points functions to the container images of the package that they run.
+    fn images(&mut self, template: &mut Value) -> Result<(), Stop> {
+        let resources = template.get_mut("Resources").and_then(Value::as_object_mut);
+        for resource in resources.into_iter().flat_map(|resources| resources.values_mut()) {
+            if resource["Type"] != "AWS::Lambda::Function" {
+                continue;
+            }
+            let Some(uri) = resource.pointer_mut("/Properties/Code/ImageUri") else { continue };
+            let Some(image) = self.assets.image_in(uri) else { continue };
+            let Some((layout, name)) = &image.layout else { continue };
+            *uri = asset_tokens::image_uri(self.draft.image(self.folder, layout, name.as_deref())?);
+        }
+        Ok(())
+    }
+
+    /// Refuses code outside of the package, and warns about container images there.
     fn check_code(&mut self, template: &Value, at: &str) -> Result<(), Refusal> {
         for (id, resource) in template["Resources"].as_object().into_iter().flatten() {
-            if self.assets.image_in(resource) {
-                self.draft.warnings.push(Warning {
-                    code: Code::ImageOutsidePackage,
-                    path: format!("{at}: Resources.{id}"),
-                    message: "a container image is not in the package, so what it runs is not proven: publish it with cdk-assets to each account and region before the rollout".into(),
-                });
+            if let Some(image) = self.assets.image_in(resource) {
+                let message = match resource["Type"].as_str() {
+                    Some("AWS::Lambda::Function") => format!(
+                        "a container image is not in the package, so what it runs is not proven: {}; or publish it with cdk-assets to each account and region before the rollout",
+                        image.fix
+                    ),
+                    _ => "only functions run container images of the package: publish this one with cdk-assets to each account and region before the rollout".into(),
+                };
+                let path = format!("{at}: Resources.{id}");
+                self.draft.warnings.push(Warning { code: Code::ImageOutsidePackage, path, message });
             }
             let property = match resource["Type"].as_str() {
                 Some("AWS::Lambda::Function") => "Code",

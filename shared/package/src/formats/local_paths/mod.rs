@@ -3,6 +3,7 @@
 //! Paths become tokens, included text is inserted, and nested templates are read with the files that they name.
 //! Locations outside of the package are refused, because their bytes could not be proven.
 
+mod images;
 mod includes;
 mod nested;
 mod place;
@@ -11,8 +12,10 @@ use super::path_table::{Becomes, Row, TABLE, Takes};
 use super::{Draft, Folder, Source, Stop};
 use crate::json::canonical;
 use crate::template::{self, MadeFor, asset_tokens};
-use flotilla_domain::release::package::{AssetKind, GIVEN_PREFIX, PARAMETER_PLACEHOLDER, Warning};
+use flotilla_domain::release::package::{AssetKind, GIVEN_PREFIX, Warning};
 use flotilla_domain::{Code, Refusal};
+use images::is_image;
+pub(crate) use images::outside_warning;
 use nested::Nested;
 pub(super) use place::{DEPTH_MAX, too_deep};
 use place::{Place, local_path, resolve};
@@ -122,7 +125,7 @@ impl Taker<'_, '_> {
             return Ok(());
         }
         let place = place.below(name);
-        if row.takes == Takes::Code && self.is_without_path(owner, name, &place)? {
+        if row.takes == Takes::Code && (self.is_image_taken(owner, name, &place)? || is_inline(owner, name)) {
             return Ok(());
         }
         let local = match owner.get(*name) {
@@ -147,24 +150,6 @@ impl Taker<'_, '_> {
         };
         owner.insert((*name).into(), located);
         Ok(())
-    }
-
-    /// Whether a function's code is inline or a container image.
-    fn is_without_path(
-        &mut self,
-        owner: &Map<String, Value>,
-        name: &str,
-        place: &Place<'_>,
-    ) -> Result<bool, Refusal> {
-        let code = owner.get(name);
-        let inside = |property: &str| code.is_some_and(|code| code.get(property).is_some());
-        if inside("ImageUri") || (code.is_none() && is_image(owner)) {
-            let uri = code.and_then(|code| code.get("ImageUri")).or_else(|| owner.get("ImageUri"));
-            check_image(uri, place)?;
-            self.warn(image(&place.shown(), uri));
-            return Ok(true);
-        }
-        Ok(inside("ZipFile") || (code.is_none() && owner.contains_key("InlineCode")))
     }
 
     /// The number of the source at a path.
@@ -244,37 +229,10 @@ fn spread_globals(template: &mut Value) {
     }
 }
 
-fn is_image(function: &Map<String, Value>) -> bool {
-    function.contains_key("ImageUri") || function.get("PackageType").is_some_and(|kind| kind == "Image")
-}
-
-/// Refuses an image that exists only where it was built: Lambda runs images of ECR (AWS Lambda Developer Guide, "Create a Lambda function
-/// using a container image"). A URI that is known only during the deployment is not checked.
-fn check_image(uri: Option<&Value>, place: &Place<'_>) -> Result<(), Refusal> {
-    let what = match uri {
-        None => "the function has no ImageUri".to_owned(),
-        Some(Value::String(uri)) if uri.contains("{{resolve:") || uri.contains(PARAMETER_PLACEHOLDER) => {
-            return Ok(());
-        }
-        Some(Value::String(uri)) if !uri.contains(".dkr.ecr.") => {
-            let shown: String = uri.chars().take(200).collect();
-            format!("the image {shown} exists only on the machine that built it")
-        }
-        Some(_) => return Ok(()),
-    };
-    let fix = "push the image to ECR in each region, and give its URI with the digest as a parameter";
-    Err(Refusal::new(Code::CodeOutsidePackage, what, fix).at(place.shown()))
-}
-
-/// The warning about a function that runs a container image.
-pub(crate) fn image(path: &str, uri: Option<&Value>) -> Warning {
-    let message = match uri.and_then(template::image_digest) {
-        Some(_) => {
-            "a container image is not in the package: have it in the registry of each account and region before the rollout; what runs is compared with its digest"
-        }
-        None => {
-            "a container image is not in the package, and its digest is not in the template, so what runs is not proven: have it in the registry of each account and region before the rollout, and name it by digest (@sha256:…)"
-        }
-    };
-    Warning { code: Code::ImageOutsidePackage, path: path.to_owned(), message: message.into() }
+/// Whether a function's code is in the template.
+fn is_inline(owner: &Map<String, Value>, name: &str) -> bool {
+    match owner.get(name) {
+        Some(code) => code.get("ZipFile").is_some(),
+        None => owner.contains_key("InlineCode"),
+    }
 }

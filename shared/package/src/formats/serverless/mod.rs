@@ -205,7 +205,7 @@ fn take_code(
             continue;
         }
         if let Some(uri) = code.get("ImageUri") {
-            draft.warnings.push(super::local_paths::image(&path, Some(uri)));
+            draft.warnings.push(super::local_paths::outside_warning(&path, Some(uri)));
             continue;
         }
         if let Some(bucket) = foreign_bucket(code, own_bucket) {

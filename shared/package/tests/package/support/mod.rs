@@ -7,6 +7,7 @@ use flotilla_domain::release::package::{Asset, AssetKind, template_key};
 use flotilla_domain::{Code, Digest, Refusal};
 use flotilla_package::folder_zip::FolderZip;
 use flotilla_package::formats::{Draft, DraftStep, Files, Finished, Proof, Source, manifest_of, recognise};
+use flotilla_package::image::{in_archive, not_unpacked};
 use flotilla_package::listing::Listing;
 use flotilla_package::zip_file::{Directory, DirectoryStep, Entry, EntryReader, read_directory};
 use flotilla_package::{Limits, write};
@@ -89,6 +90,9 @@ fn read(zip: &[u8]) -> Result<(Draft, BTreeMap<Source, Vec<u8>>), Refusal> {
     let draft = loop {
         match recognised.draft(&listing, &files, &limits)? {
             DraftStep::Done(draft) => break draft,
+            DraftStep::Need(name) if in_archive(&name).is_some() => {
+                return Err(not_unpacked(in_archive(&name).expect("an archive").0));
+            }
             DraftStep::Need(name) => files.insert(name.clone(), read(&name)?.0),
         };
     };

@@ -1,20 +1,28 @@
 //! Packs a package folder, or a zip of one, on this machine, with the result that ingest would have.
 
+mod archive;
+#[cfg(test)]
+mod archive_tests;
+mod folder;
+mod layer;
+mod tar_files;
+
 use crate::error::CliError;
+use archive::Archive;
 use flotilla_domain::release::package::template_key;
-use flotilla_domain::{AliasName, Code, Digester, Refusal};
+use flotilla_domain::{AliasName, Digester, Refusal};
 use flotilla_package::Limits;
 use flotilla_package::folder_zip::FolderZip;
 use flotilla_package::formats::{Draft, DraftStep, Files, Finished, Proof, Source, manifest_of, recognise};
-use flotilla_package::listing::{FileInfo, Listing};
+use flotilla_package::image::in_archive;
+use flotilla_package::listing::Listing;
 use flotilla_package::write::{SourceFile, write_zip};
 use flotilla_package::zip_file::{Directory, DirectoryStep, EntryReader, Unzipped, read_directory};
-use std::cell::RefCell;
+use folder::{Links, check_links, list, project_of};
 use std::collections::BTreeMap;
 use std::fs::File;
 use std::io::{self, Cursor, Read, Seek, SeekFrom, Write};
 use std::path::{Path, PathBuf};
-use walkdir::WalkDir;
 
 /// Bytes per read.
 const CHUNK_BYTES: usize = 256 * 1024;
@@ -49,6 +57,8 @@ impl From<Refusal> for PackError {
 pub struct Packing {
     root: Root,
     links: Links,
+    /// The archives of container images that were unpacked, by their names.
+    archives: BTreeMap<String, Archive>,
     /// The files.
     pub listing: Listing,
     /// The alias that the functions get.
@@ -89,7 +99,8 @@ impl Packing {
             let fix = "use a package folder, such as .serverless, cdk.out or .aws-sam/build, or a zip of it";
             return Err(CliError::usage(format!("{} does not exist", path.display()), fix).into());
         };
-        Ok(Self { root, listing, links, alias: None, draft: None, proofs: BTreeMap::new(), finished: None })
+        let (archives, proofs) = (BTreeMap::new(), BTreeMap::new());
+        Ok(Self { root, listing, links, archives, alias: None, draft: None, proofs, finished: None })
     }
 
     /// Lets each function get an alias of this name.
@@ -110,8 +121,11 @@ impl Packing {
             match recognised.draft(&self.listing, &files, &limits)? {
                 DraftStep::Done(draft) => break *draft,
                 DraftStep::Need(name) => {
+                    if !self.listing.has(&name) {
+                        self.unpack(&name)?;
+                    }
                     let mut bytes = Vec::new();
-                    self.root.read(&name, |chunk| bytes.write_all(chunk))?;
+                    self.read(&name, |chunk| bytes.write_all(chunk))?;
                     files.insert(name, bytes);
                 }
             }
@@ -121,7 +135,7 @@ impl Packing {
         for source in draft.sources() {
             check_links(&self.links, source)?;
             let (mut digest, mut bytes, mut unzipped) = (Digester::default(), 0, Unzipped::default());
-            self.root.asset(&self.listing, source, |chunk| {
+            self.asset(source, |chunk| {
                 digest.update(chunk);
                 bytes += chunk.len() as u64;
                 unzipped.push(chunk);
@@ -158,9 +172,7 @@ impl Packing {
                 (Some(bytes), _) => Box::new(Cursor::new(bytes.clone())),
                 (None, Some(source)) => {
                     let mut file = tempfile::tempfile()?;
-                    self.root
-                        .asset(&self.listing, source, |chunk| file.write_all(chunk))
-                        .map_err(io::Error::other)?;
+                    self.asset(source, |chunk| file.write_all(chunk)).map_err(io::Error::other)?;
                     file.rewind()?;
                     Box::new(file)
                 }
@@ -169,6 +181,57 @@ impl Packing {
             Ok(SourceFile { name: name.to_owned(), executable: false, content })
         };
         Ok(write_zip(out, names, open).map_err(failed)?)
+    }
+
+    /// Unpacks the archive that a file's name leads into, unless it is already.
+    fn unpack(&mut self, name: &str) -> Result<(), PackError> {
+        let Some((archive, _)) =
+            in_archive(name).filter(|(archive, _)| !self.archives.contains_key(*archive))
+        else {
+            return Ok(());
+        };
+        let failed = |e: io::Error| CliError::failed(format!("cannot read {archive}"), e);
+        let file = match &self.root {
+            Root::Folder(base) => File::open(base.join(archive)).map_err(failed)?,
+            Root::Zip(..) => {
+                let mut file = tempfile::tempfile().map_err(failed)?;
+                self.root.read(archive, |chunk| file.write_all(chunk))?;
+                file.rewind().map_err(failed)?;
+                file
+            }
+        };
+        self.archives.insert(archive.to_owned(), Archive::open(archive, file)?);
+        Ok(())
+    }
+
+    /// Passes the bytes of a file to `sink`. It may be one of an unpacked archive.
+    fn read(&self, name: &str, mut sink: impl FnMut(&[u8]) -> io::Result<()>) -> Result<(), PackError> {
+        let unpacked = in_archive(name).and_then(|(archive, file)| Some((self.archives.get(archive)?, file)));
+        let Some((archive, file)) = unpacked else { return self.root.read(name, sink) };
+        match archive.read(file, &mut sink) {
+            Ok(true) => Ok(()),
+            Ok(false) => {
+                Err(CliError::failed(format!("cannot read {name}"), "the archive does not have it").into())
+            }
+            Err(error) => Err(CliError::failed(format!("cannot read {name}"), error).into()),
+        }
+    }
+
+    /// Passes the bytes of an asset to `sink`: a file unchanged, a folder as a zip.
+    fn asset(&self, source: &Source, mut sink: impl FnMut(&[u8]) -> io::Result<()>) -> Result<(), PackError> {
+        let Some((folder, files)) = source.to_zip(&self.listing) else {
+            return self.read(source.name(), sink);
+        };
+        let failed = |e: io::Error| CliError::failed(format!("cannot zip {}", source.name()), e);
+        let mut zip = FolderZip::default();
+        for (name, info) in files {
+            zip.begin(&name[folder.len()..], info.executable).map_err(failed)?;
+            self.read(name, |chunk| {
+                zip.push(chunk)?;
+                sink(&zip.fetch())
+            })?;
+        }
+        Ok(zip.finish().and_then(|rest| sink(&rest)).map_err(failed)?)
     }
 }
 
@@ -204,26 +267,6 @@ impl Root {
             }
         }
     }
-
-    /// Passes the bytes of an asset to `sink`: a file unchanged, a folder as a zip.
-    fn asset(
-        &self,
-        listing: &Listing,
-        source: &Source,
-        mut sink: impl FnMut(&[u8]) -> io::Result<()>,
-    ) -> Result<(), PackError> {
-        let Some((folder, files)) = source.to_zip(listing) else { return self.read(source.name(), sink) };
-        let failed = |e: io::Error| CliError::failed(format!("cannot zip {}", source.name()), e);
-        let mut zip = FolderZip::default();
-        for (name, info) in files {
-            zip.begin(&name[folder.len()..], info.executable).map_err(failed)?;
-            self.read(name, |chunk| {
-                zip.push(chunk)?;
-                sink(&zip.fetch())
-            })?;
-        }
-        Ok(zip.finish().and_then(|rest| sink(&rest)).map_err(failed)?)
-    }
 }
 
 fn chunks(from: &mut impl Read, sink: &mut impl FnMut(&[u8]) -> io::Result<()>) -> io::Result<()> {
@@ -234,99 +277,6 @@ fn chunks(from: &mut impl Read, sink: &mut impl FnMut(&[u8]) -> io::Result<()>) 
             read => sink(&buffer[..read])?,
         }
     }
-}
-
-/// The folder whose files a package may use. For a build folder of SAM it is the project, which its template refers to.
-fn project_of(path: &Path) -> PathBuf {
-    let path = path.canonicalize().unwrap_or_else(|_| path.to_owned());
-    match path.ancestors().nth(2) {
-        Some(project) if path.ends_with(".aws-sam/build") => project.to_owned(),
-        _ => path,
-    }
-}
-
-/// The symbolic links of a folder that are not followed, and why, by their names.
-type Links = BTreeMap<String, &'static str>;
-
-/// Lists the files of a folder. Symbolic links are followed to what is below `root`, except those that form a loop.
-fn list(base: &Path, root: &Path) -> Result<(Listing, Links), CliError> {
-    let (mut listing, links) = (Listing::default(), RefCell::new(Links::new()));
-    let name_of = |path: &Path| {
-        let path = path.strip_prefix(base).unwrap_or(path);
-        let name =
-            path.to_str().map(|name| if cfg!(windows) { name.replace('\\', "/") } else { name.to_owned() });
-        name.ok_or_else(|| {
-            CliError::usage(
-                format!("the name of {} is not UTF-8", path.display()),
-                "rename or remove the file",
-            )
-        })
-    };
-    let skip = |path: &Path, why| {
-        if let Ok(name) = name_of(path) {
-            links.borrow_mut().insert(name, why);
-        }
-    };
-    let inside = |path: PathBuf| path.starts_with(base) || path.starts_with(root);
-    let wanted = |entry: &walkdir::DirEntry| {
-        if entry.path_is_symlink() && !entry.path().canonicalize().is_ok_and(inside) {
-            skip(entry.path(), "it leads to a file outside of the folder");
-            return false;
-        }
-        entry.file_name() != ".git"
-    };
-    for entry in WalkDir::new(base).follow_links(true).into_iter().filter_entry(wanted) {
-        if listing.files.len() > Limits::DEFAULT.entries_max {
-            let what = format!("{} has more than {} files", base.display(), Limits::DEFAULT.entries_max);
-            return Err(CliError::usage(
-                what,
-                "use the folder that the packaging tool wrote, without files that are not deployed",
-            ));
-        }
-        let entry = match entry {
-            Ok(entry) => entry,
-            Err(error) if error.loop_ancestor().is_some() => continue,
-            Err(error) if error.io_error().is_some_and(|e| e.kind() == io::ErrorKind::NotFound) => {
-                error.path().into_iter().for_each(|path| skip(path, "what it leads to does not exist"));
-                continue;
-            }
-            Err(error) => return Err(CliError::failed(format!("cannot list {}", base.display()), error)),
-        };
-        if !entry.file_type().is_file() {
-            continue;
-        }
-        let name = name_of(entry.path())?;
-        if name.contains('\\') {
-            let what = format!("the name of {name} contains a backslash");
-            return Err(CliError::usage(what, "rename the file: a zip cannot contain it everywhere"));
-        }
-        let metadata = entry.metadata().map_err(|e| CliError::failed(format!("cannot read {name}"), e))?;
-        let executable = is_executable(&metadata);
-        listing.files.insert(name, FileInfo { bytes: metadata.len(), executable });
-    }
-    Ok((listing, links.into_inner()))
-}
-
-/// Refuses a folder of code that has a link which is not followed: its code would lack the file.
-fn check_links(links: &Links, source: &Source) -> Result<(), Refusal> {
-    let Source::Folder { folder } = source else { return Ok(()) };
-    let Some((name, why)) = links.iter().find(|(name, _)| name.starts_with(folder.as_str())) else {
-        return Ok(());
-    };
-    let what = format!("the symbolic link {name} is not followed: {why}");
-    let fix = "pack with --root FOLDER, which contains what the link leads to; or remove the link";
-    Err(Refusal::new(Code::AssetMissing, what, fix).at(name))
-}
-
-#[cfg(unix)]
-fn is_executable(metadata: &std::fs::Metadata) -> bool {
-    use std::os::unix::fs::PermissionsExt;
-    metadata.permissions().mode() & 0o100 != 0
-}
-
-#[cfg(not(unix))]
-fn is_executable(_: &std::fs::Metadata) -> bool {
-    false
 }
 
 /// Reads the central directory of a zip.
@@ -342,58 +292,5 @@ fn directory(file: &mut File) -> io::Result<Result<Directory, Refusal>> {
             Ok(DirectoryStep::NeedFrom(earlier)) => from = earlier,
             Err(refusal) => return Ok(Err(refusal)),
         }
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    /// A workspace: `shared/i.js`, and `app` with a function whose folder has a link to it.
-    #[cfg(unix)]
-    fn workspace() -> tempfile::TempDir {
-        let folder = tempfile::tempdir().expect("a folder");
-        let at = |name: &str| folder.path().join(name);
-        std::fs::create_dir_all(at("shared")).expect("a folder");
-        std::fs::create_dir_all(at("app/src/node_modules")).expect("a folder");
-        std::fs::write(at("shared/i.js"), "1").expect("a file");
-        std::fs::write(at("app/src/a.js"), "1").expect("a file");
-        std::os::unix::fs::symlink("../../../shared", at("app/src/node_modules/shared")).expect("a link");
-        let template =
-            r#"{"Resources": {"F": {"Type": "AWS::Lambda::Function", "Properties": {"Code": "src"}}}}"#;
-        std::fs::write(at("app/template.json"), template).expect("a file");
-        folder
-    }
-
-    #[cfg(unix)]
-    #[test]
-    fn a_link_is_followed_below_the_root_and_refused_by_its_name_elsewhere() {
-        let folder = workspace();
-        let app = folder.path().join("app");
-        let pack = |root: Option<&Path>| {
-            let mut packing = Packing::open(&app, root).expect("a folder");
-            packing.finish()?;
-            Ok::<_, PackError>(packing.listing.files.into_keys().collect::<Vec<_>>())
-        };
-        let Err(PackError::Refused(refused)) = pack(None) else { panic!("the link was dropped") };
-        assert_eq!(
-            (refused.code, refused.path.as_deref()),
-            (Code::AssetMissing, Some("src/node_modules/shared"))
-        );
-        let followed = pack(Some(folder.path())).expect("a package");
-        assert!(followed.contains(&"src/node_modules/shared/i.js".to_owned()), "{followed:?}");
-
-        // A dangling link of the code is refused; one beside the code does not matter, and a loop ends.
-        std::os::unix::fs::symlink("nowhere", app.join("dangling")).expect("a link");
-        std::os::unix::fs::symlink("..", app.join("src/loop")).expect("a link");
-        assert!(pack(Some(folder.path())).is_ok());
-        std::os::unix::fs::symlink("nowhere", app.join("src/dangling")).expect("a link");
-        let Err(PackError::Refused(refused)) = pack(Some(folder.path())) else {
-            panic!("the link was dropped")
-        };
-        assert!(
-            refused.message.contains("src/dangling") && refused.message.contains("does not exist"),
-            "{refused}"
-        );
     }
 }

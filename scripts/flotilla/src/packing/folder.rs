@@ -1,0 +1,159 @@
+//! The files of a package folder, with the symbolic links that are followed.
+
+use crate::error::CliError;
+use flotilla_domain::{Code, Refusal};
+use flotilla_package::Limits;
+use flotilla_package::formats::Source;
+use flotilla_package::listing::{FileInfo, Listing};
+use std::cell::RefCell;
+use std::collections::BTreeMap;
+use std::io;
+use std::path::{Path, PathBuf};
+use walkdir::WalkDir;
+
+/// The folder whose files a package may use. For a build folder of SAM it is the project, which its template refers to.
+pub fn project_of(path: &Path) -> PathBuf {
+    let path = path.canonicalize().unwrap_or_else(|_| path.to_owned());
+    match path.ancestors().nth(2) {
+        Some(project) if path.ends_with(".aws-sam/build") => project.to_owned(),
+        _ => path,
+    }
+}
+
+/// The symbolic links of a folder that are not followed, and why, by their names.
+pub type Links = BTreeMap<String, &'static str>;
+
+/// Lists the files of a folder. Symbolic links are followed to what is below `root`, except those that form a loop.
+pub fn list(base: &Path, root: &Path) -> Result<(Listing, Links), CliError> {
+    let (mut listing, links) = (Listing::default(), RefCell::new(Links::new()));
+    let name_of = |path: &Path| {
+        let path = path.strip_prefix(base).unwrap_or(path);
+        let name =
+            path.to_str().map(|name| if cfg!(windows) { name.replace('\\', "/") } else { name.to_owned() });
+        name.ok_or_else(|| {
+            CliError::usage(
+                format!("the name of {} is not UTF-8", path.display()),
+                "rename or remove the file",
+            )
+        })
+    };
+    let skip = |path: &Path, why| {
+        if let Ok(name) = name_of(path) {
+            links.borrow_mut().insert(name, why);
+        }
+    };
+    let inside = |path: PathBuf| path.starts_with(base) || path.starts_with(root);
+    let wanted = |entry: &walkdir::DirEntry| {
+        if entry.path_is_symlink() && !entry.path().canonicalize().is_ok_and(inside) {
+            skip(entry.path(), "it leads to a file outside of the folder");
+            return false;
+        }
+        entry.file_name() != ".git"
+    };
+    for entry in WalkDir::new(base).follow_links(true).into_iter().filter_entry(wanted) {
+        if listing.files.len() > Limits::DEFAULT.entries_max {
+            let what = format!("{} has more than {} files", base.display(), Limits::DEFAULT.entries_max);
+            return Err(CliError::usage(
+                what,
+                "use the folder that the packaging tool wrote, without files that are not deployed",
+            ));
+        }
+        let entry = match entry {
+            Ok(entry) => entry,
+            Err(error) if error.loop_ancestor().is_some() => continue,
+            Err(error) if error.io_error().is_some_and(|e| e.kind() == io::ErrorKind::NotFound) => {
+                error.path().into_iter().for_each(|path| skip(path, "what it leads to does not exist"));
+                continue;
+            }
+            Err(error) => return Err(CliError::failed(format!("cannot list {}", base.display()), error)),
+        };
+        if !entry.file_type().is_file() {
+            continue;
+        }
+        let name = name_of(entry.path())?;
+        if name.contains('\\') {
+            let what = format!("the name of {name} contains a backslash");
+            return Err(CliError::usage(what, "rename the file: a zip cannot contain it everywhere"));
+        }
+        let metadata = entry.metadata().map_err(|e| CliError::failed(format!("cannot read {name}"), e))?;
+        let executable = is_executable(&metadata);
+        listing.files.insert(name, FileInfo { bytes: metadata.len(), executable });
+    }
+    Ok((listing, links.into_inner()))
+}
+
+/// Refuses a folder of code that has a link which is not followed: its code would lack the file.
+pub fn check_links(links: &Links, source: &Source) -> Result<(), Refusal> {
+    let Source::Folder { folder } = source else { return Ok(()) };
+    let Some((name, why)) = links.iter().find(|(name, _)| name.starts_with(folder.as_str())) else {
+        return Ok(());
+    };
+    let what = format!("the symbolic link {name} is not followed: {why}");
+    let fix = "pack with --root FOLDER, which contains what the link leads to; or remove the link";
+    Err(Refusal::new(Code::AssetMissing, what, fix).at(name))
+}
+
+#[cfg(unix)]
+fn is_executable(metadata: &std::fs::Metadata) -> bool {
+    use std::os::unix::fs::PermissionsExt;
+    metadata.permissions().mode() & 0o100 != 0
+}
+
+#[cfg(not(unix))]
+fn is_executable(_: &std::fs::Metadata) -> bool {
+    false
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::packing::{PackError, Packing};
+
+    /// A workspace: `shared/i.js`, and `app` with a function whose folder has a link to it.
+    #[cfg(unix)]
+    fn workspace() -> tempfile::TempDir {
+        let folder = tempfile::tempdir().expect("a folder");
+        let at = |name: &str| folder.path().join(name);
+        std::fs::create_dir_all(at("shared")).expect("a folder");
+        std::fs::create_dir_all(at("app/src/node_modules")).expect("a folder");
+        std::fs::write(at("shared/i.js"), "1").expect("a file");
+        std::fs::write(at("app/src/a.js"), "1").expect("a file");
+        std::os::unix::fs::symlink("../../../shared", at("app/src/node_modules/shared")).expect("a link");
+        let template =
+            r#"{"Resources": {"F": {"Type": "AWS::Lambda::Function", "Properties": {"Code": "src"}}}}"#;
+        std::fs::write(at("app/template.json"), template).expect("a file");
+        folder
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn a_link_is_followed_below_the_root_and_refused_by_its_name_elsewhere() {
+        let folder = workspace();
+        let app = folder.path().join("app");
+        let pack = |root: Option<&Path>| {
+            let mut packing = Packing::open(&app, root).expect("a folder");
+            packing.finish()?;
+            Ok::<_, PackError>(packing.listing.files.into_keys().collect::<Vec<_>>())
+        };
+        let Err(PackError::Refused(refused)) = pack(None) else { panic!("the link was dropped") };
+        assert_eq!(
+            (refused.code, refused.path.as_deref()),
+            (Code::AssetMissing, Some("src/node_modules/shared"))
+        );
+        let followed = pack(Some(folder.path())).expect("a package");
+        assert!(followed.contains(&"src/node_modules/shared/i.js".to_owned()), "{followed:?}");
+
+        // A dangling link of the code is refused; one beside the code does not matter, and a loop ends.
+        std::os::unix::fs::symlink("nowhere", app.join("dangling")).expect("a link");
+        std::os::unix::fs::symlink("..", app.join("src/loop")).expect("a link");
+        assert!(pack(Some(folder.path())).is_ok());
+        std::os::unix::fs::symlink("nowhere", app.join("src/dangling")).expect("a link");
+        let Err(PackError::Refused(refused)) = pack(Some(folder.path())) else {
+            panic!("the link was dropped")
+        };
+        assert!(
+            refused.message.contains("src/dangling") && refused.message.contains("does not exist"),
+            "{refused}"
+        );
+    }
+}

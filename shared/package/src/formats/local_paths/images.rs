@@ -1,0 +1,101 @@
+//! Container images of functions: in the package, in a registry, or only where they were built.
+
+use super::place::Place;
+use super::{Folder, Stop, Taker};
+use crate::image::{INDEX, is_archive};
+use crate::template::{asset_tokens, image_digest};
+use flotilla_domain::release::package::{PARAMETER_PLACEHOLDER, Warning};
+use flotilla_domain::{Code, Refusal};
+use serde_json::{Map, Value};
+
+/// Where images that are named as on the machine that built them are looked for, beside the template and at the top of the package.
+const SAVED: [&str; 4] = ["images/", "images.tar", "images.tar.gz", "images.tgz"];
+
+pub(super) fn is_image(function: &Map<String, Value>) -> bool {
+    function.contains_key("ImageUri") || function.get("PackageType").is_some_and(|kind| kind == "Image")
+}
+
+impl Taker<'_, '_> {
+    /// Points a function to the image of the package that it runs. `true` if the function runs an image, wherever that is.
+    pub(super) fn is_image_taken(
+        &mut self,
+        owner: &mut Map<String, Value>,
+        name: &str,
+        place: &Place<'_>,
+    ) -> Result<bool, Stop> {
+        let uri = match owner.get(name) {
+            Some(code) => match code.get("ImageUri") {
+                Some(_) => owner.get_mut(name).and_then(|code| code.get_mut("ImageUri")),
+                None => return Ok(false),
+            },
+            None if is_image(owner) => owner.get_mut("ImageUri"),
+            None => return Ok(false),
+        };
+        let Some(uri) = uri else {
+            let fix =
+                "name the image in ImageUri: sam build does, for a function with Metadata of a Dockerfile";
+            let what = "the function has no ImageUri";
+            return Err(Refusal::new(Code::CodeOutsidePackage, what, fix).at(place.shown()).into());
+        };
+        match uri.as_str().filter(|text| is_local(text)) {
+            Some(local) => *uri = asset_tokens::image_uri(self.local_image(local, place)?),
+            None => {
+                let warning = outside_warning(&place.shown(), Some(uri));
+                self.warn(warning);
+            }
+        }
+        Ok(true)
+    }
+
+    /// The image at a path, or of a name that it has where it was built.
+    fn local_image(&mut self, local: &str, place: &Place<'_>) -> Result<usize, Stop> {
+        if let Ok(layout) = self.folder.listing.resolve(place.base(), local)
+            && is_layout(self.folder, &layout)
+        {
+            return self.draft.image(self.folder, &layout, None);
+        }
+        let base = place.base();
+        let base = if base.is_empty() { String::new() } else { format!("{base}/") };
+        let bases = [base.as_str(), ""];
+        let mut saved = bases.iter().flat_map(|base| SAVED.iter().map(move |name| format!("{base}{name}")));
+        if let Some(layout) = saved.find(|layout| is_layout(self.folder, layout)) {
+            let image = self.draft.image(self.folder, &layout, Some(local));
+            return image.map_err(|stop| match stop {
+                Stop::Refused(refusal) => Stop::Refused(refusal.at(place.shown())),
+                needed @ Stop::Need(_) => needed,
+            });
+        }
+        let shown: String = local.chars().take(200).collect();
+        let what = format!("the image {shown} exists only on the machine that built it");
+        let fix = format!(
+            "save all images that the template names, then pack with flotilla: docker save {shown} -o {base}images.tar; or push the image to ECR and name it by digest"
+        );
+        Err(Refusal::new(Code::CodeOutsidePackage, what, fix).at(place.shown()).into())
+    }
+}
+
+/// Whether a URI names no registry of ECR. Lambda runs images of ECR only (AWS Lambda Developer Guide, "Create a Lambda function using a
+/// container image"). One that is known only during the deployment counts as one of ECR.
+fn is_local(uri: &str) -> bool {
+    !["{{resolve:", PARAMETER_PLACEHOLDER, ".dkr.ecr."].iter().any(|mark| uri.contains(mark))
+}
+
+fn is_layout(folder: &Folder<'_>, name: &str) -> bool {
+    match name.ends_with('/') {
+        true => folder.listing.has(&format!("{name}{INDEX}")),
+        false => is_archive(name) && folder.listing.has(name),
+    }
+}
+
+/// The warning about a function whose container image is not in the package.
+pub(crate) fn outside_warning(path: &str, uri: Option<&Value>) -> Warning {
+    let message = match uri.and_then(image_digest) {
+        Some(_) => {
+            "a container image is not in the package: have it in the registry of each account and region before the rollout; what runs is compared with its digest"
+        }
+        None => {
+            "a container image is not in the package, and its digest is not in the template, so what runs is not proven: have it in the registry of each account and region before the rollout, and name it by digest (@sha256:…)"
+        }
+    };
+    Warning { code: Code::ImageOutsidePackage, path: path.to_owned(), message: message.into() }
+}

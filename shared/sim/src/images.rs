@@ -1,0 +1,136 @@
+//! The repositories of container images. Their rules are those of the Amazon ECR API Reference: `CompleteLayerUpload`, `PutImage`,
+//! `BatchDeleteImage`.
+
+use crate::objects::Repository;
+use crate::state::{Shared, State};
+use async_trait::async_trait;
+use bytes::Bytes;
+use flotilla_domain::release::package::{Asset, AssetKind};
+use flotilla_domain::retention::StoredImage;
+use flotilla_domain::{Digest, Site};
+use flotilla_engine::ports::{
+    ErrorKind, ImageManifest, ImagePage, ImageRegistry, Place, PortError, StoredImages,
+};
+use flotilla_package::image;
+
+/// The repositories.
+pub struct SimImages(pub Shared);
+
+fn key(kind: AssetKind, digest: &Digest) -> String {
+    Asset { kind, digest: *digest }.key()
+}
+
+fn missing(operation: &'static str, what: &str) -> PortError {
+    PortError::new(ErrorKind::Missing, operation, what)
+}
+
+fn repository<'s>(state: &'s mut State, site: &Site) -> &'s mut Repository {
+    state.repositories.entry(site.clone()).or_default()
+}
+
+#[async_trait]
+impl ImageRegistry for SimImages {
+    async fn tags(&self, place: &Place, image: &Digest) -> Result<Option<Vec<String>>, PortError> {
+        let tags = |state: &mut State| {
+            let tags = repository(state, &place.site).images.get(image);
+            Ok(tags.map(|tags| tags.iter().cloned().collect()))
+        };
+        self.0.call("ecr:DescribeImages", Some(&place.site), tags).await
+    }
+
+    async fn manifest(&self, image: &Digest) -> Result<Bytes, PortError> {
+        let read = |state: &mut State| {
+            let held = state.home.get(&key(AssetKind::ImageManifest, image)) == Some(image);
+            let bytes = state.manifests.get(image).filter(|_| held);
+            bytes
+                .cloned()
+                .ok_or_else(|| missing("s3:GetObject", "NoSuchKey: The specified key does not exist."))
+        };
+        self.0.call("s3:GetObject", None, read).await
+    }
+
+    async fn missing(&self, place: &Place, blobs: &[Digest]) -> Result<Vec<Digest>, PortError> {
+        let check = |state: &mut State| {
+            let held = &repository(state, &place.site).blobs;
+            Ok(blobs.iter().filter(|blob| !held.contains(blob)).copied().collect())
+        };
+        self.0.call("ecr:BatchCheckLayerAvailability", Some(&place.site), check).await
+    }
+
+    async fn upload(&self, place: &Place, blob: &Digest) -> Result<(), PortError> {
+        let send = |state: &mut State| {
+            if state.home.get(&key(AssetKind::ImageBlob, blob)) != Some(blob) {
+                return Err(missing("s3:GetObject", "NoSuchKey: The specified key does not exist."));
+            }
+            let repository = repository(state, &place.site);
+            repository.blobs.insert(*blob);
+            repository.sent += 1;
+            Ok(())
+        };
+        self.0.call("ecr:CompleteLayerUpload", Some(&place.site), send).await
+    }
+
+    async fn put(&self, place: &Place, manifest: &ImageManifest, tag: &str) -> Result<(), PortError> {
+        let refused = |what: &str| Err(PortError::new(ErrorKind::Permanent, "ecr:PutImage", what));
+        let put = |state: &mut State| {
+            if Digest::of(&manifest.bytes) != manifest.digest {
+                return refused("ImageDigestDoesNotMatchException");
+            }
+            let repository = repository(state, &place.site);
+            let blobs = image::blobs(&manifest.bytes).expect("ingest has read it");
+            if blobs.iter().any(|blob| !repository.blobs.contains(blob)) {
+                return refused("LayersNotFoundException");
+            }
+            // A tag moves from the image that had it.
+            for tags in repository.images.values_mut() {
+                tags.remove(tag);
+            }
+            repository.images.entry(manifest.digest).or_default().insert(tag.to_owned());
+            Ok(())
+        };
+        self.0.call("ecr:PutImage", Some(&place.site), put).await
+    }
+}
+
+#[async_trait]
+impl StoredImages for SimImages {
+    async fn list(&self, place: &Place, after: Option<&str>) -> Result<ImagePage, PortError> {
+        const PAGE: usize = 2;
+        let list = |state: &mut State| {
+            let images = repository(state, &place.site).images.iter();
+            let images =
+                images.filter(|(digest, _)| after.is_none_or(|after| digest.to_string().as_str() > after));
+            let mut images: Vec<StoredImage> = images
+                .map(|(digest, tags)| StoredImage {
+                    digest: *digest,
+                    tags: tags.iter().cloned().collect(),
+                    bytes: 1,
+                })
+                .collect();
+            let next = (images.len() > PAGE).then(|| images[PAGE - 1].digest.to_string());
+            images.truncate(PAGE);
+            Ok(ImagePage { images, next })
+        };
+        self.0.call("ecr:DescribeImages", Some(&place.site), list).await
+    }
+
+    async fn remove(&self, place: &Place, images: &[&StoredImage]) -> Result<(), PortError> {
+        let remove = |state: &mut State| {
+            let mut gone = Vec::new();
+            let repository = repository(state, &place.site);
+            for tag in images.iter().flat_map(|image| &image.tags) {
+                let tagged = repository.images.iter().find(|(_, tags)| tags.contains(tag));
+                let Some(image) = tagged.map(|(image, _)| *image) else { continue };
+                let tags = repository.images.entry(image).or_default();
+                tags.remove(tag);
+                if tags.is_empty() {
+                    repository.images.remove(&image);
+                    gone.push((Some(place.site.clone()), key(AssetKind::ImageManifest, &image)));
+                }
+            }
+            state.objects.gone.append(&mut gone);
+            Ok(())
+        };
+        self.0.call("ecr:BatchDeleteImage", Some(&place.site), remove).await
+    }
+}
