@@ -20,6 +20,7 @@ async fn main() -> Result<(), Error> {
         limits: Limits::DEFAULT,
         pace: Pace::DEFAULT,
         frequency: UploadFrequency::default(),
+        region: aws.region(),
     };
     let ingest = &ingest;
     lambda_runtime::run(service_fn(|event: LambdaEvent<_>| async move {

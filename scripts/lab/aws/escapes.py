@@ -20,6 +20,7 @@ def arn(service, resource):
 OWN, FOREIGN = role("orders-production-Role"), role("billing-production-Role")
 CODE = "arn:aws:s3:::flotilla-artifacts-111122223333-eu-central-1"
 INGEST = "arn:aws:s3:::flotilla-ingest-111122223333-eu-central-1"
+IMAGES = arn("ecr", "repository/flotilla-artifacts-111122223333-eu-central-1")
 NO_BOUNDARY, OTHER_BOUNDARY = {"iam:PermissionsBoundary": None}, {"iam:PermissionsBoundary": ADMINISTRATOR}
 PASSED = "iam:PassedToService"
 FED = {"lambda:FunctionArn": arn("lambda", "function:flotilla-deploy")}
@@ -50,6 +51,10 @@ BY_STACKS = [
     ("the uploads of others", "s3:GetObject", f"{INGEST}/incoming/billing/branch/main/1.zip", {}),
     ("the lifecycle of the artifact bucket", "s3:PutLifecycleConfiguration", CODE, {}),
     ("a package in the artifact bucket", "s3:PutObject", f"{CODE}/assets/1.zip", {}),
+    ("a container image of a package", "ecr:PutImage", IMAGES, {}),
+    ("the removal of container images", "ecr:BatchDeleteImage", IMAGES, {}),
+    ("the policy of the repository of images", "ecr:SetRepositoryPolicy", IMAGES, {}),
+    ("the lifecycle of the repository of images", "ecr:PutLifecyclePolicy", IMAGES, {}),
     ("a rule on Flotilla's bus", "events:PutRule", arn("events", "rule/flotilla/evil"), {}),
     ("Flotilla's rule", "events:RemoveTargets", arn("events", "rule/flotilla-forward-stack-events"), {}),
     ("Flotilla's table", "dynamodb:PutItem", arn("dynamodb", "table/flotilla"), {}),
@@ -87,6 +92,8 @@ BY_WORKLOADS = [
     ("Flotilla's functions", "lambda:InvokeFunction", arn("lambda", "function:flotilla-cleanup"), {}),
     ("a package", "s3:PutObject", f"{CODE}/assets/1.zip", {}),
     ("the list of packages", "s3:ListBucket", CODE, {}),
+    ("a container image of a package", "ecr:PutImage", IMAGES, {}),
+    ("the container images of others", "ecr:BatchGetImage", IMAGES, {}),
     ("the uploads of others", "s3:GetObject", f"{INGEST}/incoming/billing/branch/main/1.zip", {}),
     ("an upload", "s3:PutObject", f"{INGEST}/incoming/billing/branch/main/1.zip", {}),
     ("Flotilla's table", "dynamodb:GetItem", arn("dynamodb", "table/flotilla"), {}),
@@ -125,6 +132,8 @@ ALLOWED_TO_STACKS = [
     ("the boundary on an existing role", "iam:PutRolePermissionsBoundary", OWN, {}),
     ("a role passed to a function", "iam:PassRole", OWN, {}),
     ("the code of a function, read for Lambda", "s3:GetObject", f"{CODE}/assets/1.zip", {}),
+    ("the image of a function, read for Lambda", "ecr:BatchGetImage", IMAGES, {}),
+    ("a repository of its own", "ecr:CreateRepository", arn("ecr", "repository/orders"), {}),
 ]
 ALLOWED_TO_WORKLOADS = [
     ("its own role", "iam:GetRole", OWN, {}),
@@ -212,6 +221,7 @@ ALLOWED_TO_PREVIEWS = [
     ("an API", "apigateway:POST", "arn:aws:apigateway:eu-central-1::/restapis", {}),
     ("an own API", "apigateway:PUT", "arn:aws:apigateway:eu-central-1::/restapis/a", {"aws:ResourceTag/flotilla:stage": "pr-7"}),
     ("the code of a function, read for Lambda", "s3:GetObject", f"{CODE}/assets/1.zip", {}),
+    ("the image of a function, read for Lambda", "ecr:BatchGetImage", IMAGES, {}),
 ]
 ALLOWED_TO_PREVIEW_WORKLOADS = [
     ("an own table", "dynamodb:PutItem", arn("dynamodb", "table/orders-pr-7-Table"), {}),

@@ -4,11 +4,15 @@
 #![allow(clippy::disallowed_methods, reason = "the lab reads its environment")]
 
 use flotilla_cli::packing::Packing;
+use flotilla_contract::config::ConfigFile;
+use flotilla_contract::{ExternalCodeConfig, ProfileConfig, RuleConfig, ServiceConfigDoc, WaveConfig};
 use flotilla_domain::Digest;
 use flotilla_lab::World;
 use flotilla_lab::emulator::ACCOUNT;
 use flotilla_lab::everywhere::{Everywhere, deploy, package_folders};
 use flotilla_lab::samples::fixture;
+use flotilla_lab::world::HOME;
+use flotilla_sim::zip_of;
 use std::path::{Path, PathBuf};
 
 const REGIONS: [&str; 3] = ["eu-central-1", "us-east-1", "ap-southeast-2"];
@@ -69,4 +73,61 @@ async fn packages_of_real_tools_run_everywhere() {
 fn digest(folder: &Path) -> Digest {
     let mut packing = Packing::open(folder, None).unwrap();
     packing.finish().unwrap().package.digest
+}
+
+/// A vendor's bucket in the control plane's region, from which ingest may read.
+#[tokio::test]
+async fn code_of_a_vendor_is_fetched_and_runs_everywhere() {
+    let install = ["--step-timeout-s", "20", "--external-code", "arn:aws:s3:::vendor-*/*"];
+    let world = World::start(&REGIONS, &install, true).await.unwrap();
+    let zip = zip_of(&[("index.js", b"exports.handler = async () => 'vendor'")]);
+    let digest = Digest::of(&zip);
+    let s3 = aws_sdk_s3::Client::new(&world.config(HOME));
+    let here = aws_sdk_s3::types::CreateBucketConfiguration::builder();
+    let here = here.location_constraint(aws_sdk_s3::types::BucketLocationConstraint::from(HOME)).build();
+    let bucket = format!("vendor-{HOME}");
+    s3.create_bucket().bucket(&bucket).create_bucket_configuration(here).send().await.unwrap();
+    s3.put_object().bucket(&bucket).key("forwarder/3.zip").body(zip.into()).send().await.unwrap();
+
+    let rule = RuleConfig {
+        git_ref: "branch:main".into(),
+        stage: "staging".into(),
+        profile: "p".into(),
+        ttl_h: None,
+    };
+    let external_code = ExternalCodeConfig {
+        bucket: "vendor-{region}".into(),
+        key: "forwarder/3.zip".into(),
+        version: None,
+        sha256: digest.to_string(),
+    };
+    let mut config = ConfigFile {
+        profiles: [(
+            "p".to_owned(),
+            ProfileConfig {
+                account: ACCOUNT.into(),
+                waves: vec![WaveConfig::Regions(REGIONS.map(str::to_owned).into())],
+                capabilities: ["CAPABILITY_IAM".to_owned()].into(),
+                ..ProfileConfig::default()
+            },
+        )]
+        .into(),
+        ..ConfigFile::default()
+    };
+    let mut service = ServiceConfigDoc { rules: vec![rule], ..ServiceConfigDoc::default() };
+    config.services.insert("forwarder".into(), service.clone());
+    world.apply(&config).await.unwrap();
+    let template = zip_of(&[("template.yaml", include_bytes!("vendor.yaml"))]);
+    let refused = world.push("forwarder", "branch/main", template.clone()).await.unwrap_err().to_string();
+    assert!(refused.contains("FL0225"), "the service does not name it yet: {refused}");
+
+    service.external_code = vec![external_code];
+    config.services.insert("forwarder".into(), service);
+    world.apply(&config).await.unwrap();
+    let rollout = world.push("forwarder", "branch/main", template).await.unwrap();
+    assert_eq!(rollout.status, "succeeded", "{rollout:#?}");
+    assert_eq!(rollout.deployments.len(), REGIONS.len());
+    for deployment in &rollout.deployments {
+        assert_eq!(deployment.code_sha256["Forwarder"], digest.to_string(), "{}", deployment.region);
+    }
 }

@@ -15,7 +15,8 @@ use flotilla_domain::release::ObjectVersion;
 use flotilla_domain::release::upload_key::INCOMING;
 use flotilla_domain::{Digest, Timestamp};
 use flotilla_engine::ports::{
-    Body, ChunkStream, ErrorKind, Incoming, IncomingPage, ObjectRef, PackageStore, PortError, Tail,
+    Body, ChunkStream, ErrorKind, ExternalObject, Incoming, IncomingPage, ObjectRef, PackageStore, PortError,
+    Tail,
 };
 use futures::stream;
 use http_body_util::StreamBody;
@@ -269,6 +270,26 @@ impl PackageStore for S3PackageStore {
             Some(_) => Err(unproven("s3:CopyObject", key)),
             None => Ok(false),
         }
+    }
+
+    async fn fetch(&self, from: &ExternalObject, parked: &str) -> Result<Option<Digest>, PortError> {
+        let version =
+            from.version.as_ref().map(|version| format!("?versionId={version}")).unwrap_or_default();
+        let source = format!("{}/{}{version}", from.bucket, encoded(&from.key));
+        let request = self.client.copy_object().bucket(&self.bucket).key(parked).copy_source(source);
+        // Nothing of its metadata belongs to the package.
+        let request = request.metadata_directive(MetadataDirective::Replace);
+        let request =
+            request.checksum_algorithm(ChecksumAlgorithm::Sha256).expected_bucket_owner(&self.owner);
+        request.send().await.map_err(|e| classify("s3:CopyObject", e))?;
+        Ok(self.digest(parked).await?.map(|(digest, _)| digest))
+    }
+
+    async fn read_parked(&self, parked: &str) -> Result<(u64, Box<dyn ChunkStream>), PortError> {
+        let request = self.client.get_object().bucket(&self.bucket).key(parked);
+        let got = request.expected_bucket_owner(&self.owner).send().await.map_err(|e| classify(GET, e))?;
+        let left = got.content_length().and_then(|n| u64::try_from(n).ok()).unwrap_or(0);
+        Ok((left, Box::new(Chunks { body: got.body, skip: 0, left })))
     }
 
     async fn list_incoming(&self, after: Option<&str>) -> Result<IncomingPage, PortError> {

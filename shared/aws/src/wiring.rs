@@ -7,6 +7,7 @@ use crate::{
     S3ReplicaStore, Sessions, Settings, SqsWorkQueue, SystemClock, load_config,
 };
 use aws_config::SdkConfig;
+use flotilla_domain::Region;
 use flotilla_engine::ports::{
     Alarms, AssetBuckets, Buckets, Channels, Clock, Functions, ImageRegistry, PackageStore, Policies, Probes,
     ReplicaStore, Stacks, StateStore, StoredImages, WorkQueue,
@@ -39,6 +40,11 @@ impl Aws {
     /// The installation's prefix.
     pub fn prefix(&self) -> String {
         self.settings.prefix.clone()
+    }
+
+    /// The control plane's region.
+    pub fn region(&self) -> Region {
+        self.settings.region.clone()
     }
 
     /// The principals that may do everything as long as no access is granted.

@@ -53,6 +53,27 @@ pub struct ServiceConfigDoc {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schema(example = "live")]
     pub alias: Option<String>,
+    /// The code that its templates may take from buckets of others, such as a vendor's layer.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub external_code: Vec<ExternalCodeConfig>,
+}
+
+/// An object in a bucket of somebody else, which becomes a part of each package whose templates name it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct ExternalCodeConfig {
+    /// The bucket as the templates name it; `{region}` stands for `AWS::Region`.
+    #[schema(example = "vendor-layers-{region}")]
+    pub bucket: String,
+    /// The key.
+    #[schema(example = "extension/3.1.0.zip")]
+    pub key: String,
+    /// The version of the object; default: the current one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub version: Option<String>,
+    /// The SHA-256 that its bytes must have, in hexadecimal digits.
+    #[schema(example = "9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08")]
+    pub sha256: String,
 }
 
 /// One route: releases of a matching ref are deployed to this stage with this profile.

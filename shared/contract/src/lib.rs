@@ -20,8 +20,8 @@ pub mod views;
 
 pub use access::*;
 pub use config::{
-    AccountConfig, FourEyesConfig, OutputConfig, ParameterConfig, PreviewQuotasConfig, PreviewRolesConfig,
-    ProfileConfig, RuleConfig, ServiceConfigDoc, StackConfig, WaveConfig, WaveTable,
+    AccountConfig, ExternalCodeConfig, FourEyesConfig, OutputConfig, ParameterConfig, PreviewQuotasConfig,
+    PreviewRolesConfig, ProfileConfig, RuleConfig, ServiceConfigDoc, StackConfig, WaveConfig, WaveTable,
 };
 pub use gate::*;
 pub use guard::{BrokenRule, GuardReply, GuardRequest};

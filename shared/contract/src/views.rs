@@ -140,7 +140,7 @@ pub struct ReleaseView {
     pub format: String,
     /// The time of the upload.
     pub uploaded_at: String,
-    /// The size of its assets in bytes.
+    /// The size of its assets in bytes, without code that came from other buckets.
     pub asset_bytes: u64,
     /// Whether it can still be deployed; a release that is not kept must be uploaded again.
     #[serde(default = "yes")]

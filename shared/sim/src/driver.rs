@@ -15,7 +15,7 @@ use crate::state::{Fate, Message, Shared, State};
 use crate::table::SimTable;
 use crate::tasks::Task;
 use flotilla_domain::retention::Pace;
-use flotilla_domain::{Site, StackName, Timestamp};
+use flotilla_domain::{Region, Site, StackName, Timestamp};
 use flotilla_engine::EngineError;
 use flotilla_engine::access::Commands;
 use flotilla_engine::controllers::{Controllers, StepPorts};
@@ -82,6 +82,7 @@ pub fn ingest(shared: &Shared) -> Ingest {
         limits: Limits::DEFAULT,
         pace,
         frequency: UploadFrequency::default(),
+        region: Region::parse("eu-central-1").expect("a region"),
     }
 }
 

@@ -8,8 +8,8 @@ use flotilla_domain::release::upload_key::INCOMING;
 use flotilla_domain::replica::Copies;
 use flotilla_domain::{Digest, Timestamp};
 use flotilla_engine::ports::{
-    Body, Buckets, ChunkStream, CopySource, Emptied, ErrorKind, Incoming, IncomingPage, ObjectRef,
-    PackageStore, Place, PortError, Presence, ReplicaStore, Seen, StackResource, Tail,
+    Body, Buckets, ChunkStream, CopySource, Emptied, ErrorKind, ExternalObject, Incoming, IncomingPage,
+    ObjectRef, PackageStore, Place, PortError, Presence, ReplicaStore, Seen, StackResource, Tail,
 };
 use std::ops::Range;
 
@@ -49,6 +49,12 @@ async fn collect(body: Body) -> Result<Bytes, PortError> {
             Ok(Bytes::from(all))
         }
     }
+}
+
+/// An object of another bucket.
+fn external(state: &State, from: &ExternalObject) -> Result<Bytes, PortError> {
+    let place = (from.bucket.clone(), from.key.clone(), from.version.clone());
+    state.external.get(&place).cloned().ok_or_else(missing)
 }
 
 /// An upload's pinned version.
@@ -175,6 +181,29 @@ impl PackageStore for SimPackages {
                 let bytes = state.objects.latest_bytes(None, parked);
                 state.keep(None, key, found, bytes);
                 Ok(true)
+            })
+            .await
+    }
+
+    async fn fetch(&self, from: &ExternalObject, parked: &str) -> Result<Option<Digest>, PortError> {
+        self.0
+            .call("s3:CopyObject", None, |state| {
+                let found = external(state, from)?;
+                let (digest, bytes) = (Digest::of(&found), found.len() as u64);
+                state.keep(None, parked, digest, bytes);
+                Ok(Some(digest).filter(|_| !state.home_copies_unproven))
+            })
+            .await
+    }
+
+    async fn read_parked(&self, parked: &str) -> Result<(u64, Box<dyn ChunkStream>), PortError> {
+        self.0
+            .call("s3:GetObject", None, |state| {
+                let digest = state.home.get(parked).ok_or_else(missing)?;
+                let found = state.external.values().find(|bytes| Digest::of(bytes) == *digest);
+                let found = found.cloned().ok_or_else(missing)?;
+                let length = found.len() as u64;
+                Ok((length, Box::new(Once { chunk: Some(found), is_short: false }) as Box<dyn ChunkStream>))
             })
             .await
     }

@@ -17,8 +17,8 @@ use bytes::Bytes;
 use flotilla_domain::deployment::Access;
 use flotilla_domain::{AlarmState, Digest, Site, Timestamp};
 use flotilla_engine::ports::{
-    Alarms, AssetBuckets, Buckets, Clock, Functions, HttpObserved, ImageRegistry, Invoked, PackageStore,
-    Place, Policies, Probes, ReplicaStore, Stacks, StateStore, StoredImages, Work, WorkQueue,
+    Alarms, AssetBuckets, Buckets, Clock, ExternalObject, Functions, HttpObserved, ImageRegistry, Invoked,
+    PackageStore, Place, Policies, Probes, ReplicaStore, Stacks, StateStore, StoredImages, Work, WorkQueue,
 };
 use std::time::Duration;
 
@@ -176,6 +176,12 @@ impl Bench for SimBench {
             state.templates.insert(digest, bytes);
         }
         state.keep(Some(&self.place.site), key, digest, length);
+    }
+
+    async fn place_external(&self, key: &str, bytes: Bytes) -> ExternalObject {
+        let (bucket, key) = ("vendor".to_owned(), key.to_owned());
+        self.shared.lock().external.insert((bucket.clone(), key.clone(), None), bytes);
+        ExternalObject { bucket, key, version: None }
     }
 
     async fn place_unproven(&self, key: &str, bytes: Bytes) {

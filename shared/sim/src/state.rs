@@ -72,6 +72,8 @@ pub struct State {
     /// The current objects of the ingest bucket; all versions are in `objects`.
     pub home: BTreeMap<String, Digest>,
     pub templates: BTreeMap<Digest, Bytes>,
+    /// Objects in buckets of others, by bucket, key and version.
+    pub external: BTreeMap<(String, String, Option<String>), Bytes>,
     /// The manifests of container images that were ever stored in the ingest bucket.
     pub manifests: BTreeMap<Digest, Bytes>,
     pub repositories: BTreeMap<Site, Repository>,
@@ -151,6 +153,7 @@ impl Shared {
             uploads: BTreeMap::new(),
             home: BTreeMap::new(),
             templates: BTreeMap::new(),
+            external: BTreeMap::new(),
             manifests: BTreeMap::new(),
             repositories: BTreeMap::new(),
             replicas: BTreeMap::new(),

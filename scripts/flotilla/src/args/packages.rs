@@ -18,6 +18,9 @@ pub struct Pack {
     /// Give each Lambda function an alias of this name, as a service with `alias` in its configuration does.
     #[arg(long, value_name = "NAME", value_parser = AliasName::parse)]
     pub alias: Option<AliasName>,
+    /// Keep code that the templates take from other buckets: the service has to name it (`external_code`).
+    #[arg(long)]
+    pub external_code: bool,
     /// Show the contents in full and write no file.
     #[arg(long)]
     pub explain: bool,
@@ -31,6 +34,9 @@ pub struct Push {
     /// Folder that contains what symbolic links lead to, such as the root of a workspace; by default, PATH itself.
     #[arg(long, value_name = "FOLDER")]
     pub root: Option<PathBuf>,
+    /// Keep code that the templates take from other buckets: the service has to name it (`external_code`).
+    #[arg(long)]
+    pub external_code: bool,
     /// Service name.
     #[arg(long)]
     pub service: String,

@@ -33,6 +33,10 @@ pub struct Install {
     /// returns to keys of AWS. By default, it is kept; at first: keys of AWS.
     #[arg(long, value_name = "ARN")]
     pub kms_key: Option<String>,
+    /// ARNs of objects in buckets of others, separated by commas, such as arn:aws:s3:::vendor-layers-*/*, which services may take code
+    /// from (`external_code`). An empty value removes them. By default, they are kept.
+    #[arg(long, value_name = "ARNS")]
+    pub external_code: Option<String>,
     /// What Flotilla may do in the account.
     #[command(flatten)]
     pub roles: AccountRoles,

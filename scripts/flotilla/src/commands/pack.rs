@@ -83,7 +83,12 @@ struct ErrorReport {
 /// Reads the package, writes the packed package unless `--explain` is set, and shows the contents.
 pub fn run(global: &Global, args: &Pack) -> Result<Exit, CliError> {
     let (packing, refusal) = match Packing::open(&args.path, args.root.as_deref()) {
-        Ok(mut packing) => match packing.with_alias(args.alias.clone()).finish().map(drop) {
+        Ok(mut packing) => match packing
+            .with_alias(args.alias.clone())
+            .keep_external_code(args.external_code)
+            .finish()
+            .map(drop)
+        {
             Ok(()) => (Some(packing), None),
             Err(PackError::Refused(refusal)) => (Some(packing), Some(*refusal)),
             Err(PackError::Failed(error)) => return Err(error),

@@ -114,7 +114,7 @@ fn package_file(args: &Push) -> Result<File, CliError> {
         return File::open(path).map_err(failed);
     }
     let mut packing = Packing::open(path, args.root.as_deref())?;
-    packing.finish()?;
+    packing.keep_external_code(args.external_code).finish()?;
     for warning in packing.draft.iter().flat_map(|draft| &draft.warnings) {
         show::warning(&warning.code.to_string(), &warning.path, &warning.message);
     }

@@ -13,7 +13,9 @@ use flotilla_domain::release::package::template_key;
 use flotilla_domain::{AliasName, Digester, Refusal};
 use flotilla_package::Limits;
 use flotilla_package::folder_zip::FolderZip;
-use flotilla_package::formats::{Draft, DraftStep, Files, Finished, Proof, Source, manifest_of, recognise};
+use flotilla_package::formats::{
+    Draft, DraftStep, ExternalPolicy, Files, Finished, Proof, Source, manifest_of, recognise,
+};
 use flotilla_package::image::in_archive;
 use flotilla_package::listing::Listing;
 use flotilla_package::write::{SourceFile, write_zip};
@@ -63,6 +65,8 @@ pub struct Packing {
     pub listing: Listing,
     /// The alias that the functions get.
     alias: Option<AliasName>,
+    /// What becomes of code in other buckets.
+    external: ExternalPolicy,
     /// The draft, if a format was recognised.
     pub draft: Option<Draft>,
     /// Digest and size of each asset.
@@ -100,12 +104,29 @@ impl Packing {
             return Err(CliError::usage(format!("{} does not exist", path.display()), fix).into());
         };
         let (archives, proofs) = (BTreeMap::new(), BTreeMap::new());
-        Ok(Self { root, listing, links, archives, alias: None, draft: None, proofs, finished: None })
+        let external = ExternalPolicy::default();
+        Ok(Self {
+            root,
+            listing,
+            links,
+            archives,
+            alias: None,
+            external,
+            draft: None,
+            proofs,
+            finished: None,
+        })
     }
 
     /// Lets each function get an alias of this name.
     pub fn with_alias(&mut self, alias: Option<AliasName>) -> &mut Self {
         self.alias = alias;
+        self
+    }
+
+    /// Keeps code in other buckets where it is.
+    pub fn keep_external_code(&mut self, keep: bool) -> &mut Self {
+        self.external = if keep { ExternalPolicy::Kept } else { ExternalPolicy::default() };
         self
     }
 
@@ -118,7 +139,7 @@ impl Packing {
         let recognised = recognise(&self.listing)?;
         let mut files = Files::new();
         let mut draft = loop {
-            match recognised.draft(&self.listing, &files, &limits)? {
+            match recognised.draft_with(&self.listing, &files, &limits, &self.external)? {
                 DraftStep::Done(draft) => break *draft,
                 DraftStep::Need(name) => {
                     if !self.listing.has(&name) {

@@ -10,7 +10,7 @@ use flotilla_aws::messages::{TickMessage, decode, decode_intake, decode_tick};
 use flotilla_aws::{Aws, Settings};
 use flotilla_domain::config::account::artifact_bucket;
 use flotilla_domain::{AlarmState, Digest, Site};
-use flotilla_engine::ports::{Place, Work};
+use flotilla_engine::ports::{ExternalObject, Place, Work};
 use flotilla_lab::emulator::{ACCOUNT, Emulator, program};
 use flotilla_lab::world::{HOME, sdk_config};
 use flotilla_sim::contract::{Bench, Fate, Quirks};
@@ -196,6 +196,12 @@ impl Bench for AwsBench {
         let put = self.s3().put_object().bucket(self.artifacts()).key(key);
         let put = put.checksum_sha256(Digest::of(&bytes).to_base64());
         put.body(bytes.into()).send().await.expect("an object");
+    }
+
+    async fn place_external(&self, key: &str, bytes: Bytes) -> ExternalObject {
+        // The artifact bucket is one that ingest does not know.
+        self.place_object(key, bytes).await;
+        ExternalObject { bucket: self.artifacts(), key: key.to_owned(), version: None }
     }
 
     async fn place_unproven(&self, key: &str, bytes: Bytes) {

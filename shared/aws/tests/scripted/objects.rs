@@ -6,7 +6,7 @@ use flotilla_aws::{S3PackageStore, S3ReplicaStore};
 use flotilla_domain::release::Verdict;
 use flotilla_domain::replica::Copies;
 use flotilla_domain::retention::Pace;
-use flotilla_domain::{Code, Digest, Timestamp};
+use flotilla_domain::{Code, Digest, Region, Timestamp};
 use flotilla_engine::ports::{
     CopySource, ErrorKind, ObjectRef, PackageStore, PortError, Presence, ReplicaStore, Seen,
 };
@@ -228,6 +228,7 @@ fn s07_an_object_over_5_gb_is_refused_by_its_size_before_it_is_read() {
         limits: Limits::DEFAULT,
         pace: Pace::DEFAULT,
         frequency: UploadFrequency::default(),
+        region: Region::parse("eu-central-1").unwrap(),
     };
     let object = ObjectRef { key: "incoming/orders/branch/main/1.zip".into(), version_id: "v1".into() };
     let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build().unwrap();

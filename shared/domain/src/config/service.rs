@@ -1,5 +1,6 @@
 //! The configuration of a service: ordered rules that map refs to stages.
 
+use super::external_code::ExternalCode;
 use super::profile::Profile;
 use crate::code::{Code, Refusal};
 use crate::git_ref::{GitRef, RefKind};
@@ -168,6 +169,8 @@ pub struct ServiceConfig {
     pub shared_outputs: BTreeSet<String>,
     /// The alias that the functions of its packages get.
     pub alias: Option<AliasName>,
+    /// The code that its templates may take from other buckets.
+    pub external_code: Vec<ExternalCode>,
 }
 
 /// The result of routing one ref.
@@ -186,6 +189,8 @@ pub struct Route {
 impl ServiceConfig {
     /// Most rules of one service.
     pub const RULES_MAX: usize = 50;
+    /// Most objects of other buckets.
+    pub const EXTERNAL_CODE_MAX: usize = 50;
     /// Longest lifetime of a preview in hours: 90 days.
     pub const TTL_H_MAX: u32 = 24 * 90;
 

@@ -18,6 +18,7 @@ fn config(rules: &[(&str, &str)]) -> ServiceConfig {
         retention: Retention::default(),
         shared_outputs: BTreeSet::new(),
         alias: None,
+        external_code: Vec::new(),
     }
 }
 

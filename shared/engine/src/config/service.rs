@@ -1,10 +1,11 @@
 //! Services: the routes from refs to stages, and the retention.
 
 use super::{invalid, named};
-use flotilla_contract::{RuleConfig, ServiceConfigDoc};
+use flotilla_contract::{ExternalCodeConfig, RuleConfig, ServiceConfigDoc};
+use flotilla_domain::config::external_code::ExternalCode;
 use flotilla_domain::config::service::{RefPattern, Rule, ServiceConfig, StageTemplate};
 use flotilla_domain::retention::Retention;
-use flotilla_domain::{AliasName, ProfileName, Refusal, ServiceName, StackPattern};
+use flotilla_domain::{AliasName, Digest, ProfileName, Refusal, ServiceName, StackPattern};
 use std::collections::BTreeSet;
 
 /// Reads a service's configuration.
@@ -29,6 +30,7 @@ pub fn service_config(service: ServiceName, doc: &ServiceConfigDoc) -> Result<Se
         stack_name: stack_name.map_err(|e| named("stack_name", &e))?.unwrap_or_default(),
         retention: retention(doc)?,
         shared_outputs: shared_outputs(doc)?,
+        external_code: external_code(&doc.external_code)?,
         alias: doc.alias.as_deref().map(AliasName::parse).transpose().map_err(|e| named("alias", &e))?,
     })
 }
@@ -46,6 +48,45 @@ pub(crate) fn outside_of(prefix: &str, config: &ServiceConfig) -> Result<(), Ref
     );
     let fix = "give the service another name, or set stack_name to a pattern with another beginning, such as \"app-{service}-{stage}\"";
     Err(invalid("stack_name", what, fix))
+}
+
+/// Reads the code of other buckets.
+fn external_code(docs: &[ExternalCodeConfig]) -> Result<Vec<ExternalCode>, Refusal> {
+    const KEY_BYTES_MAX: usize = 1_024;
+    let max = ServiceConfig::EXTERNAL_CODE_MAX;
+    if docs.len() > max {
+        let what = format!("{} objects", docs.len());
+        return Err(invalid("external_code", what, &format!("name {max} at most")));
+    }
+    let read = |(n, doc): (usize, &ExternalCodeConfig)| {
+        let at = |field: &str| format!("external_code.{n}.{field}");
+        // The characters and the length of a bucket's name ("General purpose buckets naming rules", Amazon S3 User Guide).
+        let bare = doc.bucket.replace(ExternalCode::REGION_MARK, "us-east-1");
+        let is_bucket = (3..=63).contains(&bare.len())
+            && bare.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b"-.".contains(&b));
+        if !is_bucket {
+            let fix = "name the bucket as the template does, with {region} for AWS::Region";
+            return Err(invalid(at("bucket"), format!("{:?} is not a bucket", doc.bucket), fix));
+        }
+        if doc.key.is_empty() || doc.key.len() > KEY_BYTES_MAX {
+            let what = format!("the key has {} bytes", doc.key.len());
+            return Err(invalid(at("key"), what, "name the object's key, without s3:// and the bucket"));
+        }
+        if doc.version.as_ref().is_some_and(|version| version.is_empty() || version.len() > KEY_BYTES_MAX) {
+            return Err(invalid(
+                at("version"),
+                "the version is empty or too long",
+                "leave it out, or name a version",
+            ));
+        }
+        let digest = Digest::parse_hex(&doc.sha256).map_err(|_| {
+            let what = format!("{:?} is not a SHA-256", doc.sha256);
+            invalid(at("sha256"), what, "give 64 hexadecimal digits: sha256sum prints them")
+        })?;
+        let (bucket, key, version) = (doc.bucket.clone(), doc.key.clone(), doc.version.clone());
+        Ok(ExternalCode { bucket, key, version, digest })
+    };
+    docs.iter().enumerate().map(read).collect()
 }
 
 /// Most outputs of a service that are shared: CloudFormation's quota of outputs in a template.

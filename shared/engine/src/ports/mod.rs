@@ -27,7 +27,9 @@ pub use clock::Clock;
 pub use error::{ErrorKind, PortError};
 pub use functions::{AliasObserved, AliasShares, FunctionCodeObserved, Functions, Invoked};
 pub use images::{ImageManifest, ImagePage, ImageRegistry, StoredImages};
-pub use package_store::{Body, ChunkStream, Incoming, IncomingPage, ObjectRef, PackageStore, Tail};
+pub use package_store::{
+    Body, ChunkStream, ExternalObject, Incoming, IncomingPage, ObjectRef, PackageStore, Tail,
+};
 pub use policies::{Evaluation, Policies};
 pub use probes::{HttpObserved, Probes};
 pub use replica_store::{CopySource, Presence, ReplicaStore, Seen};

@@ -16,6 +16,23 @@ pub struct ObjectRef {
     pub version_id: String,
 }
 
+/// An object in a bucket that is not Flotilla's.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ExternalObject {
+    /// The bucket.
+    pub bucket: String,
+    /// The key.
+    pub key: String,
+    /// The version; `None` for the current one.
+    pub version: Option<String>,
+}
+
+impl std::fmt::Display for ExternalObject {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "s3://{}/{}", self.bucket, self.key)
+    }
+}
+
 /// The last bytes of an object, and its metadata.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Tail {
@@ -93,6 +110,13 @@ pub trait PackageStore: Send + Sync {
 
     /// Lets S3 copy a parked object to its final key. `false` if S3 reports no digest of the copy; fails if it reports another.
     async fn settle(&self, parked: &str, key: &str, digest: &Digest) -> Result<bool, PortError>;
+
+    /// Lets S3 copy an object of another bucket to a key that is kept for a day. Returns the digest that S3 computed, or `None` if S3 reports
+    /// none. The bytes do not pass through this process.
+    async fn fetch(&self, from: &ExternalObject, parked: &str) -> Result<Option<Digest>, PortError>;
+
+    /// Reads what [`PackageStore::fetch`] has parked, whose length is returned too.
+    async fn read_parked(&self, parked: &str) -> Result<(u64, Box<dyn ChunkStream>), PortError>;
 
     /// Lists uploads after the position that the previous page returned.
     async fn list_incoming(&self, after: Option<&str>) -> Result<IncomingPage, PortError>;

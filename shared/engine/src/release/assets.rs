@@ -1,6 +1,7 @@
 //! Hashes assets and stores them under their digests. Memory is bounded by the tail and a few chunks. What S3
 //! can copy out of the upload does not pass through this process.
 
+use super::external::store_external;
 use super::folder::ZippedFolder;
 use super::stream::{Unpacked, UploadBytes};
 use crate::EngineError;
@@ -44,6 +45,7 @@ pub async fn store_assets(
                 Source::Folder { .. } | Source::ZippedFile { .. } => {
                     store_zipped(upload, directory, listing, source).await?
                 }
+                Source::External(code) => store_external(upload, code).await?,
             };
             Ok::<_, EngineError>((source.clone(), proof))
         });
@@ -69,13 +71,13 @@ async fn store_file(
     if bytes <= HELD_BYTES_MAX {
         let (content, proof) = upload.unpack(entry).await?;
         let unzipped = is_zip.then(|| Unzipped::of_tail(content.to_vec(), bytes).bytes()).flatten();
-        store(upload, &key(proof.digest), &proof.digest, Body::Bytes(content)).await?;
+        upload.store(&key(proof.digest), &proof.digest, Body::Bytes(content)).await?;
         return Ok(Proof { digest: proof.digest, bytes, unzipped });
     }
     // The asset is named by its digest, and an earlier release of the service stored and proved that content:
     // the file in this upload is not needed.
     if let Some(digest) = claim.filter(|digest| upload.known.contains(digest))
-        && holds(upload, &key(digest), &digest).await?
+        && upload.holds(&key(digest), &digest).await?
     {
         // It was measured when it came.
         return Ok(Proof { digest, bytes, unzipped: None });
@@ -88,7 +90,7 @@ async fn store_file(
     }
     let mut unzipped = Unzipped::default();
     let digest = upload.pass(entry, |bytes| unzipped.push(bytes)).await?.digest;
-    if !holds(upload, &key(digest), &digest).await? {
+    if !upload.holds(&key(digest), &digest).await? {
         let unpacked = Unpacked::new(upload.packed(entry).await?, entry);
         packages.put(&key(digest), &digest, Body::Stream(bytes, Box::new(unpacked))).await?;
     }
@@ -134,8 +136,8 @@ async fn lift(
         Err(error) if error.kind == ErrorKind::Permanent => return Ok(None),
         Err(error) => return Err(error.into()),
     };
-    let there = holds(upload, &key(digest), &digest).await?
-        || packages.settle(&parked, &key(digest), &digest).await?;
+    let there =
+        upload.holds(&key(digest), &digest).await? || packages.settle(&parked, &key(digest), &digest).await?;
     if !there {
         return Ok(None);
     }
@@ -174,7 +176,7 @@ async fn store_zipped(
     }
     let digest = hash.finish();
     let key = Asset { kind: AssetKind::Zip, digest }.key();
-    if !holds(upload, &key, &digest).await? {
+    if !upload.holds(&key, &digest).await? {
         let body = if small {
             Body::Bytes(held.freeze())
         } else {
@@ -183,22 +185,4 @@ async fn store_zipped(
         upload.packages.put(&key, &digest, body).await?;
     }
     Ok(Proof { digest, bytes, unzipped: Some(unzipped) })
-}
-
-/// Stores an object under its digest, unless it is stored already.
-pub async fn store(upload: &UploadBytes, key: &str, digest: &Digest, body: Body) -> Result<(), EngineError> {
-    if holds(upload, key, digest).await? {
-        return Ok(());
-    }
-    Ok(upload.packages.put(key, digest, body).await?)
-}
-
-/// Whether an object is stored, and stays stored until the release that names it is saved. An object that is
-/// old enough to be garbage-collected is stored again.
-async fn holds(upload: &UploadBytes, key: &str, digest: &Digest) -> Result<bool, EngineError> {
-    match upload.packages.holds(key, digest).await? {
-        None => Ok(false),
-        Some(stored_at) if stored_at >= upload.renewed_before => Ok(true),
-        Some(_) => Ok(upload.packages.renew(key, digest).await?),
-    }
 }

@@ -6,6 +6,7 @@
 mod view;
 
 mod assets;
+mod external;
 mod folder;
 mod frequency;
 mod read_package;
@@ -30,8 +31,9 @@ use flotilla_domain::release::upload_key::{IncomingKey, UploadKey};
 use flotilla_domain::release::{ObjectVersion, Release, Upload, Verdict};
 use flotilla_domain::retention::Pace;
 use flotilla_domain::stage::StageHead;
-use flotilla_domain::{Code, Digest, Refusal, ServiceName, StageName, Timestamp};
+use flotilla_domain::{Code, Digest, Refusal, Region, ServiceName, StageName, Timestamp};
 use flotilla_package::Limits;
+use flotilla_package::formats::ExternalPolicy;
 pub use frequency::UploadFrequency;
 use read_package::{Reading, read_package};
 use std::collections::BTreeSet;
@@ -53,6 +55,8 @@ pub struct Ingest {
     pub pace: Pace,
     /// How often services may upload.
     pub frequency: UploadFrequency,
+    /// The region of the ingest bucket.
+    pub region: Region,
 }
 
 /// Bytes read from the end of an upload at first. A small package is read completely. Files that S3 can copy
@@ -211,7 +215,9 @@ impl Ingest {
         let mut stages = service.fixed_stages();
         stages.insert(route.stage.clone());
         let (limits, alias) = (&self.limits, service.alias.clone());
-        let settings = Reading { known, renewed_before, limits, alias, stages };
+        let external = ExternalPolicy::Listed(service.external_code.clone());
+        let region = self.region.clone();
+        let settings = Reading { known, renewed_before, limits, alias, stages, external, region };
         let package = read_package(&self.packages, object, tail.clone(), settings).await?;
         service.check_names(&package)?;
         let provenance =

@@ -1,15 +1,15 @@
 //! Reads a package from the bytes of an upload: small files are read, assets are stored under their digests.
 
-use super::assets::{store, store_assets};
+use super::assets::store_assets;
 use super::stream::UploadBytes;
 use crate::EngineError;
 use crate::ports::{Body, ObjectRef, PackageStore, Tail};
 use bytes::BytesMut;
 use flotilla_domain::release::ObjectVersion;
 use flotilla_domain::release::package::{Package, template_key};
-use flotilla_domain::{AliasName, Code, Digest, Refusal, StageName, Timestamp};
+use flotilla_domain::{AliasName, Code, Digest, Refusal, Region, StageName, Timestamp};
 use flotilla_package::Limits;
-use flotilla_package::formats::{Draft, DraftStep, Files, recognise};
+use flotilla_package::formats::{Draft, DraftStep, ExternalPolicy, Files, recognise};
 use flotilla_package::image::{in_archive, not_unpacked};
 use flotilla_package::listing::Listing;
 use flotilla_package::zip_file::{Directory, DirectoryStep, read_directory};
@@ -28,6 +28,10 @@ pub struct Reading<'a> {
     pub alias: Option<AliasName>,
     /// The stages that it may be deployed to.
     pub stages: BTreeSet<StageName>,
+    /// The code that its templates may take from other buckets.
+    pub external: ExternalPolicy,
+    /// The region of the ingest bucket.
+    pub region: Region,
 }
 
 /// Reads and stores a package.
@@ -37,7 +41,7 @@ pub async fn read_package(
     tail: Tail,
     reading: Reading<'_>,
 ) -> Result<Package, EngineError> {
-    let Reading { known, renewed_before, limits, alias, stages } = reading;
+    let Reading { known, renewed_before, limits, alias, stages, external, region } = reading;
     if tail.total_bytes > limits.upload_bytes_max {
         let what = format!(
             "the upload has {} bytes; upload_bytes_max is {}",
@@ -60,16 +64,17 @@ pub async fn read_package(
         object,
         tail: tail.bytes,
         total_bytes: tail.total_bytes,
+        region,
     };
     let directory = directory(&mut upload, limits).await?;
     let listing = Listing::from(&directory);
-    let mut draft = draft(&upload, &directory, &listing, limits).await?;
+    let mut draft = draft(&upload, &directory, &listing, limits, &external).await?;
     draft.alias = alias;
     draft.stages = stages;
     let proofs = store_assets(&upload, &directory, &listing, &draft).await?;
     let finished = draft.finish(&proofs, limits)?;
     for (digest, bytes) in finished.templates {
-        store(&upload, &template_key(&digest), &digest, Body::Bytes(bytes.into())).await?;
+        upload.store(&template_key(&digest), &digest, Body::Bytes(bytes.into())).await?;
     }
     Ok(finished.package)
 }
@@ -100,11 +105,12 @@ async fn draft(
     directory: &Directory,
     listing: &Listing,
     limits: &Limits,
+    external: &ExternalPolicy,
 ) -> Result<Draft, EngineError> {
     let recognised = recognise(listing)?;
     let mut files = Files::new();
     loop {
-        match recognised.draft(listing, &files, limits)? {
+        match recognised.draft_with(listing, &files, limits, external)? {
             DraftStep::Done(draft) => return Ok(*draft),
             DraftStep::Need(name) if directory.entry(&name).is_none() && in_archive(&name).is_some() => {
                 let (archive, _) = in_archive(&name).unwrap_or_default();

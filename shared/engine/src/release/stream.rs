@@ -1,10 +1,10 @@
 //! Unpacks entries of an upload as streams.
 
 use crate::EngineError;
-use crate::ports::{ChunkStream, ErrorKind, ObjectRef, PackageStore, PortError};
+use crate::ports::{Body, ChunkStream, ErrorKind, ObjectRef, PackageStore, PortError};
 use async_trait::async_trait;
 use bytes::{Bytes, BytesMut};
-use flotilla_domain::{Digest, Refusal, Timestamp, UploadId};
+use flotilla_domain::{Digest, Refusal, Region, Timestamp, UploadId};
 use flotilla_package::zip_file::{Entry, EntryProof, EntryReader};
 use std::collections::BTreeSet;
 use std::ops::Range;
@@ -27,6 +27,8 @@ pub struct UploadBytes {
     pub tail: Bytes,
     /// Length of the upload, in bytes.
     pub total_bytes: u64,
+    /// The region of the ingest bucket.
+    pub region: Region,
 }
 
 impl UploadBytes {
@@ -60,6 +62,24 @@ impl UploadBytes {
         let mut out = Vec::with_capacity(usize::try_from(entry.unpacked_bytes).unwrap_or(0));
         let proof = self.pass(entry, |bytes| out.extend_from_slice(bytes)).await?;
         Ok((Bytes::from(out), proof))
+    }
+
+    /// Stores an object under its digest, unless it is stored already.
+    pub async fn store(&self, key: &str, digest: &Digest, body: Body) -> Result<(), EngineError> {
+        if self.holds(key, digest).await? {
+            return Ok(());
+        }
+        Ok(self.packages.put(key, digest, body).await?)
+    }
+
+    /// Whether an object is stored, and stays stored until the release that names it is saved. An object that is
+    /// old enough to be garbage-collected is stored again.
+    pub async fn holds(&self, key: &str, digest: &Digest) -> Result<bool, EngineError> {
+        match self.packages.holds(key, digest).await? {
+            None => Ok(false),
+            Some(stored_at) if stored_at >= self.renewed_before => Ok(true),
+            Some(_) => Ok(self.packages.renew(key, digest).await?),
+        }
     }
 
     /// Streams an entry through a sink, checks it and returns its proof.

@@ -2,9 +2,10 @@
 
 use super::Stop;
 use super::checks::{check_sizes, check_unzipped, check_versions};
+use super::source::{Proof, Source};
 use super::stage_templates::StageTemplates;
 use crate::json::canonical;
-use crate::listing::{FileInfo, Listing};
+use crate::listing::Listing;
 use crate::template::{self, asset_tokens};
 use crate::{Limits, image, zip_file};
 use flotilla_domain::release::package::{
@@ -13,75 +14,6 @@ use flotilla_domain::release::package::{
 use flotilla_domain::{AliasName, Code, Digest, Refusal, StackPart, StageName};
 use serde_json::{Value, json};
 use std::collections::{BTreeMap, BTreeSet};
-
-/// Where an asset's bytes come from.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Source {
-    /// A file of the package, unchanged.
-    File {
-        /// Its name.
-        name: String,
-        /// The kind of asset it becomes.
-        kind: AssetKind,
-    },
-    /// The files of a folder, zipped by [`crate::folder_zip`].
-    Folder {
-        /// The folder, ending with a slash; empty for all files.
-        folder: String,
-    },
-    /// One file, zipped in the same way.
-    ZippedFile {
-        /// Its name.
-        name: String,
-    },
-}
-
-impl Source {
-    /// The name that is shown to users.
-    pub fn name(&self) -> &str {
-        match self {
-            Self::File { name, .. } => name,
-            Self::Folder { folder } => folder,
-            Self::ZippedFile { name } => name,
-        }
-    }
-
-    /// The files to zip, sorted by name, and the folder that their names in the zip are relative to; `None` for a file that stays as it is.
-    pub fn to_zip<'a>(&'a self, listing: &'a Listing) -> Option<(&'a str, Vec<(&'a str, FileInfo)>)> {
-        match self {
-            Self::File { .. } => None,
-            Self::Folder { folder } => Some((folder, listing.folder(folder).collect())),
-            Self::ZippedFile { name } => {
-                let folder = name.rfind('/').map_or("", |slash| &name[..=slash]);
-                let file = listing.files.get_key_value(name).map(|(name, info)| (name.as_str(), *info));
-                Some((folder, file.into_iter().collect()))
-            }
-        }
-    }
-
-    /// The asset it becomes.
-    pub fn asset(&self, digest: Digest) -> Asset {
-        Asset { kind: self.kind(), digest }
-    }
-
-    pub(super) fn kind(&self) -> AssetKind {
-        match self {
-            Self::File { kind, .. } => *kind,
-            Self::Folder { .. } | Self::ZippedFile { .. } => AssetKind::Zip,
-        }
-    }
-}
-
-/// What is known about a source after its bytes were read.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Proof {
-    /// The digest of the asset: of the file, or of the folder's zip.
-    pub digest: Digest,
-    /// The size of the asset in bytes.
-    pub bytes: u64,
-    /// The size of the files in it, in bytes, if it is a zip and it is known: see [`crate::zip_file::Unzipped`].
-    pub unzipped: Option<u64>,
-}
 
 /// One stack of a package before its assets are hashed.
 #[derive(Debug, Clone, PartialEq)]
@@ -219,7 +151,7 @@ impl Draft {
                 // Whoever unpacks an archive of container images knows what is in it.
                 Source::File { name, .. } if image::in_archive(name).is_some() => {}
                 Source::File { name, .. } if !listing.has(name) => return Err(missing(name).into()),
-                Source::File { .. } => {}
+                Source::File { .. } | Source::External(_) => {}
                 // A file may be in several folders that are zipped; it counts in each.
                 Source::Folder { .. } | Source::ZippedFile { .. } => {
                     let files = source.to_zip(listing).into_iter().flat_map(|(_, files)| files);

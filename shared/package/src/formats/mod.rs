@@ -4,15 +4,19 @@ mod cdk;
 mod checks;
 mod cloudformation;
 mod draft;
+mod external;
 mod images;
 mod local_paths;
 mod native;
 mod path_table;
 mod serverless;
+mod source;
 mod stage_templates;
 
-pub use draft::{Draft, DraftStack, Finished, Proof, Source};
+pub use draft::{Draft, DraftStack, Finished};
+pub use external::ExternalPolicy;
 pub use native::manifest_of;
+pub use source::{Proof, Source};
 
 use crate::listing::Listing;
 use crate::template::{self, MadeFor};
@@ -106,6 +110,7 @@ struct Folder<'a> {
     listing: &'a Listing,
     files: &'a Files,
     limits: &'a Limits,
+    external: &'a ExternalPolicy,
 }
 
 impl Folder<'_> {
@@ -162,7 +167,21 @@ impl Recognised {
     /// # Errors
     /// A refusal with a code of the 02xx group and a place.
     pub fn draft(&self, listing: &Listing, files: &Files, limits: &Limits) -> Result<DraftStep, Refusal> {
-        let folder = Folder { listing, files, limits };
+        self.draft_with(listing, files, limits, &ExternalPolicy::default())
+    }
+
+    /// Like [`Recognised::draft`], with code of other buckets.
+    ///
+    /// # Errors
+    /// Those of [`Recognised::draft`].
+    pub fn draft_with(
+        &self,
+        listing: &Listing,
+        files: &Files,
+        limits: &Limits,
+        external: &ExternalPolicy,
+    ) -> Result<DraftStep, Refusal> {
+        let folder = Folder { listing, files, limits, external };
         let manifest = format!("{}{}", self.folder, self.manifest);
         let draft = match self.format {
             PackageFormat::Serverless => serverless::draft(&folder, &self.folder),

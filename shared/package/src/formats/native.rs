@@ -14,7 +14,7 @@
 //! As written by `flotilla pack`, with `"packed"`: the templates are already neutral, and every asset has the key that
 //! it will have in the artifact buckets.
 
-use super::{Draft, DraftStack, Finished, Folder, Source, Stop, local_paths, path_table};
+use super::{Draft, DraftStack, Finished, Folder, Source, Stop, external, local_paths, path_table};
 use crate::json::{canonical, parse_strict};
 use crate::template::asset_tokens;
 use flotilla_domain::release::package::{
@@ -187,7 +187,9 @@ impl Unpacking<'_, '_> {
             known.insert(asset, number);
         }
         asset_tokens::put_back(&mut template, &known);
-        path_table::check_located(&template).map_err(|refusal| {
+        external::take(self.folder, draft, &mut template, "");
+        let is_kept = |code: &Value| external::is_kept(self.folder, code);
+        path_table::check_located(&template, &is_kept).map_err(|refusal| {
             let path = refusal.path.clone().unwrap_or_default();
             refusal.at(format!("{name}: {path}"))
         })?;

@@ -84,23 +84,33 @@ pub(super) const TABLE: &[Row] = &[
     row("AWS::ElasticBeanstalk::ApplicationVersion", &["SourceBundle"], Bundle, S3BucketAndKey),
 ];
 
-/// Checks a template that already contains tokens: each property of the table must refer to the package.
+/// Checks a template that already contains tokens: each property of the table must refer to the package, unless its code is kept
+/// elsewhere.
 ///
 /// # Errors
 /// [`flotilla_domain::Code::CodeOutsidePackage`] with the place.
-pub(super) fn check_located(template: &Value) -> Result<(), Refusal> {
+pub(super) fn check_located(template: &Value, is_kept: &dyn Fn(&Value) -> bool) -> Result<(), Refusal> {
     for (id, resource) in template.get("Resources").and_then(Value::as_object).into_iter().flatten() {
         let rows = TABLE.iter().filter(|row| Some(row.kind) == resource["Type"].as_str());
         for row in rows.filter(|row| !matches!(row.becomes, Inline(_))) {
-            check_below(&resource["Properties"], row.property, &format!("Resources.{id}.Properties"))?;
+            let path = format!("Resources.{id}.Properties");
+            let is_kept = |value: &Value| row.takes == Takes::Code && is_kept(value);
+            check_below(&resource["Properties"], row.property, &path, &is_kept)?;
         }
     }
     Ok(())
 }
 
-fn check_below(value: &Value, property: &[&str], path: &str) -> Result<(), Refusal> {
+fn check_below(
+    value: &Value,
+    property: &[&str],
+    path: &str,
+    is_kept: &dyn Fn(&Value) -> bool,
+) -> Result<(), Refusal> {
     match property {
-        [] if value.is_null() || is_inline(value) || asset_tokens::has_token(value) => Ok(()),
+        [] if value.is_null() || is_inline(value) || asset_tokens::has_token(value) || is_kept(value) => {
+            Ok(())
+        }
         [] => {
             let what = "its location is not in the package";
             Err(Refusal::new(flotilla_domain::Code::CodeOutsidePackage, what, "run flotilla pack again")
@@ -110,8 +120,8 @@ fn check_below(value: &Value, property: &[&str], path: &str) -> Result<(), Refus
             .as_object()
             .into_iter()
             .flatten()
-            .try_for_each(|(name, value)| check_below(value, rest, &format!("{path}.{name}"))),
-        [name, rest @ ..] => check_below(&value[*name], rest, &format!("{path}.{name}")),
+            .try_for_each(|(name, value)| check_below(value, rest, &format!("{path}.{name}"), is_kept)),
+        [name, rest @ ..] => check_below(&value[*name], rest, &format!("{path}.{name}"), is_kept),
     }
 }
 

@@ -4,7 +4,7 @@ use super::Quirks;
 use async_trait::async_trait;
 use bytes::Bytes;
 use flotilla_domain::AlarmState;
-use flotilla_engine::ports::{Place, Work};
+use flotilla_engine::ports::{ExternalObject, Place, Work};
 use std::time::Duration;
 
 /// What CloudFormation will do. The template causes the same on a real CloudFormation; only a simulated one needs to be
@@ -47,6 +47,8 @@ pub trait Bench: Send + Sync {
 
     /// Puts an object with a SHA-256 that S3 has checked into the target's artifact bucket.
     async fn place_object(&self, key: &str, bytes: Bytes);
+    /// Puts an object with a SHA-256 that S3 has checked into a bucket of somebody else.
+    async fn place_external(&self, key: &str, bytes: Bytes) -> ExternalObject;
     /// Puts an object without an S3 SHA-256 into the target's artifact bucket.
     async fn place_unproven(&self, key: &str, bytes: Bytes);
 

@@ -5,7 +5,9 @@ use async_trait::async_trait;
 use bytes::Bytes;
 use flotilla_domain::Digest;
 use flotilla_domain::release::package::asset_key;
-use flotilla_engine::ports::{Body, ChunkStream, ErrorKind, ObjectRef, PackageStore, PortError};
+use flotilla_engine::ports::{
+    Body, ChunkStream, ErrorKind, ExternalObject, ObjectRef, PackageStore, PortError,
+};
 use std::ops::Range;
 use std::time::Duration;
 
@@ -22,6 +24,7 @@ pub async fn package_store(store: &dyn PackageStore, bench: &dyn Bench) {
     what_has_another_digest_is_not_stored(store, bench).await;
     what_is_stored_anew_is_young_again(store, bench).await;
     a_range_is_lifted_out_of_an_upload_and_proven(store, bench).await;
+    an_object_of_another_bucket_is_fetched_and_proven(store, bench).await;
     what_has_no_checksum_is_not_held(store, bench).await;
     uploads_are_listed_in_the_order_of_their_keys(store, bench).await;
 }
@@ -188,6 +191,25 @@ async fn a_range_is_lifted_out_of_an_upload_and_proven(store: &dyn PackageStore,
     let kind =
         store.settle(&format!("{parked}.no"), &key, &digest).await.expect_err("nothing is parked").kind;
     assert_eq!(kind, ErrorKind::Missing);
+}
+
+async fn an_object_of_another_bucket_is_fetched_and_proven(store: &dyn PackageStore, bench: &dyn Bench) {
+    let bytes = Bytes::from(format!("somebody else's {}", bench.space()));
+    let digest = Digest::of(&bytes);
+    let from = bench.place_external("vendor/a +ü.zip", bytes.clone()).await;
+    let parked = format!("parked/{}/external", bench.space());
+    for _ in 0..2 {
+        assert_eq!(store.fetch(&from, &parked).await, Ok(Some(digest)));
+    }
+    let key = asset_key(&digest);
+    assert_eq!(store.settle(&parked, &key, &digest).await, Ok(true));
+    assert_eq!(holds(store, &key, &digest).await, Ok(true));
+    let (length, stream) = store.read_parked(&parked).await.expect("it is read");
+    assert_eq!((length, drain(stream).await), (bytes.len() as u64, Ok(bytes.to_vec())));
+    let none = ExternalObject { key: "vendor/none.zip".into(), ..from };
+    assert_eq!(store.fetch(&none, &parked).await.expect_err("it does not exist").kind, ErrorKind::Missing);
+    let read = store.read_parked(&format!("{parked}.no")).await.map(|(length, _)| length);
+    assert_eq!(read.expect_err("nothing is parked").kind, ErrorKind::Missing);
 }
 
 async fn what_has_no_checksum_is_not_held(store: &dyn PackageStore, bench: &dyn Bench) {

@@ -6,7 +6,7 @@ use async_trait::async_trait;
 use bytes::Bytes;
 use flotilla_domain::{Digest, Digester, Timestamp};
 use flotilla_engine::ports::{
-    Body, ChunkStream, ErrorKind, IncomingPage, ObjectRef, PackageStore, PortError, Tail,
+    Body, ChunkStream, ErrorKind, ExternalObject, IncomingPage, ObjectRef, PackageStore, PortError, Tail,
 };
 use std::collections::BTreeMap;
 use std::fs::File;
@@ -216,6 +216,14 @@ impl PackageStore for LoadBucket {
 
     async fn read_latest(&self, _: &str, _: u64) -> Result<Option<Bytes>, PortError> {
         Ok(None)
+    }
+
+    async fn fetch(&self, _: &ExternalObject, _: &str) -> Result<Option<Digest>, PortError> {
+        Ok(None)
+    }
+
+    async fn read_parked(&self, parked: &str) -> Result<(u64, Box<dyn ChunkStream>), PortError> {
+        Err(PortError::new(ErrorKind::Missing, "s3:GetObject", format!("NoSuchKey: {parked}")))
     }
 
     async fn list_incoming(&self, _: Option<&str>) -> Result<IncomingPage, PortError> {

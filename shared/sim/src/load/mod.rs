@@ -10,6 +10,7 @@ pub use bucket::{LoadBucket, Traffic, Upload};
 pub use shape::{Load, Shape};
 
 use crate::World;
+use flotilla_domain::Region;
 use flotilla_domain::release::Verdict;
 use flotilla_domain::retention::Pace;
 use flotilla_engine::ports::{Clock, ObjectRef};
@@ -36,6 +37,7 @@ impl Intake {
             limits: Limits::DEFAULT,
             pace: Pace::DEFAULT,
             frequency: UploadFrequency::default(),
+            region: Region::parse("eu-central-1").expect("a region"),
         };
         Self { ingest, clock: ports.clock }
     }

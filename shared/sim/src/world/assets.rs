@@ -2,7 +2,7 @@
 
 use super::{World, image_of, orders, target};
 use crate::driver::collect;
-use flotilla_contract::{Page, ReleaseView, VersionedServiceConfig};
+use flotilla_contract::{ExternalCodeConfig, Page, ReleaseView, ServiceConfigDoc, VersionedServiceConfig};
 use flotilla_domain::Digest;
 use flotilla_domain::release::package::asset_key;
 use flotilla_domain::retention::Pace;
@@ -34,15 +34,23 @@ impl World {
 
     /// Sets how long releases of the service are kept.
     pub fn keeps(&mut self, releases: usize, days: u32) -> &mut Self {
+        self.configure(|config| {
+            config.keep_releases = Some(releases);
+            config.keep_days = Some(days);
+        })
+    }
+
+    /// Lets templates of the service take this code from other buckets.
+    pub fn takes_external(&mut self, code: Vec<ExternalCodeConfig>) -> &mut Self {
+        self.configure(|config| config.external_code = code)
+    }
+
+    fn configure(&mut self, change: impl FnOnce(&mut ServiceConfigDoc)) -> &mut Self {
         self.requests += 1;
-        let VersionedServiceConfig { config, version, .. } =
+        let VersionedServiceConfig { mut config, version, .. } =
             block_on(self.driver.status.service_config(&orders())).expect("the service");
-        let config = flotilla_contract::ServiceConfigDoc {
-            keep_releases: Some(releases),
-            keep_days: Some(days),
-            ..config
-        };
-        let caller = self.caller("keep");
+        change(&mut config);
+        let caller = self.caller("configure");
         let commands = &self.driver.commands;
         block_on(commands.put_service(&orders(), &config, Some(version), &caller)).expect("the service");
         self

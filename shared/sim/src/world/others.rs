@@ -54,6 +54,13 @@ impl World {
         self
     }
 
+    /// Stores an object in a bucket of somebody else.
+    pub fn external(&mut self, bucket: &str, key: &str, version: Option<&str>, bytes: &[u8]) -> &mut Self {
+        let place = (bucket.to_owned(), key.to_owned(), version.map(str::to_owned));
+        self.driver.shared.lock().external.insert(place, bytes.to_vec().into());
+        self
+    }
+
     /// Makes calls of an operation fail from now on.
     pub fn refuses(&mut self, operation: &'static str, kind: ErrorKind, text: &str) -> &mut Self {
         self.fails(operation, PortError::new(kind, operation, text))

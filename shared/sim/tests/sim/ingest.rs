@@ -1,9 +1,9 @@
 //! How an upload's bytes are taken in: what is read, held, copied out by S3, and stored.
 
 use bytes::Bytes;
-use flotilla_domain::Digest;
 use flotilla_domain::release::Verdict;
 use flotilla_domain::retention::Pace;
+use flotilla_domain::{Digest, Region};
 use flotilla_engine::ports::{ErrorKind, ObjectRef};
 use flotilla_engine::release::{Ingest, UploadFrequency};
 use flotilla_engine::status::PageRequest;
@@ -285,6 +285,7 @@ fn an_upload_may_have_as_many_bytes_as_the_limit_says() {
             limits,
             pace: Pace::DEFAULT,
             frequency: UploadFrequency::default(),
+            region: Region::parse("eu-central-1").unwrap(),
         };
         let object = ObjectRef { key: "incoming/orders/branch/main/1.zip".into(), version_id: "v1".into() };
         block_on(ingest.intake(&object, now)).unwrap().expect("it is no bundle")

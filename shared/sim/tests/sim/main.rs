@@ -8,6 +8,7 @@ mod closed_refs;
 mod concurrent_commands;
 mod contract;
 mod deployment_steps;
+mod external_code;
 mod floods;
 mod garbage_collection;
 mod garbage_collection_runs;

@@ -14,7 +14,7 @@ mod references;
 mod synthesised;
 
 use super::draft::hand_down;
-use super::{Draft, DraftStack, Folder, Stop, local_paths};
+use super::{Draft, DraftStack, Folder, Stop, external, local_paths};
 use crate::template::{self, MadeFor, asset_tokens, declare};
 use crate::zip_file;
 use assets::Assets;
@@ -199,6 +199,7 @@ impl Reader<'_, '_> {
         };
         synthesised::clean(template);
         self.nested(template, at, depth)?;
+        external::take(self.folder, self.draft, template, at);
         self.images(template)?;
         for section in ["Resources", "Outputs"] {
             for (id, entry) in template.get_mut(section).and_then(Value::as_object_mut).into_iter().flatten()
@@ -314,9 +315,9 @@ impl Reader<'_, '_> {
             let code = &resource["Properties"][property];
             let is_ours = code["S3Bucket"]["Ref"] == ASSETS_BUCKET_PARAMETER
                 && code["S3Key"].as_str().is_some_and(asset_tokens::is_token);
-            if code.get("S3Key").is_some() && !is_ours {
+            if code.get("S3Key").is_some() && !is_ours && !external::is_kept(self.folder, code) {
                 let what = "the code is in another bucket, and not in the package";
-                let fix = "use lambda.Code.fromAsset instead of fromBucket";
+                let fix = "use lambda.Code.fromAsset instead of fromBucket, or name the object in external_code of the service";
                 return Err(Refusal::new(Code::CodeOutsidePackage, what, fix)
                     .at(format!("{at}: Resources.{id}.Properties.{property}")));
             }

@@ -9,7 +9,7 @@ mod nested;
 mod place;
 
 use super::path_table::{Becomes, Row, TABLE, Takes};
-use super::{Draft, Folder, Source, Stop};
+use super::{Draft, Folder, Source, Stop, external};
 use crate::json::canonical;
 use crate::template::{self, MadeFor, asset_tokens};
 use flotilla_domain::release::package::{AssetKind, GIVEN_PREFIX, Warning};
@@ -65,6 +65,7 @@ impl Taker<'_, '_> {
         let declared = parameters(&template);
         self.open.push(name.to_owned());
         spread_globals(&mut template);
+        external::take(self.folder, self.draft, &mut template, at);
         let mut declarations = BTreeMap::new();
         let resources = template.get_mut("Resources").and_then(Value::as_object_mut);
         for (id, resource) in resources.into_iter().flatten() {
@@ -126,6 +127,10 @@ impl Taker<'_, '_> {
         }
         let place = place.below(name);
         if row.takes == Takes::Code && (self.is_image_taken(owner, name, &place)? || is_inline(owner, name)) {
+            return Ok(());
+        }
+        let located = owner.get(*name).filter(|_| row.takes == Takes::Code);
+        if located.is_some_and(|code| asset_tokens::has_token(code) || external::is_kept(self.folder, code)) {
             return Ok(());
         }
         let local = match owner.get(*name) {

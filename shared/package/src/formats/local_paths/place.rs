@@ -56,7 +56,7 @@ pub(crate) fn resolve(folder: &Folder<'_>, local: &str, place: &Place<'_>) -> Re
 
 /// The local path that a location holds; other locations are refused.
 pub(crate) fn local_path<'v>(value: &'v Value, place: &Place<'_>) -> Result<&'v str, Refusal> {
-    const FIX: &str = "upload what the template names by local paths: the build folder of sam build, or the template with its folders, not the output of sam package or aws cloudformation package";
+    const FIX: &str = "upload what the template names by local paths: the build folder of sam build, or the template with its folders, not the output of sam package or aws cloudformation package; code of a vendor can be named in external_code of the service";
     let outside = |what: &str| {
         Refusal::new(Code::CodeOutsidePackage, format!("{} {what}", place.path), FIX).at(place.shown())
     };

@@ -8,8 +8,7 @@ mod artifacts;
 mod outside;
 mod plugins;
 
-use super::{Draft, DraftStack, Folder, Source, Stop};
-use crate::listing::Listing;
+use super::{Draft, DraftStack, Folder, Source, Stop, external};
 use crate::template::{MadeFor, asset_tokens, declare, rest_deployment};
 use artifacts::Artifacts;
 use flotilla_domain::release::package::{
@@ -128,7 +127,8 @@ pub fn draft(folder: &Folder<'_>, base: &str) -> Result<Draft, Stop> {
     let mut draft = Draft::new(PackageFormat::Serverless);
     draft.made_for = Some(stage).filter(|stage| stage.as_str() != STAGE_PLACEHOLDER);
     draft.service = state.service.service;
-    let zips = Zips { listing: folder.listing, base, artifacts };
+    let zips = Zips { folder, base, artifacts };
+    external::take(folder, &mut draft, &mut template, "");
     take_code(&mut template, &mut draft, &zips, provider.deployment_bucket())?;
     keep_deployment_bucket(&mut template)?;
     rest_deployment::name_by_content(&mut template);
@@ -175,7 +175,7 @@ fn stack_tags(stage: String, provider: &Provider) -> BTreeMap<String, String> {
 
 /// Where the zips are.
 struct Zips<'a> {
-    listing: &'a Listing,
+    folder: &'a Folder<'a>,
     /// The folder of the state file.
     base: &'a str,
     artifacts: Artifacts,
@@ -208,10 +208,15 @@ fn take_code(
             draft.warnings.push(super::local_paths::outside_warning(&path, Some(uri)));
             continue;
         }
+        if asset_tokens::has_token(code) {
+            continue;
+        }
         if let Some(bucket) = foreign_bucket(code, own_bucket) {
+            if external::is_kept(zips.folder, code) {
+                continue;
+            }
             let what = format!("the code of {id} is in {bucket}, not in the package");
-            let fix =
-                "put the zip into the project and name it in package.artifact, so that its bytes are proven";
+            let fix = "put the zip into the project and name it in package.artifact, so that its bytes are proven, or name the object in external_code of the service";
             return Err(Refusal::new(Code::CodeOutsidePackage, what, fix).at(path));
         }
         // The last segment of the key is the zip's name, even if a layer's key points to an older folder.
@@ -222,7 +227,7 @@ fn take_code(
             );
         };
         let zip = key.rsplit('/').next().unwrap_or(key);
-        let name = zips.artifacts.find(zips.listing, zips.base, zip, &path)?;
+        let name = zips.artifacts.find(zips.folder.listing, zips.base, zip, &path)?;
         let source = draft.source(Source::File { name, kind: AssetKind::Zip });
         keys.insert(key.to_owned(), source);
         functions.insert(id.clone(), source);

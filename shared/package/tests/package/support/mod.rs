@@ -6,7 +6,9 @@ pub mod assembly;
 use flotilla_domain::release::package::{Asset, AssetKind, template_key};
 use flotilla_domain::{Code, Digest, Refusal};
 use flotilla_package::folder_zip::FolderZip;
-use flotilla_package::formats::{Draft, DraftStep, Files, Finished, Proof, Source, manifest_of, recognise};
+use flotilla_package::formats::{
+    Draft, DraftStep, ExternalPolicy, Files, Finished, Proof, Source, manifest_of, recognise,
+};
 use flotilla_package::image::{in_archive, not_unpacked};
 use flotilla_package::listing::Listing;
 use flotilla_package::zip_file::{Directory, DirectoryStep, Entry, EntryReader, read_directory};
@@ -38,20 +40,35 @@ pub fn unpack(zip: &[u8], entry: &Entry) -> Result<(Vec<u8>, Digest), Refusal> {
 }
 
 pub fn package(zip: &[u8]) -> Result<Finished, Refusal> {
-    let (draft, contents) = read(zip)?;
+    package_with(zip, &ExternalPolicy::default())
+}
+
+/// Code of other buckets counts as read: it has the bytes that it must have.
+pub fn package_with(zip: &[u8], external: &ExternalPolicy) -> Result<Finished, Refusal> {
+    let (draft, contents) = read(zip, external)?;
     let proof =
         |bytes: &Vec<u8>| Proof { digest: Digest::of(bytes), bytes: bytes.len() as u64, unzipped: None };
-    let proofs = contents.iter().map(|(source, bytes)| (source.clone(), proof(bytes))).collect();
+    let mut proofs: BTreeMap<Source, Proof> =
+        contents.iter().map(|(source, bytes)| (source.clone(), proof(bytes))).collect();
+    for source in draft.sources() {
+        if let Source::External(code) = source {
+            proofs.insert(source.clone(), Proof { digest: code.digest, bytes: 0, unzipped: None });
+        }
+    }
     draft.finish(&proofs, &Limits::DEFAULT)
 }
 
 /// The assets of a zip's package by their keys, as `flotilla pack` writes them.
 pub fn assets(zip: &[u8]) -> Vec<(String, Vec<u8>)> {
-    let (_, contents) = read(zip).expect("a package");
+    assets_with(zip, &ExternalPolicy::default())
+}
+
+fn assets_with(zip: &[u8], external: &ExternalPolicy) -> Vec<(String, Vec<u8>)> {
+    let (_, contents) = read(zip, external).expect("a package");
     let key = |source: &Source, bytes: &[u8]| {
         let kind = match source {
             Source::File { kind, .. } => *kind,
-            Source::Folder { .. } | Source::ZippedFile { .. } => AssetKind::Zip,
+            Source::Folder { .. } | Source::ZippedFile { .. } | Source::External(_) => AssetKind::Zip,
         };
         Asset { kind, digest: Digest::of(bytes) }.key()
     };
@@ -60,10 +77,14 @@ pub fn assets(zip: &[u8]) -> Vec<(String, Vec<u8>)> {
 
 /// What `flotilla pack` writes for a zip's package, by name.
 pub fn packed(zip: &[u8]) -> Vec<(String, Vec<u8>)> {
-    let raw = package(zip).expect("a package");
+    packed_with(zip, &ExternalPolicy::default())
+}
+
+pub fn packed_with(zip: &[u8], external: &ExternalPolicy) -> Vec<(String, Vec<u8>)> {
+    let raw = package_with(zip, external).expect("a package");
     let templates = raw.templates.iter().map(|(digest, bytes)| (template_key(digest), bytes.clone()));
     let manifest = ("flotilla.json".to_owned(), manifest_of(&raw));
-    std::iter::once(manifest).chain(templates).chain(assets(zip)).collect()
+    std::iter::once(manifest).chain(templates).chain(assets_with(zip, external)).collect()
 }
 
 /// A zip of files whose names are made.
@@ -81,14 +102,14 @@ pub fn refused_at(zip: &[u8], code: Code, path: &str) -> Refusal {
 }
 
 /// The draft of a package and the bytes of what it names.
-fn read(zip: &[u8]) -> Result<(Draft, BTreeMap<Source, Vec<u8>>), Refusal> {
+fn read(zip: &[u8], external: &ExternalPolicy) -> Result<(Draft, BTreeMap<Source, Vec<u8>>), Refusal> {
     let (directory, limits) = (directory(zip)?, Limits::DEFAULT);
     let listing = Listing::from(&directory);
     let recognised = recognise(&listing)?;
     let mut files = Files::new();
     let read = |name: &str| unpack(zip, directory.entry(name).expect("it is listed"));
     let draft = loop {
-        match recognised.draft(&listing, &files, &limits)? {
+        match recognised.draft_with(&listing, &files, &limits, external)? {
             DraftStep::Done(draft) => break draft,
             DraftStep::Need(name) if in_archive(&name).is_some() => {
                 return Err(not_unpacked(in_archive(&name).expect("an archive").0));
@@ -97,7 +118,7 @@ fn read(zip: &[u8]) -> Result<(Draft, BTreeMap<Source, Vec<u8>>), Refusal> {
         };
     };
     let mut contents = BTreeMap::new();
-    for source in draft.sources() {
+    for source in draft.sources().filter(|source| !matches!(source, Source::External(_))) {
         let bytes = match source.to_zip(&listing) {
             None => read(source.name())?.0,
             Some((folder, files)) => {
