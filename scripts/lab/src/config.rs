@@ -10,6 +10,7 @@ pub fn for_service(account: &str, service: &str, stage: &str, regions: &[String]
         stage: stage.into(),
         profile: if ttl_h.is_some() { "previews" } else { "demo" }.into(),
         ttl_h,
+        stack_name: None,
     };
     let profile = ProfileConfig {
         account: account.into(),

@@ -120,6 +120,7 @@ fn config(
         stage: stage.clone(),
         profile: service.into(),
         ttl_h: None,
+        stack_name: None,
     });
     ConfigFile {
         profiles: [(service.to_owned(), profile)].into(),

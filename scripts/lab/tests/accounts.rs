@@ -30,6 +30,7 @@ fn config<const N: usize>(profiles: [(&str, ProfileConfig); N]) -> ConfigFile {
         stage: name.into(),
         profile: name.into(),
         ttl_h: None,
+        stack_name: None,
     };
     let rules = profiles.iter().map(|(name, _)| rule(name)).collect();
     ConfigFile {

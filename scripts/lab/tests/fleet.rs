@@ -44,6 +44,7 @@ fn config(world: &World) -> ConfigFile {
         stage: stage.into(),
         profile: "everywhere".into(),
         ttl_h: None,
+        stack_name: None,
     };
     let rules = vec![rule("branch:main", "staging"), rule("tag:*", "production")];
     ConfigFile {

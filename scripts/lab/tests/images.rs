@@ -28,6 +28,7 @@ fn config() -> ConfigFile {
         stage: stage.into(),
         profile: "p".into(),
         ttl_h: None,
+        stack_name: None,
     };
     let rules = vec![rule("branch:main", "staging"), rule("tag:v*", "production")];
     ConfigFile {

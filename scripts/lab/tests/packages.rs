@@ -94,6 +94,7 @@ async fn code_of_a_vendor_is_fetched_and_runs_everywhere() {
         stage: "staging".into(),
         profile: "p".into(),
         ttl_h: None,
+        stack_name: None,
     };
     let external_code = ExternalCodeConfig {
         bucket: "vendor-{region}".into(),

@@ -31,6 +31,7 @@ fn config(world: &World) -> ConfigFile {
         stage: stage.into(),
         profile: "workshop".into(),
         ttl_h: None,
+        stack_name: None,
     };
     let rules = vec![rule("branch:main", "staging"), rule("tag:*", "production")];
     let service = |(name, _): &(&str, &str)| {

@@ -30,6 +30,7 @@ fn config(world: &World, topic: &str) -> ConfigFile {
         stage: stage.into(),
         profile: stage.into(),
         ttl_h: None,
+        stack_name: None,
     };
     let wave = |region: &str| {
         WaveConfig::Wave(WaveTable {

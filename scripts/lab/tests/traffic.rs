@@ -33,6 +33,7 @@ fn config(world: &World, first_step: &str) -> ConfigFile {
         stage: "production".into(),
         profile: "production".into(),
         ttl_h: None,
+        stack_name: None,
     };
     let service =
         ServiceConfigDoc { rules: vec![rule], alias: Some("live".into()), ..ServiceConfigDoc::default() };

@@ -93,6 +93,10 @@ pub struct RuleConfig {
     /// For previews: the hours from the last upload to the removal of the stage.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub ttl_h: Option<u32>,
+    /// The name of this stage's stacks, as `stack_name` of the service gives it for all stages.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schema(example = "orders-PROD")]
+    pub stack_name: Option<String>,
 }
 
 /// A wave: only its regions, or a table with further settings.

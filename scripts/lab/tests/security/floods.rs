@@ -22,6 +22,7 @@ async fn a_thousand_uploads_and_a_hundred_unreadable_messages_do_not_keep_anothe
         stage: "noisy".into(),
         profile: "only".into(),
         ttl_h: None,
+        stack_name: None,
     };
     config
         .services

@@ -30,6 +30,7 @@ fn config(profile: ProfileConfig) -> ConfigFile {
         stage: stage.into(),
         profile: "only".into(),
         ttl_h: None,
+        stack_name: None,
     };
     let rules = vec![rule("branch:main", "staging"), rule("tag:v*", "production")];
     ConfigFile {

@@ -132,6 +132,8 @@ pub struct Rule {
     pub profile: ProfileName,
     /// A preview's lifetime in hours, which each upload starts again; `None` for a permanent stage.
     pub ttl_h: Option<u32>,
+    /// The pattern of this stage's stack names; `None` for the service's.
+    pub stack_name: Option<StackPattern>,
 }
 
 impl Rule {
@@ -202,6 +204,17 @@ impl ServiceConfig {
         self.route_by(self.rule(git_ref)?, git_ref)
     }
 
+    /// The first rule that names a stage.
+    pub fn rule_of(&self, stage: &StageName) -> Option<&Rule> {
+        self.rules.iter().find(|rule| !rule.stage.is_per_ref() && rule.stage.as_str() == stage.as_str())
+    }
+
+    /// The pattern of the stack names of a stage: that of the rule that names the stage, or the service's.
+    pub fn stack_name_at(&self, stage: &StageName) -> &StackPattern {
+        let own = self.rule_of(stage).and_then(|rule| rule.stack_name.as_ref());
+        own.unwrap_or(&self.stack_name)
+    }
+
     /// The stages that a rule names, without those of a template.
     pub fn fixed_stages(&self) -> BTreeSet<StageName> {
         self.rules.iter().filter_map(|rule| StageName::parse(rule.stage.as_str()).ok()).collect()
@@ -215,9 +228,10 @@ impl ServiceConfig {
     pub fn check_names(&self, package: &Package) -> Result<(), Refusal> {
         let fits = |stage: &StageName| package.made_for.as_ref().is_none_or(|made_for| made_for == stage);
         for stage in self.fixed_stages().into_iter().filter(fits) {
+            let pattern = self.stack_name_at(&stage);
             for stack in &package.stacks {
                 // A pattern that does not fit the package is reported for the stage that the package goes to.
-                let Ok(name) = self.stack_name.name(&self.service, &stage, stack.part.as_ref()) else {
+                let Ok(name) = pattern.name(&self.service, &stage, stack.part.as_ref()) else {
                     continue;
                 };
                 stack.long_names.iter().try_for_each(|long| long.check(&stage, SHORTEST_REGION, &name))?;
@@ -247,12 +261,11 @@ impl ServiceConfig {
     }
 
     fn route_by(&self, rule: &Rule, git_ref: &GitRef) -> Result<Route, Refusal> {
-        Ok(Route {
-            stage: rule.stage.stage(git_ref)?,
-            profile: rule.profile.clone(),
-            ttl_h: rule.ttl_h,
-            stack_name: self.stack_name.clone(),
-        })
+        let stage = rule.stage.stage(git_ref)?;
+        // Several rules may lead to a stage, which has one name.
+        let of_stage = if rule.stage.is_per_ref() { rule.stack_name.as_ref() } else { None };
+        let stack_name = of_stage.unwrap_or_else(|| self.stack_name_at(&stage)).clone();
+        Ok(Route { stage, profile: rule.profile.clone(), ttl_h: rule.ttl_h, stack_name })
     }
 
     /// The first rule that matches a ref.

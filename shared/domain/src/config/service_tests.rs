@@ -10,6 +10,7 @@ fn config(rules: &[(&str, &str)]) -> ServiceConfig {
         stage: StageTemplate::parse(stage).unwrap(),
         profile: ProfileName::parse("p").unwrap(),
         ttl_h: None,
+        stack_name: None,
     });
     ServiceConfig {
         service: ServiceName::parse("orders").unwrap(),
@@ -129,4 +130,20 @@ fn patterns_and_stages_are_checked() {
     let pattern = RefPattern::parse(&longest).unwrap();
     assert_eq!(pattern.as_str(), longest);
     assert!(pattern == pattern.clone() && pattern != RefPattern::parse("branch:x").unwrap());
+}
+
+#[test]
+fn a_rule_names_the_stacks_of_its_stage_for_all_rules_that_lead_there() {
+    let mut config =
+        config(&[("branch:main", "prod"), ("tag:v*", "prod"), ("branch:dev", "dev"), ("pr:*", "pr-{ref}")]);
+    let own = StackPattern::parse("orders-PROD").unwrap();
+    config.rules[0].stack_name = Some(own.clone());
+    let of_previews = StackPattern::parse("preview-{stage}").unwrap();
+    config.rules[3].stack_name = Some(of_previews.clone());
+    let pattern = |git_ref: &str| config.route(&GitRef::parse(git_ref).unwrap()).unwrap().stack_name;
+    assert_eq!(pattern("branch:main"), own);
+    assert_eq!(pattern("tag:v1"), own, "the stage has one name");
+    assert_eq!(pattern("branch:dev"), StackPattern::default());
+    assert_eq!(pattern("pr:7"), of_previews);
+    assert_eq!(config.stack_name_at(&StageName::parse("prod").unwrap()), &own);
 }

@@ -23,11 +23,10 @@ pub fn service_config(service: ServiceName, doc: &ServiceConfigDoc) -> Result<Se
     }
     let rules = doc.rules.iter().enumerate();
     let rules = rules.map(|(n, doc)| rule(doc).map_err(|refusal| refusal.at(format!("rules.{n}"))));
-    let stack_name = doc.stack_name.as_deref().map(StackPattern::parse).transpose();
     Ok(ServiceConfig {
         service,
         rules: rules.collect::<Result<_, _>>()?,
-        stack_name: stack_name.map_err(|e| named("stack_name", &e))?.unwrap_or_default(),
+        stack_name: stack_name(doc.stack_name.as_deref())?.unwrap_or_default(),
         retention: retention(doc)?,
         shared_outputs: shared_outputs(doc)?,
         external_code: external_code(&doc.external_code)?,
@@ -38,8 +37,9 @@ pub fn service_config(service: ServiceName, doc: &ServiceConfigDoc) -> Result<Se
 /// Refuses a service whose stacks would have names like Flotilla's own parts: the boundary of `infra/account.yaml` denies
 /// CloudFormation all resources whose name begins with the installation's prefix.
 pub(crate) fn outside_of(prefix: &str, config: &ServiceConfig) -> Result<(), Refusal> {
-    let beginning = config.stack_name.beginning(&config.service);
-    if !beginning.starts_with(&format!("{prefix}-")) {
+    let of_rules = config.rules.iter().filter_map(|rule| rule.stack_name.as_ref());
+    let mut patterns = of_rules.chain([&config.stack_name]);
+    if !patterns.any(|pattern| pattern.beginning(&config.service).starts_with(&format!("{prefix}-"))) {
         return Ok(());
     }
     let what = format!(
@@ -146,7 +146,12 @@ fn rule(doc: &RuleConfig) -> Result<Rule, Refusal> {
         stage,
         profile: ProfileName::parse(&doc.profile).map_err(|e| named("profile", &e))?,
         ttl_h: doc.ttl_h,
+        stack_name: stack_name(doc.stack_name.as_deref())?,
     })
+}
+
+fn stack_name(pattern: Option<&str>) -> Result<Option<StackPattern>, Refusal> {
+    pattern.map(StackPattern::parse).transpose().map_err(|e| named("stack_name", &e))
 }
 
 #[cfg(test)]
@@ -161,6 +166,7 @@ mod tests {
                 stage: stage.into(),
                 profile: "p".into(),
                 ttl_h,
+                stack_name: None,
             }],
             ..ServiceConfigDoc::default()
         };
@@ -178,6 +184,7 @@ mod tests {
             stage: "s".into(),
             profile: "p".into(),
             ttl_h: None,
+            stack_name: None,
         }];
         let kept = |keep_releases, keep_days| {
             let doc =

@@ -236,6 +236,7 @@ fn a_service_has_fifty_rules_and_a_preview_ninety_days_at_most() {
         stage: stage.into(),
         profile: "p".into(),
         ttl_h,
+        stack_name: None,
     };
     let read = |rules: Vec<RuleConfig>| {
         let doc = ServiceConfigDoc { rules, ..ServiceConfigDoc::default() };
@@ -265,6 +266,13 @@ fn a_service_has_fifty_rules_and_a_preview_ninety_days_at_most() {
         Ok(flotilla_domain::StackPattern::parse("{stage}-{service}").unwrap())
     );
     assert_eq!(named("no name").unwrap_err().path, at("stack_name"));
+    let of_rule = |name: &str| {
+        let rules = vec![RuleConfig { stack_name: Some(name.into()), ..rule("staging", None) }];
+        let doc = ServiceConfigDoc { rules, ..ServiceConfigDoc::default() };
+        service_config(ServiceName::parse("orders").unwrap(), &doc)
+    };
+    assert!(of_rule("orders-STG").is_ok());
+    assert_eq!(of_rule("v4_stg").unwrap_err().path, at("rules.0"));
 }
 
 #[test]

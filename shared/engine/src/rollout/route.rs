@@ -58,13 +58,13 @@ pub(crate) async fn way(
         service.clone(),
         &document::<ServiceConfigDoc>(read::<ConfigRecord>(config)?.value)?,
     )?;
-    let by_rule =
-        config.rules.iter().find(|rule| !rule.stage.is_per_ref() && rule.stage.as_str() == stage.as_str());
+    let by_rule = config.rule_of(stage);
     let head = head.map(read::<StageHead>).transpose()?.map(|head| head.value);
     let route = match (by_rule, config.route(&release.git_ref).ok(), &head) {
         (Some(rule), ..) => {
             let (profile, ttl_h) = (rule.profile.clone(), rule.ttl_h);
-            Route { stage: stage.clone(), profile, ttl_h, stack_name: config.stack_name }
+            let stack_name = config.stack_name_at(stage).clone();
+            Route { stage: stage.clone(), profile, ttl_h, stack_name }
         }
         (None, Some(route), _) if route.stage == *stage => route,
         (None, _, Some(head)) if head.expires_at.is_none() => {

@@ -45,6 +45,11 @@ impl World {
         self.configure(|config| config.external_code = code)
     }
 
+    /// Names the stacks of the service's first rule.
+    pub fn names_stacks(&mut self, stack_name: &str) -> &mut Self {
+        self.configure(|config| config.rules[0].stack_name = Some(stack_name.into()))
+    }
+
     fn configure(&mut self, change: impl FnOnce(&mut ServiceConfigDoc)) -> &mut Self {
         self.requests += 1;
         let VersionedServiceConfig { mut config, version, .. } =

@@ -49,6 +49,7 @@ fn rule(git_ref: &str, stage: &str, ttl_h: Option<u32>) -> RuleConfig {
         stage: stage.into(),
         profile: if ttl_h.is_some() { "previews" } else { "p" }.into(),
         ttl_h,
+        stack_name: None,
     }
 }
 

@@ -37,6 +37,7 @@ impl World {
             stage: stage.into(),
             profile: "shop".into(),
             ttl_h: None,
+            stack_name: None,
         };
         let rules = vec![rule("branch:main", "staging"), rule("tag:*", "production")];
         let (commands, caller) = (&self.driver.commands, self.caller("shop"));

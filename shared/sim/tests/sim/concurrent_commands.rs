@@ -174,6 +174,7 @@ async fn give(
                 stage: "staging".into(),
                 profile: "p".into(),
                 ttl_h: None,
+                stack_name: None,
             };
             let doc = ServiceConfigDoc { rules: vec![rule("branch:x")], ..ServiceConfigDoc::default() };
             commands.put_service(&orders, &doc, None, &ann).await.map(drop)

@@ -11,7 +11,13 @@ use futures::executor::block_on;
 const ANN: &str = "arn:aws:iam::111122223333:user/ann";
 
 fn rule(git_ref: &str, stage: &str, profile: &str, ttl_h: Option<u32>) -> RuleConfig {
-    RuleConfig { git_ref: git_ref.into(), stage: stage.into(), profile: profile.into(), ttl_h }
+    RuleConfig {
+        git_ref: git_ref.into(),
+        stage: stage.into(),
+        profile: profile.into(),
+        ttl_h,
+        stack_name: None,
+    }
 }
 
 /// Puts a profile of previews in the world's only region.
