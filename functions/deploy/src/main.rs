@@ -19,6 +19,7 @@ async fn main() -> Result<(), Error> {
         functions: aws.functions(),
         buckets: aws.buckets(),
         alarms: aws.alarms(),
+        metrics: aws.metrics(),
         probes: aws.probes(),
         policies: aws.policies(),
         meter: Arc::default(),

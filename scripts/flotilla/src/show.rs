@@ -2,7 +2,8 @@
 
 use console::style;
 use flotilla_contract::{
-    CauseView, DeploymentView, EventView, GatesView, HoldView, RolloutView, StageView, TrafficView,
+    CauseView, DeploymentView, EventView, GatesView, HoldView, InvocationsView, RolloutView, StageView,
+    TrafficMeasuredView, TrafficView,
 };
 use serde::Serialize;
 
@@ -109,9 +110,18 @@ pub fn rollout_line(rollout: &RolloutView) -> String {
 
 /// The share of the new versions, and what comes next.
 fn traffic_line(traffic: &TrafficView) -> String {
-    let TrafficView { wave, percent, step, steps, until } = traffic;
+    let TrafficView { wave, percent, step, steps, until, .. } = traffic;
     let until = until.as_ref().map(|until| format!(", until {}", time(until))).unwrap_or_default();
     format!("{percent} % at the new versions of wave {wave}: step {step} of {steps}{until}")
+}
+
+/// What was counted of the new versions and those before.
+fn measured_line(measured: &TrafficMeasuredView) -> String {
+    let of = |counts: &InvocationsView| {
+        let share = 100.0 * counts.errors as f64 / counts.invocations.max(1) as f64;
+        format!("{} of {} failed ({share:.2} %)", counts.errors, counts.invocations)
+    };
+    format!("new {}; before {}", of(&measured.new), of(&measured.stable))
 }
 
 /// Prints a rollout with its deployments.
@@ -143,6 +153,9 @@ pub fn rollout(rollout: &RolloutView) {
     }
     if let Some(traffic) = &rollout.traffic {
         println!("traffic  {}", traffic_line(traffic));
+        if let Some(measured) = &traffic.measured {
+            println!("measured {}", measured_line(measured));
+        }
         next(&format!("flotilla traffic promote {0}  or  flotilla traffic abort {0}", rollout.id));
     }
     if let Some(gates) = &rollout.gates {

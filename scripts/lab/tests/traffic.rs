@@ -21,9 +21,13 @@ const FUNCTIONS: usize = 10;
 
 /// A service whose functions get an alias, and whose traffic is shifted in two steps: a long one, and one that passes at once.
 fn config(world: &World, first_step: &str) -> ConfigFile {
-    let step = |percent, lasts: &str| TrafficStepConfig { percent, lasts: lasts.into() };
+    let step = |percent, lasts: &str| TrafficStepConfig { percent, lasts: lasts.into(), requests: None };
     let profile = ProfileConfig {
-        traffic: Some(TrafficConfig { router: None, steps: vec![step(5, first_step), step(50, "0s")] }),
+        traffic: Some(TrafficConfig {
+            router: None,
+            steps: vec![step(5, first_step), step(50, "0s")],
+            analysis: None,
+        }),
         alarms: vec!["{service}-{stage}-errors".into()],
         rollback_triggers: Some(false),
         ..world.profile_in(ACCOUNT, &REGIONS)

@@ -2,15 +2,15 @@
 
 use crate::patience::patient;
 use crate::{
-    AwsChannels, CloudFormationStacks, CloudWatchAlarms, DynamoStateStore, EcrRegistry, EcrRepositories,
-    GuardPolicies, HttpsProbes, LambdaFunctions, MissingSetting, S3AssetBuckets, S3Buckets, S3PackageStore,
-    S3ReplicaStore, Sessions, Settings, SqsWorkQueue, SystemClock, load_config,
+    AwsChannels, CloudFormationStacks, CloudWatchAlarms, CloudWatchMetrics, DynamoStateStore, EcrRegistry,
+    EcrRepositories, GuardPolicies, HttpsProbes, LambdaFunctions, MissingSetting, S3AssetBuckets, S3Buckets,
+    S3PackageStore, S3ReplicaStore, Sessions, Settings, SqsWorkQueue, SystemClock, load_config,
 };
 use aws_config::SdkConfig;
 use flotilla_domain::Region;
 use flotilla_engine::ports::{
-    Alarms, AssetBuckets, Buckets, Channels, Clock, Functions, ImageRegistry, PackageStore, Policies, Probes,
-    ReplicaStore, Stacks, StateStore, StoredImages, WorkQueue,
+    Alarms, AssetBuckets, Buckets, Channels, Clock, Functions, ImageRegistry, Metrics, PackageStore,
+    Policies, Probes, ReplicaStore, Stacks, StateStore, StoredImages, WorkQueue,
 };
 use std::sync::Arc;
 
@@ -110,6 +110,11 @@ impl Aws {
     /// CloudWatch.
     pub fn alarms(&self) -> Arc<dyn Alarms> {
         Arc::new(CloudWatchAlarms::new(self.sessions.clone()))
+    }
+
+    /// CloudWatch, for metrics.
+    pub fn metrics(&self) -> Arc<dyn Metrics> {
+        Arc::new(CloudWatchMetrics::new(self.sessions.clone()))
     }
 
     /// SNS.

@@ -32,5 +32,8 @@ pub use provenance::*;
 pub use requests::*;
 pub use safeguards::SafeguardsConfig;
 pub use sets::*;
-pub use traffic::{ShiftTraffic, TrafficConfig, TrafficStepConfig, TrafficView};
+pub use traffic::{
+    AnalysisConfig, InvocationsView, ShiftTraffic, TrafficConfig, TrafficMeasuredView, TrafficStepConfig,
+    TrafficView,
+};
 pub use views::*;

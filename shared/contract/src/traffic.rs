@@ -13,6 +13,27 @@ pub struct TrafficConfig {
     pub router: Option<String>,
     /// The steps, with growing shares. After the last one the new versions get everything.
     pub steps: Vec<TrafficStepConfig>,
+    /// How the metrics of the new versions are judged during each step.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub analysis: Option<AnalysisConfig>,
+}
+
+/// The limits of the new versions. The rollout shifts all traffic back as soon as it is sure that one is breached.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct AnalysisConfig {
+    /// How often invocations may fail: a share (`2%`), or how many times as often as those of the version before (`1x`, the default).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schema(example = "2%")]
+    pub errors: Option<String>,
+    /// The time within which 99 of 100 invocations must end, in milliseconds or seconds.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schema(example = "800ms")]
+    pub latency_p99: Option<String>,
+    /// How many invocations of the new versions each step needs that has no `requests` of its own; default: 1.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schema(example = 200)]
+    pub requests: Option<u32>,
 }
 
 /// One step.
@@ -26,6 +47,11 @@ pub struct TrafficStepConfig {
     #[serde(rename = "for")]
     #[schema(example = "5m")]
     pub lasts: String,
+    /// How many invocations of the new versions the step needs, in all regions of the wave together. The step lasts until there were as
+    /// many.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schema(example = 500)]
+    pub requests: Option<u32>,
 }
 
 /// Sets the share of the new versions while traffic is shifted.
@@ -52,4 +78,29 @@ pub struct TrafficView {
     /// When the step ends, once every alias of the wave has its share.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub until: Option<String>,
+    /// The metrics of the step, if it needs them.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub measured: Option<TrafficMeasuredView>,
+}
+
+/// What CloudWatch counted since the step began, of all functions of the wave.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct TrafficMeasuredView {
+    /// When the metrics were read. CloudWatch has those of the last minutes later.
+    pub at: String,
+    /// The new versions.
+    pub new: InvocationsView,
+    /// The versions before.
+    pub stable: InvocationsView,
+}
+
+/// Invocations, and how they ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct InvocationsView {
+    /// All of them.
+    pub invocations: u64,
+    /// Those that ended with an error of the function.
+    pub errors: u64,
+    /// Those that took longer than `latency_p99`.
+    pub slow: u64,
 }

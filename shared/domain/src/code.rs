@@ -230,6 +230,8 @@ codes! {
     TrafficAborted = 553, "traffic was shifted back";
     /// The old versions could not get all traffic back.
     TrafficNotRestored = 554, "traffic could not be shifted back";
+    /// The metrics of the new versions breach a limit of the profile's analysis.
+    AnalysisFailed = 555, "the new versions are not good enough";
 
     /// The packaging tool does this with its own API calls, outside of CloudFormation.
     OutsideCloudformation = 601, "the tool does this outside of CloudFormation";

@@ -9,6 +9,7 @@
 //! [`names`], [`ids`] and [`digest`].
 
 pub mod access;
+pub mod analysis;
 pub mod cause;
 pub mod channel;
 pub mod code;

@@ -3,7 +3,7 @@
 use crate::EngineError;
 use crate::deployment::DeploymentController;
 use crate::ports::{
-    Alarms, Buckets, Clock, Functions, Policies, Probes, Stacks, StateStore, Subject, WorkQueue,
+    Alarms, Buckets, Clock, Functions, Metrics, Policies, Probes, Stacks, StateStore, Subject, WorkQueue,
 };
 use crate::records::{lease_holder, lease_key};
 use crate::rollout::RolloutController;
@@ -29,6 +29,8 @@ pub struct StepPorts {
     pub buckets: Arc<dyn Buckets>,
     /// CloudWatch.
     pub alarms: Arc<dyn Alarms>,
+    /// CloudWatch, for metrics.
+    pub metrics: Arc<dyn Metrics>,
     /// HTTP probes of verifications.
     pub probes: Arc<dyn Probes>,
     /// Policy checks.
@@ -50,14 +52,26 @@ pub struct Controllers {
 impl Controllers {
     /// Creates the controllers on their ports.
     pub fn new(ports: StepPorts) -> Self {
-        let StepPorts { clock, store, queue, stacks, functions, buckets, alarms, probes, policies, meter } =
-            ports;
+        let StepPorts {
+            clock,
+            store,
+            queue,
+            stacks,
+            functions,
+            buckets,
+            alarms,
+            metrics,
+            probes,
+            policies,
+            meter,
+        } = ports;
         Self {
             rollouts: RolloutController {
                 clock: clock.clone(),
                 store: store.clone(),
                 queue: queue.clone(),
                 alarms,
+                metrics,
                 probes,
                 functions: functions.clone(),
                 policies,

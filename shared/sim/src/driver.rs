@@ -3,7 +3,7 @@
 use crate::assets::SimAssetBuckets;
 use crate::checker::Checker;
 use crate::cloudformation::SimStacks;
-use crate::gates::{SimAlarms, SimProbes};
+use crate::gates::{SimAlarms, SimMetrics, SimProbes};
 use crate::images::SimImages;
 use crate::lambda::SimFunctions;
 use crate::operations::meddle;
@@ -118,6 +118,7 @@ pub fn step_ports(shared: &Shared) -> StepPorts {
         functions: Arc::new(SimFunctions(shared.clone())),
         buckets: Arc::new(SimBuckets(shared.clone())),
         alarms: Arc::new(SimAlarms(shared.clone())),
+        metrics: Arc::new(SimMetrics(shared.clone())),
         probes: Arc::new(SimProbes(shared.clone())),
         policies: Arc::new(SimPolicies(shared.clone())),
         meter: Arc::new(Meter::default()),

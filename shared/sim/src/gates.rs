@@ -1,10 +1,12 @@
 //! The fakes that gates read: CloudWatch's alarms, and services by HTTPS. Tests set their state.
 
-use crate::state::Shared;
+use crate::state::{Shared, State};
 use async_trait::async_trait;
-use flotilla_domain::AlarmState;
-use flotilla_engine::ports::{Alarms, HttpObserved, Place, PortError, Probes};
+use flotilla_domain::analysis::Counts;
+use flotilla_domain::{AlarmState, Timestamp};
+use flotilla_engine::ports::{Alarms, HttpObserved, Metrics, Place, PortError, Probes, VersionsMeasured};
 use std::collections::{BTreeMap, BTreeSet};
+use std::ops::Range;
 
 /// The fake CloudWatch.
 pub struct SimAlarms(pub Shared);
@@ -25,6 +27,45 @@ impl Alarms for SimAlarms {
                 Ok(known.collect())
             })
             .await
+    }
+}
+
+/// The fake CloudWatch, as it counts invocations: the same number in each minute, which it knows two minutes later.
+pub struct SimMetrics(pub Shared);
+
+/// How late CloudWatch is.
+const DELAY_MS: i64 = 120_000;
+
+#[async_trait]
+impl Metrics for SimMetrics {
+    async fn counts(
+        &self,
+        place: &Place,
+        versions: &[VersionsMeasured],
+        within: Range<Timestamp>,
+        slow_ms: Option<u32>,
+    ) -> Result<Vec<(Counts, Counts)>, PortError> {
+        let count = |state: &mut State| {
+            let known_ms = within.end.as_millisecond().min(state.now_ms - DELAY_MS);
+            let minutes =
+                u64::try_from((known_ms - within.start.as_millisecond()).div_euclid(60_000)).unwrap_or(0);
+            let of = |version: &str, percent: u8| {
+                let invocations = state.load.a_minute * minutes * u64::from(percent) / 100;
+                let part = |rates: &BTreeMap<String, u64>| {
+                    invocations * rates.get(version).copied().unwrap_or(0) / 1_000
+                };
+                let slow = if slow_ms.is_some() { part(&state.load.slow) } else { 0 };
+                Counts { invocations, errors: part(&state.load.errors), slow }
+            };
+            let each = versions.iter().map(|versions| {
+                let alias = state.aliases.named.get(&(place.site.clone(), versions.alias_arn.clone()));
+                let percent =
+                    alias.and_then(|alias| alias.shares.other.as_ref()).map_or(0, |(_, percent)| *percent);
+                (of(&versions.new, percent), of(&versions.stable, 100 - percent))
+            });
+            Ok(each.collect())
+        };
+        self.0.call("cloudwatch:GetMetricData", Some(&place.site), count).await
     }
 }
 

@@ -99,6 +99,7 @@ pub struct State {
     pub parameters: BTreeMap<(Site, String), BTreeMap<String, String>>,
     pub functions: BTreeMap<(Site, String), Digest>,
     pub alarms: BTreeMap<(Site, String), AlarmState>,
+    pub load: Load,
     /// The responses of URLs.
     pub answers: BTreeMap<String, HttpObserved>,
     /// The replies of invoked functions.
@@ -109,6 +110,16 @@ pub struct State {
     pub functions_pending: bool,
     /// All code that each function ever ran, for the checker.
     pub ran: BTreeSet<(Site, String, Digest)>,
+}
+
+/// How often each alias is invoked, and how often that fails, by the version's number.
+#[derive(Default)]
+pub struct Load {
+    pub a_minute: u64,
+    /// Errors in a thousand invocations.
+    pub errors: BTreeMap<String, u64>,
+    /// Invocations in a thousand that are slow.
+    pub slow: BTreeMap<String, u64>,
 }
 
 /// A handle that all fakes share.
@@ -171,6 +182,7 @@ impl Shared {
             parameters: BTreeMap::new(),
             functions: BTreeMap::new(),
             alarms: BTreeMap::new(),
+            load: Load::default(),
             answers: BTreeMap::new(),
             replies: BTreeMap::new(),
             guard_crashes: 0,

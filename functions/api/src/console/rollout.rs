@@ -25,6 +25,10 @@ pub fn page(principal: &str, rollout: &RolloutView, events: &[EventView], more: 
         @if let Some(traffic) = &rollout.traffic {
             p { strong { "Traffic: " } (traffic.percent) " % to the new versions, wave " (traffic.wave) }
             progress max="100" value=(traffic.percent) aria-label="Share of the new versions in percent" {}
+            @if let Some(measured) = &traffic.measured {
+                p { "New versions: " (measured.new.errors) " of " (measured.new.invocations) " invocations failed; versions before: "
+                    (measured.stable.errors) " of " (measured.stable.invocations) "." }
+            }
         }
         (facts(rollout))
         @for wave in waves {

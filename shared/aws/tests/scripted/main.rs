@@ -10,6 +10,7 @@ mod channels;
 mod executions;
 mod images;
 mod invocations;
+mod metrics;
 mod objects;
 mod probes;
 mod rules;

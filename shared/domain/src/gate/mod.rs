@@ -22,6 +22,7 @@ pub use policy::{PolicyResult, Violation};
 pub use verification::{Check, Probe};
 pub use window::{ScheduledFreeze, Window, Windows};
 
+use crate::analysis::Measured;
 use crate::cause::Cause;
 use crate::code::storable;
 use jiff::Timestamp;
@@ -71,12 +72,21 @@ pub struct Facts {
     pub alarms: Vec<AlarmObservation>,
     /// The cause to end with, if the package is on hold at the stage by now.
     pub held: Option<Cause>,
+    /// The metrics of the wave whose traffic is shifted, since the step began, or why they cannot be read; `None` if they were not read now.
+    pub measured: Option<Result<Vec<Measured>, String>>,
 }
 
 impl Facts {
     /// Facts at a time at which nothing blocks.
     pub fn at(now: Timestamp) -> Self {
-        Self { now, stops: Freezes::default(), windows: Windows::default(), alarms: Vec::new(), held: None }
+        Self {
+            now,
+            stops: Freezes::default(),
+            windows: Windows::default(),
+            alarms: Vec::new(),
+            held: None,
+            measured: None,
+        }
     }
 }
 
@@ -95,12 +105,21 @@ pub enum Gate {
     Output,
     /// The policy check has no result yet.
     PolicyCheck,
+    /// Invocations of the new versions: a step of the traffic needs more of them.
+    Requests,
 }
 
 impl Gate {
     /// Every gate.
-    pub const ALL: [Self; 6] =
-        [Self::Freeze, Self::Window, Self::Alarm, Self::Approval, Self::Output, Self::PolicyCheck];
+    pub const ALL: [Self; 7] = [
+        Self::Freeze,
+        Self::Window,
+        Self::Alarm,
+        Self::Approval,
+        Self::Output,
+        Self::PolicyCheck,
+        Self::Requests,
+    ];
 
     /// Its name in the table and the API.
     pub fn name(self) -> &'static str {
@@ -111,6 +130,7 @@ impl Gate {
             Self::Approval => "approval",
             Self::Output => "output",
             Self::PolicyCheck => "rules",
+            Self::Requests => "requests",
         }
     }
 }
@@ -174,6 +194,6 @@ mod tests {
     #[test]
     fn gates_have_names() {
         let names = Gate::ALL.map(Gate::name);
-        assert_eq!(names, ["line", "window", "alarm", "approval", "output", "rules"]);
+        assert_eq!(names, ["line", "window", "alarm", "approval", "output", "rules", "requests"]);
     }
 }

@@ -271,8 +271,9 @@ impl Rollout {
             }
             RolloutState::Shifting(_) => {
                 let watch = if self.gates.alarms.is_empty() { None } else { in_s(Self::WATCH_S) };
-                let ends = self.step_ends_at().map(|at| if at > now { Some(at) } else { in_s(Self::GATE_S) });
-                watch.into_iter().chain(ends.flatten()).min()
+                let next = |at: Timestamp| if at > now { Some(at) } else { in_s(Self::GATE_S) };
+                let ends = self.step_ends_at().and_then(next);
+                watch.into_iter().chain(ends).chain(self.measures_at().and_then(next)).min()
             }
             RolloutState::PolicyCheck => in_s(Self::POLICY_CHECK_S),
             RolloutState::Verifying { .. } => in_s(Self::CHECK_S),

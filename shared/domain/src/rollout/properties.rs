@@ -182,7 +182,7 @@ mod tests {
             S::Cancelled,
             S::Planned,
             S::Superseded { by: None },
-            S::Shifting(Shift { wave: 1, step: 0, percent: 5, since: None }),
+            S::Shifting(Shift { wave: 1, step: 0, percent: 5, since: None, reading: None }),
             S::Completing { wave: 1 },
             S::ShiftingBack { wave: 1 },
         ];

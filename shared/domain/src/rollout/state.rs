@@ -1,5 +1,6 @@
 //! The states of a rollout.
 
+use crate::analysis::Reading;
 use crate::cause::Cause;
 use crate::deployment::State;
 use crate::digest::Digest;
@@ -34,6 +35,8 @@ pub struct Shift {
     pub percent: u8,
     /// When every alias was first seen to have this share.
     pub since: Option<Timestamp>,
+    /// The last reading of the metrics of the step, if it needs them.
+    pub reading: Option<Reading>,
 }
 
 /// The state of a rollout.

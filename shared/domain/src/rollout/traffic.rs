@@ -4,10 +4,11 @@ use super::Rollout;
 use super::state::{RolloutState, Shift, TargetOutcome};
 use super::traffic_policy::TrafficOrder;
 use super::transition::{at_target, gates_late};
+use crate::analysis::{Reading, totals};
 use crate::cause::Cause;
 use crate::code::Code;
 use crate::deployment::{State, TrafficAnswer};
-use crate::gate::Facts;
+use crate::gate::{Blocked, Facts, Gate};
 use crate::ids::Direction;
 use crate::target::Target;
 use jiff::{SignedDuration, Timestamp};
@@ -46,7 +47,10 @@ impl Rollout {
     fn step(&self, wave: usize, step: usize) -> RolloutState {
         let steps = self.traffic.as_ref().map_or(&[][..], |traffic| &traffic.steps);
         match steps.get(step).filter(|_| self.break_glass.is_none()) {
-            Some(next) => RolloutState::Shifting(Shift { wave, step, percent: next.percent, since: None }),
+            Some(next) => {
+                let percent = next.percent;
+                RolloutState::Shifting(Shift { wave, step, percent, since: None, reading: None })
+            }
             None => RolloutState::Completing { wave },
         }
     }
@@ -93,6 +97,10 @@ impl Rollout {
             let fix = "find out why the alarm was raised; fix it and upload again, or retry the rollout";
             return Some(self.fail_wave(wave, Some(Cause::new(Code::AlarmRaised, what, fix)), outcomes));
         }
+        let shift = match self.analysed(shift, facts, now) {
+            Ok(shift) => shift,
+            Err(cause) => return Some(self.fail_wave(wave, Some(cause), outcomes)),
+        };
         self.blocked_by = self.blocked(wave, facts);
         if self.break_glass.is_some() {
             return Some(RolloutState::Completing { wave });
@@ -110,11 +118,60 @@ impl Rollout {
         if now < self.step_ends_at()? || self.paused_by.is_some() {
             return None;
         }
+        self.blocked_by.extend(self.lacks_requests(shift, facts));
         if self.blocked_by.is_empty() {
             return Some(self.step(wave, self.next_step(shift)));
         }
         let late = now.duration_since(since) >= SignedDuration::from_hours(Self::GATED_H_MAX);
         late.then(|| self.fail_wave(wave, Some(gates_late(self)), outcomes))
+    }
+
+    /// The shift with what was read of its metrics now, or the limit that they breach.
+    fn analysed(&mut self, shift: Shift, facts: &Facts, now: Timestamp) -> Result<Shift, Cause> {
+        let Some(Ok(measured)) = &facts.measured else { return Ok(shift) };
+        let (new, stable) = totals(measured);
+        let shift = Shift { reading: Some(Reading { at: now, new, stable }), ..shift };
+        self.state = RolloutState::Shifting(shift);
+        let analysis = self.traffic.as_ref().and_then(|traffic| traffic.analysis);
+        let breach =
+            analysis.filter(|_| self.break_glass.is_none()).and_then(|analysis| analysis.breach(measured));
+        breach.map_or(Ok(shift), |breach| {
+            let what = format!("while {} % of wave {} ran the new versions: {breach}", shift.percent, shift.wave + 1);
+            let fix = "find out why they fail or are slow; fix it and upload again, or retry the rollout with a larger limit in the profile's analysis";
+            Err(Cause::new(Code::AnalysisFailed, what, fix))
+        })
+    }
+
+    /// Why a step that has lasted long enough is not over: the new versions were not invoked often enough, or that is not known.
+    fn lacks_requests(&self, shift: Shift, facts: &Facts) -> Option<Blocked> {
+        let traffic = self.traffic.as_ref()?;
+        if !traffic.measures(shift.step) {
+            return None;
+        }
+        if let Some(Err(why)) = &facts.measured {
+            return Some(Blocked::by(
+                Gate::Requests,
+                format!("the metrics of the functions cannot be read: {why}"),
+            ));
+        }
+        // One invocation at least: without any, nothing was analysed.
+        let needed = u64::from(traffic.steps.get(shift.step).map_or(0, |step| step.requests).max(1));
+        let seen = shift.reading.map_or(0, |reading| reading.new.invocations);
+        let why = || format!("{seen} of {needed} invocations of the new versions");
+        (seen < needed).then(|| Blocked::by(Gate::Requests, why()))
+    }
+
+    /// When the metrics of a step are read again; `None` if it needs none.
+    pub fn measures_at(&self) -> Option<Timestamp> {
+        let RolloutState::Shifting(shift) = &self.state else { return None };
+        let since = shift.since.filter(|_| self.traffic.as_ref().is_some_and(|t| t.measures(shift.step)))?;
+        // CloudWatch has a value for each minute.
+        let minute = SignedDuration::from_mins(1);
+        Some(
+            shift
+                .reading
+                .map_or(since, |reading| reading.at.saturating_add(minute).unwrap_or(Timestamp::MAX)),
+        )
     }
 
     /// The next step with a larger share than the present one.
@@ -134,7 +191,8 @@ impl Rollout {
     pub(super) fn ordered(&mut self, shift: Shift, order: TrafficOrder, by: &str) -> RolloutState {
         match order {
             TrafficOrder::Set(percent) => {
-                RolloutState::Shifting(Shift { percent: percent.clamp(1, 99), since: None, ..shift })
+                let percent = percent.clamp(1, 99);
+                RolloutState::Shifting(Shift { percent, since: None, reading: None, ..shift })
             }
             TrafficOrder::Promote => RolloutState::Completing { wave: shift.wave },
             TrafficOrder::Abort => {

@@ -1,5 +1,7 @@
 //! How a profile shifts traffic, and what operators can order meanwhile.
 
+use crate::analysis::AnalysisPolicy;
+
 /// One step.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct TrafficStep {
@@ -7,6 +9,8 @@ pub struct TrafficStep {
     pub percent: u8,
     /// How long the step lasts after every alias of the wave has this share, in seconds.
     pub for_s: u32,
+    /// How many invocations of the new versions the step needs, in all account-regions of the wave together; 0 for none.
+    pub requests: u32,
 }
 
 /// How a profile shifts traffic. It is copied into the rollout when that is accepted.
@@ -14,9 +18,16 @@ pub struct TrafficStep {
 pub struct TrafficPolicy {
     /// The steps, with growing shares. After the last one the new versions get everything.
     pub steps: Vec<TrafficStep>,
+    /// How the new versions are judged during a step, if they are.
+    pub analysis: Option<AnalysisPolicy>,
 }
 
 impl TrafficPolicy {
+    /// Whether a step needs the metrics of the functions.
+    pub fn measures(&self, step: usize) -> bool {
+        self.analysis.is_some() || self.steps.get(step).is_some_and(|step| step.requests > 0)
+    }
+
     /// Most steps of a policy.
     pub const STEPS_MAX: usize = 20;
     /// The longest step, in seconds: a day.

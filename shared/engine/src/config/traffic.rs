@@ -1,7 +1,9 @@
 //! The traffic of a profile.
 
 use super::invalid;
+use flotilla_contract::traffic::AnalysisConfig;
 use flotilla_contract::{TrafficConfig, TrafficStepConfig};
+use flotilla_domain::analysis::{AnalysisPolicy, Limit};
 use flotilla_domain::rollout::{TrafficPolicy, TrafficStep};
 use flotilla_domain::{Refusal, SignedDuration};
 
@@ -14,16 +16,66 @@ pub fn traffic(doc: &TrafficConfig) -> Result<TrafficPolicy, Refusal> {
         let fix = format!("give 1 to {} steps", TrafficPolicy::STEPS_MAX);
         return Err(invalid("traffic.steps", format!("{} steps", doc.steps.len()), &fix));
     }
-    let steps = doc.steps.iter().enumerate().map(|(n, doc)| step(&format!("traffic.steps.{n}"), doc));
+    let needed = doc.analysis.as_ref().and_then(|analysis| analysis.requests).unwrap_or(0);
+    let steps = doc.steps.iter().enumerate().map(|(n, doc)| step(&format!("traffic.steps.{n}"), doc, needed));
     let steps = steps.collect::<Result<Vec<TrafficStep>, _>>()?;
     if let Some(pair) = steps.windows(2).find(|pair| pair[0].percent >= pair[1].percent) {
         let what = format!("{} % comes after {} %", pair[1].percent, pair[0].percent);
         return Err(invalid("traffic.steps", what, "let each step have a larger share than the one before"));
     }
-    Ok(TrafficPolicy { steps })
+    Ok(TrafficPolicy { steps, analysis: doc.analysis.as_ref().map(analysis).transpose()? })
 }
 
-fn step(path: &str, doc: &TrafficStepConfig) -> Result<TrafficStep, Refusal> {
+/// Reads the limits of the new versions.
+fn analysis(doc: &AnalysisConfig) -> Result<AnalysisPolicy, Refusal> {
+    let errors = match doc.errors.as_deref() {
+        // Without any limit: not worse than before.
+        None if doc.latency_p99.is_none() => Some(Limit::Times(1_000)),
+        None => None,
+        Some(text) => Some(limit(text).ok_or_else(|| {
+            let fix = "write a share above 0 and below 100 percent, such as 2%, or 1 to 100 times the errors of the version before, such as 1.5x";
+            invalid("traffic.analysis.errors", format!("{text:?} is not a limit"), fix)
+        })?),
+    };
+    let p99_ms = doc.latency_p99.as_deref().map(|text| {
+        milliseconds(text).ok_or_else(|| {
+            let fix = "write it like 800ms or 2s: 1 millisecond to 15 minutes";
+            invalid("traffic.analysis.latency_p99", format!("{text:?} is not a time"), fix)
+        })
+    });
+    Ok(AnalysisPolicy { errors, p99_ms: p99_ms.transpose()? })
+}
+
+fn limit(text: &str) -> Option<Limit> {
+    if let Some(percent) = text.strip_suffix('%') {
+        let millionths = decimal(percent, 4)?;
+        return (1..1_000_000).contains(&millionths).then_some(Limit::Share(millionths));
+    }
+    let thousandths = decimal(text.strip_suffix('x')?, 3)?;
+    (1_000..=100_000).contains(&thousandths).then_some(Limit::Times(thousandths))
+}
+
+fn milliseconds(text: &str) -> Option<u32> {
+    const MS_MAX: u32 = 15 * 60 * 1_000;
+    let ms = match text.strip_suffix("ms") {
+        Some(ms) => decimal(ms, 0)?,
+        None => decimal(text.strip_suffix('s')?, 3)?,
+    };
+    (1..=MS_MAX).contains(&ms).then_some(ms)
+}
+
+/// A decimal number, with so many digits after the point, as a whole number of its last digit: `1.5` with three is 1500.
+fn decimal(text: &str, digits: usize) -> Option<u32> {
+    let (whole, after) = text.split_once('.').unwrap_or((text, ""));
+    let is_number = |text: &str| text.bytes().all(|b| b.is_ascii_digit());
+    let is_short = after.len() <= digits && (after.is_empty() != text.contains('.'));
+    if whole.is_empty() || !is_number(whole) || !is_number(after) || !is_short {
+        return None;
+    }
+    format!("{whole}{after:0<digits$}").parse().ok()
+}
+
+fn step(path: &str, doc: &TrafficStepConfig, needed: u32) -> Result<TrafficStep, Refusal> {
     if !(1..=99).contains(&doc.percent) {
         let fix = "give 1 to 99 percent; after the last step the new versions get everything";
         return Err(invalid(path, format!("{} percent", doc.percent), fix));
@@ -34,7 +86,7 @@ fn step(path: &str, doc: &TrafficStepConfig) -> Result<TrafficStep, Refusal> {
         let what = format!("{:?} is not a duration of up to a day", doc.lasts);
         invalid(path, what, "write it like 5m or 1h")
     })?;
-    Ok(TrafficStep { percent: doc.percent, for_s })
+    Ok(TrafficStep { percent: doc.percent, for_s, requests: doc.requests.unwrap_or(needed) })
 }
 
 #[cfg(test)]
@@ -42,10 +94,12 @@ mod tests {
     use super::*;
 
     fn read(router: Option<&str>, steps: &[(u8, &str)]) -> Result<Vec<(u8, u32)>, String> {
-        let steps = steps
-            .iter()
-            .map(|(percent, lasts)| TrafficStepConfig { percent: *percent, lasts: (*lasts).into() });
-        let doc = TrafficConfig { router: router.map(Into::into), steps: steps.collect() };
+        let steps = steps.iter().map(|(percent, lasts)| TrafficStepConfig {
+            percent: *percent,
+            lasts: (*lasts).into(),
+            requests: None,
+        });
+        let doc = TrafficConfig { router: router.map(Into::into), steps: steps.collect(), analysis: None };
         let steps = traffic(&doc).map_err(|refusal| refusal.path.unwrap_or_default())?.steps;
         Ok(steps.into_iter().map(|step| (step.percent, step.for_s)).collect())
     }
@@ -62,5 +116,47 @@ mod tests {
         for bad in [(0, "5m"), (100, "5m"), (5, "soon"), (5, "-1m"), (5, "25h")] {
             assert_eq!(refused(None, &[bad]), "traffic.steps.0", "{bad:?}");
         }
+    }
+
+    fn analysed(errors: Option<&str>, latency_p99: Option<&str>) -> Result<AnalysisPolicy, String> {
+        let doc = AnalysisConfig {
+            errors: errors.map(Into::into),
+            latency_p99: latency_p99.map(Into::into),
+            requests: None,
+        };
+        analysis(&doc).map_err(|refusal| refusal.path.unwrap_or_default())
+    }
+
+    #[test]
+    fn limits_are_shares_factors_and_times() {
+        let errors = |text| analysed(Some(text), None).map(|analysis| analysis.errors);
+        assert_eq!(errors("2%"), Ok(Some(Limit::Share(20_000))));
+        assert_eq!(errors("0.25%"), Ok(Some(Limit::Share(2_500))));
+        assert_eq!(errors("1.5x"), Ok(Some(Limit::Times(1_500))));
+        assert_eq!(
+            analysed(None, None),
+            Ok(AnalysisPolicy { errors: Some(Limit::Times(1_000)), p99_ms: None })
+        );
+        for (text, ms) in [("800ms", 800), ("2s", 2_000), ("1.5s", 1_500)] {
+            assert_eq!(analysed(None, Some(text)), Ok(AnalysisPolicy { errors: None, p99_ms: Some(ms) }));
+        }
+        for bad in ["", "2", "0%", "100%", "%", "-1%", "1e2%", "0.5x", "x", "1000x", "1.x", ".5%", "0.00001%"]
+        {
+            assert_eq!(errors(bad), Err("traffic.analysis.errors".into()), "{bad:?}");
+        }
+        for bad in ["", "0ms", "1.5ms", "16m", "901s", "fast"] {
+            assert_eq!(analysed(None, Some(bad)), Err("traffic.analysis.latency_p99".into()), "{bad:?}");
+        }
+    }
+
+    #[test]
+    fn a_step_needs_its_own_requests_or_those_of_the_analysis() {
+        let step = |requests| TrafficStepConfig { percent: 5, lasts: "1m".into(), requests };
+        let mut last = step(Some(7));
+        last.percent = 50;
+        let analysis = Some(AnalysisConfig { requests: Some(200), ..AnalysisConfig::default() });
+        let doc = TrafficConfig { router: None, steps: vec![step(None), last], analysis };
+        let needed: Vec<u32> = traffic(&doc).unwrap().steps.iter().map(|step| step.requests).collect();
+        assert_eq!(needed, [200, 7]);
     }
 }

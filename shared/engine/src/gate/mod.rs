@@ -5,6 +5,7 @@ mod alarm;
 mod approval;
 mod break_glass;
 mod freeze;
+mod metrics;
 pub(crate) mod output;
 mod policy;
 mod verification;
@@ -43,9 +44,15 @@ impl RolloutController {
     }
 
     /// The facts for the next step of a wave whose traffic is shifted: the same gates.
-    pub(crate) async fn facts_of_wave(&self, rollout: &Rollout, wave: usize) -> Result<Facts, EngineError> {
+    pub(crate) async fn facts_of_wave(
+        &self,
+        rollout: &Rollout,
+        wave: usize,
+        deployments: &[Deployment],
+    ) -> Result<Facts, EngineError> {
         let (_, facts) = self.gates_read(rollout).await?;
-        Ok(Facts { alarms: self.alarms_of(rollout, wave).await?, ..facts })
+        let alarms = self.alarms_of(rollout, wave).await?;
+        Ok(Facts { alarms, measured: self.measured(rollout, wave, deployments).await?, ..facts })
     }
 
     /// The stage's head, and the facts that the table has.
@@ -61,6 +68,7 @@ impl RolloutController {
             windows: profile.map(|item| windows(item, &rollout.profile)).transpose()?.unwrap_or_default(),
             alarms: Vec::new(),
             held: held(rollout, head.as_ref()).err().map(Cause::from),
+            measured: None,
         };
         Ok((head, facts))
     }

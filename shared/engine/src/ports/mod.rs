@@ -11,6 +11,7 @@ mod clock;
 mod error;
 mod functions;
 mod images;
+mod metrics;
 mod package_store;
 mod policies;
 mod probes;
@@ -27,6 +28,7 @@ pub use clock::Clock;
 pub use error::{ErrorKind, PortError};
 pub use functions::{AliasObserved, AliasShares, FunctionCodeObserved, Functions, Invoked};
 pub use images::{ImageManifest, ImagePage, ImageRegistry, StoredImages};
+pub use metrics::{Metrics, VersionsMeasured};
 pub use package_store::{
     Body, ChunkStream, ExternalObject, Incoming, IncomingPage, ObjectRef, PackageStore, Tail,
 };

@@ -2,6 +2,7 @@
 //!
 //! Each item carries `format`. A change of a format keeps a reader of the old one, and a test of it.
 
+mod analysis;
 mod audit;
 mod budget;
 mod collection;

@@ -1,6 +1,7 @@
 //! A rollout: `RLO#<rollout id>` / `META`.
 
 use super::Record;
+use super::analysis::StoredAnalysis;
 use super::common::{
     ONLY, StoredAccess, StoredCause, StoredPolicy, StoredReleaseRef, digest, parsed, part_name, read_stack,
     target_texts, targets, time,
@@ -10,9 +11,7 @@ use super::rollout_state::StoredState;
 use crate::ports::Key;
 use flotilla_domain::channel::ChannelArn;
 use flotilla_domain::replica::Copies;
-use flotilla_domain::rollout::{
-    Cancellation, OnFailure, Rollout, RolloutKind, TrafficPolicy, TrafficStep, Wave,
-};
+use flotilla_domain::rollout::{Cancellation, OnFailure, Rollout, RolloutKind, Wave};
 use flotilla_domain::{ProfileName, RolloutId, ServiceName, SetId, Site, StageName, Target};
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet};
@@ -70,6 +69,9 @@ pub struct StoredRollout {
     /// Each step of the traffic: percent and seconds.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     traffic: Option<Vec<(u8, u32)>>,
+    /// How many requests each step needs, and how its metrics are judged.
+    #[serde(default, skip_serializing_if = "StoredAnalysis::is_none")]
+    analysis: StoredAnalysis,
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     plan_only: bool,
     /// Digests by target.
@@ -186,6 +188,7 @@ impl Record for Rollout {
             state: StoredState::of(&self.state),
             gates: StoredGates::of(&self.gates),
             traffic: self.traffic.as_ref().map(|t| t.steps.iter().map(|s| (s.percent, s.for_s)).collect()),
+            analysis: self.traffic.as_ref().map(StoredAnalysis::of).unwrap_or_default(),
             plan_only: self.plan_only,
             plans: self.plans.iter().map(|(target, plan)| (target.to_string(), plan.to_string())).collect(),
             approvals: self.approvals.iter().map(StoredApproval::of).collect(),
@@ -255,10 +258,7 @@ impl Record for Rollout {
             capabilities: stored.capabilities,
             policy: stored.policy.read()?,
             gates: stored.gates.read(),
-            traffic: stored.traffic.map(|steps| {
-                let step = |(percent, for_s)| TrafficStep { percent, for_s };
-                TrafficPolicy { steps: steps.into_iter().map(step).collect() }
-            }),
+            traffic: stored.traffic.map(|steps| stored.analysis.read(steps)),
             plan_only: stored.plan_only,
             plans,
             approvals: stored.approvals.into_iter().map(StoredApproval::read).collect::<Result<_, _>>()?,

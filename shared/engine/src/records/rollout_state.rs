@@ -1,5 +1,6 @@
 //! A rollout's state, as part of its item.
 
+use super::analysis::StoredReading;
 use super::common::{StoredCause, parsed, target_texts, targets, time};
 use flotilla_domain::RolloutId;
 use flotilla_domain::rollout::{Revert, RolloutState, Shift, Wave};
@@ -33,6 +34,8 @@ pub struct StoredState {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     since: Option<String>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    reading: Option<StoredReading>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     superseded_by: Option<String>,
 }
 
@@ -54,9 +57,10 @@ impl StoredState {
             | RolloutState::Completing { wave }
             | RolloutState::ShiftingBack { wave }
             | RolloutState::Baking { wave } => stored.wave = Some(*wave),
-            RolloutState::Shifting(Shift { wave, step, percent, since }) => {
+            RolloutState::Shifting(Shift { wave, step, percent, since, reading }) => {
                 (stored.wave, stored.step, stored.percent) = (Some(*wave), Some(*step), Some(*percent));
                 stored.since = since.map(|at| at.to_string());
+                stored.reading = reading.as_ref().map(StoredReading::of);
             }
             RolloutState::Reverting(Revert::Finding(list)) => {
                 stored.back = Some(("finding".into(), target_texts(list)));
@@ -121,6 +125,7 @@ impl StoredState {
                 step: self.step.ok_or_else(|| lacks("step"))?,
                 percent: self.percent.ok_or_else(|| lacks("percent"))?,
                 since: self.since.as_deref().map(time).transpose()?,
+                reading: self.reading.as_ref().map(StoredReading::read).transpose()?,
             }),
             "completing" => RolloutState::Completing { wave: wave()? },
             "shifting_back" => RolloutState::ShiftingBack { wave: wave()? },

@@ -1,6 +1,7 @@
 //! Tests of rollouts and freezes.
 
 use super::*;
+use flotilla_domain::analysis::{AnalysisPolicy, Counts, Limit, Reading};
 use flotilla_domain::gate::output::OutputRef;
 use flotilla_domain::gate::{
     Approval, Blocked, BreakGlass, Check, FourEyes, Freeze, FreezeScope, Freezes, Gate, Gates, Probe,
@@ -130,8 +131,14 @@ fn every_state_of_a_rollout_reads_back() {
         RolloutState::Cancelled,
         RolloutState::Superseded { by: None },
         RolloutState::Superseded { by: Some(RolloutId::derive(Timestamp::UNIX_EPOCH, &["n"])) },
-        RolloutState::Shifting(Shift { wave: 1, step: 2, percent: 25, since: Some(Timestamp::UNIX_EPOCH) }),
-        RolloutState::Shifting(Shift { wave: 0, step: 0, percent: 5, since: None }),
+        RolloutState::Shifting(Shift {
+            wave: 1,
+            step: 2,
+            percent: 25,
+            since: Some(Timestamp::UNIX_EPOCH),
+            reading: None,
+        }),
+        RolloutState::Shifting(Shift { wave: 0, step: 0, percent: 5, since: None, reading: None }),
         RolloutState::Completing { wave: 1 },
         RolloutState::ShiftingBack { wave: 1 },
     ];
@@ -164,13 +171,28 @@ fn the_authors_of_a_release_and_their_exclusion_read_back() {
 
 #[test]
 fn the_traffic_of_a_rollout_reads_back() {
-    let steps = vec![TrafficStep { percent: 5, for_s: 300 }];
-    for since in [None, Some(Timestamp::UNIX_EPOCH)] {
-        let state = RolloutState::Shifting(Shift { wave: 1, step: 2, percent: 25, since });
-        let open = rollout(RolloutKind::Deploy(release()), state);
-        let value = Rollout { traffic: Some(TrafficPolicy { steps: steps.clone() }), ..open };
-        assert_eq!(read::<Rollout>(stored(&value)).unwrap().value, value);
+    let judged = |errors, p99_ms| Some(AnalysisPolicy { errors, p99_ms });
+    let policies = [
+        (0, None),
+        (500, None),
+        (0, judged(Some(Limit::Share(20_000)), None)),
+        (7, judged(Some(Limit::Times(1_500)), Some(800))),
+        (0, judged(None, None)),
+    ];
+    for (requests, analysis) in policies {
+        let steps = vec![TrafficStep { percent: 5, for_s: 300, requests }];
+        for (since, reading) in [(None, None), (Some(Timestamp::UNIX_EPOCH), Some(reading()))] {
+            let state = RolloutState::Shifting(Shift { wave: 1, step: 2, percent: 25, since, reading });
+            let open = rollout(RolloutKind::Deploy(release()), state);
+            let value = Rollout { traffic: Some(TrafficPolicy { steps: steps.clone(), analysis }), ..open };
+            assert_eq!(read::<Rollout>(stored(&value)).unwrap().value, value);
+        }
     }
+}
+
+fn reading() -> Reading {
+    let counts = |invocations| Counts { invocations, errors: 2, slow: 3 };
+    Reading { at: Timestamp::UNIX_EPOCH, new: counts(10), stable: counts(90) }
 }
 
 #[test]

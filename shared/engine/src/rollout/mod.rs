@@ -26,7 +26,9 @@ pub use retry::RetryOptions;
 pub use rollback::Rollback;
 
 use crate::EngineError;
-use crate::ports::{Alarms, Clock, Functions, Policies, Probes, StateStore, Subject, Work, WorkQueue};
+use crate::ports::{
+    Alarms, Clock, Functions, Metrics, Policies, Probes, StateStore, Subject, Work, WorkQueue,
+};
 use crate::records::{read, rollout_key};
 use crate::step::{Controller, Meter, Next, Pause, Step, wake};
 use flotilla_domain::deployment::Deployment;
@@ -45,6 +47,7 @@ pub(crate) struct RolloutController {
     pub(crate) store: Arc<dyn StateStore>,
     pub(crate) queue: Arc<dyn WorkQueue>,
     pub(crate) alarms: Arc<dyn Alarms>,
+    pub(crate) metrics: Arc<dyn Metrics>,
     pub(crate) probes: Arc<dyn Probes>,
     pub(crate) functions: Arc<dyn Functions>,
     pub(crate) policies: Arc<dyn Policies>,

@@ -83,7 +83,8 @@ impl RolloutController {
             }
             Some(RolloutObservation::Traffic) => {
                 let outcomes = self.outcomes(step).await?;
-                let facts = self.facts_of_wave(&step.now, step.now.state.wave().unwrap_or(0)).await?;
+                let wave = step.now.state.wave().unwrap_or(0);
+                let facts = self.facts_of_wave(&step.now, wave, &step.notes.deployments).await?;
                 Ok(RolloutEvent::TrafficObserved { facts, outcomes })
             }
             Some(RolloutObservation::Bake) => {

@@ -4,6 +4,7 @@ use crate::EngineError;
 use crate::records::{EventRecord, deployments_query, events_query, read, rollout_key};
 use crate::status::{PageRequest, Status, cause_view, missing, next_cursor};
 use flotilla_contract as view;
+use flotilla_domain::analysis::Counts;
 use flotilla_domain::deployment::{Deployment, DeploymentKind, State};
 use flotilla_domain::gate::{Approval, Blocked};
 use flotilla_domain::rollout::{Rollout, RolloutKind, RolloutState};
@@ -112,7 +113,17 @@ fn traffic_view(rollout: &Rollout) -> Option<view::TrafficView> {
         step: shift.step + 1,
         steps: rollout.traffic.as_ref().map_or(0, |traffic| traffic.steps.len()),
         until: rollout.step_ends_at().map(|at| at.to_string()),
+        measured: shift.reading.map(|reading| view::TrafficMeasuredView {
+            at: reading.at.to_string(),
+            new: invocations(reading.new),
+            stable: invocations(reading.stable),
+        }),
     })
+}
+
+fn invocations(counts: Counts) -> view::InvocationsView {
+    let Counts { invocations, errors, slow } = counts;
+    view::InvocationsView { invocations, errors, slow }
 }
 
 /// Its gates, if the next wave has any or a break-glass has opened them.

@@ -16,8 +16,17 @@ impl World {
         let step = |(percent, for_s): &(u8, u32)| TrafficStepConfig {
             percent: *percent,
             lasts: format!("{for_s}s"),
+            requests: None,
         };
-        let traffic = TrafficConfig { router: None, steps: steps.iter().map(step).collect() };
+        let analysis = None;
+        self.shifts_by(
+            profile,
+            TrafficConfig { router: None, steps: steps.iter().map(step).collect(), analysis },
+        )
+    }
+
+    /// Like [`World::shifts`], by any configuration.
+    pub fn shifts_by(&mut self, profile: &ProfileConfig, traffic: TrafficConfig) -> &mut Self {
         let profile = ProfileConfig { account: ACCOUNT.into(), traffic: Some(traffic), ..profile.clone() };
         let service = ServiceConfigDoc { alias: Some("live".into()), ..service() };
         let caller = self.caller("shifts");
@@ -25,6 +34,21 @@ impl World {
         let name = ProfileName::parse("p").expect("a name");
         block_on(commands.put_profile(&name, &profile, None, &caller)).expect("the profile");
         block_on(commands.put_service(&orders(), &service, None, &caller)).expect("the service");
+        self
+    }
+
+    /// From now on, each alias is invoked so often in a minute.
+    pub fn invoked(&mut self, a_minute: u64) -> &mut Self {
+        self.driver.shared.lock().load.a_minute = a_minute;
+        self
+    }
+
+    /// From now on, so many of a thousand invocations of a version fail, and so many are slow.
+    pub fn version_is(&mut self, version: &str, failing: u64, slow: u64) -> &mut Self {
+        let mut state = self.driver.shared.lock();
+        state.load.errors.insert(version.to_owned(), failing);
+        state.load.slow.insert(version.to_owned(), slow);
+        drop(state);
         self
     }
 

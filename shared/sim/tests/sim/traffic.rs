@@ -1,6 +1,9 @@
 //! Traffic is shifted to new versions step by step, and back in one.
 
-use flotilla_contract::{CheckConfig, ProfileConfig, RolloutView, WaveConfig, WaveTable};
+use flotilla_contract::{
+    AnalysisConfig, CheckConfig, ProfileConfig, RolloutView, TrafficConfig, TrafficStepConfig, WaveConfig,
+    WaveTable,
+};
 use flotilla_domain::AlarmState;
 use flotilla_domain::rollout::TrafficOrder;
 use flotilla_engine::ports::ErrorKind;
@@ -265,4 +268,104 @@ fn functions_whose_code_is_not_in_the_package_shift_too() {
         assert_eq!(end.status, "succeeded", "{:?}", end.cause);
         assert_eq!(world.aliases(REGIONS[0]), [(version.to_owned(), None)]);
     }
+}
+
+/// A world whose first release runs, with an analysis of the second one: 100 invocations of each alias in a minute.
+fn analysed(analysis: AnalysisConfig, steps: &[(u8, u32)], regions: &[&str]) -> World {
+    let profile = profile(&[regions]);
+    let mut world = World::with(7, profile.clone());
+    let step = |(percent, for_s): &(u8, u32)| TrafficStepConfig {
+        percent: *percent,
+        lasts: format!("{for_s}s"),
+        requests: None,
+    };
+    let traffic =
+        TrafficConfig { router: None, steps: steps.iter().map(step).collect(), analysis: Some(analysis) };
+    world.shifts_by(&profile, traffic).invoked(100);
+    let first = world.upload("branch/main", "one");
+    assert_eq!(ended_of(&mut world, &first).status, "succeeded");
+    world
+}
+
+#[test]
+fn a_version_that_fails_more_often_loses_its_traffic_everywhere() {
+    for (errors, failing) in [(None, 200), (Some("2%"), 200), (Some("3x"), 400)] {
+        let analysis = AnalysisConfig { errors: errors.map(str::to_owned), ..AnalysisConfig::default() };
+        let mut world = analysed(analysis, &[(10, 1_200)], &REGIONS);
+        world.version_is("1", 10, 0).version_is("2", failing, 0);
+        let rollout = at_share(&mut world, 10);
+        let end = ended(&mut world, &rollout.id);
+        let cause = end.cause.expect("it failed");
+        assert_eq!((end.status.as_str(), cause.code.as_str()), ("failed", "FL0555"), "{errors:?}");
+        assert!(cause.message.contains("invocations of the new version failed"), "{}", cause.message);
+        all(&world, &[("1".to_owned(), None)]);
+    }
+}
+
+#[test]
+fn equal_versions_go_on_and_their_numbers_are_shown() {
+    let mut world = analysed(AnalysisConfig::default(), &[(10, 600), (50, 300)], &REGIONS);
+    world.version_is("1", 20, 5).version_is("2", 20, 5);
+    let rollout = at_share(&mut world, 10);
+    world.until("a reading", |w| {
+        w.rollout_by_id(&rollout.id)
+            .traffic
+            .and_then(|t| t.measured)
+            .is_some_and(|m| m.new.invocations >= 150)
+    });
+    let measured = world.rollout_by_id(&rollout.id).traffic.unwrap().measured.unwrap();
+    assert_eq!(measured.stable.invocations, 9 * measured.new.invocations);
+    assert!(measured.new.errors > 0 && measured.new.slow == 0, "{measured:?}");
+    assert_eq!(ended(&mut world, &rollout.id).status, "succeeded");
+    // Two steps of 15 minutes together, and the delay of the metrics: one call a region and minute.
+    let calls = world.calls("cloudwatch:GetMetricData");
+    assert!((3 * 10..=3 * 22).contains(&calls), "{calls}");
+}
+
+#[test]
+fn slow_invocations_are_a_breach_too() {
+    let analysis = AnalysisConfig { latency_p99: Some("800ms".into()), ..AnalysisConfig::default() };
+    let mut world = analysed(analysis, &[(50, 1_200)], &REGIONS[..1]);
+    world.version_is("1", 0, 5).version_is("2", 0, 60);
+    let rollout = at_share(&mut world, 50);
+    let cause = ended(&mut world, &rollout.id).cause.expect("it failed");
+    assert!(cause.code == "FL0555" && cause.message.contains("longer than 800 ms"), "{cause:?}");
+}
+
+#[test]
+fn without_traffic_a_step_waits_and_says_so() {
+    let analysis = AnalysisConfig { requests: Some(50), ..AnalysisConfig::default() };
+    let mut world = analysed(analysis, &[(10, 120)], &REGIONS[..1]);
+    world.invoked(0);
+    let rollout = at_share(&mut world, 10);
+    world.pass(1);
+    let waiting = world.rollout_by_id(&rollout.id);
+    assert_eq!(waiting.status, "shifting", "no traffic is no pass");
+    let closed = waiting.gates.expect("it is blocked").closed;
+    assert_eq!(
+        (closed[0].gate.as_str(), closed[0].why.as_str()),
+        ("requests", "0 of 50 invocations of the new versions")
+    );
+    world.invoked(1_000);
+    assert_eq!(ended(&mut world, &rollout.id).status, "succeeded");
+}
+
+#[test]
+fn metrics_that_cannot_be_read_block_the_step_and_break_glass_needs_none() {
+    let mut world = analysed(AnalysisConfig::default(), &[(10, 120)], &REGIONS[..1]);
+    world.refuses("cloudwatch:GetMetricData", ErrorKind::Denied, "AccessDenied: GetMetricData");
+    let rollout = at_share(&mut world, 10);
+    world.pass(1);
+    let closed = world.rollout_by_id(&rollout.id).gates.expect("it is blocked").closed;
+    assert!(closed[0].why.contains("cannot be read") && closed[0].why.contains("AccessDenied"), "{closed:?}");
+    world.break_glass(&rollout.id, "production is down").unwrap();
+    assert_eq!(ended(&mut world, &rollout.id).status, "succeeded");
+}
+
+#[test]
+fn a_profile_without_analysis_reads_no_metrics() {
+    let mut world = running(profile(&[&REGIONS]));
+    let rollout = at_share(&mut world, 5);
+    assert_eq!(ended(&mut world, &rollout.id).status, "succeeded");
+    assert_eq!(world.calls("cloudwatch:GetMetricData"), 0);
 }

@@ -9,8 +9,8 @@ const WAVE: [&str; 2] = ["eu-west-1", "eu-west-2"];
 
 /// A rollout with the steps 5 % and 50 %, whose first wave is published and waits for its first share.
 fn shifting() -> Rollout {
-    let steps = [(5, 60), (50, 0)].map(|(percent, for_s)| TrafficStep { percent, for_s });
-    let policy = Some(TrafficPolicy { steps: steps.into() });
+    let steps = [(5, 60), (50, 0)].map(|(percent, for_s)| TrafficStep { percent, for_s, requests: 0 });
+    let policy = Some(TrafficPolicy { steps: steps.into(), analysis: None });
     let published = seen(&WAVE.map(|region| (region, State::Shifting { percent: 0 })));
     go(Rollout { traffic: policy, ..rolling() }, [published])
 }
@@ -41,7 +41,7 @@ fn observe(rollout: Rollout, facts: Facts, outcomes: Vec<TargetOutcome>) -> Roll
 #[test]
 fn a_step_ends_when_its_time_has_passed_since_every_target_has_its_share() {
     let first = shifting();
-    assert_eq!(shift_of(&first), Shift { wave: 0, step: 0, percent: 5, since: None });
+    assert_eq!(shift_of(&first), Shift { wave: 0, step: 0, percent: 5, since: None, reading: None });
     assert_eq!(first.due(), Some(RolloutCommand::Wake(targets(&WAVE))));
     assert_eq!(first.traffic_answer(&target(WAVE[0])), TrafficAnswer::Shift(5));
     assert_eq!(first.traffic_answer(&target("us-east-1")), TrafficAnswer::Wait, "its wave has not begun");
@@ -58,7 +58,7 @@ fn a_step_ends_when_its_time_has_passed_since_every_target_has_its_share() {
     let paused = Rollout { paused_by: Some("ann".into()), ..early.clone() };
     assert_eq!(shift_of(&observe(paused, facts(700), outcomes(&State::Shifting { percent: 5 }))).percent, 5);
     let second = observe(early, facts(660), outcomes(&State::Shifting { percent: 5 }));
-    assert_eq!(shift_of(&second), Shift { wave: 0, step: 1, percent: 50, since: None });
+    assert_eq!(shift_of(&second), Shift { wave: 0, step: 1, percent: 50, since: None, reading: None });
     let complete = observe(second, facts(661), outcomes(&State::Shifting { percent: 50 }));
     assert_eq!(complete.state, RolloutState::Completing { wave: 0 });
     assert_eq!(complete.traffic_answer(&target(WAVE[0])), TrafficAnswer::Shift(100));
@@ -142,9 +142,10 @@ fn break_glass_skips_the_steps_and_a_quick_rollout_has_none() {
 
 #[test]
 fn what_failed_beside_a_shift_fails_the_wave_only_after_the_traffic_is_back() {
-    let steps = vec![TrafficStep { percent: 5, for_s: 60 }];
+    let steps = vec![TrafficStep { percent: 5, for_s: 60, requests: 0 }];
     let states = [(WAVE[0], State::Shifting { percent: 0 }), (WAVE[1], bad())];
-    let back = go(Rollout { traffic: Some(TrafficPolicy { steps }), ..rolling() }, [seen(&states)]);
+    let back =
+        go(Rollout { traffic: Some(TrafficPolicy { steps, analysis: None }), ..rolling() }, [seen(&states)]);
     assert_eq!(back.state, RolloutState::ShiftingBack { wave: 0 });
     let ended = go(back, [seen(&[(WAVE[0], broken()), (WAVE[1], bad())])]);
     assert_eq!(ended.state.cause().map(|cause| cause.code), Some(Code::RolledBack));

@@ -1,0 +1,137 @@
+//! Analysis of a canary: whether the new versions of functions fail more often than they may, judged from what CloudWatch counted.
+//!
+//! The evidence is an e-value: a likelihood ratio of "fails more often than the limit" against "is at the limit", averaged over how much more
+//! often. At the limit its expected value is 1 whenever one looks, so the chance that it *ever* reaches 100 is at most 1 % (Ville's
+//! inequality; Grünwald, de Heide and Koolen, "Safe Testing", 2024). That makes it right to look every minute and to stop at the first
+//! breach, which a test with a p-value is not. E-values of several groups may be averaged (Vovk and Wang, "E-values: Calibration,
+//! combination and applications", 2021), so one bad function is found among many good ones at the same 1 %.
+
+mod evidence;
+
+pub use evidence::{CERTAINTY, Limit, evidence};
+
+use crate::target::Site;
+use jiff::Timestamp;
+use std::fmt;
+
+/// What happened to some invocations.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Counts {
+    /// All of them.
+    pub invocations: u64,
+    /// Those that ended with an error of the function.
+    pub errors: u64,
+    /// Those that took longer than the policy's limit; 0 without one.
+    pub slow: u64,
+}
+
+impl Counts {
+    fn plus(self, other: Self) -> Self {
+        Self {
+            invocations: self.invocations.saturating_add(other.invocations),
+            errors: self.errors.saturating_add(other.errors),
+            slow: self.slow.saturating_add(other.slow),
+        }
+    }
+}
+
+/// The two versions of one function in one account-region, since the step began.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Measured {
+    /// Where.
+    pub site: Site,
+    /// The function's name.
+    pub function: String,
+    /// The new version.
+    pub new: Counts,
+    /// The version before.
+    pub stable: Counts,
+}
+
+/// All functions of a wave, at one reading of the metrics.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Reading {
+    /// When it was read.
+    pub at: Timestamp,
+    /// The new versions.
+    pub new: Counts,
+    /// The versions before.
+    pub stable: Counts,
+}
+
+/// How the new versions are judged.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct AnalysisPolicy {
+    /// How often invocations of the new versions may fail; `None` for any share.
+    pub errors: Option<Limit>,
+    /// The milliseconds within which 99 of 100 invocations of the new versions must end; `None` for any time.
+    pub p99_ms: Option<u32>,
+}
+
+/// The share of invocations that may be slower than a limit of the 99th percentile.
+const SLOW: Limit = Limit::Share(10_000);
+
+/// Why the new versions are not good enough.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Breach(String);
+
+impl fmt::Display for Breach {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+/// The sums over all functions and account-regions: the new versions, and those before.
+pub fn totals(measured: &[Measured]) -> (Counts, Counts) {
+    let zero = (Counts::default(), Counts::default());
+    measured.iter().fold(zero, |(new, stable), m| (new.plus(m.new), stable.plus(m.stable)))
+}
+
+impl AnalysisPolicy {
+    /// The first limit that the new versions breach, all functions together or one of them.
+    pub fn breach(&self, measured: &[Measured]) -> Option<Breach> {
+        let errors = self.errors.and_then(|limit| {
+            let bad = |counts: Counts| counts.errors;
+            self.judged(measured, limit, bad).map(|(m, new, stable)| {
+                Breach(format!("{m}: {} of {} invocations of the new version failed, {} of {} of the one before; the limit is {limit}", new.errors, new.invocations, stable.errors, stable.invocations))
+            })
+        });
+        errors.or_else(|| {
+            let limit_ms = self.p99_ms?;
+            let bad = |counts: Counts| counts.slow;
+            self.judged(measured, SLOW, bad).map(|(m, new, _)| {
+                Breach(format!("{m}: {} of {} invocations of the new version took longer than {limit_ms} ms; the limit is 1 of 100", new.slow, new.invocations))
+            })
+        })
+    }
+
+    /// The group with the most evidence, if there is enough of it.
+    fn judged(
+        &self,
+        measured: &[Measured],
+        limit: Limit,
+        bad: impl Fn(Counts) -> u64,
+    ) -> Option<(String, Counts, Counts)> {
+        let of = |new: Counts, stable: Counts| {
+            evidence(limit, (new.invocations, bad(new)), (stable.invocations, bad(stable)))
+        };
+        let (new, stable) = totals(measured);
+        let whole = of(new, stable);
+        let each: Vec<f64> = measured.iter().map(|m| of(m.new, m.stable)).collect();
+        let mean = each.iter().sum::<f64>() / each.len().max(1) as f64;
+        if (whole + mean) / 2.0 < CERTAINTY {
+            return None;
+        }
+        let worst = each.iter().enumerate().max_by(|(_, a), (_, b)| a.total_cmp(b));
+        match worst {
+            Some((n, evidence)) if *evidence > whole && measured.len() > 1 => {
+                let m = &measured[n];
+                Some((format!("{} in {}", m.function, m.site), m.new, m.stable))
+            }
+            _ => Some(("all functions".to_owned(), new, stable)),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;
