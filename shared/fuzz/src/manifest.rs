@@ -6,6 +6,7 @@ use flotilla_domain::release::package::template_key;
 use flotilla_domain::{Digest, Refusal};
 use flotilla_package::Limits;
 use flotilla_package::formats::{DraftStep, Files, Finished, Proof, Source, manifest_of, recognise};
+use flotilla_package::image::{in_archive, is_in_archive, not_unpacked};
 use flotilla_package::listing::{FileInfo, Listing};
 use std::collections::BTreeMap;
 
@@ -59,6 +60,9 @@ fn package(contents: &Files) -> Result<Finished, Refusal> {
     let draft = loop {
         match recognised.draft(&listing, &read, &limits)? {
             DraftStep::Done(draft) => break draft,
+            DraftStep::Need(name) if is_in_archive(&listing, &name) => {
+                return Err(not_unpacked(in_archive(&name).expect("a file in an archive").0));
+            }
             DraftStep::Need(name) => {
                 let content = contents.get(&name).expect("only what is there is needed").clone();
                 assert!(read.insert(name, content).is_none(), "a file is needed once");

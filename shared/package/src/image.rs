@@ -5,6 +5,7 @@
 //! archives refuses with [`not_unpacked`].
 
 use crate::json::parse_strict;
+use crate::listing::Listing;
 use flotilla_domain::{Code, Digest, Refusal};
 use serde::Deserialize;
 use std::collections::{BTreeMap, BTreeSet};
@@ -22,6 +23,11 @@ pub fn archive_base(archive: &str) -> String {
 /// Splits the name of a file in an archive: the archive, and the file's name in it.
 pub fn in_archive(name: &str) -> Option<(&str, &str)> {
     name.split_once(IN_ARCHIVE)
+}
+
+/// Whether a name is that of a file in an archive of the package, and not of a file of the package itself.
+pub fn is_in_archive(listing: &Listing, name: &str) -> bool {
+    !listing.has(name) && in_archive(name).is_some_and(|(archive, _)| listing.has(archive))
 }
 
 /// Whether a file's name is that of an archive that may contain images.
@@ -130,6 +136,10 @@ pub fn find(index: &[u8], name: Option<&str>) -> Result<Found, Refusal> {
 /// [`Code::ImageUnsupported`] for what Lambda does not run. It takes OCI and Docker manifests, and layers that gzip has compressed (AWS Lambda
 /// Developer Guide, "Create a Lambda function using a container image"; others end in `UnsupportedImageLayerDetected`).
 pub fn blobs(manifest: &[u8]) -> Result<Vec<Digest>, Refusal> {
+    if manifest.len() > MANIFEST_BYTES_MAX {
+        let what = format!("its manifest has {} bytes, more than {MANIFEST_BYTES_MAX}", manifest.len());
+        return Err(unsupported(what, "build the image with docker build, and save it again"));
+    }
     let manifest: Manifest = parse(manifest, "the manifest of a container image")?;
     if !CONFIG_TYPES.contains(&manifest.config.media_type.as_str()) {
         let what =
@@ -142,6 +152,10 @@ pub fn blobs(manifest: &[u8]) -> Result<Vec<Digest>, Refusal> {
         let what = format!("Lambda runs no layers of the type {}", cut(&layer.media_type));
         let fix = "compress the layers with gzip: save the image with docker save and let flotilla pack compress it, or docker buildx build --output type=oci,compression=gzip,force-compression=true";
         return Err(unsupported(what, fix));
+    }
+    if manifest.layers.len() > LAYERS_MAX {
+        let what = format!("the image has {} layers, more than {LAYERS_MAX}", manifest.layers.len());
+        return Err(unsupported(what, "build it with fewer layers: Docker allows 127"));
     }
     let blobs = std::iter::once(&manifest.config).chain(&manifest.layers);
     let blobs = blobs.map(|blob| sha256(&blob.digest)).collect::<Result<BTreeSet<_>, _>>()?;
@@ -159,6 +173,10 @@ pub fn media_type(manifest: &[u8]) -> String {
     serde_json::from_slice(manifest).map_or_else(|_| OCI_MANIFEST.to_owned(), |typed: Typed| typed.media_type)
 }
 
+/// Docker's own limit is 127.
+const LAYERS_MAX: usize = 150;
+/// What `PutImage` takes (Amazon ECR API Reference).
+const MANIFEST_BYTES_MAX: usize = 4 * 1024 * 1024;
 const OCI_MANIFEST: &str = "application/vnd.oci.image.manifest.v1+json";
 const INDEX_TYPES: [&str; 2] =
     ["application/vnd.oci.image.index.v1+json", "application/vnd.docker.distribution.manifest.list.v2+json"];
@@ -176,8 +194,9 @@ impl Descriptor {
             || self.platform.as_ref().is_some_and(|platform| platform.os == "unknown")
     }
 
+    /// The name that containerd writes; else that of the OCI specification, which Docker only writes the tag into.
     fn names(&self) -> impl Iterator<Item = &str> {
-        NAMES.iter().filter_map(|name| self.annotations.get(*name)).map(String::as_str)
+        NAMES.iter().find_map(|name| self.annotations.get(*name)).map(String::as_str).into_iter()
     }
 
     fn has_name(&self, name: &str) -> bool {

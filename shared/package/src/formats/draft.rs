@@ -1,9 +1,9 @@
 //! Neutral templates that name files of the package. After the files are hashed, the templates name digests.
 
-use super::Stop;
 use super::checks::{check_sizes, check_unzipped, check_versions};
 use super::source::{Proof, Source};
 use super::stage_templates::StageTemplates;
+use super::{ExternalPolicy, Stop, code_places};
 use crate::json::canonical;
 use crate::listing::Listing;
 use crate::template::{self, asset_tokens};
@@ -137,7 +137,21 @@ impl Draft {
     }
 
     /// Checks, before anything is hashed, that the sources exist and are within the limits.
-    pub(super) fn check(mut self, listing: &Listing, limits: &Limits) -> Result<Self, Stop> {
+    pub(super) fn check(
+        mut self,
+        listing: &Listing,
+        limits: &Limits,
+        external: &ExternalPolicy,
+    ) -> Result<Self, Stop> {
+        for stack in &self.stacks {
+            let part = stack.part.as_ref().map_or("", StackPart::as_str);
+            code_places::check(&stack.template, external, part)?;
+        }
+        for named in &self.named {
+            if let Named::Nested(template) = named {
+                code_places::check(template, external, "")?;
+            }
+        }
         // The order of an object's keys depends on how it was read.
         self.rewrites.sort();
         self.warnings.sort_by(|a, b| (&a.path, a.code).cmp(&(&b.path, b.code)));
@@ -149,7 +163,7 @@ impl Draft {
         for source in self.sources() {
             match source {
                 // Whoever unpacks an archive of container images knows what is in it.
-                Source::File { name, .. } if image::in_archive(name).is_some() => {}
+                Source::File { name, .. } if image::is_in_archive(listing, name) => {}
                 Source::File { name, .. } if !listing.has(name) => return Err(missing(name).into()),
                 Source::File { .. } | Source::External(_) => {}
                 // A file may be in several folders that are zipped; it counts in each.

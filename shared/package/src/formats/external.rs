@@ -29,7 +29,7 @@ struct Location {
 }
 
 /// The types with code, and where it is.
-const CODE: [(&str, &str); 5] = [
+pub(super) const CODE: [(&str, &str); 5] = [
     ("AWS::Lambda::Function", "Code"),
     ("AWS::Lambda::LayerVersion", "Content"),
     ("AWS::Serverless::Function", "CodeUri"),
@@ -67,7 +67,12 @@ pub(super) fn take(folder: &Folder<'_>, draft: &mut Draft, template: &mut Value,
 
 /// Whether code stays in the bucket that it names.
 pub(super) fn is_kept(folder: &Folder<'_>, code: &Value) -> bool {
-    *folder.external == ExternalPolicy::Kept && location(code).is_some()
+    is_kept_by(folder.external, code)
+}
+
+/// The same, by the policy.
+pub(super) fn is_kept_by(external: &ExternalPolicy, code: &Value) -> bool {
+    *external == ExternalPolicy::Kept && location(code).is_some()
 }
 
 /// The location that code has in S3, if it can be told without deploying it.

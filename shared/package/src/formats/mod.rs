@@ -3,6 +3,7 @@
 mod cdk;
 mod checks;
 mod cloudformation;
+mod code_places;
 mod draft;
 mod external;
 mod images;
@@ -119,7 +120,7 @@ impl Folder<'_> {
         if let Some(bytes) = self.files.get(name) {
             return Ok(bytes);
         }
-        if image::in_archive(name).is_some_and(|(archive, _)| self.listing.has(archive)) {
+        if image::is_in_archive(self.listing, name) {
             return Err(Stop::Need(name.to_owned()));
         }
         let Some(info) = self.listing.files.get(name) else {
@@ -189,7 +190,7 @@ impl Recognised {
             PackageFormat::Sam | PackageFormat::Cloudformation => cloudformation::draft(&folder, &manifest),
             PackageFormat::Native => native::draft(&folder, &self.folder),
         };
-        match draft.and_then(|draft| draft.check(listing, limits)) {
+        match draft.and_then(|draft| draft.check(listing, limits, external)) {
             Ok(draft) => Ok(DraftStep::Done(Box::new(draft))),
             Err(Stop::Need(name)) => Ok(DraftStep::Need(name)),
             Err(Stop::Refused(refusal)) => Err(refusal),

@@ -1,9 +1,11 @@
 //! The properties that may name local files: those that `aws cloudformation package` and `sam package` upload
 //! (`awscli/customizations/cloudformation/artifact_exporter.py`, `samcli/lib/utils/resources.py`).
 
+use super::draft::mentions;
 use crate::template::asset_tokens;
 use flotilla_domain::Refusal;
-use serde_json::Value;
+use flotilla_domain::release::package::ASSETS_BUCKET_PARAMETER;
+use serde_json::{Value, json};
 
 /// A property that may hold a local path.
 pub(super) struct Row {
@@ -94,8 +96,9 @@ pub(super) fn check_located(template: &Value, is_kept: &dyn Fn(&Value) -> bool) 
         let rows = TABLE.iter().filter(|row| Some(row.kind) == resource["Type"].as_str());
         for row in rows.filter(|row| !matches!(row.becomes, Inline(_))) {
             let path = format!("Resources.{id}.Properties");
-            let is_kept = |value: &Value| row.takes == Takes::Code && is_kept(value);
-            check_below(&resource["Properties"], row.property, &path, &is_kept)?;
+            let is_good =
+                |value: &Value| is_located(value, row) || (row.takes == Takes::Code && is_kept(value));
+            check_below(&resource["Properties"], row.property, &path, &is_good)?;
         }
     }
     Ok(())
@@ -105,12 +108,10 @@ fn check_below(
     value: &Value,
     property: &[&str],
     path: &str,
-    is_kept: &dyn Fn(&Value) -> bool,
+    is_good: &dyn Fn(&Value) -> bool,
 ) -> Result<(), Refusal> {
     match property {
-        [] if value.is_null() || is_inline(value) || asset_tokens::has_token(value) || is_kept(value) => {
-            Ok(())
-        }
+        [] if value.is_null() || is_inline(value) || is_good(value) => Ok(()),
         [] => {
             let what = "its location is not in the package";
             Err(Refusal::new(flotilla_domain::Code::CodeOutsidePackage, what, "run flotilla pack again")
@@ -120,12 +121,29 @@ fn check_below(
             .as_object()
             .into_iter()
             .flatten()
-            .try_for_each(|(name, value)| check_below(value, rest, &format!("{path}.{name}"), is_kept)),
-        [name, rest @ ..] => check_below(&value[*name], rest, &format!("{path}.{name}"), is_kept),
+            .try_for_each(|(name, value)| check_below(value, rest, &format!("{path}.{name}"), is_good)),
+        [name, rest @ ..] => check_below(&value[*name], rest, &format!("{path}.{name}"), is_good),
+    }
+}
+
+/// Whether a value refers to a file of the package in the artifact bucket of its own account and region.
+fn is_located(value: &Value, row: &Row) -> bool {
+    let Some(source) = asset_tokens::source_in(value) else { return false };
+    let key = json!(asset_tokens::token(source));
+    let is_pair = |[bucket, name]: [&str; 2]| {
+        value[bucket] == json!({"Ref": ASSETS_BUCKET_PARAMETER}) && value[name] == key
+    };
+    match row.becomes {
+        Template => *value == asset_tokens::url(source),
+        _ if value.get("S3Bucket").is_some() => is_pair(["S3Bucket", "S3Key"]),
+        _ if value.get("Bucket").is_some() => is_pair(["Bucket", "Key"]),
+        // CDK joins them in several ways.
+        _ => mentions(value, ASSETS_BUCKET_PARAMETER),
     }
 }
 
 /// Whether a value is inline code, a container image, or an application of the Serverless Application Repository.
 fn is_inline(value: &Value) -> bool {
-    ["ZipFile", "ImageUri", "ApplicationId"].iter().any(|key| value.get(key).is_some())
+    let has = |keys: &[&str]| keys.iter().any(|key| value.get(key).is_some());
+    has(&["ZipFile", "ImageUri", "ApplicationId"]) && !has(&["S3Bucket", "S3Key", "Bucket", "Key"])
 }

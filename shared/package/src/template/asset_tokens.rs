@@ -20,6 +20,16 @@ pub fn is_token(text: &str) -> bool {
     number.is_some_and(|number| !number.is_empty() && number.bytes().all(|b| b.is_ascii_digit()))
 }
 
+/// The source of the first token in a value.
+pub fn source_in(value: &Value) -> Option<usize> {
+    match value {
+        Value::String(text) => text.split(MARK).nth(1)?.parse().ok(),
+        Value::Array(items) => items.iter().find_map(source_in),
+        Value::Object(object) => object.values().find_map(source_in),
+        _ => None,
+    }
+}
+
 /// Whether a value contains a token.
 pub fn has_token(value: &Value) -> bool {
     match value {

@@ -5,6 +5,7 @@
 mod cdk;
 mod cdk_refusals;
 mod cloudformation;
+mod code_places;
 mod external;
 mod formats;
 mod hostile_zips;

@@ -111,7 +111,7 @@ fn read(zip: &[u8], external: &ExternalPolicy) -> Result<(Draft, BTreeMap<Source
     let draft = loop {
         match recognised.draft_with(&listing, &files, &limits, external)? {
             DraftStep::Done(draft) => break draft,
-            DraftStep::Need(name) if in_archive(&name).is_some() => {
+            DraftStep::Need(name) if directory.entry(&name).is_none() && in_archive(&name).is_some() => {
                 return Err(not_unpacked(in_archive(&name).expect("an archive").0));
             }
             DraftStep::Need(name) => files.insert(name.clone(), read(&name)?.0),

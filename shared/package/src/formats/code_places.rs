@@ -1,0 +1,72 @@
+//! Where the code of functions and layers is: in the package, in the template, or in a registry of images. Anything else could not be proven.
+
+use super::external::{CODE, is_kept_by};
+use super::{ExternalPolicy, draft};
+use crate::template::asset_tokens;
+use flotilla_domain::release::package::ASSETS_BUCKET_PARAMETER;
+use flotilla_domain::{Code, Refusal};
+use serde_json::Value;
+
+/// The properties of a location in S3.
+const LOCATION: [&str; 6] = ["S3Bucket", "S3Key", "S3ObjectVersion", "Bucket", "Key", "Version"];
+
+/// Checks the code of a template in which tokens stand for the package's files. `at` prefixes the places of refusals.
+///
+/// # Errors
+/// [`Code::CodeOutsidePackage`] for any other form. CloudFormation leaves out what is `AWS::NoValue` and chooses by `Fn::If`, so a value is
+/// accepted only as a whole.
+pub(super) fn check(template: &Value, external: &ExternalPolicy, at: &str) -> Result<(), Refusal> {
+    for (id, resource) in template.get("Resources").and_then(Value::as_object).into_iter().flatten() {
+        let kind = resource["Type"].as_str().unwrap_or_default();
+        let Some((kind, property)) = CODE.into_iter().find(|(known, _)| *known == kind) else { continue };
+        let properties = &resource["Properties"];
+        let refuse = |property: &str, what: &str| {
+            let path = format!("Resources.{id}.Properties.{property}");
+            let path = if at.is_empty() { path } else { format!("{at}: {path}") };
+            let fix = "name the code by a local path, or by the location that flotilla pack writes; code of a vendor can be named in external_code of the service";
+            Err(Refusal::new(Code::CodeOutsidePackage, what, fix).at(path))
+        };
+        let code = &properties[property];
+        let image =
+            if kind.starts_with("AWS::Lambda::") { &code["ImageUri"] } else { &properties["ImageUri"] };
+        if !is_image_taken(image) {
+            return refuse(
+                property,
+                "the image is named in the repository of the package's images, and is not in the package",
+            );
+        }
+        if !kind.starts_with("AWS::Lambda::") && !code.is_null() && !image.is_null() {
+            return refuse(property, "the function has both a zip and a container image");
+        }
+        let is_object_of = |key: &str| {
+            code.get(key).is_some() && !LOCATION.iter().any(|location| code.get(location).is_some())
+        };
+        let is_known = code.is_null()
+            || is_own(code, kind)
+            || is_object_of("ZipFile")
+            || is_object_of("ImageUri")
+            || is_kept_by(external, code);
+        if !is_known {
+            return refuse(property, "the code's location is not one of the package");
+        }
+    }
+    Ok(())
+}
+
+/// Whether code is exactly the location of a file of the package.
+fn is_own(code: &Value, kind: &str) -> bool {
+    let Some(source) = asset_tokens::source_in(code) else { return false };
+    *code
+        == match kind {
+            "AWS::Lambda::Function" | "AWS::Lambda::LayerVersion" => asset_tokens::s3_bucket_and_key(source),
+            _ => asset_tokens::bucket_and_key(source),
+        }
+}
+
+/// Whether an image is one of the package, or is in another repository than these.
+fn is_image_taken(uri: &Value) -> bool {
+    match asset_tokens::source_in(uri) {
+        Some(source) => *uri == asset_tokens::image_uri(source),
+        None => !draft::mentions(uri, ASSETS_BUCKET_PARAMETER),
+    }
+}
