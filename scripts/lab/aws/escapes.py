@@ -54,6 +54,8 @@ BY_STACKS = [
     ("a container image of a package", "ecr:PutImage", IMAGES, {}),
     ("the removal of container images", "ecr:BatchDeleteImage", IMAGES, {}),
     ("the policy of the repository of images", "ecr:SetRepositoryPolicy", IMAGES, {}),
+    ("all images of the account, replicated to another one", "ecr:PutReplicationConfiguration", "*", {}),
+    ("images of another account in this registry", "ecr:PutRegistryPolicy", "*", {}),
     ("the lifecycle of the repository of images", "ecr:PutLifecyclePolicy", IMAGES, {}),
     ("a rule on Flotilla's bus", "events:PutRule", arn("events", "rule/flotilla/evil"), {}),
     ("Flotilla's rule", "events:RemoveTargets", arn("events", "rule/flotilla-forward-stack-events"), {}),

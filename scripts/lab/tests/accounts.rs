@@ -77,11 +77,11 @@ async fn one_package_runs_in_two_accounts_and_each_has_only_its_own_stacks() {
         assert_eq!(stacks(&world, STAGING, region).await, ["app-staging"]);
         assert_eq!(stacks(&world, PRODUCTION, region).await, ["app-production"]);
     }
-    // Garbage collection can list every bucket, with the role of its account. All objects are too young to be removed.
+    // Garbage collection can list every bucket and repository, with the role of its account. All objects are too young to be removed.
     let found = world.sweep(json!({"dry_run": true})).await.expect("a dry run");
     assert_eq!(found["failures"], json!([]), "{found:#}");
-    // Two prefixes in each of five buckets: the ingest bucket, and two regions in two accounts.
-    assert_eq!(found["collected"], json!({"pages": 10, "objects": 0, "bytes": 0}));
+    // Two prefixes in each of five buckets (the ingest bucket, and two regions in two accounts) and a repository in each of four places.
+    assert_eq!(found["collected"], json!({"pages": 14, "objects": 0, "bytes": 0}));
 }
 
 /// Pushes a new package whose rollout must fail; answers the cause. A role that is refused within two minutes of its registration is tried

@@ -100,6 +100,8 @@ fn kind(code: &str, message: &str, status: Option<u16>) -> ErrorKind {
         | "ResourceConflictException"
         // Another invocation stores the same image.
         | "UploadNotFoundException"
+        // A part arrived twice, because its answer was lost: the next attempt begins another upload.
+        | "InvalidLayerPartException"
         | "LayersNotFoundException"
         | "ServiceException" => ErrorKind::Transient,
         // CloudFormation also reports throttling as a validation error with this text.

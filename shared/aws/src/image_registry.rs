@@ -15,7 +15,7 @@ use flotilla_engine::ports::{ErrorKind, ImageManifest, ImageRegistry, Place, Por
 use std::sync::Arc;
 use tokio::sync::Semaphore;
 
-/// The bytes of a part. ECR takes 5 MiB at least, but for the last one, and 20 MiB at most (Amazon ECR API Reference, `UploadLayerPart`).
+/// The bytes of a part. ECR takes 5 MiB at least, but for the last one, and 10 MiB at most ("Amazon ECR service quotas").
 const PART_BYTES: usize = 8 * 1024 * 1024;
 /// Blobs that a process sends at once. Each holds a part in memory, and twice that as JSON.
 const BLOBS_AT_ONCE: usize = 4;

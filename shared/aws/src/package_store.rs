@@ -9,6 +9,7 @@ use aws_sdk_s3::operation::get_object::GetObjectOutput;
 use aws_sdk_s3::primitives::{ByteStream, SdkBody};
 use aws_sdk_s3::types::{
     ChecksumAlgorithm, ChecksumMode, CompletedMultipartUpload, CompletedPart, MetadataDirective,
+    TaggingDirective,
 };
 use bytes::{Bytes, BytesMut};
 use flotilla_domain::release::ObjectVersion;
@@ -273,12 +274,12 @@ impl PackageStore for S3PackageStore {
     }
 
     async fn fetch(&self, from: &ExternalObject, parked: &str) -> Result<Option<Digest>, PortError> {
-        let version =
-            from.version.as_ref().map(|version| format!("?versionId={version}")).unwrap_or_default();
-        let source = format!("{}/{}{version}", from.bucket, encoded(&from.key));
+        let version = from.version.as_ref().map(|version| format!("?versionId={}", encoded(version)));
+        let source = format!("{}/{}{}", from.bucket, encoded(&from.key), version.unwrap_or_default());
         let request = self.client.copy_object().bucket(&self.bucket).key(parked).copy_source(source);
-        // Nothing of its metadata belongs to the package.
+        // Neither its metadata nor its tags belong to the package, and tags would need further permissions.
         let request = request.metadata_directive(MetadataDirective::Replace);
+        let request = request.tagging_directive(TaggingDirective::Replace);
         let request =
             request.checksum_algorithm(ChecksumAlgorithm::Sha256).expected_bucket_owner(&self.owner);
         request.send().await.map_err(|e| classify("s3:CopyObject", e))?;

@@ -144,6 +144,11 @@ impl StackPattern {
         Ok(Self(Some(text.to_owned())))
     }
 
+    /// The pattern as written; empty for the default.
+    pub fn as_str(&self) -> &str {
+        self.0.as_deref().unwrap_or_default()
+    }
+
     /// The beginning that the names of a service's stacks share, whatever the stage.
     pub fn beginning(&self, service: &ServiceName) -> String {
         let pattern = self.0.as_deref().unwrap_or("{service}-{stage}");

@@ -149,7 +149,7 @@ pub fn blobs(manifest: &[u8]) -> Result<Vec<Digest>, Refusal> {
     if let Some(layer) =
         manifest.layers.iter().find(|layer| !LAYER_TYPES.contains(&layer.media_type.as_str()))
     {
-        let what = format!("Lambda runs no layers of the type {}", cut(&layer.media_type));
+        let what = format!("Lambda does not support layers of the type {}", cut(&layer.media_type));
         let fix = "compress the layers with gzip: save the image with docker save and let flotilla pack compress it, or docker buildx build --output type=oci,compression=gzip,force-compression=true";
         return Err(unsupported(what, fix));
     }

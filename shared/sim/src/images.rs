@@ -12,6 +12,7 @@ use flotilla_engine::ports::{
     ErrorKind, ImageManifest, ImagePage, ImageRegistry, Place, PortError, StoredImages,
 };
 use flotilla_package::image;
+use std::collections::BTreeSet;
 
 /// The repositories.
 pub struct SimImages(pub Shared);
@@ -79,7 +80,8 @@ impl ImageRegistry for SimImages {
             let repository = repository(state, &place.site);
             let blobs = image::blobs(&manifest.bytes).expect("ingest has read it");
             if blobs.iter().any(|blob| !repository.blobs.contains(blob)) {
-                return refused("LayersNotFoundException");
+                // The next attempt sends them.
+                return Err(PortError::new(ErrorKind::Transient, "ecr:PutImage", "LayersNotFoundException"));
             }
             // A tag moves from the image that had it.
             for tags in repository.images.values_mut() {
@@ -128,6 +130,12 @@ impl StoredImages for SimImages {
                     gone.push((Some(place.site.clone()), key(AssetKind::ImageManifest, &image)));
                 }
             }
+            // Blobs that no image names any longer are removed too.
+            let left: BTreeSet<Digest> = repository.images.keys().copied().collect();
+            let manifests = left.iter().filter_map(|image| state.manifests.get(image));
+            let named =
+                manifests.flat_map(|manifest| image::blobs(manifest).expect("ingest has read it")).collect();
+            state.repositories.entry(place.site.clone()).or_default().blobs = named;
             state.objects.gone.append(&mut gone);
             Ok(())
         };

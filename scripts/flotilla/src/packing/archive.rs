@@ -4,17 +4,19 @@
 //! `manifest.json` (Docker Image Specification 1.2, "Combined Image JSON + Filesystem Changeset Format"). Docker saves layers as they are on
 //! the disk, uncompressed; Lambda runs only compressed ones.
 
-use super::layer::{Layer, compressed};
+use super::layer::{Layer, already_compressed, compressed};
 use super::tar_files::TarFiles;
 use super::{PackError, chunks};
 use crate::error::CliError;
-use flotilla_domain::{Code, Digest, Digester, Refusal};
+use flotilla_domain::{Code, Digest, Refusal};
 use flotilla_package::image;
+use flotilla_package::json::canonical;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
 use std::collections::BTreeMap;
 use std::fs::File;
 use std::io::{self, Read, Seek, Write};
+use tempfile::TempPath;
 
 /// Bytes of an index, a manifest or a configuration.
 const JSON_BYTES_MAX: u64 = 8 * 1024 * 1024;
@@ -45,7 +47,7 @@ enum Blob {
     /// A file of the tar.
     File(String),
     /// A compressed layer.
-    Compressed(File),
+    Compressed(TempPath),
     /// A manifest.
     Bytes(Vec<u8>),
 }
@@ -78,8 +80,8 @@ impl Descriptor {
 
 #[derive(Deserialize)]
 struct Index {
-    #[serde(default)]
-    manifests: Vec<Descriptor>,
+    /// Docker 25.0 writes null for images that were saved by their ids.
+    manifests: Option<Vec<Descriptor>>,
 }
 
 #[derive(Serialize, Deserialize)]
@@ -130,7 +132,7 @@ impl Archive {
         if images.is_empty() {
             return Err(refusal(name, "there are no container images in it".into()));
         }
-        archive.index = json!({"schemaVersion": 2, "manifests": images}).to_string().into_bytes();
+        archive.index = canonical(&json!({"schemaVersion": 2, "manifests": images}));
         Ok(archive)
     }
 
@@ -149,11 +151,7 @@ impl Archive {
         match blob {
             Blob::Bytes(bytes) => sink(bytes)?,
             Blob::File(name) => self.tar.read(name, sink)?,
-            Blob::Compressed(file) => {
-                let mut file = file.try_clone()?;
-                file.rewind()?;
-                chunks(&mut file, sink)?;
-            }
+            Blob::Compressed(path) => chunks(&mut File::open(path)?, sink)?,
         }
         Ok(true)
     }
@@ -217,23 +215,25 @@ impl Reading<'_> {
 
     /// The images of an index whose blobs are in the tar: that of an image for several platforms names them all, and Docker saves those it has.
     fn indexed(&mut self, index: Index, outer: &Map<String, Value>, depth: usize) -> Result<(), PackError> {
-        for mut descriptor in index.manifests.into_iter().filter(|descriptor| !descriptor.is_attestation()) {
+        let manifests = index.manifests.unwrap_or_default().into_iter();
+        for mut descriptor in manifests.filter(|descriptor| !descriptor.is_attestation()) {
             let file = descriptor.sha256().map(|digest| image::blob_name("", &digest));
             let Some(file) = file.filter(|file| self.archive.tar.bytes_of(file).is_some()) else { continue };
             // The name of an image is where the outer index leads to it.
-            for (key, value) in outer {
-                descriptor.more.entry(key).or_insert_with(|| value.clone());
+            let annotations = descriptor.more.entry("annotations").or_insert_with(|| json!({}));
+            if let Value::Object(annotations) = annotations {
+                for (key, value) in outer {
+                    annotations.entry(key).or_insert_with(|| value.clone());
+                }
             }
             if self.images.len() >= IMAGES_MAX || depth >= DEPTH_MAX {
                 return self.refuse(format!("it has more than {IMAGES_MAX} images, or indexes in indexes"));
             }
-            if let Some((Index { manifests }, _)) = self.json::<Index>(&file)?
-                && !manifests.is_empty()
+            if let Some((index, _)) = self.json::<Index>(&file)?
+                && index.manifests.is_some()
             {
-                let annotations = descriptor.more.get_key_value("annotations");
-                let outer =
-                    annotations.map(|(key, value)| (key.clone(), value.clone())).into_iter().collect();
-                self.indexed(Index { manifests }, &outer, depth + 1)?;
+                let annotations = descriptor.more.get("annotations").and_then(Value::as_object);
+                self.indexed(index, &annotations.cloned().unwrap_or_default(), depth + 1)?;
                 continue;
             }
             self.manifest(descriptor, &file)?;
@@ -244,8 +244,14 @@ impl Reading<'_> {
     /// An image with its manifest in the tar. Uncompressed layers are compressed, which changes the manifest.
     fn manifest(&mut self, descriptor: Descriptor, file: &str) -> Result<(), PackError> {
         let Some((mut manifest, bytes)) = self.json::<Manifest>(file)? else { return Ok(()) };
+        let config = manifest.config.sha256().map(|digest| (digest, image::blob_name("", &digest)));
+        let Some((config, config_file)) =
+            config.filter(|(_, blob)| self.archive.tar.bytes_of(blob).is_some())
+        else {
+            return self.refuse(format!("the configuration {} is not in it", manifest.config.digest));
+        };
         let mut is_changed = false;
-        for layer in &mut manifest.layers {
+        for (nth, layer) in manifest.layers.iter_mut().enumerate() {
             let Some(digest) = layer.sha256() else {
                 return self.refuse(format!("{} is not a SHA-256", layer.digest));
             };
@@ -256,6 +262,10 @@ impl Reading<'_> {
             match COMPRESSED.iter().find(|(plain, _)| layer.media_type == *plain) {
                 Some((_, compressed)) => {
                     let packed = self.layer(&blob)?;
+                    self.check_layer(&packed, &layer.digest, &layer.digest)?;
+                    let built = self.json::<Config>(&config_file)?;
+                    let built = built.and_then(|(config, _)| config.rootfs.diff_ids.get(nth).cloned());
+                    self.check_layer(&packed, &built.unwrap_or_default(), &layer.digest)?;
                     *layer = Descriptor {
                         more: std::mem::take(&mut layer.more),
                         ..Descriptor::of(compressed, &packed.digest, packed.bytes)
@@ -265,15 +275,19 @@ impl Reading<'_> {
                 None => drop(self.archive.blobs.insert(digest, Blob::File(blob))),
             }
         }
-        let config = manifest.config.sha256().map(|digest| (digest, image::blob_name("", &digest)));
-        let Some((config, blob)) = config.filter(|(_, blob)| self.archive.tar.bytes_of(blob).is_some())
-        else {
-            return self.refuse(format!("the configuration {} is not in it", manifest.config.digest));
-        };
-        self.archive.blobs.insert(config, Blob::File(blob));
-        let bytes = if is_changed { serde_json::to_vec(&manifest).unwrap_or_default() } else { bytes };
+        self.archive.blobs.insert(config, Blob::File(config_file));
+        let bytes =
+            if is_changed { canonical(&serde_json::to_value(&manifest).unwrap_or_default()) } else { bytes };
         self.keep(descriptor, bytes);
         Ok(())
+    }
+
+    /// Refuses a layer with other files than the image was built with: Docker 25.0.0 saved layers in the wrong order.
+    fn check_layer(&self, layer: &Layer, diff_id: &str, shown: &str) -> Result<(), PackError> {
+        if diff_id == format!("sha256:{}", layer.diff_id) {
+            return Ok(());
+        }
+        self.refuse(format!("the layer {shown} is not the one that the image was built with"))
     }
 
     /// Adds an image. `like` has its type and names.
@@ -301,14 +315,8 @@ impl Reading<'_> {
             let mut layers = Vec::new();
             for (nth, file) in image.layers.iter().enumerate() {
                 let layer = self.layer(file)?;
-                let expected = config.rootfs.diff_ids.get(nth);
-                if layer
-                    .diff_id
-                    .is_some_and(|id| expected.is_none_or(|expected| *expected != format!("sha256:{id}")))
-                {
-                    return self
-                        .refuse(format!("the layer {file} is not the one that the image was built with"));
-                }
+                let built = config.rootfs.diff_ids.get(nth).map_or("", String::as_str);
+                self.check_layer(&layer, built, file)?;
                 layers.push(Descriptor::of(DOCKER_LAYER, &layer.digest, layer.bytes));
             }
             let config = Descriptor::of(DOCKER_CONFIG, &digest, bytes.len() as u64);
@@ -320,7 +328,7 @@ impl Reading<'_> {
             for name in names {
                 let mut like = Descriptor::of(DOCKER_MANIFEST, &digest, 0);
                 like.more.insert("annotations".into(), json!({REF_NAME: name}));
-                self.keep(like, manifest.to_string().into_bytes());
+                self.keep(like, canonical(&manifest));
             }
         }
         Ok(())
@@ -336,14 +344,7 @@ impl Reading<'_> {
         }
         let failed = |e: io::Error| CliError::failed(format!("cannot compress {file} of {}", self.name), e);
         let layer = if self.archive.tar.begins_with(file, &[0x1f, 0x8b]).map_err(failed)? {
-            let (mut digest, mut bytes) = (Digester::default(), 0);
-            let read = self.archive.tar.read(file, &mut |chunk| {
-                digest.update(chunk);
-                bytes += chunk.len() as u64;
-                Ok(())
-            });
-            read.map_err(failed)?;
-            let layer = Layer { digest: digest.finish(), bytes, diff_id: None };
+            let layer = already_compressed(&self.archive.tar, file).map_err(failed)?;
             self.archive.blobs.insert(layer.digest, Blob::File(file.to_owned()));
             layer
         } else {

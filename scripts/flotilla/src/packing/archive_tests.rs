@@ -109,26 +109,29 @@ fn the_layout_that_docker_saves_since_25_is_read_with_its_layers_compressed() {
         {"mediaType": "application/vnd.oci.image.manifest.v1+json", "digest": format!("sha256:{}", Digest::of(b"not here")), "size": 1,
             "platform": {"os": "linux", "architecture": "arm64"}},
         {"mediaType": "application/vnd.oci.image.manifest.v1+json", "digest": format!("sha256:{}", Digest::of(&manifest)), "size": 1,
-            "platform": {"os": "linux", "architecture": "amd64"}},
+            "platform": {"os": "linux", "architecture": "amd64"}, "annotations": {"com.docker.official-images.bashbrew.arch": "amd64"}},
         {"mediaType": "application/vnd.oci.image.manifest.v1+json", "digest": format!("sha256:{}", Digest::of(&attestation)), "size": 1,
             "annotations": {"vnd.docker.reference.type": "attestation-manifest"}}]});
     let inner = inner.to_string().into_bytes();
     let mut outer = described("application/vnd.oci.image.index.v1+json", &inner);
     outer["annotations"] = json!({"io.containerd.image.name": "docker.io/library/api:v1"});
     let index = json!({"schemaVersion": 2, "manifests": [outer]}).to_string().into_bytes();
-    let archive = Archive::open(
-        "images.tar",
+    let with_layer = |layer: &[u8]| {
         tar(&[
             ("oci-layout", br#"{"imageLayoutVersion": "1.0.0"}"#),
             ("index.json", &index),
             (&blob(&inner), &inner),
             (&blob(&manifest), &manifest),
             (&blob(&config), &config),
-            (&blob(LAYER), LAYER),
+            (&blob(LAYER), layer),
             (&blob(&attestation), &attestation),
-        ]),
-    );
-    let archive = archive.expect("an archive");
+        ])
+    };
+    let Err(PackError::Refused(refusal)) = Archive::open("images.tar", with_layer(b"other files")) else {
+        panic!("a layer with other files was accepted")
+    };
+    assert!(refusal.message.contains("is not the one that the image was built with"), "{refusal}");
+    let archive = Archive::open("images.tar", with_layer(LAYER)).expect("an archive");
     let digest = image_in(&archive, Some("api:v1"));
     let manifest: Value =
         serde_json::from_slice(&read(&archive, &image::blob_name("", &digest))).expect("JSON");
@@ -137,6 +140,28 @@ fn the_layout_that_docker_saves_since_25_is_read_with_its_layers_compressed() {
         .as_str()
         .and_then(|d| Digest::parse_hex(d.strip_prefix("sha256:")?).ok());
     assert_eq!(unzipped(&read(&archive, &image::blob_name("", &layer.expect("a digest")))), LAYER);
+}
+
+#[test]
+fn an_index_without_manifests_leaves_it_to_the_older_form() {
+    let config = config();
+    let saved =
+        json!([{"Config": "a.json", "RepoTags": ["api:v1"], "Layers": ["1"]}]).to_string().into_bytes();
+    let files: [(&str, &[u8]); 4] = [
+        ("index.json", br#"{"schemaVersion": 2, "manifests": null}"#),
+        ("a.json", &config),
+        ("1", LAYER),
+        ("manifest.json", &saved),
+    ];
+    image_in(&Archive::open("images.tar", tar(&files)).expect("an archive"), Some("api:v1"));
+    let mut gzip = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast());
+    gzip.write_all(b"other files").expect("gzip");
+    let other = gzip.finish().expect("gzip");
+    let refused = refused(&[("a.json", &config), ("1", &other), ("manifest.json", &saved)]);
+    assert!(
+        refused.message.contains("is not the one that the image was built with"),
+        "also if compressed: {refused}"
+    );
 }
 
 #[test]

@@ -2,10 +2,11 @@
 
 use super::CHUNK_BYTES;
 use super::tar_files::TarFiles;
+use flate2::write::MultiGzDecoder;
 use flate2::{Compression, GzBuilder};
 use flotilla_domain::{Digest, Digester};
-use std::fs::File;
 use std::io::{self, Write};
+use tempfile::TempPath;
 
 /// A layer as it is sent.
 #[derive(Clone)]
@@ -14,13 +15,14 @@ pub struct Layer {
     pub digest: Digest,
     /// Its length.
     pub bytes: u64,
-    /// The digest of the uncompressed layer, if it was compressed here.
-    pub diff_id: Option<Digest>,
+    /// The digest of the uncompressed layer.
+    pub diff_id: Digest,
 }
 
 /// Compresses a layer: the same bytes on every machine, without a time or a name.
-pub fn compressed(tar: &TarFiles, file: &str) -> io::Result<(Layer, File)> {
-    let out = tempfile::tempfile()?;
+pub fn compressed(tar: &TarFiles, file: &str) -> io::Result<(Layer, TempPath)> {
+    // By its path: an image may have more layers than a process may have open files.
+    let (out, path) = tempfile::NamedTempFile::new()?.into_parts();
     let hashed =
         Hashed { out: io::BufWriter::with_capacity(CHUNK_BYTES, out), digest: Digester::default(), bytes: 0 };
     let mut gzip = GzBuilder::new().mtime(0).operating_system(255).write(hashed, Compression::new(6));
@@ -30,8 +32,20 @@ pub fn compressed(tar: &TarFiles, file: &str) -> io::Result<(Layer, File)> {
         gzip.write_all(chunk)
     })?;
     let Hashed { out, digest, bytes } = gzip.finish()?;
-    let layer = Layer { digest: digest.finish(), bytes, diff_id: Some(diff_id.finish()) };
-    Ok((layer, out.into_inner()?))
+    out.into_inner()?.flush()?;
+    Ok((Layer { digest: digest.finish(), bytes, diff_id: diff_id.finish() }, path))
+}
+
+/// A layer that gzip has compressed already.
+pub fn already_compressed(tar: &TarFiles, file: &str) -> io::Result<Layer> {
+    let plain = Hashed { out: io::sink(), digest: Digester::default(), bytes: 0 };
+    let (mut digest, mut bytes, mut plain) = (Digester::default(), 0, MultiGzDecoder::new(plain));
+    tar.read(file, &mut |chunk| {
+        digest.update(chunk);
+        bytes += chunk.len() as u64;
+        plain.write_all(chunk)
+    })?;
+    Ok(Layer { digest: digest.finish(), bytes, diff_id: plain.finish()?.digest.finish() })
 }
 
 /// Hashes what is written.

@@ -28,12 +28,20 @@ impl ExternalCode {
     /// Whether a template that names this bucket, key and version means this object. A template without a version takes what the
     /// configuration names.
     pub fn is_meant(&self, bucket: &str, key: &str, version: Option<&str>) -> bool {
-        // A package that was built for one region has its name; once neutral, it has the parameter.
-        let is_of_region = |region: Region| self.bucket.replace(region.as_str(), Self::REGION_MARK) == bucket;
-        (self.bucket == bucket || Region::all().any(is_of_region))
+        // A package that was built for one region has its name; once neutral, it has the parameter. The digest is the same.
+        neutral(&self.bucket) == neutral(bucket)
             && self.key == key
             && version.is_none_or(|version| self.version.as_deref() == Some(version))
     }
+}
+
+/// A bucket's name with the mark in place of a region's name.
+fn neutral(bucket: &str) -> String {
+    let region = Region::all().find(|region| bucket.contains(region.as_str()));
+    region.map_or_else(
+        || bucket.to_owned(),
+        |region| bucket.replace(region.as_str(), ExternalCode::REGION_MARK),
+    )
 }
 
 impl std::fmt::Display for ExternalCode {
@@ -59,12 +67,16 @@ mod tests {
         assert!(code(Some("1")).is_meant("vendor-{region}", "x.zip", Some("1")));
         assert!(!code(Some("1")).is_meant("vendor-{region}", "x.zip", Some("2")));
         assert!(!code(None).is_meant("vendor-{region}", "x.zip", Some("2")));
-        assert!(!code(None).is_meant("vendor-eu-west-1", "x.zip", None));
+        assert!(
+            code(None).is_meant("vendor-eu-west-1", "x.zip", None),
+            "of a package that was built for one region"
+        );
+        assert!(!code(None).is_meant("vendor", "x.zip", None));
         assert!(!code(None).is_meant("vendor-{region}", "y/x.zip", None));
         let of_one = ExternalCode { bucket: "vendor-us-east-1".into(), ..code(None) };
         assert!(of_one.is_meant("vendor-us-east-1", "x.zip", None));
         assert!(of_one.is_meant("vendor-{region}", "x.zip", None));
-        assert!(!of_one.is_meant("vendor-eu-west-1", "x.zip", None));
+        assert!(!of_one.is_meant("other-us-east-1", "x.zip", None));
         assert_eq!(code(None).bucket_in(&Region::parse("eu-west-1").unwrap()), "vendor-eu-west-1");
     }
 }

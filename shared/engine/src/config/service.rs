@@ -23,9 +23,11 @@ pub fn service_config(service: ServiceName, doc: &ServiceConfigDoc) -> Result<Se
     }
     let rules = doc.rules.iter().enumerate();
     let rules = rules.map(|(n, doc)| rule(doc).map_err(|refusal| refusal.at(format!("rules.{n}"))));
+    let rules = rules.collect::<Result<Vec<Rule>, _>>()?;
+    check_stack_names(&rules)?;
     Ok(ServiceConfig {
         service,
-        rules: rules.collect::<Result<_, _>>()?,
+        rules,
         stack_name: stack_name(doc.stack_name.as_deref())?.unwrap_or_default(),
         retention: retention(doc)?,
         shared_outputs: shared_outputs(doc)?,
@@ -34,9 +36,36 @@ pub fn service_config(service: ServiceName, doc: &ServiceConfigDoc) -> Result<Se
     })
 }
 
+/// Refuses names of stacks that would be ignored, or shared by previews: a stage has the name of its first rule.
+fn check_stack_names(rules: &[Rule]) -> Result<(), Refusal> {
+    for (n, rule) in rules.iter().enumerate().filter(|(_, rule)| rule.stack_name.is_some()) {
+        let at = format!("rules.{n}.stack_name");
+        let first = rules.iter().find(|other| other.stage == rule.stage);
+        if first.is_some_and(|first| first.stack_name != rule.stack_name) {
+            let what =
+                format!("an earlier rule leads to {} and does not name its stacks so", rule.stage.as_str());
+            return Err(invalid(at, what, "give the first rule of the stage the stack_name"));
+        }
+        let is_shared = |pattern: &StackPattern| !pattern.as_str().contains("{stage}");
+        if rule.stage.is_per_ref() && rule.stack_name.as_ref().is_some_and(is_shared) {
+            return Err(invalid(
+                at,
+                "every ref would have the same stack",
+                "put {stage} into the stack_name",
+            ));
+        }
+    }
+    Ok(())
+}
+
 /// Refuses a service whose stacks would have names like Flotilla's own parts: the boundary of `infra/account.yaml` denies
 /// CloudFormation all resources whose name begins with the installation's prefix.
 pub(crate) fn outside_of(prefix: &str, config: &ServiceConfig) -> Result<(), Refusal> {
+    let own = |code: &&ExternalCode| code.bucket.starts_with(&format!("{prefix}-"));
+    if let Some(code) = config.external_code.iter().find(own) {
+        let what = format!("{} is a bucket of Flotilla itself", code.bucket);
+        return Err(invalid("external_code", what, "name a bucket of the code's owner"));
+    }
     let of_rules = config.rules.iter().filter_map(|rule| rule.stack_name.as_ref());
     let mut patterns = of_rules.chain([&config.stack_name]);
     if !patterns.any(|pattern| pattern.beginning(&config.service).starts_with(&format!("{prefix}-"))) {

@@ -273,6 +273,22 @@ fn a_service_has_fifty_rules_and_a_preview_ninety_days_at_most() {
     };
     assert!(of_rule("orders-STG").is_ok());
     assert_eq!(of_rule("v4_stg").unwrap_err().path, at("rules.0"));
+    let two = |first: Option<&str>, second: Option<&str>, stage: &str, ttl_h| {
+        let named =
+            |name: Option<&str>| RuleConfig { stack_name: name.map(Into::into), ..rule(stage, ttl_h) };
+        let doc =
+            ServiceConfigDoc { rules: vec![named(first), named(second)], ..ServiceConfigDoc::default() };
+        service_config(ServiceName::parse("orders").unwrap(), &doc).err().and_then(|refusal| refusal.path)
+    };
+    assert_eq!(two(Some("a"), None, "staging", None), None, "the first rule says it");
+    assert_eq!(two(Some("a"), Some("a"), "staging", None), None);
+    assert_eq!(two(None, Some("a"), "staging", None), at("rules.1.stack_name"), "it would be ignored");
+    assert_eq!(two(Some("{stage}-a"), Some("{stage}-a"), "pr-{ref}", Some(1)), None);
+    assert_eq!(
+        two(Some("a"), Some("a"), "pr-{ref}", Some(1)),
+        at("rules.0.stack_name"),
+        "all previews would share it"
+    );
 }
 
 #[test]

@@ -13,7 +13,8 @@ pub async fn store_external(upload: &UploadBytes, code: &ExternalCode) -> Result
     // Its length is not known if it is stored already; the sum of a release's sizes is without it.
     let proof = Proof { digest: code.digest, bytes: 0, unzipped: None };
     let key = asset_key(&code.digest);
-    if upload.holds(&key, &code.digest).await? {
+    // Only what the service itself has brought before: another one's code is fetched from where the configuration says it is.
+    if upload.known.contains(&code.digest) && upload.holds(&key, &code.digest).await? {
         return Ok(proof);
     }
     let from = ExternalObject {
@@ -32,16 +33,17 @@ pub async fn store_external(upload: &UploadBytes, code: &ExternalCode) -> Result
     }
     let (bytes, body) = packages.read_parked(&parked).await?;
     match packages.put(&key, &code.digest, Body::Stream(bytes, body)).await {
-        Err(error) if error.kind == ErrorKind::Permanent => Err(differs(&from, code, None).into()),
+        Err(error) if error.message.starts_with("BadDigest") => Err(differs(&from, code, None).into()),
         put => Ok(put.map(|()| proof)?),
     }
 }
 
 fn unreadable(from: &ExternalObject, error: PortError) -> EngineError {
     let fix = match error.kind {
-        ErrorKind::Denied => {
-            format!("let ingest read it: flotilla install --external-code arn:aws:s3:::{}/*", from.bucket)
-        }
+        ErrorKind::Denied => format!(
+            "check bucket and key; let ingest read it: add the ARN of {}/* to those of flotilla install --external-code; and have its owner allow it, if the bucket is not public or has a key of its own",
+            from.bucket
+        ),
         ErrorKind::Missing => {
             "correct bucket, key and version of external_code in the service's configuration".into()
         }

@@ -1,14 +1,44 @@
 //! Where the code of functions and layers is: in the package, in the template, or in a registry of images. Anything else could not be proven.
 
-use super::external::{CODE, is_kept_by};
-use super::{ExternalPolicy, draft};
-use crate::template::asset_tokens;
+use crate::template::{asset_tokens, mentions};
+use flotilla_domain::config::external_code::ExternalCode;
 use flotilla_domain::release::package::ASSETS_BUCKET_PARAMETER;
 use flotilla_domain::{Code, Refusal};
 use serde_json::Value;
 
+/// What becomes of code in buckets that are not Flotilla's.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum ExternalPolicy {
+    /// What is listed becomes a part of the package; other code is refused.
+    Listed(Vec<ExternalCode>),
+    /// It stays where it is, for a later reader that has the list.
+    Kept,
+}
+
+impl Default for ExternalPolicy {
+    fn default() -> Self {
+        Self::Listed(Vec::new())
+    }
+}
+
+/// The types with code, and where it is.
+pub(super) const CODE: [(&str, &str); 5] = [
+    ("AWS::Lambda::Function", "Code"),
+    ("AWS::Lambda::LayerVersion", "Content"),
+    ("AWS::Serverless::Function", "CodeUri"),
+    ("AWS::Serverless::WebFunction", "CodeUri"),
+    ("AWS::Serverless::LayerVersion", "ContentUri"),
+];
+
 /// The properties of a location in S3.
 const LOCATION: [&str; 6] = ["S3Bucket", "S3Key", "S3ObjectVersion", "Bucket", "Key", "Version"];
+
+/// A location in S3.
+pub(super) struct Location {
+    pub bucket: String,
+    pub key: String,
+    pub version: Option<String>,
+}
 
 /// Checks the code of a template in which tokens stand for the package's files. `at` prefixes the places of refusals.
 ///
@@ -45,7 +75,7 @@ pub(super) fn check(template: &Value, external: &ExternalPolicy, at: &str) -> Re
             || is_own(code, kind)
             || is_object_of("ZipFile")
             || is_object_of("ImageUri")
-            || is_kept_by(external, code);
+            || is_kept(external, code);
         if !is_known {
             return refuse(property, "the code's location is not one of the package");
         }
@@ -67,6 +97,51 @@ fn is_own(code: &Value, kind: &str) -> bool {
 fn is_image_taken(uri: &Value) -> bool {
     match asset_tokens::source_in(uri) {
         Some(source) => *uri == asset_tokens::image_uri(source),
-        None => !draft::mentions(uri, ASSETS_BUCKET_PARAMETER),
+        None => !mentions(uri, ASSETS_BUCKET_PARAMETER),
     }
+}
+
+/// Whether code stays in the bucket that it names.
+pub(super) fn is_kept(external: &ExternalPolicy, code: &Value) -> bool {
+    *external == ExternalPolicy::Kept && location(code).is_some()
+}
+
+/// The location that code has in S3, if it can be told without deploying it.
+pub(super) fn location(code: &Value) -> Option<Location> {
+    if let Value::String(uri) = code {
+        let (bucket, key) = uri.strip_prefix("s3://")?.split_once('/')?;
+        return Some(Location { bucket: bucket.into(), key: key.into(), version: None });
+    }
+    let names = [["S3Bucket", "S3Key", "S3ObjectVersion"], ["Bucket", "Key", "Version"]];
+    let [bucket, key, version] = names.into_iter().find(|[bucket, ..]| code.get(bucket).is_some())?;
+    let version = match code.get(version) {
+        Some(version) => Some(text(version)?),
+        None => None,
+    };
+    Some(Location { bucket: text(code.get(bucket)?)?, key: text(code.get(key)?)?, version })
+}
+
+/// A text, alone or with the region in it.
+fn text(value: &Value) -> Option<String> {
+    const REGION: &str = "${AWS::Region}";
+    let text = match value {
+        Value::String(text) => text.clone(),
+        Value::Object(function) => match function.iter().next()? {
+            (name, Value::String(text)) if name == "Fn::Sub" => {
+                text.replace(REGION, ExternalCode::REGION_MARK)
+            }
+            (name, Value::Array(parts)) if name == "Fn::Join" && parts.first()? == "" => {
+                let parts = parts.get(1)?.as_array()?.iter();
+                parts
+                    .map(|part| match part {
+                        Value::String(text) => Some(text.as_str()),
+                        part => (part["Ref"] == "AWS::Region").then_some(ExternalCode::REGION_MARK),
+                    })
+                    .collect::<Option<String>>()?
+            }
+            _ => return None,
+        },
+        _ => return None,
+    };
+    (!text.contains("${") && !text.contains('\u{0}')).then_some(text)
 }

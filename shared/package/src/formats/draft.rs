@@ -56,6 +56,8 @@ pub struct Draft {
     pub stages: BTreeSet<StageName>,
     named: Vec<Named>,
     claims: BTreeMap<Source, Digest>,
+    /// The images by their layouts and names: functions share them.
+    pub(super) images: BTreeMap<(String, Option<String>), usize>,
 }
 
 /// A finished package and the bytes of its templates.
@@ -81,6 +83,7 @@ impl Draft {
             stages: BTreeSet::new(),
             named: Vec::new(),
             claims: BTreeMap::new(),
+            images: BTreeMap::new(),
         }
     }
 
@@ -284,7 +287,7 @@ fn put_assets(template: &mut Value, known: &[Option<Asset>]) -> Result<(), Refus
 /// and sets them in the properties of the nesting resource. Returns the declarations that the outer template needs,
 /// except that of the artifact bucket.
 pub(super) fn hand_down(nested: &mut Value, properties: &mut Value) -> BTreeMap<String, Value> {
-    let uses_bucket = mentions(nested, ASSETS_BUCKET_PARAMETER);
+    let uses_bucket = template::mentions(nested, ASSETS_BUCKET_PARAMETER);
     let declared: BTreeMap<String, Value> = nested
         .get("Parameters")
         .and_then(Value::as_object)
@@ -310,16 +313,6 @@ pub(super) fn hand_down(nested: &mut Value, properties: &mut Value) -> BTreeMap<
         }
     }
     declared
-}
-
-/// Whether a template refers to a parameter.
-pub(super) fn mentions(value: &Value, parameter: &str) -> bool {
-    match value {
-        Value::String(text) => text == parameter || text.contains(&format!("${{{parameter}}}")),
-        Value::Array(items) => items.iter().any(|item| mentions(item, parameter)),
-        Value::Object(object) => object.values().any(|value| mentions(value, parameter)),
-        _ => false,
-    }
 }
 
 /// Orders the stacks so that each follows those it needs; ties are broken by name, so that the order is reproducible.

@@ -14,6 +14,10 @@ impl Draft {
         layout: &str,
         name: Option<&str>,
     ) -> Result<usize, Stop> {
+        let key = (layout.to_owned(), name.map(ToOwned::to_owned));
+        if let Some(image) = self.images.get(&key) {
+            return Ok(*image);
+        }
         let base = if layout.ends_with('/') { layout.to_owned() } else { image::archive_base(layout) };
         let index = format!("{base}{INDEX}");
         let found = image::find(folder.read(&index)?, name).map_err(|refusal| refusal.at(&index))?;
@@ -33,7 +37,9 @@ impl Draft {
             }
         };
         let file = image::blob_name(&base, &manifest);
-        self.image_parts(folder, file, manifest, |blob| image::blob_name(&base, blob))
+        let image = self.image_parts(folder, file, manifest, |blob| image::blob_name(&base, blob))?;
+        self.images.insert(key, image);
+        Ok(image)
     }
 
     /// Records an image of a package that `flotilla pack` wrote, in which each part has its key.

@@ -14,8 +14,8 @@ mod serverless;
 mod source;
 mod stage_templates;
 
+pub use code_places::ExternalPolicy;
 pub use draft::{Draft, DraftStack, Finished};
-pub use external::ExternalPolicy;
 pub use native::manifest_of;
 pub use source::{Proof, Source};
 

@@ -1,8 +1,7 @@
 //! The properties that may name local files: those that `aws cloudformation package` and `sam package` upload
 //! (`awscli/customizations/cloudformation/artifact_exporter.py`, `samcli/lib/utils/resources.py`).
 
-use super::draft::mentions;
-use crate::template::asset_tokens;
+use crate::template::{asset_tokens, mentions};
 use flotilla_domain::Refusal;
 use flotilla_domain::release::package::ASSETS_BUCKET_PARAMETER;
 use serde_json::{Value, json};

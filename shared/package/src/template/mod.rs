@@ -217,6 +217,16 @@ fn section<'t>(template: &'t Value, name: &str) -> Result<&'t Map<String, Value>
     }
 }
 
+/// Whether a template, or a part of one, refers to a parameter.
+pub fn mentions(value: &Value, parameter: &str) -> bool {
+    match value {
+        Value::String(text) => text == parameter || text.contains(&format!("${{{parameter}}}")),
+        Value::Array(items) => items.iter().any(|item| mentions(item, parameter)),
+        Value::Object(object) => object.values().any(|value| mentions(value, parameter)),
+        _ => false,
+    }
+}
+
 /// Declares a parameter whose value Flotilla gives.
 pub fn declare(template: &mut Value, parameter: &str, declaration: Value) {
     let parameters = template.as_object_mut().map(|t| t.entry("Parameters").or_insert_with(|| json!({})));

@@ -86,6 +86,7 @@ fn other_code_is_refused_as_before() {
     let refused = |resources: Value| package_with(&zip(resources), &listed()).unwrap_err().code;
     assert_eq!(refused(code("vendor-{region}x", "forwarder/3.zip")), Code::CodeOutsidePackage);
     assert_eq!(refused(code("vendor-eu-west-1", "forwarder/4.zip")), Code::CodeOutsidePackage);
+    assert_eq!(refused(code("vendor", "forwarder/3.zip")), Code::CodeOutsidePackage);
     let versioned = json!({"A": {"Type": "AWS::Lambda::Function", "Properties": {"Code": {
         "S3Bucket": {"Fn::Sub": "vendor-${AWS::Region}"}, "S3Key": "forwarder/3.zip", "S3ObjectVersion": "2"}}}});
     assert_eq!(refused(versioned), Code::CodeOutsidePackage, "a version that is not the listed one");

@@ -88,7 +88,8 @@ fn what_cannot_be_read_is_refused_with_what_to_do() {
     let refused = refusal(&mut denied);
     assert_eq!(refused.code, "FL0235");
     assert!(
-        refused.fix.contains("flotilla install --external-code arn:aws:s3:::vendor-eu-central-1/*"),
+        refused.fix.contains("flotilla install --external-code")
+            && refused.fix.contains("vendor-eu-central-1/*"),
         "{}",
         refused.fix
     );

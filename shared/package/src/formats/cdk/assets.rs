@@ -66,9 +66,18 @@ struct ImageAsset {
 }
 
 #[derive(Deserialize, Default)]
+#[serde(rename_all = "camelCase")]
 struct ImageSource {
     /// The folder of a Dockerfile.
     directory: Option<String>,
+    #[serde(default)]
+    docker_file: Option<String>,
+    #[serde(default)]
+    docker_build_target: Option<String>,
+    #[serde(default)]
+    docker_build_args: BTreeMap<String, String>,
+    #[serde(default)]
+    platform: Option<String>,
     /// The command that loads an archive and prints the image's name, for a `TarballImageAsset`.
     #[serde(default)]
     executable: Vec<String>,
@@ -108,7 +117,7 @@ pub struct Assets {
     buckets: BTreeSet<String>,
     /// The container images by their tags.
     images: BTreeMap<String, KnownImage>,
-    /// The first bytes of the keys.
+    /// The first bytes of the keys and tags.
     begin: HashSet<[u8; BEGIN_BYTES]>,
 }
 
@@ -121,7 +130,9 @@ pub fn read(folder: &Folder<'_>, base: &str, manifests: &[String]) -> Result<Ass
     for file in manifests {
         let value = parse_strict(folder.read(file)?).map_err(|e| invalid(file, e.to_string()))?;
         let manifest: Manifest = serde_json::from_value(value).map_err(|e| invalid(file, e.to_string()))?;
-        let destinations = manifest.files.values().map(|asset| asset.destinations.len()).sum::<usize>();
+        let of_files = manifest.files.values().map(|asset| asset.destinations.len()).sum::<usize>();
+        let of_images = manifest.docker_images.values().map(|asset| asset.destinations.len()).sum::<usize>();
+        let destinations = of_files + of_images;
         let count =
             (manifest.files.len() + manifest.docker_images.len()).max(destinations / DESTINATIONS_MAX);
         if count > folder.limits.assets_max {
@@ -144,6 +155,7 @@ pub fn read(folder: &Folder<'_>, base: &str, manifests: &[String]) -> Result<Ass
             let known = known_image(folder, base, &id, &asset.source);
             for to in asset.destinations.into_values() {
                 if to.image_tag.len() >= KEY_BYTES_MIN && !to.repository_name.is_empty() {
+                    assets.begin.extend(to.image_tag.as_bytes().first_chunk::<BEGIN_BYTES>());
                     assets.images.insert(to.image_tag, known.clone());
                 }
             }
@@ -164,13 +176,35 @@ fn known_image(folder: &Folder<'_>, base: &str, id: &str, source: &ImageSource) 
     let name = format!("cdkasset-{}", id.to_lowercase());
     let saved = format!("{base}images.tar");
     let among = folder.listing.has(&saved).then(|| (saved.clone(), Some(name.clone())));
-    let directory = source.directory.as_deref().unwrap_or(".");
+    let build = build_command(base, &name, source);
     KnownImage {
         layout: alone.map(|archive| (archive, None)).or(among),
-        fix: format!(
-            "build and save it, then pack with flotilla: docker build -t {name} {base}{directory} && docker save {name} -o {saved}"
-        ),
+        fix: format!("build and save it, then pack with flotilla: {build} && docker save {name} -o {saved}"),
     }
+}
+
+/// The command that builds an image as `cdk deploy` does (`cdk-assets`, `private/docker.ts`), but for secrets, SSH and caches.
+fn build_command(base: &str, name: &str, source: &ImageSource) -> String {
+    let mut words = vec!["docker build --provenance=false -t".to_owned(), name.to_owned()];
+    let directory = source.directory.as_deref().unwrap_or(".");
+    let mut option = |flag: &str, value: Option<&String>| {
+        words.extend(value.map(|value| format!("{flag} {}", quoted(value))));
+    };
+    option("--target", source.docker_build_target.as_ref());
+    option("--platform", source.platform.as_ref());
+    let file = source.docker_file.as_ref().map(|file| format!("{base}{directory}/{file}"));
+    option("--file", file.as_ref());
+    for (name, value) in &source.docker_build_args {
+        option("--build-arg", Some(&format!("{name}={value}")));
+    }
+    words.push(quoted(&format!("{base}{directory}")));
+    words.join(" ").chars().take(1_000).collect()
+}
+
+/// A word for a shell.
+fn quoted(word: &str) -> String {
+    let is_plain = |c: char| c.is_ascii_alphanumeric() || "._-/=:@".contains(c);
+    if word.chars().all(is_plain) { word.to_owned() } else { format!("'{}'", word.replace('\'', "'\\''")) }
 }
 
 /// The file of an asset. An error is reported only if a template names the asset.
@@ -237,6 +271,7 @@ impl Assets {
     /// The container image of the assembly that a value names.
     pub fn image_in(&self, value: &Value) -> Option<&KnownImage> {
         match value {
+            Value::String(text) if !self.may_have_key(text) => None,
             Value::String(text) => {
                 self.images.iter().find(|(tag, _)| text.contains(*tag)).map(|(_, image)| image)
             }

@@ -14,7 +14,7 @@ mod references;
 mod synthesised;
 
 use super::draft::hand_down;
-use super::{Draft, DraftStack, Folder, Stop, external, local_paths};
+use super::{Draft, DraftStack, Folder, Stop, code_places, external, local_paths};
 use crate::template::{self, MadeFor, asset_tokens, declare};
 use crate::zip_file;
 use assets::Assets;
@@ -315,7 +315,7 @@ impl Reader<'_, '_> {
             let code = &resource["Properties"][property];
             let is_ours = code["S3Bucket"]["Ref"] == ASSETS_BUCKET_PARAMETER
                 && code["S3Key"].as_str().is_some_and(asset_tokens::is_token);
-            if code.get("S3Key").is_some() && !is_ours && !external::is_kept(self.folder, code) {
+            if code.get("S3Key").is_some() && !is_ours && !code_places::is_kept(self.folder.external, code) {
                 let what = "the code is in another bucket, and not in the package";
                 let fix = "use lambda.Code.fromAsset instead of fromBucket, or name the object in external_code of the service";
                 return Err(Refusal::new(Code::CodeOutsidePackage, what, fix)

@@ -77,7 +77,7 @@ impl Taker<'_, '_> {
 /// Whether a URI names no registry of ECR. Lambda runs images of ECR only (AWS Lambda Developer Guide, "Create a Lambda function using a
 /// container image"). One that is known only during the deployment counts as one of ECR.
 fn is_local(uri: &str) -> bool {
-    !["{{resolve:", PARAMETER_PLACEHOLDER, ".dkr.ecr."].iter().any(|mark| uri.contains(mark))
+    !["{{resolve:", PARAMETER_PLACEHOLDER, ".dkr.ecr.", ".dkr-ecr."].iter().any(|mark| uri.contains(mark))
 }
 
 fn is_layout(folder: &Folder<'_>, name: &str) -> bool {

@@ -9,7 +9,7 @@ mod nested;
 mod place;
 
 use super::path_table::{Becomes, Row, TABLE, Takes};
-use super::{Draft, Folder, Source, Stop, external};
+use super::{Draft, Folder, Source, Stop, code_places, external};
 use crate::json::canonical;
 use crate::template::{self, MadeFor, asset_tokens};
 use flotilla_domain::release::package::{AssetKind, GIVEN_PREFIX, Warning};
@@ -130,7 +130,9 @@ impl Taker<'_, '_> {
             return Ok(());
         }
         let located = owner.get(*name).filter(|_| row.takes == Takes::Code);
-        if located.is_some_and(|code| asset_tokens::has_token(code) || external::is_kept(self.folder, code)) {
+        if located.is_some_and(|code| {
+            asset_tokens::has_token(code) || code_places::is_kept(self.folder.external, code)
+        }) {
             return Ok(());
         }
         let local = match owner.get(*name) {

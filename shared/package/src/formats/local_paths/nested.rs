@@ -3,9 +3,9 @@
 use super::Taker;
 use super::place::{Place, local_path};
 use crate::formats::Stop;
-use crate::formats::draft::{hand_down, mentions};
+use crate::formats::draft::hand_down;
 use crate::formats::path_table::Row;
-use crate::template::asset_tokens;
+use crate::template::{asset_tokens, mentions};
 use flotilla_domain::release::package::{ASSETS_BUCKET_PARAMETER, ROLE_BOUNDARY_PARAMETER, Warning};
 use flotilla_domain::{Code, Refusal};
 use serde_json::{Map, Value, json};

@@ -8,7 +8,7 @@ mod artifacts;
 mod outside;
 mod plugins;
 
-use super::{Draft, DraftStack, Folder, Source, Stop, external};
+use super::{Draft, DraftStack, Folder, Source, Stop, code_places, external};
 use crate::template::{MadeFor, asset_tokens, declare, rest_deployment};
 use artifacts::Artifacts;
 use flotilla_domain::release::package::{
@@ -212,7 +212,7 @@ fn take_code(
             continue;
         }
         if let Some(bucket) = foreign_bucket(code, own_bucket) {
-            if external::is_kept(zips.folder, code) {
+            if code_places::is_kept(zips.folder.external, code) {
                 continue;
             }
             let what = format!("the code of {id} is in {bucket}, not in the package");
