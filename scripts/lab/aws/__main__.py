@@ -21,7 +21,7 @@ import manners
 import quotas
 import regex
 from botocore import xform_name
-from iam import ADMINISTRATORS, BEYOND_STORIES, Installation, Unmapped, unused
+from iam import ADMINISTRATORS, BEYOND_STORIES, Installation, Unmapped, chosen, unused
 from models import refused
 from self_test import self_test
 from wire import OWN, SERVICES, Unreadable, load, read
@@ -105,7 +105,7 @@ def main(folders):
         by_functions = [call for call in calls if call["caller"] not in ADMINISTRATORS]
         # Without an upload there are no roles to find, and nothing but the installation has been called.
         if any(call["caller"] == "ingest" and call["service"] == "s3" for call in by_functions):
-            used, installation = set(), Installation(by_functions)
+            used, installation = set(), Installation(by_functions, chosen(calls))
             # What the emulator has refused too is no news.
             for call in (call for call in by_functions if call["status"] != "403"):
                 try:

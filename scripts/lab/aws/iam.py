@@ -37,6 +37,7 @@ USED_ELSEWHERE = {
 BEYOND_STORIES = {
     ("cleanup", "s3:DeleteObjectVersion"): "garbage collection of assets that are old enough: the simulator, the port contracts",
     ("collector", "s3:DeleteObjectVersion"): "garbage collection of assets that are old enough: the simulator, the port contracts",
+    ("collector", "ecr:BatchDeleteImage"): "garbage collection of images that are old enough: the simulator, the port contracts",
     ("deployer", "cloudformation:CancelUpdateStack"): "flotilla cancel --stop: the simulator, shared/aws/tests/scripted",
     ("deployer", "cloudformation:ContinueUpdateRollback"): "stacks in UPDATE_ROLLBACK_FAILED: the simulator, shared/aws/tests/scripted",
     ("deployer", "cloudformation:CreateChangeSet"): "AWS's transforms, a resource of their own; the emulator's caller names none",
@@ -124,6 +125,17 @@ def decide(statements, action, resource, context, used=None):
     return found
 
 
+# Parameters of the control plane that decide what its roles may do, and that no other call shows.
+CHOSEN = {"ExternalCodeArns"}
+
+
+def chosen(calls):
+    """The last value of each of these parameters in the calls of the installation."""
+    made = (call["parsed"][1] for call in calls if call["service"] == "cloudformation")
+    values = ((p["ParameterKey"], p.get("ParameterValue")) for parameters in made for p in parameters.get("Parameters", []))
+    return {key: value for key, value in values if key in CHOSEN and value}
+
+
 class Role:
     """A role of a template."""
 
@@ -135,9 +147,10 @@ class Role:
 
 
 class Installation:
-    """The roles of one installation, found by what was recorded of it: its ingest bucket and the roles that it assumed."""
+    """The roles of one installation, found by what was recorded of it: its ingest bucket, the roles that it assumed, and the
+    parameters that the installation gave its stacks."""
 
-    def __init__(self, calls):
+    def __init__(self, calls, chosen=()):
         by_ingest = (c["parsed"][1] for c in calls if c["caller"] == "ingest" and c["service"] == "s3")
         self.ingest = next(by_ingest)["Bucket"]
         self.prefix, self.account, self.region = re.fullmatch(r"(.+)-ingest-(\d{12})-(.+)", self.ingest).groups()
@@ -150,7 +163,7 @@ class Installation:
         self.issued = {c["issued"]: p["RoleArn"] for c, p in assumed if "issued" in c}
         deployers = sorted({p["RoleArn"] for _, p in assumed if p["RoleArn"].endswith("-deployer")})
         others = sorted(set(self.external) - {self.account})
-        given = {"Prefix": self.prefix, "DeployerRoleArns": ",".join(deployers), "TargetAccounts": ",".join(others)}
+        given = {"Prefix": self.prefix, "DeployerRoleArns": ",".join(deployers), "TargetAccounts": ",".join(others), **dict(chosen)}
         control_plane = Template(INFRA / "control-plane.yaml", self.account, self.region, given)
         given = {"Prefix": self.prefix, "ControlPlaneAccount": self.account, "ControlPlaneRegion": self.region}
         templates = [control_plane]
@@ -222,6 +235,9 @@ def needs(call, operation, parameters, account):
             yield f"lambda:{'InvokeFunction' if operation == 'Invoke' else operation}", function, {}
         case "monitoring":
             yield f"cloudwatch:{operation}", f"arn:aws:cloudwatch:{region}:{account}:alarm:*", {}
+        case "ecr":
+            repository = parameters.get("repositoryName", "*")
+            yield f"ecr:{operation}", f"arn:aws:ecr:{region}:{parameters.get('registryId', account)}:repository/{repository}", {}
         case "sns":
             yield f"sns:{operation}", parameters["TopicArn"], {}
         case "events":

@@ -14,6 +14,7 @@ import regex
 SERVICES = {
     "cloudformation": "cloudformation",
     "dynamodb": "dynamodb",
+    "ecr": "ecr",
     "events": "events",
     "lambda": "lambda",
     "monitoring": "cloudwatch",
