@@ -1,10 +1,14 @@
-//! Traffic is shifted to new versions step by step in three regions together, and back at once.
+//! Traffic is shifted to new versions step by step in three regions together, and back at once: by an operator, an alarm or the metrics of
+//! the versions.
 
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
-use aws_sdk_cloudwatch::types::{ComparisonOperator, StateValue, Statistic};
+use aws_sdk_cloudwatch::primitives::DateTime;
+use aws_sdk_cloudwatch::types::{ComparisonOperator, Dimension, MetricDatum, StateValue, Statistic};
+use flotilla_aws::SystemClock;
 use flotilla_contract::config::{ConfigFile, RuleConfig, ServiceConfigDoc};
-use flotilla_contract::{ProfileConfig, RolloutView, TrafficConfig, TrafficStepConfig};
+use flotilla_contract::{AnalysisConfig, ProfileConfig, RolloutView, TrafficConfig, TrafficStepConfig};
+use flotilla_engine::ports::Clock;
 use flotilla_lab::World;
 use flotilla_lab::emulator::ACCOUNT;
 use flotilla_lab::samples::{app_template, package_of, zip};
@@ -46,6 +50,45 @@ fn config(world: &World, first_step: &str) -> ConfigFile {
         profiles: [("production".to_owned(), profile)].into(),
         ..ConfigFile::default()
     }
+}
+
+/// The same service, whose new versions may fail as often as those before.
+fn analysed(world: &World) -> ConfigFile {
+    let mut config = config(world, "30m");
+    for profile in config.profiles.values_mut() {
+        profile.alarms.clear();
+        profile.rollback_triggers = None;
+        let traffic = profile.traffic.as_mut().unwrap();
+        traffic.analysis = Some(AnalysisConfig { errors: Some("1x".into()), ..AnalysisConfig::default() });
+    }
+    config
+}
+
+/// Writes what CloudWatch has of a version of a function in the next whole minute, as Lambda reports invocations by an alias. Unlike AWS,
+/// MiniStack takes metrics of AWS's own namespaces from its users.
+async fn invoked(
+    world: &World,
+    region: &str,
+    function: &str,
+    version: &str,
+    (invocations, errors): (f64, f64),
+) {
+    let client = aws_sdk_cloudwatch::Client::new(&world.config(region));
+    let minute = (SystemClock.now().as_second() / 60 + 1) * 60;
+    let dimension = |name: &str, value: String| Dimension::builder().name(name).value(value).build();
+    let datum = |metric: &str, value: f64| {
+        MetricDatum::builder()
+            .metric_name(metric)
+            .value(value)
+            .timestamp(DateTime::from_secs(minute))
+            .dimensions(dimension("FunctionName", function.to_owned()))
+            .dimensions(dimension("Resource", format!("{function}:live")))
+            .dimensions(dimension("ExecutedVersion", version.to_owned()))
+            .build()
+    };
+    let put = client.put_metric_data().namespace("AWS/Lambda");
+    let put = put.metric_data(datum("Invocations", invocations)).metric_data(datum("Errors", errors));
+    put.send().await.unwrap();
 }
 
 /// A package whose functions all answer with this text.
@@ -204,6 +247,36 @@ async fn a_canary_over_three_regions_succeeds_and_one_rolls_back_by_an_alarm() {
     for region in REGIONS {
         assert_eq!(answer(&world, region).await, "\"five\"");
     }
+}
+
+#[tokio::test]
+async fn a_version_that_fails_more_often_in_one_region_gets_no_more_traffic_in_any() {
+    let world = World::start(&REGIONS, &["--step-timeout-s", "20"], true).await.unwrap();
+    allow_what_the_emulator_asks_for(&world).await;
+    world.apply(&analysed(&world)).await.unwrap();
+    let first = world.push("app", "branch/main", package("one")).await.unwrap();
+    assert_eq!(first.status, "succeeded", "{first:#?}");
+    let bad = first_step(&world, package("two"), "two").await;
+    let functions = aliases(&world, REGIONS[0]).await;
+    let worse = functions.keys().next().unwrap();
+    for region in REGIONS {
+        for function in aliases(&world, region).await.keys() {
+            let is_worse = region == REGIONS[0] && function == worse;
+            invoked(&world, region, function, "1", (1_900.0, 19.0)).await;
+            invoked(&world, region, function, "2", (100.0, if is_worse { 60.0 } else { 1.0 })).await;
+        }
+    }
+    // Metrics are read once a minute, and of whole minutes.
+    let end = world.end_of(&bad.id, Duration::from_secs(240)).await.unwrap();
+    let cause = end.cause.as_ref().unwrap();
+    assert_eq!((end.status.as_str(), cause.code.as_str()), ("failed", "FL0555"), "{end:#?}");
+    println!("{}", cause.message);
+    assert!(
+        cause.message.contains(worse.as_str()) && cause.message.contains(REGIONS[0]),
+        "{}",
+        cause.message
+    );
+    assert!(all(&world, "1", None).await);
 }
 
 /// Waits until every alias names these versions.

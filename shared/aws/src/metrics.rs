@@ -15,8 +15,10 @@ use std::ops::Range;
 const OPERATION: &str = "cloudwatch:GetMetricData";
 /// Queries of one call (API reference, `GetMetricData`).
 const QUERIES_MAX: usize = 500;
-/// Pages of a call: each query has one value.
+/// Pages of a call, of up to 100,800 values each.
 const PAGES_MAX: usize = 10;
+/// Seconds that a value counts. Values of longer periods could begin before the time that is asked for.
+const PERIOD_S: i32 = 60;
 
 /// CloudWatch.
 #[derive(Debug, Clone)]
@@ -59,13 +61,7 @@ impl Counted {
 
 /// The query of one number. The dimensions are those that Lambda gives the invocations of a version by an alias (AWS Lambda Developer Guide,
 /// "Types of metrics for Lambda functions").
-fn query(
-    id: String,
-    versions: &VersionsMeasured,
-    version: &str,
-    counted: Counted,
-    period_s: i32,
-) -> MetricDataQuery {
+fn query(id: String, versions: &VersionsMeasured, version: &str, counted: Counted) -> MetricDataQuery {
     let (function, alias) = versions.names();
     let dimension = |name: &str, value: String| Dimension::builder().name(name).value(value).build();
     let metric = Metric::builder()
@@ -74,7 +70,7 @@ fn query(
         .dimensions(dimension("FunctionName", function.to_owned()))
         .dimensions(dimension("Resource", format!("{function}:{alias}")))
         .dimensions(dimension("ExecutedVersion", version.to_owned()));
-    let stat = MetricStat::builder().metric(metric.build()).period(period_s).stat(counted.statistic());
+    let stat = MetricStat::builder().metric(metric.build()).period(PERIOD_S).stat(counted.statistic());
     MetricDataQuery::builder().id(id).metric_stat(stat.build()).build()
 }
 
@@ -123,9 +119,6 @@ impl Metrics for CloudWatchMetrics {
         slow_ms: Option<u32>,
     ) -> Result<Vec<(Counts, Counts)>, PortError> {
         let client = Client::new(&self.sessions.config(place).await);
-        let seconds = within.end.as_second() - within.start.as_second();
-        // One value for all minutes, unless there are more than a day of them.
-        let period_s = i32::try_from(seconds.clamp(60, 86_400)).unwrap_or(60);
         let counted: Vec<Counted> =
             [Counted::Invocations, Counted::Errors].into_iter().chain(slow_ms.map(Counted::Slow)).collect();
         let mut queries = Vec::new();
@@ -133,7 +126,7 @@ impl Metrics for CloudWatchMetrics {
             for (which, version) in [("new", &versions.new), ("stable", &versions.stable)] {
                 for counted in &counted {
                     let id = id(n, which, *counted);
-                    queries.push(query(id, versions, version, *counted, period_s));
+                    queries.push(query(id, versions, version, *counted));
                 }
             }
         }
