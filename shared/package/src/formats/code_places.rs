@@ -101,6 +101,16 @@ fn is_image_taken(uri: &Value) -> bool {
     }
 }
 
+/// Whether a template has code that stays in the bucket that it names.
+pub(super) fn has_kept(external: &ExternalPolicy, template: &Value) -> bool {
+    let mut resources =
+        template.get("Resources").and_then(Value::as_object).into_iter().flatten().map(|(_, it)| it);
+    resources.any(|resource| {
+        let of_kind = CODE.into_iter().find(|(kind, _)| resource["Type"] == *kind);
+        of_kind.is_some_and(|(_, property)| is_kept(external, &resource["Properties"][property]))
+    })
+}
+
 /// Whether code stays in the bucket that it names.
 pub(super) fn is_kept(external: &ExternalPolicy, code: &Value) -> bool {
     *external == ExternalPolicy::Kept && location(code).is_some()

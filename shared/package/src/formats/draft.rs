@@ -287,7 +287,7 @@ fn put_assets(template: &mut Value, known: &[Option<Asset>]) -> Result<(), Refus
 /// and sets them in the properties of the nesting resource. Returns the declarations that the outer template needs,
 /// except that of the artifact bucket.
 pub(super) fn hand_down(nested: &mut Value, properties: &mut Value) -> BTreeMap<String, Value> {
-    let uses_bucket = template::mentions(nested, ASSETS_BUCKET_PARAMETER);
+    let uses_bucket = template::uses_assets_bucket(nested);
     let declared: BTreeMap<String, Value> = nested
         .get("Parameters")
         .and_then(Value::as_object)

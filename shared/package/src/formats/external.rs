@@ -1,15 +1,21 @@
 //! Takes code of functions and layers from buckets that are not Flotilla's into the package.
 
-use super::code_places::{CODE, ExternalPolicy, location};
+use super::code_places::{CODE, ExternalPolicy, has_kept, location};
 use super::{Draft, Folder, Source};
-use crate::template::asset_tokens;
+use crate::template::{asset_tokens, declare_assets_bucket};
 use flotilla_domain::config::external_code::ExternalCode;
 use flotilla_domain::release::package::Rewrite;
 use serde_json::Value;
 
-/// Makes the listed code of a template a part of the package. `at` prefixes the paths of what is rewritten.
+/// Makes the listed code of a template a part of the package, or prepares the template for that. `at` prefixes the paths of what is rewritten.
 pub(super) fn take(folder: &Folder<'_>, draft: &mut Draft, template: &mut Value, at: &str) {
-    let ExternalPolicy::Listed(listed) = folder.external else { return };
+    let ExternalPolicy::Listed(listed) = folder.external else {
+        // A nested template gets the bucket from the outer one, which whoever takes this code from the list cannot change any more.
+        if has_kept(folder.external, template) {
+            declare_assets_bucket(template);
+        }
+        return;
+    };
     let resources = template.get_mut("Resources").and_then(Value::as_object_mut);
     for (id, resource) in resources.into_iter().flatten().filter(|_| !listed.is_empty()) {
         let kind = resource["Type"].as_str().unwrap_or_default();

@@ -227,6 +227,13 @@ pub fn mentions(value: &Value, parameter: &str) -> bool {
     }
 }
 
+/// Whether a template uses the region's artifact bucket, or declares that it will.
+pub fn uses_assets_bucket(template: &Value) -> bool {
+    let is_declared =
+        template.get("Parameters").is_some_and(|all| all.get(ASSETS_BUCKET_PARAMETER).is_some());
+    is_declared || mentions(template, ASSETS_BUCKET_PARAMETER)
+}
+
 /// Declares a parameter whose value Flotilla gives.
 pub fn declare(template: &mut Value, parameter: &str, declaration: Value) {
     let parameters = template.as_object_mut().map(|t| t.entry("Parameters").or_insert_with(|| json!({})));

@@ -1,5 +1,6 @@
 //! Code in buckets of others, which the service's configuration names.
 
+use crate::support::assembly;
 use crate::support::{package_with, packed_with, refused_at, zip_of, zip_of_all};
 use flotilla_domain::config::external_code::ExternalCode;
 use flotilla_domain::release::package::{Asset, AssetKind};
@@ -78,6 +79,57 @@ fn a_literal_of_one_region_is_the_same_code_once_the_template_is_neutral() {
     let raw = package_with(&zip, &of_one).unwrap();
     let kept = packed_with(&zip, &ExternalPolicy::Kept);
     assert_eq!(package_with(&zip_of_all(&kept), &of_one).unwrap().package.digest, raw.package.digest);
+}
+
+#[test]
+fn a_nested_template_and_a_cdk_app_may_name_it_too() {
+    let code = |bucket: Value| json!({"Type": "AWS::Lambda::Function", "Properties": {"Code": {"S3Bucket": bucket, "S3Key": "forwarder/3.zip"}}});
+    let of_region = code(json!({"Fn::Sub": "vendor-${AWS::Region}"}));
+    let outer = json!({"Resources": {"Nested": {"Type": "AWS::CloudFormation::Stack", "Properties": {"TemplateURL": "nested.json"}}}});
+    let nested = json!({"Resources": {"A": of_region}});
+    let in_nested = zip_of(&[
+        ("template.json", outer.to_string().as_bytes()),
+        ("nested.json", nested.to_string().as_bytes()),
+    ]);
+    let mut files = assembly::files();
+    // `Bucket.fromBucketName(this, "Vendor", `vendor-${this.region}`)`
+    let joined = json!({"Fn::Join": ["", ["vendor-", {"Ref": "AWS::Region"}]]});
+    files.get_mut("Api.template.json").unwrap()["Resources"]["Vendor"] = code(joined.clone());
+    // The only code of the nested stack: nothing else brings it the bucket's name.
+    let mut below = assembly::files();
+    let nested = &mut below.get_mut("ApiJobsD4F709BB.nested.template.json").unwrap()["Resources"];
+    nested["JobB9D00F9F"] = code(joined);
+    for (zip, place) in [
+        (in_nested, "nested.json: Resources.A.Properties.Code"),
+        (assembly::zip(&files), "Api: Resources.Vendor.Properties.Code"),
+        (
+            assembly::zip(&below),
+            "Api/JobsNestedStackJobsNestedStackResource4FE929C3: Resources.JobB9D00F9F.Properties.Code",
+        ),
+    ] {
+        let finished = package_with(&zip, &listed()).unwrap();
+        let package = &finished.package;
+        let asset = Asset { kind: AssetKind::Zip, digest: vendor().digest };
+        assert!(package.assets.contains_key(&asset), "{:?}", package.assets);
+        let rewrites: Vec<_> = package.rewrites.iter().map(|rewrite| rewrite.path.as_str()).collect();
+        assert!(rewrites.contains(&place), "{rewrites:?}");
+        let kept = packed_with(&zip, &ExternalPolicy::Kept);
+        let again = package_with(&zip_of_all(&kept), &listed()).unwrap();
+        assert_eq!(again.package.digest, package.digest);
+        refused_at(&zip, Code::CodeOutsidePackage, place);
+    }
+}
+
+#[test]
+fn sam_may_name_it_by_a_uri_of_one_region() {
+    let resources = json!({
+        "A": {"Type": "AWS::Serverless::Function", "Properties": {"CodeUri": "s3://vendor-us-east-1/forwarder/3.zip"}},
+        "B": {"Type": "AWS::Serverless::LayerVersion", "Properties": {"ContentUri": "s3://vendor-us-east-1/forwarder/3.zip"}}});
+    let of_one = ExternalPolicy::Listed(vec![ExternalCode { bucket: "vendor-us-east-1".into(), ..vendor() }]);
+    let finished = package_with(&zip(resources.clone()), &of_one).unwrap();
+    assert_eq!(finished.package.stacks[0].functions.len(), 1);
+    let kept = packed_with(&zip(resources), &ExternalPolicy::Kept);
+    assert_eq!(package_with(&zip_of_all(&kept), &of_one).unwrap().package.digest, finished.package.digest);
 }
 
 #[test]

@@ -5,8 +5,8 @@ use super::place::{Place, local_path};
 use crate::formats::Stop;
 use crate::formats::draft::hand_down;
 use crate::formats::path_table::Row;
-use crate::template::{asset_tokens, mentions};
-use flotilla_domain::release::package::{ASSETS_BUCKET_PARAMETER, ROLE_BOUNDARY_PARAMETER, Warning};
+use crate::template::{asset_tokens, uses_assets_bucket};
+use flotilla_domain::release::package::{ROLE_BOUNDARY_PARAMETER, Warning};
 use flotilla_domain::{Code, Refusal};
 use serde_json::{Map, Value, json};
 use std::collections::{BTreeMap, BTreeSet};
@@ -90,9 +90,7 @@ fn give(
     let mut declared = hand_down(&mut nested.template, &mut json!({}));
     let computed = properties.get("Parameters").and_then(Value::as_object);
     let is_computed = computed.is_some_and(|given| given.keys().any(|key| key.starts_with("Fn::")));
-    let needs_some = !declared.is_empty()
-        || !nested.asked.is_empty()
-        || mentions(&nested.template, ASSETS_BUCKET_PARAMETER);
+    let needs_some = !declared.is_empty() || !nested.asked.is_empty() || uses_assets_bucket(&nested.template);
     if needs_some && (is_computed || properties.get("Parameters").is_some_and(|given| !given.is_object())) {
         return Err(computed_parameters(place));
     }
@@ -114,7 +112,7 @@ fn give_stack_set(
     properties: &mut Value,
     place: &Place<'_>,
 ) -> Result<BTreeMap<String, Value>, Refusal> {
-    if mentions(&nested.template, ASSETS_BUCKET_PARAMETER) {
+    if uses_assets_bucket(&nested.template) {
         let what = "the stack set's template names files of the package, which its instances cannot reach";
         let fix = "deploy these resources as their own service, with the regions and accounts in the profile";
         return Err(Refusal::new(Code::TemplateUnsupported, what, fix).at(place.shown()));
