@@ -159,6 +159,11 @@ pub fn blobs(manifest: &[u8]) -> Result<Vec<Digest>, Refusal> {
     }
     let blobs = std::iter::once(&manifest.config).chain(&manifest.layers);
     let blobs = blobs.map(|blob| sha256(&blob.digest)).collect::<Result<BTreeSet<_>, _>>()?;
+    // It is no gzip file, and an upload to ECR needs a part.
+    if blobs.contains(&Digest::of(b"")) {
+        let what = "a layer, or the configuration, has no bytes".into();
+        return Err(unsupported(what, "save the image again: docker save"));
+    }
     Ok(blobs.into_iter().collect())
 }
 
@@ -305,6 +310,8 @@ mod tests {
         let chart =
             manifest(LAYER_TYPES[0]).replace(CONFIG_TYPES[0], "application/vnd.cncf.helm.config.v1+json");
         assert!(blobs(chart.as_bytes()).unwrap_err().message.contains("helm"));
+        let empty = manifest(LAYER_TYPES[0]).replace(&hex("layer"), &hex(""));
+        assert!(blobs(empty.as_bytes()).unwrap_err().message.contains("has no bytes"));
         assert_eq!(media_type(manifest("x").as_bytes()), OCI_MANIFEST);
         assert_eq!(media_type(br#"{"mediaType": "docker"}"#), "docker");
     }
