@@ -1,7 +1,7 @@
 //! Lambda: a function runs the code that CloudFormation gave it, unless a test changes it.
 
 use crate::aliases::Alias;
-use crate::checker::traffic::exceeds;
+use crate::checker::traffic::{exceeds, trusts};
 use crate::state::{Shared, State};
 use async_trait::async_trait;
 use flotilla_domain::Digest;
@@ -48,9 +48,8 @@ impl Functions for SimFunctions {
                 if alias.revision.to_string() != revision {
                     return Ok(None);
                 }
-                if let Some(breach) = exceeds(state, &key, alias, shares) {
-                    state.stacks.breaches.push(breach);
-                }
+                let breaches = [exceeds(state, &key, alias, shares), trusts(state, &key, alias, shares)];
+                state.stacks.breaches.extend(breaches.into_iter().flatten());
                 let said = alias.said.clone();
                 Ok(Some(state.aliases.set(key, shares.clone(), said).to_string()))
             })

@@ -89,16 +89,29 @@ fn storm(seed: u64) -> Faults {
     Faults { stalled, contended, ..Faults::STORM }
 }
 
+/// Whether the metrics of new versions are judged while traffic is shifted.
+fn is_analysed(seed: u64) -> bool {
+    seed % SHIFTS_EVERY == 8 && (seed / SHIFTS_EVERY).is_multiple_of(2)
+}
+
 /// Runs one life of the world.
 fn live(world: &mut World, seed: u64) {
     let shifts = seed % SHIFTS_EVERY == 8;
     if shifts {
         // Something runs already whose traffic can be kept.
-        world.shifts(&profile(seed), if seed.is_multiple_of(2) { &[(5, 30), (50, 20)] } else { &[(10, 0)] });
+        let steps: &[(u8, u32)] = if seed.is_multiple_of(2) { &[(5, 30), (50, 20)] } else { &[(10, 0)] };
+        if is_analysed(seed) {
+            world.analyses(&profile(seed), steps, 200).invoked(600);
+        } else {
+            world.shifts(&profile(seed), steps);
+        }
         let before = world.upload("branch/main", "zero");
         world.until_at_last("a verdict", |w| w.verdict(&before).is_some());
         let id = world.rollout(&before).expect("it was accepted").id;
         end_of(world, &id, &[]);
+    }
+    if is_analysed(seed) {
+        world.version_is(if seed.is_multiple_of(3) { "2" } else { "3" }, 500, 0);
     }
     world.faults(storm(seed));
     if seed % 11 == 3 {
@@ -153,6 +166,10 @@ fn live(world: &mut World, seed: u64) {
             end_of(world, &id, &uploads);
         }
     }
+    if is_analysed(seed) {
+        // What is deployed from here on is good, whatever the number of its version.
+        world.version_is("2", 0, 0).version_is("3", 0, 0);
+    }
     world.finish_operations().mend_half_deleted();
     let end = match try_again(world, &first, &uploads) {
         Some(retry) if uploads.len() == 1 => Some(retry),
@@ -205,7 +222,7 @@ fn operate(world: &mut World, seed: u64, version: &str) {
     drop(asked);
     // So may these, and most rollouts shift no traffic.
     let order = [TrafficOrder::Set(30), TrafficOrder::Promote, TrafficOrder::Abort][(seed / 13 % 3) as usize];
-    if seed % SHIFTS_EVERY == 8 {
+    if seed % SHIFTS_EVERY == 8 && !is_analysed(seed) {
         drop(world.traffic(&rollout.id, order));
     }
 }

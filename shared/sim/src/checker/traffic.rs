@@ -46,6 +46,32 @@ pub fn exceeds(world: &State, key: &(Site, String), alias: &Alias, wanted: &Alia
         .then(|| format!("promise 13: {key:?} gets {after} % of the traffic, and {allowed} % are allowed"))
 }
 
+/// Of a thousand invocations of a bad version, so many fail at least; those of a good one do not.
+const BAD: u64 = 500;
+
+/// Promise 15: with an analysis, a bad version gets no more than the first step's share, unless an operator wants it to. Returns the violation by
+/// a change of an alias, if any. Each step has to need enough invocations to be sure.
+pub fn trusts(world: &State, key: &(Site, String), alias: &Alias, wanted: &AliasShares) -> Option<String> {
+    let percent = share(alias, wanted);
+    let version = wanted.other.as_ref().map_or(&wanted.version, |(version, _)| version);
+    if world.load.errors.get(version).is_none_or(|failing| *failing < BAD) {
+        return None;
+    }
+    let stack = key.1.split('/').next().unwrap_or_default();
+    let judges = |item: &&Item| {
+        let stacks = item.body.get("stacks").and_then(Value::as_object);
+        stacks.is_some_and(|stacks| stacks.values().any(|name| name == stack))
+            && item.body["analysis"]["judged"] == true
+            && matches!(text(item, "state"), Some("shifting" | "completing"))
+            && !super::gates::is_quick(item)
+    };
+    let rollout = world.table.values().filter(|item| item.key.sk == "META").find(judges)?;
+    let first = rollout.body["traffic"].as_array()?.iter().filter_map(|step| step[0].as_u64()).min()?;
+    (u64::from(percent) > first).then(|| {
+        format!("promise 15: {key:?} gives {percent} % to version {version}, of which every second invocation fails")
+    })
+}
+
 /// Promise 13: an update does not send all traffic to a new version. Returns the violation by an update that has moved an alias, if any.
 pub fn hurried(world: &State, key: &(Site, String)) -> Option<String> {
     let stack = key.1.split('/').next().unwrap_or_default();

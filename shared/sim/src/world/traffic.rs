@@ -2,27 +2,35 @@
 
 use super::{ACCOUNT, World, orders, service};
 use crate::aliases::Alias;
-use flotilla_contract::{ProfileConfig, ServiceConfigDoc, TrafficConfig, TrafficStepConfig};
+use flotilla_contract::{AnalysisConfig, ProfileConfig, ServiceConfigDoc, TrafficConfig, TrafficStepConfig};
 use flotilla_domain::rollout::TrafficOrder;
 use flotilla_domain::{ProfileName, RolloutId, Site};
 use flotilla_engine::EngineError;
 use flotilla_engine::rollout::Control;
 use futures::executor::block_on;
 
+/// Steps, in percent and seconds.
+fn steps_of(steps: &[(u8, u32)]) -> Vec<TrafficStepConfig> {
+    let step = |(percent, for_s): &(u8, u32)| TrafficStepConfig {
+        percent: *percent,
+        lasts: format!("{for_s}s"),
+        requests: None,
+    };
+    steps.iter().map(step).collect()
+}
+
 impl World {
     /// From now on, rollouts with the profile `p` shift traffic by these steps, in percent and seconds. The functions of uploads get the
     /// alias `live`.
     pub fn shifts(&mut self, profile: &ProfileConfig, steps: &[(u8, u32)]) -> &mut Self {
-        let step = |(percent, for_s): &(u8, u32)| TrafficStepConfig {
-            percent: *percent,
-            lasts: format!("{for_s}s"),
-            requests: None,
-        };
-        let analysis = None;
-        self.shifts_by(
-            profile,
-            TrafficConfig { router: None, steps: steps.iter().map(step).collect(), analysis },
-        )
+        self.shifts_by(profile, TrafficConfig { router: None, steps: steps_of(steps), analysis: None })
+    }
+
+    /// Like [`World::shifts`], but new versions may fail as often as those before, and each step needs so many invocations.
+    pub fn analyses(&mut self, profile: &ProfileConfig, steps: &[(u8, u32)], requests: u32) -> &mut Self {
+        let analysis = AnalysisConfig { requests: Some(requests), ..AnalysisConfig::default() };
+        let traffic = TrafficConfig { router: None, steps: steps_of(steps), analysis: Some(analysis) };
+        self.shifts_by(profile, traffic)
     }
 
     /// Like [`World::shifts`], by any configuration.
