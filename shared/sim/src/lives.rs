@@ -3,7 +3,9 @@
 mod sets;
 
 use crate::{Behaviour, Faults, World};
-use flotilla_contract::{FreezeConfig, ProfileConfig, RolloutView, SafeguardsConfig, WaveConfig, WaveTable};
+use flotilla_contract::{
+    AnalysisConfig, FreezeConfig, ProfileConfig, RolloutView, SafeguardsConfig, WaveConfig, WaveTable,
+};
 use flotilla_domain::gate::FreezeScope;
 use flotilla_domain::retention::Pace;
 use flotilla_domain::rollout::TrafficOrder;
@@ -101,7 +103,8 @@ fn live(world: &mut World, seed: u64) {
         // Something runs already whose traffic can be kept.
         let steps: &[(u8, u32)] = if seed.is_multiple_of(2) { &[(5, 30), (50, 20)] } else { &[(10, 0)] };
         if is_analysed(seed) {
-            world.analyses(&profile(seed), steps, 200).invoked(600);
+            let analysis = AnalysisConfig { requests: Some(200), ..AnalysisConfig::default() };
+            world.analyses(&profile(seed), steps, analysis).invoked(600);
         } else {
             world.shifts(&profile(seed), steps);
         }

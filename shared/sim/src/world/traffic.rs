@@ -9,32 +9,35 @@ use flotilla_engine::EngineError;
 use flotilla_engine::rollout::Control;
 use futures::executor::block_on;
 
-/// Steps, in percent and seconds.
-fn steps_of(steps: &[(u8, u32)]) -> Vec<TrafficStepConfig> {
-    let step = |(percent, for_s): &(u8, u32)| TrafficStepConfig {
-        percent: *percent,
-        lasts: format!("{for_s}s"),
-        requests: None,
-    };
-    steps.iter().map(step).collect()
-}
-
 impl World {
     /// From now on, rollouts with the profile `p` shift traffic by these steps, in percent and seconds. The functions of uploads get the
     /// alias `live`.
     pub fn shifts(&mut self, profile: &ProfileConfig, steps: &[(u8, u32)]) -> &mut Self {
-        self.shifts_by(profile, TrafficConfig { router: None, steps: steps_of(steps), analysis: None })
+        self.shifts_with(profile, steps, None)
     }
 
-    /// Like [`World::shifts`], but new versions may fail as often as those before, and each step needs so many invocations.
-    pub fn analyses(&mut self, profile: &ProfileConfig, steps: &[(u8, u32)], requests: u32) -> &mut Self {
-        let analysis = AnalysisConfig { requests: Some(requests), ..AnalysisConfig::default() };
-        let traffic = TrafficConfig { router: None, steps: steps_of(steps), analysis: Some(analysis) };
-        self.shifts_by(profile, traffic)
+    /// Like [`World::shifts`], with an analysis of the new versions.
+    pub fn analyses(
+        &mut self,
+        profile: &ProfileConfig,
+        steps: &[(u8, u32)],
+        analysis: AnalysisConfig,
+    ) -> &mut Self {
+        self.shifts_with(profile, steps, Some(analysis))
     }
 
-    /// Like [`World::shifts`], by any configuration.
-    pub fn shifts_by(&mut self, profile: &ProfileConfig, traffic: TrafficConfig) -> &mut Self {
+    fn shifts_with(
+        &mut self,
+        profile: &ProfileConfig,
+        steps: &[(u8, u32)],
+        analysis: Option<AnalysisConfig>,
+    ) -> &mut Self {
+        let step = |(percent, for_s): &(u8, u32)| TrafficStepConfig {
+            percent: *percent,
+            lasts: format!("{for_s}s"),
+            requests: None,
+        };
+        let traffic = TrafficConfig { router: None, steps: steps.iter().map(step).collect(), analysis };
         let profile = ProfileConfig { account: ACCOUNT.into(), traffic: Some(traffic), ..profile.clone() };
         let service = ServiceConfigDoc { alias: Some("live".into()), ..service() };
         let caller = self.caller("shifts");

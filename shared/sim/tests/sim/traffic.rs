@@ -1,9 +1,6 @@
 //! Traffic is shifted to new versions step by step, and back in one.
 
-use flotilla_contract::{
-    AnalysisConfig, CheckConfig, ProfileConfig, RolloutView, TrafficConfig, TrafficStepConfig, WaveConfig,
-    WaveTable,
-};
+use flotilla_contract::{AnalysisConfig, CheckConfig, ProfileConfig, RolloutView, WaveConfig, WaveTable};
 use flotilla_domain::AlarmState;
 use flotilla_domain::rollout::TrafficOrder;
 use flotilla_engine::ports::ErrorKind;
@@ -274,14 +271,7 @@ fn functions_whose_code_is_not_in_the_package_shift_too() {
 fn analysed(analysis: AnalysisConfig, steps: &[(u8, u32)], regions: &[&str]) -> World {
     let profile = profile(&[regions]);
     let mut world = World::with(7, profile.clone());
-    let step = |(percent, for_s): &(u8, u32)| TrafficStepConfig {
-        percent: *percent,
-        lasts: format!("{for_s}s"),
-        requests: None,
-    };
-    let traffic =
-        TrafficConfig { router: None, steps: steps.iter().map(step).collect(), analysis: Some(analysis) };
-    world.shifts_by(&profile, traffic).invoked(100);
+    world.analyses(&profile, steps, analysis).invoked(100);
     let first = world.upload("branch/main", "one");
     assert_eq!(ended_of(&mut world, &first).status, "succeeded");
     world
