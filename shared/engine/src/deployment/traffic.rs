@@ -83,11 +83,13 @@ impl DeploymentController {
             Err(error) if error.kind != ErrorKind::Missing => return Err(error),
             other => other.err(),
         };
+        let is_back = wanted.other.is_none() && wanted.version == alias.stable;
         match (self.functions.alias(place, &alias.arn).await?, missing) {
-            // It was deleted: it has no traffic.
-            (None, _) => Ok(answer(alias.revision.clone(), true)),
-            // The version is missing.
-            (Some(_), Some(error)) => Err(error),
+            // It was deleted: it has no traffic to give back.
+            (None, _) if is_back => Ok(answer(alias.revision.clone(), true)),
+            // The alias or the version is missing: no step can give it traffic.
+            (_, Some(error)) => Err(error),
+            (None, None) => Ok(answer(alias.revision.clone(), false)),
             (Some(seen), None) => Ok(answer(seen.revision, seen.shares == wanted)),
         }
     }

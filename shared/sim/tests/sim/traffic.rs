@@ -248,6 +248,20 @@ fn an_alias_that_was_deleted_has_no_traffic_to_give_back() {
 }
 
 #[test]
+fn an_alias_that_was_deleted_gets_no_more_traffic_and_neither_does_any_other() {
+    let mut world = running(profile(&[&REGIONS]));
+    let rollout = at_share(&mut world, 5);
+    world.aliases_are_deleted(REGIONS[0]);
+    let end = ended(&mut world, &rollout.id);
+    assert_eq!(end.status, "failed");
+    let cause = end.cause.unwrap();
+    assert!(cause.message.contains("ResourceNotFoundException"), "{cause:?}");
+    for region in &REGIONS[1..] {
+        assert_eq!(world.aliases(region), [("1".to_owned(), None)], "{region}");
+    }
+}
+
+#[test]
 fn functions_whose_code_is_not_in_the_package_shift_too() {
     let profile = profile(&[&REGIONS[..1]]);
     let mut world = World::with(7, profile.clone());
