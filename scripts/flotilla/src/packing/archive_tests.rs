@@ -7,7 +7,7 @@ use flotilla_package::image;
 use serde_json::{Value, json};
 use std::fs::File;
 use std::io::{Read, Seek, Write};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 fn read(archive: &Archive, file: &str) -> Vec<u8> {
     let mut bytes = Vec::new();
@@ -30,9 +30,12 @@ fn image_in(archive: &Archive, name: Option<&str>) -> Digest {
     digest
 }
 
+fn fixture_path(name: &str) -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("../..").join("shared/fixtures/images").join(name)
+}
+
 fn fixture(name: &str) -> Archive {
-    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../shared/fixtures/images").join(name);
-    Archive::open(name, File::open(path).expect("a fixture")).expect("an archive")
+    Archive::open(name, File::open(fixture_path(name)).expect("a fixture")).expect("an archive")
 }
 
 /// A tar of these files; a content that begins with `->` is a link.
@@ -228,8 +231,7 @@ fn what_is_no_archive_of_images_or_an_incomplete_one_is_refused() {
 fn a_folder_with_an_archive_is_packed_as_the_image_layout_is() {
     let folder = tempfile::tempdir().expect("a folder");
     let write = |name: &str, bytes: &[u8]| std::fs::write(folder.path().join(name), bytes).expect("a file");
-    let archive = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../shared/fixtures/images/oci.tar");
-    std::fs::copy(archive, folder.path().join("images.tar")).expect("a file");
+    std::fs::copy(fixture_path("oci.tar"), folder.path().join("images.tar")).expect("a file");
     write(
         "template.yaml",
         b"Transform: AWS::Serverless-2016-10-31\nResources: {F: {Type: AWS::Serverless::Function, Properties: {PackageType: Image, ImageUri: 'hello:v1'}}}",
