@@ -7,6 +7,7 @@ use async_trait::async_trait;
 use aws_sdk_ecr::Client;
 use aws_sdk_ecr::primitives::Blob;
 use aws_sdk_ecr::types::{ImageIdentifier, LayerAvailability};
+use aws_sdk_s3::primitives::ByteStream;
 use bytes::{Bytes, BytesMut};
 use flotilla_domain::config::account::artifact_bucket;
 use flotilla_domain::release::package::{Asset, AssetKind};
@@ -59,11 +60,7 @@ impl EcrRegistry {
         (client, repository(&self.prefix, &place.site.account, &place.site.region))
     }
 
-    async fn stored(
-        &self,
-        kind: AssetKind,
-        digest: &Digest,
-    ) -> Result<aws_sdk_s3::primitives::ByteStream, PortError> {
+    async fn stored(&self, kind: AssetKind, digest: &Digest) -> Result<ByteStream, PortError> {
         let key = Asset { kind, digest: *digest }.key();
         let read = patient(self.sessions.home()).get_object().bucket(&self.source_bucket).key(key);
         let read = read.expected_bucket_owner(&self.source_owner).send().await;
@@ -72,10 +69,7 @@ impl EcrRegistry {
 }
 
 /// The next part of a stream: [`PART_BYTES`], or what is left.
-async fn part(
-    body: &mut aws_sdk_s3::primitives::ByteStream,
-    rest: &mut BytesMut,
-) -> Result<Bytes, PortError> {
+async fn part(body: &mut ByteStream, rest: &mut BytesMut) -> Result<Bytes, PortError> {
     while rest.len() < PART_BYTES {
         let chunk = body.try_next().await;
         let broken = |e| PortError::new(ErrorKind::Transient, "s3:GetObject", format!("the body ended: {e}"));

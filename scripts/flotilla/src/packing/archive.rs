@@ -250,7 +250,10 @@ impl Reading<'_> {
         else {
             return self.refuse(format!("the configuration {} is not in it", manifest.config.digest));
         };
-        let mut is_changed = false;
+        let is_plain = |layer: &Descriptor| COMPRESSED.iter().any(|(plain, _)| layer.media_type == *plain);
+        let is_changed = manifest.layers.iter().any(is_plain);
+        let built = if is_changed { self.json::<Config>(&config_file)? } else { None };
+        let diff_ids = built.map_or_else(Vec::new, |(config, _)| config.rootfs.diff_ids);
         for (nth, layer) in manifest.layers.iter_mut().enumerate() {
             let Some(digest) = layer.sha256() else {
                 return self.refuse(format!("{} is not a SHA-256", layer.digest));
@@ -263,14 +266,12 @@ impl Reading<'_> {
                 Some((_, compressed)) => {
                     let packed = self.layer(&blob)?;
                     self.check_layer(&packed, &layer.digest, &layer.digest)?;
-                    let built = self.json::<Config>(&config_file)?;
-                    let built = built.and_then(|(config, _)| config.rootfs.diff_ids.get(nth).cloned());
-                    self.check_layer(&packed, &built.unwrap_or_default(), &layer.digest)?;
+                    let built = diff_ids.get(nth).map_or("", String::as_str);
+                    self.check_layer(&packed, built, &layer.digest)?;
                     *layer = Descriptor {
                         more: std::mem::take(&mut layer.more),
                         ..Descriptor::of(compressed, &packed.digest, packed.bytes)
                     };
-                    is_changed = true;
                 }
                 None => drop(self.archive.blobs.insert(digest, Blob::File(blob))),
             }

@@ -20,6 +20,13 @@ pub enum AssetKind {
     Template,
 }
 
+impl AssetKind {
+    /// Whether it is a part of a container image.
+    pub fn is_of_image(self) -> bool {
+        matches!(self, Self::ImageManifest | Self::ImageBlob)
+    }
+}
+
 /// A file that a template refers to, identified by its content.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Asset {
@@ -30,11 +37,6 @@ pub struct Asset {
 }
 
 impl Asset {
-    /// Whether it is a part of a container image.
-    pub fn is_of_image(&self) -> bool {
-        matches!(self.kind, AssetKind::ImageManifest | AssetKind::ImageBlob)
-    }
-
     /// Its key in every bucket.
     pub fn key(&self) -> String {
         match self.kind {

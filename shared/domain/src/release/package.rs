@@ -190,10 +190,9 @@ pub fn stack_parameter(part: &StackPart) -> String {
 }
 
 impl Package {
-    /// The keys of the objects that each region's bucket has, with the digests of their bytes: templates and assets, but no container images.
-    pub fn regional_objects(&self) -> Vec<(String, Digest)> {
-        let is_of_image = |key: &str| Asset::parse_key(key).is_some_and(|asset| asset.is_of_image());
-        self.objects().into_iter().filter(|(key, _)| !is_of_image(key)).collect()
+    /// The objects that each region's bucket has: templates and assets, but no container images.
+    pub fn regional_objects(&self) -> Vec<Asset> {
+        self.objects().into_iter().filter(|asset| !asset.kind.is_of_image()).collect()
     }
 
     /// The container images, by the digests of their manifests.
@@ -202,16 +201,14 @@ impl Package {
         manifests.map(|asset| &asset.digest)
     }
 
-    /// The keys of all its objects, with the digests of their bytes.
-    pub fn objects(&self) -> Vec<(String, Digest)> {
+    /// All its objects: the templates of its stacks, and the assets.
+    pub fn objects(&self) -> BTreeSet<Asset> {
         let templates = self
             .stacks
             .iter()
             .flat_map(|stack| std::iter::once(&stack.template).chain(stack.stage_templates.values()));
-        let templates = templates.map(|template| (template_key(template), *template));
-        let assets = self.assets.keys().map(|asset| (asset.key(), asset.digest));
-        let objects: BTreeMap<String, Digest> = templates.chain(assets).collect();
-        objects.into_iter().collect()
+        let templates = templates.map(|digest| Asset { kind: AssetKind::Template, digest: *digest });
+        templates.chain(self.assets.keys().copied()).collect()
     }
 
     /// The digest of what is deployed: contract version, stacks with their order, templates and tags, and assets. The
@@ -305,7 +302,7 @@ mod tests {
             rewrites: Vec::new(),
             warnings: Vec::new(),
         };
-        assert_eq!(package.regional_objects(), [(zip.key(), zip.digest)]);
+        assert_eq!(package.regional_objects(), [zip]);
         assert_eq!(package.images().collect::<Vec<_>>(), [&manifest.digest]);
         assert_eq!(package.objects().len(), 3);
     }

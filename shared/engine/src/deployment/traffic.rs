@@ -83,7 +83,7 @@ impl DeploymentController {
             Err(error) if error.kind != ErrorKind::Missing => return Err(error),
             other => other.err(),
         };
-        let is_back = wanted.other.is_none() && wanted.version == alias.stable;
+        let is_back = wanted == shares(alias, 0);
         match (self.functions.alias(place, &alias.arn).await?, missing) {
             // It was deleted: it has no traffic to give back.
             (None, _) if is_back => Ok(answer(alias.revision.clone(), true)),

@@ -112,14 +112,11 @@ async fn draft(
     loop {
         match recognised.draft_with(listing, &files, limits, external)? {
             DraftStep::Done(draft) => return Ok(*draft),
-            DraftStep::Need(name) if directory.entry(&name).is_none() && in_archive(&name).is_some() => {
-                let (archive, _) = in_archive(&name).unwrap_or_default();
-                return Err(not_unpacked(archive).into());
-            }
             DraftStep::Need(name) if !files.contains_key(&name) => {
-                let entry = directory
-                    .entry(&name)
-                    .ok_or_else(|| EngineError::Defect(format!("{name} is not in the directory")))?;
+                let entry = directory.entry(&name).ok_or_else(|| match in_archive(&name) {
+                    Some((archive, _)) => EngineError::from(not_unpacked(archive)),
+                    None => EngineError::Defect(format!("{name} is not in the directory")),
+                })?;
                 let (bytes, _) = upload.unpack(entry).await?;
                 files.insert(name, bytes.into());
             }

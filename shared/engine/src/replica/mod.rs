@@ -15,10 +15,11 @@ use crate::records::{
 };
 use crate::step::wake;
 use flotilla_domain::release::Release;
+use flotilla_domain::release::package::{Asset, Package};
 use flotilla_domain::replica::Copies;
 use flotilla_domain::retention::Pace;
 use flotilla_domain::rollout::Rollout;
-use flotilla_domain::{Cause, Code, Digest, ReleaseId, RolloutId, Site};
+use flotilla_domain::{Cause, Code, ReleaseId, RolloutId, Site};
 use futures::stream::{self, StreamExt, TryStreamExt};
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -137,21 +138,8 @@ impl Replicate {
             return Err(EngineError::Defect(format!("the release {} is not saved", job.release)));
         };
         let place = Place { site: job.site.clone(), access: rollout.access.clone() };
-        let copies = release
-            .package
-            .regional_objects()
-            .into_iter()
-            .map(|(key, digest)| self.prove(&place, rollout.copies, key, digest));
-        let copies: Vec<_> = copies.collect();
-        let mut outcome: Result<Vec<()>, Unproven> =
-            stream::iter(copies).buffer_unordered(COPIES_AT_ONCE).try_collect().await;
-        for image in release.package.images() {
-            if outcome.is_ok() {
-                outcome = self.bring_image(&place, image).await.map(|()| Vec::new());
-            }
-        }
-        let failure = match outcome {
-            Ok(_) => None,
+        let failure = match self.bring_package(&place, rollout.copies, &release.package).await {
+            Ok(()) => None,
             Err(Unproven::Call(error)) if error.may_pass() => return Err(error.into()),
             Err(Unproven::Call(error)) if self.role_is_new(job, &error).await? => return Err(error.into()),
             Err(Unproven::Call(error)) => Some(cause_of(&error, &place)),
@@ -172,6 +160,17 @@ impl Replicate {
         Ok(if failed { Brought::Failed } else { Brought::There })
     }
 
+    /// Brings the objects of a package to a bucket, and its container images to the repository beside it.
+    async fn bring_package(&self, place: &Place, how: Copies, package: &Package) -> Result<(), Unproven> {
+        let objects = package.regional_objects();
+        let copies: Vec<_> = objects.iter().map(|object| self.prove(place, how, object)).collect();
+        stream::iter(copies).buffer_unordered(COPIES_AT_ONCE).try_collect::<()>().await?;
+        for image in package.images() {
+            self.bring_image(place, image).await?;
+        }
+        Ok(())
+    }
+
     /// Whether a rollout waits for no other replica. If two jobs end at the same time, at least one sees both.
     async fn is_settled(&self, rollout: &Rollout, job: &ReplicateJob) -> Result<bool, EngineError> {
         let mut awaited = rollout.waits_for_copies_at();
@@ -190,7 +189,8 @@ impl Replicate {
 
     /// Makes sure that an object exists, has the right bytes, and stays until the rollout that needs it is
     /// saved. An object that is old enough to be garbage-collected is copied again.
-    async fn prove(&self, place: &Place, how: Copies, key: String, digest: Digest) -> Result<(), Unproven> {
+    async fn prove(&self, place: &Place, how: Copies, object: &Asset) -> Result<(), Unproven> {
+        let (key, digest) = (object.key(), object.digest);
         let seen = self.replicas.presence(place, &key).await?;
         let renewed_before = self.pace.renewed_before(self.clock.now());
         let is_young = seen.stored_at.is_some_and(|at| at >= renewed_before);

@@ -269,5 +269,5 @@ impl GarbageCollector {
 
 /// The objects of a release.
 fn assets(release: &Release) -> impl Iterator<Item = Asset> {
-    release.package.objects().into_iter().filter_map(|(key, _)| Asset::parse_key(&key))
+    release.package.objects().into_iter()
 }

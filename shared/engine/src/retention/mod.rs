@@ -213,12 +213,12 @@ impl GarbageCollector {
         match (FOLDERS.get(cursor.folder), &bucket) {
             (Some(folder), _) => self.objects_page(cursor, &bucket, folder, marks, dry_run, report).await?,
             (None, AssetBucket::At(place)) => self.images_page(cursor, place, marks, dry_run, report).await?,
-            (None, AssetBucket::Home) => enter_next_bucket(cursor, marks),
+            // The ingest bucket has no repository beside it.
+            (None, AssetBucket::Home) => {}
         }
         cursor.tries = 0;
         if cursor.after.is_none() {
             cursor.folder += 1;
-            // The ingest bucket has no repository beside it.
             let repositories = usize::from(cursor.site.is_some());
             if cursor.folder >= FOLDERS.len() + repositories {
                 enter_next_bucket(cursor, marks);

@@ -74,9 +74,8 @@ impl Draft {
 
     /// Refuses a part of an image that has other bytes than the image says: the registry would refuse it in each region.
     pub(super) fn check_image(&self, source: &Source, digest: Digest) -> Result<(), Refusal> {
-        let is_of_image = matches!(source.kind(), AssetKind::ImageManifest | AssetKind::ImageBlob);
         match self.claim(source) {
-            Some(claim) if is_of_image && claim != digest => {
+            Some(claim) if source.kind().is_of_image() && claim != digest => {
                 let what = format!(
                     "{} has the digest sha256:{digest}, and the image names sha256:{claim}",
                     source.name()

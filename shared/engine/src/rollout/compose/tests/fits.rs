@@ -87,7 +87,7 @@ fn a_stage_in_logical_ids_has_a_template_of_its_own_and_one_without_is_refused()
         ["StagingjobsLive", "Stagingjobs", "Vstaging"]
     );
     assert!(
-        release.package.objects().iter().any(|(_, object)| *object == digest),
+        release.package.objects().iter().any(|object| object.digest == digest),
         "it is copied to each region"
     );
 
