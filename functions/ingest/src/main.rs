@@ -17,6 +17,7 @@ async fn main() -> Result<(), Error> {
         store: aws.store(),
         queue: aws.queue(),
         packages: aws.packages(),
+        images: aws.external_images(),
         limits: Limits::DEFAULT,
         pace: Pace::DEFAULT,
         frequency: UploadFrequency::default(),

@@ -126,7 +126,7 @@ def decide(statements, action, resource, context, used=None):
 
 
 # Parameters of the control plane that decide what its roles may do, and that no other call shows.
-CHOSEN = {"ExternalCodeArns"}
+CHOSEN = {"ExternalCodeArns", "ExternalImageArns"}
 
 
 def chosen(calls):

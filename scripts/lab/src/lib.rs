@@ -17,6 +17,7 @@ pub mod manners;
 pub mod points;
 pub mod proxy;
 mod recorder;
+pub mod registry;
 pub mod report;
 pub mod samples;
 mod wire;

@@ -2,6 +2,7 @@
 
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
+use bytes::Bytes;
 use flotilla_cli::commands::pack_folder;
 use flotilla_cli::packing::Packing;
 use flotilla_contract::config::ConfigFile;
@@ -9,7 +10,11 @@ use flotilla_contract::{ProfileConfig, RolloutView, RuleConfig, ServiceConfigDoc
 use flotilla_domain::Digest;
 use flotilla_lab::World;
 use flotilla_lab::emulator::ACCOUNT;
+use flotilla_lab::registry::push_image;
 use flotilla_lab::samples::fixture;
+use flotilla_lab::world::HOME;
+use flotilla_sim::zip_of;
+use serde_json::json;
 use std::collections::{BTreeMap, BTreeSet};
 use std::io::Cursor;
 use std::time::Duration;
@@ -68,7 +73,9 @@ async fn running(world: &World, rollout: &RolloutView, region: &str) -> BTreeMap
 
 #[tokio::test]
 async fn images_are_brought_to_every_region_and_run_by_digest() {
-    let world = World::start(&REGIONS, &["--step-timeout-s", "20"], true).await.unwrap();
+    let repositories = format!("arn:aws:ecr:{HOME}:{ACCOUNT}:repository/*");
+    let install = ["--step-timeout-s", "20", "--external-images", &repositories];
+    let world = World::start(&REGIONS, &install, true).await.unwrap();
     world.apply(&config()).await.unwrap();
     let folder = fixture("images");
     let mut packing = Packing::open(&folder, None).unwrap();
@@ -107,4 +114,43 @@ async fn images_are_brought_to_every_region_and_run_by_digest() {
     let verdict = world.verdict(Some("images"), &version, Duration::from_secs(60)).await.unwrap();
     let refusal = verdict.refusal.unwrap();
     assert_eq!((refusal.code.as_str(), refusal.path.as_deref()), ("FL0234", Some("images.tar")));
+
+    pushed_image_is_taken_from_its_repository(&world, images).await;
+}
+
+/// Deploys a package that names an image which CI has pushed to a repository of its own. `before` are the images that are in each region.
+async fn pushed_image_is_taken_from_its_repository(world: &World, before: BTreeSet<String>) {
+    let (config, layer) = (Bytes::from_static(b"{}"), Bytes::from_static(b"a layer"));
+    let described = |kind: &str, bytes: &Bytes| json!({"mediaType": kind, "digest": format!("sha256:{}", Digest::of(bytes)), "size": bytes.len()});
+    let manifest = json!({
+        "schemaVersion": 2,
+        "config": described("application/vnd.oci.image.config.v1+json", &config),
+        "layers": [described("application/vnd.oci.image.layer.v1.tar+gzip", &layer)],
+    });
+    let manifest = Bytes::from(manifest.to_string());
+    let image = format!("sha256:{}", Digest::of(&manifest));
+    let repository =
+        push_image(&world.config(HOME), "team/pushed", &[manifest, config, layer]).await.unwrap();
+
+    let role = json!({"Type": "AWS::IAM::Role", "Properties": {"AssumeRolePolicyDocument": {"Version": "2012-10-17",
+        "Statement": [{"Effect": "Allow", "Principal": {"Service": "lambda.amazonaws.com"}, "Action": "sts:AssumeRole"}]}}});
+    let function = json!({"Type": "AWS::Lambda::Function", "Properties": {"PackageType": "Image",
+        "Role": {"Fn::GetAtt": ["Role", "Arn"]}, "Code": {"ImageUri": format!("{repository}@{image}")}}});
+    let template = json!({"Resources": {"Role": role, "Pushed": function}}).to_string();
+    let zip = zip_of(&[("template.json", template.as_bytes())]);
+    let mut config = self::config();
+    let service = ServiceConfigDoc {
+        external_images: vec![repository.to_string()],
+        ..config.services["images"].clone()
+    };
+    config.services.insert("pushed".into(), service);
+    world.apply(&config).await.unwrap();
+    let rollout = world.push("pushed", "branch/main", zip).await.unwrap();
+    assert_eq!(rollout.status, "succeeded", "{rollout:#?}");
+    let all: BTreeSet<String> = before.into_iter().chain([image.clone()]).collect();
+    for region in REGIONS {
+        assert_eq!(images_in(world, region).await.0, all, "{region}");
+        let running = running(world, &rollout, region).await;
+        assert!(running["Pushed"].contains("flotilla-artifacts-") && running["Pushed"].ends_with(&image));
+    }
 }

@@ -84,6 +84,8 @@ fn kind(code: &str, message: &str, status: Option<u16>) -> ErrorKind {
         | "NotFound"
         | "ResourceNotFoundException"
         | "RepositoryNotFoundException"
+        // A failure of BatchGetImage.
+        | "ImageNotFound"
         | "AWS.SimpleQueueService.NonExistentQueue"
         | "QueueDoesNotExist" => ErrorKind::Missing,
         "InternalError"

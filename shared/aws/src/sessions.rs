@@ -5,9 +5,9 @@
 use aws_config::sts::AssumeRoleProvider;
 use aws_config::{BehaviorVersion, Region, SdkConfig};
 use aws_sdk_s3::config::SharedCredentialsProvider;
-use aws_smithy_http_client::Builder;
 use aws_smithy_http_client::tls::{Provider, rustls_provider::CryptoMode};
-use aws_smithy_runtime_api::client::http::SharedHttpClient;
+use aws_smithy_http_client::{Builder, Connector};
+use aws_smithy_runtime_api::client::http::{SharedHttpClient, SharedHttpConnector};
 use aws_smithy_types::retry::RetryConfig;
 use aws_smithy_types::timeout::TimeoutConfig;
 use flotilla_engine::ports::Place;
@@ -18,6 +18,11 @@ use std::time::Duration;
 /// The HTTPS client of the SDK on `ring`: the SDK's own choice, `aws-lc-rs`, takes longer to build than any other crate.
 pub fn https_client() -> SharedHttpClient {
     Builder::new().tls_provider(Provider::Rustls(CryptoMode::Ring)).build_https()
+}
+
+/// The same for requests that the SDK does not make.
+pub(crate) fn https_connector() -> SharedHttpConnector {
+    SharedHttpConnector::new(Connector::builder().tls_provider(Provider::Rustls(CryptoMode::Ring)).build())
 }
 
 /// The home configuration: credentials of the function's own role, bounded retries and timeouts.

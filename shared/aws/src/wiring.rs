@@ -2,15 +2,16 @@
 
 use crate::patience::patient;
 use crate::{
-    AwsChannels, CloudFormationStacks, CloudWatchAlarms, CloudWatchMetrics, DynamoStateStore, EcrRegistry,
-    EcrRepositories, GuardPolicies, HttpsProbes, LambdaFunctions, MissingSetting, S3AssetBuckets, S3Buckets,
-    S3PackageStore, S3ReplicaStore, Sessions, Settings, SqsWorkQueue, SystemClock, load_config,
+    AwsChannels, CloudFormationStacks, CloudWatchAlarms, CloudWatchMetrics, DynamoStateStore,
+    EcrExternalImages, EcrRegistry, EcrRepositories, GuardPolicies, HttpsProbes, LambdaFunctions,
+    MissingSetting, S3AssetBuckets, S3Buckets, S3PackageStore, S3ReplicaStore, Sessions, Settings,
+    SqsWorkQueue, SystemClock, load_config,
 };
 use aws_config::SdkConfig;
 use flotilla_domain::Region;
 use flotilla_engine::ports::{
-    Alarms, AssetBuckets, Buckets, Channels, Clock, Functions, ImageRegistry, Metrics, PackageStore,
-    Policies, Probes, ReplicaStore, Stacks, StateStore, StoredImages, WorkQueue,
+    Alarms, AssetBuckets, Buckets, Channels, Clock, ExternalImages, Functions, ImageRegistry, Metrics,
+    PackageStore, Policies, Probes, ReplicaStore, Stacks, StateStore, StoredImages, WorkQueue,
 };
 use std::sync::Arc;
 
@@ -80,6 +81,11 @@ impl Aws {
     /// The repositories of container images.
     pub fn images(&self) -> Arc<dyn ImageRegistry> {
         Arc::new(EcrRegistry::new(self.sessions.clone(), &self.settings))
+    }
+
+    /// Repositories of container images that are not Flotilla's.
+    pub fn external_images(&self) -> Arc<dyn ExternalImages> {
+        Arc::new(EcrExternalImages::new(self.config.clone()))
     }
 
     /// The repositories of container images, for garbage collection.

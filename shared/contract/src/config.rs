@@ -56,6 +56,10 @@ pub struct ServiceConfigDoc {
     /// The code that its templates may take from buckets of others, such as a vendor's layer.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub external_code: Vec<ExternalCodeConfig>,
+    /// The repositories of Amazon ECR from which container images that its templates name by digest are taken into its packages.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schema(example = json!(["111122223333.dkr.ecr.eu-west-1.amazonaws.com/orders"]))]
+    pub external_images: Vec<String>,
 }
 
 /// An object in a bucket of somebody else, which becomes a part of each package whose templates name it.

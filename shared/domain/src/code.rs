@@ -100,7 +100,7 @@ codes! {
     /// A container image of the package cannot be read, or is not one that Lambda runs.
     ImageUnsupported = 234, "a container image cannot be deployed";
     /// Code of another bucket cannot be read, or its bytes have another digest than the service's configuration says.
-    ExternalCodeDiffers = 235, "code in another bucket does not match the configuration";
+    ExternalCodeDiffers = 235, "code in another bucket or repository cannot be taken";
 
     /// The configuration does not follow its schema.
     ConfigInvalid = 301, "the configuration is invalid";

@@ -67,6 +67,7 @@ fn package(contents: &Files) -> Result<Finished, Refusal> {
                 let content = contents.get(&name).expect("only what is there is needed").clone();
                 assert!(read.insert(name, content).is_none(), "a file is needed once");
             }
+            DraftStep::NeedManifest(image) => panic!("no repository is listed, and {image} is needed"),
         }
     };
     let proof = |source: &Source| {

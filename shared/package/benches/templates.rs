@@ -53,6 +53,7 @@ fn drafted_of(sample: &Sample, files: &Files) -> Result<Draft, String> {
     match recognise(&sample.listing).unwrap().draft(&sample.listing, files, &LIMITS).unwrap() {
         DraftStep::Done(draft) => Ok(*draft),
         DraftStep::Need(name) => Err(name),
+        DraftStep::NeedManifest(image) => Err(image.to_string()),
     }
 }
 

@@ -61,6 +61,8 @@ struct Descriptor {
     media_type: String,
     digest: String,
     #[serde(default)]
+    size: u64,
+    #[serde(default)]
     annotations: BTreeMap<String, String>,
     platform: Option<Platform>,
 }
@@ -82,6 +84,12 @@ struct Index {
 struct Manifest {
     config: Descriptor,
     layers: Vec<Descriptor>,
+}
+
+impl Manifest {
+    fn parts(&self) -> impl Iterator<Item = &Descriptor> {
+        std::iter::once(&self.config).chain(&self.layers)
+    }
 }
 
 /// What an index leads to.
@@ -140,6 +148,11 @@ pub fn blobs(manifest: &[u8]) -> Result<Vec<Digest>, Refusal> {
         let what = format!("its manifest has {} bytes, more than {MANIFEST_BYTES_MAX}", manifest.len());
         return Err(unsupported(what, "build the image with docker build, and save it again"));
     }
+    if serde_json::from_slice::<Index>(manifest).is_ok() {
+        let what = "it is an index of images, and Lambda runs one image".into();
+        let fix = "name the digest of the image for one platform: docker buildx build --platform linux/arm64 --provenance=false pushes it alone";
+        return Err(unsupported(what, fix));
+    }
     let manifest: Manifest = parse(manifest, "the manifest of a container image")?;
     if !CONFIG_TYPES.contains(&manifest.config.media_type.as_str()) {
         let what =
@@ -157,14 +170,19 @@ pub fn blobs(manifest: &[u8]) -> Result<Vec<Digest>, Refusal> {
         let what = format!("the image has {} layers, more than {LAYERS_MAX}", manifest.layers.len());
         return Err(unsupported(what, "build it with fewer layers: Docker allows 127"));
     }
-    let blobs = std::iter::once(&manifest.config).chain(&manifest.layers);
-    let blobs = blobs.map(|blob| sha256(&blob.digest)).collect::<Result<BTreeSet<_>, _>>()?;
+    let blobs = manifest.parts().map(|blob| sha256(&blob.digest)).collect::<Result<BTreeSet<_>, _>>()?;
     // It is no gzip file, and an upload to ECR needs a part.
     if blobs.contains(&Digest::of(b"")) {
         let what = "a layer, or the configuration, has no bytes".into();
         return Err(unsupported(what, "save the image again: docker save"));
     }
     Ok(blobs.into_iter().collect())
+}
+
+/// The size of an image in bytes, as its manifest declares it: that of its configuration and its compressed layers.
+pub fn declared_bytes(manifest: &[u8]) -> u64 {
+    let manifest = serde_json::from_slice::<Manifest>(manifest);
+    manifest.map_or(0, |manifest| manifest.parts().map(|part| part.size).fold(0, u64::saturating_add))
 }
 
 /// The media type that ECR is told of a manifest.
@@ -312,6 +330,9 @@ mod tests {
         assert!(blobs(chart.as_bytes()).unwrap_err().message.contains("helm"));
         let empty = manifest(LAYER_TYPES[0]).replace(&hex("layer"), &hex(""));
         assert!(blobs(empty.as_bytes()).unwrap_err().message.contains("has no bytes"));
+        let several = index(json!([{"mediaType": OCI_MANIFEST, "digest": hex("a"), "size": 1}]));
+        assert!(blobs(&several).unwrap_err().message.contains("an index of images"));
+        assert_eq!(declared_bytes(manifest("x").as_bytes()), 3);
         assert_eq!(media_type(manifest("x").as_bytes()), OCI_MANIFEST);
         assert_eq!(media_type(br#"{"mediaType": "docker"}"#), "docker");
     }

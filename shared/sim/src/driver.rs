@@ -4,7 +4,7 @@ use crate::assets::SimAssetBuckets;
 use crate::checker::Checker;
 use crate::cloudformation::SimStacks;
 use crate::gates::{SimAlarms, SimMetrics, SimProbes};
-use crate::images::SimImages;
+use crate::images::{SimExternalImages, SimImages};
 use crate::lambda::SimFunctions;
 use crate::operations::meddle;
 use crate::policies::SimPolicies;
@@ -79,6 +79,7 @@ pub fn ingest(shared: &Shared) -> Ingest {
         store: Arc::new(SimTable(shared.clone())),
         queue: Arc::new(SimQueue(shared.clone())),
         packages: Arc::new(SimPackages(shared.clone())),
+        images: Arc::new(SimExternalImages(shared.clone())),
         limits: Limits::DEFAULT,
         pace,
         frequency: UploadFrequency::default(),

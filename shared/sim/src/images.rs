@@ -2,20 +2,26 @@
 //! `BatchDeleteImage`.
 
 use crate::objects::Repository;
+use crate::s3::whole;
 use crate::state::{Shared, State};
 use async_trait::async_trait;
 use bytes::Bytes;
+use flotilla_domain::config::external_image::{ExternalImage, ImageRepository};
 use flotilla_domain::release::package::{Asset, AssetKind};
 use flotilla_domain::retention::StoredImage;
 use flotilla_domain::{Digest, Site};
 use flotilla_engine::ports::{
-    ErrorKind, ImageManifest, ImagePage, ImageRegistry, Place, PortError, StoredImages,
+    ChunkStream, ErrorKind, ExternalImages, ImageManifest, ImagePage, ImageRegistry, Place, PortError,
+    StoredImages,
 };
 use flotilla_package::image;
 use std::collections::BTreeSet;
 
 /// The repositories.
 pub struct SimImages(pub Shared);
+
+/// The repositories of others.
+pub struct SimExternalImages(pub Shared);
 
 fn key(kind: AssetKind, digest: &Digest) -> String {
     Asset { kind, digest: *digest }.key()
@@ -140,5 +146,36 @@ impl StoredImages for SimImages {
             Ok(())
         };
         self.0.call("ecr:BatchDeleteImage", Some(&place.site), remove).await
+    }
+}
+
+/// A part of an image in a repository of somebody else.
+fn pulled(
+    state: &State,
+    repository: &ImageRepository,
+    part: &Digest,
+    operation: &'static str,
+) -> Result<Bytes, PortError> {
+    let found = state.pulled.get(&(repository.clone(), *part)).cloned();
+    found.ok_or_else(|| missing(operation, "ImageNotFound: Requested image not found"))
+}
+
+#[async_trait]
+impl ExternalImages for SimExternalImages {
+    async fn manifest(&self, image: &ExternalImage) -> Result<Bytes, PortError> {
+        const GET: &str = "ecr:BatchGetImage";
+        let read = |state: &mut State| pulled(state, &image.repository, &image.digest, GET);
+        self.0.call(GET, None, read).await
+    }
+
+    async fn blob(
+        &self,
+        repository: &ImageRepository,
+        blob: &Digest,
+    ) -> Result<(u64, Box<dyn ChunkStream>), PortError> {
+        const GET: &str = "ecr:GetDownloadUrlForLayer";
+        let read = |state: &mut State| pulled(state, repository, blob, GET);
+        let bytes = self.0.call(GET, None, read).await?;
+        Ok((bytes.len() as u64, whole(bytes)))
     }
 }

@@ -22,6 +22,11 @@ struct Once {
     is_short: bool,
 }
 
+/// A stream of these bytes.
+pub fn whole(bytes: Bytes) -> Box<dyn ChunkStream> {
+    Box::new(Once { chunk: Some(bytes), is_short: false })
+}
+
 #[async_trait]
 impl ChunkStream for Once {
     async fn next(&mut self) -> Result<Option<Bytes>, PortError> {
@@ -203,7 +208,7 @@ impl PackageStore for SimPackages {
                 let found = state.external.values().find(|bytes| Digest::of(bytes) == *digest);
                 let found = found.cloned().ok_or_else(missing)?;
                 let length = found.len() as u64;
-                Ok((length, Box::new(Once { chunk: Some(found), is_short: false }) as Box<dyn ChunkStream>))
+                Ok((length, whole(found)))
             })
             .await
     }

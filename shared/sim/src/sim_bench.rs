@@ -5,7 +5,7 @@ use crate::assets::SimAssetBuckets;
 use crate::cloudformation::SimStacks;
 use crate::contract::{Bench, Fate, Quirk, Quirks};
 use crate::gates::{SimAlarms, SimProbes};
-use crate::images::SimImages;
+use crate::images::{SimExternalImages, SimImages};
 use crate::lambda::SimFunctions;
 use crate::policies::SimPolicies;
 use crate::queue::SimQueue;
@@ -14,11 +14,13 @@ use crate::state::{Object, Shared};
 use crate::table::SimTable;
 use async_trait::async_trait;
 use bytes::Bytes;
+use flotilla_domain::config::external_image::ImageRepository;
 use flotilla_domain::deployment::Access;
 use flotilla_domain::{AlarmState, Digest, Site, Timestamp};
 use flotilla_engine::ports::{
-    Alarms, AssetBuckets, Buckets, Clock, ExternalObject, Functions, HttpObserved, ImageRegistry, Invoked,
-    PackageStore, Place, Policies, Probes, ReplicaStore, Stacks, StateStore, StoredImages, Work, WorkQueue,
+    Alarms, AssetBuckets, Buckets, Clock, ExternalImages, ExternalObject, Functions, HttpObserved,
+    ImageRegistry, Invoked, PackageStore, Place, Policies, Probes, ReplicaStore, Stacks, StateStore,
+    StoredImages, Work, WorkQueue,
 };
 use std::time::Duration;
 
@@ -76,6 +78,11 @@ impl SimBench {
     /// The fake repositories of container images.
     pub fn images(&self) -> impl ImageRegistry + StoredImages + use<> {
         SimImages(self.shared.clone())
+    }
+
+    /// The fake repositories of others.
+    pub fn external_images(&self) -> impl ExternalImages + use<> {
+        SimExternalImages(self.shared.clone())
     }
 
     /// The fake CloudFormation.
@@ -176,6 +183,16 @@ impl Bench for SimBench {
             state.templates.insert(digest, bytes);
         }
         state.keep(Some(&self.place.site), key, digest, length);
+    }
+
+    async fn push_image(&self, parts: &[Bytes]) -> ImageRepository {
+        let uri = "444455556666.dkr.ecr.eu-central-1.amazonaws.com/orders";
+        let repository = ImageRepository::parse(uri).expect("a repository");
+        for part in parts {
+            let key = (repository.clone(), Digest::of(part));
+            self.shared.lock().pulled.insert(key, part.clone());
+        }
+        repository
     }
 
     async fn place_external(&self, key: &str, bytes: Bytes) -> ExternalObject {

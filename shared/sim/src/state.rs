@@ -6,6 +6,7 @@ use crate::objects::{Objects, Repository};
 use crate::rng::Rng;
 use crate::stack_books::Stacks;
 use bytes::Bytes;
+use flotilla_domain::config::external_image::ImageRepository;
 use flotilla_domain::retention::Pace;
 use flotilla_domain::{AlarmState, Digest, Site, Timestamp};
 use flotilla_engine::ports::{ErrorKind, HttpObserved, Invoked, Item, Key, PortError, Presence, Work};
@@ -74,6 +75,8 @@ pub struct State {
     pub templates: BTreeMap<Digest, Bytes>,
     /// Objects in buckets of others, by bucket, key and version.
     pub external: BTreeMap<(String, String, Option<String>), Bytes>,
+    /// The parts of the images in repositories of others.
+    pub pulled: BTreeMap<(ImageRepository, Digest), Bytes>,
     /// The manifests of container images that were ever stored in the ingest bucket.
     pub manifests: BTreeMap<Digest, Bytes>,
     pub repositories: BTreeMap<Site, Repository>,
@@ -165,6 +168,7 @@ impl Shared {
             home: BTreeMap::new(),
             templates: BTreeMap::new(),
             external: BTreeMap::new(),
+            pulled: BTreeMap::new(),
             manifests: BTreeMap::new(),
             repositories: BTreeMap::new(),
             replicas: BTreeMap::new(),

@@ -37,6 +37,10 @@ pub struct Install {
     /// from (`external_code`). An empty value removes them. By default, they are kept.
     #[arg(long, value_name = "ARNS")]
     pub external_code: Option<String>,
+    /// ARNs of repositories in Amazon ECR, separated by commas, such as arn:aws:ecr:eu-west-1:111122223333:repository/*, from which services
+    /// may take container images (`external_images`). An empty value removes them. By default, they are kept.
+    #[arg(long, value_name = "ARNS")]
+    pub external_images: Option<String>,
     /// What Flotilla may do in the account.
     #[command(flatten)]
     pub roles: AccountRoles,

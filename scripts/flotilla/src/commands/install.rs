@@ -222,6 +222,8 @@ impl Setup<'_> {
         parameters.extend(self.args.alarm_topic.clone().map(|arn| ("AlarmTopicArn".to_owned(), arn)));
         let external = self.args.external_code.clone();
         parameters.extend(external.map(|arns| ("ExternalCodeArns".to_owned(), arns)));
+        let images = self.args.external_images.clone();
+        parameters.extend(images.map(|arns| ("ExternalImageArns".to_owned(), arns)));
         let named = known.get("Administrators").is_some_and(|arns| !arns.is_empty());
         let administrators = match &self.args.administrators {
             None if named => None,

@@ -10,7 +10,7 @@ mod tar_files;
 use crate::error::CliError;
 use archive::Archive;
 use flotilla_domain::release::package::template_key;
-use flotilla_domain::{AliasName, Digester, Refusal};
+use flotilla_domain::{AliasName, Code, Digester, Refusal};
 use flotilla_package::Limits;
 use flotilla_package::folder_zip::FolderZip;
 use flotilla_package::formats::{
@@ -148,6 +148,11 @@ impl Packing {
                     let mut bytes = Vec::new();
                     self.read(&name, |chunk| bytes.write_all(chunk))?;
                     files.insert(name, bytes);
+                }
+                // No repository is listed here: ingest takes images from those of the service.
+                DraftStep::NeedManifest(image) => {
+                    let what = format!("{image} is in a repository that is read at the upload only");
+                    return Err(Refusal::new(Code::ImageUnsupported, what, "upload the package").into());
                 }
             }
         };

@@ -9,9 +9,11 @@ use bytes::Bytes;
 use flotilla_aws::messages::{TickMessage, decode, decode_intake, decode_tick};
 use flotilla_aws::{Aws, Settings};
 use flotilla_domain::config::account::artifact_bucket;
+use flotilla_domain::config::external_image::ImageRepository;
 use flotilla_domain::{AlarmState, Digest, Site};
 use flotilla_engine::ports::{ExternalObject, Place, Work};
 use flotilla_lab::emulator::{ACCOUNT, Emulator, program};
+use flotilla_lab::registry::push_image;
 use flotilla_lab::world::{HOME, sdk_config};
 use flotilla_sim::contract::{Bench, Fate, Quirks};
 use flotilla_sim::zip_of;
@@ -202,6 +204,10 @@ impl Bench for AwsBench {
         // The artifact bucket is one that ingest does not know.
         self.place_object(key, bytes).await;
         ExternalObject { bucket: self.artifacts(), key: key.to_owned(), version: None }
+    }
+
+    async fn push_image(&self, parts: &[Bytes]) -> ImageRepository {
+        push_image(&self.target, &self.space, parts).await.expect("an image")
     }
 
     async fn place_unproven(&self, key: &str, bytes: Bytes) {

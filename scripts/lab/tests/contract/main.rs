@@ -47,6 +47,7 @@ async fn the_repositories_of_images_keep_the_contract() {
     let Some(bench) = AwsBench::start().await else { return };
     let (registry, stored) = (bench.aws.images(), bench.aws.stored_images());
     contract::images(&*registry, &*stored, &*bench.aws.packages(), &bench).await;
+    contract::external_images(&*bench.aws.external_images(), &bench).await;
 }
 
 #[tokio::test]

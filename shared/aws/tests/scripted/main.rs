@@ -8,6 +8,7 @@ mod asset_buckets;
 mod change_sets;
 mod channels;
 mod executions;
+mod external_images;
 mod images;
 mod invocations;
 mod metrics;

@@ -5,12 +5,11 @@ use aws_sdk_s3::Client;
 use flotilla_aws::{S3PackageStore, S3ReplicaStore};
 use flotilla_domain::release::Verdict;
 use flotilla_domain::replica::Copies;
-use flotilla_domain::retention::Pace;
-use flotilla_domain::{Code, Digest, Region, Timestamp};
+use flotilla_domain::{Code, Digest, Timestamp};
 use flotilla_engine::ports::{
     CopySource, ErrorKind, ObjectRef, PackageStore, PortError, Presence, ReplicaStore, Seen,
 };
-use flotilla_engine::release::{Ingest, UploadFrequency};
+use flotilla_engine::release::Ingest;
 use flotilla_package::Limits;
 use flotilla_sim::World;
 use std::sync::Arc;
@@ -219,17 +218,8 @@ fn s07_an_object_over_5_gb_is_refused_by_its_size_before_it_is_read() {
         .header("content-range", format!("bytes {}-5999999999/6000000000", 6_000_000_000 - bytes))
         .header("last-modified", "Sat, 21 Nov 2026 00:00:00 GMT")]);
     // The service is configured; nothing but the bucket is played from the script.
-    let ports = World::new(1, &[&["eu-west-1"]]).step_ports();
-    let ingest = Ingest {
-        clock: ports.clock,
-        store: ports.store,
-        queue: ports.queue,
-        packages: Arc::new(S3PackageStore::new(Client::new(&script.config()), &settings())),
-        limits: Limits::DEFAULT,
-        pace: Pace::DEFAULT,
-        frequency: UploadFrequency::default(),
-        region: Region::parse("eu-central-1").unwrap(),
-    };
+    let packages = Arc::new(S3PackageStore::new(Client::new(&script.config()), &settings()));
+    let ingest = Ingest { packages, ..World::new(1, &[&["eu-west-1"]]).ingest() };
     let object = ObjectRef { key: "incoming/orders/branch/main/1.zip".into(), version_id: "v1".into() };
     let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build().unwrap();
     let verdict = runtime.block_on(ingest.intake(&object, Timestamp::UNIX_EPOCH)).unwrap().unwrap();

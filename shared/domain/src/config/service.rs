@@ -1,6 +1,7 @@
 //! The configuration of a service: ordered rules that map refs to stages.
 
 use super::external_code::ExternalCode;
+use super::external_image::ImageRepository;
 use super::profile::Profile;
 use crate::code::{Code, Refusal};
 use crate::git_ref::{GitRef, RefKind};
@@ -173,6 +174,8 @@ pub struct ServiceConfig {
     pub alias: Option<AliasName>,
     /// The code that its templates may take from other buckets.
     pub external_code: Vec<ExternalCode>,
+    /// The repositories from which container images are taken into its packages.
+    pub external_images: Vec<ImageRepository>,
 }
 
 /// The result of routing one ref.
@@ -193,6 +196,8 @@ impl ServiceConfig {
     pub const RULES_MAX: usize = 50;
     /// Most objects of other buckets.
     pub const EXTERNAL_CODE_MAX: usize = 50;
+    /// Most repositories of container images.
+    pub const EXTERNAL_IMAGES_MAX: usize = 20;
     /// Longest lifetime of a preview in hours: 90 days.
     pub const TTL_H_MAX: u32 = 24 * 90;
 

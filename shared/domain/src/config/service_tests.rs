@@ -20,6 +20,7 @@ fn config(rules: &[(&str, &str)]) -> ServiceConfig {
         shared_outputs: BTreeSet::new(),
         alias: None,
         external_code: Vec::new(),
+        external_images: Vec::new(),
     }
 }
 

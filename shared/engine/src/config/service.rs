@@ -3,6 +3,7 @@
 use super::{invalid, named};
 use flotilla_contract::{ExternalCodeConfig, RuleConfig, ServiceConfigDoc};
 use flotilla_domain::config::external_code::ExternalCode;
+use flotilla_domain::config::external_image::ImageRepository;
 use flotilla_domain::config::service::{RefPattern, Rule, ServiceConfig, StageTemplate};
 use flotilla_domain::retention::Retention;
 use flotilla_domain::{AliasName, Digest, ProfileName, Refusal, ServiceName, StackPattern};
@@ -32,6 +33,7 @@ pub fn service_config(service: ServiceName, doc: &ServiceConfigDoc) -> Result<Se
         retention: retention(doc)?,
         shared_outputs: shared_outputs(doc)?,
         external_code: external_code(&doc.external_code)?,
+        external_images: external_images(&doc.external_images)?,
         alias: doc.alias.as_deref().map(AliasName::parse).transpose().map_err(|e| named("alias", &e))?,
     })
 }
@@ -65,6 +67,11 @@ pub(crate) fn outside_of(prefix: &str, config: &ServiceConfig) -> Result<(), Ref
     if let Some(code) = config.external_code.iter().find(own) {
         let what = format!("{} is a bucket of Flotilla itself", code.bucket);
         return Err(invalid("external_code", what, "name a bucket of the code's owner"));
+    }
+    let own = |repository: &&ImageRepository| repository.name.starts_with(&format!("{prefix}-"));
+    if let Some(repository) = config.external_images.iter().find(own) {
+        let what = format!("{} is a repository of Flotilla itself", repository.name);
+        return Err(invalid("external_images", what, "name the repository that the image was pushed to"));
     }
     let of_rules = config.rules.iter().filter_map(|rule| rule.stack_name.as_ref());
     let mut patterns = of_rules.chain([&config.stack_name]);
@@ -116,6 +123,19 @@ fn external_code(docs: &[ExternalCodeConfig]) -> Result<Vec<ExternalCode>, Refus
         Ok(ExternalCode { bucket, key, version, digest })
     };
     docs.iter().enumerate().map(read).collect()
+}
+
+/// Reads the repositories of container images.
+fn external_images(uris: &[String]) -> Result<Vec<ImageRepository>, Refusal> {
+    let max = ServiceConfig::EXTERNAL_IMAGES_MAX;
+    if uris.len() > max {
+        let what = format!("{} repositories", uris.len());
+        return Err(invalid("external_images", what, &format!("name {max} at most")));
+    }
+    let read = |(n, uri): (usize, &String)| {
+        ImageRepository::parse(uri).map_err(|error| named(&format!("external_images.{n}"), &error))
+    };
+    uris.iter().enumerate().map(read).collect()
 }
 
 /// Most outputs of a service that are shared: CloudFormation's quota of outputs in a template.

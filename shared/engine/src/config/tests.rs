@@ -26,6 +26,31 @@ fn read(doc: &ProfileConfig) -> Result<Profile, Refusal> {
     profile(ProfileName::parse("p").unwrap(), doc)
 }
 
+#[test]
+fn the_repositories_of_images_are_bounded_and_of_ecr() {
+    let rule = RuleConfig {
+        git_ref: "branch:main".into(),
+        stage: "staging".into(),
+        profile: "p".into(),
+        ttl_h: None,
+        stack_name: None,
+    };
+    let config = |external_images: Vec<String>| {
+        let doc =
+            ServiceConfigDoc { rules: vec![rule.clone()], external_images, ..ServiceConfigDoc::default() };
+        service_config(ServiceName::parse("orders").unwrap(), &doc)
+    };
+    let wrong = |images: Vec<String>| config(images).err().and_then(|refusal| refusal.path);
+    let uri = |name: &str| format!("111122223333.dkr.ecr.eu-west-1.amazonaws.com/{name}");
+    let max = ServiceConfig::EXTERNAL_IMAGES_MAX;
+    assert_eq!(wrong(vec![uri("orders"); max]), None);
+    assert_eq!(wrong(vec![uri("orders"); max + 1]), at("external_images"));
+    assert_eq!(wrong(vec![uri("orders"), uri("orders:v1")]), at("external_images.1"));
+    let own = config(vec![uri("flotilla-artifacts-111122223333-eu-west-1")]).unwrap();
+    let refused = service::outside_of("flotilla", &own).unwrap_err();
+    assert_eq!(refused.path, at("external_images"), "other services' images are there");
+}
+
 /// The field for which a profile is refused, if it is.
 fn wrong(doc: ProfileConfig) -> Option<String> {
     read(&doc).err().map(|refusal| {

@@ -1,9 +1,11 @@
-//! The repositories of container images of the account-regions. Each has the name of the account-region's artifact bucket.
+//! The repositories of container images of the account-regions, each of which has the name of the account-region's artifact bucket, and
+//! those of others.
 
-use super::{Place, PortError};
+use super::{ChunkStream, Place, PortError};
 use async_trait::async_trait;
 use bytes::Bytes;
 use flotilla_domain::Digest;
+use flotilla_domain::config::external_image::{ExternalImage, ImageRepository};
 use flotilla_domain::retention::StoredImage;
 
 /// The repositories, as replication sees them.
@@ -53,4 +55,18 @@ pub trait StoredImages: Send + Sync {
 
     /// Removes the tags of images, and with its last tag an image. An image that was tagged since it was listed stays.
     async fn remove(&self, place: &Place, images: &[&StoredImage]) -> Result<(), PortError>;
+}
+
+/// The repositories of others, as ingest sees them.
+#[async_trait]
+pub trait ExternalImages: Send + Sync {
+    /// The manifest of an image.
+    async fn manifest(&self, image: &ExternalImage) -> Result<Bytes, PortError>;
+
+    /// A blob of an image in a repository: its length in bytes, and the bytes.
+    async fn blob(
+        &self,
+        repository: &ImageRepository,
+        blob: &Digest,
+    ) -> Result<(u64, Box<dyn ChunkStream>), PortError>;
 }

@@ -27,7 +27,7 @@ pub use channels::{Channels, Said};
 pub use clock::Clock;
 pub use error::{ErrorKind, PortError};
 pub use functions::{AliasObserved, AliasShares, FunctionCodeObserved, Functions, Invoked};
-pub use images::{ImageManifest, ImagePage, ImageRegistry, StoredImages};
+pub use images::{ExternalImages, ImageManifest, ImagePage, ImageRegistry, StoredImages};
 pub use metrics::{Metrics, VersionsMeasured};
 pub use package_store::{
     Body, ChunkStream, ExternalObject, Incoming, IncomingPage, ObjectRef, PackageStore, Tail,

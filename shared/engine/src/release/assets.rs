@@ -2,6 +2,7 @@
 //! can copy out of the upload does not pass through this process.
 
 use super::external::store_external;
+use super::external_images::store_pulled;
 use super::folder::ZippedFolder;
 use super::stream::{Unpacked, UploadBytes};
 use crate::EngineError;
@@ -46,6 +47,9 @@ pub async fn store_assets(
                     store_zipped(upload, directory, listing, source).await?
                 }
                 Source::External(code) => store_external(upload, code).await?,
+                Source::Pulled { repository, digest, kind } => {
+                    store_pulled(upload, repository, Asset { kind: *kind, digest: *digest }).await?
+                }
             };
             Ok::<_, EngineError>((source.clone(), proof))
         });

@@ -7,6 +7,7 @@ mod view;
 
 mod assets;
 mod external;
+mod external_images;
 mod folder;
 mod frequency;
 mod read_package;
@@ -15,7 +16,7 @@ mod stream;
 
 use crate::config::document;
 use crate::ports::{
-    Clock, ErrorKind, ObjectRef, PackageStore, StateStore, Tail, Work, WorkQueue, WriteError,
+    Clock, ErrorKind, ExternalImages, ObjectRef, PackageStore, StateStore, Tail, Work, WorkQueue, WriteError,
 };
 use crate::records::{ConfigRecord, create, keep, read, releases_query, service_key, stage_key, upload_key};
 use crate::rollout::admit::{AdmissionRequest, admit};
@@ -49,6 +50,8 @@ pub struct Ingest {
     pub queue: Arc<dyn WorkQueue>,
     /// The ingest bucket.
     pub packages: Arc<dyn PackageStore>,
+    /// The repositories from which images are taken.
+    pub images: Arc<dyn ExternalImages>,
     /// Limits of an upload.
     pub limits: Limits,
     /// How old a stored object may be before it is stored again.
@@ -215,10 +218,13 @@ impl Ingest {
         let mut stages = service.fixed_stages();
         stages.insert(route.stage.clone());
         let (limits, alias) = (&self.limits, service.alias.clone());
-        let external = ExternalPolicy::Listed(service.external_code.clone());
+        let external = ExternalPolicy::Listed {
+            code: service.external_code.clone(),
+            images: service.external_images.clone(),
+        };
         let region = self.region.clone();
         let settings = Reading { known, renewed_before, limits, alias, stages, external, region };
-        let package = read_package(&self.packages, object, tail.clone(), settings).await?;
+        let package = read_package(&self.packages, &self.images, object, tail.clone(), settings).await?;
         service.check_names(&package)?;
         let provenance =
             signature::provenance(self.packages.as_ref(), object, &tail, &package.digest).await?;

@@ -1,19 +1,21 @@
 //! Reads a package from the bytes of an upload: small files are read, assets are stored under their digests.
 
 use super::assets::store_assets;
+use super::external_images::manifest;
 use super::stream::UploadBytes;
 use crate::EngineError;
-use crate::ports::{Body, ObjectRef, PackageStore, Tail};
+use crate::ports::{Body, ExternalImages, ObjectRef, PackageStore, Tail};
 use bytes::BytesMut;
 use flotilla_domain::release::ObjectVersion;
 use flotilla_domain::release::package::{Package, template_key};
 use flotilla_domain::{AliasName, Code, Digest, Refusal, Region, StageName, Timestamp};
 use flotilla_package::Limits;
-use flotilla_package::formats::{Draft, DraftStep, ExternalPolicy, Files, recognise};
+use flotilla_package::formats::{Draft, DraftStep, ExternalPolicy, Files, manifest_name, recognise};
 use flotilla_package::image::{in_archive, not_unpacked};
 use flotilla_package::listing::Listing;
 use flotilla_package::zip_file::{Directory, DirectoryStep, read_directory};
 use std::collections::BTreeSet;
+use std::fmt::Display;
 use std::sync::Arc;
 
 /// How a package is read.
@@ -28,7 +30,7 @@ pub struct Reading<'a> {
     pub alias: Option<AliasName>,
     /// The stages that it may be deployed to.
     pub stages: BTreeSet<StageName>,
-    /// The code that its templates may take from other buckets.
+    /// The code and the images that its templates may take from elsewhere.
     pub external: ExternalPolicy,
     /// The region of the ingest bucket.
     pub region: Region,
@@ -37,6 +39,7 @@ pub struct Reading<'a> {
 /// Reads and stores a package.
 pub async fn read_package(
     packages: &Arc<dyn PackageStore>,
+    images: &Arc<dyn ExternalImages>,
     object: &ObjectVersion,
     tail: Tail,
     reading: Reading<'_>,
@@ -58,6 +61,7 @@ pub async fn read_package(
     let object = ObjectRef { key: object.key.clone(), version_id: object.version_id.clone() };
     let mut upload = UploadBytes {
         packages: packages.clone(),
+        images: images.clone(),
         id: upload,
         known,
         renewed_before,
@@ -120,7 +124,15 @@ async fn draft(
                 let (bytes, _) = upload.unpack(entry).await?;
                 files.insert(name, bytes.into());
             }
-            DraftStep::Need(name) => return Err(EngineError::Defect(format!("{name} was requested twice"))),
+            DraftStep::NeedManifest(image) if !files.contains_key(&manifest_name(&image)) => {
+                files.insert(manifest_name(&image), manifest(upload.images.as_ref(), &image).await?.into());
+            }
+            DraftStep::Need(name) => return Err(requested_twice(&name)),
+            DraftStep::NeedManifest(image) => return Err(requested_twice(&image)),
         }
     }
+}
+
+fn requested_twice(what: &dyn Display) -> EngineError {
+    EngineError::Defect(format!("{what} was requested twice"))
 }

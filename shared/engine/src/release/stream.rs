@@ -1,7 +1,7 @@
 //! Unpacks entries of an upload as streams.
 
 use crate::EngineError;
-use crate::ports::{Body, ChunkStream, ErrorKind, ObjectRef, PackageStore, PortError};
+use crate::ports::{Body, ChunkStream, ErrorKind, ExternalImages, ObjectRef, PackageStore, PortError};
 use async_trait::async_trait;
 use bytes::{Bytes, BytesMut};
 use flotilla_domain::{Digest, Refusal, Region, Timestamp, UploadId};
@@ -14,6 +14,8 @@ use std::sync::Arc;
 pub struct UploadBytes {
     /// The ingest bucket.
     pub packages: Arc<dyn PackageStore>,
+    /// The repositories of others.
+    pub images: Arc<dyn ExternalImages>,
     /// The upload's id.
     pub id: UploadId,
     /// The digests that earlier releases of the service have stored.

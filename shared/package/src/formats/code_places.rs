@@ -1,23 +1,29 @@
 //! Where the code of functions and layers is: in the package, in the template, or in a registry of images. Anything else could not be proven.
 
-use crate::template::{asset_tokens, mentions};
+use crate::template::{asset_tokens, image_digest, mentions};
 use flotilla_domain::config::external_code::ExternalCode;
+use flotilla_domain::config::external_image::ImageRepository;
 use flotilla_domain::release::package::ASSETS_BUCKET_PARAMETER;
 use flotilla_domain::{Code, Refusal};
 use serde_json::Value;
 
-/// What becomes of code in buckets that are not Flotilla's.
+/// What becomes of code in buckets, and of images in repositories, that are not Flotilla's.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum ExternalPolicy {
-    /// What is listed becomes a part of the package; other code is refused.
-    Listed(Vec<ExternalCode>),
+    /// What is listed becomes a part of the package. Other code is refused; other images stay where they are.
+    Listed {
+        /// The code in buckets.
+        code: Vec<ExternalCode>,
+        /// The repositories of images.
+        images: Vec<ImageRepository>,
+    },
     /// It stays where it is, for a later reader that has the list.
     Kept,
 }
 
 impl Default for ExternalPolicy {
     fn default() -> Self {
-        Self::Listed(Vec::new())
+        Self::Listed { code: Vec::new(), images: Vec::new() }
     }
 }
 
@@ -57,8 +63,7 @@ pub(super) fn check(template: &Value, external: &ExternalPolicy, at: &str) -> Re
             Err(Refusal::new(Code::CodeOutsidePackage, what, fix).at(path))
         };
         let code = &properties[property];
-        let image =
-            if kind.starts_with("AWS::Lambda::") { &code["ImageUri"] } else { &properties["ImageUri"] };
+        let image = image_in(kind, property, properties).unwrap_or(&Value::Null);
         if !is_image_taken(image) {
             return refuse(
                 property,
@@ -83,6 +88,22 @@ pub(super) fn check(template: &Value, external: &ExternalPolicy, at: &str) -> Re
     Ok(())
 }
 
+/// The URI of the image that a function runs. SAM has it beside the code.
+fn image_in<'v>(kind: &str, property: &str, properties: &'v Value) -> Option<&'v Value> {
+    let owner = if kind.starts_with("AWS::Lambda::") { properties.get(property)? } else { properties };
+    owner.get("ImageUri")
+}
+
+/// [`image_in`], to change it.
+pub(super) fn image_in_mut<'v>(
+    kind: &str,
+    property: &str,
+    properties: &'v mut Value,
+) -> Option<&'v mut Value> {
+    let owner = if kind.starts_with("AWS::Lambda::") { properties.get_mut(property)? } else { properties };
+    owner.get_mut("ImageUri")
+}
+
 /// Whether code is exactly the location of a file of the package.
 fn is_own(code: &Value, kind: &str) -> bool {
     let Some(source) = asset_tokens::source_in(code) else { return false };
@@ -101,13 +122,18 @@ fn is_image_taken(uri: &Value) -> bool {
     }
 }
 
-/// Whether a template has code that stays in the bucket that it names.
+/// Whether a template has code that stays in the bucket, or an image that stays in the repository, that it names, and that a later reader may
+/// take from there.
 pub(super) fn has_kept(external: &ExternalPolicy, template: &Value) -> bool {
     let mut resources =
         template.get("Resources").and_then(Value::as_object).into_iter().flatten().map(|(_, it)| it);
     resources.any(|resource| {
         let of_kind = CODE.into_iter().find(|(kind, _)| resource["Type"] == *kind);
-        of_kind.is_some_and(|(_, property)| is_kept(external, &resource["Properties"][property]))
+        of_kind.is_some_and(|(kind, property)| {
+            let properties = &resource["Properties"];
+            let image = image_in(kind, property, properties).filter(|uri| !asset_tokens::has_token(uri));
+            is_kept(external, &properties[property]) || image.and_then(image_digest).is_some()
+        })
     })
 }
 

@@ -168,7 +168,7 @@ impl Draft {
                 // Whoever unpacks an archive of container images knows what is in it.
                 Source::File { name, .. } if image::is_in_archive(listing, name) => {}
                 Source::File { name, .. } if !listing.has(name) => return Err(missing(name).into()),
-                Source::File { .. } | Source::External(_) => {}
+                Source::File { .. } | Source::External(_) | Source::Pulled { .. } => {}
                 // A file may be in several folders that are zipped; it counts in each.
                 Source::Folder { .. } | Source::ZippedFile { .. } => {
                     let files = source.to_zip(listing).into_iter().flat_map(|(_, files)| files);

@@ -1,42 +1,90 @@
-//! Takes code of functions and layers from buckets that are not Flotilla's into the package.
+//! Takes code of functions and layers from buckets, and images from repositories, that are not Flotilla's into the package.
 
-use super::code_places::{CODE, ExternalPolicy, has_kept, location};
-use super::{Draft, Folder, Source};
-use crate::template::{asset_tokens, declare_assets_bucket};
+use super::code_places::{CODE, ExternalPolicy, has_kept, image_in_mut, location};
+use super::local_paths::placed;
+use super::{Draft, Folder, Source, Stop};
+use crate::template::{asset_tokens, declare_assets_bucket, image_digest, is_in_repository};
+use flotilla_domain::Code;
 use flotilla_domain::config::external_code::ExternalCode;
+use flotilla_domain::config::external_image::{ExternalImage, ImageRepository};
 use flotilla_domain::release::package::Rewrite;
 use serde_json::Value;
 
-/// Makes the listed code of a template a part of the package, or prepares the template for that. `at` prefixes the paths of what is rewritten.
-pub(super) fn take(folder: &Folder<'_>, draft: &mut Draft, template: &mut Value, at: &str) {
-    let ExternalPolicy::Listed(listed) = folder.external else {
-        // A nested template gets the bucket from the outer one, which whoever takes this code from the list cannot change any more.
-        if has_kept(folder.external, template) {
-            declare_assets_bucket(template);
-        }
-        return;
-    };
+/// Makes the listed code and images of a template a part of the package, or prepares the template for that. `at` prefixes the paths of what is
+/// rewritten.
+pub(super) fn take(
+    folder: &Folder<'_>,
+    draft: &mut Draft,
+    template: &mut Value,
+    at: &str,
+) -> Result<(), Stop> {
+    if let ExternalPolicy::Listed { code, images } = folder.external {
+        take_listed(folder, draft, template, at, (code, images))?;
+    }
+    // A nested template gets the bucket from the outer one, which whoever takes the rest from a list cannot change any more.
+    if has_kept(folder.external, template) {
+        declare_assets_bucket(template);
+    }
+    Ok(())
+}
+
+fn take_listed(
+    folder: &Folder<'_>,
+    draft: &mut Draft,
+    template: &mut Value,
+    at: &str,
+    (listed, images): (&[ExternalCode], &[ImageRepository]),
+) -> Result<(), Stop> {
     let resources = template.get_mut("Resources").and_then(Value::as_object_mut);
-    for (id, resource) in resources.into_iter().flatten().filter(|_| !listed.is_empty()) {
+    for (id, resource) in resources.into_iter().flatten() {
         let kind = resource["Type"].as_str().unwrap_or_default();
         let Some((kind, property)) = CODE.into_iter().find(|(known, _)| *known == kind) else { continue };
-        let Some(code) = resource.get_mut("Properties").and_then(|p| p.get_mut(property)) else { continue };
-        let Some(at_s3) = location(code) else { continue };
-        let meant =
-            |known: &&ExternalCode| known.is_meant(&at_s3.bucket, &at_s3.key, at_s3.version.as_deref());
-        let Some(known) = listed.iter().find(meant) else { continue };
-        let source = draft.source(Source::External(known.clone()));
-        draft.claims(source, known.digest);
-        let path = format!("Resources.{id}.Properties.{property}");
-        let path = if at.is_empty() { path } else { format!("{at}: {path}") };
-        draft.rewrites.push(Rewrite {
-            path,
-            from: known.to_string(),
-            to: format!("sha256:{}", known.digest),
-        });
-        *code = match kind {
-            "AWS::Lambda::Function" | "AWS::Lambda::LayerVersion" => asset_tokens::s3_bucket_and_key(source),
-            _ => asset_tokens::bucket_and_key(source),
-        };
+        let Some(properties) = resource.get_mut("Properties") else { continue };
+        let path = placed(at, &format!("Resources.{id}.Properties.{property}"));
+        if let Some(uri) = image_in_mut(kind, property, properties) {
+            take_image(folder, draft, images, uri, path)?;
+        } else if let Some(code) = properties.get_mut(property) {
+            take_code(draft, listed, kind, code, path);
+        }
     }
+    Ok(())
+}
+
+fn take_code(draft: &mut Draft, listed: &[ExternalCode], kind: &str, code: &mut Value, path: String) {
+    let Some(at_s3) = location(code) else { return };
+    let meant = |known: &&ExternalCode| known.is_meant(&at_s3.bucket, &at_s3.key, at_s3.version.as_deref());
+    let Some(known) = listed.iter().find(meant) else { return };
+    let source = draft.source(Source::External(known.clone()));
+    draft.claims(source, known.digest);
+    draft.rewrites.push(Rewrite { path, from: known.to_string(), to: format!("sha256:{}", known.digest) });
+    *code = match kind {
+        "AWS::Lambda::Function" | "AWS::Lambda::LayerVersion" => asset_tokens::s3_bucket_and_key(source),
+        _ => asset_tokens::bucket_and_key(source),
+    };
+}
+
+fn take_image(
+    folder: &Folder<'_>,
+    draft: &mut Draft,
+    listed: &[ImageRepository],
+    uri: &mut Value,
+    path: String,
+) -> Result<(), Stop> {
+    let Some(digest) = image_digest(uri).filter(|_| !asset_tokens::has_token(uri)) else { return Ok(()) };
+    let Some(repository) = listed.iter().find(|listed| is_in_repository(uri, listed)) else { return Ok(()) };
+    let image = ExternalImage { repository: repository.clone(), digest };
+    *uri = asset_tokens::image_uri(draft.pulled_image(folder, &image)?);
+    forget_warning(draft, &path);
+    draft.rewrites.push(Rewrite { path, from: repository.to_string(), to: format!("sha256:{digest}") });
+    Ok(())
+}
+
+/// Removes the warning of whoever packed the template without the list. Of a nested stack, the path is known without its beginning.
+fn forget_warning(draft: &mut Draft, path: &str) {
+    let find = |is_it: &dyn Fn(&str) -> bool| {
+        let mut warnings = draft.warnings.iter();
+        warnings.position(|warning| warning.code == Code::ImageOutsidePackage && is_it(&warning.path))
+    };
+    let found = find(&|shown| shown == path).or_else(|| find(&|shown| shown.ends_with(&format!(": {path}"))));
+    found.map(|at| draft.warnings.remove(at));
 }

@@ -2,6 +2,8 @@
 
 use super::{Draft, Folder, Source, Stop};
 use crate::image::{self, Found, INDEX};
+use crate::zip_file;
+use flotilla_domain::config::external_image::ExternalImage;
 use flotilla_domain::release::package::{Asset, AssetKind};
 use flotilla_domain::{Code, Digest, Refusal};
 
@@ -52,6 +54,28 @@ impl Draft {
     ) -> Result<usize, Stop> {
         let key = |digest: &Digest| Asset { kind: AssetKind::ImageBlob, digest: *digest }.key();
         self.image_parts(folder, manifest, digest, |blob| format!("{base}{}", key(blob)))
+    }
+
+    /// Records an image in a repository of somebody else, from which its parts are fetched.
+    pub(super) fn pulled_image(&mut self, folder: &Folder<'_>, image: &ExternalImage) -> Result<usize, Stop> {
+        let pulled = |digest: Digest, kind: AssetKind| Source::Pulled {
+            repository: image.repository.clone(),
+            digest,
+            kind,
+        };
+        let manifest = folder.manifest(image)?;
+        let blobs = image::blobs(manifest).map_err(|refusal| refusal.at(image.to_string()))?;
+        let (bytes, bytes_max) = (image::declared_bytes(manifest), folder.limits.unpacked_bytes_max);
+        if bytes > bytes_max {
+            return Err(zip_file::over("unpacked_bytes_max", bytes_max, bytes).at(image.to_string()).into());
+        }
+        for blob in blobs {
+            let source = self.source(pulled(blob, AssetKind::ImageBlob));
+            self.claims(source, blob);
+        }
+        let source = self.source(pulled(image.digest, AssetKind::ImageManifest));
+        self.claims(source, image.digest);
+        Ok(source)
     }
 
     /// Records the manifest in a file and the blobs that it names. Returns the number of the manifest.

@@ -22,6 +22,7 @@ pub use source::{Proof, Source};
 use crate::listing::Listing;
 use crate::template::{self, MadeFor};
 use crate::{Limits, image, zip_file};
+use flotilla_domain::config::external_image::ExternalImage;
 use flotilla_domain::release::package::PackageFormat;
 use flotilla_domain::{Code, Refusal};
 use serde_json::Value;
@@ -91,12 +92,20 @@ pub enum DraftStep {
     Done(Box<Draft>),
     /// This file is needed too. It may be in an archive of container images: see [`image::in_archive`].
     Need(String),
+    /// The manifest of an image in a repository of somebody else is needed too, as [`Files`] has it under [`manifest_name`].
+    NeedManifest(ExternalImage),
+}
+
+/// The name that the manifest of an image in a repository of somebody else has among the files. No file of a package has a name with `//`.
+pub fn manifest_name(image: &ExternalImage) -> String {
+    format!("oci://{image}")
 }
 
 /// Why there is no draft: a file is needed, or the package is refused.
 #[derive(Debug)]
 enum Stop {
     Need(String),
+    NeedManifest(ExternalImage),
     Refused(Refusal),
 }
 
@@ -147,12 +156,18 @@ impl Folder<'_> {
         Err(Stop::Need(name.to_owned()))
     }
 
+    /// Returns the manifest of an image in a repository of somebody else, or asks for it.
+    fn manifest(&self, image: &ExternalImage) -> Result<&[u8], Stop> {
+        let bytes = self.files.get(&manifest_name(image)).map(Vec::as_slice);
+        bytes.ok_or_else(|| Stop::NeedManifest(image.clone()))
+    }
+
     /// Asks for a file that will be needed. The draft is built from the start for each new file, so an adapter asks for
     /// missing files before it builds anything. Other errors of the file are reported where it is used.
     fn ask_for(&self, name: &str) -> Result<(), Stop> {
         match self.read(name) {
-            Err(Stop::Need(name)) => Err(Stop::Need(name)),
             Ok(_) | Err(Stop::Refused(_)) => Ok(()),
+            Err(needed) => Err(needed),
         }
     }
 
@@ -193,6 +208,7 @@ impl Recognised {
         match draft.and_then(|draft| draft.check(listing, limits, external)) {
             Ok(draft) => Ok(DraftStep::Done(Box::new(draft))),
             Err(Stop::Need(name)) => Ok(DraftStep::Need(name)),
+            Err(Stop::NeedManifest(image)) => Ok(DraftStep::NeedManifest(image)),
             Err(Stop::Refused(refusal)) => Err(refusal),
         }
     }

@@ -18,7 +18,7 @@ use super::{
     Draft, DraftStack, Finished, Folder, Source, Stop, code_places, external, local_paths, path_table,
 };
 use crate::json::{canonical, parse_strict};
-use crate::template::asset_tokens;
+use crate::template::{self, asset_tokens};
 use flotilla_domain::release::package::{
     ASSETS_BUCKET_PARAMETER, AssetKind, PackageFormat, Rewrite, Warning, template_key,
 };
@@ -99,7 +99,7 @@ pub fn draft(folder: &Folder<'_>, base: &str) -> Result<Draft, Stop> {
         let part = |name: &str| StackPart::parse(name).map_err(|e| invalid(e.to_string()));
         let name = folder.listing.resolve(base, &stack.template).map_err(|refusal| refusal.at(MANIFEST))?;
         let template = if packed {
-            unpacking.template(&mut draft, &name, 0)?
+            unpacking.template(&mut draft, &name, stack.name.as_deref().unwrap_or_default(), 0)?
         } else {
             local_paths::take(folder, &mut draft, &name, stack.name.as_deref().unwrap_or_default())?
         };
@@ -155,16 +155,13 @@ struct Unpacking<'a, 'f> {
 }
 
 impl Unpacking<'_, '_> {
-    fn template(&mut self, draft: &mut Draft, name: &str, depth: usize) -> Result<Value, Stop> {
+    fn template(&mut self, draft: &mut Draft, name: &str, at: &str, depth: usize) -> Result<Value, Stop> {
         if depth > local_paths::DEPTH_MAX {
             return Err(local_paths::too_deep(name).into());
         }
-        let mut template = crate::template::read_packed(self.folder.read(name)?, name, self.folder.limits)?;
-        if let Some(Value::Object(parameters)) = template.get_mut("Parameters").filter(|_| depth == 0) {
-            parameters.remove(ASSETS_BUCKET_PARAMETER);
-            if parameters.is_empty() {
-                template.as_object_mut().map(|template| template.remove("Parameters"));
-            }
+        let mut template = template::read_packed(self.folder.read(name)?, name, self.folder.limits)?;
+        if depth == 0 {
+            template::undeclare(&mut template, ASSETS_BUCKET_PARAMETER);
         }
         let mut named = BTreeSet::new();
         asset_tokens::keys(&template, &mut named);
@@ -189,7 +186,11 @@ impl Unpacking<'_, '_> {
             known.insert(asset, number);
         }
         asset_tokens::put_back(&mut template, &known);
-        external::take(self.folder, draft, &mut template, "");
+        external::take(self.folder, draft, &mut template, at)?;
+        // Outer templates give nested ones what these declare.
+        if depth == 0 {
+            template::undeclare_unused(&mut template);
+        }
         let is_kept = |code: &Value| code_places::is_kept(self.folder.external, code);
         path_table::check_located(&template, &is_kept).map_err(|refusal| {
             let path = refusal.path.clone().unwrap_or_default();
@@ -205,7 +206,7 @@ impl Unpacking<'_, '_> {
             Some(None) => return Err(local_paths::too_deep(file).into()),
             None => self.nested.insert(file.to_owned(), None),
         };
-        let template = self.template(draft, file, depth)?;
+        let template = self.template(draft, file, "", depth)?;
         let number = draft.nested(template);
         self.nested.insert(file.to_owned(), Some(number));
         Ok(number)

@@ -3,6 +3,7 @@
 use crate::listing::{FileInfo, Listing};
 use flotilla_domain::Digest;
 use flotilla_domain::config::external_code::ExternalCode;
+use flotilla_domain::config::external_image::ImageRepository;
 use flotilla_domain::release::package::{Asset, AssetKind};
 
 /// Where an asset's bytes come from.
@@ -27,6 +28,15 @@ pub enum Source {
     },
     /// A zip of code in a bucket of somebody else.
     External(ExternalCode),
+    /// A part of a container image in a repository of somebody else, in which it has this digest.
+    Pulled {
+        /// The repository.
+        repository: ImageRepository,
+        /// The digest of the part.
+        digest: Digest,
+        /// Whether it is a manifest or a blob.
+        kind: AssetKind,
+    },
 }
 
 impl Source {
@@ -37,13 +47,14 @@ impl Source {
             Self::Folder { folder } => folder,
             Self::ZippedFile { name } => name,
             Self::External(code) => &code.key,
+            Self::Pulled { repository, .. } => &repository.name,
         }
     }
 
     /// The files to zip, sorted by name, and the folder that their names in the zip are relative to; `None` for a file that stays as it is.
     pub fn to_zip<'a>(&'a self, listing: &'a Listing) -> Option<(&'a str, Vec<(&'a str, FileInfo)>)> {
         match self {
-            Self::File { .. } | Self::External(_) => None,
+            Self::File { .. } | Self::External(_) | Self::Pulled { .. } => None,
             Self::Folder { folder } => Some((folder, listing.folder(folder).collect())),
             Self::ZippedFile { name } => {
                 let folder = name.rfind('/').map_or("", |slash| &name[..=slash]);
@@ -60,7 +71,7 @@ impl Source {
 
     pub(super) fn kind(&self) -> AssetKind {
         match self {
-            Self::File { kind, .. } => *kind,
+            Self::File { kind, .. } | Self::Pulled { kind, .. } => *kind,
             Self::Folder { .. } | Self::ZippedFile { .. } | Self::External(_) => AssetKind::Zip,
         }
     }

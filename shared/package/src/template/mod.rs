@@ -18,7 +18,7 @@ pub mod roles;
 pub mod stage_ids;
 
 pub use globals::same_names;
-pub use images::image_digest;
+pub use images::{image_digest, is_in_repository};
 pub use literals::{MadeFor, Neutralised, neutralise};
 pub use name_lengths::long_names;
 pub use needs::{Needs, needs};
@@ -26,7 +26,7 @@ pub use needs::{Needs, needs};
 use crate::json::parse_strict;
 use crate::{Limits, yaml};
 use flotilla_domain::code::TEXT_BYTES_MAX;
-use flotilla_domain::release::package::ASSETS_BUCKET_PARAMETER;
+use flotilla_domain::release::package::{ASSETS_BUCKET_PARAMETER, GIVEN_PREFIX};
 use flotilla_domain::{Code, Refusal};
 use serde_json::{Map, Value, json};
 
@@ -232,6 +232,25 @@ pub fn uses_assets_bucket(template: &Value) -> bool {
     let is_declared =
         template.get("Parameters").is_some_and(|all| all.get(ASSETS_BUCKET_PARAMETER).is_some());
     is_declared || mentions(template, ASSETS_BUCKET_PARAMETER)
+}
+
+/// Removes the declarations of parameters whose values Flotilla gives, and to which nothing refers any more.
+pub fn undeclare_unused(template: &mut Value) {
+    let declared = template.get("Parameters").and_then(Value::as_object).into_iter().flatten();
+    let given: Vec<String> =
+        declared.map(|(name, _)| name.clone()).filter(|name| name.starts_with(GIVEN_PREFIX)).collect();
+    for name in given.iter().filter(|name| !mentions(template, name)).collect::<Vec<_>>() {
+        undeclare(template, name);
+    }
+}
+
+/// Removes the declaration of a parameter.
+pub fn undeclare(template: &mut Value, parameter: &str) {
+    let Some(Value::Object(parameters)) = template.get_mut("Parameters") else { return };
+    parameters.remove(parameter);
+    if parameters.is_empty() {
+        template.as_object_mut().map(|template| template.remove("Parameters"));
+    }
 }
 
 /// Declares a parameter whose value Flotilla gives.

@@ -17,8 +17,12 @@ fn vendor() -> ExternalCode {
     }
 }
 
+fn listing(code: ExternalCode) -> ExternalPolicy {
+    ExternalPolicy::Listed { code: vec![code], images: Vec::new() }
+}
+
 fn listed() -> ExternalPolicy {
-    ExternalPolicy::Listed(vec![vendor()])
+    listing(vendor())
 }
 
 fn zip(resources: Value) -> Vec<u8> {
@@ -75,7 +79,7 @@ fn a_literal_of_one_region_is_the_same_code_once_the_template_is_neutral() {
         ("serverless-state.json", state.to_string().as_bytes()),
         ("cloudformation-template-update-stack.json", template.to_string().as_bytes()),
     ]);
-    let of_one = ExternalPolicy::Listed(vec![ExternalCode { bucket: "vendor-us-east-1".into(), ..vendor() }]);
+    let of_one = listing(ExternalCode { bucket: "vendor-us-east-1".into(), ..vendor() });
     let raw = package_with(&zip, &of_one).unwrap();
     let kept = packed_with(&zip, &ExternalPolicy::Kept);
     assert_eq!(package_with(&zip_of_all(&kept), &of_one).unwrap().package.digest, raw.package.digest);
@@ -125,7 +129,7 @@ fn sam_may_name_it_by_a_uri_of_one_region() {
     let resources = json!({
         "A": {"Type": "AWS::Serverless::Function", "Properties": {"CodeUri": "s3://vendor-us-east-1/forwarder/3.zip"}},
         "B": {"Type": "AWS::Serverless::LayerVersion", "Properties": {"ContentUri": "s3://vendor-us-east-1/forwarder/3.zip"}}});
-    let of_one = ExternalPolicy::Listed(vec![ExternalCode { bucket: "vendor-us-east-1".into(), ..vendor() }]);
+    let of_one = listing(ExternalCode { bucket: "vendor-us-east-1".into(), ..vendor() });
     let finished = package_with(&zip(resources.clone()), &of_one).unwrap();
     assert_eq!(finished.package.stacks[0].functions.len(), 1);
     let kept = packed_with(&zip(resources), &ExternalPolicy::Kept);

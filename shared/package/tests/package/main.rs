@@ -7,6 +7,7 @@ mod cdk_refusals;
 mod cloudformation;
 mod code_places;
 mod external;
+mod external_images;
 mod formats;
 mod hostile_zips;
 mod images;

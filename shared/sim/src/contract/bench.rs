@@ -4,6 +4,7 @@ use super::Quirks;
 use async_trait::async_trait;
 use bytes::Bytes;
 use flotilla_domain::AlarmState;
+use flotilla_domain::config::external_image::ImageRepository;
 use flotilla_engine::ports::{ExternalObject, Place, Work};
 use std::time::Duration;
 
@@ -49,6 +50,8 @@ pub trait Bench: Send + Sync {
     async fn place_object(&self, key: &str, bytes: Bytes);
     /// Puts an object with a SHA-256 that S3 has checked into a bucket of somebody else.
     async fn place_external(&self, key: &str, bytes: Bytes) -> ExternalObject;
+    /// Pushes the parts of an image, its manifest first, to a repository of somebody else.
+    async fn push_image(&self, parts: &[Bytes]) -> ImageRepository;
     /// Puts an object without an S3 SHA-256 into the target's artifact bucket.
     async fn place_unproven(&self, key: &str, bytes: Bytes);
 

@@ -3,9 +3,12 @@
 use super::{Bench, Quirk};
 use bytes::Bytes;
 use flotilla_domain::Digest;
+use flotilla_domain::config::external_image::{ExternalImage, ImageRepository};
 use flotilla_domain::release::package::{Asset, AssetKind};
 use flotilla_domain::retention::StoredImage;
-use flotilla_engine::ports::{Body, ErrorKind, ImageManifest, ImageRegistry, PackageStore, StoredImages};
+use flotilla_engine::ports::{
+    Body, ErrorKind, ExternalImages, ImageManifest, ImageRegistry, PackageStore, StoredImages,
+};
 use flotilla_package::image;
 use serde_json::json;
 
@@ -68,8 +71,33 @@ pub async fn images(
     stored.remove(place, &[&listed]).await.expect("what is gone is gone");
 }
 
-/// An image whose parts are in the ingest bucket: its manifest, and the digests of its blobs.
-async fn ingested(packages: &dyn PackageStore, bench: &dyn Bench) -> (ImageManifest, Vec<Digest>) {
+/// The contract of repositories that are not Flotilla's.
+///
+/// # Panics
+/// If they violate it.
+pub async fn external_images(images: &dyn ExternalImages, bench: &dyn Bench) {
+    let parts = parts(bench);
+    let repository = bench.push_image(&parts).await;
+    let of = |bytes: &[u8]| ExternalImage { repository: repository.clone(), digest: Digest::of(bytes) };
+    assert_eq!(images.manifest(&of(&parts[0])).await, Ok(parts[0].clone()));
+    let missing = images.manifest(&of(b"never pushed")).await.expect_err("there is no such image");
+    assert_eq!(missing.kind, ErrorKind::Missing, "{missing}");
+    let none = ImageRepository { name: "never-created".into(), ..repository.clone() };
+    let image = ExternalImage { repository: none, digest: Digest::of(&parts[0]) };
+    let missing = images.manifest(&image).await.expect_err("there is no such repository");
+    assert_eq!(missing.kind, ErrorKind::Missing, "{missing}");
+    for part in &parts[1..] {
+        let (length, mut stream) = images.blob(&repository, &Digest::of(part)).await.expect("it is there");
+        let mut bytes = Vec::new();
+        while let Some(chunk) = stream.next().await.expect("a chunk") {
+            bytes.extend_from_slice(&chunk);
+        }
+        assert_eq!((length, &bytes[..]), (part.len() as u64, &part[..]));
+    }
+}
+
+/// The manifest, the configuration and the layer of an image.
+fn parts(bench: &dyn Bench) -> [Bytes; 3] {
     let config = Bytes::from_static(br#"{"architecture": "arm64", "os": "linux"}"#);
     let layer = Bytes::from(format!("a layer of {}", bench.space()));
     let described = |kind: &str, bytes: &Bytes| json!({"mediaType": kind, "digest": format!("sha256:{}", Digest::of(bytes)), "size": bytes.len()});
@@ -78,7 +106,12 @@ async fn ingested(packages: &dyn PackageStore, bench: &dyn Bench) -> (ImageManif
         "config": described("application/vnd.oci.image.config.v1+json", &config),
         "layers": [described("application/vnd.oci.image.layer.v1.tar+gzip", &layer)],
     });
-    let bytes = Bytes::from(manifest.to_string());
+    [manifest.to_string().into(), config, layer]
+}
+
+/// An image whose parts are in the ingest bucket: its manifest, and the digests of its blobs.
+async fn ingested(packages: &dyn PackageStore, bench: &dyn Bench) -> (ImageManifest, Vec<Digest>) {
+    let [bytes, config, layer] = parts(bench);
     let digest = Digest::of(&bytes);
     let blobs = image::blobs(&bytes).expect("an image");
     let parts = [

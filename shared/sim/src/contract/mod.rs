@@ -31,7 +31,7 @@ pub use buckets::buckets;
 pub use change_sets::change_sets;
 pub use clock::clock;
 pub use functions::functions;
-pub use images::images;
+pub use images::{external_images, images};
 pub use package_store::package_store;
 pub use policies::policies;
 pub use probes::probes;

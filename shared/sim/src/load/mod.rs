@@ -10,9 +10,7 @@ pub use bucket::{LoadBucket, Traffic, Upload};
 pub use shape::{Load, Shape};
 
 use crate::World;
-use flotilla_domain::Region;
 use flotilla_domain::release::Verdict;
-use flotilla_domain::retention::Pace;
 use flotilla_engine::ports::{Clock, ObjectRef};
 use flotilla_engine::release::{Ingest, UploadFrequency};
 use flotilla_package::Limits;
@@ -28,18 +26,15 @@ pub struct Intake {
 impl Intake {
     /// Prepares the ingest of the upload of a bucket, in a world that has not seen it.
     pub fn of(bucket: &LoadBucket) -> Self {
-        let ports = World::new(1, &[&["eu-west-1"]]).step_ports();
+        let world = World::new(1, &[&["eu-west-1"]]);
         let ingest = Ingest {
-            clock: ports.clock.clone(),
-            store: ports.store,
-            queue: ports.queue,
             packages: Arc::new(bucket.clone()),
             limits: Limits::DEFAULT,
-            pace: Pace::DEFAULT,
             frequency: UploadFrequency::default(),
-            region: Region::parse("eu-central-1").expect("a region"),
+            ..world.ingest()
         };
-        Self { ingest, clock: ports.clock }
+        let clock = ingest.clock.clone();
+        Self { ingest, clock }
     }
 
     /// Ingests the upload.

@@ -45,6 +45,13 @@ impl World {
         self.configure(|config| config.external_code = code)
     }
 
+    /// Lets packages of the service take images from these repositories.
+    pub fn takes_images(&mut self, repositories: &[&str]) -> &mut Self {
+        self.configure(|config| {
+            config.external_images = repositories.iter().map(|uri| (*uri).to_owned()).collect();
+        })
+    }
+
     /// Names the stacks of the service's first rule.
     pub fn names_stacks(&mut self, stack_name: &str) -> &mut Self {
         self.configure(|config| config.rules[0].stack_name = Some(stack_name.into()))

@@ -1,7 +1,9 @@
 //! The behaviour of AWS and of other actors: how operations end, errors, and changes outside of Flotilla.
 
+use super::packed::{image_of, image_parts};
 use super::{World, target};
 use crate::stack_books::{Behaviour, ChangeSet, ChangeSetState};
+use flotilla_domain::config::external_image::{ExternalImage, ImageRepository};
 use flotilla_domain::{AlarmState, Digest};
 use flotilla_engine::ports::{ErrorKind, HttpObserved, Invoked, PortError, Presence};
 use serde_json::Value;
@@ -58,6 +60,22 @@ impl World {
     pub fn external(&mut self, bucket: &str, key: &str, version: Option<&str>, bytes: &[u8]) -> &mut Self {
         let place = (bucket.to_owned(), key.to_owned(), version.map(str::to_owned));
         self.driver.shared.lock().external.insert(place, bytes.to_vec().into());
+        self
+    }
+
+    /// Pushes the image with this code to a repository of somebody else, and returns its URI.
+    pub fn push_image(&mut self, repository: &str, code: &str) -> String {
+        let of = ImageRepository::parse(repository).expect("a repository");
+        let image = image_of(code);
+        for part in image_parts(code) {
+            self.driver.shared.lock().pulled.insert((of.clone(), Digest::of(&part)), part.into());
+        }
+        ExternalImage { repository: of, digest: image }.to_string()
+    }
+
+    /// Deletes all images in repositories of others.
+    pub fn delete_pushed_images(&mut self) -> &mut Self {
+        self.driver.shared.lock().pulled.clear();
         self
     }
 

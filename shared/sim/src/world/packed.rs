@@ -72,6 +72,11 @@ pub fn image_of(code: &str) -> Digest {
     Digest::of(&manifest(code))
 }
 
+/// The manifest and the blobs of the image in [`with_image`].
+pub fn image_parts(code: &str) -> [Vec<u8>; 4] {
+    [manifest(code), CONFIG.to_vec(), b"base".to_vec(), code.as_bytes().to_vec()]
+}
+
 const CONFIG: &[u8] = br#"{"architecture": "arm64", "os": "linux"}"#;
 
 fn described(kind: &str, bytes: &[u8]) -> Value {
@@ -97,7 +102,7 @@ fn pack_image(code: &str) -> Vec<u8> {
         ("app.zip".to_owned(), code.as_bytes().to_vec()),
         ("job/index.json".to_owned(), index.to_string().into_bytes()),
     ];
-    for blob in [manifest, CONFIG.to_vec(), b"base".to_vec(), code.as_bytes().to_vec()] {
+    for blob in image_parts(code) {
         files.push((format!("job/blobs/sha256/{}", Digest::of(&blob)), blob));
     }
     zip_of(&files.iter().map(|(name, bytes)| (name.as_str(), bytes.as_slice())).collect::<Vec<_>>())

@@ -37,6 +37,7 @@ fn the_fake_buckets_of_packages_keep_the_contract() {
 fn the_fake_repositories_keep_the_contract() {
     let bench = SimBench::default();
     block_on(contract::images(&bench.images(), &bench.images(), &bench.packages(), &bench));
+    block_on(contract::external_images(&bench.external_images(), &bench));
 }
 
 #[test]

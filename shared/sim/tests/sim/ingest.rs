@@ -1,11 +1,10 @@
 //! How an upload's bytes are taken in: what is read, held, copied out by S3, and stored.
 
 use bytes::Bytes;
+use flotilla_domain::Digest;
 use flotilla_domain::release::Verdict;
-use flotilla_domain::retention::Pace;
-use flotilla_domain::{Digest, Region};
 use flotilla_engine::ports::{ErrorKind, ObjectRef};
-use flotilla_engine::release::{Ingest, UploadFrequency};
+use flotilla_engine::release::Ingest;
 use flotilla_engine::status::PageRequest;
 use flotilla_package::Limits;
 use flotilla_package::folder_zip::FolderZip;
@@ -273,20 +272,10 @@ fn a_directory_that_begins_before_the_tail_is_read_from_its_beginning() {
 fn an_upload_may_have_as_many_bytes_as_the_limit_says() {
     let upload = flotilla_sim::package("one");
     let verdict = |upload_bytes_max: usize| {
-        let world = world().step_ports();
         let bucket = LoadBucket::new(Upload::Memory(Bytes::from(upload.clone()))).unwrap();
-        let now = world.clock.now();
         let limits = Limits { upload_bytes_max: upload_bytes_max as u64, ..Limits::DEFAULT };
-        let ingest = Ingest {
-            clock: world.clock,
-            store: world.store,
-            queue: world.queue,
-            packages: Arc::new(bucket),
-            limits,
-            pace: Pace::DEFAULT,
-            frequency: UploadFrequency::default(),
-            region: Region::parse("eu-central-1").unwrap(),
-        };
+        let ingest = Ingest { packages: Arc::new(bucket), limits, ..world().ingest() };
+        let now = ingest.clock.now();
         let object = ObjectRef { key: "incoming/orders/branch/main/1.zip".into(), version_id: "v1".into() };
         block_on(ingest.intake(&object, now)).unwrap().expect("it is no bundle")
     };

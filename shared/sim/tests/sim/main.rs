@@ -9,6 +9,7 @@ mod concurrent_commands;
 mod contract;
 mod deployment_steps;
 mod external_code;
+mod external_images;
 mod floods;
 mod garbage_collection;
 mod garbage_collection_runs;

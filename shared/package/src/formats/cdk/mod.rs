@@ -199,7 +199,7 @@ impl Reader<'_, '_> {
         };
         synthesised::clean(template);
         self.nested(template, at, depth)?;
-        external::take(self.folder, self.draft, template, at);
+        external::take(self.folder, self.draft, template, at)?;
         self.images(template)?;
         for section in ["Resources", "Outputs"] {
             for (id, entry) in template.get_mut(section).and_then(Value::as_object_mut).into_iter().flatten()
@@ -313,6 +313,12 @@ impl Reader<'_, '_> {
                 _ => continue,
             };
             let code = &resource["Properties"][property];
+            if let Some(uri) = code.get("ImageUri").filter(|uri| !asset_tokens::has_token(uri))
+                && self.assets.image_in(uri).is_none()
+            {
+                let path = format!("{at}: Resources.{id}.Properties.{property}");
+                self.draft.warnings.push(local_paths::outside_warning(&path, Some(uri)));
+            }
             let is_ours = code["S3Bucket"]["Ref"] == ASSETS_BUCKET_PARAMETER
                 && code["S3Key"].as_str().is_some_and(asset_tokens::is_token);
             if code.get("S3Key").is_some() && !is_ours && !code_places::is_kept(self.folder.external, code) {

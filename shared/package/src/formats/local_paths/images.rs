@@ -39,6 +39,7 @@ impl Taker<'_, '_> {
         };
         match uri.as_str().filter(|text| is_local(text)) {
             Some(local) => *uri = asset_tokens::image_uri(self.local_image(local, place)?),
+            None if asset_tokens::has_token(uri) => {}
             None => {
                 let warning = outside_warning(&place.shown(), Some(uri));
                 self.warn(warning);
@@ -62,7 +63,7 @@ impl Taker<'_, '_> {
             let image = self.draft.image(self.folder, &layout, Some(local));
             return image.map_err(|stop| match stop {
                 Stop::Refused(refusal) => Stop::Refused(refusal.at(place.shown())),
-                needed @ Stop::Need(_) => needed,
+                needed => needed,
             });
         }
         let shown: String = local.chars().take(200).collect();
@@ -91,10 +92,10 @@ fn is_layout(folder: &Folder<'_>, name: &str) -> bool {
 pub(crate) fn outside_warning(path: &str, uri: Option<&Value>) -> Warning {
     let message = match uri.and_then(image_digest) {
         Some(_) => {
-            "a container image is not in the package: have it in the registry of each account and region before the rollout; what runs is compared with its digest"
+            "a container image is not in the package: name its repository in external_images of the service, or have it in the registry of each account and region before the rollout; what runs is compared with its digest"
         }
         None => {
-            "a container image is not in the package, and its digest is not in the template, so what runs is not proven: have it in the registry of each account and region before the rollout, and name it by digest (@sha256:…)"
+            "a container image is not in the package, and its digest is not in the template, so what runs is not proven: name it by digest (@sha256:…), and its repository in external_images of the service; or have it in the registry of each account and region before the rollout"
         }
     };
     Warning { code: Code::ImageOutsidePackage, path: path.to_owned(), message: message.into() }

@@ -17,7 +17,7 @@ use flotilla_domain::{Code, Refusal};
 use images::is_image;
 pub(crate) use images::outside_warning;
 use nested::Nested;
-pub(super) use place::{DEPTH_MAX, too_deep};
+pub(super) use place::{DEPTH_MAX, placed, too_deep};
 use place::{Place, local_path, resolve};
 use serde_json::{Map, Value};
 use std::collections::{BTreeMap, BTreeSet};
@@ -65,7 +65,7 @@ impl Taker<'_, '_> {
         let declared = parameters(&template);
         self.open.push(name.to_owned());
         spread_globals(&mut template);
-        external::take(self.folder, self.draft, &mut template, at);
+        external::take(self.folder, self.draft, &mut template, at)?;
         let mut declarations = BTreeMap::new();
         let resources = template.get_mut("Resources").and_then(Value::as_object_mut);
         for (id, resource) in resources.into_iter().flatten() {

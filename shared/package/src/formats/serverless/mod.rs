@@ -128,7 +128,7 @@ pub fn draft(folder: &Folder<'_>, base: &str) -> Result<Draft, Stop> {
     draft.made_for = Some(stage).filter(|stage| stage.as_str() != STAGE_PLACEHOLDER);
     draft.service = state.service.service;
     let zips = Zips { folder, base, artifacts };
-    external::take(folder, &mut draft, &mut template, "");
+    external::take(folder, &mut draft, &mut template, "")?;
     take_code(&mut template, &mut draft, &zips, provider.deployment_bucket())?;
     keep_deployment_bucket(&mut template)?;
     rest_deployment::name_by_content(&mut template);
@@ -205,6 +205,9 @@ fn take_code(
             continue;
         }
         if let Some(uri) = code.get("ImageUri") {
+            if asset_tokens::has_token(uri) {
+                continue;
+            }
             draft.warnings.push(super::local_paths::outside_warning(&path, Some(uri)));
             continue;
         }

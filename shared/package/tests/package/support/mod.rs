@@ -3,11 +3,11 @@
 
 pub mod assembly;
 
-use flotilla_domain::release::package::{Asset, AssetKind, template_key};
+use flotilla_domain::release::package::template_key;
 use flotilla_domain::{Code, Digest, Refusal};
 use flotilla_package::folder_zip::FolderZip;
 use flotilla_package::formats::{
-    Draft, DraftStep, ExternalPolicy, Files, Finished, Proof, Source, manifest_of, recognise,
+    Draft, DraftStep, ExternalPolicy, Files, Finished, Proof, Source, manifest_name, manifest_of, recognise,
 };
 use flotilla_package::image::{in_archive, not_unpacked};
 use flotilla_package::listing::Listing;
@@ -45,7 +45,14 @@ pub fn package(zip: &[u8]) -> Result<Finished, Refusal> {
 
 /// Code of other buckets counts as read: it has the bytes that it must have.
 pub fn package_with(zip: &[u8], external: &ExternalPolicy) -> Result<Finished, Refusal> {
-    let (draft, contents) = read(zip, external)?;
+    package_pulling(zip, external, &Parts::new())
+}
+
+/// The parts of images in repositories, by digest.
+pub type Parts = BTreeMap<Digest, Vec<u8>>;
+
+pub fn package_pulling(zip: &[u8], external: &ExternalPolicy, parts: &Parts) -> Result<Finished, Refusal> {
+    let (draft, contents) = read(zip, external, parts)?;
     let proof =
         |bytes: &Vec<u8>| Proof { digest: Digest::of(bytes), bytes: bytes.len() as u64, unzipped: None };
     let mut proofs: BTreeMap<Source, Proof> =
@@ -64,14 +71,8 @@ pub fn assets(zip: &[u8]) -> Vec<(String, Vec<u8>)> {
 }
 
 fn assets_with(zip: &[u8], external: &ExternalPolicy) -> Vec<(String, Vec<u8>)> {
-    let (_, contents) = read(zip, external).expect("a package");
-    let key = |source: &Source, bytes: &[u8]| {
-        let kind = match source {
-            Source::File { kind, .. } => *kind,
-            Source::Folder { .. } | Source::ZippedFile { .. } | Source::External(_) => AssetKind::Zip,
-        };
-        Asset { kind, digest: Digest::of(bytes) }.key()
-    };
+    let (_, contents) = read(zip, external, &Parts::new()).expect("a package");
+    let key = |source: &Source, bytes: &[u8]| source.asset(Digest::of(bytes)).key();
     contents.into_iter().map(|(source, bytes)| (key(&source, &bytes), bytes)).collect()
 }
 
@@ -102,7 +103,11 @@ pub fn refused_at(zip: &[u8], code: Code, path: &str) -> Refusal {
 }
 
 /// The draft of a package and the bytes of what it names.
-fn read(zip: &[u8], external: &ExternalPolicy) -> Result<(Draft, BTreeMap<Source, Vec<u8>>), Refusal> {
+fn read(
+    zip: &[u8],
+    external: &ExternalPolicy,
+    parts: &Parts,
+) -> Result<(Draft, BTreeMap<Source, Vec<u8>>), Refusal> {
     let (directory, limits) = (directory(zip)?, Limits::DEFAULT);
     let listing = Listing::from(&directory);
     let recognised = recognise(&listing)?;
@@ -115,13 +120,17 @@ fn read(zip: &[u8], external: &ExternalPolicy) -> Result<(Draft, BTreeMap<Source
                 return Err(not_unpacked(in_archive(&name).expect("an archive").0));
             }
             DraftStep::Need(name) => files.insert(name.clone(), read(&name)?.0),
+            DraftStep::NeedManifest(image) => {
+                files.insert(manifest_name(&image), parts[&image.digest].clone())
+            }
         };
     };
     let mut contents = BTreeMap::new();
     for source in draft.sources().filter(|source| !matches!(source, Source::External(_))) {
-        let bytes = match source.to_zip(&listing) {
-            None => read(source.name())?.0,
-            Some((folder, files)) => {
+        let bytes = match (source, source.to_zip(&listing)) {
+            (Source::Pulled { digest, .. }, _) => parts[digest].clone(),
+            (_, None) => read(source.name())?.0,
+            (_, Some((folder, files))) => {
                 let mut zipped = FolderZip::default();
                 for (name, info) in files {
                     zipped.begin(&name[folder.len()..], info.executable).expect("a good name");
