@@ -31,6 +31,8 @@ fn config(world: &World, first_step: &str) -> ConfigFile {
             router: None,
             steps: vec![step(5, first_step), step(50, "0s")],
             analysis: None,
+            before: None,
+            after: None,
         }),
         alarms: vec!["{service}-{stage}-errors".into()],
         rollback_triggers: Some(false),

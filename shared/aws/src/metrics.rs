@@ -39,6 +39,8 @@ enum Counted {
     Invocations,
     Errors,
     Slow(u32),
+    /// Not counted, but computed of each minute.
+    P99,
 }
 
 impl Counted {
@@ -46,7 +48,7 @@ impl Counted {
         match self {
             Self::Invocations => "Invocations",
             Self::Errors => "Errors",
-            Self::Slow(_) => "Duration",
+            Self::Slow(_) | Self::P99 => "Duration",
         }
     }
 
@@ -55,6 +57,7 @@ impl Counted {
         match self {
             Self::Invocations | Self::Errors => "Sum".into(),
             Self::Slow(ms) => format!("TC({ms}:)"),
+            Self::P99 => "p99".into(),
         }
     }
 }
@@ -74,12 +77,15 @@ fn query(id: String, versions: &VersionsMeasured, version: &str, counted: Counte
     MetricDataQuery::builder().id(id).metric_stat(stat.build()).build()
 }
 
-/// The values of at most [`QUERIES_MAX`] queries, by their ids.
-async fn values(
+/// The values of queries, by their ids.
+type Values = HashMap<String, Vec<f64>>;
+
+/// Reads the values of at most [`QUERIES_MAX`] queries.
+async fn read_some(
     client: &Client,
     queries: &[MetricDataQuery],
     (from, until): (DateTime, DateTime),
-    values: &mut HashMap<String, u64>,
+    values: &mut Values,
 ) -> Result<(), PortError> {
     let mut next = None;
     for _ in 0..PAGES_MAX {
@@ -92,13 +98,8 @@ async fn values(
                     result.messages().first().and_then(|message| message.value()).unwrap_or("no reason");
                 return Err(PortError::new(ErrorKind::Transient, OPERATION, why));
             }
-            #[expect(
-                clippy::cast_possible_truncation,
-                clippy::cast_sign_loss,
-                reason = "counts are positive, and a cast saturates"
-            )]
-            let sum = result.values().iter().sum::<f64>().round().max(0.0) as u64;
-            *values.entry(result.id().unwrap_or_default().to_owned()).or_default() += sum;
+            let known = values.entry(result.id().unwrap_or_default().to_owned()).or_default();
+            known.extend_from_slice(result.values());
         }
         next = page.next_token().map(str::to_owned);
         if next.is_none() {
@@ -109,6 +110,23 @@ async fn values(
     Err(PortError::new(ErrorKind::Transient, OPERATION, "CloudWatch returned too many pages"))
 }
 
+impl CloudWatchMetrics {
+    async fn read(
+        &self,
+        place: &Place,
+        queries: &[MetricDataQuery],
+        within: Range<Timestamp>,
+    ) -> Result<Values, PortError> {
+        let client = Client::new(&self.sessions.config(place).await);
+        let at = |time: Timestamp| DateTime::from_secs(time.as_second());
+        let mut values = Values::new();
+        for some in queries.chunks(QUERIES_MAX) {
+            read_some(&client, some, (at(within.start), at(within.end)), &mut values).await?;
+        }
+        Ok(values)
+    }
+}
+
 #[async_trait]
 impl Metrics for CloudWatchMetrics {
     async fn counts(
@@ -116,34 +134,62 @@ impl Metrics for CloudWatchMetrics {
         place: &Place,
         versions: &[VersionsMeasured],
         within: Range<Timestamp>,
-        slow_ms: Option<u32>,
     ) -> Result<Vec<(Counts, Counts)>, PortError> {
-        let client = Client::new(&self.sessions.config(place).await);
-        let counted: Vec<Counted> =
-            [Counted::Invocations, Counted::Errors].into_iter().chain(slow_ms.map(Counted::Slow)).collect();
         let mut queries = Vec::new();
         for (n, versions) in versions.iter().enumerate() {
-            for (which, version) in [("new", &versions.new), ("stable", &versions.stable)] {
-                for counted in &counted {
-                    let id = id(n, which, *counted);
-                    queries.push(query(id, versions, version, *counted));
+            let slow = versions.slow;
+            for (which, version, slow_ms) in [
+                ("new", &versions.new, slow.map(|slow| slow.new_ms)),
+                ("stable", &versions.stable, slow.map(|slow| slow.stable_ms)),
+            ] {
+                let counted = [Counted::Invocations, Counted::Errors].into_iter();
+                for counted in counted.chain(slow_ms.map(Counted::Slow)) {
+                    queries.push(query(id(n, which, counted), versions, version, counted));
                 }
             }
         }
-        let span =
-            (DateTime::from_secs(within.start.as_second()), DateTime::from_secs(within.end.as_second()));
-        let mut found = HashMap::new();
-        for some in queries.chunks(QUERIES_MAX) {
-            values(&client, some, span, &mut found).await?;
-        }
-        let value = |n, which, counted| found.get(&id(n, which, counted)).copied().unwrap_or(0);
+        let found = self.read(place, &queries, within).await?;
+        let sum = |n, which, counted| {
+            found.get(&id(n, which, counted)).map_or(0, |values| whole(values.iter().sum()))
+        };
         let of = |n, which| Counts {
-            invocations: value(n, which, Counted::Invocations),
-            errors: value(n, which, Counted::Errors),
-            slow: slow_ms.map_or(0, |ms| value(n, which, Counted::Slow(ms))),
+            invocations: sum(n, which, Counted::Invocations),
+            errors: sum(n, which, Counted::Errors),
+            slow: sum(n, which, Counted::Slow(0)),
         };
         Ok((0..versions.len()).map(|n| (of(n, "new"), of(n, "stable"))).collect())
     }
+
+    async fn stable_p99s(
+        &self,
+        place: &Place,
+        versions: &[VersionsMeasured],
+        within: Range<Timestamp>,
+    ) -> Result<Vec<Option<u32>>, PortError> {
+        let of = |(n, versions): (usize, &VersionsMeasured)| {
+            query(id(n, "stable", Counted::P99), versions, &versions.stable, Counted::P99)
+        };
+        let queries: Vec<MetricDataQuery> = versions.iter().enumerate().map(of).collect();
+        let mut found = self.read(place, &queries, within).await?;
+        let median = |n| {
+            let mut values =
+                found.remove(&id(n, "stable", Counted::P99)).filter(|values| !values.is_empty())?;
+            values.sort_by(f64::total_cmp);
+            Some(u32::try_from(whole(values[values.len() / 2])).unwrap_or(u32::MAX).max(1))
+        };
+        Ok((0..versions.len()).map(median).collect())
+    }
+}
+
+/// A value that is not negative, rounded.
+fn whole(value: f64) -> u64 {
+    #[expect(
+        clippy::cast_possible_truncation,
+        clippy::cast_sign_loss,
+        reason = "it is not negative, and a cast saturates"
+    )]
+    let whole = value.round().max(0.0) as u64;
+    whole
 }
 
 /// The id of a query: it begins with a lower-case letter.

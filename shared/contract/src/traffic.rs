@@ -16,6 +16,14 @@ pub struct TrafficConfig {
     /// How the metrics of the new versions are judged during each step.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub analysis: Option<AnalysisConfig>,
+    /// The function of each target that is invoked before its new versions get traffic. `{service}` and `{stage}` are replaced.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schema(example = "{service}-{stage}-before-verify")]
+    pub before: Option<String>,
+    /// The function of each target that is invoked after its new versions got all traffic.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schema(example = "{service}-{stage}-after-verify")]
+    pub after: Option<String>,
 }
 
 /// The limits of the new versions. The rollout shifts all traffic back as soon as it is sure that one is breached.
@@ -26,7 +34,8 @@ pub struct AnalysisConfig {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schema(example = "2%")]
     pub errors: Option<String>,
-    /// The time within which 99 of 100 invocations must end, in milliseconds or seconds.
+    /// The time within which 99 of 100 invocations must end, in milliseconds or seconds, or how many times that of the version before it may
+    /// be (`1.5x`).
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schema(example = "800ms")]
     pub latency_p99: Option<String>,
@@ -101,6 +110,7 @@ pub struct InvocationsView {
     pub invocations: u64,
     /// Those that ended with an error of the function.
     pub errors: u64,
-    /// Those that took longer than `latency_p99`.
+    /// Those that took longer than `latency_p99`. Relative to the version before: those of the new versions that took longer than so many times
+    /// its 99th percentile, and its own that took longer than that percentile.
     pub slow: u64,
 }

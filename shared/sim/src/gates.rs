@@ -43,29 +43,38 @@ impl Metrics for SimMetrics {
         place: &Place,
         versions: &[VersionsMeasured],
         within: Range<Timestamp>,
-        slow_ms: Option<u32>,
     ) -> Result<Vec<(Counts, Counts)>, PortError> {
         let count = |state: &mut State| {
             let known_ms = within.end.as_millisecond().min(state.now_ms - DELAY_MS);
             let minutes =
                 u64::try_from((known_ms - within.start.as_millisecond()).div_euclid(60_000)).unwrap_or(0);
-            let of = |version: &str, percent: u8| {
+            let of = |versions: &VersionsMeasured, version: &str, percent: u8| {
                 let invocations = state.load.a_minute * minutes * u64::from(percent) / 100;
                 let part = |rates: &BTreeMap<String, u64>| {
                     invocations * rates.get(version).copied().unwrap_or(0) / 1_000
                 };
-                let slow = if slow_ms.is_some() { part(&state.load.slow) } else { 0 };
+                let slow = if versions.slow.is_some() { part(&state.load.slow) } else { 0 };
                 Counts { invocations, errors: part(&state.load.errors), slow }
             };
             let each = versions.iter().map(|versions| {
                 let alias = state.aliases.named.get(&(place.site.clone(), versions.alias_arn.clone()));
                 let percent =
                     alias.and_then(|alias| alias.shares.other.as_ref()).map_or(0, |(_, percent)| *percent);
-                (of(&versions.new, percent), of(&versions.stable, 100 - percent))
+                (of(versions, &versions.new, percent), of(versions, &versions.stable, 100 - percent))
             });
             Ok(each.collect())
         };
         self.0.call("cloudwatch:GetMetricData", Some(&place.site), count).await
+    }
+
+    async fn stable_p99s(
+        &self,
+        place: &Place,
+        versions: &[VersionsMeasured],
+        _: Range<Timestamp>,
+    ) -> Result<Vec<Option<u32>>, PortError> {
+        let read = |state: &mut State| Ok(vec![(state.load.a_minute > 0).then_some(100); versions.len()]);
+        self.0.call("cloudwatch:GetMetricData", Some(&place.site), read).await
     }
 }
 

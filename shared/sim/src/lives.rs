@@ -99,6 +99,14 @@ fn is_analysed(seed: u64) -> bool {
     seed % SHIFTS_EVERY == 8 && (seed / SHIFTS_EVERY).is_multiple_of(2)
 }
 
+/// The functions that are invoked before and after traffic is shifted.
+const HOOKS: [&str; 2] = ["before", "after"];
+
+/// Whether functions are invoked before and after traffic is shifted.
+fn is_hooked(seed: u64) -> bool {
+    seed % SHIFTS_EVERY == 8 && seed / SHIFTS_EVERY % 4 == 1
+}
+
 /// Runs one life of the world.
 fn live(world: &mut World, seed: u64) {
     let shifts = seed % SHIFTS_EVERY == 8;
@@ -108,6 +116,11 @@ fn live(world: &mut World, seed: u64) {
         if is_analysed(seed) {
             let analysis = AnalysisConfig { requests: Some(200), ..AnalysisConfig::default() };
             world.analyses(&profile(seed), steps, analysis).invoked(600);
+        } else if is_hooked(seed) {
+            world.hooks(&profile(seed), steps, HOOKS);
+            for region in REGIONS {
+                world.replies(region, HOOKS[0], true, "fine").replies(region, HOOKS[1], true, "fine");
+            }
         } else {
             world.shifts(&profile(seed), steps);
         }
@@ -118,6 +131,9 @@ fn live(world: &mut World, seed: u64) {
     }
     if is_analysed(seed) {
         world.version_is(if seed.is_multiple_of(3) { "2" } else { "3" }, 500, 0);
+    }
+    if is_hooked(seed) && !seed.is_multiple_of(3) {
+        world.replies(REGIONS[0], HOOKS[usize::from(seed.is_multiple_of(2))], false, "broken");
     }
     world.faults(storm(seed));
     if seed % 11 == 3 {
@@ -160,7 +176,10 @@ fn live(world: &mut World, seed: u64) {
     world.steps(180);
     people(world, seed / 7, &uploads);
     for region in REGIONS {
-        world.behaves(region, Behaviour::Works);
+        world
+            .behaves(region, Behaviour::Works)
+            .replies(region, HOOKS[0], true, "fine")
+            .replies(region, HOOKS[1], true, "fine");
     }
     world.faults(Faults::NONE);
     resume(world, &first);

@@ -21,7 +21,7 @@ pub struct Counts {
     pub invocations: u64,
     /// Those that ended with an error of the function.
     pub errors: u64,
-    /// Those that took longer than the policy's limit; 0 without one.
+    /// Those that were slow: see [`Slow`]; 0 without a limit of the latency.
     pub slow: u64,
 }
 
@@ -64,12 +64,49 @@ pub struct Reading {
 pub struct AnalysisPolicy {
     /// How often invocations of the new versions may fail; `None` for any share.
     pub errors: Option<Limit>,
-    /// The milliseconds within which 99 of 100 invocations of the new versions must end; `None` for any time.
-    pub p99_ms: Option<u32>,
+    /// The limit of the 99th percentile of the durations of the new versions; `None` for none.
+    pub latency_p99: Option<Latency>,
 }
 
-/// The share of invocations that may be slower than a limit of the 99th percentile.
-const SLOW: Limit = Limit::Share(10_000);
+/// A limit of the 99th percentile of durations.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Latency {
+    /// So many milliseconds.
+    Ms(u32),
+    /// This many times that of the version before, in thousandths: a thousand or more.
+    Times(u32),
+}
+
+/// Above which durations invocations count as slow, in milliseconds.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Slow {
+    /// Of the new version.
+    pub new_ms: u32,
+    /// Of the version before.
+    pub stable_ms: u32,
+}
+
+impl Latency {
+    /// What is slow, given the 99th percentile of the version before. `None` if that is needed and not known.
+    pub fn slow(self, stable_p99_ms: Option<u32>) -> Option<Slow> {
+        match self {
+            Self::Ms(ms) => Some(Slow { new_ms: ms, stable_ms: ms }),
+            Self::Times(thousandths) => stable_p99_ms.map(|ms| {
+                let new_ms = u64::from(ms) * u64::from(thousandths) / 1_000;
+                Slow { new_ms: u32::try_from(new_ms).unwrap_or(u32::MAX), stable_ms: ms }
+            }),
+        }
+    }
+
+    /// How often invocations of the new versions may be slow. Relative to the version before: as often as those of that one exceed its 99th
+    /// percentile, so it does not matter how well that is known.
+    fn limit(self) -> Limit {
+        match self {
+            Self::Ms(_) => Limit::Share(10_000),
+            Self::Times(_) => Limit::Times(1_000),
+        }
+    }
+}
 
 /// Why the new versions are not good enough.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -97,10 +134,14 @@ impl AnalysisPolicy {
             })
         });
         errors.or_else(|| {
-            let limit_ms = self.p99_ms?;
+            let latency = self.latency_p99?;
             let bad = |counts: Counts| counts.slow;
-            self.judged(measured, SLOW, bad).map(|(m, new, _)| {
-                Breach(format!("{m}: {} of {} invocations of the new version took longer than {limit_ms} ms; the limit is 1 of 100", new.slow, new.invocations))
+            self.judged(measured, latency.limit(), bad).map(|(m, new, stable)| {
+                let of_new = format!("{m}: {} of {} invocations of the new version took longer than", new.slow, new.invocations);
+                Breach(match latency {
+                    Latency::Ms(ms) => format!("{of_new} {ms} ms; the limit is 1 of 100"),
+                    Latency::Times(thousandths) => format!("{of_new} {} times the 99th percentile of the one before, and {} of {} of that one longer than it", f64::from(thousandths) / 1e3, stable.slow, stable.invocations),
+                })
             })
         })
     }

@@ -53,11 +53,11 @@ fn step(
 }
 
 fn relative(times: f64) -> AnalysisPolicy {
-    AnalysisPolicy { errors: Some(Limit::Times((times * 1e3) as u32)), p99_ms: None }
+    AnalysisPolicy { errors: Some(Limit::Times((times * 1e3) as u32)), latency_p99: None }
 }
 
 fn absolute(share: f64) -> AnalysisPolicy {
-    AnalysisPolicy { errors: Some(Limit::Share((share * 1e6) as u32)), p99_ms: None }
+    AnalysisPolicy { errors: Some(Limit::Share((share * 1e6) as u32)), latency_p99: None }
 }
 
 /// The share of 2,000 steps with a false alarm.
@@ -130,10 +130,105 @@ fn slow_invocations_are_judged_as_failures_are() {
         let new = Counts { invocations: 1_000, errors: 0, slow };
         [Measured { site: site.clone(), function: "f".into(), new, stable: Counts::default() }]
     };
-    let policy = AnalysisPolicy { errors: None, p99_ms: Some(800) };
+    let policy = AnalysisPolicy { errors: None, latency_p99: Some(Latency::Ms(800)) };
     assert_eq!(policy.breach(&slow(10)), None, "one of a hundred");
     let breach = policy.breach(&slow(40)).expect("a breach").to_string();
     assert!(breach.contains("40 of 1000") && breach.contains("longer than 800 ms"), "{breach}");
+}
+
+impl Dice {
+    /// A duration in milliseconds: log-normal, with a median of 100 and a 99th percentile of 320, as of a function that calls others.
+    fn duration(&mut self, slower: f64) -> f64 {
+        // The sum of twelve is normal enough up to three standard deviations.
+        let normal = (0..12).map(|_| self.next()).sum::<f64>() - 6.0;
+        slower * 100.0 * (0.5 * normal).exp()
+    }
+}
+
+/// The 99th percentile of a minute, as CloudWatch computes it of few values: between the two nearest.
+fn p99(durations: &mut [f64]) -> f64 {
+    durations.sort_by(f64::total_cmp);
+    let at = 0.99 * (durations.len() - 1) as f64;
+    let (low, part) = (at as usize, at.fract());
+    durations[low] * (1.0 - part) + durations[(low + 1).min(durations.len() - 1)] * part
+}
+
+/// Like [`step`], of durations: the 99th percentile is the median of those of the minutes so far.
+fn slow_step(
+    dice: &mut Dice,
+    policy: &AnalysisPolicy,
+    slower: f64,
+    new_a_minute: usize,
+    minutes: usize,
+) -> bool {
+    let stable_a_minute = new_a_minute * 9;
+    let (mut new, mut stable, mut percentiles) = (Vec::new(), Vec::new(), Vec::new());
+    for _ in 0..minutes {
+        let mut of_minute: Vec<f64> = (0..stable_a_minute).map(|_| dice.duration(1.0)).collect();
+        percentiles.push(p99(&mut of_minute));
+        stable.append(&mut of_minute);
+        new.extend((0..new_a_minute).map(|_| dice.duration(slower)));
+        percentiles.sort_by(f64::total_cmp);
+        let median = percentiles[percentiles.len() / 2];
+        let slow = policy.latency_p99.and_then(|latency| latency.slow(Some(median as u32))).unwrap();
+        let above =
+            |all: &[f64], ms: u32| all.iter().filter(|duration| **duration > f64::from(ms)).count() as u64;
+        let counts =
+            |all: &[f64], ms| Counts { invocations: all.len() as u64, errors: 0, slow: above(all, ms) };
+        let measured = Measured {
+            site: Site::parse("111122223333/eu-west-1").unwrap(),
+            function: "f".into(),
+            new: counts(&new, slow.new_ms),
+            stable: counts(&stable, slow.stable_ms),
+        };
+        if policy.breach(&[measured]).is_some() {
+            return true;
+        }
+    }
+    false
+}
+
+/// The figures of docs/traffic.md, "How many requests".
+#[test]
+fn a_doubled_latency_is_found_and_an_equal_one_is_not() {
+    let relative = |times| AnalysisPolicy { errors: None, latency_p99: Some(Latency::Times(times)) };
+    let share = |policy: &AnalysisPolicy, slower, new_a_minute, minutes, steps: u32| {
+        let mut dice = Dice(13);
+        let found =
+            (0..steps).filter(|_| slow_step(&mut dice, policy, slower, new_a_minute, minutes)).count();
+        found as f64 / f64::from(steps)
+    };
+    for (times, a_minute) in [(1_000, 5), (1_000, 40), (1_500, 5)] {
+        let alarms = share(&relative(times), 1.0, a_minute, 20, 500);
+        println!("equal latency, {times}, {a_minute} a minute: {alarms}");
+        assert!(alarms < 0.01, "{times} {a_minute}: {alarms}");
+    }
+    let at_limit = share(&relative(1_500), 1.5, 20, 20, 300);
+    println!("at the limit: {at_limit}");
+    assert!(at_limit < 0.01, "{at_limit}");
+    let doubled = share(&relative(1_500), 2.0, 75, 20, 100);
+    println!("doubled latency, 1.5x, 1500 invocations: {doubled}");
+    assert!(doubled >= 0.95, "{doubled}");
+}
+
+#[test]
+fn a_relative_latency_is_that_of_the_version_before() {
+    assert_eq!(Latency::Ms(800).slow(None), Some(Slow { new_ms: 800, stable_ms: 800 }));
+    assert_eq!(Latency::Times(1_500).slow(Some(200)), Some(Slow { new_ms: 300, stable_ms: 200 }));
+    assert_eq!(Latency::Times(1_500).slow(None), None, "nothing to compare with");
+    let counts = |invocations, slow| Counts { invocations, errors: 0, slow };
+    let measured = Measured {
+        site: Site::parse("111122223333/eu-west-1").unwrap(),
+        function: "f".into(),
+        new: counts(500, 60),
+        stable: counts(4_500, 45),
+    };
+    let policy = AnalysisPolicy { errors: None, latency_p99: Some(Latency::Times(1_500)) };
+    let breach = policy.breach(&[measured]).expect("a breach").to_string();
+    assert_eq!(
+        breach,
+        "all functions: 60 of 500 invocations of the new version took longer than 1.5 times the 99th percentile of the one before, and 45 of 4500 of that one longer than it"
+    );
 }
 
 #[test]

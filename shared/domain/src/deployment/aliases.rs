@@ -21,8 +21,10 @@ pub struct AliasVersions {
 pub enum TrafficAnswer {
     /// The share stays as it is.
     Wait,
-    /// The new versions get this share, in percent. With 100 the deployment goes on.
+    /// The new versions get this share, in percent.
     Shift(u8),
+    /// The new versions get everything, and an update lets the template say so.
+    Complete,
     /// The old versions get everything back.
     Abort,
 }

@@ -51,12 +51,17 @@ impl Deployment {
         }
     }
 
-    /// The state after the rollout's answer; `None` to keep the share.
-    pub(super) fn answered(percent: u8, answer: TrafficAnswer) -> Option<State> {
+    /// The state after the rollout's answer; `None` to keep the share, which every alias has.
+    pub(super) fn answered(&mut self, percent: u8, answer: TrafficAnswer) -> Option<State> {
         match answer {
             TrafficAnswer::Wait => None,
             TrafficAnswer::Shift(share) => {
                 (share != percent).then_some(State::Shifting { percent: share.min(100) })
+            }
+            TrafficAnswer::Complete if percent < 100 => Some(State::Shifting { percent: 100 }),
+            TrafficAnswer::Complete => {
+                self.completes = true;
+                Some(State::Inspecting)
             }
             TrafficAnswer::Abort => Some(State::ShiftingBack(causes::traffic_aborted())),
         }
@@ -66,10 +71,6 @@ impl Deployment {
     pub(super) fn traffic_shifted(&mut self) -> Option<State> {
         match &self.state {
             State::ShiftingBack(cause) => Some(State::Failed(cause.clone())),
-            State::Shifting { percent: 100 } => {
-                self.completes = true;
-                Some(State::Inspecting)
-            }
             _ => {
                 self.acted = true;
                 None

@@ -139,7 +139,7 @@ impl Deployment {
             (S::Verifying { .. }, E::CodePending) => return Ok(self),
             (S::Verifying { .. }, E::CodeDiffers(functions)) => S::Failed(causes::code_differs(&functions)),
 
-            (S::Shifting { percent }, E::TrafficAnswered(answer)) => match Self::answered(percent, answer) {
+            (S::Shifting { percent }, E::TrafficAnswered(answer)) => match self.answered(percent, answer) {
                 Some(next) => next,
                 None => return Ok(self),
             },

@@ -226,7 +226,8 @@ impl Rollout {
         now: Timestamp,
     ) -> Option<RolloutState> {
         let Some((target, why)) = failures.first() else { return Some(self.after_checks(wave, outcomes)) };
-        let within_s = self.gates.checks.iter().map(|check| check.within_s).max().unwrap_or(0);
+        let checks = outcomes.iter().flat_map(|outcome| self.verifications(&outcome.state));
+        let within_s = checks.map(|check| check.within_s).max().unwrap_or(0);
         if now.duration_since(self.entered_at).as_secs() < i64::from(within_s) {
             return None;
         }

@@ -19,7 +19,7 @@ pub use asks::{RolloutCommand, RolloutObservation};
 pub use gate::Answer;
 pub use properties::{OnCancel, Position, Properties};
 pub use state::{Revert, RolloutState, Shift, TargetOutcome};
-pub use traffic_policy::{TrafficOrder, TrafficPolicy, TrafficStep};
+pub use traffic_policy::{TrafficHooks, TrafficOrder, TrafficPolicy, TrafficStep};
 pub use transition::{IllegalRolloutTransition, RolloutEvent};
 
 #[cfg(test)]

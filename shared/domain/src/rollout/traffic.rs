@@ -2,13 +2,13 @@
 
 use super::Rollout;
 use super::state::{RolloutState, Shift, TargetOutcome};
-use super::traffic_policy::TrafficOrder;
+use super::traffic_policy::{TrafficOrder, TrafficPolicy};
 use super::transition::{at_target, gates_late};
 use crate::analysis::{Reading, totals};
 use crate::cause::Cause;
 use crate::code::Code;
 use crate::deployment::{State, TrafficAnswer};
-use crate::gate::{Blocked, Facts, Gate};
+use crate::gate::{Blocked, Check, Facts, Gate, Probe};
 use crate::ids::Direction;
 use crate::target::Target;
 use jiff::{SignedDuration, Timestamp};
@@ -20,12 +20,27 @@ impl Rollout {
         self.traffic.is_some() && direction == Direction::Forward && !is_quick
     }
 
+    /// What must succeed at a target in this state: the profile's checks, and the function that the traffic policy names for the moment
+    /// before its new versions get traffic, or after they got all of it.
+    pub fn verifications(&self, state: &State) -> Vec<Check> {
+        let hooks = self.traffic.as_ref().filter(|_| !self.gates.expedite).map(|traffic| &traffic.hooks);
+        let is_before = *state == State::Shifting { percent: 0 };
+        let name = hooks.and_then(|hooks| if is_before { hooks.before.clone() } else { hooks.after.clone() });
+        let hook = |name| Check { probe: Probe::Function { name }, within_s: TrafficPolicy::HOOK_S };
+        self.gates.checks.iter().cloned().chain(name.map(hook)).collect()
+    }
+
+    /// Whether anything must succeed at a target of a wave.
+    pub(super) fn verifies(&self, wave: usize, outcomes: &[TargetOutcome]) -> bool {
+        self.of_wave(wave, outcomes).any(|outcome| !self.verifications(&outcome.state).is_empty())
+    }
+
     /// The answer to a deployment whose new versions are published.
     pub fn traffic_answer(&self, target: &Target) -> TrafficAnswer {
         let is_in = |wave: usize| self.waves.get(wave).is_some_and(|wave| wave.targets.contains(target));
         match &self.state {
             RolloutState::Shifting(shift) if is_in(shift.wave) => TrafficAnswer::Shift(shift.percent),
-            RolloutState::Completing { wave } if is_in(*wave) => TrafficAnswer::Shift(100),
+            RolloutState::Completing { wave } if is_in(*wave) => TrafficAnswer::Complete,
             // Its wave has not come so far. A plan that is empty leaves nothing but traffic to change.
             RolloutState::Planning
             | RolloutState::Gated { .. }
@@ -38,20 +53,35 @@ impl Rollout {
         }
     }
 
-    /// The state that begins to shift a wave's traffic; `None` if none of its deployments has any to shift.
+    /// The state that begins to shift a wave's traffic, or ends it if the new versions have all of it; `None` if none of its deployments has any
+    /// to shift.
     pub(super) fn shifting(&self, wave: usize, outcomes: &[TargetOutcome]) -> Option<RolloutState> {
-        self.of_wave(wave, outcomes).any(TargetOutcome::shifts).then(|| self.step(wave, 0))
+        let shares = || self.of_wave(wave, outcomes).filter(|outcome| outcome.shifts());
+        let have_all = shares().all(|outcome| outcome.state == State::Shifting { percent: 100 });
+        shares().next()?;
+        Some(if have_all { RolloutState::Completing { wave } } else { self.step(wave, 0) })
     }
 
     /// A step of a wave, or the end of its steps. Break-glass skips the steps.
     fn step(&self, wave: usize, step: usize) -> RolloutState {
         let steps = self.traffic.as_ref().map_or(&[][..], |traffic| &traffic.steps);
         match steps.get(step).filter(|_| self.break_glass.is_none()) {
-            Some(next) => {
-                let percent = next.percent;
-                RolloutState::Shifting(Shift { wave, step, percent, since: None, reading: None })
-            }
-            None => RolloutState::Completing { wave },
+            Some(next) => Self::share(wave, step, next.percent),
+            None => self.all_traffic(wave),
+        }
+    }
+
+    fn share(wave: usize, step: usize, percent: u8) -> RolloutState {
+        RolloutState::Shifting(Shift { wave, step, percent, since: None, reading: None })
+    }
+
+    /// The state that gives the new versions of a wave everything. If they have to prove themselves then, it is one more step, because
+    /// before the second update they lose it in no time.
+    fn all_traffic(&self, wave: usize) -> RolloutState {
+        let is_proven = self.verifications(&State::Shifting { percent: 100 }).is_empty();
+        match is_proven || self.break_glass.is_some() {
+            true => RolloutState::Completing { wave },
+            false => Self::share(wave, self.traffic.as_ref().map_or(0, |traffic| traffic.steps.len()), 100),
         }
     }
 
@@ -120,7 +150,8 @@ impl Rollout {
         }
         self.blocked_by.extend(self.lacks_requests(shift, facts));
         if self.blocked_by.is_empty() {
-            return Some(self.step(wave, self.next_step(shift)));
+            let next = || self.step(wave, self.next_step(shift));
+            return Some(if shift.percent == 100 { RolloutState::Verifying { wave } } else { next() });
         }
         let late = now.duration_since(since) >= SignedDuration::from_hours(Self::GATED_H_MAX);
         late.then(|| self.fail_wave(wave, Some(gates_late(self)), outcomes))
@@ -183,7 +214,8 @@ impl Rollout {
     /// When the present step ends; `None` before every alias has its share.
     pub fn step_ends_at(&self) -> Option<Timestamp> {
         let RolloutState::Shifting(shift) = &self.state else { return None };
-        let for_s = self.traffic.as_ref()?.steps.get(shift.step)?.for_s;
+        // What follows the last step lasts until everything is verified.
+        let for_s = self.traffic.as_ref()?.steps.get(shift.step).map_or(0, |step| step.for_s);
         Some(shift.since?.saturating_add(SignedDuration::from_secs(for_s.into())).unwrap_or(Timestamp::MAX))
     }
 
@@ -192,9 +224,10 @@ impl Rollout {
         match order {
             TrafficOrder::Set(percent) => {
                 let percent = percent.clamp(1, 99);
-                RolloutState::Shifting(Shift { percent, since: None, reading: None, ..shift })
+                let last = self.traffic.as_ref().map_or(0, |traffic| traffic.steps.len().saturating_sub(1));
+                Self::share(shift.wave, shift.step.min(last), percent)
             }
-            TrafficOrder::Promote => RolloutState::Completing { wave: shift.wave },
+            TrafficOrder::Promote => self.all_traffic(shift.wave),
             TrafficOrder::Abort => {
                 let what = format!("{by} aborted the shift of traffic");
                 let fix = "fix what was wrong and upload again, or retry the rollout";
@@ -229,10 +262,11 @@ impl Rollout {
             return Some(RolloutState::Cancelled);
         }
         self.failure = self.tolerated(outcomes);
-        // What answers now are the new versions.
-        Some(match self.gates.checks.is_empty() || is_cancelled {
-            true => self.after_traffic(wave),
-            false => RolloutState::Verifying { wave },
+        // Otherwise they were verified when they got everything.
+        let is_unproven = self.break_glass.is_some() && self.verifies(wave, outcomes);
+        Some(match is_unproven && !is_cancelled {
+            true => RolloutState::Verifying { wave },
+            false => self.after_traffic(wave),
         })
     }
 

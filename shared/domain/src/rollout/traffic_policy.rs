@@ -20,16 +20,29 @@ pub struct TrafficPolicy {
     pub steps: Vec<TrafficStep>,
     /// How the new versions are judged during a step, if they are.
     pub analysis: Option<AnalysisPolicy>,
+    /// The functions of each target that are invoked beside the profile's checks.
+    pub hooks: TrafficHooks,
+}
+
+/// Functions of a target that decide whether its traffic is shifted, and whether it stays.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct TrafficHooks {
+    /// The name of the function that is invoked before the new versions get traffic.
+    pub before: Option<String>,
+    /// The name of the function that is invoked after the new versions got all of it.
+    pub after: Option<String>,
 }
 
 impl TrafficPolicy {
     /// Whether a step needs the metrics of the functions.
     pub fn measures(&self, step: usize) -> bool {
-        self.analysis.is_some() || self.steps.get(step).is_some_and(|step| step.requests > 0)
+        self.steps.get(step).is_some_and(|step| self.analysis.is_some() || step.requests > 0)
     }
 
     /// Most steps of a policy.
     pub const STEPS_MAX: usize = 20;
+    /// How long a hook may go on to fail before it has failed, in seconds: as long as a check without `within`.
+    pub const HOOK_S: u32 = 60;
     /// The longest step, in seconds: a day.
     pub const STEP_S_MAX: u32 = 24 * 3_600;
 }

@@ -85,7 +85,7 @@ impl Rollout {
             let all =
                 outcomes.iter().filter(|o| o.direction == Direction::Forward && o.state.is_success()).count();
             // Without its verification or its bake, a wave is not known to be good.
-            let unproven = !self.gates.checks.is_empty() || plan.bake_s > 0;
+            let unproven = self.verifies(wave, outcomes) || plan.bake_s > 0;
             let complete = all == self.targets().count() && !unproven;
             return Some(if complete { RolloutState::Succeeded } else { RolloutState::Cancelled });
         }
@@ -94,10 +94,9 @@ impl Rollout {
             return Some(RolloutState::Cancelled);
         }
         self.failure = self.tolerated(outcomes);
-        Some(if self.gates.checks.is_empty() {
-            self.after_checks(wave, outcomes)
-        } else {
-            RolloutState::Verifying { wave }
+        Some(match self.verifies(wave, outcomes) {
+            true => RolloutState::Verifying { wave },
+            false => self.after_checks(wave, outcomes),
         })
     }
 

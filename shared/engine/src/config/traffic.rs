@@ -3,8 +3,8 @@
 use super::invalid;
 use flotilla_contract::traffic::AnalysisConfig;
 use flotilla_contract::{TrafficConfig, TrafficStepConfig};
-use flotilla_domain::analysis::{AnalysisPolicy, Limit};
-use flotilla_domain::rollout::{TrafficPolicy, TrafficStep};
+use flotilla_domain::analysis::{AnalysisPolicy, Latency, Limit};
+use flotilla_domain::rollout::{TrafficHooks, TrafficPolicy, TrafficStep};
 use flotilla_domain::{Refusal, SignedDuration};
 
 /// Reads how a profile shifts traffic.
@@ -23,7 +23,28 @@ pub fn traffic(doc: &TrafficConfig) -> Result<TrafficPolicy, Refusal> {
         let what = format!("{} % comes after {} %", pair[1].percent, pair[0].percent);
         return Err(invalid("traffic.steps", what, "let each step have a larger share than the one before"));
     }
-    Ok(TrafficPolicy { steps, analysis: doc.analysis.as_ref().map(analysis).transpose()? })
+    let hook = |field: &str, name: &Option<String>| {
+        let name = name
+            .clone()
+            .map(|name| if is_function(&name) { Ok(name) } else { Err(no_function(field, &name)) });
+        name.transpose()
+    };
+    let hooks = TrafficHooks {
+        before: hook("traffic.before", &doc.before)?,
+        after: hook("traffic.after", &doc.after)?,
+    };
+    Ok(TrafficPolicy { steps, analysis: doc.analysis.as_ref().map(analysis).transpose()?, hooks })
+}
+
+/// Whether a text can be the name of a function, once service and stage are filled in. Lambda takes 64 characters ("CreateFunction").
+fn is_function(name: &str) -> bool {
+    let bare = name.replace("{service}", "s").replace("{stage}", "s");
+    (1..=64).contains(&bare.len()) && bare.bytes().all(|b| b.is_ascii_alphanumeric() || b"-_".contains(&b))
+}
+
+fn no_function(field: &str, name: &str) -> Refusal {
+    let fix = "write the name of a function, such as {service}-{stage}-before-verify: letters, digits, hyphens and underscores";
+    invalid(field, format!("{name:?} is not the name of a function"), fix)
 }
 
 /// Reads the limits of the new versions.
@@ -37,13 +58,25 @@ fn analysis(doc: &AnalysisConfig) -> Result<AnalysisPolicy, Refusal> {
             invalid("traffic.analysis.errors", format!("{text:?} is not a limit"), fix)
         })?),
     };
-    let p99_ms = doc.latency_p99.as_deref().map(|text| {
-        milliseconds(text).ok_or_else(|| {
-            let fix = "write it like 800ms or 2s: 1 millisecond to 15 minutes";
-            invalid("traffic.analysis.latency_p99", format!("{text:?} is not a time"), fix)
+    let latency_p99 = doc.latency_p99.as_deref().map(|text| {
+        latency(text).ok_or_else(|| {
+            let fix = "write a time of 1 millisecond to 15 minutes, such as 800ms or 2s, or 1 to 100 times that of the version before, such as 1.5x";
+            invalid("traffic.analysis.latency_p99", format!("{text:?} is not a limit"), fix)
         })
     });
-    Ok(AnalysisPolicy { errors, p99_ms: p99_ms.transpose()? })
+    Ok(AnalysisPolicy { errors, latency_p99: latency_p99.transpose()? })
+}
+
+fn latency(text: &str) -> Option<Latency> {
+    match text.strip_suffix('x') {
+        Some(factor) => times(factor).map(Latency::Times),
+        None => milliseconds(text).map(Latency::Ms),
+    }
+}
+
+/// A factor of 1 to 100, in thousandths.
+fn times(text: &str) -> Option<u32> {
+    decimal(text, 3).filter(|thousandths| (1_000..=100_000).contains(thousandths))
 }
 
 fn limit(text: &str) -> Option<Limit> {
@@ -51,8 +84,7 @@ fn limit(text: &str) -> Option<Limit> {
         let millionths = decimal(percent, 4)?;
         return (1..1_000_000).contains(&millionths).then_some(Limit::Share(millionths));
     }
-    let thousandths = decimal(text.strip_suffix('x')?, 3)?;
-    (1_000..=100_000).contains(&thousandths).then_some(Limit::Times(thousandths))
+    times(text.strip_suffix('x')?).map(Limit::Times)
 }
 
 fn milliseconds(text: &str) -> Option<u32> {
@@ -93,13 +125,40 @@ fn step(path: &str, doc: &TrafficStepConfig, needed: u32) -> Result<TrafficStep,
 mod tests {
     use super::*;
 
+    fn doc(steps: Vec<TrafficStepConfig>) -> TrafficConfig {
+        TrafficConfig { router: None, steps, analysis: None, before: None, after: None }
+    }
+
+    #[test]
+    fn a_hook_is_the_name_of_a_function() {
+        let step = TrafficStepConfig { percent: 5, lasts: "1m".into(), requests: None };
+        let read = |before: Option<&str>, after: Option<&str>| {
+            let doc = doc(vec![step.clone()]);
+            let doc = TrafficConfig { before: before.map(Into::into), after: after.map(Into::into), ..doc };
+            traffic(&doc).map(|policy| policy.hooks).map_err(|refusal| refusal.path.unwrap_or_default())
+        };
+        let hooks = read(Some("{service}-{stage}-before"), Some("smoke_test")).unwrap();
+        assert_eq!(hooks.before.as_deref(), Some("{service}-{stage}-before"));
+        assert_eq!(hooks.after.as_deref(), Some("smoke_test"));
+        for bad in [
+            "",
+            "a b",
+            "arn:aws:lambda:eu-west-1:111122223333:function:f",
+            "{region}-verify",
+            &"x".repeat(65),
+        ] {
+            assert_eq!(read(Some(bad), None), Err("traffic.before".into()), "{bad:?}");
+            assert_eq!(read(None, Some(bad)), Err("traffic.after".into()), "{bad:?}");
+        }
+    }
+
     fn read(router: Option<&str>, steps: &[(u8, &str)]) -> Result<Vec<(u8, u32)>, String> {
         let steps = steps.iter().map(|(percent, lasts)| TrafficStepConfig {
             percent: *percent,
             lasts: (*lasts).into(),
             requests: None,
         });
-        let doc = TrafficConfig { router: router.map(Into::into), steps: steps.collect(), analysis: None };
+        let doc = TrafficConfig { router: router.map(Into::into), ..doc(steps.collect()) };
         let steps = traffic(&doc).map_err(|refusal| refusal.path.unwrap_or_default())?.steps;
         Ok(steps.into_iter().map(|step| (step.percent, step.for_s)).collect())
     }
@@ -135,16 +194,22 @@ mod tests {
         assert_eq!(errors("1.5x"), Ok(Some(Limit::Times(1_500))));
         assert_eq!(
             analysed(None, None),
-            Ok(AnalysisPolicy { errors: Some(Limit::Times(1_000)), p99_ms: None })
+            Ok(AnalysisPolicy { errors: Some(Limit::Times(1_000)), latency_p99: None })
         );
-        for (text, ms) in [("800ms", 800), ("2s", 2_000), ("1.5s", 1_500)] {
-            assert_eq!(analysed(None, Some(text)), Ok(AnalysisPolicy { errors: None, p99_ms: Some(ms) }));
+        for (text, latency) in [
+            ("800ms", Latency::Ms(800)),
+            ("2s", Latency::Ms(2_000)),
+            ("1.5s", Latency::Ms(1_500)),
+            ("1.5x", Latency::Times(1_500)),
+        ] {
+            let expected = AnalysisPolicy { errors: None, latency_p99: Some(latency) };
+            assert_eq!(analysed(None, Some(text)), Ok(expected));
         }
         for bad in ["", "2", "0%", "100%", "%", "-1%", "1e2%", "0.5x", "x", "1000x", "1.x", ".5%", "0.00001%"]
         {
             assert_eq!(errors(bad), Err("traffic.analysis.errors".into()), "{bad:?}");
         }
-        for bad in ["", "0ms", "1.5ms", "16m", "901s", "fast"] {
+        for bad in ["", "0ms", "1.5ms", "16m", "901s", "fast", "0.5x", "101x"] {
             assert_eq!(analysed(None, Some(bad)), Err("traffic.analysis.latency_p99".into()), "{bad:?}");
         }
     }
@@ -155,7 +220,7 @@ mod tests {
         let mut last = step(Some(7));
         last.percent = 50;
         let analysis = Some(AnalysisConfig { requests: Some(200), ..AnalysisConfig::default() });
-        let doc = TrafficConfig { router: None, steps: vec![step(None), last], analysis };
+        let doc = TrafficConfig { analysis, ..doc(vec![step(None), last]) };
         let needed: Vec<u32> = traffic(&doc).unwrap().steps.iter().map(|step| step.requests).collect();
         assert_eq!(needed, [200, 7]);
     }

@@ -1,9 +1,9 @@
 //! The metrics of the functions whose traffic is shifted.
 
 use crate::EngineError;
-use crate::ports::{Place, VersionsMeasured};
+use crate::ports::{Place, PortError, VersionsMeasured};
 use crate::rollout::RolloutController;
-use flotilla_domain::analysis::Measured;
+use flotilla_domain::analysis::{Latency, Measured};
 use flotilla_domain::deployment::Deployment;
 use flotilla_domain::ids::Direction;
 use flotilla_domain::rollout::{Rollout, RolloutState};
@@ -15,7 +15,7 @@ use std::collections::BTreeMap;
 const SITES_AT_ONCE: usize = 10;
 
 impl RolloutController {
-    /// What happened to the versions of a wave since the step began, by one call for each account-region; `None` if nothing is to be read
+    /// What happened to the versions of a wave since the step began, by one call for each account-region, or two; `None` if nothing is to be read
     /// now. A region that does not answer is the reason why nothing is known: what is missing could be what fails.
     pub(super) async fn measured(
         &self,
@@ -36,7 +36,7 @@ impl RolloutController {
         if from >= until {
             return Ok(None);
         }
-        let slow_ms = rollout.traffic.as_ref().and_then(|traffic| traffic.analysis?.p99_ms);
+        let latency = rollout.traffic.as_ref().and_then(|traffic| traffic.analysis?.latency_p99);
         let mut by_site: BTreeMap<Site, Vec<VersionsMeasured>> = BTreeMap::new();
         for deployment in deployments.iter().filter(|d| is_of_wave(rollout, wave, d)) {
             let versions = deployment.shared().filter_map(VersionsMeasured::of);
@@ -45,10 +45,17 @@ impl RolloutController {
         let reads: Vec<_> = by_site
             .into_iter()
             .filter(|(_, versions)| !versions.is_empty())
-            .map(|(site, versions)| async move {
+            .map(|(site, mut versions)| async move {
                 let place = Place { site: site.clone(), access: rollout.access.clone() };
-                let counts = self.metrics.counts(&place, &versions, from..until, slow_ms).await;
-                let counts = counts.map_err(|error| format!("{site}: {error}"))?;
+                let failed = |error: PortError| format!("{site}: {error}");
+                let p99s = match latency {
+                    Some(Latency::Times(_)) => self.metrics.stable_p99s(&place, &versions, from..until).await,
+                    _ => Ok(vec![None; versions.len()]),
+                };
+                for (versions, p99) in versions.iter_mut().zip(p99s.map_err(failed)?) {
+                    versions.slow = latency.and_then(|latency| latency.slow(p99));
+                }
+                let counts = self.metrics.counts(&place, &versions, from..until).await.map_err(failed)?;
                 let measured = |(versions, (new, stable)): (VersionsMeasured, _)| Measured {
                     site: site.clone(),
                     function: versions.names().0.to_owned(),

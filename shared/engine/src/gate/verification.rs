@@ -4,12 +4,12 @@ use crate::EngineError;
 use crate::ports::{HttpObserved, Place, PortError};
 use crate::rollout::RolloutController;
 use flotilla_domain::Target;
-use flotilla_domain::deployment::{Deployment, DeploymentKind, State};
+use flotilla_domain::deployment::{AliasVersions, Deployment, DeploymentKind, State};
 use flotilla_domain::gate::Probe;
 use flotilla_domain::rollout::Rollout;
 use flotilla_domain::secret::HIDDEN;
 use futures::stream::{self, StreamExt, TryStreamExt};
-use serde_json::json;
+use serde_json::{Value, json};
 
 /// Verifications run concurrently: each may take many seconds, and a step has little time.
 const AT_ONCE: usize = 100;
@@ -36,13 +36,14 @@ impl RolloutController {
                 && rollout.waves[wave].targets.contains(&d.id.target)
         };
         let asked = deployments.iter().filter(of_wave);
-        let checks = asked.flat_map(|d| rollout.gates.checks.iter().map(move |check| (d, &check.probe)));
+        let checks =
+            asked.flat_map(|d| rollout.verifications(&d.state).into_iter().map(move |c| (d, c.probe)));
         let checks: Vec<_> = checks.map(|(deployment, probe)| self.check(deployment, probe)).collect();
         Ok(stream::iter(checks).buffered(AT_ONCE).try_collect().await?)
     }
 
-    async fn check(&self, deployment: &Deployment, probe: &Probe) -> Result<Checked, PortError> {
-        let answer = match probe {
+    async fn check(&self, deployment: &Deployment, probe: Probe) -> Result<Checked, PortError> {
+        let answer = match &probe {
             Probe::Http { output, path, status } => self.get(deployment, output, path, *status).await,
             Probe::Function { name } => self.invoke(deployment, name).await,
         };
@@ -102,8 +103,16 @@ impl RolloutController {
             "release": release,
             "digest": package,
             "outputs": deployment.outputs,
+            "aliases": deployment.shared().map(versions_of).collect::<Vec<_>>(),
         });
         let invoked = self.functions.invoke(&place, name, &details).await?;
         Ok((invoked.ok, invoked.reply))
     }
+}
+
+/// The versions of a function that share its alias, by their qualified ARNs.
+fn versions_of(alias: &AliasVersions) -> Value {
+    let function = alias.arn.rsplit_once(':').map_or(alias.arn.as_str(), |(function, _)| function);
+    let version = |number: &str| format!("{function}:{number}");
+    json!({"alias": alias.arn, "stable": version(&alias.stable), "new": alias.new.as_deref().map(version)})
 }

@@ -1,13 +1,13 @@
 //! Tests of rollouts and freezes.
 
 use super::*;
-use flotilla_domain::analysis::{AnalysisPolicy, Counts, Limit, Reading};
+use flotilla_domain::analysis::{AnalysisPolicy, Counts, Latency, Limit, Reading};
 use flotilla_domain::gate::output::OutputRef;
 use flotilla_domain::gate::{
     Approval, Blocked, BreakGlass, Check, FourEyes, Freeze, FreezeScope, Freezes, Gate, Gates, Probe,
 };
 use flotilla_domain::release::Source;
-use flotilla_domain::rollout::{Shift, TrafficPolicy, TrafficStep};
+use flotilla_domain::rollout::{Shift, TrafficHooks, TrafficPolicy, TrafficStep};
 
 fn known(part: Option<&str>, name: &str) -> (Option<StackPart>, StackName) {
     (part.map(|part| StackPart::parse(part).unwrap()), StackName::parse(name).unwrap())
@@ -171,12 +171,13 @@ fn the_authors_of_a_release_and_their_exclusion_read_back() {
 
 #[test]
 fn the_traffic_of_a_rollout_reads_back() {
-    let judged = |errors, p99_ms| Some(AnalysisPolicy { errors, p99_ms });
+    let judged = |errors, latency_p99| Some(AnalysisPolicy { errors, latency_p99 });
     let policies = [
         (0, None),
         (500, None),
         (0, judged(Some(Limit::Share(20_000)), None)),
-        (7, judged(Some(Limit::Times(1_500)), Some(800))),
+        (7, judged(Some(Limit::Times(1_500)), Some(Latency::Ms(800)))),
+        (7, judged(None, Some(Latency::Times(1_500)))),
         (0, judged(None, None)),
     ];
     for (requests, analysis) in policies {
@@ -184,8 +185,12 @@ fn the_traffic_of_a_rollout_reads_back() {
         for (since, reading) in [(None, None), (Some(Timestamp::UNIX_EPOCH), Some(reading()))] {
             let state = RolloutState::Shifting(Shift { wave: 1, step: 2, percent: 25, since, reading });
             let open = rollout(RolloutKind::Deploy(release()), state);
-            let value = Rollout { traffic: Some(TrafficPolicy { steps: steps.clone(), analysis }), ..open };
-            assert_eq!(read::<Rollout>(stored(&value)).unwrap().value, value);
+            for hook in [None, Some("orders-verify".to_owned())] {
+                let hooks = TrafficHooks { before: hook.clone(), after: None };
+                let policy = TrafficPolicy { steps: steps.clone(), analysis, hooks };
+                let value = Rollout { traffic: Some(policy), ..open.clone() };
+                assert_eq!(read::<Rollout>(stored(&value)).unwrap().value, value);
+            }
         }
     }
 }

@@ -13,7 +13,9 @@ use flotilla_domain::plan::Safeguards;
 use flotilla_domain::release::Release;
 use flotilla_domain::release::package::Package;
 use flotilla_domain::replica::Copies;
-use flotilla_domain::rollout::{OnFailure, Rollout, RolloutKind, RolloutState, Wave};
+use flotilla_domain::rollout::{
+    OnFailure, Rollout, RolloutKind, RolloutState, TrafficHooks, TrafficPolicy, Wave,
+};
 use flotilla_domain::stage::StageHead;
 use flotilla_domain::{
     Code, ProfileName, Refusal, RolloutId, ServiceName, StackName, StackPart, StageName, Target, Timestamp,
@@ -67,7 +69,7 @@ pub fn compose_rollout(
         capabilities: profile.capabilities.clone(),
         notify: profile.notify.clone(),
         gates: named_gates(&profile.gates, release, route),
-        traffic: profile.traffic.clone(),
+        traffic: profile.traffic.clone().map(|traffic| named_traffic(traffic, release, route)),
         requested_by: requested_by.to_owned(),
         ..blank(
             id,
@@ -79,19 +81,30 @@ pub fn compose_rollout(
     })
 }
 
-/// The profile's gates, with service and stage filled into the names of alarms and functions.
+/// A name with service and stage filled in.
+fn named(text: &str, release: &Release, route: &Route) -> String {
+    text.replace("{service}", release.service.as_str()).replace("{stage}", route.stage.as_str())
+}
+
+/// The profile's gates, with the names of alarms and functions.
 fn named_gates(gates: &Gates, release: &Release, route: &Route) -> Gates {
-    let named = |text: &str| {
-        text.replace("{service}", release.service.as_str()).replace("{stage}", route.stage.as_str())
-    };
     let mut gates = gates.clone();
-    gates.alarms = gates.alarms.iter().map(|name| named(name)).collect();
+    gates.alarms = gates.alarms.iter().map(|name| named(name, release, route)).collect();
     for check in &mut gates.checks {
         if let Probe::Function { name } = &mut check.probe {
-            *name = named(name);
+            *name = named(name, release, route);
         }
     }
     gates
+}
+
+/// How the profile shifts traffic, with the names of functions.
+fn named_traffic(mut traffic: TrafficPolicy, release: &Release, route: &Route) -> TrafficPolicy {
+    let TrafficHooks { before, after } = &mut traffic.hooks;
+    for name in [before, after].into_iter().flatten() {
+        *name = named(name, release, route);
+    }
+    traffic
 }
 
 /// A rollout to a stage, without stacks and waves.

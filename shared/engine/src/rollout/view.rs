@@ -107,11 +107,12 @@ fn deployment_view(deployment: &Deployment, pending: view::DeploymentView) -> vi
 /// Its traffic, while that is shifted.
 fn traffic_view(rollout: &Rollout) -> Option<view::TrafficView> {
     let RolloutState::Shifting(shift) = &rollout.state else { return None };
+    let steps = rollout.traffic.as_ref().map_or(0, |traffic| traffic.steps.len());
     Some(view::TrafficView {
         wave: shift.wave + 1,
         percent: shift.percent,
-        step: shift.step + 1,
-        steps: rollout.traffic.as_ref().map_or(0, |traffic| traffic.steps.len()),
+        step: (shift.step + 1).min(steps),
+        steps,
         until: rollout.step_ends_at().map(|at| at.to_string()),
         measured: shift.reading.map(|reading| view::TrafficMeasuredView {
             at: reading.at.to_string(),

@@ -98,7 +98,9 @@ fn next_of_rollout(state: &str) -> &'static [&'static str] {
             "failed",
             "cancelled",
         ],
-        "shifting" => &["completing", "shifting_back", "reverting", "withdrawing", "failed", "cancelled"],
+        "shifting" => {
+            &["checking", "completing", "shifting_back", "reverting", "withdrawing", "failed", "cancelled"]
+        }
         "completing" => {
             &["checking", "baking", "gated", "reverting", "withdrawing", "succeeded", "failed", "cancelled"]
         }

@@ -13,7 +13,12 @@ impl World {
     /// From now on, rollouts with the profile `p` shift traffic by these steps, in percent and seconds. The functions of uploads get the
     /// alias `live`.
     pub fn shifts(&mut self, profile: &ProfileConfig, steps: &[(u8, u32)]) -> &mut Self {
-        self.shifts_with(profile, steps, None)
+        self.shifts_with(profile, steps, None, [None, None])
+    }
+
+    /// Like [`World::shifts`], with functions that are invoked before and after.
+    pub fn hooks(&mut self, profile: &ProfileConfig, steps: &[(u8, u32)], hooks: [&str; 2]) -> &mut Self {
+        self.shifts_with(profile, steps, None, hooks.map(Some))
     }
 
     /// Like [`World::shifts`], with an analysis of the new versions.
@@ -23,7 +28,7 @@ impl World {
         steps: &[(u8, u32)],
         analysis: AnalysisConfig,
     ) -> &mut Self {
-        self.shifts_with(profile, steps, Some(analysis))
+        self.shifts_with(profile, steps, Some(analysis), [None, None])
     }
 
     fn shifts_with(
@@ -31,13 +36,16 @@ impl World {
         profile: &ProfileConfig,
         steps: &[(u8, u32)],
         analysis: Option<AnalysisConfig>,
+        hooks: [Option<&str>; 2],
     ) -> &mut Self {
         let step = |(percent, for_s): &(u8, u32)| TrafficStepConfig {
             percent: *percent,
             lasts: format!("{for_s}s"),
             requests: None,
         };
-        let traffic = TrafficConfig { router: None, steps: steps.iter().map(step).collect(), analysis };
+        let [before, after] = hooks.map(|hook| hook.map(str::to_owned));
+        let traffic =
+            TrafficConfig { router: None, steps: steps.iter().map(step).collect(), analysis, before, after };
         let profile = ProfileConfig { account: ACCOUNT.into(), traffic: Some(traffic), ..profile.clone() };
         let service = ServiceConfigDoc { alias: Some("live".into()), ..service() };
         let caller = self.caller("shifts");

@@ -43,4 +43,5 @@ mod stacks;
 mod stage_removal;
 mod sweep;
 mod traffic;
+mod traffic_hooks;
 mod views;

@@ -1,26 +1,26 @@
 //! Traffic is shifted to new versions step by step, and back in one.
 
-use flotilla_contract::{AnalysisConfig, CheckConfig, ProfileConfig, RolloutView, WaveConfig, WaveTable};
+use flotilla_contract::{AnalysisConfig, ProfileConfig, RolloutView, WaveConfig, WaveTable};
 use flotilla_domain::AlarmState;
 use flotilla_domain::rollout::TrafficOrder;
 use flotilla_engine::ports::ErrorKind;
 use flotilla_sim::{Behaviour, World};
 
-const REGIONS: [&str; 3] = ["eu-west-1", "us-east-1", "ap-south-1"];
-const STEPS: [(u8, u32); 2] = [(5, 300), (50, 600)];
+pub const REGIONS: [&str; 3] = ["eu-west-1", "us-east-1", "ap-south-1"];
+pub const STEPS: [(u8, u32); 2] = [(5, 300), (50, 600)];
 
-fn profile(waves: &[&[&str]]) -> ProfileConfig {
+pub fn profile(waves: &[&[&str]]) -> ProfileConfig {
     let wave = |regions: &&[&str]| WaveConfig::Regions(regions.iter().map(|r| (*r).to_owned()).collect());
     ProfileConfig { waves: waves.iter().map(wave).collect(), ..ProfileConfig::default() }
 }
 
-fn ended(world: &mut World, id: &str) -> RolloutView {
+pub fn ended(world: &mut World, id: &str) -> RolloutView {
     world.until("the end of the rollout", |w| w.rollout_by_id(id).ended);
     world.rollout_by_id(id)
 }
 
 /// The end of the rollout that an upload started.
-fn ended_of(world: &mut World, version: &str) -> RolloutView {
+pub fn ended_of(world: &mut World, version: &str) -> RolloutView {
     world.until("the end of its rollout", |w| w.rollout(version).is_some_and(|rollout| rollout.ended));
     world.rollout(version).expect("it has ended")
 }
@@ -39,7 +39,7 @@ fn running(profile: ProfileConfig) -> World {
 }
 
 /// Uploads a second release and runs until its traffic has this share everywhere.
-fn at_share(world: &mut World, percent: u8) -> RolloutView {
+pub fn at_share(world: &mut World, percent: u8) -> RolloutView {
     let second = world.upload("branch/main", "two");
     world.until("the share", |w| {
         let rollout = w.rollout(&second);
@@ -52,7 +52,7 @@ fn shares(percent: u8) -> Vec<(String, Option<(String, u8)>)> {
     vec![("1".to_owned(), Some(("2".to_owned(), percent)))]
 }
 
-fn all(world: &World, expected: &[(String, Option<(String, u8)>)]) {
+pub fn all(world: &World, expected: &[(String, Option<(String, u8)>)]) {
     for region in REGIONS {
         assert_eq!(world.aliases(region), expected, "{region}");
     }
@@ -178,33 +178,6 @@ fn a_package_without_aliases_is_refused_where_traffic_is_shifted() {
     world.until("a verdict", |w| w.verdict(&version).is_some());
     let refusal = world.verdict(&version).and_then(|verdict| verdict.refusal).expect("it is refused");
     assert_eq!(refusal.code, "FL0316");
-}
-
-#[test]
-fn checks_are_made_before_and_after_the_traffic() {
-    let verify =
-        CheckConfig { function: Some("verify".into()), within: Some("5s".into()), ..CheckConfig::default() };
-    let profile =
-        ProfileConfig { checks: vec![verify], on_failure: Some("halt".into()), ..profile(&[&REGIONS]) };
-    let mut world = World::with(7, profile.clone());
-    for region in REGIONS {
-        world.replies(region, "verify", true, "fine");
-    }
-    world.shifts(&profile, &STEPS);
-    let first = world.upload("branch/main", "one");
-    assert_eq!(ended_of(&mut world, &first).status, "succeeded");
-    let before = world.calls("lambda:Invoke");
-    let rollout = at_share(&mut world, 5);
-    assert_eq!(world.calls("lambda:Invoke") - before, 3, "before the traffic");
-    world.replies("us-east-1", "verify", false, "broken");
-    let end = ended(&mut world, &rollout.id);
-    assert_eq!((end.status.as_str(), end.cause.unwrap().code.as_str()), ("failed", "FL0551"), "after it");
-
-    // One that fails before gets no traffic at all.
-    let third = world.upload("branch/main", "three");
-    let end = ended_of(&mut world, &third);
-    assert_eq!((end.status.as_str(), end.cause.unwrap().code.as_str()), ("failed", "FL0551"));
-    all(&world, &[("2".to_owned(), None)]);
 }
 
 #[test]

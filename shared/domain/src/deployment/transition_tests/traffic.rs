@@ -58,6 +58,10 @@ fn asked(percent: u8) -> Event {
     Event::TrafficAnswered(TrafficAnswer::Shift(percent))
 }
 
+fn complete() -> Event {
+    Event::TrafficAnswered(TrafficAnswer::Complete)
+}
+
 #[test]
 fn the_aliases_follow_the_shares_and_a_second_update_ends_it() {
     let published = published();
@@ -69,8 +73,12 @@ fn the_aliases_follow_the_shares_and_a_second_update_ends_it() {
     assert_eq!((again.due(), again.aliases[0].revision.as_str()), (Some(Command::ShiftTraffic(5)), "r1"));
     let done = go(again, [Event::TrafficShifted(revision("r2")), asked(5)]);
     assert_eq!((done.due(), done.aliases[0].revision.as_str()), (None, "r2"));
-    let all = go(done, [asked(100), Event::TrafficShifted(revision("r3"))]);
+    let all = go(done.clone(), [asked(100), Event::TrafficShifted(revision("r3")), asked(100)]);
+    assert_eq!((&all.state, all.completes), (&State::Shifting { percent: 100 }, false));
+    let all = go(all, [complete()]);
     assert_eq!((&all.state, all.completes), (&State::Inspecting, true));
+    let at_once = go(done, [complete(), Event::TrafficShifted(revision("r3")), complete()]);
+    assert_eq!((at_once.state, at_once.aliases), (all.state.clone(), all.aliases.clone()));
     let second = go(all, [seen("UPDATE_COMPLETE")]);
     assert_eq!(second.state, State::Planning(ChangeSetKind::Update));
     assert_eq!(second.stable_versions().map(|(_, value)| value), Some("-,-".to_owned()));
@@ -127,7 +135,10 @@ fn an_abort_a_refusal_and_a_deadline_give_everything_back_before_it_fails() {
 
 #[test]
 fn a_second_update_that_fails_leaves_the_old_versions() {
-    let all = go(published(), [asked(100), Event::TrafficShifted(revision("r3")), seen("UPDATE_COMPLETE")]);
+    let all = go(
+        published(),
+        [complete(), Event::TrafficShifted(revision("r3")), complete(), seen("UPDATE_COMPLETE")],
+    );
     let cause = Cause::new(Code::ChangeSetRefused, "no", "fix");
     let discarding = go(all.clone(), [Event::PlanRefused(cause)]);
     let back = go(discarding, [Event::Acted]);

@@ -3,14 +3,18 @@
 use super::*;
 use crate::deployment::TrafficAnswer;
 use crate::gate::{AlarmObservation, AlarmState};
-use crate::rollout::{Shift, TrafficOrder, TrafficPolicy, TrafficStep};
+use crate::rollout::{Shift, TrafficHooks, TrafficOrder, TrafficPolicy, TrafficStep};
 
 const WAVE: [&str; 2] = ["eu-west-1", "eu-west-2"];
+
+fn policy(steps: Vec<TrafficStep>) -> TrafficPolicy {
+    TrafficPolicy { steps, analysis: None, hooks: TrafficHooks::default() }
+}
 
 /// A rollout with the steps 5 % and 50 %, whose first wave is published and waits for its first share.
 fn shifting() -> Rollout {
     let steps = [(5, 60), (50, 0)].map(|(percent, for_s)| TrafficStep { percent, for_s, requests: 0 });
-    let policy = Some(TrafficPolicy { steps: steps.into(), analysis: None });
+    let policy = Some(policy(steps.into()));
     let published = seen(&WAVE.map(|region| (region, State::Shifting { percent: 0 })));
     go(Rollout { traffic: policy, ..rolling() }, [published])
 }
@@ -61,7 +65,7 @@ fn a_step_ends_when_its_time_has_passed_since_every_target_has_its_share() {
     assert_eq!(shift_of(&second), Shift { wave: 0, step: 1, percent: 50, since: None, reading: None });
     let complete = observe(second, facts(661), outcomes(&State::Shifting { percent: 50 }));
     assert_eq!(complete.state, RolloutState::Completing { wave: 0 });
-    assert_eq!(complete.traffic_answer(&target(WAVE[0])), TrafficAnswer::Shift(100));
+    assert_eq!(complete.traffic_answer(&target(WAVE[0])), TrafficAnswer::Complete);
     let next = go(complete, [E::DeploymentsObserved(outcomes(&ok()))]);
     assert_eq!(next.state, RolloutState::Gated { wave: 1 });
 }
@@ -123,6 +127,60 @@ fn a_share_set_by_hand_goes_on_with_the_next_larger_step() {
 }
 
 #[test]
+fn hooks_run_before_the_first_share_and_after_the_last_one() {
+    let hooks = TrafficHooks { before: Some("before".into()), after: Some("after".into()) };
+    let steps = vec![TrafficStep { percent: 5, for_s: 0, requests: 0 }];
+    let hooked = |rollout: Rollout| Rollout {
+        traffic: Some(TrafficPolicy { steps: steps.clone(), analysis: None, hooks: hooks.clone() }),
+        ..rollout
+    };
+    let published = outcomes(&State::Shifting { percent: 0 });
+    let before = go(hooked(rolling()), [E::DeploymentsObserved(published.clone())]);
+    assert_eq!(before.state, RolloutState::Verifying { wave: 0 });
+    let named = |rollout: &Rollout, state: &State| {
+        rollout.verifications(state).iter().map(|check| check.probe.to_string()).collect::<Vec<_>>()
+    };
+    assert_eq!(named(&before, &published[0].state), ["function before"]);
+    let failed = |rollout: Rollout, outcomes: &[TargetOutcome], second: i64| {
+        let failures = vec![(target(WAVE[0]), "no".to_owned())];
+        let rollout = Rollout { entered_at: at(0), ..rollout };
+        rollout.apply(E::ChecksObserved { failures, outcomes: outcomes.into() }, at(second)).unwrap()
+    };
+    assert_eq!(failed(before.clone(), &published, 59).state, before.state, "it is invoked again");
+    assert_eq!(failed(before.clone(), &published, 60).state, RolloutState::ShiftingBack { wave: 0 });
+
+    let passed =
+        |outcomes: &[TargetOutcome]| E::ChecksObserved { failures: vec![], outcomes: outcomes.into() };
+    let first = go(before, [passed(&published)]);
+    assert_eq!(shift_of(&first).percent, 5);
+    let all = observe(first.clone(), facts(10), outcomes(&State::Shifting { percent: 5 }));
+    assert_eq!((shift_of(&all).percent, shift_of(&all).step), (100, 1));
+    assert_eq!(all.traffic_answer(&target(WAVE[0])), TrafficAnswer::Shift(100));
+    let promoted = go(first, [E::TrafficOrdered { order: TrafficOrder::Promote, by: "ann".into() }]);
+    assert_eq!(promoted.state, all.state);
+
+    let have_all = outcomes(&State::Shifting { percent: 100 });
+    let after = observe(all, facts(20), have_all.clone());
+    assert_eq!(after.state, RolloutState::Verifying { wave: 0 });
+    assert_eq!(after.traffic_answer(&target(WAVE[0])), TrafficAnswer::Wait, "it can be taken back at once");
+    assert_eq!(named(&after, &have_all[0].state), ["function after"]);
+    assert_eq!(failed(after.clone(), &have_all, 60).state, RolloutState::ShiftingBack { wave: 0 });
+    let complete = go(after, [passed(&have_all)]);
+    assert_eq!(complete.state, RolloutState::Completing { wave: 0 });
+    assert_eq!(
+        go(complete, [E::DeploymentsObserved(outcomes(&ok()))]).state,
+        RolloutState::Gated { wave: 1 }
+    );
+
+    // What gets everything at once has no moment before.
+    let at_once = go(hooked(rolling()), [E::DeploymentsObserved(outcomes(&ok()))]);
+    assert_eq!(named(&at_once, &ok()), ["function after"]);
+    assert_eq!(at_once.state, RolloutState::Verifying { wave: 0 });
+    let quick = hooked(Rollout { gates: Gates { expedite: true, ..Gates::default() }, ..rolling() });
+    assert!(named(&quick, &ok()).is_empty());
+}
+
+#[test]
 fn break_glass_skips_the_steps_and_a_quick_rollout_has_none() {
     let broken = BreakGlass { by: "root".into(), because: "outage".into(), at: at(9) };
     let opened = go(shifting(), [E::BreakGlassRequested(broken.clone())]);
@@ -144,8 +202,7 @@ fn break_glass_skips_the_steps_and_a_quick_rollout_has_none() {
 fn what_failed_beside_a_shift_fails_the_wave_only_after_the_traffic_is_back() {
     let steps = vec![TrafficStep { percent: 5, for_s: 60, requests: 0 }];
     let states = [(WAVE[0], State::Shifting { percent: 0 }), (WAVE[1], bad())];
-    let back =
-        go(Rollout { traffic: Some(TrafficPolicy { steps, analysis: None }), ..rolling() }, [seen(&states)]);
+    let back = go(Rollout { traffic: Some(policy(steps)), ..rolling() }, [seen(&states)]);
     assert_eq!(back.state, RolloutState::ShiftingBack { wave: 0 });
     let ended = go(back, [seen(&[(WAVE[0], broken()), (WAVE[1], bad())])]);
     assert_eq!(ended.state.cause().map(|cause| cause.code), Some(Code::RolledBack));
