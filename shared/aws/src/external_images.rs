@@ -14,9 +14,12 @@ use flotilla_domain::Digest;
 use flotilla_domain::config::external_image::{ExternalImage, ImageRepository};
 use flotilla_engine::ports::{ChunkStream, ErrorKind, ExternalImages, PortError};
 use std::sync::OnceLock;
+use std::time::Duration;
 
 const GET_IMAGE: &str = "ecr:BatchGetImage";
 const GET_URL: &str = "ecr:GetDownloadUrlForLayer";
+/// How long a download may send nothing.
+const STALLED: Duration = Duration::from_secs(20);
 /// The types of manifests that ECR may answer with; without them it converts (Amazon ECR API Reference, `BatchGetImage`).
 const MANIFEST_TYPES: [&str; 4] = [
     "application/vnd.oci.image.manifest.v1+json",
@@ -83,7 +86,13 @@ impl ExternalImages for EcrExternalImages {
         let request = self.client(repository).get_download_url_for_layer();
         let request = request.registry_id(repository.account.as_str()).repository_name(&repository.name);
         let seen = request.layer_digest(format!("sha256:{blob}")).send().await;
-        let seen = seen.map_err(|e| classify(GET_URL, e))?;
+        let seen = seen.map_err(|e| match classify(GET_URL, e) {
+            // Of PutImage it is one that may pass.
+            error if error.message.starts_with("LayersNotFoundException") => {
+                PortError { kind: ErrorKind::Missing, ..error }
+            }
+            error => error,
+        })?;
         // The URL is a secret for as long as it is valid, so no error has it.
         let failed = |kind: ErrorKind, what: String| {
             PortError::new(kind, GET_URL, format!("the download of sha256:{blob}: {what}"))
@@ -107,7 +116,10 @@ struct Download(ByteStream);
 #[async_trait]
 impl ChunkStream for Download {
     async fn next(&mut self) -> Result<Option<Bytes>, PortError> {
-        let chunk = self.0.try_next().await;
-        chunk.map_err(|e| PortError::new(ErrorKind::Transient, GET_URL, format!("the download ended: {e}")))
+        let chunk = tokio::time::timeout(STALLED, self.0.try_next()).await;
+        let stalled = |_| PortError::new(ErrorKind::Transient, GET_URL, "the download stalled");
+        chunk
+            .map_err(stalled)?
+            .map_err(|e| PortError::new(ErrorKind::Transient, GET_URL, format!("the download ended: {e}")))
     }
 }

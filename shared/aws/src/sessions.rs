@@ -7,7 +7,7 @@ use aws_config::{BehaviorVersion, Region, SdkConfig};
 use aws_sdk_s3::config::SharedCredentialsProvider;
 use aws_smithy_http_client::tls::{Provider, rustls_provider::CryptoMode};
 use aws_smithy_http_client::{Builder, Connector};
-use aws_smithy_runtime_api::client::http::{SharedHttpClient, SharedHttpConnector};
+use aws_smithy_runtime_api::client::http::{HttpConnectorSettings, SharedHttpClient, SharedHttpConnector};
 use aws_smithy_types::retry::RetryConfig;
 use aws_smithy_types::timeout::TimeoutConfig;
 use flotilla_engine::ports::Place;
@@ -20,17 +20,22 @@ pub fn https_client() -> SharedHttpClient {
     Builder::new().tls_provider(Provider::Rustls(CryptoMode::Ring)).build_https()
 }
 
+/// Timeout of a connection.
+const CONNECT: Duration = Duration::from_secs(3);
+/// Timeout of an attempt of a call, or of the beginning of an answer.
+const ATTEMPT: Duration = Duration::from_secs(20);
+
 /// The same for requests that the SDK does not make.
 pub(crate) fn https_connector() -> SharedHttpConnector {
-    SharedHttpConnector::new(Connector::builder().tls_provider(Provider::Rustls(CryptoMode::Ring)).build())
+    let timeouts = HttpConnectorSettings::builder().connect_timeout(CONNECT).read_timeout(ATTEMPT).build();
+    let connector = Connector::builder().tls_provider(Provider::Rustls(CryptoMode::Ring));
+    SharedHttpConnector::new(connector.connector_settings(timeouts).build())
 }
 
 /// The home configuration: credentials of the function's own role, bounded retries and timeouts.
 pub async fn load_config() -> SdkConfig {
-    let timeouts = TimeoutConfig::builder()
-        .connect_timeout(Duration::from_secs(3))
-        .operation_attempt_timeout(Duration::from_secs(20))
-        .build();
+    let timeouts =
+        TimeoutConfig::builder().connect_timeout(CONNECT).operation_attempt_timeout(ATTEMPT).build();
     aws_config::defaults(BehaviorVersion::latest())
         .http_client(https_client())
         .retry_config(RetryConfig::standard().with_max_attempts(4))

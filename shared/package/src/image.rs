@@ -199,7 +199,7 @@ pub fn media_type(manifest: &[u8]) -> String {
 /// Docker's own limit is 127.
 const LAYERS_MAX: usize = 150;
 /// What `PutImage` takes (Amazon ECR API Reference).
-const MANIFEST_BYTES_MAX: usize = 4 * 1024 * 1024;
+pub(crate) const MANIFEST_BYTES_MAX: usize = 4 * 1024 * 1024;
 const OCI_MANIFEST: &str = "application/vnd.oci.image.manifest.v1+json";
 const INDEX_TYPES: [&str; 2] =
     ["application/vnd.oci.image.index.v1+json", "application/vnd.docker.distribution.manifest.list.v2+json"];

@@ -51,6 +51,15 @@ async fn what_is_missing_and_what_is_denied_are_told_apart() {
 }
 
 #[tokio::test]
+async fn a_layer_that_is_not_there_does_not_come_by_waiting() {
+    let script =
+        Script::new([reply(400, json!({"__type": "LayersNotFoundException", "message": "no"}).to_string())]);
+    let images = EcrExternalImages::new(script.config());
+    let error = images.blob(&image().repository, &Digest::of(b"layer")).await.err().unwrap();
+    assert_eq!(error.kind, ErrorKind::Missing, "{error}");
+}
+
+#[tokio::test]
 async fn a_url_that_cannot_be_read_is_in_no_error() {
     let url = "https://127.0.0.1:1/layer?X-Amz-Signature=secret";
     let script = Script::new([answer(&json!({"downloadUrl": url}))]);

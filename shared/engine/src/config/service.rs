@@ -135,7 +135,13 @@ fn external_images(uris: &[String]) -> Result<Vec<ImageRepository>, Refusal> {
     let read = |(n, uri): (usize, &String)| {
         ImageRepository::parse(uri).map_err(|error| named(&format!("external_images.{n}"), &error))
     };
-    uris.iter().enumerate().map(read).collect()
+    let repositories: Vec<ImageRepository> = uris.iter().enumerate().map(read).collect::<Result<_, _>>()?;
+    let names: BTreeSet<&str> = repositories.iter().map(|repository| repository.name.as_str()).collect();
+    if names.len() < repositories.len() {
+        let what = "two repositories have the same name";
+        return Err(invalid("external_images", what, "name the one that has the images of all packages"));
+    }
+    Ok(repositories)
 }
 
 /// Most outputs of a service that are shared: CloudFormation's quota of outputs in a template.

@@ -43,8 +43,10 @@ fn the_repositories_of_images_are_bounded_and_of_ecr() {
     let wrong = |images: Vec<String>| config(images).err().and_then(|refusal| refusal.path);
     let uri = |name: &str| format!("111122223333.dkr.ecr.eu-west-1.amazonaws.com/{name}");
     let max = ServiceConfig::EXTERNAL_IMAGES_MAX;
-    assert_eq!(wrong(vec![uri("orders"); max]), None);
-    assert_eq!(wrong(vec![uri("orders"); max + 1]), at("external_images"));
+    let many = |count: usize| (0..count).map(|n| uri(&format!("orders-{n}"))).collect::<Vec<_>>();
+    assert_eq!(wrong(many(max)), None);
+    assert_eq!(wrong(many(max + 1)), at("external_images"));
+    assert_eq!(wrong(vec![uri("orders"); 2]), at("external_images"));
     assert_eq!(wrong(vec![uri("orders"), uri("orders:v1")]), at("external_images.1"));
     let own = config(vec![uri("flotilla-artifacts-111122223333-eu-west-1")]).unwrap();
     let refused = service::outside_of("flotilla", &own).unwrap_err();

@@ -13,8 +13,8 @@ use flotilla_package::formats::Proof;
 pub async fn manifest(images: &dyn ExternalImages, image: &ExternalImage) -> Result<Bytes, EngineError> {
     let bytes = images.manifest(image).await.map_err(|error| unreadable(&image.repository, error))?;
     if Digest::of(&bytes) != image.digest {
-        let what = format!("{image} has a manifest with the digest sha256:{}", Digest::of(&bytes));
-        return Err(EngineError::Port(PortError::new(ErrorKind::Transient, "ecr:BatchGetImage", what)));
+        let what = format!("ECR has a manifest with the digest sha256:{} as {image}", Digest::of(&bytes));
+        return Err(Refusal::new(Code::ExternalCodeDiffers, what, "push the image again").into());
     }
     Ok(bytes)
 }

@@ -79,12 +79,15 @@ fn take_image(
     Ok(())
 }
 
-/// Removes the warning of whoever packed the template without the list. Of a nested stack, the path is known without its beginning.
+/// What the path of something in a nested stack of a packed package begins with: its place is not known.
+pub(super) const NESTED: &str = "a nested stack";
+
+/// Removes the warning of whoever packed the template without the list.
 fn forget_warning(draft: &mut Draft, path: &str) {
-    let find = |is_it: &dyn Fn(&str) -> bool| {
-        let mut warnings = draft.warnings.iter();
-        warnings.position(|warning| warning.code == Code::ImageOutsidePackage && is_it(&warning.path))
-    };
-    let found = find(&|shown| shown == path).or_else(|| find(&|shown| shown.ends_with(&format!(": {path}"))));
+    let end = path.strip_prefix(NESTED);
+    let is_its = |shown: &str| end.map_or(shown == path, |end| shown.ends_with(end));
+    let mut warnings = draft.warnings.iter();
+    let found =
+        warnings.position(|warning| warning.code == Code::ImageOutsidePackage && is_its(&warning.path));
     found.map(|at| draft.warnings.remove(at));
 }

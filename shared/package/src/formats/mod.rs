@@ -142,24 +142,30 @@ impl Folder<'_> {
             let over = zip_file::over("manifest_bytes_max", self.limits.manifest_bytes_max, info.bytes);
             return Err(over.at(name).into());
         }
-        let read = self.files.values().map(|bytes| bytes.len() as u64).sum::<u64>() + info.bytes;
+        self.check_room(info.bytes).map_err(|refusal| refusal.at(name))?;
+        Err(Stop::Need(name.to_owned()))
+    }
+
+    /// Checks that one more file of this size may be read into memory.
+    fn check_room(&self, bytes: u64) -> Result<(), Refusal> {
+        let read = self.files.values().map(|bytes| bytes.len() as u64).sum::<u64>() + bytes;
         if read > self.limits.manifests_bytes_max {
-            return Err(zip_file::over("manifests_bytes_max", self.limits.manifests_bytes_max, read)
-                .at(name)
-                .into());
+            return Err(zip_file::over("manifests_bytes_max", self.limits.manifests_bytes_max, read));
         }
         if self.files.len() >= self.limits.manifests_max {
-            let over =
-                zip_file::over("manifests_max", self.limits.manifests_max as u64, self.files.len() as u64);
-            return Err(over.at(name).into());
+            let (max, count) = (self.limits.manifests_max as u64, self.files.len() as u64);
+            return Err(zip_file::over("manifests_max", max, count));
         }
-        Err(Stop::Need(name.to_owned()))
+        Ok(())
     }
 
     /// Returns the manifest of an image in a repository of somebody else, or asks for it.
     fn manifest(&self, image: &ExternalImage) -> Result<&[u8], Stop> {
-        let bytes = self.files.get(&manifest_name(image)).map(Vec::as_slice);
-        bytes.ok_or_else(|| Stop::NeedManifest(image.clone()))
+        if let Some(bytes) = self.files.get(&manifest_name(image)) {
+            return Ok(bytes);
+        }
+        self.check_room(image::MANIFEST_BYTES_MAX as u64).map_err(|refusal| refusal.at(image.to_string()))?;
+        Err(Stop::NeedManifest(image.clone()))
     }
 
     /// Asks for a file that will be needed. The draft is built from the start for each new file, so an adapter asks for

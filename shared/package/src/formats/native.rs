@@ -206,7 +206,7 @@ impl Unpacking<'_, '_> {
             Some(None) => return Err(local_paths::too_deep(file).into()),
             None => self.nested.insert(file.to_owned(), None),
         };
-        let template = self.template(draft, file, "", depth)?;
+        let template = self.template(draft, file, external::NESTED, depth)?;
         let number = draft.nested(template);
         self.nested.insert(file.to_owned(), Some(number));
         Ok(number)

@@ -5,22 +5,19 @@ use flotilla_domain::config::external_image::ImageRepository;
 use flotilla_domain::release::package::{STAGE_MARK, STAGE_PLACEHOLDER};
 use serde_json::Value;
 
-/// What stands for a part that is known only during the deployment, as in `Fn::Sub`.
-const UNKNOWN: &str = "${";
-
 /// The digest that the URI of an image ends with, wherever its registry is: a text, `Fn::Sub`, or `Fn::Join`. `None` if it has a tag, or is
 /// known only during the deployment.
 pub fn image_digest(uri: &Value) -> Option<Digest> {
     Digest::parse_hex(text(uri)?.rsplit_once("@sha256:")?.1).ok()
 }
 
-/// Whether the URI of an image names a repository, in any region: the digest says which image is meant, wherever that is.
+/// Whether the URI of an image names a repository, in any registry: the digest says which image is meant, wherever that is. Account and region
+/// of a package become parameters, so nothing else is the same before and after it is packed.
 pub fn is_in_repository(uri: &Value, repository: &ImageRepository) -> bool {
     let Some(text) = text(uri) else { return false };
-    let Some((registry, path)) = text.split_once('/') else { return false };
-    let account = registry.split('.').next().unwrap_or_default();
+    let Some((_, path)) = text.split_once('/') else { return false };
     let name = path.split(['@', ':']).next().unwrap_or_default().replace(STAGE_MARK, STAGE_PLACEHOLDER);
-    (account == repository.account.as_str() || account.starts_with(UNKNOWN)) && name == repository.name
+    name == repository.name
 }
 
 /// The text of a URI.
@@ -65,18 +62,18 @@ mod tests {
     }
 
     #[test]
-    fn a_repository_is_the_same_in_every_region_and_not_in_every_account() {
+    fn a_repository_is_the_same_in_every_registry() {
         let api = ImageRepository::parse("111122223333.dkr.ecr.eu-west-1.amazonaws.com/team/api").unwrap();
         let end = format!("@sha256:{}", Digest::of(b"image"));
         for uri in [
             json!(format!("111122223333.dkr.ecr.us-east-1.amazonaws.com/team/api{end}")),
+            json!(format!("444455556666.dkr.ecr.eu-west-1.amazonaws.com/team/api{end}")),
             json!({"Fn::Sub": format!("${{AWS::AccountId}}.dkr.ecr.${{AWS::Region}}.amazonaws.com/team/api{end}")}),
             json!({"Fn::Join": ["", [{"Ref": "AWS::AccountId"}, ".dkr.ecr.", {"Ref": "AWS::Region"}, ".", {"Ref": "AWS::URLSuffix"}, "/team/api", end]]}),
         ] {
             assert!(is_in_repository(&uri, &api), "{uri}");
         }
         for uri in [
-            json!(format!("444455556666.dkr.ecr.eu-west-1.amazonaws.com/team/api{end}")),
             json!(format!("111122223333.dkr.ecr.eu-west-1.amazonaws.com/api{end}")),
             json!(format!("111122223333.dkr.ecr.eu-west-1.amazonaws.com/team/api-2{end}")),
             json!({"Fn::Sub": format!("111122223333.dkr.ecr.eu-west-1.amazonaws.com/${{Name}}{end}")}),

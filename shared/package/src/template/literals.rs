@@ -4,9 +4,10 @@
 //! `AWS::AccountId`, the placeholder stage by `FlotillaStage`, and `flotillaparam-<name>` by a parameter of that name.
 //! Every replacement is listed. A placeholder where CloudFormation accepts no parameter is refused.
 
+use super::joined::{resolved, whole_text};
 use super::keep::Keep;
 use super::loops;
-use super::pins::Pins;
+use super::pins::{self, Pins};
 use super::placeholders::{declare, refuse_placeholder, refuse_the_rest};
 use super::stage_ids::StageIds;
 use flotilla_domain::release::package::{
@@ -50,7 +51,7 @@ pub fn neutralise(template: &mut Value, made_for: &MadeFor) -> Result<Neutralise
         ids: StageIds::of(template),
         made_for,
         pins: Pins::of(made_for.region.as_ref()),
-        in_cloudfront: false,
+        kind: String::new(),
         keep,
         rewrites: BTreeSet::new(),
         doubts: HashSet::new(),
@@ -84,8 +85,8 @@ struct Walk<'a> {
     pins: Pins,
     /// The logical ids that contain the stage.
     ids: StageIds,
-    /// Whether the resource is one of CloudFront.
-    in_cloudfront: bool,
+    /// The type of the resource.
+    kind: String,
     keep: Keep,
     /// The replaced literals, each once.
     rewrites: BTreeSet<Rewrite>,
@@ -119,7 +120,7 @@ impl Walk<'_> {
             }
             let Value::Object(attributes) = entry else { continue };
             let kind = attributes.get("Type").and_then(Value::as_str);
-            self.in_cloudfront = kind.is_some_and(|kind| kind.starts_with("AWS::CloudFront::"));
+            self.kind = kind.unwrap_or_default().to_owned();
             for (attribute, value) in attributes.iter_mut() {
                 let path = format!("{section}.{id}.{attribute}");
                 match attribute.as_str() {
@@ -188,6 +189,8 @@ impl Walk<'_> {
             // The name of a condition; the Condition of a policy is an object instead.
             ("Condition", value @ Value::String(_)) => self.nowhere(value, &path),
             ("Fn::Join" | "Fn::Split", Value::Array(parts)) => {
+                let whole = whole_text(&json!({key: parts}));
+                let allowed = self.allowed_in(&whole, &path, allowed);
                 let mut parts = parts.iter_mut();
                 parts.next().map_or(Ok(()), |delimiter| self.nowhere(delimiter, &path))?;
                 parts.try_for_each(|part| self.value(part, &format!("{path}.1"), allowed))
@@ -257,11 +260,7 @@ impl Walk<'_> {
         allowed: AllowedLosses,
         is_substitution: bool,
     ) -> Option<Vec<Piece<'t>>> {
-        let allowed = if allowed == AllowedLosses::All && self.is_pinned(text, path) {
-            AllowedLosses::PlaceholdersOnly
-        } else {
-            allowed
-        };
+        let allowed = self.allowed_in(text, path, allowed);
         let mut pieces = Vec::new();
         let (mut copied, mut at) = (0, 0);
         while at < text.len() {
@@ -300,13 +299,22 @@ impl Walk<'_> {
         Some(pieces)
     }
 
+    /// What may be replaced in a text, or in its parts, which may together name what none of them names.
+    fn allowed_in(&mut self, text: &str, path: &str, allowed: AllowedLosses) -> AllowedLosses {
+        match allowed == AllowedLosses::All && self.is_pinned(text, path) {
+            true => AllowedLosses::PlaceholdersOnly,
+            false => allowed,
+        }
+    }
+
     /// Whether a string names something that exists in one region only. It is rewritten as a whole or not at all.
     fn is_pinned(&mut self, text: &str, path: &str) -> bool {
+        let text = &resolved(text);
         let contains = |literal: Option<&str>| literal.is_some_and(|literal| text.contains(literal));
         if !contains(self.made_for.region.as_ref().map(Region::as_str)) || self.keep.covers(path) {
             return false;
         }
-        let Some(what) = self.pins.find(text, self.in_cloudfront) else { return false };
+        let Some(what) = self.pins.find(text, pins::is_of_cloudfront(&self.kind, path)) else { return false };
         let message =
             format!("the value names {what} of one region, and stays the same in every region and account");
         self.stays(Code::RegionStays, path, message);

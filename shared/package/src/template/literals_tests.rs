@@ -256,3 +256,42 @@ fn p04_large_templates_are_made_neutral_in_a_moment() {
         neutralise(&mut template, &made_for()).unwrap();
     }
 }
+
+#[test]
+fn what_is_joined_or_substituted_is_pinned_as_a_whole() {
+    let made_for =
+        MadeFor { region: Region::parse("us-east-1").ok(), account: AccountId::parse("111122223333").ok() };
+    let id = "12345678-1234-1234-1234-123456789012";
+    let partition = json!({"Ref": "AWS::Partition"});
+    let joined = |rest: String| json!({"Fn::Join": ["", ["arn:", partition, rest]]});
+    let pinned = [
+        joined(format!(":acm:us-east-1:111122223333:certificate/{id}")),
+        joined(format!(":kms:us-east-1:111122223333:key/{id}")),
+        joined(":secretsmanager:us-east-1:111122223333:secret:db-AbCdE1".into()),
+        json!({"Fn::Sub": format!("arn:${{AWS::Partition}}:acm:us-east-1:${{AWS::AccountId}}:certificate/{id}")}),
+        json!({"Fn::Join": ["", ["https://cognito-idp.us-east-1.", {"Ref": "AWS::URLSuffix"}, "/us-east-1_aBcDeFgHi"]]}),
+    ];
+    for value in pinned {
+        let mut template = json!({"Resources": {"A": {"Type": "AWS::X::Y", "Properties": {"P": value}}}});
+        let before = template.clone();
+        let found = neutralise(&mut template, &made_for).unwrap();
+        assert_eq!(template, before, "half of it would be another one's");
+        assert_eq!(found.warnings[0].code, Code::RegionStays);
+    }
+    let mut queue = json!({"Resources": {"A": {"Type": "AWS::X::Y", "Properties": {"P": joined(":sqs:us-east-1:111122223333:orders".into())}}}});
+    neutralise(&mut queue, &made_for).unwrap();
+    assert!(!queue.to_string().contains("us-east-1"), "{queue}");
+    // What CloudFront serves has its certificate in us-east-1.
+    let certificate =
+        json!({"Fn::Sub": "arn:aws:acm:us-east-1:${AWS::AccountId}:certificate/${Certificate}"});
+    for (kind, property, stays) in [
+        ("AWS::CloudFront::Distribution", "AcmCertificateArn", true),
+        ("AWS::Cognito::UserPoolDomain", "CertificateArn", true),
+        ("AWS::ApiGateway::DomainName", "CertificateArn", true),
+        ("AWS::ApiGateway::DomainName", "RegionalCertificateArn", false),
+    ] {
+        let mut template = json!({"Resources": {"A": {"Type": kind, "Properties": {property: certificate}}}});
+        neutralise(&mut template, &made_for).unwrap();
+        assert_eq!(template.to_string().contains("us-east-1"), stays, "{kind} {property}");
+    }
+}

@@ -64,9 +64,38 @@ fn check_entries(entries: &Map<String, Value>, path: &str, depth: usize) -> Resu
             check_entries(body, &format!("{path}.{BODY}"), depth + 1)?;
         } else if depth > 0 {
             check_resource(entry, path)?;
+        } else {
+            check_properties(entry, path)?;
         }
     }
     Ok(())
+}
+
+fn is_one_by_one(kind: &str) -> bool {
+    let matches = |known: &str| if known.ends_with("::") { kind.starts_with(known) } else { kind == known };
+    ONE_BY_ONE.into_iter().any(matches)
+}
+
+/// Checks a resource outside of loops: a loop in its properties makes properties that are not in the template.
+fn check_properties(resource: &Value, path: String) -> Result<(), Refusal> {
+    let kind = resource.get("Type").and_then(Value::as_str).unwrap_or_default();
+    if is_one_by_one(kind) && has_loop(resource) {
+        let what = format!(
+            "a loop makes properties of a resource of the type {kind}, so its code and roles cannot be proven"
+        );
+        return Err(
+            Refusal::new(Code::TemplateUnsupported, what, "write these properties without a loop").at(path)
+        );
+    }
+    Ok(())
+}
+
+fn has_loop(value: &Value) -> bool {
+    match value {
+        Value::Object(object) => object.iter().any(|(key, value)| is_loop(key) || has_loop(value)),
+        Value::Array(items) => items.iter().any(has_loop),
+        _ => false,
+    }
 }
 
 /// Checks a resource that a loop repeats.
@@ -75,8 +104,15 @@ fn check_resource(resource: &Value, path: String) -> Result<(), Refusal> {
         let what = "a resource of the loop has no Type";
         return Err(Refusal::new(Code::TemplateInvalid, what, "give it one").at(path));
     };
-    let matches = |known: &str| if known.ends_with("::") { kind.starts_with(known) } else { kind == known };
-    if ONE_BY_ONE.into_iter().any(matches) {
+    // CloudFormation puts the values of the collection into both forms.
+    if ["${", "&{"].iter().any(|mark| kind.contains(mark)) {
+        let what = format!(
+            "the loop repeats resources of the type {kind}, which is known only during the deployment"
+        );
+        let fix = "write the type without the loop's identifier, in a loop for each type";
+        return Err(Refusal::new(Code::TemplateUnsupported, what, fix).at(path));
+    }
+    if is_one_by_one(kind) {
         let what = format!(
             "the loop repeats resources of the type {kind}: what a loop creates is not in the template, so their code and roles cannot be proven"
         );
@@ -123,6 +159,22 @@ mod tests {
             assert_eq!(code(&outer).unwrap().0, Code::TemplateUnsupported, "{kind}");
         }
         assert_eq!(code(&repeated("AWS::ApiGateway::RestApiX")), None);
+        for kind in ["${Name}", "&{Name}", "AWS::${Name}", "AWS::SNS::&{Name}"] {
+            assert_eq!(code(&repeated(kind)), Some((Code::TemplateUnsupported, place.clone())), "{kind}");
+        }
+    }
+
+    #[test]
+    fn a_loop_makes_no_properties_of_what_has_code_or_permissions() {
+        let of = |kind: &str| {
+            let looped =
+                json!({"Fn::ForEach::Code": ["P", ["Code"], {"${P}": {"S3Bucket": "b", "S3Key": "k"}}]});
+            json!({"A": {"Type": kind, "Properties": looped}})
+        };
+        for kind in ["AWS::Lambda::Function", "AWS::IAM::Role", "AWS::Serverless::Function"] {
+            assert_eq!(code(&of(kind)), Some((Code::TemplateUnsupported, "Resources.A".into())), "{kind}");
+        }
+        assert_eq!(code(&of("AWS::SNS::Topic")), None);
     }
 
     #[test]

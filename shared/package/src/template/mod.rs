@@ -5,6 +5,7 @@ pub mod asset_tokens;
 pub mod codedeploy;
 mod globals;
 mod images;
+mod joined;
 mod keep;
 mod literals;
 mod loops;

@@ -6,19 +6,27 @@ use regex_lite::Regex;
 
 /// The forms of names that belong to one region; `REGION` stands for the region that the package was made for. AWS chose a part of most of
 /// these names at random, so no other region has the same.
-const FORMS: [(&str, &str); 11] = [
+const FORMS: [(&str, &str); 13] = [
     ("a user pool", r"(?:^|[^\w-])REGION_[0-9A-Za-z]{9}(?:$|[^\w-])"),
-    ("a local zone", r"\bREGION-(?:[a-z]{3}-\d[a-z]|wl\d-[a-z]{3}-wlz-\d)\b"),
+    ("a local zone", r"(?:^|[^\w-])REGION-(?:[a-z]{3}-\d[a-z]|wl\d-[a-z]{3}-wlz-\d)(?:$|[^\w-])"),
     ("an identity pool", r"\bREGION:[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}"),
     // Certificates, keys, web ACLs, and others whose id is a UUID. A multi-region key has the same id in each region (`mrk-`).
     (
         "a resource",
         r"arn:[a-z-]+:[a-z0-9-]+:REGION:\d*:[^\s]*[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}",
     ),
-    // Subnets, security groups, file systems, and load balancers.
+    // Resources of EC2, file systems, and load balancers.
     (
         "a resource",
-        r"arn:[a-z-]+:[a-z0-9-]+:REGION:\d*:[^\s]*(?:\b(?:subnet|sg|vpc|vpce|fs|fsap|i|eni)-[0-9a-f]{8,17}|/[0-9a-f]{16})\b",
+        r"arn:[a-z-]+:[a-z0-9-]+:REGION:\d*:[^\s]*(?:\b(?:subnet|sg|vpc|vpce|fs|fsap|i|eni|ami|tgw|pl|rtb|nat|igw|acl|vol|snap|lt|eipalloc)-[0-9a-f]{8,17}|/[0-9a-f]{16})\b",
+    ),
+    (
+        "an API",
+        r"arn:[a-z-]+:(?:apigateway:REGION::/(?:restapis|apis)/[a-z0-9]{10}\b|appsync:REGION:\d*:apis/[a-z0-9]{26}\b)",
+    ),
+    (
+        "a resource of Bedrock",
+        r"arn:[a-z-]+:bedrock:REGION:\d*:(?:agent|agent-alias|knowledge-base|flow|prompt)/[A-Z0-9]{10}\b",
     ),
     (SECRET, r"arn:[a-z-]+:secretsmanager:REGION:\d*:secret:[^\s*?]+-([0-9A-Za-z]{6})(?:$|[^\w*?-])"),
     ("a table's stream", r"arn:[a-z-]+:dynamodb:REGION:\d*:table/[^\s/]+/stream/\d{4}-"),
@@ -27,7 +35,7 @@ const FORMS: [(&str, &str); 11] = [
     ("a function's URL", r"\b[a-z0-9]{32}\.lambda-url\.REGION\."),
     (
         "a domain or endpoint",
-        r"\.auth\.REGION\.amazoncognito\.|\.[a-z0-9]{12}\.REGION\.rds\.|\.REGION\.(?:es|aoss)\.|\bvpce-[0-9a-z-]+\.[a-z-]+\.REGION\.",
+        r"\.auth\.REGION\.amazoncognito\.|\.(?:(?:cluster|cluster-ro|cluster-custom|proxy)-)?[a-z0-9]{12}\.REGION\.(?:rds|docdb|neptune|redshift)\.|\.REGION\.(?:es|aoss|elb)\.|\.elb\.REGION\.|\.(?:kafka|kafka-serverless|mq)\.REGION\.|\bfs-[0-9a-f]{8,17}\.(?:efs|fsx)\.REGION\.|\bvpce-[0-9a-z-]+\.[a-z-]+\.REGION\.",
     ),
 ];
 
@@ -35,6 +43,15 @@ const FORMS: [(&str, &str); 11] = [
 /// CloudFront Developer Guide, "Requirements for using SSL/TLS certificates", "Restrictions on Lambda@Edge"; AWS WAF Developer Guide).
 const OF_CLOUDFRONT: &str =
     r"arn:[a-z-]+:(?:acm|lambda|wafv2):us-east-1:|arn:[a-z-]+:wafv2:[a-z0-9-]+:\d*:global/";
+
+/// Whether the property at a path is used by CloudFront: one of its own resources, or a domain that it serves (Amazon Cognito Developer Guide,
+/// "Using your own domain for managed login"; API Gateway Developer Guide, "Edge-optimized custom domain names").
+pub(super) fn is_of_cloudfront(kind: &str, path: &str) -> bool {
+    kind.starts_with("AWS::CloudFront::")
+        || kind == "AWS::Cognito::UserPoolDomain"
+        // A regional domain has RegionalCertificateArn.
+        || (kind == "AWS::ApiGateway::DomainName" && path.split('.').any(|name| name == "CertificateArn"))
+}
 
 /// A secret by its full ARN, whose last six characters AWS chose: a name may end with six letters, too.
 const SECRET: &str = "a secret";
@@ -97,6 +114,19 @@ mod tests {
             "search-orders-abc.us-east-1.es.amazonaws.com",
             "vpce-0a1b2c3d-x1.execute-api.us-east-1.vpce.amazonaws.com",
             "orders.c1a2b3c4d5e6.us-east-1.rds.amazonaws.com",
+            "orders.cluster-ro-c1a2b3c4d5e6.us-east-1.rds.amazonaws.com",
+            "orders.proxy-c1a2b3c4d5e6.us-east-1.rds.amazonaws.com",
+            "orders.cluster-c1a2b3c4d5e6.us-east-1.docdb.amazonaws.com",
+            "orders.c1a2b3c4d5e6.us-east-1.redshift.amazonaws.com",
+            "b-1.orders.abc123.c2.kafka.us-east-1.amazonaws.com",
+            "amqps://b-12345678-1234-1234-1234-123456789012.mq.us-east-1.amazonaws.com:5671",
+            "orders-1234567890.us-east-1.elb.amazonaws.com",
+            "orders-0a1b2c3d.elb.us-east-1.amazonaws.com",
+            "fs-0a1b2c3d4e5f60718.efs.us-east-1.amazonaws.com",
+            "arn:aws:ec2:us-east-1::image/ami-0a1b2c3d4e5f60718",
+            "arn:aws:apigateway:us-east-1::/restapis/a1b2c3d4e5",
+            "arn:aws:appsync:us-east-1:111122223333:apis/abcdefghijklmnopqrstuvwxyz",
+            "arn:aws:bedrock:us-east-1:111122223333:knowledge-base/ABCDE12345",
         ] {
             assert!(pins.find(one, false).is_some(), "{one}");
         }
@@ -104,6 +134,8 @@ mod tests {
             "us-east-1",
             "orders-us-east-1",
             "orders_us-east-1_archive",
+            "logs-us-east-1-dev-1a",
+            "arn:aws:apigateway:us-east-1::/restapis/*",
             "arn:aws:sqs:us-east-1:111122223333:orders",
             "arn:aws:lambda:us-east-1:017000801446:layer:AWSLambdaPowertoolsPythonV3-python312-x86_64:1",
             "arn:aws:kms:us-east-1:111122223333:key/mrk-12345678123412341234123456789012",

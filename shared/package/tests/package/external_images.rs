@@ -106,11 +106,7 @@ fn an_image_of_a_listed_repository_becomes_a_part_of_the_package() {
 #[test]
 fn other_images_stay_where_they_are() {
     let (digest, parts) = image();
-    for uri in [
-        format!("444455556666.dkr.ecr.us-east-1.amazonaws.com/api@sha256:{digest}"),
-        format!("{API}-2@sha256:{digest}"),
-        format!("{API}:latest"),
-    ] {
+    for uri in [format!("{API}-2@sha256:{digest}"), format!("{API}:latest")] {
         let finished = package_pulling(&zip(json!({"A": lambda(json!(uri))})), &listed(API), &parts).unwrap();
         assert!(finished.package.assets.is_empty(), "{uri}");
         assert_eq!(finished.package.warnings[0].code, Code::ImageOutsidePackage, "{uri}");

@@ -3,21 +3,35 @@
 use crate::listing::Listing;
 use flotilla_domain::{Code, Refusal};
 use serde_json::Value;
+use std::collections::BTreeMap;
 
-/// The paths of zips that the user named, from the state file.
+/// The folder that the framework writes its own zips to.
+const OWN: &str = ".serverless";
+
+/// The paths of zips, from the state file.
+#[derive(Default)]
 pub(super) struct Artifacts {
-    paths: Vec<String>,
+    /// Those of functions and layers, by logical id.
+    by_id: BTreeMap<String, String>,
+    /// That of all other functions.
+    whole: Option<String>,
 }
 
 impl Artifacts {
-    /// Collects them from the parts of the state file that may name one.
-    pub(super) fn of<'v>(parts: impl Iterator<Item = &'v Value>) -> Self {
-        let mut paths = Vec::new();
-        parts.for_each(|part| collect(part, &mut paths));
-        Self { paths }
+    /// Reads them from the functions and layers of the state file. `whole` are the places that may name the service's own, the first of which
+    /// counts: a state has the path that the user wrote in a copy of `serverless.yml` only.
+    pub(super) fn of(functions: &Value, layers: &Value, whole: [Option<&Value>; 3]) -> Self {
+        let mut by_id = BTreeMap::new();
+        for (parts, end) in [(functions, "LambdaFunction"), (layers, "LambdaLayer")] {
+            for (name, part) in parts.as_object().into_iter().flatten() {
+                let own = part.pointer("/package/artifact").and_then(path);
+                by_id.extend(own.map(|own| (format!("{}{end}", normalised(name)), own)));
+            }
+        }
+        Self { by_id, whole: whole.into_iter().flatten().find_map(path) }
     }
 
-    /// The name of a zip in the package. `base` is the folder of the state file.
+    /// The name in the package of the zip of a function or layer. `base` is the folder of the state file.
     ///
     /// # Errors
     /// [`Code::AssetMissing`] with the place from which the framework took the zip.
@@ -25,41 +39,46 @@ impl Artifacts {
         &self,
         listing: &Listing,
         base: &str,
-        zip: &str,
+        (id, zip): (&str, &str),
         path: &str,
     ) -> Result<String, Refusal> {
-        let beside = format!("{base}{zip}");
-        if listing.has(&beside) {
-            return Ok(beside);
-        }
-        let project = base.strip_suffix(".serverless/").unwrap_or(base);
-        let named = self.paths.iter().filter(|named| named.rsplit('/').next() == Some(zip));
-        for named in named.clone() {
-            // An absolute path is one of the machine that packaged: its end may be in the project.
-            let ends = named.match_indices('/').map(|(at, _)| &named[at + 1..]);
-            let relative = named.strip_prefix("./").unwrap_or(named);
-            let found = std::iter::once(relative).chain(ends).map(|end| format!("{project}{end}"));
-            if let Some(found) = found.into_iter().find(|name| listing.has(name)) {
-                return Ok(found);
-            }
-        }
-        let from = named.clone().next().map(|named| format!("; serverless.yml takes it from {named}"));
-        let what = format!("{zip} is not in the package{}", from.unwrap_or_default());
-        let fix = "pack or zip the project folder instead of .serverless alone, after its zips were built";
-        Err(Refusal::new(Code::AssetMissing, what, fix).at(path))
+        let named = self.by_id.get(id).or(self.whole.as_ref());
+        let named = named.filter(|named| named.rsplit('/').next() == Some(zip));
+        let found = match named {
+            // The framework wrote it, or a plugin for it.
+            None => Some(format!("{base}{zip}")),
+            Some(named) if named.rsplit('/').nth(1) == Some(OWN) => Some(format!("{base}{zip}")),
+            Some(named) => in_project(listing, base.strip_suffix(".serverless/").unwrap_or(base), named),
+        };
+        found.filter(|name| listing.has(name)).ok_or_else(|| {
+            let from = named.map(|named| format!("; serverless.yml takes it from {named}"));
+            let what = format!("{zip} is not in the package{}", from.unwrap_or_default());
+            let fix = "pack or zip the project folder after its zips were built, instead of .serverless alone; name them in serverless.yml by paths below the project";
+            Refusal::new(Code::AssetMissing, what, fix).at(path)
+        })
     }
 }
 
-/// The texts of all members `artifact`.
-fn collect(value: &Value, paths: &mut Vec<String>) {
-    match value {
-        Value::Object(object) => object.iter().for_each(|(key, value)| match value {
-            Value::String(path) if key == "artifact" => paths.push(path.replace('\\', "/")),
-            value => collect(value, paths),
-        }),
-        Value::Array(items) => items.iter().for_each(|item| collect(item, paths)),
-        _ => {}
+/// The name in the project of a zip that another tool built.
+fn in_project(listing: &Listing, project: &str, named: &str) -> Option<String> {
+    let is_absolute = named.starts_with('/') || named.as_bytes().get(1) == Some(&b':');
+    if !is_absolute {
+        return listing.resolve(project.trim_end_matches('/'), named).ok();
     }
+    // It is one of the machine that packaged. Where the project was there is not known, but its end has a folder at least.
+    let ends = named.match_indices('/').map(|(at, _)| &named[at + 1..]).filter(|end| end.contains('/'));
+    ends.map(|end| format!("{project}{end}")).find(|name| listing.has(name))
+}
+
+fn path(value: &Value) -> Option<String> {
+    value.as_str().filter(|path| !path.is_empty()).map(|path| path.replace('\\', "/"))
+}
+
+/// A name as the framework writes it into logical ids (`getNormalizedFunctionName` of its `naming.js`).
+fn normalised(name: &str) -> String {
+    let name = name.replace('-', "Dash").replace('_', "Underscore");
+    let mut letters = name.chars();
+    letters.next().map(|first| first.to_uppercase().chain(letters).collect()).unwrap_or_default()
 }
 
 #[cfg(test)]
@@ -68,25 +87,69 @@ mod tests {
     use crate::listing::tests::listing;
     use serde_json::json;
 
+    fn find(artifacts: &Artifacts, files: &[&str], id: &str, zip: &str) -> Result<String, Refusal> {
+        artifacts.find(&listing(files), ".serverless/", (id, zip), "Resources.F")
+    }
+
+    fn of_functions(functions: &Value) -> Artifacts {
+        Artifacts::of(functions, &Value::Null, [None; 3])
+    }
+
     #[test]
-    fn a_zip_that_another_tool_built_is_found_in_the_project() {
-        let parts = [
-            json!({"api": {"package": {"artifact": "target/app.jar"}}}),
-            json!({"artifact": "/home/ci/shop/dist/jobs.zip"}),
+    fn each_function_has_the_zip_that_it_names() {
+        let artifacts = of_functions(&json!({
+            "a": {"package": {"artifact": "a/app.zip"}},
+            "b-c_d": {"package": {"artifact": "./b/app.zip"}},
+            "own": {"package": {"artifact": "/build/.serverless/own.zip"}},
+            "abs": {"package": {"artifact": "/home/ci/shop/dist/jobs.zip"}},
+            "top": {"package": {"artifact": "C:\\shop\\top.zip"}},
+            "out": {"package": {"artifact": "../../shared/target/out.jar"}},
+        }));
+        let all = [
+            "a/app.zip",
+            "b/app.zip",
+            ".serverless/own.zip",
+            "dist/jobs.zip",
+            "top.zip",
+            "target/out.jar",
+            "app.zip",
         ];
-        let artifacts = Artifacts::of(parts.iter());
-        let project = listing(&[".serverless/own.zip", "target/app.jar", "dist/jobs.zip"]);
-        let find = |listing: &Listing, base, zip| artifacts.find(listing, base, zip, "Resources.F");
-        assert_eq!(find(&project, ".serverless/", "own.zip").unwrap(), ".serverless/own.zip");
-        assert_eq!(find(&project, ".serverless/", "app.jar").unwrap(), "target/app.jar");
-        assert_eq!(find(&project, ".serverless/", "jobs.zip").unwrap(), "dist/jobs.zip");
-        let refused = find(&listing(&["own.zip"]), "", "app.jar").unwrap_err();
+        let found = |id, zip| find(&artifacts, &all, id, zip).map_err(|refusal| refusal.message);
+        assert_eq!(found("ALambdaFunction", "app.zip").unwrap(), "a/app.zip");
+        assert_eq!(found("BDashcUnderscoredLambdaFunction", "app.zip").unwrap(), "b/app.zip");
+        assert_eq!(found("OwnLambdaFunction", "own.zip").unwrap(), ".serverless/own.zip");
+        assert_eq!(found("AbsLambdaFunction", "jobs.zip").unwrap(), "dist/jobs.zip");
+        for (id, zip, from) in [
+            ("TopLambdaFunction", "top.zip", "C:/shop/top.zip"),
+            ("OutLambdaFunction", "out.jar", "../../shared/target/out.jar"),
+        ] {
+            let refused = found(id, zip).unwrap_err();
+            assert_eq!(refused, format!("{zip} is not in the package; serverless.yml takes it from {from}"));
+        }
+        // A file of the same name elsewhere is another file.
+        let refused =
+            find(&artifacts, &["a/app.zip", "app.zip"], "BDashcUnderscoredLambdaFunction", "app.zip");
+        assert_eq!(refused.unwrap_err().code, Code::AssetMissing);
         assert!(
-            refused.message.contains("takes it from target/app.jar") && refused.code == Code::AssetMissing,
-            "{refused}"
+            find(&of_functions(&json!({})), &[], "F", "none.zip")
+                .unwrap_err()
+                .message
+                .ends_with("not in the package")
         );
-        assert!(
-            find(&project, ".serverless/", "none.zip").unwrap_err().message.ends_with("not in the package")
-        );
+    }
+
+    #[test]
+    fn the_zip_of_a_whole_service_is_where_its_configuration_says() {
+        let jar = json!("target/hello-dev.jar");
+        let artifacts =
+            Artifacts::of(&json!({"hello": {"package": {}}}), &json!({}), [Some(&jar), None, None]);
+        let found = find(&artifacts, &["target/hello-dev.jar"], "HelloLambdaFunction", "hello-dev.jar");
+        assert_eq!(found.unwrap(), "target/hello-dev.jar");
+        let refused =
+            find(&artifacts, &["hello-dev.jar"], "HelloLambdaFunction", "hello-dev.jar").unwrap_err();
+        assert!(refused.message.contains("takes it from target/hello-dev.jar"), "{refused}");
+        // Another zip than the service's, as a plugin's function has: the framework wrote it.
+        let other = find(&artifacts, &[".serverless/custom-resources.zip"], "Custom", "custom-resources.zip");
+        assert_eq!(other.unwrap(), ".serverless/custom-resources.zip");
     }
 }

@@ -44,6 +44,12 @@ struct Package {
 }
 
 impl State {
+    /// What the keys of the tool's zips begin with: service and stage. A layer that did not change has the key of an older package.
+    fn key_prefix(&self) -> Option<&str> {
+        let folder = self.package.as_ref()?.artifact_directory.as_deref()?;
+        folder.rfind('/').map(|slash| &folder[..=slash])
+    }
+
     /// The stage that the package was made for. `provider.stage` is only the default in `serverless.yml`; the name of
     /// the artifact folder contains the value of `--stage`.
     fn stage(&self) -> &str {
@@ -74,6 +80,7 @@ struct Service {
 #[derive(Deserialize)]
 struct Written {
     plugins: Option<Value>,
+    package: Option<Value>,
 }
 
 /// `provider` of `serverless.yml`: what the tool does outside of the template.
@@ -117,9 +124,12 @@ pub fn draft(folder: &Folder<'_>, base: &str) -> Result<Draft, Stop> {
         let fix = format!("call the stage so in lower-case letters, digits and hyphens (PROD becomes prod, v4_stg becomes v4-stg), name that stage in the route, and package with --stage {STAGE_PLACEHOLDER}, which fits every stage");
         Refusal::new(Code::ManifestInvalid, format!("{MANIFEST}: {e}"), fix).at(MANIFEST)
     })?;
-    let whole = json!({ "artifact": state.service.artifact });
-    let parts = [&state.service.functions, &state.service.layers, &state.service.package, &whole];
-    let artifacts = Artifacts::of(parts.into_iter());
+    let of_written = state.service.initial_serverless_config.as_ref().and_then(|w| w.package.as_ref());
+    let whole =
+        [of_written, Some(&state.service.package)].map(|package| package.and_then(|p| p.get("artifact")));
+    let whole = [whole[0], whole[1], Some(&state.service.artifact)];
+    let artifacts = Artifacts::of(&state.service.functions, &state.service.layers, whole);
+    let prefix = state.key_prefix().map(str::to_owned);
     let (provider, written) = (state.service.provider, state.service.initial_serverless_config);
     let region = Region::parse(&provider.region).map_err(|e| invalid(e.to_string()))?;
 
@@ -127,7 +137,7 @@ pub fn draft(folder: &Folder<'_>, base: &str) -> Result<Draft, Stop> {
     let mut draft = Draft::new(PackageFormat::Serverless);
     draft.made_for = Some(stage).filter(|stage| stage.as_str() != STAGE_PLACEHOLDER);
     draft.service = state.service.service;
-    let zips = Zips { folder, base, artifacts };
+    let zips = Zips { folder, base, artifacts, prefix };
     external::take(folder, &mut draft, &mut template, "")?;
     take_code(&mut template, &mut draft, &zips, provider.deployment_bucket())?;
     keep_deployment_bucket(&mut template)?;
@@ -179,6 +189,8 @@ struct Zips<'a> {
     /// The folder of the state file.
     base: &'a str,
     artifacts: Artifacts,
+    /// What the keys of the tool's zips begin with.
+    prefix: Option<String>,
 }
 
 /// Points functions and layers to their zips, and replaces every other copy of a zip's key.
@@ -229,8 +241,14 @@ fn take_code(
                 Refusal::new(Code::CodeOutsidePackage, "the code's S3Key is not a literal", fix).at(path)
             );
         };
+        if zips.prefix.as_ref().is_some_and(|prefix| !key.starts_with(prefix.as_str())) {
+            let what = format!("the code of {id} has the key {key}, which is not one of this package");
+            let fix =
+                "put the zip into the project and name it in package.artifact, so that its bytes are proven";
+            return Err(Refusal::new(Code::CodeOutsidePackage, what, fix).at(path));
+        }
         let zip = key.rsplit('/').next().unwrap_or(key);
-        let name = zips.artifacts.find(zips.folder.listing, zips.base, zip, &path)?;
+        let name = zips.artifacts.find(zips.folder.listing, zips.base, (id, zip), &path)?;
         let source = draft.source(Source::File { name, kind: AssetKind::Zip });
         keys.insert(key.to_owned(), source);
         functions.insert(id.clone(), source);

@@ -1,0 +1,67 @@
+//! The whole of a text whose parts CloudFormation joins, as far as a template tells it.
+
+use serde_json::Value;
+
+/// What the pseudo parameters stand for in a text that is only compared with known forms.
+const PSEUDO: [(&str, &str); 3] =
+    [("AWS::Partition", "aws"), ("AWS::AccountId", "111122223333"), ("AWS::URLSuffix", "amazonaws.com")];
+/// What stands for a value that is known only during the deployment.
+const UNKNOWN: &str = "x";
+
+/// The text of a string, a reference, `Fn::Sub` or `Fn::Join`.
+pub(super) fn whole_text(value: &Value) -> String {
+    let Value::Object(function) = value else {
+        return value.as_str().map_or_else(|| UNKNOWN.to_owned(), ToOwned::to_owned);
+    };
+    match function.iter().next() {
+        Some((name, Value::String(parameter))) if name == "Ref" => pseudo(parameter).to_owned(),
+        Some((name, Value::String(text))) if name == "Fn::Sub" => resolved(text),
+        Some((name, Value::Array(parts))) if name == "Fn::Sub" => {
+            parts.first().and_then(Value::as_str).map_or_else(|| UNKNOWN.to_owned(), resolved)
+        }
+        Some((name, Value::Array(parts))) if name == "Fn::Join" => {
+            let delimiter = parts.first().and_then(Value::as_str).unwrap_or_default();
+            let parts = parts.get(1).and_then(Value::as_array).map_or(&[][..], Vec::as_slice);
+            parts.iter().map(whole_text).collect::<Vec<_>>().join(delimiter)
+        }
+        _ => UNKNOWN.to_owned(),
+    }
+}
+
+/// A substitution's text with what its references stand for.
+pub(super) fn resolved(text: &str) -> String {
+    let mut pieces = text.split("${");
+    let mut whole = pieces.next().unwrap_or_default().to_owned();
+    for piece in pieces {
+        match piece.split_once('}') {
+            Some((name, rest)) => whole.extend([pseudo(name), rest]),
+            None => whole.extend(["${", piece]),
+        }
+    }
+    whole
+}
+
+fn pseudo(parameter: &str) -> &str {
+    PSEUDO.iter().find(|(name, _)| *name == parameter).map_or(UNKNOWN, |(_, value)| value)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    #[test]
+    fn what_is_joined_is_read_as_one_text() {
+        let id = "certificate/12345678-1234-1234-1234-123456789012";
+        let expected = format!("arn:aws:acm:us-east-1:111122223333:{id}");
+        for value in [
+            json!({"Fn::Join": ["", ["arn:", {"Ref": "AWS::Partition"}, format!(":acm:us-east-1:111122223333:{id}")]]}),
+            json!({"Fn::Sub": format!("arn:${{AWS::Partition}}:acm:us-east-1:${{AWS::AccountId}}:{id}")}),
+            json!({"Fn::Join": [":", ["arn", {"Ref": "AWS::Partition"}, "acm:us-east-1", {"Fn::Sub": "${AWS::AccountId}"}, id]]}),
+        ] {
+            assert_eq!(whole_text(&value), expected, "{value}");
+        }
+        assert_eq!(whole_text(&json!({"Fn::Join": ["-", ["a", {"Fn::GetAtt": ["B", "C"]}, 1]]})), "a-x-x");
+        assert_eq!(resolved("a${B}c${unclosed"), "axc${unclosed");
+    }
+}
