@@ -32,6 +32,14 @@ impl RefKind {
             Self::Pr => "pr",
         }
     }
+
+    /// The name of a ref without what CI's variables add: the merge of a pull request is `refs/pull/42/merge` there.
+    pub fn bare(self, name: &str) -> &str {
+        match self {
+            Self::Pr => name.strip_suffix("/merge").or_else(|| name.strip_suffix("/head")).unwrap_or(name),
+            Self::Branch | Self::Tag => name,
+        }
+    }
 }
 
 /// A ref: `branch:feature/x`, `tag:v1.2.3`, `pr:42`.
@@ -68,7 +76,11 @@ impl GitRef {
 
     /// Reads a ref as [`GitRef::parse`] does, or as a CI's variable has it: `refs/heads/main`, `refs/tags/v1.2`, `refs/pull/42/merge`.
     pub fn parse_lenient(text: &str) -> Option<Self> {
-        let Some(full) = text.strip_prefix("refs/") else { return Self::parse(text) };
+        let Some(full) = text.strip_prefix("refs/") else {
+            let (kind, name) = text.split_once(':')?;
+            let kind = RefKind::parse(kind)?;
+            return Self::new(kind, kind.bare(name));
+        };
         let (kind, name) = full.split_once('/')?;
         match kind {
             "heads" => Self::new(RefKind::Branch, name),
@@ -152,6 +164,8 @@ mod tests {
         assert_eq!(read("refs/heads/feature/x").as_deref(), Some("branch:feature/x"));
         assert_eq!(read("refs/tags/v1.2").as_deref(), Some("tag:v1.2"));
         assert_eq!(read("refs/pull/42/merge").as_deref(), Some("pr:42"));
+        assert_eq!(read("pr:42/merge").as_deref(), Some("pr:42"));
+        assert_eq!(read("branch:fix/merge").as_deref(), Some("branch:fix/merge"));
         assert_eq!(read("pr:42").as_deref(), Some("pr:42"));
         assert_eq!(read("refs/notes/x"), None);
         assert_eq!(read("refs/pull/x/merge"), None);

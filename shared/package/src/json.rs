@@ -121,7 +121,9 @@ impl<'de> Visitor<'de> for StrictVisitor {
         let mut object = Map::new();
         while let Some(key) = map.next_key::<String>()? {
             if object.contains_key(&key) {
-                return Err(A::Error::custom(format_args!("the key {key:?} occurs twice")));
+                return Err(A::Error::custom(format_args!(
+                    "the key {key:?} occurs twice (aws and sam take the last one)"
+                )));
             }
             let Strict(value) = map.next_value()?;
             object.insert(key, value);
@@ -176,7 +178,13 @@ mod tests {
     #[test]
     fn p04_duplicate_keys_are_refused_at_every_depth() {
         for bad in [r#"{"a":1,"a":2}"#, r#"{"x":[{"a":1,"b":2,"a":1}]}"#, r#"{"a":1,"\u0061":2}"#] {
-            assert!(parse_strict(bad.as_bytes()).unwrap_err().to_string().contains("occurs twice"), "{bad}");
+            assert!(
+                parse_strict(bad.as_bytes())
+                    .unwrap_err()
+                    .to_string()
+                    .contains("occurs twice (aws and sam take the last one)"),
+                "{bad}"
+            );
         }
     }
 

@@ -76,9 +76,18 @@ fn keys_are_texts_as_they_are_written() {
 
 #[test]
 fn p04_duplicate_keys_are_refused_with_their_place() {
-    refused("a: 1\nb:\n  c: 1\n  \"c\": 2\n", "the key \"c\" of line 3 occurs twice at line 4 column 3");
-    refused("{1: a, '1': b}", "the key \"1\" of line 1 occurs twice at line 1 column 8");
-    refused("{<<: {}, <<: {}}", "the key \"<<\" occurs twice at line 1 column 10");
+    refused(
+        "a: 1\nb:\n  c: 1\n  \"c\": 2\n",
+        "the key \"c\" of line 3 occurs twice (aws and sam take the last one) at line 4 column 3",
+    );
+    refused(
+        "{1: a, '1': b}",
+        "the key \"1\" of line 1 occurs twice (aws and sam take the last one) at line 1 column 8",
+    );
+    refused(
+        "{<<: {}, <<: {}}",
+        "the key \"<<\" occurs twice (aws and sam take the last one) at line 1 column 10",
+    );
 }
 
 #[test]

@@ -11,6 +11,7 @@ use aws_config::SdkConfig;
 use aws_sdk_s3::primitives::{ByteStream, SdkBody};
 use bytes::Bytes;
 use flotilla_contract::{Page, ReleaseView, UploadView};
+use flotilla_domain::git_ref::RefKind;
 use flotilla_domain::release::upload_key::{RefOfService, UploadKey, bundle_key};
 use flotilla_domain::{Digest, Digester, GitRef, ServiceName};
 use flotilla_provenance::Bundle;
@@ -147,8 +148,10 @@ pub fn ref_of(service: &str, git_ref: &str) -> Result<RefOfService, CliError> {
     let service = ServiceName::parse(service)
         .map_err(|e| CliError::usage(e.to_string(), "correct the service's name"))?;
     let git_ref = GitRef::parse_lenient(git_ref).ok_or_else(|| {
+        let kind = git_ref.split_once(':').and_then(|(kind, _)| RefKind::parse(kind));
+        let rule = kind.map(|kind| format!(": {}", GitRef::rule(kind))).unwrap_or_default();
         CliError::usage(
-            format!("{git_ref:?} is not a ref"),
+            format!("{git_ref:?} is not a ref{rule}"),
             "use a ref such as branch:main, tag:v1.2 or pr:42",
         )
     })?;

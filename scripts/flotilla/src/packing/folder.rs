@@ -65,6 +65,10 @@ pub fn list(base: &Path, root: &Path) -> Result<(Listing, Links), CliError> {
                 error.path().into_iter().for_each(|path| skip(path, "what it leads to does not exist"));
                 continue;
             }
+            Err(error) if error.io_error().is_some_and(is_endless) => {
+                error.path().into_iter().for_each(|path| skip(path, "it leads to itself"));
+                continue;
+            }
             Err(error) => return Err(CliError::failed(format!("cannot list {}", base.display()), error)),
         };
         if !entry.file_type().is_file() {
@@ -91,6 +95,11 @@ pub fn check_links(links: &Links, source: &Source) -> Result<(), Refusal> {
     let what = format!("the symbolic link {name} is not followed: {why}");
     let fix = "pack with --root FOLDER, which contains what the link leads to; or remove the link";
     Err(Refusal::new(Code::AssetMissing, what, fix).at(name))
+}
+
+/// Whether a symbolic link leads to itself: `ELOOP` of Linux and macOS.
+fn is_endless(error: &io::Error) -> bool {
+    matches!(error.raw_os_error(), Some(40 | 62))
 }
 
 #[cfg(unix)]
@@ -153,6 +162,24 @@ mod tests {
         };
         assert!(
             refused.message.contains("src/dangling") && refused.message.contains("does not exist"),
+            "{refused}"
+        );
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn a_link_to_itself_matters_only_in_code() {
+        let folder = workspace();
+        let app = folder.path().join("app");
+        std::fs::create_dir(app.join("docs")).expect("a folder");
+        std::os::unix::fs::symlink("self", app.join("docs/self")).expect("a link");
+        let pack = || Packing::open(&app, Some(folder.path())).expect("a folder").finish().map(drop);
+        assert!(pack().is_ok());
+        std::os::unix::fs::symlink("self", app.join("src/self")).expect("a link");
+        let Err(PackError::Refused(refused)) = pack() else { panic!("the link was dropped") };
+        assert_eq!(
+            (refused.code, refused.path.as_deref()),
+            (Code::AssetMissing, Some("src/self")),
             "{refused}"
         );
     }

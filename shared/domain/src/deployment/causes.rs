@@ -110,7 +110,7 @@ pub(super) fn warned(warnings: &[String]) -> Cause {
     Cause::new(
         Code::ValidationWarned,
         format!("CloudFormation's validation warns: {}", warnings.join("; ")),
-        "fix the template, or let the profile proceed (validation_warnings = \"proceed\")",
+        "change what CloudFormation warns of and upload again, or let the profile proceed (validation_warnings = \"proceed\")",
     )
 }
 

@@ -131,11 +131,7 @@ impl UploadKey {
         }
         let kind =
             RefKind::parse(kind).ok_or_else(|| refuse("the ref's kind is not branch, tag or pr".into()))?;
-        // CI's variables call the merge of a pull request `refs/pull/42/merge`.
-        let name = match kind {
-            RefKind::Pr => name.strip_suffix("/merge").or_else(|| name.strip_suffix("/head")).unwrap_or(name),
-            RefKind::Branch | RefKind::Tag => name,
-        };
+        let name = kind.bare(name);
         Ok(Self {
             service: ServiceName::parse(service).map_err(|e| refuse(e.to_string()))?,
             git_ref: GitRef::new(kind, name).ok_or_else(|| refuse(GitRef::rule(kind).into()))?,

@@ -43,8 +43,7 @@ impl Rollout {
             lines.push(format!("and {more} more"));
         }
         let text = format!("the package violates rules of profile {}: {}", self.profile, lines.join("; "));
-        let fix =
-            "fix the template and upload again, or change the rules (safeguards.guard) and retry the rollout";
+        let fix = "change what the rules refuse and upload again, or change the rules (safeguards.guard) and retry the rollout";
         let resource = first.iter().find_map(|broken| broken.resource.clone());
         Cause { resource, ..Cause::new(Code::RuleBroken, text, fix) }
     }

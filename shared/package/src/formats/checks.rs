@@ -1,6 +1,6 @@
 //! Checks of a finished package.
 
-use crate::template::asset_tokens;
+use crate::template::{self, asset_tokens};
 use crate::{Limits, zip_file};
 use flotilla_domain::release::package::PackagedStack;
 use flotilla_domain::{Code, Digest, Refusal};
@@ -46,6 +46,12 @@ pub(super) fn check_sizes(
         Some((limit, max, found)) => Err(zip_file::over(limit, max, found)),
         None => Ok(()),
     }
+}
+
+/// Refuses a template that has too many resources once SAM has transformed it.
+pub(super) fn check_resources(template: &Value, limits: &Limits) -> Result<(), Refusal> {
+    let (max, made) = (limits.resources_max, template::resources_made(template));
+    if made > max { Err(zip_file::over("resources_max", max as u64, made as u64)) } else { Ok(()) }
 }
 
 /// Refuses a Lambda version whose `CodeSha256` differs from its function's code: it would fail in every region

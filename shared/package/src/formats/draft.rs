@@ -1,6 +1,6 @@
 //! Neutral templates that name files of the package. After the files are hashed, the templates name digests.
 
-use super::checks::{check_sizes, check_unzipped, check_versions};
+use super::checks::{check_resources, check_sizes, check_unzipped, check_versions};
 use super::source::{Proof, Source};
 use super::stage_templates::StageTemplates;
 use super::{ExternalPolicy, Stop, code_places};
@@ -208,6 +208,7 @@ impl Draft {
                     put_assets(&mut template, &known)?;
                     check_versions(&template)?;
                     check_unzipped(&template, &unzipped)?;
+                    check_resources(&template, limits)?;
                     let bytes = canonical(&template);
                     let asset = Asset { kind: AssetKind::Template, digest: Digest::of(&bytes) };
                     let needs = template::needs(&template, &capabilities);
@@ -227,6 +228,7 @@ impl Draft {
             put_assets(&mut template, &known)?;
             check_versions(&template)?;
             check_unzipped(&template, &unzipped)?;
+            check_resources(&template, limits)?;
             template::declare_assets_bucket(&mut template);
             let aliases = template::aliases::prepare(&mut template, self.alias.as_ref())?;
             rewrites.extend(aliases.rewrites);

@@ -16,6 +16,7 @@ mod pins;
 mod placeholders;
 pub mod rest_deployment;
 pub mod roles;
+mod sam;
 pub mod stage_ids;
 
 pub use globals::same_names;
@@ -23,6 +24,7 @@ pub use images::{image_digest, is_in_repository};
 pub use literals::{MadeFor, Neutralised, neutralise};
 pub use name_lengths::long_names;
 pub use needs::{Needs, needs};
+pub use sam::resources_made;
 
 use crate::json::parse_strict;
 use crate::{Limits, yaml};
@@ -62,12 +64,19 @@ pub fn parse(bytes: &[u8], file: &str, limits: &Limits) -> Result<Value, Refusal
     let is_json = bytes.iter().find(|byte| !byte.is_ascii_whitespace()) == Some(&b'{');
     let value = if is_json {
         parse_strict(bytes).map_err(|e| format!("{file} is not valid JSON: {e}"))
+    } else if bytes.len() > 1 && (bytes[0] == 0) != (bytes[1] == 0) {
+        Err(format!("{file} is UTF-16, also without its mark; save it as UTF-8"))
     } else {
         yaml::parse_strict(bytes).map_err(|e| format!("{file} is not valid YAML: {e}"))
     };
     let checked = value.and_then(|value| check_text(&value).map(|()| value));
     checked.map_err(|what| {
-        Refusal::new(Code::TemplateInvalid, what, "correct the template at that place").at(file)
+        Refusal::new(
+            Code::TemplateInvalid,
+            what,
+            "correct the file that the tool packages, there, and package again",
+        )
+        .at(file)
     })
 }
 
@@ -96,7 +105,7 @@ fn check_shape(template: &Value, file: &str, limits: &Limits) -> Result<(), Refu
         Refusal::new(
             Code::TemplateInvalid,
             what,
-            "correct the template: see the CloudFormation User Guide, \"Template anatomy\"",
+            "package a template as the CloudFormation User Guide describes it, \"Template anatomy\"",
         )
         .at(file)
     };

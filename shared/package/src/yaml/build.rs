@@ -198,7 +198,10 @@ impl Builder {
             if let Some(name) = twice {
                 let shown: String = name.chars().take(64).collect();
                 let first = mapping.lines.get(name).map(|line| format!(" of line {line}"));
-                let what = format!("the key {shown:?}{} occurs twice", first.unwrap_or_default());
+                let what = format!(
+                    "the key {shown:?}{} occurs twice (aws and sam take the last one)",
+                    first.unwrap_or_default()
+                );
                 return Err(YamlError::new(what, at));
             }
             if let Key::Name(name) = &key {

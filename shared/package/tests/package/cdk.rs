@@ -384,15 +384,3 @@ fn a_stack_without_resources_is_left_out_with_a_warning() {
     let full = changed(|files| add(files, json!({"Resources": {"T": {"Type": "AWS::SNS::Topic"}}}))).unwrap();
     assert_eq!(full.package.stacks.len(), 3);
 }
-
-#[test]
-fn a_long_name_of_a_stack_is_shortened_and_stays_unique() {
-    let name = |last: &str| format!("Platform/{}{last}", "Networking".repeat(8));
-    let parts = |last: &str| {
-        let finished = changed(|files| artifact(files, "Data")["displayName"] = json!(name(last))).unwrap();
-        finished.package.stacks[0].part.clone().unwrap()
-    };
-    let (one, other) = (parts("One"), parts("Two"));
-    assert_eq!(one.as_str().len(), 64);
-    assert!(one.as_str().starts_with("Platform-Networking") && one != other && one == parts("One"));
-}

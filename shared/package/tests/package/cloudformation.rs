@@ -375,7 +375,9 @@ fn a_mistake_in_yaml_is_named_with_its_line() {
     let zip = zip_of(&[("template.yaml", b"Resources:\n  A:\n    Type: T\n    Type: U\n")]);
     let refusal = refused_at(&zip, Code::TemplateInvalid, "template.yaml");
     assert!(
-        refusal.message.ends_with("the key \"Type\" of line 3 occurs twice at line 4 column 5"),
+        refusal.message.ends_with(
+            "the key \"Type\" of line 3 occurs twice (aws and sam take the last one) at line 4 column 5"
+        ),
         "{refusal}"
     );
 }

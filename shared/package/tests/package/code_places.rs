@@ -108,10 +108,15 @@ fn an_image_of_the_packages_repository_is_one_of_the_package() {
 
 #[test]
 fn a_function_has_either_a_zip_or_an_image() {
-    let properties = json!({"PackageType": "Image", "ImageUri": "111122223333.dkr.ecr.eu-west-1.amazonaws.com/x:1", "CodeUri": "src"});
-    let template = json!({"Transform": "AWS::Serverless-2016-10-31", "Resources": {"F": {"Type": "AWS::Serverless::Function", "Properties": properties}}});
-    let zip = zip_of(&[("template.json", template.to_string().as_bytes()), ("src/a.js", b"1")]);
-    assert_eq!(refused(&zip), Code::CodeOutsidePackage);
+    let zip = |kind: &str| {
+        let properties = json!({"PackageType": kind, "ImageUri": "111122223333.dkr.ecr.eu-west-1.amazonaws.com/x:1", "CodeUri": "src"});
+        let template = json!({"Transform": "AWS::Serverless-2016-10-31", "Resources": {"F": {"Type": "AWS::Serverless::Function", "Properties": properties}}});
+        zip_of(&[("template.json", template.to_string().as_bytes()), ("src/a.js", b"1")])
+    };
+    assert_eq!(refused(&zip("Zip")), Code::CodeOutsidePackage);
+    // SAM takes the image, and nothing else stays in the template.
+    let finished = package(&zip("Image")).unwrap();
+    assert!(!String::from_utf8_lossy(finished.templates.values().next().unwrap()).contains("CodeUri"));
 }
 
 #[test]

@@ -104,6 +104,17 @@ fn an_image_of_a_listed_repository_becomes_a_part_of_the_package() {
 }
 
 #[test]
+fn an_image_that_no_registry_of_ecr_has_is_refused_in_a_serverless_package_too() {
+    for uri in ["orders:latest", "ghcr.io/team/orders:1"] {
+        let refused = package(&serverless(uri)).unwrap_err();
+        assert_eq!(
+            (refused.code, refused.path.as_deref()),
+            (Code::CodeOutsidePackage, Some("Resources.A.Properties.Code"))
+        );
+    }
+}
+
+#[test]
 fn other_images_stay_where_they_are() {
     let (digest, parts) = image();
     for uri in [format!("{API}-2@sha256:{digest}"), format!("{API}:latest")] {

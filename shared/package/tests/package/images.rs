@@ -40,7 +40,20 @@ fn an_image_of_ecr_is_warned_of_and_one_that_exists_only_locally_is_refused() {
         (finished.package.warnings[0].code, finished.package.assets.len()),
         (Code::ImageOutsidePackage, 0)
     );
-    refused_at(&image(json!("api:latest")), Code::CodeOutsidePackage, "Resources.A.Properties.CodeUri");
+    let place = "Resources.A.Properties.CodeUri";
+    for (uri, what) in [
+        ("api:latest", "exists only on the machine"),
+        ("./image.tar", "./image.tar is not in the package"),
+        ("ghcr.io/team/api:1", "is in ghcr.io, and Lambda runs images of private registries of Amazon ECR"),
+        ("localhost:5000/api", "is in localhost:5000"),
+        ("", "ImageUri is empty"),
+    ] {
+        let refused = refused_at(&image(json!(uri)), Code::CodeOutsidePackage, place);
+        assert!(refused.message.contains(what), "{refused}");
+    }
+    // SAM ignores the code of a function that runs an image.
+    let both = function(json!({"PackageType": "Image", "CodeUri": ".", "ImageUri": {"Ref": "Image"}}));
+    assert!(package(&both).unwrap().package.assets.is_empty());
     refused_at(
         &function(json!({"PackageType": "Image"})),
         Code::CodeOutsidePackage,

@@ -3,6 +3,7 @@
 #![allow(clippy::unwrap_used, reason = "a test ends where something is not as it should be")]
 
 mod cdk;
+mod cdk_names;
 mod cdk_refusals;
 mod cloudformation;
 mod code_places;

@@ -370,3 +370,18 @@ fn an_application_of_the_repository_is_pinned_but_not_proven() {
     let loose = application(json!({"ApplicationId": "a", "SemanticVersion": {"Ref": "V"}}));
     refused_at(&loose, Code::CodeOutsidePackage, "Resources.A.Properties.Location");
 }
+
+#[test]
+fn what_sam_makes_counts_among_the_500_resources_of_a_template() {
+    let zip = |functions: usize| {
+        let function = json!({"Type": "AWS::Serverless::Function", "Properties": {"InlineCode": "1", "Runtime": "nodejs22.x", "Handler": "i.h"}});
+        let resources: serde_json::Map<String, Value> =
+            (0..functions).map(|n| (format!("F{n}"), function.clone())).collect();
+        let template = json!({"Transform": "AWS::Serverless-2016-10-31", "Resources": resources});
+        zip_of(&[("template.json", template.to_string().as_bytes())])
+    };
+    assert!(package(&zip(250)).is_ok());
+    let refused = package(&zip(251)).unwrap_err();
+    assert_eq!(refused.code, Code::LimitExceeded);
+    assert!(refused.message.contains("502"), "{refused}");
+}

@@ -260,8 +260,11 @@ fn part_of(file: &str, id: &str, artifact: &Artifact, stage: &str) -> Result<Sta
     let path = artifact.display_name.as_deref().unwrap_or(id);
     let path = path.strip_prefix(stage).and_then(|rest| rest.strip_prefix('/')).unwrap_or(path);
     let words = path.replace(STAGE_PLACEHOLDER, "").replace('/', "-");
-    let words: Vec<&str> = words.split('-').filter(|word| !word.is_empty()).collect();
-    StackPart::parse(&shortened(&words.join("-"))).map_err(|e| {
+    let is_word = |c: char| c.is_ascii_alphanumeric();
+    let plain = words.split(|c| !is_word(c)).filter(|word| !word.is_empty()).collect::<Vec<_>>().join("-");
+    // CDK allows more characters in ids than in names of stacks (`My_Stack`), and two ids may differ in nothing else.
+    let is_other = words.chars().any(|c| c != '-' && !is_word(c));
+    StackPart::parse(&if is_other { hashed(&plain, path) } else { shortened(&plain) }).map_err(|e| {
         let what = format!("the stack {path:?} has no name that Flotilla can use: {e}");
         let fix = "give the stack another id in the app: new Stack(app, \"Api\"); its stackName is not used";
         Refusal::new(Code::ManifestInvalid, what, fix).at(file)
@@ -271,13 +274,17 @@ fn part_of(file: &str, id: &str, artifact: &Artifact, stage: &str) -> Result<Sta
 /// A name of a part's length: a longer one is cut, and six digits of its hash keep it unique. CloudFormation allows 128 characters for the
 /// name of a stack.
 fn shortened(name: &str) -> String {
-    const CHARACTERS_MAX: usize = 64;
-    if name.len() <= CHARACTERS_MAX || !name.is_ascii() {
-        return name.to_owned();
-    }
-    let hash = Digest::of(name.as_bytes()).to_string();
-    format!("{}-{}", name[..CHARACTERS_MAX - 7].trim_end_matches('-'), &hash[..6])
+    if name.len() <= CHARACTERS_MAX { name.to_owned() } else { hashed(name, name) }
 }
+
+/// A name with six digits of the hash of what it stands for.
+fn hashed(name: &str, of: &str) -> String {
+    let hash = Digest::of(of.as_bytes()).to_string();
+    format!("{}-{}", name[..name.len().min(CHARACTERS_MAX - 7)].trim_end_matches('-'), &hash[..6])
+}
+
+/// The longest name of a part.
+const CHARACTERS_MAX: usize = 64;
 
 /// The tags in the metadata, where older versions of CDK write them.
 fn tags_of(file: &str, artifact: &Artifact) -> Result<BTreeMap<String, String>, Refusal> {

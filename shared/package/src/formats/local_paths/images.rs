@@ -2,7 +2,7 @@
 
 use super::place::Place;
 use super::{Folder, Stop, Taker};
-use crate::image::{INDEX, is_archive};
+use crate::image::{self, INDEX, is_archive};
 use crate::template::{asset_tokens, image_digest};
 use flotilla_domain::release::package::{PARAMETER_PLACEHOLDER, Warning};
 use flotilla_domain::{Code, Refusal};
@@ -24,6 +24,11 @@ impl Taker<'_, '_> {
         place: &Place<'_>,
     ) -> Result<bool, Stop> {
         let uri = match owner.get(name) {
+            // SAM ignores the code of a function that runs an image ("AWS::Serverless::Function", PackageType).
+            Some(_) if name == "CodeUri" && owner.get("PackageType").is_some_and(|kind| kind == "Image") => {
+                owner.remove(name);
+                owner.get_mut("ImageUri")
+            }
             Some(code) => match code.get("ImageUri") {
                 Some(_) => owner.get_mut(name).and_then(|code| code.get_mut("ImageUri")),
                 None => return Ok(false),
@@ -37,7 +42,7 @@ impl Taker<'_, '_> {
             let what = "the function has no ImageUri";
             return Err(Refusal::new(Code::CodeOutsidePackage, what, fix).at(place.shown()).into());
         };
-        match uri.as_str().filter(|text| is_local(text)) {
+        match uri.as_str().filter(|text| is_outside_of_ecr(text)) {
             Some(local) => *uri = asset_tokens::image_uri(self.local_image(local, place)?),
             None if asset_tokens::has_token(uri) => {}
             None => {
@@ -66,18 +71,37 @@ impl Taker<'_, '_> {
                 needed => needed,
             });
         }
-        let shown: String = local.chars().take(200).collect();
-        let what = format!("the image {shown} exists only on the machine that built it");
-        let fix = format!(
-            "save all images that the template names, then pack with flotilla: docker save {shown} -o {base}images.tar; or push the image to ECR and name it by digest"
-        );
-        Err(Refusal::new(Code::CodeOutsidePackage, what, fix).at(place.shown()).into())
+        Err(not_in_ecr(local, &base).at(place.shown()).into())
     }
+}
+
+/// The refusal of an image that Lambda cannot pull. `base` is the folder in which saved images are looked for.
+pub(crate) fn not_in_ecr(uri: &str, base: &str) -> Refusal {
+    let shown: String = uri.chars().take(200).collect();
+    if shown.trim().is_empty() {
+        return Refusal::new(Code::CodeOutsidePackage, "ImageUri is empty", "name the image of the function");
+    }
+    let is_archive = image::is_archive(&shown);
+    // A name without a registry has no dot before its first slash.
+    let registry =
+        shown.split_once('/').map(|(host, _)| host).filter(|host| !is_archive && host.contains(['.', ':']));
+    let what = match registry {
+        Some(host) if !host.starts_with('.') => format!(
+            "the image {shown} is in {host}, and Lambda runs images of private registries of Amazon ECR"
+        ),
+        _ if is_archive => format!("{shown} is not in the package"),
+        _ => format!("the image {shown} exists only on the machine that built it"),
+    };
+    let fix = format!(
+        "save all images that the template names, then pack with flotilla: docker save {} -o {base}images.tar; or push the image to ECR and name it by digest",
+        if is_archive { "NAME" } else { &shown }
+    );
+    Refusal::new(Code::CodeOutsidePackage, what, fix)
 }
 
 /// Whether a URI names no registry of ECR. Lambda runs images of ECR only (AWS Lambda Developer Guide, "Create a Lambda function using a
 /// container image"). One that is known only during the deployment counts as one of ECR.
-fn is_local(uri: &str) -> bool {
+pub(crate) fn is_outside_of_ecr(uri: &str) -> bool {
     !["{{resolve:", PARAMETER_PLACEHOLDER, ".dkr.ecr.", ".dkr-ecr."].iter().any(|mark| uri.contains(mark))
 }
 

@@ -15,7 +15,7 @@ use crate::template::{self, MadeFor, asset_tokens};
 use flotilla_domain::release::package::{AssetKind, GIVEN_PREFIX, Warning};
 use flotilla_domain::{Code, Refusal};
 use images::is_image;
-pub(crate) use images::outside_warning;
+pub(crate) use images::{is_outside_of_ecr, not_in_ecr, outside_warning};
 use nested::Nested;
 pub(super) use place::{DEPTH_MAX, placed, too_deep};
 use place::{Place, local_path, resolve};

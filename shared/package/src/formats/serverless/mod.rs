@@ -8,7 +8,7 @@ mod artifacts;
 mod outside;
 mod plugins;
 
-use super::{Draft, DraftStack, Folder, Source, Stop, code_places, external};
+use super::{Draft, DraftStack, Folder, Source, Stop, code_places, external, local_paths};
 use crate::template::{MadeFor, asset_tokens, declare, rest_deployment};
 use artifacts::Artifacts;
 use flotilla_domain::release::package::{
@@ -220,7 +220,11 @@ fn take_code(
             if asset_tokens::has_token(uri) {
                 continue;
             }
-            draft.warnings.push(super::local_paths::outside_warning(&path, Some(uri)));
+            if let Some(local) = uri.as_str().filter(|uri| local_paths::is_outside_of_ecr(uri)) {
+                let fix = "let the framework build it (provider.ecr.images) or push the image to ECR, and name it by digest";
+                return Err(Refusal { fix: fix.into(), ..local_paths::not_in_ecr(local, "") }.at(path));
+            }
+            draft.warnings.push(local_paths::outside_warning(&path, Some(uri)));
             continue;
         }
         if asset_tokens::has_token(code) {

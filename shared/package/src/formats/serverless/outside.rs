@@ -11,7 +11,7 @@ pub(super) fn left_to_the_profile(provider: &Provider) -> Vec<Warning> {
         ("stackName", "set stack_name of the service in the configuration"),
         ("rollbackConfiguration", "set alarms in the profile"),
         ("notificationArns", "send the stack's events by EventBridge, or set notify in the profile"),
-        ("cfnRole", "the target account's CloudFormation role (infra/account.yaml) is used instead"),
+        ("cfnRole", "the role that flotilla account add has made is used instead"),
         (
             "stackPolicy",
             "Flotilla sets no stack policy; set it once with aws cloudformation set-stack-policy",
@@ -21,10 +21,8 @@ pub(super) fn left_to_the_profile(provider: &Provider) -> Vec<Warning> {
     ];
     let asked = |key: &str| provider.rest.get(key).is_some_and(|value| !value.is_null());
     let iam = provider.rest.get("iam").and_then(|iam| iam.get("deploymentRole")).is_some();
-    let role = iam.then_some((
-        "iam.deploymentRole",
-        "the target account's CloudFormation role (infra/account.yaml) is used instead",
-    ));
+    let role =
+        iam.then_some(("iam.deploymentRole", "the role that flotilla account add has made is used instead"));
     KEYS.into_iter()
         .filter(|(key, _)| asked(key))
         .chain(role)
