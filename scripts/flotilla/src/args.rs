@@ -54,7 +54,7 @@ pub enum Command {
     #[command(
         after_help = "Example:\n  flotilla install --region eu-central-1 --regions eu-central-1,us-east-1"
     )]
-    Install(Install),
+    Install(Box<Install>),
     /// Show who you are for Flotilla, which person you count as, and what you may do.
     #[command(name = "whoami", after_help = "Example:\n  flotilla whoami")]
     WhoAmI,
