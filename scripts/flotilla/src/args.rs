@@ -115,6 +115,14 @@ pub enum Command {
         #[arg(long, default_value_t = 20, value_parser = clap::value_parser!(u16).range(1..=100))]
         limit: u16,
     },
+    /// Show in which stages and regions a release or commit runs.
+    #[command(after_help = "Example:\n  flotilla where orders 4f2a9c1")]
+    Where {
+        /// Service name.
+        service: String,
+        /// Release ID, build, or the beginning of a commit or package digest: 7 characters at least.
+        what: String,
+    },
     /// List uploads, newest first, with the cause of each refusal.
     #[command(after_help = "Example:\n  flotilla uploads orders")]
     Uploads {

@@ -24,11 +24,16 @@ impl From<&Directory> for Listing {
     fn from(directory: &Directory) -> Self {
         let info =
             |e: &crate::zip_file::Entry| FileInfo { bytes: e.unpacked_bytes, executable: e.executable };
-        Self { files: directory.entries.iter().map(|entry| (entry.name.clone(), info(entry))).collect() }
+        let entries =
+            directory.entries.iter().filter(|entry| entry.name.split('/').all(|part| part != Self::GIT));
+        Self { files: entries.map(|entry| (entry.name.clone(), info(entry))).collect() }
     }
 }
 
 impl Listing {
+    /// The folder of git, which is no part of a package, wherever it is: two clones of one commit have different ones.
+    pub const GIT: &str = ".git";
+
     /// Whether there is a file of this name.
     pub fn has(&self, name: &str) -> bool {
         self.files.contains_key(name)

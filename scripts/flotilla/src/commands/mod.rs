@@ -7,6 +7,7 @@ mod concurrency;
 mod confirm;
 mod create;
 mod doctor;
+mod find;
 mod follow;
 mod gates;
 mod install;
@@ -28,6 +29,7 @@ mod rollouts;
 mod sets;
 mod stacks;
 mod uninstall;
+mod warnings;
 mod zips;
 
 use crate::args::{AccountCommand, Cli, Command, Line};
@@ -58,6 +60,7 @@ pub async fn run(cli: Cli) -> Result<Exit, CliError> {
         Command::Open { print } => open::run(global, print).await,
         Command::Status { service } => read::status(global, service.as_deref()).await,
         Command::Releases { service, limit } => read::releases(global, &service, limit).await,
+        Command::Where { service, what } => find::run(global, &service, &what).await,
         Command::Uploads { service, limit } => read::uploads(global, service.as_deref(), limit).await,
         Command::Watch { rollout } => rollouts::watch(global, &rollout).await,
         Command::Rollout { rollout } => rollouts::show(global, &rollout).await,

@@ -2,6 +2,7 @@
 
 use super::follow::follow;
 use super::rollouts::finish;
+use super::warnings;
 use crate::api::Api;
 use crate::args::{Global, Push};
 use crate::error::{CliError, Exit};
@@ -10,7 +11,7 @@ use crate::{error_text, home, show};
 use aws_config::SdkConfig;
 use aws_sdk_s3::primitives::{ByteStream, SdkBody};
 use bytes::Bytes;
-use flotilla_contract::{Page, ReleaseView, UploadView};
+use flotilla_contract::{Page, UploadView};
 use flotilla_domain::git_ref::RefKind;
 use flotilla_domain::release::upload_key::{RefOfService, UploadKey, bundle_key};
 use flotilla_domain::{Digest, Digester, GitRef, ServiceName};
@@ -97,14 +98,10 @@ pub fn refused(global: &Global, taken: &UploadView) -> Exit {
 
 /// Shows the warnings of the release that an upload became.
 async fn warn_of_release(api: &Api, upload: &UploadView) -> Result<(), CliError> {
-    let (Some(service), Some(id)) = (UploadKey::service_of(&upload.key), &upload.release) else {
-        return Ok(());
-    };
-    let page: Page<ReleaseView> = api.get(&format!("/v1/services/{service}/releases?limit=10")).await?;
-    for release in page.items.iter().filter(|release| release.id == *id) {
-        release.warnings.iter().for_each(|w| show::warning(&w.code, &w.path, &w.message));
+    match (UploadKey::service_of(&upload.key), &upload.release) {
+        (Some(service), Some(id)) => warnings::of_release(api, &service.to_string(), id).await,
+        _ => Ok(()),
     }
-    Ok(())
 }
 
 /// The file to upload: a zip unchanged, or the packed folder, whose warnings are shown.

@@ -1,5 +1,6 @@
 //! `flotilla status`, `releases`, `uploads` and `whoami`.
 
+use super::warnings;
 use crate::api::Api;
 use crate::args::Global;
 use crate::error::{CliError, Exit};
@@ -8,6 +9,7 @@ use flotilla_contract::{
     HealthView, OwnGrantView, Page, ProvenanceView, ReleaseView, ServiceStagesView, ServiceView, UploadView,
     WhoAmIView,
 };
+use std::collections::BTreeMap;
 
 pub async fn status(global: &Global, service: Option<&str>) -> Result<Exit, CliError> {
     let api = Api::connect(global).await?;
@@ -131,11 +133,19 @@ pub async fn uploads(global: &Global, service: Option<&str>, limit: u16) -> Resu
         show::json(&page);
         return Ok(Exit::Success);
     }
+    let warned = match service {
+        Some(service) if page.items.iter().any(|upload| upload.release.is_some()) => {
+            warnings::of_releases(&api, service).await?
+        }
+        _ => BTreeMap::new(),
+    };
     for upload in &page.items {
         println!("{}  {}  {}", show::time(&upload.uploaded_at), show::status(&upload.status), upload.key);
         if let Some(refusal) = &upload.refusal {
             show::cause("  ", refusal);
         }
+        let of_release = upload.release.iter().filter_map(|release| warned.get(release)).flatten();
+        of_release.for_each(|w| println!("  {} {}: {}", w.code, w.path, w.message));
     }
     Ok(Exit::Success)
 }

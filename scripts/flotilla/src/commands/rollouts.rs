@@ -1,6 +1,7 @@
 //! `flotilla rollout`, `watch`, `start`, `cancel`, `pause`, `resume` and `retry`.
 
 use super::follow::{exit_of, follow};
+use super::warnings;
 use crate::api::Api;
 use crate::args::{Global, Retry, Traffic};
 use crate::error::{CliError, Exit};
@@ -47,6 +48,9 @@ pub async fn show(global: &Global, id: &str) -> Result<Exit, CliError> {
         show::rollout(&rollout);
         println!();
         show::events(&events);
+        if let Some(release) = &rollout.release {
+            warnings::of_release(&api, &rollout.service, release).await?;
+        }
     }
     Ok(Exit::Success)
 }

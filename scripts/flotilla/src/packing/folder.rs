@@ -48,7 +48,7 @@ pub fn list(base: &Path, root: &Path) -> Result<(Listing, Links), CliError> {
             skip(entry.path(), "it leads to a file outside of the folder");
             return false;
         }
-        entry.file_name() != ".git"
+        entry.file_name() != Listing::GIT
     };
     for entry in WalkDir::new(base).follow_links(true).into_iter().filter_entry(wanted) {
         if listing.files.len() > Limits::DEFAULT.entries_max {
@@ -86,6 +86,31 @@ pub fn list(base: &Path, root: &Path) -> Result<(Listing, Links), CliError> {
     Ok((listing, links.into_inner()))
 }
 
+/// The folders that packaging tools write.
+const OF_TOOLS: [&str; 4] = [".serverless", ".aws-sam", "build", "cdk.out"];
+const FIX: &str = "pack with --root FOLDER, which contains what the link leads to; or remove the link";
+
+/// The refusal of a file that is missing, with the link that leads to it, if one does.
+pub fn about_links(links: &Links, refusal: Refusal) -> Refusal {
+    let is_missing = |name: &str| match refusal.code {
+        Code::AssetMissing => {
+            refusal.message.strip_prefix(name).is_some_and(|rest| rest.starts_with([' ', '/']))
+        }
+        Code::FormatUnknown => {
+            let last = name.rsplit('/').next().unwrap_or(name);
+            last.starts_with("template.") || last.ends_with(".json") || OF_TOOLS.contains(&last)
+        }
+        _ => false,
+    };
+    match links.iter().find(|(name, _)| is_missing(name)) {
+        Some((name, why)) => {
+            let what = format!("{}; the symbolic link {name} is not followed: {why}", refusal.message);
+            Refusal::new(refusal.code, what, FIX).at(name)
+        }
+        None => refusal,
+    }
+}
+
 /// Refuses a folder of code that has a link which is not followed: its code would lack the file.
 pub fn check_links(links: &Links, source: &Source) -> Result<(), Refusal> {
     let Source::Folder { folder } = source else { return Ok(()) };
@@ -93,8 +118,7 @@ pub fn check_links(links: &Links, source: &Source) -> Result<(), Refusal> {
         return Ok(());
     };
     let what = format!("the symbolic link {name} is not followed: {why}");
-    let fix = "pack with --root FOLDER, which contains what the link leads to; or remove the link";
-    Err(Refusal::new(Code::AssetMissing, what, fix).at(name))
+    Err(Refusal::new(Code::AssetMissing, what, FIX).at(name))
 }
 
 /// Whether a symbolic link leads to itself: `ELOOP` of Linux and macOS.
@@ -164,6 +188,34 @@ mod tests {
             refused.message.contains("src/dangling") && refused.message.contains("does not exist"),
             "{refused}"
         );
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn code_and_templates_that_are_links_themselves_are_named() {
+        let folder = workspace();
+        let app = folder.path().join("app");
+        let pack = |root: Option<&Path>| Packing::open(&app, root).expect("a folder").finish().map(drop);
+        let refused = || match pack(None) {
+            Err(PackError::Refused(refused)) => (refused.path.clone(), refused.message.clone(), refused.fix),
+            other => panic!("{other:?}"),
+        };
+        for (name, target) in [("src", "../shared"), ("template.json", "../shared/template.json")] {
+            let (path, at) = (app.join(name), folder.path().join("app").join(target));
+            if path.is_dir() {
+                std::fs::remove_dir_all(&path).expect("it was there");
+            } else {
+                std::fs::rename(&path, &at).expect("it was there");
+            }
+            std::os::unix::fs::symlink(target, &path).expect("a link");
+            let (place, message, fix) = refused();
+            assert_eq!(place.as_deref(), Some(name));
+            assert!(
+                message.contains(&format!("the symbolic link {name}")) && fix.contains("--root"),
+                "{message}"
+            );
+        }
+        assert!(pack(Some(folder.path())).is_ok());
     }
 
     #[cfg(unix)]

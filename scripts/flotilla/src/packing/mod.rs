@@ -20,7 +20,7 @@ use flotilla_package::image::in_archive;
 use flotilla_package::listing::Listing;
 use flotilla_package::write::{SourceFile, write_zip};
 use flotilla_package::zip_file::{Directory, DirectoryStep, EntryReader, Unzipped, read_directory};
-use folder::{Links, check_links, list, project_of};
+use folder::{Links, about_links, check_links, list, project_of};
 use std::collections::BTreeMap;
 use std::fs::File;
 use std::io::{self, Cursor, Read, Seek, SeekFrom, Write};
@@ -136,10 +136,13 @@ impl Packing {
     /// Why the package cannot be deployed or read.
     pub fn finish(&mut self) -> Result<&Finished, PackError> {
         let limits = Limits::DEFAULT;
-        let recognised = recognise(&self.listing)?;
+        let links = self.links.clone();
+        let explained = |refusal| about_links(&links, refusal);
+        let recognised = recognise(&self.listing).map_err(explained)?;
         let mut files = Files::new();
         let mut draft = loop {
-            match recognised.draft_with(&self.listing, &files, &limits, &self.external)? {
+            let step = recognised.draft_with(&self.listing, &files, &limits, &self.external);
+            match step.map_err(explained)? {
                 DraftStep::Done(draft) => break *draft,
                 DraftStep::Need(name) => {
                     if !self.listing.has(&name) {

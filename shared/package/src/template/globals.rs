@@ -10,13 +10,26 @@ const NAMES: &[(&str, &[&str])] = &[
     ("AWS::IAM::InstanceProfile", &["InstanceProfileName"]),
     ("AWS::IAM::ManagedPolicy", &["ManagedPolicyName"]),
     ("AWS::IAM::Role", &["RoleName"]),
+    ("AWS::IAM::OIDCProvider", &["Url"]),
+    ("AWS::IAM::SAMLProvider", &["Name"]),
+    ("AWS::IAM::ServiceLinkedRole", &["AWSServiceName"]),
     ("AWS::IAM::User", &["UserName"]),
+    // AWS Cost Management User Guide: budgets are those of an account.
+    ("AWS::Budgets::Budget", &["Budget", "BudgetName"]),
+    // Amazon ECR Public User Guide: repositories are created in us-east-1.
+    ("AWS::ECR::PublicRepository", &["RepositoryName"]),
+    // AWS Global Accelerator Developer Guide: accelerators are global.
+    ("AWS::GlobalAccelerator::Accelerator", &["Name"]),
     // Amazon S3 User Guide, "Bucket naming rules".
     ("AWS::S3::Bucket", &["BucketName"]),
+    // Amazon S3 User Guide, "Multi-Region Access Points": a name is unique in an account.
+    ("AWS::S3::MultiRegionAccessPoint", &["Name"]),
     // Amazon CloudFront Developer Guide: CloudFront is a global service.
     ("AWS::CloudFront::CachePolicy", &["CachePolicyConfig", "Name"]),
     ("AWS::CloudFront::Distribution", &["DistributionConfig", "Aliases"]),
     ("AWS::CloudFront::Function", &["Name"]),
+    ("AWS::CloudFront::KeyValueStore", &["Name"]),
+    ("AWS::CloudFront::RealtimeLogConfig", &["Name"]),
     ("AWS::CloudFront::KeyGroup", &["KeyGroupConfig", "Name"]),
     ("AWS::CloudFront::OriginAccessControl", &["OriginAccessControlConfig", "Name"]),
     ("AWS::CloudFront::OriginRequestPolicy", &["OriginRequestPolicyConfig", "Name"]),
@@ -51,6 +64,11 @@ pub fn same_names(template: &Value) -> Vec<String> {
                 found.push(format!("Resources.{id}.Properties.{}", way.join(".")));
             }
         }
+        if kind == RECORDS {
+            found.extend(
+                same_records(properties).map(|n| format!("Resources.{id}.Properties.RecordSets.{n}.Name")),
+            );
+        }
         // AWS WAF Developer Guide: web ACLs for CloudFront are created in us-east-1.
         if kind.starts_with("AWS::WAFv2::") && properties["Scope"] == "CLOUDFRONT" {
             found.push(format!("Resources.{id}.Properties.Scope"));
@@ -58,6 +76,20 @@ pub fn same_names(template: &Value) -> Vec<String> {
     }
     found.truncate(KEPT_MAX);
     found
+}
+
+const RECORDS: &str = "AWS::Route53::RecordSetGroup";
+
+/// The numbers of the records of a group that would be the same in each region.
+fn same_records(group: &Value) -> impl Iterator<Item = usize> {
+    let zone = group.get("HostedZoneId").or_else(|| group.get("HostedZoneName"));
+    let records = group.get("RecordSets").and_then(Value::as_array).into_iter().flatten().enumerate();
+    let is_one = zone.is_some_and(is_same);
+    records
+        .filter(move |(_, record)| {
+            is_one && record.get("SetIdentifier").is_none() && record.get("Name").is_some_and(is_same)
+        })
+        .map(|(n, _)| n)
 }
 
 /// Whether a value is known to be the same in each region.
@@ -142,6 +174,12 @@ mod tests {
                 .is_empty()
         );
         assert_eq!(found("AWS::Route53::RecordSet", json!({"Name": "a", "HostedZoneId": "Z1"})).len(), 1);
+        let records = |zone: Value| {
+            let sets = json!([{"Name": "a", "SetIdentifier": "eu"}, {"Name": "a"}]);
+            found(RECORDS, json!({"HostedZoneId": zone, "RecordSets": sets}))
+        };
+        assert_eq!(records(json!("Z1")), ["Resources.R.Properties.RecordSets.1.Name"]);
+        assert!(records(json!({"Ref": "Zone"})).is_empty());
         let conditional = json!({"Resources": {"R": {"Type": "AWS::IAM::Role", "Condition": "Home", "Properties": {"RoleName": "a"}}}});
         assert!(same_names(&conditional).is_empty());
     }

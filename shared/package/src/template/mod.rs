@@ -142,17 +142,11 @@ fn check_shape(template: &Value, file: &str, limits: &Limits) -> Result<(), Refu
         if !resource.get("Type").is_some_and(Value::is_string) {
             return Err(invalid(format!("Resources.{id} has no Type")));
         }
-        // A transform sees the template before CloudFormation does, and may drop them.
-        let null = if template.get("Transform").is_none() {
-            resource.get("Properties").and_then(null_in)
-        } else {
-            None
-        };
-        if let Some(way) = null {
-            let path = format!("Resources.{id}.Properties{way}");
-            let what = format!("{path} is null, and CloudFormation accepts no null values");
-            return Err(Refusal::new(Code::TemplateInvalid, what, "give it a value, or remove it").at(path));
-        }
+    }
+    // A transform sees the template before CloudFormation does, and may drop them.
+    if let Some(path) = null_of(template).filter(|_| template.get("Transform").is_none()) {
+        let what = format!("{path} is null, and CloudFormation accepts no null values");
+        return Err(Refusal::new(Code::TemplateInvalid, what, "give it a value, or remove it").at(path));
     }
     let parameters = section(template, "Parameters").map_err(&invalid)?;
     let counts = [
@@ -172,6 +166,26 @@ fn check_shape(template: &Value, file: &str, limits: &Limits) -> Result<(), Refu
         }
     }
     Ok(())
+}
+
+/// The path of the first null that CloudFormation would refuse.
+fn null_of(template: &Value) -> Option<String> {
+    let entries = |section: &'static str| {
+        let entries = template.get(section).and_then(Value::as_object).into_iter().flatten();
+        entries.map(move |(id, entry)| (section, id, entry))
+    };
+    let mut all =
+        ["Resources", "Outputs", "Conditions", "Mappings", "Parameters"].into_iter().flat_map(entries);
+    all.find_map(|(section, id, entry)| {
+        let way = match entry {
+            Value::Object(attributes) => attributes
+                .iter()
+                .filter(|(attribute, _)| *attribute != "Metadata")
+                .find_map(|(attribute, value)| null_in(value).map(|way| format!(".{attribute}{way}"))),
+            other => null_in(other),
+        };
+        way.map(|way| format!("{section}.{id}{way}"))
+    })
 }
 
 /// The path of the first null in a value, each part after a dot.

@@ -189,7 +189,7 @@ fn the_package_is_the_same_however_the_folder_was_zipped() {
     assert_eq!(package(&zip_in_order(&wrapped)).unwrap(), plain);
 }
 
-fn with(resources: Value, files: &[(&str, &[u8])]) -> Vec<u8> {
+pub fn with(resources: Value, files: &[(&str, &[u8])]) -> Vec<u8> {
     let template = json!({ "Resources": resources }).to_string();
     let mut all = vec![("template.json", template.as_bytes())];
     all.extend(files);
@@ -380,15 +380,6 @@ fn a_mistake_in_yaml_is_named_with_its_line() {
         ),
         "{refusal}"
     );
-}
-
-#[test]
-fn a_null_is_found_before_cloudformation_refuses_it_unless_a_transform_sees_it_first() {
-    let topic =
-        json!({"T": {"Type": "AWS::SNS::Topic", "Properties": {"Tags": [{"Key": "a", "Value": null}]}}});
-    refused_at(&with(topic.clone(), &[]), Code::TemplateInvalid, "Resources.T.Properties.Tags.0.Value");
-    let transformed = json!({"Transform": "AWS::Serverless-2016-10-31", "Resources": topic});
-    package(&zip_of(&[("template.json", transformed.to_string().as_bytes())])).unwrap();
 }
 
 #[test]

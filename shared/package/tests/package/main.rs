@@ -14,6 +14,7 @@ mod hostile_zips;
 mod images;
 mod loops;
 mod neutral_values;
+mod nulls;
 mod sam;
 mod serverless_samples;
 mod support;

@@ -1,6 +1,6 @@
 //! One folder has one digest, whichever tool zips it.
 
-use crate::support::package;
+use crate::support::{package, zip_of};
 use proptest::prelude::*;
 use std::collections::BTreeMap;
 use std::io::{Cursor, Write};
@@ -59,4 +59,14 @@ proptest! {
         let [one, other] = [&tools.0, &tools.1].map(|tool| package(&zipped(&files, tool)).unwrap().package.digest);
         prop_assert_eq!(one, other);
     }
+}
+
+#[test]
+fn the_folder_of_git_is_no_part_of_a_package() {
+    let template =
+        br#"{"Resources": {"F": {"Type": "AWS::Lambda::Function", "Properties": {"Code": "src"}}}}"#;
+    let files: [(&str, &[u8]); 2] = [("template.json", template), ("src/a.js", b"1")];
+    let git: [(&str, &[u8]); 2] = [("src/.git/config", b"[core]"), (".git/HEAD", b"ref")];
+    let plain = package(&zip_of(&files)).unwrap().package;
+    assert_eq!(package(&zip_of(&[files, git].concat())).unwrap().package.digest, plain.digest);
 }
