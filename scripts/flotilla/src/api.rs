@@ -7,7 +7,7 @@ use aws_config::SdkConfig;
 use aws_credential_types::provider::ProvideCredentials;
 use aws_sigv4::http_request::{SignableBody, SignableRequest, SigningSettings, sign};
 use aws_sigv4::sign::v4;
-use flotilla_contract::Problem;
+use flotilla_contract::{Page, Problem};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
@@ -55,6 +55,20 @@ impl Api {
     /// Sends a GET request.
     pub async fn get<T: DeserializeOwned>(&self, path: &str) -> Result<T, CliError> {
         read(path, &self.send("GET", path, Vec::new()).await?)
+    }
+
+    /// Gets the items of a list, page by page. `path` has a query, and `pages_max` bounds the requests.
+    pub async fn list<T: DeserializeOwned>(&self, path: &str, pages_max: usize) -> Result<Vec<T>, CliError> {
+        let (mut items, mut cursor) = (Vec::new(), String::new());
+        for _ in 0..pages_max {
+            let page: Page<T> = self.get(&format!("{path}{cursor}")).await?;
+            items.extend(page.items);
+            match page.next {
+                Some(next) => cursor = format!("&cursor={}", encoded(&next)),
+                None => break,
+            }
+        }
+        Ok(items)
     }
 
     /// Sends a PUT request with a JSON body; an empty reply is `Null`.

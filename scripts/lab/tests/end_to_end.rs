@@ -336,6 +336,15 @@ async fn the_command_does_what_it_says() {
     let releases: flotilla_contract::Page<flotilla_contract::ReleaseView> =
         serde_json::from_slice(&releases.stdout).unwrap();
     assert_eq!(releases.items.len(), 2);
+    for (release, runs) in [(&releases.items[0], true), (&releases.items[1], false)] {
+        let shown = world.run(&["where", "hello", &release.digest[..12], "--json"]).await.unwrap();
+        assert_eq!(shown.status.code(), Some(0), "{}", text(&shown));
+        let places: Vec<serde_json::Value> = serde_json::from_slice(&shown.stdout).unwrap();
+        assert_eq!(places.iter().any(|place| place["stage"] == "staging"), runs, "{places:?}");
+        assert!(places.iter().all(|place| place["release"] == release.id.as_str()), "{places:?}");
+    }
+    let nowhere = world.run(&["where", "hello", "never-built"]).await.unwrap();
+    assert_eq!(nowhere.status.code(), Some(2), "{}", text(&nowhere));
     let started = world.run(&["start", "hello", &releases.items[1].id, "--stage", "staging"]).await.unwrap();
     assert_eq!(started.status.code(), Some(0), "{}", text(&started));
     let broken = fixture("broken/package-staging");

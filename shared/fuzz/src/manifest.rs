@@ -52,8 +52,10 @@ fn packed(finished: &Finished) -> Files {
 /// The way of a package, with proofs that follow from the names.
 fn package(contents: &Files) -> Result<Finished, Refusal> {
     let info = |content: &Vec<u8>| FileInfo { bytes: content.len() as u64, executable: false };
-    let listing =
-        Listing { files: contents.iter().map(|(name, content)| (name.clone(), info(content))).collect() };
+    let listing = Listing {
+        files: contents.iter().map(|(name, content)| (name.clone(), info(content))).collect(),
+        ..Listing::default()
+    };
     let limits = Limits::DEFAULT;
     let recognised = recognise(&listing)?;
     let mut read = Files::new();

@@ -18,6 +18,8 @@ pub struct FileInfo {
 pub struct Listing {
     /// The files by name.
     pub files: BTreeMap<String, FileInfo>,
+    /// The symbolic links that are not followed, and why, by name. A zip has none.
+    pub links: BTreeMap<String, &'static str>,
 }
 
 impl From<&Directory> for Listing {
@@ -26,7 +28,8 @@ impl From<&Directory> for Listing {
             |e: &crate::zip_file::Entry| FileInfo { bytes: e.unpacked_bytes, executable: e.executable };
         let entries =
             directory.entries.iter().filter(|entry| entry.name.split('/').all(|part| part != Self::GIT));
-        Self { files: entries.map(|entry| (entry.name.clone(), info(entry))).collect() }
+        let files = entries.map(|entry| (entry.name.clone(), info(entry))).collect();
+        Self { files, links: BTreeMap::new() }
     }
 }
 
@@ -74,9 +77,35 @@ impl Listing {
         } else if !path.starts_with('/') && self.folder(&folder).next().is_some() {
             Ok(folder)
         } else {
+            self.check_link(&name)?;
             Err(missing(format!("{path} is not in the package")))
         }
     }
+
+    /// Refuses a name that is, or is below, a symbolic link which is not followed.
+    ///
+    /// # Errors
+    /// [`Code::AssetMissing`] with the link's name.
+    pub fn check_link(&self, name: &str) -> Result<(), Refusal> {
+        let leads =
+            |link: &str| name.strip_prefix(link).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'));
+        self.links.iter().find(|(link, _)| leads(link)).map_or(Ok(()), |link| Err(not_followed(link)))
+    }
+
+    /// Refuses a folder, ending with a slash, that has a symbolic link which is not followed: its zip would lack the file.
+    ///
+    /// # Errors
+    /// [`Code::AssetMissing`] with the link's name.
+    pub fn check_links_in(&self, folder: &str) -> Result<(), Refusal> {
+        let mut links = self.links.iter();
+        links.find(|(link, _)| link.starts_with(folder)).map_or(Ok(()), |link| Err(not_followed(link)))
+    }
+}
+
+fn not_followed((link, why): (&String, &&str)) -> Refusal {
+    let what = format!("the symbolic link {link} is not followed: {why}");
+    let fix = "pack with --root FOLDER, which contains what the link leads to; or remove the link";
+    Refusal::new(Code::AssetMissing, what, fix).at(link)
 }
 
 #[cfg(test)]
@@ -86,7 +115,8 @@ pub(crate) mod tests {
     /// Small files of these names.
     pub(crate) fn listing(names: &[&str]) -> Listing {
         let info = FileInfo { bytes: 1, executable: false };
-        Listing { files: names.iter().map(|name| ((*name).to_owned(), info)).collect() }
+        let files = names.iter().map(|name| ((*name).to_owned(), info)).collect();
+        Listing { files, ..Listing::default() }
     }
 
     #[test]

@@ -4,10 +4,10 @@ use crate::api::Api;
 use crate::args::Global;
 use crate::error::{CliError, Exit};
 use crate::show;
-use flotilla_contract::{Page, ReleaseView, RunningView, ServiceStagesView};
+use flotilla_contract::{ReleaseView, RunningView, ServiceStagesView};
 use serde::Serialize;
 
-/// Most pages of releases that are searched, of 100 each. The API has more.
+/// Pages of 100 releases: as many as a service keeps.
 const PAGES_MAX: usize = 10;
 /// The shortest beginning of a commit or digest, as git shows commits.
 const PREFIX_MIN: usize = 7;
@@ -22,7 +22,9 @@ struct Place<'a> {
 
 pub async fn run(global: &Global, service: &str, what: &str) -> Result<Exit, CliError> {
     let api = Api::connect(global).await?;
-    let releases = found(&api, service, what).await?;
+    let path = format!("/v1/services/{service}/releases?limit=100");
+    let mut releases: Vec<ReleaseView> = api.list(&path, PAGES_MAX).await?;
+    releases.retain(|release| is_meant(release, what));
     if releases.is_empty() {
         return Err(CliError::usage(
             format!("{service} has no release, build, commit or digest {what}"),
@@ -57,30 +59,11 @@ pub async fn run(global: &Global, service: &str, what: &str) -> Result<Exit, Cli
     Ok(Exit::Success)
 }
 
-/// The releases that are meant.
-async fn found(api: &Api, service: &str, what: &str) -> Result<Vec<ReleaseView>, CliError> {
-    let (mut found, mut cursor) = (Vec::new(), String::new());
-    for _ in 0..PAGES_MAX {
-        let path = format!("/v1/services/{service}/releases?limit=100{cursor}");
-        let page: Page<ReleaseView> = api.get(&path).await?;
-        found.extend(page.items.into_iter().filter(|release| is_meant(release, what)));
-        match page.next {
-            Some(next) => cursor = format!("&cursor={}", next.replace('#', "%23").replace('/', "%2F")),
-            None => break,
-        }
-    }
-    Ok(found)
-}
-
 fn is_meant(release: &ReleaseView, what: &str) -> bool {
+    let what = what.strip_prefix("sha256:").unwrap_or(what);
     let begins = |text: &str| what.len() >= PREFIX_MIN && text.starts_with(what);
     let commit = release.provenance.as_ref().and_then(|provenance| provenance.commit.as_deref());
-    let digest = release.digest.strip_prefix("sha256:").unwrap_or(&release.digest);
-    release.id == what
-        || release.build == what
-        || begins(digest)
-        || begins(&release.digest)
-        || commit.is_some_and(begins)
+    release.id == what || release.build == what || begins(&release.digest) || commit.is_some_and(begins)
 }
 
 #[cfg(test)]
@@ -96,7 +79,7 @@ mod tests {
             "provenance": {"issuer": "i", "subject": "s", "commit": "4f2a9c1d5e", "level": 0, "signed": "x", "signed_at": "2026-11-21T00:00:00Z"},
         }))
         .expect("a release");
-        for what in ["rel_1", "4f2a", "4f2a9c1", "4f2a9c1d5e", "9f86d08"] {
+        for what in ["rel_1", "4f2a", "4f2a9c1", "4f2a9c1d5e", "9f86d08", "sha256:9f86d08"] {
             assert!(is_meant(&release, what), "{what}");
         }
         for what in ["rel_", "4f2a9", "9f86d0", "f2a9c1d", ""] {

@@ -4,11 +4,11 @@ use super::confirm::confirm;
 use super::follow::follow;
 use super::push::{Ingest, ingest, ref_of, refused, uploaded, wait_for_verdict};
 use super::rollouts::{begin, finish};
-use crate::api::{Api, encoded};
+use crate::api::Api;
 use crate::args::{Close, Global, Preview, RemoveStage};
 use crate::error::{CliError, Exit};
 use crate::{error_text, show};
-use flotilla_contract::{ExtendPreview, Page, PreviewView, StageView};
+use flotilla_contract::{ExtendPreview, PreviewView, StageView};
 
 pub async fn run(global: &Global, command: Preview) -> Result<Exit, CliError> {
     match command {
@@ -30,15 +30,8 @@ pub async fn run(global: &Global, command: Preview) -> Result<Exit, CliError> {
 async fn list(global: &Global, service: Option<&str>) -> Result<Exit, CliError> {
     let api = Api::connect(global).await?;
     let of_service = service.map(|service| format!("&service={service}")).unwrap_or_default();
-    let (mut previews, mut cursor) = (Vec::<PreviewView>::new(), String::new());
-    loop {
-        let page: Page<PreviewView> = api.get(&format!("/v1/previews?limit=100{of_service}{cursor}")).await?;
-        previews.extend(page.items);
-        match page.next {
-            Some(next) => cursor = format!("&cursor={}", encoded(&next)),
-            None => break,
-        }
-    }
+    let path = format!("/v1/previews?limit=100{of_service}");
+    let previews: Vec<PreviewView> = api.list(&path, usize::MAX).await?;
     if global.json {
         show::json(&previews);
         return Ok(Exit::Success);

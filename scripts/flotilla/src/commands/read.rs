@@ -14,16 +14,7 @@ use std::collections::BTreeMap;
 pub async fn status(global: &Global, service: Option<&str>) -> Result<Exit, CliError> {
     let api = Api::connect(global).await?;
     let Some(service) = service else {
-        let mut services: Vec<ServiceView> = Vec::new();
-        let mut cursor = String::new();
-        loop {
-            let page: Page<ServiceView> = api.get(&format!("/v1/services?limit=100{cursor}")).await?;
-            services.extend(page.items);
-            match page.next {
-                Some(next) => cursor = format!("&cursor={next}"),
-                None => break,
-            }
-        }
+        let services: Vec<ServiceView> = api.list("/v1/services?limit=100", usize::MAX).await?;
         if global.json {
             show::json(&services);
         } else if services.is_empty() {

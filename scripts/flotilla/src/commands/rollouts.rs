@@ -6,9 +6,7 @@ use crate::api::Api;
 use crate::args::{Global, Retry, Traffic};
 use crate::error::{CliError, Exit};
 use crate::show;
-use flotilla_contract::{
-    CancelRollout, EventView, Page, RetryRollout, RolloutView, ShiftTraffic, StartRollout,
-};
+use flotilla_contract::{CancelRollout, EventView, RetryRollout, RolloutView, ShiftTraffic, StartRollout};
 use serde::Serialize;
 
 pub async fn watch(global: &Global, id: &str) -> Result<Exit, CliError> {
@@ -30,18 +28,9 @@ pub fn finish(global: &Global, rollout: &RolloutView) -> Result<Exit, CliError> 
 pub async fn show(global: &Global, id: &str) -> Result<Exit, CliError> {
     let api = Api::connect(global).await?;
     let rollout: RolloutView = api.get(&format!("/v1/rollouts/{id}")).await?;
-    let mut events: Vec<EventView> = Vec::new();
-    let mut cursor = String::new();
     /// Most pages of the timeline to show. The API gives the rest.
     const PAGES_MAX: usize = 20;
-    for _ in 0..PAGES_MAX {
-        let page: Page<EventView> = api.get(&format!("/v1/rollouts/{id}/events?limit=100{cursor}")).await?;
-        events.extend(page.items);
-        match page.next {
-            Some(next) => cursor = format!("&cursor={}", next.replace('#', "%23").replace('/', "%2F")),
-            None => break,
-        }
-    }
+    let events: Vec<EventView> = api.list(&format!("/v1/rollouts/{id}/events?limit=100"), PAGES_MAX).await?;
     if global.json {
         show::json(&serde_json::json!({"rollout": rollout, "events": events}));
     } else {

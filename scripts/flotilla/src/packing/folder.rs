@@ -1,9 +1,7 @@
 //! The files of a package folder, with the symbolic links that are followed.
 
 use crate::error::CliError;
-use flotilla_domain::{Code, Refusal};
 use flotilla_package::Limits;
-use flotilla_package::formats::Source;
 use flotilla_package::listing::{FileInfo, Listing};
 use std::cell::RefCell;
 use std::collections::BTreeMap;
@@ -20,12 +18,9 @@ pub fn project_of(path: &Path) -> PathBuf {
     }
 }
 
-/// The symbolic links of a folder that are not followed, and why, by their names.
-pub type Links = BTreeMap<String, &'static str>;
-
 /// Lists the files of a folder. Symbolic links are followed to what is below `root`, except those that form a loop.
-pub fn list(base: &Path, root: &Path) -> Result<(Listing, Links), CliError> {
-    let (mut listing, links) = (Listing::default(), RefCell::new(Links::new()));
+pub fn list(base: &Path, root: &Path) -> Result<Listing, CliError> {
+    let (mut listing, links) = (Listing::default(), RefCell::new(BTreeMap::new()));
     let name_of = |path: &Path| {
         let path = path.strip_prefix(base).unwrap_or(path);
         let name =
@@ -83,42 +78,8 @@ pub fn list(base: &Path, root: &Path) -> Result<(Listing, Links), CliError> {
         let executable = is_executable(&metadata);
         listing.files.insert(name, FileInfo { bytes: metadata.len(), executable });
     }
-    Ok((listing, links.into_inner()))
-}
-
-/// The folders that packaging tools write.
-const OF_TOOLS: [&str; 4] = [".serverless", ".aws-sam", "build", "cdk.out"];
-const FIX: &str = "pack with --root FOLDER, which contains what the link leads to; or remove the link";
-
-/// The refusal of a file that is missing, with the link that leads to it, if one does.
-pub fn about_links(links: &Links, refusal: Refusal) -> Refusal {
-    let is_missing = |name: &str| match refusal.code {
-        Code::AssetMissing => {
-            refusal.message.strip_prefix(name).is_some_and(|rest| rest.starts_with([' ', '/']))
-        }
-        Code::FormatUnknown => {
-            let last = name.rsplit('/').next().unwrap_or(name);
-            last.starts_with("template.") || last.ends_with(".json") || OF_TOOLS.contains(&last)
-        }
-        _ => false,
-    };
-    match links.iter().find(|(name, _)| is_missing(name)) {
-        Some((name, why)) => {
-            let what = format!("{}; the symbolic link {name} is not followed: {why}", refusal.message);
-            Refusal::new(refusal.code, what, FIX).at(name)
-        }
-        None => refusal,
-    }
-}
-
-/// Refuses a folder of code that has a link which is not followed: its code would lack the file.
-pub fn check_links(links: &Links, source: &Source) -> Result<(), Refusal> {
-    let Source::Folder { folder } = source else { return Ok(()) };
-    let Some((name, why)) = links.iter().find(|(name, _)| name.starts_with(folder.as_str())) else {
-        return Ok(());
-    };
-    let what = format!("the symbolic link {name} is not followed: {why}");
-    Err(Refusal::new(Code::AssetMissing, what, FIX).at(name))
+    listing.links = links.into_inner();
+    Ok(listing)
 }
 
 /// Whether a symbolic link leads to itself: `ELOOP` of Linux and macOS.
@@ -141,6 +102,7 @@ fn is_executable(_: &std::fs::Metadata) -> bool {
 mod tests {
     use super::*;
     use crate::packing::{PackError, Packing};
+    use flotilla_domain::Code;
 
     /// A workspace: `shared/i.js`, and `app` with a function whose folder has a link to it.
     #[cfg(unix)]
@@ -195,12 +157,16 @@ mod tests {
     fn code_and_templates_that_are_links_themselves_are_named() {
         let folder = workspace();
         let app = folder.path().join("app");
+        std::fs::rename(folder.path().join("shared"), folder.path().join("code")).expect("it was there");
         let pack = |root: Option<&Path>| Packing::open(&app, root).expect("a folder").finish().map(drop);
         let refused = || match pack(None) {
             Err(PackError::Refused(refused)) => (refused.path.clone(), refused.message.clone(), refused.fix),
             other => panic!("{other:?}"),
         };
-        for (name, target) in [("src", "../shared"), ("template.json", "../shared/template.json")] {
+        for (name, target, shown) in [
+            ("src", "../code", "Resources.F.Properties.Code"),
+            ("template.json", "../code/template.json", "template.json"),
+        ] {
             let (path, at) = (app.join(name), folder.path().join("app").join(target));
             if path.is_dir() {
                 std::fs::remove_dir_all(&path).expect("it was there");
@@ -209,7 +175,7 @@ mod tests {
             }
             std::os::unix::fs::symlink(target, &path).expect("a link");
             let (place, message, fix) = refused();
-            assert_eq!(place.as_deref(), Some(name));
+            assert_eq!(place.as_deref(), Some(shown));
             assert!(
                 message.contains(&format!("the symbolic link {name}")) && fix.contains("--root"),
                 "{message}"

@@ -20,7 +20,7 @@ use flotilla_package::image::in_archive;
 use flotilla_package::listing::Listing;
 use flotilla_package::write::{SourceFile, write_zip};
 use flotilla_package::zip_file::{Directory, DirectoryStep, EntryReader, Unzipped, read_directory};
-use folder::{Links, about_links, check_links, list, project_of};
+use folder::{list, project_of};
 use std::collections::BTreeMap;
 use std::fs::File;
 use std::io::{self, Cursor, Read, Seek, SeekFrom, Write};
@@ -58,7 +58,6 @@ impl From<Refusal> for PackError {
 /// A package, as far as it has been read.
 pub struct Packing {
     root: Root,
-    links: Links,
     /// The archives of container images that were unpacked, by their names.
     archives: BTreeMap<String, Archive>,
     /// The files.
@@ -89,33 +88,23 @@ impl Packing {
     /// The path does not exist, cannot be read, or is not a package folder or a zip.
     pub fn open(path: &Path, root: Option<&Path>) -> Result<Self, PackError> {
         let failed = |e: io::Error| CliError::failed(format!("cannot read {}", path.display()), e);
-        let (root, listing, links) = if path.is_dir() {
+        let (root, listing) = if path.is_dir() {
             let base = project_of(path);
             let below = root.map(Path::canonicalize).transpose().map_err(failed)?;
-            let (listing, links) = list(&base, below.as_deref().unwrap_or(&base))?;
-            (Root::Folder(base), listing, links)
+            let listing = list(&base, below.as_deref().unwrap_or(&base))?;
+            (Root::Folder(base), listing)
         } else if path.is_file() {
             let mut file = File::open(path).map_err(failed)?;
             let directory = directory(&mut file).map_err(failed)??;
             let listing = Listing::from(&directory);
-            (Root::Zip(file, directory), listing, Links::new())
+            (Root::Zip(file, directory), listing)
         } else {
             let fix = "use a package folder, such as .serverless, cdk.out or .aws-sam/build, or a zip of it";
             return Err(CliError::usage(format!("{} does not exist", path.display()), fix).into());
         };
         let (archives, proofs) = (BTreeMap::new(), BTreeMap::new());
         let external = ExternalPolicy::default();
-        Ok(Self {
-            root,
-            listing,
-            links,
-            archives,
-            alias: None,
-            external,
-            draft: None,
-            proofs,
-            finished: None,
-        })
+        Ok(Self { root, listing, archives, alias: None, external, draft: None, proofs, finished: None })
     }
 
     /// Lets each function get an alias of this name.
@@ -136,13 +125,10 @@ impl Packing {
     /// Why the package cannot be deployed or read.
     pub fn finish(&mut self) -> Result<&Finished, PackError> {
         let limits = Limits::DEFAULT;
-        let links = self.links.clone();
-        let explained = |refusal| about_links(&links, refusal);
-        let recognised = recognise(&self.listing).map_err(explained)?;
+        let recognised = recognise(&self.listing)?;
         let mut files = Files::new();
         let mut draft = loop {
-            let step = recognised.draft_with(&self.listing, &files, &limits, &self.external);
-            match step.map_err(explained)? {
+            match recognised.draft_with(&self.listing, &files, &limits, &self.external)? {
                 DraftStep::Done(draft) => break *draft,
                 DraftStep::Need(name) => {
                     if !self.listing.has(&name) {
@@ -162,7 +148,9 @@ impl Packing {
         draft.alias = self.alias.clone();
         self.draft = Some(draft.clone());
         for source in draft.sources() {
-            check_links(&self.links, source)?;
+            if let Source::Folder { folder } = source {
+                self.listing.check_links_in(folder)?;
+            }
             let (mut digest, mut bytes, mut unzipped) = (Digester::default(), 0, Unzipped::default());
             self.asset(source, |chunk| {
                 digest.update(chunk);

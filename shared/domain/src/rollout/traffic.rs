@@ -78,10 +78,10 @@ impl Rollout {
     /// The state that gives the new versions of a wave everything. If they have to prove themselves then, it is one more step, because
     /// before the second update they lose it in no time.
     fn all_traffic(&self, wave: usize) -> RolloutState {
-        let is_proven = self.verifications(&State::Shifting { percent: 100 }).is_empty();
-        match is_proven || self.break_glass.is_some() {
-            true => RolloutState::Completing { wave },
-            false => Self::share(wave, self.traffic.as_ref().map_or(0, |traffic| traffic.steps.len()), 100),
+        let have_to_prove = !self.verifications(&State::Shifting { percent: 100 }).is_empty();
+        match have_to_prove && self.break_glass.is_none() {
+            true => Self::share(wave, self.traffic.as_ref().map_or(0, |traffic| traffic.steps.len()), 100),
+            false => RolloutState::Completing { wave },
         }
     }
 

@@ -24,7 +24,7 @@ fn sample(files: impl IntoIterator<Item = (String, Value)>, assets: Vec<String>)
     let info = |bytes| FileInfo { bytes, executable: false };
     let small = files.iter().map(|(name, content)| (name.clone(), info(content.len() as u64)));
     let large = assets.into_iter().map(|name| (name, info(1_000_000)));
-    Sample { listing: Listing { files: small.chain(large).collect() }, files }
+    Sample { listing: Listing { files: small.chain(large).collect(), ..Listing::default() }, files }
 }
 
 /// A template with literals of a region and an account, and the placeholder of the stage. `code` says where the

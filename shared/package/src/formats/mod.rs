@@ -57,7 +57,7 @@ const KNOWN: [(&str, &str, PackageFormat); 9] = [
 /// project.
 ///
 /// # Errors
-/// [`Code::FormatUnknown`] if there is no known manifest.
+/// [`Code::FormatUnknown`] if there is no known manifest, [`Code::AssetMissing`] if it is behind a symbolic link that is not followed.
 pub fn recognise(listing: &Listing) -> Result<Recognised, Refusal> {
     // What macOS adds beside a folder.
     let is_real = |name: &&String| !name.starts_with("__MACOSX/") && *name != ".DS_Store";
@@ -65,7 +65,7 @@ pub fn recognise(listing: &Listing) -> Result<Recognised, Refusal> {
     let first = tops.next().flatten();
     let only = first.filter(|first| tops.all(|top| top == Some(first)));
     let bases = std::iter::once(String::new()).chain(only.map(|only| format!("{only}/")));
-    for base in bases {
+    for base in bases.clone() {
         for (below, manifest, format) in KNOWN {
             let folder = format!("{base}{below}");
             // Other tools write a manifest.json too; only CDK writes the file `cdk.out` beside it.
@@ -74,6 +74,11 @@ pub fn recognise(listing: &Listing) -> Result<Recognised, Refusal> {
                 return Ok(Recognised { format, folder, manifest });
             }
         }
+    }
+    for base in bases {
+        KNOWN
+            .iter()
+            .try_for_each(|(below, manifest, _)| listing.check_link(&format!("{base}{below}{manifest}")))?;
     }
     Err(Refusal::new(
         Code::FormatUnknown,

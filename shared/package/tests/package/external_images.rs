@@ -1,6 +1,8 @@
 //! Images in repositories of others, which the service's configuration names.
 
-use crate::support::{Parts, assembly, package, package_pulling, packed_with, zip_of, zip_of_all};
+use crate::support::{
+    Parts, assembly, image_manifest, package, package_pulling, packed_with, zip_of, zip_of_all,
+};
 use flotilla_domain::config::external_image::ImageRepository;
 use flotilla_domain::release::package::{Asset, AssetKind};
 use flotilla_domain::{Code, Digest};
@@ -16,13 +18,7 @@ fn listed(uri: &str) -> ExternalPolicy {
 /// An image of one layer: its digest and its parts.
 fn image() -> (Digest, Parts) {
     let (config, layer) = (b"{}".to_vec(), b"gzip".to_vec());
-    let described = |kind: &str, bytes: &[u8]| json!({"mediaType": kind, "digest": format!("sha256:{}", Digest::of(bytes)), "size": bytes.len()});
-    let manifest = json!({
-        "schemaVersion": 2,
-        "config": described("application/vnd.oci.image.config.v1+json", &config),
-        "layers": [described("application/vnd.oci.image.layer.v1.tar+gzip", &layer)],
-    });
-    let manifest = manifest.to_string().into_bytes();
+    let manifest = image_manifest(&config, &layer);
     let digest = Digest::of(&manifest);
     (digest, [config, layer, manifest].map(|part| (Digest::of(&part), part)).into())
 }

@@ -1,6 +1,6 @@
 //! Functions that run container images.
 
-use crate::support::{package, packed, refused_at, zip_of, zip_of_all};
+use crate::support::{described, image_manifest, package, packed, refused_at, zip_of, zip_of_all};
 use flotilla_domain::{Code, Digest};
 use serde_json::{Value, json};
 
@@ -67,13 +67,7 @@ type Named = Vec<(String, Vec<u8>)>;
 /// An image in an OCI image layout: the files of a folder, and the digest of the image.
 fn layout(folder: &str, names: &[&str]) -> (Named, Digest) {
     let (config, layer) = (br#"{"architecture": "amd64", "os": "linux"}"#.to_vec(), b"gzip".to_vec());
-    let described = |kind: &str, bytes: &[u8]| json!({"mediaType": kind, "digest": format!("sha256:{}", Digest::of(bytes)), "size": bytes.len()});
-    let manifest = json!({
-        "schemaVersion": 2,
-        "config": described("application/vnd.oci.image.config.v1+json", &config),
-        "layers": [described("application/vnd.oci.image.layer.v1.tar+gzip", &layer)],
-    });
-    let manifest = manifest.to_string().into_bytes();
+    let manifest = image_manifest(&config, &layer);
     let mut image = described("application/vnd.oci.image.manifest.v1+json", &manifest);
     let images: Vec<Value> = if names.is_empty() {
         vec![image.clone()]

@@ -81,20 +81,19 @@ pub(crate) fn not_in_ecr(uri: &str, base: &str) -> Refusal {
     if shown.trim().is_empty() {
         return Refusal::new(Code::CodeOutsidePackage, "ImageUri is empty", "name the image of the function");
     }
-    let is_archive = image::is_archive(&shown);
+    let is_path = image::is_archive(&shown) || shown.starts_with(['.', '/']);
     // A name without a registry has no dot before its first slash.
-    let registry =
-        shown.split_once('/').map(|(host, _)| host).filter(|host| !is_archive && host.contains(['.', ':']));
+    let registry = shown.split_once('/').map(|(host, _)| host).filter(|host| host.contains(['.', ':']));
     let what = match registry {
-        Some(host) if !host.starts_with('.') => format!(
+        _ if is_path => format!("{shown} is not in the package"),
+        Some(host) => format!(
             "the image {shown} is in {host}, and Lambda runs images of private registries of Amazon ECR"
         ),
-        _ if is_archive => format!("{shown} is not in the package"),
-        _ => format!("the image {shown} exists only on the machine that built it"),
+        None => format!("the image {shown} exists only on the machine that built it"),
     };
+    let name = if is_path { "NAME" } else { &shown };
     let fix = format!(
-        "save all images that the template names, then pack with flotilla: docker save {} -o {base}images.tar; or push the image to ECR and name it by digest",
-        if is_archive { "NAME" } else { &shown }
+        "save all images that the template names, then pack with flotilla: docker save {name} -o {base}images.tar; or push the image to ECR and name it by digest"
     );
     Refusal::new(Code::CodeOutsidePackage, what, fix)
 }

@@ -9,7 +9,6 @@ use std::collections::BTreeMap;
 const OWN: &str = ".serverless";
 
 /// The paths of zips, from the state file.
-#[derive(Default)]
 pub(super) struct Artifacts {
     /// Those of functions and layers, by logical id.
     by_id: BTreeMap<String, String>,
@@ -103,7 +102,7 @@ mod tests {
             "own": {"package": {"artifact": "/build/.serverless/own.zip"}},
             "abs": {"package": {"artifact": "/home/ci/shop/dist/jobs.zip"}},
             "top": {"package": {"artifact": "C:\\shop\\top.zip"}},
-            "out": {"package": {"artifact": "../../shared/target/out.jar"}},
+            "out": {"package": {"artifact": "../../common/target/out.jar"}},
         }));
         let all = [
             "a/app.zip",
@@ -121,7 +120,7 @@ mod tests {
         assert_eq!(found("AbsLambdaFunction", "jobs.zip").unwrap(), "dist/jobs.zip");
         for (id, zip, from) in [
             ("TopLambdaFunction", "top.zip", "C:/shop/top.zip"),
-            ("OutLambdaFunction", "out.jar", "../../shared/target/out.jar"),
+            ("OutLambdaFunction", "out.jar", "../../common/target/out.jar"),
         ] {
             let refused = found(id, zip).unwrap_err();
             assert_eq!(refused, format!("{zip} is not in the package; serverless.yml takes it from {from}"));

@@ -124,10 +124,12 @@ pub fn draft(folder: &Folder<'_>, base: &str) -> Result<Draft, Stop> {
         let fix = format!("call the stage so in lower-case letters, digits and hyphens (PROD becomes prod, v4_stg becomes v4-stg), name that stage in the route, and package with --stage {STAGE_PLACEHOLDER}, which fits every stage");
         Refusal::new(Code::ManifestInvalid, format!("{MANIFEST}: {e}"), fix).at(MANIFEST)
     })?;
-    let of_written = state.service.initial_serverless_config.as_ref().and_then(|w| w.package.as_ref());
-    let whole =
-        [of_written, Some(&state.service.package)].map(|package| package.and_then(|p| p.get("artifact")));
-    let whole = [whole[0], whole[1], Some(&state.service.artifact)];
+    let written = state.service.initial_serverless_config.as_ref().and_then(|w| w.package.as_ref());
+    let whole = [
+        written.and_then(|package| package.get("artifact")),
+        state.service.package.get("artifact"),
+        Some(&state.service.artifact),
+    ];
     let artifacts = Artifacts::of(&state.service.functions, &state.service.layers, whole);
     let prefix = state.key_prefix().map(str::to_owned);
     let (provider, written) = (state.service.provider, state.service.initial_serverless_config);

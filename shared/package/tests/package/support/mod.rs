@@ -13,6 +13,7 @@ use flotilla_package::image::{in_archive, not_unpacked};
 use flotilla_package::listing::Listing;
 use flotilla_package::zip_file::{Directory, DirectoryStep, Entry, EntryReader, read_directory};
 use flotilla_package::{Limits, write};
+use serde_json::json;
 use std::collections::BTreeMap;
 use std::io::{Cursor, Write};
 use std::path::{Path, PathBuf};
@@ -46,6 +47,21 @@ pub fn package(zip: &[u8]) -> Result<Finished, Refusal> {
 /// Code of other buckets counts as read: it has the bytes that it must have.
 pub fn package_with(zip: &[u8], external: &ExternalPolicy) -> Result<Finished, Refusal> {
     package_pulling(zip, external, &Parts::new())
+}
+
+/// A reference to content by its digest, as manifests and indexes of images have it.
+pub fn described(kind: &str, bytes: &[u8]) -> serde_json::Value {
+    json!({"mediaType": kind, "digest": format!("sha256:{}", Digest::of(bytes)), "size": bytes.len()})
+}
+
+/// The manifest of an image with this configuration and one layer.
+pub fn image_manifest(config: &[u8], layer: &[u8]) -> Vec<u8> {
+    let manifest = json!({
+        "schemaVersion": 2,
+        "config": described("application/vnd.oci.image.config.v1+json", config),
+        "layers": [described("application/vnd.oci.image.layer.v1.tar+gzip", layer)],
+    });
+    manifest.to_string().into_bytes()
 }
 
 /// The parts of images in repositories, by digest.
