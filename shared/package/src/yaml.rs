@@ -38,13 +38,19 @@ impl fmt::Display for YamlError {
 
 impl std::error::Error for YamlError {}
 
+/// Whether a text is UTF-16, by its mark or because its first character, which is ASCII, has a byte that is zero.
+pub fn is_utf16(bytes: &[u8]) -> bool {
+    let has_mark = bytes.starts_with(&[0xff, 0xfe]) || bytes.starts_with(&[0xfe, 0xff]);
+    has_mark || bytes.get(..2).is_some_and(|first| (first[0] == 0) != (first[1] == 0))
+}
+
 /// Parses a document, such as a template.
 ///
 /// # Errors
 /// The error with its line and column. Constructs that YAML readers interpret differently, such as a key that occurs
 /// twice, and documents that would expand without bounds are errors.
 pub fn parse_strict(bytes: &[u8]) -> Result<Value, YamlError> {
-    if bytes.starts_with(&[0xff, 0xfe]) || bytes.starts_with(&[0xfe, 0xff]) {
+    if is_utf16(bytes) {
         return Err(YamlError::new("the text is UTF-16; save it as UTF-8", Marker::new(0, 1, 0)));
     }
     let text = std::str::from_utf8(bytes).map_err(|e| {

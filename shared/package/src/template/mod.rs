@@ -62,10 +62,10 @@ pub fn parse(bytes: &[u8], file: &str, limits: &Limits) -> Result<Value, Refusal
         return Err(over_size(bytes.len(), file, limits));
     }
     let is_json = bytes.iter().find(|byte| !byte.is_ascii_whitespace()) == Some(&b'{');
-    let value = if is_json {
+    let value = if yaml::is_utf16(bytes) {
+        Err(format!("{file} is UTF-16; save it as UTF-8"))
+    } else if is_json {
         parse_strict(bytes).map_err(|e| format!("{file} is not valid JSON: {e}"))
-    } else if bytes.len() > 1 && (bytes[0] == 0) != (bytes[1] == 0) {
-        Err(format!("{file} is UTF-16, also without its mark; save it as UTF-8"))
     } else {
         yaml::parse_strict(bytes).map_err(|e| format!("{file} is not valid YAML: {e}"))
     };

@@ -371,6 +371,15 @@ fn p04_a_small_file_that_means_a_large_template_is_refused() {
 }
 
 #[test]
+fn utf_16_is_named_as_such_also_without_its_mark() {
+    for name in ["template.json", "template.yaml"] {
+        let bytes: Vec<u8> = r#"{"Resources": {}}"#.encode_utf16().flat_map(u16::to_le_bytes).collect();
+        let refused = refused_at(&zip_of(&[(name, &bytes)]), Code::TemplateInvalid, name);
+        assert!(refused.message.contains("UTF-16"), "{refused}");
+    }
+}
+
+#[test]
 fn a_mistake_in_yaml_is_named_with_its_line() {
     let zip = zip_of(&[("template.yaml", b"Resources:\n  A:\n    Type: T\n    Type: U\n")]);
     let refusal = refused_at(&zip, Code::TemplateInvalid, "template.yaml");

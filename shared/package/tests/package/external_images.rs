@@ -152,3 +152,17 @@ fn an_image_that_is_too_large_or_is_none_is_refused() {
     assert_eq!(refused(json!({"config": config, "layers": [layer]})), Code::LimitExceeded);
     assert_eq!(refused(json!({"manifests": []})), Code::ImageUnsupported);
 }
+
+#[test]
+fn the_manifests_that_are_read_are_bounded() {
+    let (mut parts, mut functions) = (Parts::new(), serde_json::Map::new());
+    for n in 0..=flotilla_package::Limits::DEFAULT.manifests_max {
+        let manifest = image_manifest(b"{}", format!("layer {n}").as_bytes());
+        let digest = Digest::of(&manifest);
+        functions.insert(format!("F{n}"), lambda(json!(format!("{API}@sha256:{digest}"))));
+        parts.insert(digest, manifest);
+    }
+    let refused = package_pulling(&zip(functions.into()), &listed(API), &parts).unwrap_err();
+    assert_eq!(refused.code, Code::LimitExceeded);
+    assert!(refused.message.contains("manifests_max"), "{refused}");
+}

@@ -16,6 +16,7 @@ mod loops;
 mod neutral_values;
 mod nulls;
 mod sam;
+mod serverless_artifacts;
 mod serverless_samples;
 mod support;
 mod two_zips;

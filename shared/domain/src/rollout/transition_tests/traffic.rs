@@ -1,6 +1,7 @@
 //! Traffic: what a rollout makes of the shares of its deployments.
 
 use super::*;
+use crate::analysis::AnalysisPolicy;
 use crate::deployment::TrafficAnswer;
 use crate::gate::{AlarmObservation, AlarmState};
 use crate::rollout::{Shift, TrafficHooks, TrafficOrder, TrafficPolicy, TrafficStep};
@@ -159,6 +160,10 @@ fn hooks_run_before_the_first_share_and_after_the_last_one() {
     let promoted = go(first, [E::TrafficOrdered { order: TrafficOrder::Promote, by: "ann".into() }]);
     assert_eq!(promoted.state, all.state);
 
+    // Fewer again: the step's time counts as that of the last one.
+    let fewer = go(all.clone(), [E::TrafficOrdered { order: TrafficOrder::of(30), by: "ann".into() }]);
+    assert_eq!((shift_of(&fewer).percent, shift_of(&fewer).step), (30, 0));
+
     let have_all = outcomes(&State::Shifting { percent: 100 });
     let after = observe(all, facts(20), have_all.clone());
     assert_eq!(after.state, RolloutState::Verifying { wave: 0 });
@@ -172,12 +177,29 @@ fn hooks_run_before_the_first_share_and_after_the_last_one() {
         RolloutState::Gated { wave: 1 }
     );
 
+    // Break-glass skips the steps, and what has traffic is verified afterwards.
+    let broken = BreakGlass { by: "root".into(), because: "outage".into(), at: at(9) };
+    let opened = Rollout { break_glass: Some(broken), ..hooked(shifting()) };
+    let complete = observe(opened, facts(20), outcomes(&State::Shifting { percent: 5 }));
+    assert_eq!(complete.state, RolloutState::Completing { wave: 0 });
+    let verified = go(complete, [E::DeploymentsObserved(outcomes(&ok()))]);
+    assert_eq!(verified.state, RolloutState::Verifying { wave: 0 });
+    assert_eq!(go(verified, [passed(&outcomes(&ok()))]).state, RolloutState::Gated { wave: 1 });
+
     // What gets everything at once has no moment before.
     let at_once = go(hooked(rolling()), [E::DeploymentsObserved(outcomes(&ok()))]);
     assert_eq!(named(&at_once, &ok()), ["function after"]);
     assert_eq!(at_once.state, RolloutState::Verifying { wave: 0 });
     let quick = hooked(Rollout { gates: Gates { expedite: true, ..Gates::default() }, ..rolling() });
     assert!(named(&quick, &ok()).is_empty());
+}
+
+#[test]
+fn no_metrics_are_needed_once_the_new_versions_have_everything() {
+    let judged = AnalysisPolicy { errors: None, latency_p99: None };
+    let steps = vec![TrafficStep { percent: 5, for_s: 0, requests: 0 }];
+    let policy = TrafficPolicy { analysis: Some(judged), ..policy(steps) };
+    assert_eq!([0, 1].map(|step| policy.measures(step)), [true, false]);
 }
 
 #[test]
