@@ -15,7 +15,7 @@ pub fn fixture(name: &str) -> PathBuf {
 /// Whether Flotilla recognises a folder as a package.
 pub fn is_package(folder: &Path) -> bool {
     let packing = flotilla_cli::packing::Packing::open(folder, None).ok();
-    packing.is_some_and(|packing| flotilla_package::formats::recognise(&packing.listing).is_ok())
+    packing.is_some_and(|packing| flotilla_package::formats::recognise(&packing.listing, "").is_ok())
 }
 
 /// The service and the stage that a package was built for.

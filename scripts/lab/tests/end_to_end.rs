@@ -336,12 +336,13 @@ async fn the_command_does_what_it_says() {
     let releases: flotilla_contract::Page<flotilla_contract::ReleaseView> =
         serde_json::from_slice(&releases.stdout).unwrap();
     assert_eq!(releases.items.len(), 2);
-    for (release, runs) in [(&releases.items[0], true), (&releases.items[1], false)] {
-        let shown = world.run(&["where", "hello", &release.digest[..12], "--json"]).await.unwrap();
-        assert_eq!(shown.status.code(), Some(0), "{}", text(&shown));
+    // Both releases have the same digest: only the newer one runs.
+    let [newer, older] = [&releases.items[0], &releases.items[1]];
+    for (what, regions) in [(&newer.id[..], 3), (&older.digest[..12], 3), (&older.id[..], 0)] {
+        let shown = world.run(&["where", "hello", what, "--json"]).await.unwrap();
         let places: Vec<serde_json::Value> = serde_json::from_slice(&shown.stdout).unwrap();
-        assert_eq!(places.iter().any(|place| place["stage"] == "staging"), runs, "{places:?}");
-        assert!(places.iter().all(|place| place["release"] == release.id.as_str()), "{places:?}");
+        let runs = |p: &serde_json::Value| p["stage"] == "staging" && p["release"] == newer.id.as_str();
+        assert!(places.len() == regions && places.iter().all(runs), "{what}: {places:?}");
     }
     let nowhere = world.run(&["where", "hello", "never-built"]).await.unwrap();
     assert_eq!(nowhere.status.code(), Some(2), "{}", text(&nowhere));

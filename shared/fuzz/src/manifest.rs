@@ -57,7 +57,7 @@ fn package(contents: &Files) -> Result<Finished, Refusal> {
         ..Listing::default()
     };
     let limits = Limits::DEFAULT;
-    let recognised = recognise(&listing)?;
+    let recognised = recognise(&listing, "")?;
     let mut read = Files::new();
     let draft = loop {
         match recognised.draft(&listing, &read, &limits)? {

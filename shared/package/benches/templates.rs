@@ -50,7 +50,7 @@ fn rewrite(criterion: &mut Criterion) {
 
 /// The draft, or the name of the file that it needs.
 fn drafted_of(sample: &Sample, files: &Files) -> Result<Draft, String> {
-    match recognise(&sample.listing).unwrap().draft(&sample.listing, files, &LIMITS).unwrap() {
+    match recognise(&sample.listing, "").unwrap().draft(&sample.listing, files, &LIMITS).unwrap() {
         DraftStep::Done(draft) => Ok(*draft),
         DraftStep::Need(name) => Err(name),
         DraftStep::NeedManifest(image) => Err(image.to_string()),

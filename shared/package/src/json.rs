@@ -6,6 +6,9 @@ use serde_json::{Map, Value};
 use std::borrow::Cow;
 use std::fmt;
 
+/// What an error says of a key that occurs twice in one object.
+pub const OCCURS_TWICE: &str = " occurs twice (aws and sam take the last one)";
+
 /// Parses JSON. `serde_json` bounds the nesting to 128 levels.
 ///
 /// # Errors
@@ -121,9 +124,7 @@ impl<'de> Visitor<'de> for StrictVisitor {
         let mut object = Map::new();
         while let Some(key) = map.next_key::<String>()? {
             if object.contains_key(&key) {
-                return Err(A::Error::custom(format_args!(
-                    "the key {key:?} occurs twice (aws and sam take the last one)"
-                )));
+                return Err(A::Error::custom(format_args!("the key {key:?}{OCCURS_TWICE}")));
             }
             let Strict(value) = map.next_value()?;
             object.insert(key, value);

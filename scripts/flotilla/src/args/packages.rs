@@ -9,7 +9,7 @@ use std::path::PathBuf;
 pub struct Pack {
     /// Folder that the packaging tool wrote (.serverless, cdk.out, .aws-sam/build, …), or a zip of it.
     pub path: PathBuf,
-    /// Folder that contains what symbolic links lead to, such as the root of a workspace; by default, PATH itself.
+    /// Folder above PATH that contains what its symbolic links lead to and what its template names by ../, such as the root of a repository; by default, PATH itself.
     #[arg(long, value_name = "FOLDER")]
     pub root: Option<PathBuf>,
     /// File to write; by default, it is named after the service and the digest.
@@ -31,7 +31,7 @@ pub struct Pack {
 pub struct Push {
     /// Folder that the packaging tool wrote, or a zip of it.
     pub path: PathBuf,
-    /// Folder that contains what symbolic links lead to, such as the root of a workspace; by default, PATH itself.
+    /// Folder above PATH that contains what its symbolic links lead to and what its template names by ../, such as the root of a repository; by default, PATH itself.
     #[arg(long, value_name = "FOLDER")]
     pub root: Option<PathBuf>,
     /// Keep code that the templates take from other buckets: the service has to name it (`external_code`).

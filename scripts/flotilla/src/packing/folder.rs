@@ -152,6 +152,40 @@ mod tests {
         );
     }
 
+    #[test]
+    fn a_template_names_files_above_it_that_are_below_the_root() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let at = |name: &str| folder.path().join(name);
+        for name in ["flat/src/a.js", "src/a.js", "other/template.json"] {
+            std::fs::create_dir_all(at(name).parent().expect("a folder")).expect("a folder");
+            std::fs::write(at(name), "1").expect("a file");
+        }
+        let template = |code: &str| {
+            let properties =
+                serde_json::json!({"Handler": "a.b", "Runtime": "nodejs24.x", "Role": "r", "Code": code});
+            let function = serde_json::json!({"Type": "AWS::Lambda::Function", "Properties": properties});
+            serde_json::json!({"Resources": {"F": function}}).to_string()
+        };
+        std::fs::create_dir_all(at("deploy/infra")).expect("a folder");
+        std::fs::write(at("deploy/infra/template.json"), template("../../src")).expect("a file");
+        std::fs::write(at("flat/template.json"), template("src")).expect("a file");
+        let pack = |package: &str, root: Option<&Path>| {
+            Packing::open(&at(package), root)
+                .expect("a folder")
+                .finish()
+                .map(|finished| finished.package.digest)
+        };
+        let flat = pack("flat", None).expect("a package");
+        assert_eq!(pack("deploy/infra", Some(folder.path())).expect("a package"), flat);
+        for root in [None, Some(at("deploy"))] {
+            let Err(PackError::Refused(refused)) = pack("deploy/infra", root.as_deref()) else {
+                panic!("the code is above the root")
+            };
+            assert_eq!(refused.code, Code::AssetMissing, "{refused}");
+            assert!(refused.fix.contains("--root FOLDER"), "{refused}");
+        }
+    }
+
     #[cfg(unix)]
     #[test]
     fn code_and_templates_that_are_links_themselves_are_named() {

@@ -58,6 +58,10 @@ impl From<Refusal> for PackError {
 /// A package, as far as it has been read.
 pub struct Packing {
     root: Root,
+    /// The folder of the package in the listing: empty, or ending with a slash.
+    folder: String,
+    /// A folder above the package's that its templates may name files of, until it is listed.
+    above: Option<PathBuf>,
     /// The archives of container images that were unpacked, by their names.
     archives: BTreeMap<String, Archive>,
     /// The files.
@@ -81,30 +85,40 @@ enum Root {
 }
 
 impl Packing {
-    /// Opens a package folder or a zip of one. Symbolic links of a folder are followed to what is below `root`, which is the folder by
-    /// default.
+    /// Opens a package folder or a zip of one. Symbolic links of a folder are followed to what is below `root`, and its templates may name
+    /// files there (`../src`). By default, `root` is the folder itself.
     ///
     /// # Errors
     /// The path does not exist, cannot be read, or is not a package folder or a zip.
     pub fn open(path: &Path, root: Option<&Path>) -> Result<Self, PackError> {
         let failed = |e: io::Error| CliError::failed(format!("cannot read {}", path.display()), e);
-        let (root, listing) = if path.is_dir() {
+        let (root, above, listing) = if path.is_dir() {
             let base = project_of(path);
             let below = root.map(Path::canonicalize).transpose().map_err(failed)?;
             let listing = list(&base, below.as_deref().unwrap_or(&base))?;
-            (Root::Folder(base), listing)
+            let above = below.filter(|root| base != *root && base.starts_with(root));
+            (Root::Folder(base), above, listing)
         } else if path.is_file() {
             let mut file = File::open(path).map_err(failed)?;
             let directory = directory(&mut file).map_err(failed)??;
             let listing = Listing::from(&directory);
-            (Root::Zip(file, directory), listing)
+            (Root::Zip(file, directory), None, listing)
         } else {
             let fix = "use a package folder, such as .serverless, cdk.out or .aws-sam/build, or a zip of it";
             return Err(CliError::usage(format!("{} does not exist", path.display()), fix).into());
         };
-        let (archives, proofs) = (BTreeMap::new(), BTreeMap::new());
-        let external = ExternalPolicy::default();
-        Ok(Self { root, listing, archives, alias: None, external, draft: None, proofs, finished: None })
+        Ok(Self {
+            root,
+            folder: String::new(),
+            above,
+            archives: BTreeMap::new(),
+            listing,
+            alias: None,
+            external: ExternalPolicy::default(),
+            draft: None,
+            proofs: BTreeMap::new(),
+            finished: None,
+        })
     }
 
     /// Lets each function get an alias of this name.
@@ -124,26 +138,11 @@ impl Packing {
     /// # Errors
     /// Why the package cannot be deployed or read.
     pub fn finish(&mut self) -> Result<&Finished, PackError> {
-        let limits = Limits::DEFAULT;
-        let recognised = recognise(&self.listing)?;
-        let mut files = Files::new();
-        let mut draft = loop {
-            match recognised.draft_with(&self.listing, &files, &limits, &self.external)? {
-                DraftStep::Done(draft) => break *draft,
-                DraftStep::Need(name) => {
-                    if !self.listing.has(&name) {
-                        self.unpack(&name)?;
-                    }
-                    let mut bytes = Vec::new();
-                    self.read(&name, |chunk| bytes.write_all(chunk))?;
-                    files.insert(name, bytes);
-                }
-                // No repository is listed here: ingest takes images from those of the service.
-                DraftStep::NeedManifest(image) => {
-                    let what = format!("{image} is in a repository that is read at the upload only");
-                    return Err(Refusal::new(Code::ImageUnsupported, what, "upload the package").into());
-                }
+        let mut draft = match self.draft() {
+            Err(PackError::Refused(refusal)) if refusal.code == Code::AssetMissing && self.widen()? => {
+                self.draft()?
             }
+            drafted => drafted?,
         };
         draft.alias = self.alias.clone();
         self.draft = Some(draft.clone());
@@ -161,8 +160,44 @@ impl Packing {
             self.proofs
                 .insert(source.clone(), Proof { digest: digest.finish(), bytes, unzipped: unzipped.bytes() });
         }
-        let finished = draft.finish(&self.proofs, &limits)?;
+        let finished = draft.finish(&self.proofs, &Limits::DEFAULT)?;
         Ok(self.finished.insert(finished))
+    }
+
+    /// Reads the manifest, the templates and what else the draft needs.
+    fn draft(&mut self) -> Result<Draft, PackError> {
+        let recognised = recognise(&self.listing, &self.folder)?;
+        let mut files = Files::new();
+        loop {
+            match recognised.draft_with(&self.listing, &files, &Limits::DEFAULT, &self.external)? {
+                DraftStep::Done(draft) => return Ok(*draft),
+                DraftStep::Need(name) => {
+                    if !self.listing.has(&name) {
+                        self.unpack(&name)?;
+                    }
+                    let mut bytes = Vec::new();
+                    self.read(&name, |chunk| bytes.write_all(chunk))?;
+                    files.insert(name, bytes);
+                }
+                // No repository is listed here: ingest takes images from those of the service.
+                DraftStep::NeedManifest(image) => {
+                    let what = format!("{image} is in a repository that is read at the upload only");
+                    return Err(Refusal::new(Code::ImageUnsupported, what, "upload the package").into());
+                }
+            }
+        }
+    }
+
+    /// Lists the folder above the package's too, once. It may have many more files than the package needs.
+    fn widen(&mut self) -> Result<bool, PackError> {
+        let (Root::Folder(base), Some(above)) = (&self.root, self.above.take()) else { return Ok(false) };
+        let below = base.strip_prefix(&above).unwrap_or(base);
+        let names: Option<Vec<&str>> = below.iter().map(|name| name.to_str()).collect();
+        let Some(names) = names else { return Ok(false) };
+        self.folder = format!("{}/", names.join("/"));
+        self.listing = list(&above, &above)?;
+        self.root = Root::Folder(above);
+        Ok(true)
     }
 
     /// Writes the packed package: a zip with a manifest, neutral templates, and assets named by their digests.

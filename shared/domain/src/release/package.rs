@@ -47,14 +47,23 @@ pub struct PackagedStack {
     pub parameters: BTreeMap<String, bool>,
     /// The parameters with `NoEcho`, whose values are secret.
     pub secret_parameters: BTreeSet<String>,
-    /// The paths of names that exist once for all regions, such as a role's, and would be the same in each region.
-    pub global_names: Vec<String>,
+    /// The names that exist once for all regions, such as a role's, and would be the same in each region.
+    pub global_names: Vec<GlobalName>,
     /// The names that are too long at some stage, in some region or for some name of the stack.
     pub long_names: Vec<LimitedName>,
     /// The number of resources in the template.
     pub resources: usize,
     /// The tags that the tool sets. [`STAGE_MARK`] in a value is replaced by the stage.
     pub tags: BTreeMap<String, String>,
+}
+
+/// A name that exists once for all regions, and is the same in each one that gives these parameters the same values.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct GlobalName {
+    /// Where it is in the template.
+    pub path: String,
+    /// The parameters whose values are parts of it.
+    pub parameters: BTreeSet<String>,
 }
 
 /// The level of each stack. The stacks must be in the order of their dependencies: a dependency on a later stack is

@@ -9,7 +9,7 @@ use super::config::service_pk;
 use crate::ports::{Key, Query};
 use flotilla_domain::release::limited_name::LimitedName;
 use flotilla_domain::release::package::{
-    Asset, AssetKind, Package, PackageFormat, PackagedStack, Rewrite, Warning,
+    Asset, AssetKind, GlobalName, Package, PackageFormat, PackagedStack, Rewrite, Warning,
 };
 use flotilla_domain::release::provenance::{BuildLevel, Provenance};
 use flotilla_domain::release::{ObjectVersion, Release};
@@ -135,7 +135,7 @@ struct StoredStack {
     #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
     secret_parameters: BTreeSet<String>,
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    global_names: Vec<String>,
+    global_names: Vec<StoredGlobal>,
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     long_names: Vec<StoredName>,
     /// Older releases have none.
@@ -143,6 +143,28 @@ struct StoredStack {
     resources: usize,
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     tags: BTreeMap<String, String>,
+}
+
+/// A name that exists once for all regions.
+#[derive(Serialize, Deserialize)]
+#[serde(untagged)]
+enum StoredGlobal {
+    Path(String),
+    OfParameters { path: String, parameters: BTreeSet<String> },
+}
+
+impl StoredGlobal {
+    fn of(name: &GlobalName) -> Self {
+        let GlobalName { path, parameters } = name.clone();
+        if parameters.is_empty() { Self::Path(path) } else { Self::OfParameters { path, parameters } }
+    }
+
+    fn read(self) -> GlobalName {
+        match self {
+            Self::Path(path) => GlobalName { path, parameters: BTreeSet::new() },
+            Self::OfParameters { path, parameters } => GlobalName { path, parameters },
+        }
+    }
 }
 
 /// A name that may be too long.
@@ -184,7 +206,7 @@ impl StoredStack {
             capabilities: stack.capabilities.clone(),
             parameters: stack.parameters.clone(),
             secret_parameters: stack.secret_parameters.clone(),
-            global_names: stack.global_names.clone(),
+            global_names: stack.global_names.iter().map(StoredGlobal::of).collect(),
             long_names: stack.long_names.iter().map(StoredName::of).collect(),
             resources: stack.resources,
             tags: stack.tags.clone(),
@@ -207,7 +229,7 @@ impl StoredStack {
             capabilities: self.capabilities,
             parameters: self.parameters,
             secret_parameters: self.secret_parameters,
-            global_names: self.global_names,
+            global_names: self.global_names.into_iter().map(StoredGlobal::read).collect(),
             long_names: self.long_names.into_iter().map(StoredName::read).collect(),
             resources: self.resources,
             tags: self.tags,
@@ -303,6 +325,20 @@ impl Record for Release {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_global_name_is_read_as_it_was_stored_also_by_an_earlier_version() {
+        let path = "Resources.Role.Properties.RoleName".to_owned();
+        let of = |parameters: &[&str]| GlobalName {
+            path: path.clone(),
+            parameters: parameters.iter().map(ToString::to_string).collect(),
+        };
+        let stored = |name: &GlobalName| serde_json::to_value(StoredGlobal::of(name)).unwrap();
+        assert_eq!(stored(&of(&[])), serde_json::json!(path), "as before names had parameters");
+        for name in [of(&[]), of(&["A", "B"])] {
+            assert_eq!(serde_json::from_value::<StoredGlobal>(stored(&name)).unwrap().read(), name);
+        }
+    }
 
     #[test]
     fn a_note_is_cut_at_a_characters_end() {

@@ -111,7 +111,7 @@ async fn draft(
     limits: &Limits,
     external: &ExternalPolicy,
 ) -> Result<Draft, EngineError> {
-    let recognised = recognise(listing)?;
+    let recognised = recognise(listing, "")?;
     let mut files = Files::new();
     loop {
         match recognised.draft_with(listing, &files, limits, external)? {

@@ -53,18 +53,19 @@ const KNOWN: [(&str, &str, PackageFormat); 9] = [
     ("", "template.json", PackageFormat::Cloudformation),
 ];
 
-/// Recognises a package by its manifest: at the top, in the only folder at the top, or where a tool writes it in a
-/// project.
+/// Recognises a package by its manifest: at the top of `folder`, in the only folder there, or where a tool writes it in a
+/// project. `folder` is empty for the whole listing, or ends with a slash.
 ///
 /// # Errors
 /// [`Code::FormatUnknown`] if there is no known manifest, [`Code::AssetMissing`] if it is behind a symbolic link that is not followed.
-pub fn recognise(listing: &Listing) -> Result<Recognised, Refusal> {
+pub fn recognise(listing: &Listing, folder: &str) -> Result<Recognised, Refusal> {
     // What macOS adds beside a folder.
-    let is_real = |name: &&String| !name.starts_with("__MACOSX/") && *name != ".DS_Store";
-    let mut tops = listing.files.keys().filter(is_real).map(|name| name.split_once('/').map(|(top, _)| top));
+    let is_real = |name: &&str| !name.starts_with("__MACOSX/") && *name != ".DS_Store";
+    let names = listing.folder(folder).map(|(name, _)| &name[folder.len()..]).filter(is_real);
+    let mut tops = names.map(|name| name.split_once('/').map(|(top, _)| top));
     let first = tops.next().flatten();
     let only = first.filter(|first| tops.all(|top| top == Some(first)));
-    let bases = std::iter::once(String::new()).chain(only.map(|only| format!("{only}/")));
+    let bases = std::iter::once(folder.to_owned()).chain(only.map(|only| format!("{folder}{only}/")));
     for base in bases.clone() {
         for (below, manifest, format) in KNOWN {
             let folder = format!("{base}{below}");

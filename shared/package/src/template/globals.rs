@@ -1,7 +1,8 @@
 //! Names that exist once for all regions: a second region of a profile could not create the resource again.
 
-use flotilla_domain::release::package::STAGE_PARAMETER;
+use flotilla_domain::release::package::{GlobalName, STAGE_PARAMETER};
 use serde_json::Value;
+use std::collections::BTreeSet;
 
 /// The property that names a resource which is not regional, with where AWS says so.
 const NAMES: &[(&str, &[&str])] = &[
@@ -45,81 +46,120 @@ const SAME_EVERYWHERE: [&str; 4] = ["AWS::AccountId", "AWS::Partition", "AWS::St
 /// Most names that are kept.
 const KEPT_MAX: usize = 20;
 
-/// The paths of the names that would be the same in each region. A resource with a condition may exist in one region only, and a name whose value
+/// The names that would be the same in each region. A resource with a condition may exist in one region only, and a name whose value
 /// is not known here is left to CloudFormation.
-pub fn same_names(template: &Value) -> Vec<String> {
+pub fn same_names(template: &Value) -> Vec<GlobalName> {
     let mut found = Vec::new();
     for (id, resource) in template.get("Resources").and_then(Value::as_object).into_iter().flatten() {
         let (kind, properties) = (resource["Type"].as_str().unwrap_or_default(), &resource["Properties"]);
         if resource.get("Condition").is_some() || properties.get("SetIdentifier").is_some() {
             continue;
         }
-        let rows = NAMES.iter().filter(|(named, _)| *named == kind);
-        for (_, way) in rows {
-            let name = way.iter().try_fold(properties, |value, key| value.get(key));
-            // Each region may have a zone of its own.
-            let zone = properties.get("HostedZoneId").or_else(|| properties.get("HostedZoneName"));
-            let elsewhere = kind == "AWS::Route53::RecordSet" && !zone.is_some_and(is_same);
-            if !elsewhere && name.is_some_and(is_same) {
-                found.push(format!("Resources.{id}.Properties.{}", way.join(".")));
+        let mut add = |values: &[&Value], way: &str| {
+            let mut known = Values { template, parameters: BTreeSet::new() };
+            if values.iter().all(|value| known.is_same(value)) {
+                let path = format!("Resources.{id}.Properties.{way}");
+                found.push(GlobalName { path, parameters: known.parameters });
+            }
+        };
+        // Each region may have a zone of its own.
+        let zone = properties.get("HostedZoneId").or_else(|| properties.get("HostedZoneName"));
+        for (_, way) in NAMES.iter().filter(|(named, _)| *named == kind) {
+            match (way.iter().try_fold(properties, |value, key| value.get(key)), zone) {
+                (Some(name), Some(zone)) if kind == RECORD => add(&[zone, name], &way.join(".")),
+                (Some(name), _) if kind != RECORD => add(&[name], &way.join(".")),
+                _ => {}
             }
         }
-        if kind == RECORDS {
-            found.extend(
-                same_records(properties).map(|n| format!("Resources.{id}.Properties.RecordSets.{n}.Name")),
-            );
+        let records = properties.get("RecordSets").and_then(Value::as_array).filter(|_| kind == RECORDS);
+        for (n, record) in records.into_iter().flatten().enumerate() {
+            if let (Some(zone), Some(name), None) = (zone, record.get("Name"), record.get("SetIdentifier")) {
+                add(&[zone, name], &format!("RecordSets.{n}.Name"));
+            }
         }
         // AWS WAF Developer Guide: web ACLs for CloudFront are created in us-east-1.
         if kind.starts_with("AWS::WAFv2::") && properties["Scope"] == "CLOUDFRONT" {
-            found.push(format!("Resources.{id}.Properties.Scope"));
+            add(&[], "Scope");
         }
     }
     found.truncate(KEPT_MAX);
     found
 }
 
+const RECORD: &str = "AWS::Route53::RecordSet";
 const RECORDS: &str = "AWS::Route53::RecordSetGroup";
 
-/// The numbers of the records of a group that would be the same in each region.
-fn same_records(group: &Value) -> impl Iterator<Item = usize> {
-    let zone = group.get("HostedZoneId").or_else(|| group.get("HostedZoneName"));
-    let records = group.get("RecordSets").and_then(Value::as_array).into_iter().flatten().enumerate();
-    let is_one = zone.is_some_and(is_same);
-    records
-        .filter(move |(_, record)| {
-            is_one && record.get("SetIdentifier").is_none() && record.get("Name").is_some_and(is_same)
-        })
-        .map(|(n, _)| n)
+/// What was found out about a value of the template.
+struct Values<'t> {
+    template: &'t Value,
+    /// The parameters that are parts of it.
+    parameters: BTreeSet<String>,
 }
 
-/// Whether a value is known to be the same in each region.
-fn is_same(value: &Value) -> bool {
-    match value {
-        // SSM and Secrets Manager are regional.
-        Value::String(text) => !text.contains("{{resolve:"),
-        Value::Number(_) => true,
-        Value::Array(items) => !items.is_empty() && items.iter().all(is_same),
-        Value::Object(object) => {
-            object.len() == 1
-                && object.iter().all(|(key, value)| match (key.as_str(), value) {
-                    ("Ref", Value::String(name)) => SAME_EVERYWHERE.contains(&name.as_str()),
-                    ("Fn::Sub", Value::String(text)) => substitutes_same(text),
-                    ("Fn::Join", Value::Array(parts)) => parts.iter().all(is_same),
-                    _ => false,
-                })
+impl Values<'_> {
+    /// Whether a value is known to be the same in each region that gives the parameters the same values.
+    fn is_same(&mut self, value: &Value) -> bool {
+        match value {
+            Value::String(text) => !is_resolved(text),
+            Value::Number(_) => true,
+            Value::Array(items) => !items.is_empty() && items.iter().all(|item| self.is_same(item)),
+            Value::Object(object) if object.len() == 1 => {
+                object.iter().all(|(function, value)| self.calls_same(function, value))
+            }
+            _ => false,
         }
-        _ => false,
+    }
+
+    fn calls_same(&mut self, function: &str, value: &Value) -> bool {
+        match (function, value) {
+            ("Ref", Value::String(name)) => self.refers_same(name),
+            ("Fn::Sub", Value::String(text)) => self.substitutes_same(text, &Value::Null),
+            ("Fn::Sub", Value::Array(parts)) => match &parts[..] {
+                [Value::String(text), given] => self.substitutes_same(text, given),
+                _ => false,
+            },
+            ("Fn::Join", Value::Array(parts)) => parts.iter().all(|part| self.is_same(part)),
+            ("Fn::FindInMap", Value::Array(keys)) => {
+                let mappings = self.template.get("Mappings");
+                let value = keys.iter().try_fold(mappings, |map, key| Some(map?.get(key.as_str()?)));
+                value.flatten().is_some_and(|value| self.is_same(value))
+            }
+            _ => false,
+        }
+    }
+
+    /// Whether what a name refers to is the same in each region: a pseudo parameter, or a parameter that no region reads itself.
+    fn refers_same(&mut self, name: &str) -> bool {
+        if SAME_EVERYWHERE.contains(&name) {
+            return true;
+        }
+        let declared = self.template.get("Parameters").and_then(|all| all.get(name));
+        let is_given = declared.is_some_and(|declared| {
+            let kind = declared["Type"].as_str().unwrap_or_default();
+            let default = declared["Default"].as_str().unwrap_or_default();
+            !kind.starts_with("AWS::SSM::") && !is_resolved(default)
+        });
+        if is_given {
+            self.parameters.insert(name.to_owned());
+        }
+        is_given
+    }
+
+    /// Whether all that a text substitutes is the same in each region. `given` has the values of the names that are the text's own.
+    fn substitutes_same(&mut self, text: &str, given: &Value) -> bool {
+        let names = text.split("${").skip(1).filter_map(|rest| rest.split('}').next());
+        let mut names = names.filter(|name| !name.starts_with('!'));
+        !is_resolved(text)
+            && names.all(|name| match given.get(name) {
+                Some(value) => self.is_same(value),
+                None => self.refers_same(name),
+            })
     }
 }
 
-/// Whether all that a text substitutes is the same in each region.
-fn substitutes_same(text: &str) -> bool {
-    if text.contains("{{resolve:") {
-        return false;
-    }
-    let names = text.split("${").skip(1).filter_map(|rest| rest.split('}').next());
-    let mut names = names.filter(|name| !name.starts_with('!'));
-    names.all(|name| SAME_EVERYWHERE.contains(&name))
+/// Whether CloudFormation reads a text from SSM or Secrets Manager, which are regional.
+fn is_resolved(text: &str) -> bool {
+    text.contains("{{resolve:")
 }
 
 #[cfg(test)]
@@ -129,6 +169,9 @@ mod tests {
 
     fn found(kind: &str, properties: Value) -> Vec<String> {
         same_names(&json!({"Resources": {"R": {"Type": kind, "Properties": properties}}}))
+            .into_iter()
+            .map(|name| name.path)
+            .collect()
     }
 
     #[test]
@@ -182,5 +225,41 @@ mod tests {
         assert!(records(json!({"Ref": "Zone"})).is_empty());
         let conditional = json!({"Resources": {"R": {"Type": "AWS::IAM::Role", "Condition": "Home", "Properties": {"RoleName": "a"}}}});
         assert!(same_names(&conditional).is_empty());
+    }
+
+    #[test]
+    fn a_name_of_parameters_and_mappings_is_the_same_where_these_are() {
+        let of = |name: Value| {
+            same_names(&json!({
+                "Parameters": {
+                    "Name": {"Type": "String", "Default": "data-us-east-1"},
+                    "Given": {"Type": "String"},
+                    "Stored": {"Type": "AWS::SSM::Parameter::Value<String>", "Default": "/bucket"},
+                    "Resolved": {"Type": "String", "Default": "{{resolve:ssm:/bucket}}"},
+                },
+                "Mappings": {"Names": {"data": {"bucket": "data"}, "us-east-1": {"bucket": "a"}}},
+                "Resources": {"R": {"Type": "AWS::S3::Bucket", "Properties": {"BucketName": name}}},
+            }))
+        };
+        for (name, parameters) in [
+            (json!({"Ref": "Name"}), vec!["Name"]),
+            (json!({"Fn::Sub": "${Name}-${Given}"}), vec!["Given", "Name"]),
+            (json!({"Fn::Sub": ["${a}-x", {"a": {"Ref": "Given"}}]}), vec!["Given"]),
+            (json!({"Fn::FindInMap": ["Names", "data", "bucket"]}), vec![]),
+        ] {
+            let found = of(name.clone());
+            assert_eq!(found.len(), 1, "{name}");
+            assert!(found[0].parameters.iter().eq(parameters), "{name}: {found:?}");
+        }
+        for name in [
+            json!({"Ref": "Stored"}),
+            json!({"Ref": "Resolved"}),
+            json!({"Ref": "Table"}),
+            json!({"Fn::Sub": ["${a}", {"a": {"Ref": "AWS::Region"}}]}),
+            json!({"Fn::FindInMap": ["Names", {"Ref": "AWS::Region"}, "bucket"]}),
+            json!({"Fn::FindInMap": ["Names", "other", "bucket"]}),
+        ] {
+            assert!(of(name.clone()).is_empty(), "{name}");
+        }
     }
 }

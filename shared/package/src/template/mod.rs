@@ -26,7 +26,7 @@ pub use name_lengths::long_names;
 pub use needs::{Needs, needs};
 pub use sam::resources_made;
 
-use crate::json::parse_strict;
+use crate::json::{OCCURS_TWICE, parse_strict};
 use crate::{Limits, yaml};
 use flotilla_domain::code::TEXT_BYTES_MAX;
 use flotilla_domain::release::package::{ASSETS_BUCKET_PARAMETER, GIVEN_PREFIX};
@@ -65,7 +65,13 @@ pub fn parse(bytes: &[u8], file: &str, limits: &Limits) -> Result<Value, Refusal
     let value = if yaml::is_utf16(bytes) {
         Err(format!("{file} is UTF-16; save it as UTF-8"))
     } else if is_json {
-        parse_strict(bytes).map_err(|e| format!("{file} is not valid JSON: {e}"))
+        // As the AWS CLI and SAM do, which also read a YAML collection in braces. YAML's error names both lines of a key that occurs twice.
+        parse_strict(bytes).or_else(|error| match yaml::parse_strict(bytes) {
+            Err(e) if error.to_string().contains(OCCURS_TWICE) => {
+                Err(format!("{file} is not valid JSON: {e}"))
+            }
+            read => read.map_err(|_| format!("{file} is not valid JSON: {error}")),
+        })
     } else {
         yaml::parse_strict(bytes).map_err(|e| format!("{file} is not valid YAML: {e}"))
     };

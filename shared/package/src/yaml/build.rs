@@ -1,6 +1,7 @@
 //! Builds a value from the parser's events, without recursion except over values whose depth is already bounded.
 
 use super::{Meaning, YamlError, meaning, scalars};
+use crate::json::OCCURS_TWICE;
 use granit_parser::{Marker, Tag};
 use serde_json::{Map, Value, json};
 use std::collections::{HashMap, HashSet};
@@ -198,10 +199,7 @@ impl Builder {
             if let Some(name) = twice {
                 let shown: String = name.chars().take(64).collect();
                 let first = mapping.lines.get(name).map(|line| format!(" of line {line}"));
-                let what = format!(
-                    "the key {shown:?}{} occurs twice (aws and sam take the last one)",
-                    first.unwrap_or_default()
-                );
+                let what = format!("the key {shown:?}{}{OCCURS_TWICE}", first.unwrap_or_default());
                 return Err(YamlError::new(what, at));
             }
             if let Key::Name(name) = &key {

@@ -362,36 +362,6 @@ fn p04_includes_are_bounded_and_local() {
 }
 
 #[test]
-fn p04_a_small_file_that_means_a_large_template_is_refused() {
-    let yaml = format!(
-        "Resources:\n  A:\n    Type: T\n    Properties:\n      a: &a {}\n      b: [*a, *a, *a]\n",
-        "x".repeat(300_000)
-    );
-    refused_at(&zip_of(&[("template.yaml", yaml.as_bytes())]), Code::LimitExceeded, "template.yaml");
-}
-
-#[test]
-fn utf_16_is_named_as_such_also_without_its_mark() {
-    for name in ["template.json", "template.yaml"] {
-        let bytes: Vec<u8> = r#"{"Resources": {}}"#.encode_utf16().flat_map(u16::to_le_bytes).collect();
-        let refused = refused_at(&zip_of(&[(name, &bytes)]), Code::TemplateInvalid, name);
-        assert!(refused.message.contains("UTF-16"), "{refused}");
-    }
-}
-
-#[test]
-fn a_mistake_in_yaml_is_named_with_its_line() {
-    let zip = zip_of(&[("template.yaml", b"Resources:\n  A:\n    Type: T\n    Type: U\n")]);
-    let refusal = refused_at(&zip, Code::TemplateInvalid, "template.yaml");
-    assert!(
-        refusal.message.ends_with(
-            "the key \"Type\" of line 3 occurs twice (aws and sam take the last one) at line 4 column 5"
-        ),
-        "{refusal}"
-    );
-}
-
-#[test]
 fn a_template_that_takes_the_tags_of_another_service_is_refused() {
     let tags = json!([{"Key": "flotilla:service", "Value": "billing"}]);
     let role = json!({"Role": {"Type": "AWS::IAM::Role", "Properties": {"Tags": tags}}});

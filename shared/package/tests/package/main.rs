@@ -19,5 +19,6 @@ mod sam;
 mod serverless_artifacts;
 mod serverless_samples;
 mod support;
+mod template_text;
 mod two_zips;
 mod yaml;

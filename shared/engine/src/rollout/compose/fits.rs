@@ -4,7 +4,7 @@ use crate::rollout::destination::Destination;
 use flotilla_domain::config::profile::Profile;
 use flotilla_domain::config::service::Route;
 use flotilla_domain::release::package::{
-    Package, PackagedStack, STAGE_PARAMETER, STAGE_PLACEHOLDER, stack_parameter,
+    GlobalName, Package, PackagedStack, STAGE_PARAMETER, STAGE_PLACEHOLDER, stack_parameter,
 };
 use flotilla_domain::{Code, Refusal, StackName, StackPart, StageName};
 use std::collections::BTreeMap;
@@ -114,7 +114,13 @@ fn check_names(
 ) -> Result<(), Refusal> {
     let deployed = || profile.regions().filter(|region| profile.deploys(stack.part.as_ref(), region));
     let regions = deployed().count();
-    if let Some(path) = stack.global_names.first().filter(|_| regions > 1) {
+    // A parameter of the profile has one value for all regions, unless it is an output or CloudFormation reads it there.
+    let is_one = |name: &String| {
+        let varies = |value: &String| value.contains("{{resolve:");
+        !profile.outputs.contains_key(name) && !profile.parameters.get(name).is_some_and(varies)
+    };
+    let mut same = stack.global_names.iter().filter(|name| name.parameters.iter().all(is_one));
+    if let Some(GlobalName { path, .. }) = same.next().filter(|_| regions > 1) {
         let what = format!(
             "this is one for all regions, and the profile {} has {regions}: the second region could not create it",
             profile.name

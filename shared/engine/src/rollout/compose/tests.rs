@@ -9,7 +9,7 @@ use flotilla_contract::{PreviewQuotasConfig, ProfileConfig};
 use flotilla_domain::config::account::PreviewRoles;
 use flotilla_domain::deployment::Drift;
 use flotilla_domain::release::ObjectVersion;
-use flotilla_domain::release::package::{PackageFormat, PackagedStack, STAGE_PARAMETER, levels};
+use flotilla_domain::release::package::{GlobalName, PackageFormat, PackagedStack, STAGE_PARAMETER, levels};
 use flotilla_domain::replica::Copies;
 use flotilla_domain::stage::{KnownStack, Running};
 use flotilla_domain::{AccountId, Digest, GitRef, ReleaseId, StackPattern, TargetAccount};
@@ -30,6 +30,11 @@ fn stack(part: Option<&str>, after: &[&str]) -> PackagedStack {
         resources: 3,
         tags: BTreeMap::new(),
     }
+}
+
+/// A name that exists once for all regions, with the parameters that are parts of it.
+fn same_name(path: &str, parameters: &[&str]) -> GlobalName {
+    GlobalName { path: path.into(), parameters: parameters.iter().map(ToString::to_string).collect() }
 }
 
 fn release(stacks: Vec<PackagedStack>) -> Release {

@@ -48,7 +48,7 @@ pub(crate) fn resolve(folder: &Folder<'_>, local: &str, place: &Place<'_>) -> Re
     folder.listing.resolve(place.base(), local).map_err(|mut refusal| {
         // `sam build` copies functions, but not all layers and definitions.
         if local.starts_with("../") || format!("/{}", place.file).contains("/.aws-sam/build/") {
-            refusal.fix = "zip the whole project folder, so that the package contains .aws-sam/build and the files that its template names by ../../".into();
+            refusal.fix = "zip the whole project folder, so that the package contains .aws-sam/build and the files that its template names by ../../; pack any other folder with --root FOLDER, which contains both".into();
         }
         refusal.at(place.shown())
     })

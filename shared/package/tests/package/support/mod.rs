@@ -126,7 +126,7 @@ fn read(
 ) -> Result<(Draft, BTreeMap<Source, Vec<u8>>), Refusal> {
     let (directory, limits) = (directory(zip)?, Limits::DEFAULT);
     let listing = Listing::from(&directory);
-    let recognised = recognise(&listing)?;
+    let recognised = recognise(&listing, "")?;
     let mut files = Files::new();
     let read = |name: &str| unpack(zip, directory.entry(name).expect("it is listed"));
     let draft = loop {

@@ -17,13 +17,34 @@ fn a_package_made_for_one_stage_goes_to_no_other() {
 
 #[test]
 fn a_name_that_exists_once_is_refused_for_more_than_one_region() {
-    let global =
-        PackagedStack { global_names: vec!["Resources.Role.Properties.RoleName".into()], ..stack(None, &[]) };
+    let global = PackagedStack {
+        global_names: vec![same_name("Resources.Role.Properties.RoleName", &[])],
+        ..stack(None, &[])
+    };
     let release = release(vec![global]);
     plan(&release, &route(), &in_regions(&["eu-west-1"])).unwrap();
     let refused = plan(&release, &route(), &in_regions(&["eu-west-1", "us-east-1"])).unwrap_err();
     assert_eq!(refused.code, Code::NameExistsOnce);
     assert_eq!(refused.path.as_deref(), Some("Resources.Role.Properties.RoleName"));
+}
+
+#[test]
+fn a_name_of_a_parameter_is_the_same_in_each_region_unless_the_value_is_not() {
+    let bucket = same_name("Resources.Bucket.Properties.BucketName", &["Name"]);
+    let parameters = [("Name".to_owned(), true)].into();
+    let release = release(vec![PackagedStack { global_names: vec![bucket], parameters, ..stack(None, &[]) }]);
+    let with = |change: &dyn Fn(&mut Profile)| {
+        let mut destination = in_regions(&["eu-west-1", "us-east-1"]);
+        change(&mut destination.profile);
+        plan(&release, &route(), &destination).map(drop).map_err(|refused| refused.code)
+    };
+    let given = |value: &str| {
+        with(&|profile: &mut Profile| drop(profile.parameters.insert("Name".into(), value.into())))
+    };
+    assert_eq!(with(&|_| {}), Err(Code::NameExistsOnce), "its default");
+    assert_eq!(given("orders-{stage}"), Err(Code::NameExistsOnce));
+    assert_eq!(given("{{resolve:ssm:/orders/bucket}}"), Ok(()));
+    plan(&release, &route(), &in_regions(&["eu-west-1"])).unwrap();
 }
 
 #[test]

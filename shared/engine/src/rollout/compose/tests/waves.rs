@@ -48,7 +48,7 @@ fn a_stack_of_one_region_is_deployed_there_and_nowhere_else() {
         ..ProfileConfig::default()
     };
     let edge = PackagedStack {
-        global_names: vec!["Resources.Cdn.Properties.DistributionConfig.Aliases".into()],
+        global_names: vec![same_name("Resources.Cdn.Properties.DistributionConfig.Aliases", &[])],
         ..stack(Some("Edge"), &[])
     };
     let needs = vec![edge.clone(), stack(Some("Api"), &["Edge"])];
