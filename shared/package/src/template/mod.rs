@@ -38,7 +38,8 @@ use serde_json::{Map, Value, json};
 /// # Errors
 /// [`Code::TemplateInvalid`] or [`Code::LimitExceeded`], with the place.
 pub fn read(bytes: &[u8], file: &str, limits: &Limits) -> Result<Value, Refusal> {
-    let template = parse(bytes, file, limits)?;
+    let mut template = parse(bytes, file, limits)?;
+    drop_empty_sections(&mut template);
     check(&template, file, limits)?;
     Ok(template)
 }
@@ -84,6 +85,13 @@ pub fn parse(bytes: &[u8], file: &str, limits: &Limits) -> Result<Value, Refusal
         )
         .at(file)
     })
+}
+
+/// Drops sections that are null: `Parameters:` with nothing but comments below says nothing, and `sam deploy` takes it.
+pub fn drop_empty_sections(template: &mut Value) {
+    if let Value::Object(sections) = template {
+        sections.retain(|name, section| name == "Resources" || !section.is_null());
+    }
 }
 
 /// The refusal of a template that is too large for CloudFormation.

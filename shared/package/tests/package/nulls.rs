@@ -23,3 +23,12 @@ fn a_null_is_found_before_cloudformation_refuses_it_unless_a_transform_sees_it_f
     let transformed = json!({"Transform": "AWS::Serverless-2016-10-31", "Resources": topic});
     package(&zip_of(&[("template.json", transformed.to_string().as_bytes())])).unwrap();
 }
+
+#[test]
+fn a_section_with_nothing_but_comments_is_left_out() {
+    let yaml = |sections: &str| format!("{sections}Resources:\n  T:\n    Type: AWS::SNS::Topic\n");
+    let pack = |text: &str| package(&zip_of(&[("template.yaml", text.as_bytes())])).unwrap();
+    let empty = yaml("Parameters:\n  # none yet\nOutputs:\nTransform: AWS::Serverless-2016-10-31\n");
+    assert_eq!(pack(&empty).templates, pack(&yaml("Transform: AWS::Serverless-2016-10-31\n")).templates);
+    refused_at(&zip_of(&[("template.yaml", b"Resources:\n")]), Code::TemplateInvalid, "template.yaml");
+}

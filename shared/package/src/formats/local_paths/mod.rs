@@ -55,6 +55,7 @@ impl Taker<'_, '_> {
             return Err(too_deep(name).into());
         }
         let mut template = template::parse(self.folder.read(name)?, name, limits)?;
+        template::drop_empty_sections(&mut template);
         includes::put_in(self.folder, &mut template, name, at)?;
         template::check(&template, name, limits)?;
         // YAML aliases and included files can make the template larger than its file.
