@@ -179,10 +179,11 @@ pub fn blobs(manifest: &[u8]) -> Result<Vec<Digest>, Refusal> {
     Ok(blobs.into_iter().collect())
 }
 
-/// The size of an image in bytes, as its manifest declares it: that of its configuration and its compressed layers.
-pub fn declared_bytes(manifest: &[u8]) -> u64 {
-    let manifest = serde_json::from_slice::<Manifest>(manifest);
-    manifest.map_or(0, |manifest| manifest.parts().map(|part| part.size).fold(0, u64::saturating_add))
+/// The sizes of an image's blobs in bytes, as its manifest declares them.
+pub fn declared_sizes(manifest: &[u8]) -> BTreeMap<Digest, u64> {
+    let manifest = serde_json::from_slice::<Manifest>(manifest).ok();
+    let parts = manifest.iter().flat_map(Manifest::parts);
+    parts.filter_map(|part| Some((sha256(&part.digest).ok()?, part.size))).collect()
 }
 
 /// The media type that ECR is told of a manifest.
@@ -332,7 +333,11 @@ mod tests {
         assert!(blobs(empty.as_bytes()).unwrap_err().message.contains("has no bytes"));
         let several = index(json!([{"mediaType": OCI_MANIFEST, "digest": hex("a"), "size": 1}]));
         assert!(blobs(&several).unwrap_err().message.contains("an index of images"));
-        assert_eq!(declared_bytes(manifest("x").as_bytes()), 3);
+        assert_eq!(
+            declared_sizes(manifest("x").as_bytes()).values().sum::<u64>(),
+            2,
+            "a layer that is there twice is stored once"
+        );
         assert_eq!(media_type(manifest("x").as_bytes()), OCI_MANIFEST);
         assert_eq!(media_type(br#"{"mediaType": "docker"}"#), "docker");
     }

@@ -58,6 +58,8 @@ pub struct Draft {
     claims: BTreeMap<Source, Digest>,
     /// The images by their layouts and names: functions share them.
     pub(super) images: BTreeMap<(String, Option<String>), usize>,
+    /// The sizes in bytes that the blobs of images from other repositories declare.
+    pub(super) pulled: BTreeMap<Digest, u64>,
 }
 
 /// A finished package and the bytes of its templates.
@@ -84,6 +86,7 @@ impl Draft {
             named: Vec::new(),
             claims: BTreeMap::new(),
             images: BTreeMap::new(),
+            pulled: BTreeMap::new(),
         }
     }
 

@@ -65,7 +65,9 @@ impl Draft {
         };
         let manifest = folder.manifest(image)?;
         let blobs = image::blobs(manifest).map_err(|refusal| refusal.at(image.to_string()))?;
-        let (bytes, bytes_max) = (image::declared_bytes(manifest), folder.limits.unpacked_bytes_max);
+        self.pulled.extend(image::declared_sizes(manifest));
+        let bytes = self.pulled.values().fold(0, |sum: u64, bytes| sum.saturating_add(*bytes));
+        let bytes_max = folder.limits.unpacked_bytes_max;
         if bytes > bytes_max {
             return Err(zip_file::over("unpacked_bytes_max", bytes_max, bytes).at(image.to_string()).into());
         }

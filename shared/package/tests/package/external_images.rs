@@ -154,6 +154,32 @@ fn an_image_that_is_too_large_or_is_none_is_refused() {
 }
 
 #[test]
+fn images_that_are_too_large_together_are_refused_and_shared_layers_count_once() {
+    let (base, own) = ([1_200_000_000, 100_000_000, 100_000_000], [1_200_000_000; 3]);
+    for (sizes, shared, fits) in [(base, true, true), (own, false, false)] {
+        let (mut parts, mut functions) = (Parts::new(), serde_json::Map::new());
+        for (n, size) in sizes.into_iter().enumerate() {
+            let layer = if shared && n == 2 { 1 } else { n };
+            let mut part = |kind: &str, bytes: String, size: u64| {
+                let digest = Digest::of(bytes.as_bytes());
+                parts.insert(digest, bytes.into_bytes());
+                json!({"mediaType": format!("application/vnd.oci.image.{kind}"), "digest": format!("sha256:{digest}"), "size": size})
+            };
+            let config = part("config.v1+json", format!("config {n}"), 2);
+            let layer = part("layer.v1.tar+gzip", format!("layer {layer}"), size);
+            let manifest = json!({"config": config, "layers": [layer]}).to_string().into_bytes();
+            let digest = Digest::of(&manifest);
+            functions.insert(format!("F{n}"), lambda(json!(format!("{API}@sha256:{digest}"))));
+            parts.insert(digest, manifest);
+        }
+        let packed = package_pulling(&zip(functions.into()), &listed(API), &parts);
+        let refused = packed.err().map(|refused| refused.message);
+        assert_eq!(refused.is_none(), fits, "{refused:?}");
+        assert!(refused.is_none_or(|refused| refused.contains("unpacked_bytes_max")));
+    }
+}
+
+#[test]
 fn the_manifests_that_are_read_are_bounded() {
     let (mut parts, mut functions) = (Parts::new(), serde_json::Map::new());
     for n in 0..=flotilla_package::Limits::DEFAULT.manifests_max {
