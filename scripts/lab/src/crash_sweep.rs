@@ -10,7 +10,8 @@ use crate::world::HOME;
 use crate::{World, config, report};
 use aws_sdk_cloudformation::types::{ResourceStatus, StackEvent};
 use aws_sdk_sqs::types::QueueAttributeName;
-use flotilla_contract::RolloutView;
+use flotilla_contract::config::ConfigFile;
+use flotilla_contract::{ProfileConfig, RolloutView, TrafficConfig, TrafficStepConfig};
 use flotilla_domain::Digest;
 use serde_json::json;
 use std::collections::BTreeMap;
@@ -19,6 +20,9 @@ use std::time::{Duration, Instant};
 /// The regions of the rollouts.
 pub const REGIONS: [&str; 3] = ["eu-central-1", "us-east-1", "ap-southeast-2"];
 const SERVICE: &str = "app";
+/// The service whose traffic is shifted, and the stage of its rollouts.
+const CANARY: (&str, &str) = ("canary", "production");
+const ALIAS: &str = "live";
 const QUEUES: [&str; 3] = ["flotilla-intake", "flotilla-replicate", "flotilla-tick"];
 /// Visibility timeout of the queues, in seconds. On AWS it is as long as the function may run; here it is short,
 /// because a run waits for it after a crash.
@@ -61,8 +65,8 @@ impl CrashLab {
         proxy.forward_to(&emulator);
         let args = ["--step-timeout-s", "10", "--ingest-timeout-s", "10"];
         let world = World::install(emulator, &REGIONS, &args, true).await?;
-        let regions = REGIONS.map(str::to_owned);
-        world.apply(&config::for_service(ACCOUNT, SERVICE, "staging", &regions)).await?;
+        world.allow_aliases().await?;
+        world.apply(&services()).await?;
         let sqs = aws_sdk_sqs::Client::new(&world.config(HOME));
         for queue in QUEUES {
             let url = queue_url(&sqs, queue).await?;
@@ -71,7 +75,10 @@ impl CrashLab {
             set.send().await.doing("shortening a queue's visibility timeout")?;
         }
         let mut lab = Self { world, proxy, runs: 0 };
-        lab.run(Kind::Update, None).await?;
+        // What later runs update.
+        for kind in [Kind::Update, Kind::Canary] {
+            lab.run(kind, None).await?;
+        }
         Ok(lab)
     }
 
@@ -94,11 +101,13 @@ impl CrashLab {
     async fn run(&mut self, kind: Kind, spoil: Option<Spoil>) -> Result<Run, LabError> {
         self.runs += 1;
         let (package, code) = package(self.runs)?;
-        let (git_ref, stage) = match kind {
-            Kind::Create => (format!("pr/{}", self.runs), format!("pr-{}", self.runs)),
-            Kind::Update => ("branch/main".to_owned(), "staging".to_owned()),
+        let main = "branch/main".to_owned();
+        let (service, git_ref, stage) = match kind {
+            Kind::Create => (SERVICE, format!("pr/{}", self.runs), format!("pr-{}", self.runs)),
+            Kind::Update => (SERVICE, main, "staging".to_owned()),
+            Kind::Canary => (CANARY.0, main, CANARY.1.to_owned()),
         };
-        let stack = format!("{SERVICE}-{stage}");
+        let stack = format!("{service}-{stage}");
         let mut before = BTreeMap::new();
         for region in REGIONS {
             before.insert(region, self.executions(region, &stack).await?);
@@ -107,9 +116,9 @@ impl CrashLab {
         self.end_functions();
         self.proxy.arm(spoil);
         let began = Instant::now();
-        let key = format!("incoming/{SERVICE}/{git_ref}/{}.zip", self.runs);
+        let key = format!("incoming/{service}/{git_ref}/{}.zip", self.runs);
         let version = self.world.upload(&key, package).await?;
-        let rollout = self.end_of(&version).await?;
+        let rollout = self.end_of(service, &version).await?;
         self.drain().await?;
         let took = began.elapsed();
         let seen = self.proxy.seen();
@@ -124,12 +133,17 @@ impl CrashLab {
         }
         for region in REGIONS {
             let executed = self.executions(region, &stack).await?.saturating_sub(before[region]);
-            if executed != 1 {
+            // What a canary's first rollout creates gets everything at once.
+            let expected = if kind == Kind::Canary && before[region] > 0 { 2 } else { 1 };
+            if executed != expected {
                 return Err(LabError(format!("{executed} change sets were executed in {region}")));
             }
             let runs = report::read_back(&self.world, ACCOUNT, region, &stack).await?;
             if runs.values().ne([&code]) {
                 return Err(LabError(format!("{region} runs {runs:?}, expected {code}")));
+            }
+            if kind == Kind::Canary {
+                self.check_alias(region, &stack).await?;
             }
         }
         match seen.failure {
@@ -140,7 +154,7 @@ impl CrashLab {
 
     /// Waits until the rollout of an upload has ended. After the fault the sweep runs regularly: it finds a tick that
     /// was never sent.
-    async fn end_of(&self, version: &str) -> Result<RolloutView, LabError> {
+    async fn end_of(&self, service: &str, version: &str) -> Result<RolloutView, LabError> {
         let began = Instant::now();
         let (mut swept, mut rollout) = (began, None::<String>);
         let mut last = String::new();
@@ -151,7 +165,7 @@ impl CrashLab {
             }
             let patience = Duration::from_millis(500);
             match &rollout {
-                None => match self.world.verdict(Some(SERVICE), version, patience).await {
+                None => match self.world.verdict(Some(service), version, patience).await {
                     Ok(upload) if upload.refusal.is_some() => {
                         return Err(LabError(format!("the upload was refused: {:#?}", upload.refusal)));
                     }
@@ -202,6 +216,27 @@ impl CrashLab {
         }
     }
 
+    /// Checks that the alias of the stack's function names its newest version alone: no weight is left behind.
+    async fn check_alias(&self, region: &str, stack: &str) -> Result<(), LabError> {
+        let lambda = aws_sdk_lambda::Client::new(&self.world.config(region));
+        let functions = lambda.list_functions().send().await.doing("listing functions")?;
+        let names = functions.functions().iter().filter_map(|function| function.function_name());
+        let name = names.filter(|name| name.starts_with(stack)).max().unwrap_or_default();
+        let alias =
+            lambda.get_alias().function_name(name).name(ALIAS).send().await.doing("reading an alias")?;
+        let versions = lambda.list_versions_by_function().function_name(name).send().await;
+        let versions = versions.doing("listing versions")?;
+        let numbers = versions.versions().iter().filter_map(|version| version.version()?.parse::<u64>().ok());
+        let newest = numbers.max().map(|number| number.to_string());
+        let weights = alias.routing_config().and_then(|routing| routing.additional_version_weights());
+        if alias.function_version() != newest.as_deref() || weights.is_some_and(|weights| !weights.is_empty())
+        {
+            let what = format!("in {region} the newest version is {newest:?}, and the alias is {alias:?}");
+            return Err(LabError(what));
+        }
+        Ok(())
+    }
+
     /// The number of change sets executed on a stack, from its events.
     async fn executions(&self, region: &str, stack: &str) -> Result<usize, LabError> {
         let cfn = aws_sdk_cloudformation::Client::new(&self.world.config(region));
@@ -232,6 +267,25 @@ impl CrashLab {
             }
         }
     }
+}
+
+/// The service that is created and updated, and the one whose traffic is shifted.
+fn services() -> ConfigFile {
+    let regions = REGIONS.map(str::to_owned);
+    let mut config = config::for_service(ACCOUNT, SERVICE, "staging", &regions);
+    let step = |percent| TrafficStepConfig { percent, lasts: "0s".into(), requests: None };
+    let steps = vec![step(5), step(50)];
+    let traffic = TrafficConfig { router: None, steps, analysis: None, before: None, after: None };
+    let shifting = ProfileConfig { traffic: Some(traffic), ..config.profiles["demo"].clone() };
+    let mut canary = config::for_service(ACCOUNT, CANARY.0, CANARY.1, &regions).services.remove(CANARY.0);
+    for service in canary.iter_mut() {
+        service.alias = Some(ALIAS.into());
+        service.rules.truncate(1);
+        service.rules.iter_mut().for_each(|rule| rule.profile = CANARY.0.into());
+    }
+    config.services.extend(canary.map(|service| (CANARY.0.to_owned(), service)));
+    config.profiles.insert(CANARY.0.into(), shifting);
+    config
 }
 
 fn begins_execution(event: &StackEvent) -> bool {

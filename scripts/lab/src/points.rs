@@ -63,11 +63,13 @@ pub enum Kind {
     Create,
     /// Updates them.
     Update,
+    /// Updates them, shifts the traffic to the new versions by an alias, and updates them once more.
+    Canary,
 }
 
 impl Kind {
-    /// Both kinds.
-    pub const ALL: [Self; 2] = [Self::Create, Self::Update];
+    /// All kinds.
+    pub const ALL: [Self; 3] = [Self::Create, Self::Update, Self::Canary];
 }
 
 impl std::fmt::Display for Kind {
@@ -75,6 +77,7 @@ impl std::fmt::Display for Kind {
         f.pad(match self {
             Self::Create => "create",
             Self::Update => "update",
+            Self::Canary => "canary",
         })
     }
 }
@@ -113,7 +116,9 @@ pub fn all_points(calls: &Calls) -> Vec<Point> {
 pub fn sample_points(calls: &Calls, n: usize) -> Vec<Point> {
     let mut points = Vec::new();
     for i in 0..n {
-        let (kind, fault) = (Kind::ALL[i % Kind::ALL.len()], Fault::ALL[i % Fault::ALL.len()]);
+        // Each kind meets each fault in turn.
+        let fault = Fault::ALL[(i + i / Kind::ALL.len()) % Fault::ALL.len()];
+        let kind = Kind::ALL[i % Kind::ALL.len()];
         if let Some(calls) = calls.get(&kind).filter(|calls| !calls.is_empty()) {
             points.push(point(kind, calls, i * calls.len() / n, fault));
         }

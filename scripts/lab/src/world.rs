@@ -4,6 +4,7 @@ use crate::emulator::{ACCOUNT, Emulator, program};
 use crate::error::{Doing, LabError};
 use aws_config::{BehaviorVersion, Region, SdkConfig};
 use aws_credential_types::Credentials;
+use aws_sdk_cloudformation::types::Capability;
 use flotilla_cli::api::Api;
 use flotilla_cli::http;
 use flotilla_contract::config::ConfigFile;
@@ -124,6 +125,27 @@ impl World {
     /// The command cannot be started.
     pub async fn run(&self, args: &[&str]) -> Result<Output, LabError> {
         self.command(args)?.output().await.doing("running flotilla")
+    }
+
+    /// Lets the deployer list aliases: MiniStack checks `GetAlias` and `UpdateAlias` as `lambda:ListAliases`. The template allows what AWS
+    /// checks.
+    ///
+    /// # Errors
+    /// The policy cannot be written.
+    pub async fn allow_aliases(&self) -> Result<(), LabError> {
+        let template = serde_json::json!({"Resources": {"Policy": {"Type": "AWS::IAM::Policy", "Properties": {
+            "PolicyName": "emulator", "Roles": ["flotilla-deployer"],
+            "PolicyDocument": {"Version": "2012-10-17", "Statement": [
+                {"Effect": "Allow", "Action": "lambda:ListAliases", "Resource": "*"}]},
+        }}}});
+        let create = aws_sdk_cloudformation::Client::new(&self.config(HOME)).create_stack();
+        let create = create.stack_name("emulator").template_body(template.to_string());
+        create
+            .capabilities(Capability::CapabilityIam)
+            .send()
+            .await
+            .doing("allowing what the emulator asks for")?;
+        Ok(())
     }
 
     /// Applies a configuration with `flotilla apply`.

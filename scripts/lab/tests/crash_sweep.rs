@@ -5,7 +5,7 @@
 use flotilla_lab::crash_sweep::CrashLab;
 use flotilla_lab::points::{Calls, Kind, sample_points};
 
-const POINTS: usize = 8;
+const POINTS: usize = 9;
 
 #[tokio::test]
 async fn promise_5_a_crash_at_any_call_loses_nothing_and_executes_nothing_twice() {

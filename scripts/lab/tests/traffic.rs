@@ -3,6 +3,7 @@
 
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
+use aws_sdk_cloudformation::types::Capability;
 use aws_sdk_cloudwatch::primitives::DateTime;
 use aws_sdk_cloudwatch::types::{ComparisonOperator, Dimension, MetricDatum, StateValue, Statistic};
 use flotilla_aws::SystemClock;
@@ -104,15 +105,6 @@ fn package(says: &str) -> Vec<u8> {
     package_of(&template, zip(&[("app.py", code.into_bytes())]).unwrap()).unwrap()
 }
 
-/// MiniStack checks `GetAlias` and `UpdateAlias` as `lambda:ListAliases`. The template allows what AWS checks.
-async fn allow_what_the_emulator_asks_for(world: &World) {
-    let policy = json!({"Version": "2012-10-17", "Statement": [
-        {"Effect": "Allow", "Action": "lambda:ListAliases", "Resource": "*"}]});
-    let iam = aws_sdk_iam::Client::new(&world.config(REGIONS[0]));
-    let put = iam.put_role_policy().role_name("flotilla-deployer").policy_name("emulator");
-    put.policy_document(policy.to_string()).send().await.unwrap();
-}
-
 async fn alarm(world: &World, region: &str, state: StateValue) {
     let client = aws_sdk_cloudwatch::Client::new(&world.config(region));
     let alarm = client.put_metric_alarm().alarm_name(ALARM).metric_name("Errors").namespace("AWS/Lambda");
@@ -128,7 +120,7 @@ async fn aliases(world: &World, region: &str) -> BTreeMap<String, (String, Vec<(
     let mut found = BTreeMap::new();
     for function in lambda.list_functions().send().await.unwrap().functions() {
         let name = function.function_name().unwrap();
-        if !name.starts_with("app-production-") {
+        if !name.starts_with("app-production-App") {
             continue;
         }
         let alias = lambda.get_alias().function_name(name).name("live").send().await.unwrap();
@@ -199,7 +191,7 @@ async fn wake(world: &World, rollout: &str) {
 #[tokio::test]
 async fn a_canary_over_three_regions_succeeds_and_one_rolls_back_by_an_alarm() {
     let world = World::start(&REGIONS, &["--step-timeout-s", "20"], true).await.unwrap();
-    allow_what_the_emulator_asks_for(&world).await;
+    world.allow_aliases().await.unwrap();
     for region in REGIONS {
         alarm(&world, region, StateValue::Ok).await;
     }
@@ -254,7 +246,7 @@ async fn a_canary_over_three_regions_succeeds_and_one_rolls_back_by_an_alarm() {
 #[tokio::test]
 async fn a_version_that_fails_more_often_in_one_region_gets_no_more_traffic_in_any() {
     let world = World::start(&REGIONS, &["--step-timeout-s", "20"], true).await.unwrap();
-    allow_what_the_emulator_asks_for(&world).await;
+    world.allow_aliases().await.unwrap();
     world.apply(&analysed(&world)).await.unwrap();
     let first = world.push("app", "branch/main", package("one")).await.unwrap();
     assert_eq!(first.status, "succeeded", "{first:#?}");
@@ -279,6 +271,73 @@ async fn a_version_that_fails_more_often_in_one_region_gets_no_more_traffic_in_a
         cause.message
     );
     assert!(all(&world, "1", None).await);
+}
+
+/// The functions that verify a region. They fail unless each alias has a version that is new.
+async fn verifiers(world: &World, region: &str) {
+    let stacks = aws_sdk_cloudformation::Client::new(&world.config(region));
+    let mut template = app_template();
+    let function = template["Resources"].as_object_mut().unwrap().remove("App").unwrap();
+    for hook in ["before", "after"] {
+        let resource = &mut template["Resources"][hook];
+        *resource = function.clone();
+        resource["Properties"]["FunctionName"] = json!(format!("app-production-{hook}-verify"));
+        resource["Properties"]["Code"] =
+            json!({"ZipFile": "def handler(event, context):\n    return 'not yet'\n"});
+        resource["Properties"]["Handler"] = json!("index.handler");
+    }
+    let create = stacks.create_stack().stack_name("verifiers").template_body(template.to_string());
+    create.capabilities(Capability::CapabilityIam).send().await.unwrap();
+    for hook in ["before", "after"] {
+        teach(world, region, hook, "event['service'] == 'app' or None").await;
+    }
+}
+
+/// Changes what a function that verifies does with its event.
+async fn teach(world: &World, region: &str, hook: &str, reply: &str) {
+    let code = format!(
+        "def handler(event, context):\n    assert all(a['new'] not in (None, a['stable']) for a in event['aliases']), event\n    return {reply}\n"
+    );
+    let zip = zip(&[("index.py", code.into_bytes())]).unwrap();
+    let lambda = aws_sdk_lambda::Client::new(&world.config(region));
+    let update = lambda.update_function_code().function_name(format!("app-production-{hook}-verify"));
+    update.zip_file(zip.into()).send().await.unwrap();
+}
+
+#[tokio::test]
+async fn a_function_of_each_region_decides_before_the_traffic_and_after_it() {
+    let world = World::start(&REGIONS, &["--step-timeout-s", "20"], true).await.unwrap();
+    world.allow_aliases().await.unwrap();
+    for region in REGIONS {
+        verifiers(&world, region).await;
+    }
+    let mut config = config(&world, "0s");
+    let profile = config.profiles.get_mut("production").unwrap();
+    profile.alarms.clear();
+    profile.rollback_triggers = None;
+    let traffic = profile.traffic.as_mut().unwrap();
+    traffic.before = Some("{service}-{stage}-before-verify".into());
+    traffic.after = Some("{service}-{stage}-after-verify".into());
+    world.apply(&config).await.unwrap();
+    for (build, version) in [("one", "1"), ("two", "2")] {
+        let end = world.push("app", "branch/main", package(build)).await.unwrap();
+        assert_eq!(end.status, "succeeded", "{end:#?}");
+        assert!(all(&world, version, None).await);
+    }
+
+    // The new versions have all the traffic when one region's function finds out: it goes back in all of them.
+    teach(&world, REGIONS[2], "after", "orders_are_lost").await;
+    let version = world.upload("incoming/app/branch/main/three.zip", package("three")).await.unwrap();
+    let upload = world.verdict(Some("app"), &version, Duration::from_secs(30)).await.unwrap();
+    until(&world, "3", None).await;
+    let end = world.end_of(&upload.rollout.unwrap(), Duration::from_secs(180)).await.unwrap();
+    let cause = end.cause.as_ref().unwrap();
+    assert_eq!((end.status.as_str(), cause.code.as_str()), ("failed", "FL0551"), "{end:#?}");
+    assert!(
+        cause.message.contains("app-production-after-verify") && cause.message.contains("orders_are_lost"),
+        "{cause:?}"
+    );
+    assert!(all(&world, "2", None).await);
 }
 
 /// Waits until every alias names these versions.
