@@ -82,30 +82,44 @@ pub(super) fn check_versions(template: &Value) -> Result<(), Refusal> {
 /// Refuses a function whose code is too large once it is unzipped, with its layers (AWS Lambda Developer Guide, "Lambda quotas", deployment
 /// package size). `unzipped` has the sizes that are known, by digest.
 pub(super) fn check_unzipped(template: &Value, unzipped: &BTreeMap<Digest, u64>) -> Result<(), Refusal> {
-    const BYTES_MAX: u64 = 262_144_000;
     let resources = &template["Resources"];
-    let layer = |layer: &Value| {
-        let id = layer.get("Ref")?.as_str()?;
-        unzipped.get(&asset_tokens::code_of(resources.get(id)?)?.digest)
-    };
+    let sizes = |id: &str| unzipped.get(&asset_tokens::code_of(resources.get(id)?)?.digest);
+    let layers = resources.as_object().into_iter().flatten().filter(|(_, resource)| {
+        matches!(
+            resource["Type"].as_str(),
+            Some("AWS::Lambda::LayerVersion" | "AWS::Serverless::LayerVersion")
+        )
+    });
+    for (id, _) in layers {
+        check_bytes(id, "Content", sizes(id).copied().unwrap_or_default())?;
+    }
+    // A function's layers follow those of all functions (AWS SAM Developer Guide, "Globals section").
+    let of_all = template.pointer("/Globals/Function/Layers").and_then(Value::as_array);
+    let layer = |layer: &Value| sizes(layer.get("Ref")?.as_str()?);
     for function in asset_tokens::functions(template) {
-        let properties = &resources[&function.logical_id]["Properties"];
-        let layers = properties["Layers"].as_array().into_iter().flatten().filter_map(layer);
+        let resource = &resources[&function.logical_id];
+        let of_all = of_all.filter(|_| resource["Type"] == "AWS::Serverless::Function");
+        let layers = [of_all, resource["Properties"]["Layers"].as_array()];
+        let layers = layers.into_iter().flatten().flatten().filter_map(layer);
         // The zips say how large their files are.
         let bytes =
             layers.chain(unzipped.get(&function.asset)).fold(0_u64, |sum, bytes| sum.saturating_add(*bytes));
-        if bytes >= BYTES_MAX {
-            let what = format!(
-                "the code of {}, with its layers, has {bytes} bytes unzipped; Lambda accepts less than {BYTES_MAX}",
-                function.logical_id
-            );
-            let fix =
-                "leave out what the function does not need, split it, or deploy it as a container image";
-            let at = format!("Resources.{}.Properties.Code", function.logical_id);
-            return Err(Refusal::new(Code::LimitExceeded, what, fix).at(at));
-        }
+        check_bytes(&function.logical_id, "Code", bytes)?;
     }
     Ok(())
+}
+
+fn check_bytes(id: &str, property: &str, bytes: u64) -> Result<(), Refusal> {
+    const BYTES_MAX: u64 = 262_144_000;
+    if bytes < BYTES_MAX {
+        return Ok(());
+    }
+    let what = format!(
+        "the code of {id}, with its layers, has {bytes} bytes unzipped; Lambda accepts less than {BYTES_MAX}"
+    );
+    let fix = "leave out what the function does not need, split it, or deploy it as a container image";
+    let at = format!("Resources.{id}.Properties.{property}");
+    Err(Refusal::new(Code::LimitExceeded, what, fix).at(at))
 }
 
 #[cfg(test)]
@@ -130,6 +144,14 @@ mod tests {
         let refused = checked(200_000_000, 62_144_000).unwrap_err();
         assert_eq!(refused.code, Code::LimitExceeded);
         assert_eq!(refused.path.as_deref(), Some("Resources.App.Properties.Code"));
+        let alone = checked(1, 262_144_000).unwrap_err();
+        assert_eq!(alone.path.as_deref(), Some("Resources.Libraries.Properties.Content"));
+        let of_all = json!({"Globals": {"Function": {"Layers": [{"Ref": "Libraries"}]}}, "Resources": {
+            "Libraries": template["Resources"]["Libraries"],
+            "App": {"Type": "AWS::Serverless::Function", "Properties": {
+                "CodeUri": {"Bucket": {"Ref": ASSETS_BUCKET_PARAMETER}, "Key": asset_key(&code)}}}}});
+        let sizes = [(code, 200_000_000), (layer, 62_144_000)].into();
+        assert_eq!(check_unzipped(&of_all, &sizes).unwrap_err().code, Code::LimitExceeded);
         assert_eq!(
             check_unzipped(&template, &BTreeMap::new()),
             Ok(()),

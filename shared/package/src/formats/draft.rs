@@ -3,7 +3,7 @@
 use super::checks::{check_resources, check_sizes, check_unzipped, check_versions};
 use super::source::{Proof, Source};
 use super::stage_templates::StageTemplates;
-use super::{ExternalPolicy, Stop, code_places};
+use super::{ExternalPolicy, Stop, code_places, path_table};
 use crate::json::canonical;
 use crate::listing::Listing;
 use crate::template::{self, asset_tokens};
@@ -152,10 +152,12 @@ impl Draft {
         for stack in &self.stacks {
             let part = stack.part.as_ref().map_or("", StackPart::as_str);
             code_places::check(&stack.template, external, part)?;
+            path_table::check_located(&stack.template, external, part)?;
         }
         for named in &self.named {
             if let Named::Nested(template) = named {
                 code_places::check(template, external, "")?;
+                path_table::check_located(template, external, "")?;
             }
         }
         // The order of an object's keys depends on how it was read.

@@ -14,9 +14,7 @@
 //! As written by `flotilla pack`, with `"packed"`: the templates are already neutral, and every asset has the key that
 //! it will have in the artifact buckets.
 
-use super::{
-    Draft, DraftStack, Finished, Folder, Source, Stop, code_places, external, local_paths, path_table,
-};
+use super::{Draft, DraftStack, Finished, Folder, Source, Stop, external, local_paths, path_table};
 use crate::json::{canonical, parse_strict};
 use crate::template::{self, asset_tokens};
 use flotilla_domain::release::package::{
@@ -191,11 +189,7 @@ impl Unpacking<'_, '_> {
         if depth == 0 {
             template::undeclare_unused(&mut template);
         }
-        let is_kept = |code: &Value| code_places::is_kept(self.folder.external, code);
-        path_table::check_located(&template, &is_kept).map_err(|refusal| {
-            let path = refusal.path.clone().unwrap_or_default();
-            refusal.at(format!("{name}: {path}"))
-        })?;
+        path_table::check_located(&template, self.folder.external, name)?;
         Ok(template)
     }
 

@@ -1,6 +1,8 @@
 //! The properties that may name local files: those that `aws cloudformation package` and `sam package` upload
 //! (`awscli/customizations/cloudformation/artifact_exporter.py`, `samcli/lib/utils/resources.py`).
 
+use super::code_places::{self, ExternalPolicy};
+use super::local_paths::placed;
 use crate::template::{asset_tokens, mentions};
 use flotilla_domain::Refusal;
 use flotilla_domain::release::package::ASSETS_BUCKET_PARAMETER;
@@ -86,17 +88,17 @@ pub(super) const TABLE: &[Row] = &[
 ];
 
 /// Checks a template that already contains tokens: each property of the table must refer to the package, unless its code is kept
-/// elsewhere.
+/// elsewhere. `at` prefixes the places of refusals.
 ///
 /// # Errors
 /// [`flotilla_domain::Code::CodeOutsidePackage`] with the place.
-pub(super) fn check_located(template: &Value, is_kept: &dyn Fn(&Value) -> bool) -> Result<(), Refusal> {
+pub(super) fn check_located(template: &Value, external: &ExternalPolicy, at: &str) -> Result<(), Refusal> {
     for (id, resource) in template.get("Resources").and_then(Value::as_object).into_iter().flatten() {
         let rows = TABLE.iter().filter(|row| Some(row.kind) == resource["Type"].as_str());
         for row in rows.filter(|row| !matches!(row.becomes, Inline(_))) {
-            let path = format!("Resources.{id}.Properties");
-            let is_good =
-                |value: &Value| is_located(value, row) || (row.takes == Takes::Code && is_kept(value));
+            let path = placed(at, &format!("Resources.{id}.Properties"));
+            let is_kept = |value: &Value| row.takes == Takes::Code && code_places::is_kept(external, value);
+            let is_good = |value: &Value| is_located(value, row) || is_kept(value);
             check_below(&resource["Properties"], row.property, &path, &is_good)?;
         }
     }
@@ -110,11 +112,12 @@ fn check_below(
     is_good: &dyn Fn(&Value) -> bool,
 ) -> Result<(), Refusal> {
     match property {
-        [] if value.is_null() || is_inline(value) || is_good(value) => Ok(()),
+        // The tools leave an empty text as it is.
+        [] if value.is_null() || value == "" || is_inline(value) || is_good(value) => Ok(()),
         [] => {
-            let what = "its location is not in the package";
-            Err(Refusal::new(flotilla_domain::Code::CodeOutsidePackage, what, "run flotilla pack again")
-                .at(path))
+            let what = "its location is not in the package, so its bytes cannot be proven";
+            let fix = "put the file into the package and name it by its path, in a template of CloudFormation or SAM; write the resources of a nested stack into the template";
+            Err(Refusal::new(flotilla_domain::Code::CodeOutsidePackage, what, fix).at(path))
         }
         ["*", rest @ ..] => value
             .as_object()

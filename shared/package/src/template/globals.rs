@@ -1,5 +1,6 @@
 //! Names that exist once for all regions: a second region of a profile could not create the resource again.
 
+use super::loops;
 use flotilla_domain::release::package::{GlobalName, STAGE_PARAMETER};
 use serde_json::Value;
 use std::collections::BTreeSet;
@@ -13,12 +14,15 @@ const NAMES: &[(&str, &[&str])] = &[
     ("AWS::IAM::Role", &["RoleName"]),
     ("AWS::IAM::OIDCProvider", &["Url"]),
     ("AWS::IAM::SAMLProvider", &["Name"]),
+    ("AWS::IAM::ServerCertificate", &["ServerCertificateName"]),
     ("AWS::IAM::ServiceLinkedRole", &["AWSServiceName"]),
     ("AWS::IAM::User", &["UserName"]),
     // AWS Cost Management User Guide: budgets are those of an account.
     ("AWS::Budgets::Budget", &["Budget", "BudgetName"]),
     // Amazon ECR Public User Guide: repositories are created in us-east-1.
     ("AWS::ECR::PublicRepository", &["RepositoryName"]),
+    // Amazon DynamoDB Developer Guide, "Global tables": its replicas have the name in their regions.
+    ("AWS::DynamoDB::GlobalTable", &["TableName"]),
     // AWS Global Accelerator Developer Guide: accelerators are global.
     ("AWS::GlobalAccelerator::Accelerator", &["Name"]),
     // Amazon S3 User Guide, "Bucket naming rules".
@@ -50,36 +54,20 @@ const KEPT_MAX: usize = 20;
 /// is not known here is left to CloudFormation.
 pub fn same_names(template: &Value) -> Vec<GlobalName> {
     let mut found = Vec::new();
-    for (id, resource) in template.get("Resources").and_then(Value::as_object).into_iter().flatten() {
-        let (kind, properties) = (resource["Type"].as_str().unwrap_or_default(), &resource["Properties"]);
-        if resource.get("Condition").is_some() || properties.get("SetIdentifier").is_some() {
+    let resources = template.get("Resources").and_then(Value::as_object);
+    for entry in loops::resources(resources) {
+        let (kind, properties) =
+            (entry.resource["Type"].as_str().unwrap_or_default(), &entry.resource["Properties"]);
+        if entry.resource.get("Condition").is_some() || properties.get("SetIdentifier").is_some() {
             continue;
         }
-        let mut add = |values: &[&Value], way: &str| {
-            let mut known = Values { template, parameters: BTreeSet::new() };
-            if values.iter().all(|value| known.is_same(value)) {
-                let path = format!("Resources.{id}.Properties.{way}");
+        for (way, values) in shared_values(kind, properties) {
+            let identifiers = entry.identifiers.clone();
+            let mut known = Values { template, identifiers, parameters: BTreeSet::new() };
+            if values.into_iter().all(|value| known.is_same(value)) {
+                let path = format!("{}.Properties.{way}", entry.path);
                 found.push(GlobalName { path, parameters: known.parameters });
             }
-        };
-        // Each region may have a zone of its own.
-        let zone = properties.get("HostedZoneId").or_else(|| properties.get("HostedZoneName"));
-        for (_, way) in NAMES.iter().filter(|(named, _)| *named == kind) {
-            match (way.iter().try_fold(properties, |value, key| value.get(key)), zone) {
-                (Some(name), Some(zone)) if kind == RECORD => add(&[zone, name], &way.join(".")),
-                (Some(name), _) if kind != RECORD => add(&[name], &way.join(".")),
-                _ => {}
-            }
-        }
-        let records = properties.get("RecordSets").and_then(Value::as_array).filter(|_| kind == RECORDS);
-        for (n, record) in records.into_iter().flatten().enumerate() {
-            if let (Some(zone), Some(name), None) = (zone, record.get("Name"), record.get("SetIdentifier")) {
-                add(&[zone, name], &format!("RecordSets.{n}.Name"));
-            }
-        }
-        // AWS WAF Developer Guide: web ACLs for CloudFront are created in us-east-1.
-        if kind.starts_with("AWS::WAFv2::") && properties["Scope"] == "CLOUDFRONT" {
-            add(&[], "Scope");
         }
     }
     found.truncate(KEPT_MAX);
@@ -89,9 +77,74 @@ pub fn same_names(template: &Value) -> Vec<GlobalName> {
 const RECORD: &str = "AWS::Route53::RecordSet";
 const RECORDS: &str = "AWS::Route53::RecordSetGroup";
 
+/// What could be one for all regions in a resource: the path of the property, and the values that must not be the same in each region.
+fn shared_values<'v>(kind: &str, properties: &'v Value) -> Vec<(String, Vec<&'v Value>)> {
+    let mut found = Vec::new();
+    let mut add = |way: String, values: Vec<Option<&'v Value>>| {
+        found.extend(values.into_iter().collect::<Option<_>>().map(|values| (way, values)));
+    };
+    let below = |way: &[&str]| way.iter().try_fold(properties, |value, key| value.get(key));
+    // Each region may have a zone of its own.
+    let zone = properties.get("HostedZoneId").or_else(|| properties.get("HostedZoneName"));
+    for (_, way) in NAMES.iter().filter(|(named, _)| *named == kind) {
+        let mut values = vec![below(way)];
+        values.extend((kind == RECORD).then_some(zone));
+        add(way.join("."), values);
+    }
+    let records = properties.get("RecordSets").and_then(Value::as_array).filter(|_| kind == RECORDS);
+    for (n, record) in records.into_iter().flatten().enumerate() {
+        if record.get("SetIdentifier").is_none() {
+            add(format!("RecordSets.{n}.Name"), vec![zone, record.get("Name")]);
+        }
+    }
+    match kind {
+        // AWS WAF Developer Guide: web ACLs for CloudFront are created in us-east-1.
+        _ if kind.starts_with("AWS::WAFv2::") && properties["Scope"] == "CLOUDFRONT" => {
+            add("Scope".into(), Vec::new());
+        }
+        // Amazon Cognito Developer Guide, "Using your own domain": CloudFront serves it.
+        "AWS::Cognito::UserPoolDomain" if properties.get("CustomDomainConfig").is_some() => {
+            add("Domain".into(), vec![properties.get("Domain")]);
+        }
+        // API Gateway Developer Guide, "Edge-optimized custom domain names": CloudFront serves them. A regional one has RegionalCertificateArn.
+        "AWS::ApiGateway::DomainName" if properties.get("CertificateArn").is_some() => {
+            add("DomainName".into(), vec![properties.get("DomainName")]);
+        }
+        // Amazon CloudFront Developer Guide, "Restrictions on Lambda@Edge": the function is in us-east-1.
+        "AWS::CloudFront::Distribution" if runs_own_function(properties) => {
+            add("DistributionConfig".into(), Vec::new());
+        }
+        "AWS::Serverless::Api" | "AWS::Serverless::HttpApi" => {
+            let record = below(&["Domain", "Route53"]);
+            if record.is_some_and(|record| record.get("SetIdentifier").is_none()) {
+                let zone = record.and_then(|r| r.get("HostedZoneId").or_else(|| r.get("HostedZoneName")));
+                add("Domain.Route53".into(), vec![below(&["Domain", "DomainName"]), zone]);
+            }
+        }
+        _ => {}
+    }
+    found
+}
+
+/// Whether a distribution runs a function that the template makes.
+fn runs_own_function(value: &Value) -> bool {
+    match value {
+        Value::Object(object) => object.iter().any(|(key, value)| match (key.as_str(), value) {
+            ("LambdaFunctionARN", Value::Object(function)) => {
+                function.contains_key("Ref") || function.contains_key("Fn::GetAtt")
+            }
+            (_, value) => runs_own_function(value),
+        }),
+        Value::Array(items) => items.iter().any(runs_own_function),
+        _ => false,
+    }
+}
+
 /// What was found out about a value of the template.
 struct Values<'t> {
     template: &'t Value,
+    /// The identifiers of the loops around it, whose collections are the same in each region.
+    identifiers: Vec<&'t str>,
     /// The parameters that are parts of it.
     parameters: BTreeSet<String>,
 }
@@ -130,7 +183,7 @@ impl Values<'_> {
 
     /// Whether what a name refers to is the same in each region: a pseudo parameter, or a parameter that no region reads itself.
     fn refers_same(&mut self, name: &str) -> bool {
-        if SAME_EVERYWHERE.contains(&name) {
+        if SAME_EVERYWHERE.contains(&name) || self.identifiers.contains(&name) {
             return true;
         }
         let declared = self.template.get("Parameters").and_then(|all| all.get(name));
@@ -261,5 +314,44 @@ mod tests {
         ] {
             assert!(of(name.clone()).is_empty(), "{name}");
         }
+    }
+
+    #[test]
+    fn what_cloudfront_serves_and_records_of_sam_exist_once() {
+        let domain = |properties: Value| found("AWS::ApiGateway::DomainName", properties);
+        let edge = json!({"DomainName": "api.example.com", "CertificateArn": "arn"});
+        assert_eq!(domain(edge), ["Resources.R.Properties.DomainName"]);
+        assert!(domain(json!({"DomainName": "api.example.com", "RegionalCertificateArn": "arn"})).is_empty());
+        let own = json!({"Domain": "auth.example.com", "CustomDomainConfig": {"CertificateArn": "arn"}});
+        assert_eq!(found("AWS::Cognito::UserPoolDomain", own).len(), 1);
+        assert!(found("AWS::Cognito::UserPoolDomain", json!({"Domain": "orders"})).is_empty());
+        assert_eq!(found("AWS::DynamoDB::GlobalTable", json!({"TableName": "orders"})).len(), 1);
+        let of_sam = |record: Value| {
+            let domain = json!({"DomainName": "api.example.com", "Route53": record});
+            found("AWS::Serverless::HttpApi", json!({"Domain": domain}))
+        };
+        assert_eq!(of_sam(json!({"HostedZoneId": "Z1"})), ["Resources.R.Properties.Domain.Route53"]);
+        assert!(of_sam(json!({"HostedZoneId": "Z1", "SetIdentifier": "eu"})).is_empty());
+        let edge_function = |arn: Value| {
+            let behaviour = json!({"LambdaFunctionAssociations": [{"LambdaFunctionARN": arn}]});
+            found(
+                "AWS::CloudFront::Distribution",
+                json!({"DistributionConfig": {"DefaultCacheBehavior": behaviour}}),
+            )
+        };
+        assert_eq!(edge_function(json!({"Ref": "Version"})).len(), 1);
+        assert!(edge_function(json!("arn:aws:lambda:us-east-1:111122223333:function:edge:3")).is_empty());
+    }
+
+    #[test]
+    fn a_name_that_a_loop_makes_is_the_same_where_its_collection_is() {
+        let of = |collection: Value| {
+            let bucket =
+                json!({"Type": "AWS::S3::Bucket", "Properties": {"BucketName": {"Fn::Sub": "data-${N}"}}});
+            same_names(&json!({"Resources": {"Fn::ForEach::B": ["N", collection, {"B${N}": bucket}]}})).len()
+        };
+        assert_eq!(of(json!(["a", "b"])), 1);
+        assert_eq!(of(json!([{"Ref": "AWS::Region"}])), 0);
+        assert_eq!(of(json!({"Ref": "Names"})), 0);
     }
 }

@@ -17,7 +17,11 @@ pub(super) fn whole_text(value: &Value) -> String {
         Some((name, Value::String(parameter))) if name == "Ref" => pseudo(parameter).to_owned(),
         Some((name, Value::String(text))) if name == "Fn::Sub" => resolved(text),
         Some((name, Value::Array(parts))) if name == "Fn::Sub" => {
-            parts.first().and_then(Value::as_str).map_or_else(|| UNKNOWN.to_owned(), resolved)
+            let given = parts.get(1).unwrap_or(&Value::Null);
+            parts
+                .first()
+                .and_then(Value::as_str)
+                .map_or_else(|| UNKNOWN.to_owned(), |text| substituted(text, given))
         }
         Some((name, Value::Array(parts))) if name == "Fn::Join" => {
             let delimiter = parts.first().and_then(Value::as_str).unwrap_or_default();
@@ -30,11 +34,19 @@ pub(super) fn whole_text(value: &Value) -> String {
 
 /// A substitution's text with what its references stand for.
 pub(super) fn resolved(text: &str) -> String {
+    substituted(text, &Value::Null)
+}
+
+/// The same, where `given` has the values of names that are the text's own.
+fn substituted(text: &str, given: &Value) -> String {
     let mut pieces = text.split("${");
     let mut whole = pieces.next().unwrap_or_default().to_owned();
     for piece in pieces {
         match piece.split_once('}') {
-            Some((name, rest)) => whole.extend([pseudo(name), rest]),
+            Some((name, rest)) => {
+                whole += &given.get(name).map_or_else(|| pseudo(name).to_owned(), whole_text);
+                whole += rest;
+            }
             None => whole.extend(["${", piece]),
         }
     }
@@ -58,6 +70,7 @@ mod tests {
             json!({"Fn::Join": ["", ["arn:", {"Ref": "AWS::Partition"}, format!(":acm:us-east-1:111122223333:{id}")]]}),
             json!({"Fn::Sub": format!("arn:${{AWS::Partition}}:acm:us-east-1:${{AWS::AccountId}}:{id}")}),
             json!({"Fn::Join": [":", ["arn", {"Ref": "AWS::Partition"}, "acm:us-east-1", {"Fn::Sub": "${AWS::AccountId}"}, id]]}),
+            json!({"Fn::Sub": ["arn:aws:acm:us-east-1:${AWS::AccountId}:${Id}", {"Id": id}]}),
         ] {
             assert_eq!(whole_text(&value), expected, "{value}");
         }

@@ -7,7 +7,7 @@
 use super::joined::{resolved, whole_text};
 use super::keep::Keep;
 use super::loops;
-use super::pins::{self, Pins};
+use super::pins;
 use super::placeholders::{declare, refuse_placeholder, refuse_the_rest};
 use super::stage_ids::StageIds;
 use flotilla_domain::release::package::{
@@ -50,7 +50,6 @@ pub fn neutralise(template: &mut Value, made_for: &MadeFor) -> Result<Neutralise
     let mut walk = Walk {
         ids: StageIds::of(template),
         made_for,
-        pins: Pins::of(made_for.region.as_ref()),
         kind: String::new(),
         keep,
         rewrites: BTreeSet::new(),
@@ -82,7 +81,6 @@ enum AllowedLosses {
 
 struct Walk<'a> {
     made_for: &'a MadeFor,
-    pins: Pins,
     /// The logical ids that contain the stage.
     ids: StageIds,
     /// The type of the resource.
@@ -200,6 +198,8 @@ impl Walk<'_> {
                 Ok(())
             }
             ("Fn::Sub", Value::Array(parts)) => {
+                let whole = whole_text(&json!({key: parts}));
+                let allowed = self.allowed_in(&whole, &path, allowed);
                 let mut parts = parts.iter_mut();
                 if let Some(Value::String(text)) = parts.next() {
                     self.sub(text, &path, allowed);
@@ -311,10 +311,13 @@ impl Walk<'_> {
     fn is_pinned(&mut self, text: &str, path: &str) -> bool {
         let text = &resolved(text);
         let contains = |literal: Option<&str>| literal.is_some_and(|literal| text.contains(literal));
-        if !contains(self.made_for.region.as_ref().map(Region::as_str)) || self.keep.covers(path) {
+        let made_for = self.made_for;
+        let region = made_for.region.as_ref().map(Region::as_str);
+        let literals = [region, made_for.account.as_ref().map(AccountId::as_str)];
+        if !literals.into_iter().any(contains) || self.keep.covers(path) {
             return false;
         }
-        let Some(what) = self.pins.find(text, pins::is_of_cloudfront(&self.kind, path)) else { return false };
+        let Some(what) = pins::find(text, pins::is_of_cloudfront(&self.kind, path)) else { return false };
         let message =
             format!("the value names {what} of one region, and stays the same in every region and account");
         self.stays(Code::RegionStays, path, message);

@@ -13,11 +13,12 @@ pub(super) const BODY: usize = 2;
 const DEPTH_MAX: usize = 5;
 
 /// Types whose resources have code, permissions or stacks of their own, which Flotilla has to know one by one.
-const ONE_BY_ONE: [&str; 11] = [
+const ONE_BY_ONE: [&str; 12] = [
     "AWS::ApiGateway::RestApi",
     "AWS::ApiGatewayV2::Api",
     "AWS::AppSync::",
     "AWS::CloudFormation::",
+    "AWS::CodeCommit::Repository",
     "AWS::CodeDeploy::",
     "AWS::ElasticBeanstalk::",
     "AWS::Glue::",
@@ -30,6 +31,52 @@ const ONE_BY_ONE: [&str; 11] = [
 /// Whether the name of an entry is that of a loop.
 pub(super) fn is_loop(id: &str) -> bool {
     id.starts_with(LOOP)
+}
+
+/// A resource, or one that loops repeat.
+pub(super) struct Entry<'t> {
+    /// Where it is in the template.
+    pub path: String,
+    /// The resource.
+    pub resource: &'t Value,
+    /// The identifiers of the loops around it whose collections are literal.
+    pub identifiers: Vec<&'t str>,
+    /// How many the loops make of it; 1 for a collection that is known only during the deployment.
+    pub count: usize,
+}
+
+/// The resources of a section, with those in loops.
+pub(super) fn resources(section: Option<&Map<String, Value>>) -> Vec<Entry<'_>> {
+    let mut found = Vec::new();
+    if let Some(section) = section {
+        collect(section, "Resources", &[], 1, &mut found);
+    }
+    found
+}
+
+fn collect<'t>(
+    entries: &'t Map<String, Value>,
+    path: &str,
+    identifiers: &[&'t str],
+    count: usize,
+    found: &mut Vec<Entry<'t>>,
+) {
+    for (id, entry) in entries {
+        let path = format!("{path}.{id}");
+        let parts = entry.as_array().filter(|_| is_loop(id));
+        let Some([Value::String(identifier), collection, Value::Object(body)]) = parts.map(Vec::as_slice)
+        else {
+            let identifiers = identifiers.to_vec();
+            found.push(Entry { path, resource: entry, identifiers, count });
+            continue;
+        };
+        let literal = collection.as_array().filter(|items| items.iter().all(Value::is_string));
+        let mut inner = identifiers.to_vec();
+        inner.extend(literal.map(|_| identifier.as_str()));
+        let items = literal.map_or(1, Vec::len);
+        // The check of the loops bounds the depth.
+        collect(body, &format!("{path}.{BODY}"), &inner, count.saturating_mul(items), found);
+    }
 }
 
 /// Refuses loops that Flotilla cannot deploy.

@@ -1,12 +1,12 @@
 //! Strings that name something which exists in one region only. Their region and account are not replaced: with another region they would
 //! name something else, or nothing.
 
-use flotilla_domain::Region;
 use regex_lite::Regex;
+use std::sync::LazyLock;
 
-/// The forms of names that belong to one region; `REGION` stands for the region that the package was made for. AWS chose a part of most of
+/// The forms of names that belong to one region; `REGION` stands for any of them: an ARN of another region has the package's account. AWS chose a part of most of
 /// these names at random, so no other region has the same.
-const FORMS: [(&str, &str); 13] = [
+const FORMS: [(&str, &str); 15] = [
     ("a user pool", r"(?:^|[^\w-])REGION_[0-9A-Za-z]{9}(?:$|[^\w-])"),
     ("a local zone", r"(?:^|[^\w-])REGION-(?:[a-z]{3}-\d[a-z]|wl\d-[a-z]{3}-wlz-\d)(?:$|[^\w-])"),
     ("an identity pool", r"\bREGION:[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}"),
@@ -29,15 +29,22 @@ const FORMS: [(&str, &str); 13] = [
         r"arn:[a-z-]+:bedrock:REGION:\d*:(?:agent|agent-alias|knowledge-base|flow|prompt)/[A-Z0-9]{10}\b",
     ),
     (SECRET, r"arn:[a-z-]+:secretsmanager:REGION:\d*:secret:[^\s*?]+-([0-9A-Za-z]{6})(?:$|[^\w*?-])"),
+    (
+        "a database",
+        r"arn:[a-z-]+:rds-db:REGION:\d*:dbuser:(?:cluster|db|prx)-[A-Z0-9a-z]{17,26}\b|arn:[a-z-]+:rds:REGION:\d*:db-proxy:prx-[0-9a-f]{17}\b",
+    ),
+    ("an application of Pinpoint", r"arn:[a-z-]+:mobiletargeting:REGION:\d*:apps/[0-9a-f]{32}\b"),
     ("a table's stream", r"arn:[a-z-]+:dynamodb:REGION:\d*:table/[^\s/]+/stream/\d{4}-"),
     ("an API", r"\b[a-z0-9]{10}\.execute-api\.REGION\.|:execute-api:REGION:\d*:[a-z0-9]{10}(?:/|$)"),
     ("an API", r"\b[a-z0-9]{26}\.appsync(?:-realtime)?-api\.REGION\."),
     ("a function's URL", r"\b[a-z0-9]{32}\.lambda-url\.REGION\."),
     (
         "a domain or endpoint",
-        r"\.auth\.REGION\.amazoncognito\.|\.(?:(?:cluster|cluster-ro|cluster-custom|proxy)-)?[a-z0-9]{12}\.REGION\.(?:rds|docdb|neptune|redshift)\.|\.REGION\.(?:es|aoss|elb)\.|\.elb\.REGION\.|\.(?:kafka|kafka-serverless|mq)\.REGION\.|\bfs-[0-9a-f]{8,17}\.(?:efs|fsx)\.REGION\.|\bvpce-[0-9a-z-]+\.[a-z-]+\.REGION\.",
+        r"\.auth\.REGION\.amazoncognito\.|\.(?:(?:cluster|cluster-ro|cluster-custom|proxy)-)?[a-z0-9]{12}\.REGION\.(?:rds|docdb|neptune|redshift)\.|\.REGION\.(?:es|aoss|elb)\.|\.elb\.REGION\.|\.(?:kafka|kafka-serverless|mq)\.REGION\.|\bfs-[0-9a-f]{8,17}\.(?:efs|fsx)\.REGION\.|\bvpce-[0-9a-z-]+\.[a-z-]+\.REGION\.|\bcom\.amazonaws\.vpce\.REGION\.vpce-svc-[0-9a-f]{17}\b|\b[a-z0-9]{13,14}(?:-ats)?\.iot\.REGION\.",
     ),
 ];
+
+const ANY_REGION: &str = r"[a-z]{2}(?:-[a-z]+){1,3}-\d";
 
 /// What CloudFront uses is in us-east-1, whatever the region of its stack: certificates, functions of Lambda@Edge, web ACLs (Amazon
 /// CloudFront Developer Guide, "Requirements for using SSL/TLS certificates", "Restrictions on Lambda@Edge"; AWS WAF Developer Guide).
@@ -56,35 +63,29 @@ pub(super) fn is_of_cloudfront(kind: &str, path: &str) -> bool {
 /// A secret by its full ARN, whose last six characters AWS chose: a name may end with six letters, too.
 const SECRET: &str = "a secret";
 
-/// The names that belong to the region of a package.
-pub(super) struct Pins {
-    forms: Vec<(&'static str, Regex)>,
-    of_cloudfront: Option<Regex>,
-}
+/// The forms, compiled.
+static COMPILED: LazyLock<Vec<(&str, Regex)>> = LazyLock::new(|| {
+    let form = |(what, pattern): (&'static str, &str)| {
+        Some((what, Regex::new(&pattern.replace("REGION", ANY_REGION)).ok()?))
+    };
+    FORMS.into_iter().filter_map(form).collect()
+});
 
-impl Pins {
-    /// The names for a region; none without a region.
-    pub(super) fn of(region: Option<&Region>) -> Self {
-        let form = |(what, pattern): &(&'static str, &str)| {
-            let pattern = pattern.replace("REGION", region?.as_str());
-            Some((*what, Regex::new(&pattern).ok()?))
-        };
-        Self { forms: FORMS.iter().filter_map(form).collect(), of_cloudfront: Regex::new(OF_CLOUDFRONT).ok() }
-    }
+/// [`OF_CLOUDFRONT`], compiled.
+static CLOUDFRONT: LazyLock<Option<Regex>> = LazyLock::new(|| Regex::new(OF_CLOUDFRONT).ok());
 
-    /// What a string names that exists in one region only.
-    pub(super) fn find(&self, text: &str, in_cloudfront: bool) -> Option<&'static str> {
-        if in_cloudfront && self.of_cloudfront.as_ref().is_some_and(|pattern| pattern.is_match(text)) {
-            return Some("what CloudFront needs in us-east-1");
-        }
-        // A key's id is a UUID, and that of a multi-region key has this beginning.
-        let is_random = |suffix: &str| suffix.bytes().any(|b| b.is_ascii_digit() || b.is_ascii_uppercase());
-        let found = self.forms.iter().find(|(what, pattern)| match pattern.captures(text) {
-            Some(found) if *what == SECRET => found.get(1).is_some_and(|suffix| is_random(suffix.as_str())),
-            found => found.is_some(),
-        });
-        found.map(|(what, _)| *what).filter(|_| !text.contains("key/mrk-"))
+/// What a string names that exists in one region only.
+pub(super) fn find(text: &str, in_cloudfront: bool) -> Option<&'static str> {
+    if in_cloudfront && CLOUDFRONT.as_ref().is_some_and(|pattern| pattern.is_match(text)) {
+        return Some("what CloudFront needs in us-east-1");
     }
+    // A key's id is a UUID, and that of a multi-region key has this beginning.
+    let is_random = |suffix: &str| suffix.bytes().any(|b| b.is_ascii_digit() || b.is_ascii_uppercase());
+    let found = COMPILED.iter().find(|(what, pattern)| match pattern.captures(text) {
+        Some(found) if *what == SECRET => found.get(1).is_some_and(|suffix| is_random(suffix.as_str())),
+        found => found.is_some(),
+    });
+    found.map(|(what, _)| *what).filter(|_| !text.contains("key/mrk-"))
 }
 
 #[cfg(test)]
@@ -93,8 +94,7 @@ mod tests {
 
     #[test]
     fn names_of_one_region_are_recognised_and_names_of_every_region_are_not() {
-        let region = Region::parse("us-east-1").unwrap();
-        let pins = Pins::of(Some(&region));
+        assert_eq!(COMPILED.len(), FORMS.len(), "a pattern is wrong");
         for one in [
             "https://cognito-idp.us-east-1.amazonaws.com/us-east-1_aBcDeFgHi",
             "arn:aws:cognito-idp:us-east-1:111122223333:userpool/us-east-1_aBcDeFgHi",
@@ -127,8 +127,14 @@ mod tests {
             "arn:aws:apigateway:us-east-1::/restapis/a1b2c3d4e5",
             "arn:aws:appsync:us-east-1:111122223333:apis/abcdefghijklmnopqrstuvwxyz",
             "arn:aws:bedrock:us-east-1:111122223333:knowledge-base/ABCDE12345",
+            "com.amazonaws.vpce.us-east-1.vpce-svc-0123456789abcdef0",
+            "arn:aws:rds:us-east-1:111122223333:db-proxy:prx-0123456789abcdef0",
+            "arn:aws:rds-db:us-east-1:111122223333:dbuser:cluster-ABCDEFGHIJKL01234/db_user",
+            "arn:aws:mobiletargeting:us-east-1:111122223333:apps/0123456789abcdef0123456789abcdef",
+            "a1b2c3d4e5f6g7-ats.iot.us-east-1.amazonaws.com",
+            "arn:aws:kms:us-gov-west-1:111122223333:key/12345678-1234-1234-1234-123456789012",
         ] {
-            assert!(pins.find(one, false).is_some(), "{one}");
+            assert!(find(one, false).is_some(), "{one}");
         }
         for every in [
             "us-east-1",
@@ -145,10 +151,9 @@ mod tests {
             "data-us-east-1.s3.us-east-1.amazonaws.com",
             "https://dynamodb.us-east-1.amazonaws.com",
         ] {
-            assert_eq!(pins.find(every, false), None, "{every}");
+            assert_eq!(find(every, false), None, "{every}");
         }
-        assert!(pins.find("arn:aws:lambda:us-east-1:111122223333:function:edge:3", true).is_some());
-        assert!(pins.find("arn:aws:lambda:us-east-1:111122223333:function:edge:3", false).is_none());
-        assert_eq!(Pins::of(None).find("us-east-1_aBcDeFgHi", false), None);
+        assert!(find("arn:aws:lambda:us-east-1:111122223333:function:edge:3", true).is_some());
+        assert!(find("arn:aws:lambda:us-east-1:111122223333:function:edge:3", false).is_none());
     }
 }

@@ -1,5 +1,6 @@
 //! What SAM's transform adds to a template.
 
+use super::loops;
 use serde_json::Value;
 
 /// How many resources CloudFormation gets at least from a template: its own, and those that SAM makes of them (AWS SAM Developer Guide,
@@ -14,7 +15,8 @@ pub fn resources_made(template: &Value) -> usize {
         Some("AWS::Serverless::HttpApi" | "AWS::Serverless::StateMachine") => 1,
         _ => 0,
     };
-    resources.map_or(0, |resources| resources.len() + resources.values().map(added).sum::<usize>())
+    let entries = loops::resources(resources).into_iter();
+    entries.map(|entry| entry.count.saturating_mul(1 + added(entry.resource))).fold(0, usize::saturating_add)
 }
 
 /// What SAM makes of a function beside it.
@@ -59,5 +61,8 @@ mod tests {
         let events = json!({"A": {"Type": "Api"}, "B": {"Type": "Schedule"}, "C": {"Type": "SomethingNew"}});
         assert_eq!(made(json!({}), json!({"Role": "r", "FunctionUrlConfig": {}, "Events": events})), 6);
         assert_eq!(resources_made(&json!({})), 0);
+        let topics = json!(["N", ["a", "b", "c"], {"T${N}": {"Type": "AWS::SNS::Topic"},
+            "Fn::ForEach::Inner": ["M", ["a", "b"], {"T${N}${M}": {"Type": "AWS::SNS::Topic"}}]}]);
+        assert_eq!(resources_made(&json!({"Resources": {"Fn::ForEach::Topics": topics}})), 9);
     }
 }

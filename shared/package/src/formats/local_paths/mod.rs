@@ -139,10 +139,10 @@ impl Taker<'_, '_> {
         let local = match owner.get(*name) {
             // The tools leave it as it is (`if not property_value` in the AWS CLI's artifact_exporter.py).
             Some(Value::String(text)) if text.is_empty() && row.takes != Takes::Code => return Ok(()),
-            Some(value) => local_path(value, &place)?.to_owned(),
             // As the tools do: the folder of the template (AWS CLI Command Reference, "cloudformation package").
-            None if row.takes == Takes::Code => ".".to_owned(),
+            None | Some(Value::Null) if row.takes == Takes::Code => ".".to_owned(),
             None => return Ok(()),
+            Some(value) => local_path(value, &place)?.to_owned(),
         };
         if let Becomes::Inline(property) = row.becomes {
             let text = self.text(&local, &place)?;
@@ -164,7 +164,7 @@ impl Taker<'_, '_> {
     fn source(&mut self, local: &str, row: &Row, place: &Place<'_>) -> Result<usize, Refusal> {
         let name = self.resolve(local, place)?;
         let is_folder = name.is_empty() || name.ends_with('/');
-        let is_packed = name.ends_with(".zip") || name.ends_with(".jar");
+        let is_packed = is_archive(&name);
         match row.takes {
             // As the tools do (AWS CLI Command Reference, "cloudformation package").
             Takes::Code if !is_folder && !is_packed => Ok(self.draft.source(Source::ZippedFile { name })),
@@ -227,7 +227,13 @@ fn spread_globals(template: &mut Value) {
         if resource["Type"] != "AWS::Serverless::Function" {
             continue;
         }
-        let Some(Value::Object(properties)) = resource.get_mut("Properties") else { continue };
+        // A function may have nothing of its own.
+        let Some(resource) = resource.as_object_mut() else { continue };
+        let properties = resource.entry("Properties").or_insert(Value::Null);
+        if properties.is_null() {
+            *properties = Value::Object(Map::new());
+        }
+        let Value::Object(properties) = properties else { continue };
         for (name, value) in &taken {
             let has_code = is_image(properties) || properties.contains_key("InlineCode");
             if *name != "CodeUri" || !has_code {
@@ -235,6 +241,12 @@ fn spread_globals(template: &mut Value) {
             }
         }
     }
+}
+
+/// Whether a file is a zip already, by its name: the tools look into it, and so find others too.
+fn is_archive(name: &str) -> bool {
+    let extension = name.rsplit_once('.').map_or("", |(_, extension)| extension);
+    ["zip", "jar", "war"].iter().any(|known| extension.eq_ignore_ascii_case(known))
 }
 
 /// Whether a function's code is in the template.
