@@ -1,13 +1,11 @@
 //! Strict reading and canonical writing of JSON: duplicate keys are refused, and equal values are written as equal
 //! bytes.
 
+use crate::text::{OCCURS_TWICE, is_utf16};
 use serde::de::{Deserialize, Deserializer, Error as _, MapAccess, SeqAccess, Visitor};
 use serde_json::{Map, Value};
 use std::borrow::Cow;
 use std::fmt;
-
-/// What an error says of a key that occurs twice in one object.
-pub const OCCURS_TWICE: &str = " occurs twice (aws and sam take the last one)";
 
 /// Parses JSON. `serde_json` bounds the nesting to 128 levels.
 ///
@@ -15,6 +13,9 @@ pub const OCCURS_TWICE: &str = " occurs twice (aws and sam take the last one)";
 /// The error with its line and column. A key that occurs twice in one object is an error, because parsers differ in
 /// which of the two values they keep.
 pub fn parse_strict(bytes: &[u8]) -> Result<Value, serde_json::Error> {
+    if is_utf16(bytes) {
+        return Err(serde_json::Error::custom("the text is UTF-16; save it as UTF-8"));
+    }
     serde_json::from_slice::<Strict>(&quote_inexact(bytes)).map(|strict| strict.0)
 }
 

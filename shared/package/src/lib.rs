@@ -17,6 +17,7 @@ pub mod json;
 pub mod limits;
 pub mod listing;
 pub mod template;
+mod text;
 pub mod write;
 pub mod yaml;
 pub mod zip_file;

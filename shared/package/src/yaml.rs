@@ -11,6 +11,7 @@
 mod build;
 mod scalars;
 
+use crate::text::is_utf16;
 use granit_parser::{Event, Marker, Parser, ScalarStyle, Tag, options};
 use serde_json::Value;
 use std::fmt;
@@ -37,12 +38,6 @@ impl fmt::Display for YamlError {
 }
 
 impl std::error::Error for YamlError {}
-
-/// Whether a text is UTF-16, by its mark or because its first character, which is ASCII, has a byte that is zero.
-pub fn is_utf16(bytes: &[u8]) -> bool {
-    let has_mark = bytes.starts_with(&[0xff, 0xfe]) || bytes.starts_with(&[0xfe, 0xff]);
-    has_mark || bytes.get(..2).is_some_and(|first| (first[0] == 0) != (first[1] == 0))
-}
 
 /// Parses a document, such as a template.
 ///

@@ -66,7 +66,7 @@ pub(super) fn check(template: &Value, external: &ExternalPolicy, at: &str) -> Re
         let image = image_in(kind, property, properties).unwrap_or(&Value::Null);
         if !is_image_taken(image) {
             return refuse(
-                property,
+                image_property(kind, property),
                 "the image is named in the repository of the package's images, and is not in the package",
             );
         }
@@ -92,6 +92,11 @@ pub(super) fn check(template: &Value, external: &ExternalPolicy, at: &str) -> Re
 fn image_in<'v>(kind: &str, property: &str, properties: &'v Value) -> Option<&'v Value> {
     let owner = if kind.starts_with("AWS::Lambda::") { properties.get(property)? } else { properties };
     owner.get("ImageUri")
+}
+
+/// The property of a function that names its image: SAM has one beside the code.
+pub(super) fn image_property<'p>(kind: &str, property: &'p str) -> &'p str {
+    if kind.starts_with("AWS::Lambda::") { property } else { "ImageUri" }
 }
 
 /// [`image_in`], to change it.

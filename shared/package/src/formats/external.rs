@@ -1,6 +1,6 @@
 //! Takes code of functions and layers from buckets, and images from repositories, that are not Flotilla's into the package.
 
-use super::code_places::{CODE, ExternalPolicy, has_kept, image_in_mut, location};
+use super::code_places::{CODE, ExternalPolicy, has_kept, image_in_mut, image_property, location};
 use super::local_paths::placed;
 use super::{Draft, Folder, Source, Stop};
 use crate::template::{asset_tokens, declare_assets_bucket, image_digest, is_in_repository};
@@ -40,11 +40,11 @@ fn take_listed(
         let kind = resource["Type"].as_str().unwrap_or_default();
         let Some((kind, property)) = CODE.into_iter().find(|(known, _)| *known == kind) else { continue };
         let Some(properties) = resource.get_mut("Properties") else { continue };
-        let path = placed(at, &format!("Resources.{id}.Properties.{property}"));
+        let path = |property: &str| placed(at, &format!("Resources.{id}.Properties.{property}"));
         if let Some(uri) = image_in_mut(kind, property, properties) {
-            take_image(folder, draft, images, uri, path)?;
+            take_image(folder, draft, images, uri, path(image_property(kind, property)))?;
         } else if let Some(code) = properties.get_mut(property) {
-            take_code(draft, listed, kind, code, path);
+            take_code(draft, listed, kind, code, path(property));
         }
     }
     Ok(())

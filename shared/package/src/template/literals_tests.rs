@@ -35,6 +35,21 @@ fn regions_and_accounts_become_references_and_substitutions() {
 }
 
 #[test]
+fn what_names_one_region_in_parts_or_in_another_region_stays_as_a_whole() {
+    for same in [
+        json!({"Fn::Sub": ["https://cognito-idp.us-east-1.amazonaws.com/${P}", {"P": "us-east-1_aBcDeFgHi"}]}),
+        json!("arn:aws:kms:us-west-2:123456789012:key/12345678-1234-1234-1234-123456789012"),
+        json!("arn:aws:acm:eu-west-1:123456789012:certificate/12345678-1234-1234-1234-123456789012"),
+    ] {
+        check(json!({"A": same}), json!({"A": same}));
+    }
+    check(
+        json!({"A": "arn:aws:sqs:us-west-2:123456789012:orders"}),
+        json!({"A": {"Fn::Sub": "arn:aws:sqs:us-west-2:${AWS::AccountId}:orders"}}),
+    );
+}
+
+#[test]
 fn a_dollar_brace_in_a_literal_stays_a_literal() {
     let join = json!(["", ["${x} ", {"Ref": "AWS::Region"}]]);
     check(json!({"A": "${x} us-east-1"}), json!({"A": {"Fn::Join": join}}));

@@ -26,7 +26,8 @@ pub use name_lengths::long_names;
 pub use needs::{Needs, needs};
 pub use sam::resources_made;
 
-use crate::json::{OCCURS_TWICE, parse_strict};
+use crate::json::parse_strict;
+use crate::text::{OCCURS_TWICE, is_utf16};
 use crate::{Limits, yaml};
 use flotilla_domain::code::TEXT_BYTES_MAX;
 use flotilla_domain::release::package::{ASSETS_BUCKET_PARAMETER, GIVEN_PREFIX};
@@ -63,7 +64,7 @@ pub fn parse(bytes: &[u8], file: &str, limits: &Limits) -> Result<Value, Refusal
         return Err(over_size(bytes.len(), file, limits));
     }
     let is_json = bytes.iter().find(|byte| !byte.is_ascii_whitespace()) == Some(&b'{');
-    let value = if yaml::is_utf16(bytes) {
+    let value = if is_utf16(bytes) {
         Err(format!("{file} is UTF-16; save it as UTF-8"))
     } else if is_json {
         // As the AWS CLI and SAM do, which also read a YAML collection in braces. YAML's error names both lines of a key that occurs twice.

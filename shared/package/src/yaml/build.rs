@@ -1,7 +1,7 @@
 //! Builds a value from the parser's events, without recursion except over values whose depth is already bounded.
 
 use super::{Meaning, YamlError, meaning, scalars};
-use crate::json::OCCURS_TWICE;
+use crate::text::OCCURS_TWICE;
 use granit_parser::{Marker, Tag};
 use serde_json::{Map, Value, json};
 use std::collections::{HashMap, HashSet};

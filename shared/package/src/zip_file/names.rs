@@ -10,7 +10,9 @@ pub fn unsafe_because(name: &str) -> Option<&'static str> {
         return Some("it is absolute");
     }
     if path.contains('\\') {
-        return Some("it contains a backslash, as PowerShell's Compress-Archive writes it");
+        return Some(
+            "it contains a backslash: PowerShell's Compress-Archive writes one between folders, or a file has one in its name",
+        );
     }
     if path.chars().any(char::is_control) {
         return Some("it contains a control character");

@@ -1,6 +1,6 @@
 //! Code that only seems to be in the package: each of these once deployed bytes that nobody had proven, or could have.
 
-use crate::support::{package, packed, zip_of, zip_of_all};
+use crate::support::{assembly, package, packed, refused_at, zip_of, zip_of_all};
 use flotilla_domain::{Code, Digest};
 use serde_json::{Value, json};
 
@@ -66,6 +66,45 @@ fn a_packed_template_names_nothing_but_the_artifact_bucket() {
     let versioned =
         changed(|template| template["Resources"]["F"]["Properties"]["Code"]["S3ObjectVersion"] = json!("1"));
     assert_eq!(refused(&versioned), Code::CodeOutsidePackage);
+}
+
+#[test]
+fn what_is_in_other_buckets_is_refused_in_every_format() {
+    let state =
+        json!({"service": {"service": "s", "provider": {"region": "us-east-1", "stage": "flotillastage"}}});
+    for (kind, property, location, path) in [
+        (
+            "AWS::CloudFormation::Stack",
+            "TemplateURL",
+            json!("https://s3.amazonaws.com/b/t.json"),
+            "TemplateURL",
+        ),
+        (
+            "AWS::StepFunctions::StateMachine",
+            "DefinitionS3Location",
+            json!({"Bucket": "b", "Key": "x.json"}),
+            "DefinitionS3Location",
+        ),
+        ("AWS::Glue::Job", "Command", json!({"ScriptLocation": "s3://b/x.py"}), "Command.ScriptLocation"),
+        ("AWS::ApiGateway::RestApi", "BodyS3Location", json!({"Bucket": "b", "Key": "k"}), "BodyS3Location"),
+    ] {
+        let resource = json!({"Type": kind, "Properties": {property: location}});
+        let template = json!({"Resources": {"Other": resource}});
+        let path = format!("Resources.Other.Properties.{path}");
+        let serverless = zip_of(&[
+            ("serverless-state.json", state.to_string().as_bytes()),
+            ("cloudformation-template-update-stack.json", template.to_string().as_bytes()),
+        ]);
+        refused_at(&serverless, Code::CodeOutsidePackage, &path);
+        let mut cdk = assembly::files();
+        cdk.get_mut("Api.template.json").unwrap()["Resources"]["Other"] = resource;
+        let at = format!("Api: {path}");
+        let refused = package(&assembly::zip(&cdk)).expect_err("it must be refused");
+        assert!(
+            refused.path.as_deref() == Some(at.as_str()) || kind == "AWS::CloudFormation::Stack",
+            "{refused}"
+        );
+    }
 }
 
 #[test]

@@ -68,7 +68,7 @@ fn an_image_of_a_listed_repository_becomes_a_part_of_the_package() {
         (zip(json!({"A": lambda(literal.clone())})), API, "Resources.A.Properties.Code"),
         (zip(json!({"A": lambda(by_sub)})), API, "Resources.A.Properties.Code"),
         (zip(json!({"A": lambda(joined)})), API, "Resources.A.Properties.Code"),
-        (zip(json!({"A": sam(literal)})), API, "Resources.A.Properties.CodeUri"),
+        (zip(json!({"A": sam(literal)})), API, "Resources.A.Properties.ImageUri"),
         (in_nested, API, "nested.json: Resources.A.Properties.Code"),
         (assembly::zip(&cdk), API, "Api: Resources.A.Properties.Code"),
         (serverless(&format!("{staged}@sha256:{digest}")), staged, "Resources.A.Properties.Code"),

@@ -40,10 +40,10 @@ fn an_image_of_ecr_is_warned_of_and_one_that_exists_only_locally_is_refused() {
         (finished.package.warnings[0].code, finished.package.assets.len()),
         (Code::ImageOutsidePackage, 0)
     );
-    let place = "Resources.A.Properties.CodeUri";
+    let place = "Resources.A.Properties.ImageUri";
     for (uri, what) in [
         ("api:latest", "exists only on the machine"),
-        ("./image.tar", "./image.tar is not in the package"),
+        ("./image.tar", "./image.tar is no container image of the package"),
         ("ghcr.io/team/api:1", "is in ghcr.io, and Lambda runs images of private registries of Amazon ECR"),
         ("localhost:5000/api", "is in localhost:5000"),
         ("", "ImageUri is empty"),
@@ -57,7 +57,7 @@ fn an_image_of_ecr_is_warned_of_and_one_that_exists_only_locally_is_refused() {
     refused_at(
         &function(json!({"PackageType": "Image"})),
         Code::CodeOutsidePackage,
-        "Resources.A.Properties.CodeUri",
+        "Resources.A.Properties.ImageUri",
     );
 }
 

@@ -16,6 +16,7 @@ mod loops;
 mod neutral_values;
 mod nulls;
 mod sam;
+mod sam_globals;
 mod serverless_artifacts;
 mod serverless_samples;
 mod support;

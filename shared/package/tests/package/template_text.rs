@@ -22,6 +22,19 @@ fn utf_16_is_named_as_such_also_without_its_mark() {
 }
 
 #[test]
+fn utf_16_is_named_in_the_files_of_tools_too() {
+    let bytes: Vec<u8> = r#"{"service": {}}"#.encode_utf16().flat_map(u16::to_le_bytes).collect();
+    let of_cdk = [("manifest.json", &bytes[..]), ("cdk.out", b"{}")];
+    for (zip, path) in [
+        (zip_of(&[("serverless-state.json", &bytes)]), "serverless-state.json"),
+        (zip_of(&of_cdk), "manifest.json"),
+    ] {
+        let refused = refused_at(&zip, Code::ManifestInvalid, path);
+        assert!(refused.message.contains("UTF-16"), "{refused}");
+    }
+}
+
+#[test]
 fn a_mistake_in_yaml_is_named_with_its_line() {
     let zip = zip_of(&[("template.yaml", b"Resources:\n  A:\n    Type: T\n    Type: U\n")]);
     let refusal = refused_at(&zip, Code::TemplateInvalid, "template.yaml");

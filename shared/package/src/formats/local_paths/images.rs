@@ -23,6 +23,9 @@ impl Taker<'_, '_> {
         name: &str,
         place: &Place<'_>,
     ) -> Result<bool, Stop> {
+        // SAM names the image beside the code.
+        let beside = Place { path: place.path.replace(".CodeUri", ".ImageUri"), ..*place };
+        let place = if name == "CodeUri" { &beside } else { place };
         let uri = match owner.get(name) {
             // SAM ignores the code of a function that runs an image ("AWS::Serverless::Function", PackageType).
             Some(_) if name == "CodeUri" && owner.get("PackageType").is_some_and(|kind| kind == "Image") => {
@@ -85,7 +88,9 @@ pub(crate) fn not_in_ecr(uri: &str, base: &str) -> Refusal {
     // A name without a registry has no dot before its first slash.
     let registry = shown.split_once('/').map(|(host, _)| host).filter(|host| host.contains(['.', ':']));
     let what = match registry {
-        _ if is_path => format!("{shown} is not in the package"),
+        _ if is_path => format!(
+            "{shown} is no container image of the package: an archive, or a folder with an OCI image layout"
+        ),
         Some(host) => format!(
             "the image {shown} is in {host}, and Lambda runs images of private registries of Amazon ECR"
         ),

@@ -10,6 +10,7 @@ mod plugins;
 
 use super::{Draft, DraftStack, Folder, Source, Stop, code_places, external, local_paths};
 use crate::template::{MadeFor, asset_tokens, declare, rest_deployment};
+use crate::text::is_utf16;
 use artifacts::Artifacts;
 use flotilla_domain::release::package::{
     AssetKind, KEEP_BUCKET_PARAMETER, PackageFormat, STAGE_MARK, STAGE_PLACEHOLDER,
@@ -118,8 +119,11 @@ pub fn draft(folder: &Folder<'_>, base: &str) -> Result<Draft, Stop> {
         let fix = "package again, and upload the folder as the tool wrote it; this reads what osls and the Serverless Framework 3 write";
         Refusal::new(Code::ManifestInvalid, format!("{MANIFEST}: {what}"), fix).at(MANIFEST)
     };
-    let state: State = serde_json::from_slice(folder.read(&format!("{base}{MANIFEST}"))?)
-        .map_err(|e| invalid(e.to_string()))?;
+    let state = folder.read(&format!("{base}{MANIFEST}"))?;
+    if is_utf16(state) {
+        return Err(invalid("the text is UTF-16; save it as UTF-8".into()).into());
+    }
+    let state: State = serde_json::from_slice(state).map_err(|e| invalid(e.to_string()))?;
     let stage = StageName::parse(state.stage()).map_err(|e| {
         let fix = format!("call the stage so in lower-case letters, digits and hyphens (PROD becomes prod, v4_stg becomes v4-stg), name that stage in the route, and package with --stage {STAGE_PLACEHOLDER}, which fits every stage");
         Refusal::new(Code::ManifestInvalid, format!("{MANIFEST}: {e}"), fix).at(MANIFEST)
