@@ -14,6 +14,8 @@ pub(super) struct Artifacts {
     by_id: BTreeMap<String, String>,
     /// That of all other functions.
     whole: Option<String>,
+    /// The project's folder on the machine that packaged, with a slash, if a zip of the framework's own tells.
+    project: Option<String>,
 }
 
 impl Artifacts {
@@ -27,7 +29,12 @@ impl Artifacts {
                 by_id.extend(own.map(|own| (format!("{}{end}", normalised(name)), own)));
             }
         }
-        Self { by_id, whole: whole.into_iter().flatten().find_map(path) }
+        let named = whole.into_iter().flatten().filter_map(path);
+        let project = by_id.values().cloned().chain(named.clone()).find_map(|zip| {
+            let (project, _) = zip.split_once(&format!("/{OWN}/"))?;
+            Some(format!("{project}/"))
+        });
+        Self { by_id, whole: named.into_iter().next(), project }
     }
 
     /// The name in the package of the zip of a function or layer. `base` is the folder of the state file.
@@ -47,26 +54,29 @@ impl Artifacts {
             // The framework wrote it, or a plugin for it.
             None => Some(format!("{base}{zip}")),
             Some(named) if named.rsplit('/').nth(1) == Some(OWN) => Some(format!("{base}{zip}")),
-            Some(named) => in_project(listing, base.strip_suffix(".serverless/").unwrap_or(base), named),
+            Some(named) => self.in_project(listing, base.strip_suffix(".serverless/").unwrap_or(base), named),
         };
         found.filter(|name| listing.has(name)).ok_or_else(|| {
             let from = named.map(|named| format!("; serverless.yml takes it from {named}"));
             let what = format!("{zip} is not in the package{}", from.unwrap_or_default());
-            let fix = "pack or zip the project folder after its zips were built, instead of .serverless alone; name them in serverless.yml by paths below the project";
+            let fix = "pack or zip the project folder after its zips were built, instead of .serverless alone; name them in serverless.yml by paths below the project, or pack with --root FOLDER, which contains both";
             Refusal::new(Code::AssetMissing, what, fix).at(path)
         })
     }
-}
 
-/// The name in the project of a zip that another tool built.
-fn in_project(listing: &Listing, project: &str, named: &str) -> Option<String> {
-    let is_absolute = named.starts_with('/') || named.as_bytes().get(1) == Some(&b':');
-    if !is_absolute {
-        return listing.resolve(project.trim_end_matches('/'), named).ok();
+    /// The name in the project of a zip that another tool built.
+    fn in_project(&self, listing: &Listing, project: &str, named: &str) -> Option<String> {
+        let is_absolute = named.starts_with('/') || named.as_bytes().get(1) == Some(&b':');
+        if !is_absolute {
+            return listing.resolve(project.trim_end_matches('/'), named).ok();
+        }
+        if let Some(there) = &self.project {
+            return named.strip_prefix(there.as_str()).map(|below| format!("{project}{below}"));
+        }
+        // It is one of the machine that packaged. Where the project was there is not known, but its end has a folder at least.
+        let ends = named.match_indices('/').map(|(at, _)| &named[at + 1..]).filter(|end| end.contains('/'));
+        ends.map(|end| format!("{project}{end}")).find(|name| listing.has(name))
     }
-    // It is one of the machine that packaged. Where the project was there is not known, but its end has a folder at least.
-    let ends = named.match_indices('/').map(|(at, _)| &named[at + 1..]).filter(|end| end.contains('/'));
-    ends.map(|end| format!("{project}{end}")).find(|name| listing.has(name))
 }
 
 fn path(value: &Value) -> Option<String> {
@@ -99,7 +109,7 @@ mod tests {
         let artifacts = of_functions(&json!({
             "a": {"package": {"artifact": "a/app.zip"}},
             "b-c_d": {"package": {"artifact": "./b/app.zip"}},
-            "own": {"package": {"artifact": "/build/.serverless/own.zip"}},
+            "own": {"package": {"artifact": ".serverless/own.zip"}},
             "abs": {"package": {"artifact": "/home/ci/shop/dist/jobs.zip"}},
             "top": {"package": {"artifact": "C:\\shop\\top.zip"}},
             "out": {"package": {"artifact": "../../common/target/out.jar"}},
@@ -124,6 +134,13 @@ mod tests {
         ] {
             let refused = found(id, zip).unwrap_err();
             assert_eq!(refused, format!("{zip} is not in the package; serverless.yml takes it from {from}"));
+        }
+        // A zip of the framework's own says where the project was.
+        let mut known = json!({"own": {"package": {"artifact": "/home/ci/shop/.serverless/own.zip"}}});
+        for (at, is_in) in [("/home/ci/shop", true), ("/home/ci/common", false)] {
+            known["abs"] = json!({"package": {"artifact": format!("{at}/dist/jobs.zip")}});
+            let found = find(&of_functions(&known), &all, "AbsLambdaFunction", "jobs.zip");
+            assert_eq!(found.ok().as_deref(), is_in.then_some("dist/jobs.zip"), "{at}");
         }
         // A file of the same name elsewhere is another file.
         let refused =
