@@ -5,13 +5,16 @@
 
 use flotilla_cli::packing::Packing;
 use flotilla_contract::config::ConfigFile;
-use flotilla_contract::{ExternalCodeConfig, ProfileConfig, RuleConfig, ServiceConfigDoc, WaveConfig};
+use flotilla_contract::{
+    ExternalCodeConfig, Page, ProfileConfig, RuleConfig, ServiceConfigDoc, UploadView, WaveConfig,
+};
 use flotilla_domain::Digest;
 use flotilla_lab::World;
+use flotilla_lab::config::for_service;
 use flotilla_lab::emulator::ACCOUNT;
 use flotilla_lab::everywhere::{Everywhere, deploy, package_folders};
 use flotilla_lab::samples::fixture;
-use flotilla_lab::world::HOME;
+use flotilla_lab::world::{HOME, text};
 use flotilla_sim::zip_of;
 use std::path::{Path, PathBuf};
 
@@ -130,5 +133,33 @@ async fn code_of_a_vendor_is_fetched_and_runs_everywhere() {
     assert_eq!(rollout.deployments.len(), REGIONS.len());
     for deployment in &rollout.deployments {
         assert_eq!(deployment.code_sha256["Forwarder"], digest.to_string(), "{}", deployment.region);
+    }
+}
+
+#[tokio::test]
+async fn a_warning_reaches_whoever_pushes_and_whoever_asks_later() {
+    let world = World::start(&[HOME], &["--step-timeout-s", "20"], true).await.unwrap();
+    let mut config = for_service(ACCOUNT, "audit", "staging", &[HOME.to_owned()]);
+    for profile in config.profiles.values_mut() {
+        profile.capabilities.push("CAPABILITY_AUTO_EXPAND".into());
+    }
+    world.apply(&config).await.unwrap();
+    let package = fixture("sam/.aws-sam/build");
+    let push = ["push", package.to_str().unwrap(), "--service", "audit", "--ref", "branch:main"];
+    let pushed = world.run(&push).await.unwrap();
+    assert!(pushed.status.success() && text(&pushed).contains("FL0606"), "{}", text(&pushed));
+    let releases = world.run(&["releases", "audit"]).await.unwrap();
+    let page: Page<UploadView> = world.api().get("/v1/services/audit/uploads").await.unwrap();
+    let rollout = world.run(&["rollout", page.items[0].rollout.as_deref().unwrap()]).await.unwrap();
+    let uploads = world.run(&["uploads", "audit"]).await.unwrap();
+    // A zip is not read by the command: what ingest has found comes back.
+    let zip = world.emulator.folder.path().join("audit.zip");
+    let packed = world.run(&["pack", package.to_str().unwrap(), "-o", zip.to_str().unwrap()]).await.unwrap();
+    assert!(packed.status.success(), "{}", text(&packed));
+    let of_zip =
+        ["push", zip.to_str().unwrap(), "--service", "audit", "--ref", "branch:main", "--build", "zip"];
+    let of_zip = world.run(&of_zip).await.unwrap();
+    for shown in [releases, rollout, uploads, of_zip] {
+        assert!(shown.status.success() && text(&shown).contains("FL0606"), "{}", text(&shown));
     }
 }
