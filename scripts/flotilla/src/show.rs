@@ -167,6 +167,9 @@ pub fn rollout(rollout: &RolloutView) {
     if let Some(set) = &rollout.set {
         println!("part of set {set}");
     }
+    if let Some(stage) = &rollout.promotes_to {
+        println!("promotes to {stage} when it has succeeded");
+    }
     if let Some(failed) = &rollout.retry_of {
         println!("retry of {failed}");
     }

@@ -11,6 +11,7 @@ pub fn for_service(account: &str, service: &str, stage: &str, regions: &[String]
         profile: if ttl_h.is_some() { "previews" } else { "demo" }.into(),
         ttl_h,
         stack_name: None,
+        promote_to: None,
     };
     let profile = ProfileConfig {
         account: account.into(),

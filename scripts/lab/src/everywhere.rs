@@ -121,6 +121,7 @@ fn config(
         profile: service.into(),
         ttl_h: None,
         stack_name: None,
+        promote_to: None,
     });
     ConfigFile {
         profiles: [(service.to_owned(), profile)].into(),

@@ -31,6 +31,7 @@ fn config<const N: usize>(profiles: [(&str, ProfileConfig); N]) -> ConfigFile {
         profile: name.into(),
         ttl_h: None,
         stack_name: None,
+        promote_to: None,
     };
     let rules = profiles.iter().map(|(name, _)| rule(name)).collect();
     ConfigFile {

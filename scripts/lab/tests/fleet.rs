@@ -45,6 +45,7 @@ fn config(world: &World) -> ConfigFile {
         profile: "everywhere".into(),
         ttl_h: None,
         stack_name: None,
+        promote_to: None,
     };
     let rules = vec![rule("branch:main", "staging"), rule("tag:*", "production")];
     ConfigFile {

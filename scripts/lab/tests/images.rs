@@ -34,6 +34,7 @@ fn config() -> ConfigFile {
         profile: "p".into(),
         ttl_h: None,
         stack_name: None,
+        promote_to: None,
     };
     let rules = vec![rule("branch:main", "staging"), rule("tag:v*", "production")];
     ConfigFile {

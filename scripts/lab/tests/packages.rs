@@ -98,6 +98,7 @@ async fn code_of_a_vendor_is_fetched_and_runs_everywhere() {
         profile: "p".into(),
         ttl_h: None,
         stack_name: None,
+        promote_to: None,
     };
     let external_code = ExternalCodeConfig {
         bucket: "vendor-{region}".into(),

@@ -32,6 +32,7 @@ fn config(world: &World) -> ConfigFile {
         profile: "workshop".into(),
         ttl_h: None,
         stack_name: None,
+        promote_to: None,
     };
     let rules = vec![rule("branch:main", "staging"), rule("tag:*", "production")];
     let service = |(name, _): &(&str, &str)| {

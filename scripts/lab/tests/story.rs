@@ -31,6 +31,7 @@ fn config(world: &World, topic: &str) -> ConfigFile {
         profile: stage.into(),
         ttl_h: None,
         stack_name: None,
+        promote_to: None,
     };
     let wave = |region: &str| {
         WaveConfig::Wave(WaveTable {

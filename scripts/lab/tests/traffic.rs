@@ -45,6 +45,7 @@ fn config(world: &World, first_step: &str) -> ConfigFile {
         profile: "production".into(),
         ttl_h: None,
         stack_name: None,
+        promote_to: None,
     };
     let service =
         ServiceConfigDoc { rules: vec![rule], alias: Some("live".into()), ..ServiceConfigDoc::default() };

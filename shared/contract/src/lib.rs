@@ -14,14 +14,15 @@ pub mod problem;
 pub mod provenance;
 pub mod requests;
 pub mod safeguards;
+pub mod services;
 pub mod sets;
 pub mod traffic;
 pub mod views;
 
 pub use access::*;
 pub use config::{
-    AccountConfig, ExternalCodeConfig, FourEyesConfig, OutputConfig, ParameterConfig, PreviewQuotasConfig,
-    PreviewRolesConfig, ProfileConfig, RuleConfig, ServiceConfigDoc, StackConfig, WaveConfig, WaveTable,
+    AccountConfig, FourEyesConfig, OutputConfig, ParameterConfig, PreviewQuotasConfig, PreviewRolesConfig,
+    ProfileConfig, StackConfig, WaveConfig, WaveTable,
 };
 pub use gate::*;
 pub use guard::{BrokenRule, GuardReply, GuardRequest};
@@ -31,6 +32,7 @@ pub use problem::{CurrentState, Problem};
 pub use provenance::*;
 pub use requests::*;
 pub use safeguards::SafeguardsConfig;
+pub use services::*;
 pub use sets::*;
 pub use traffic::{
     AnalysisConfig, InvocationsView, ShiftTraffic, TrafficConfig, TrafficMeasuredView, TrafficStepConfig,

@@ -264,6 +264,9 @@ pub struct RolloutView {
     /// The principal that paused it, while it is paused.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub paused_by: Option<String>,
+    /// The stage to which its release is promoted when it has succeeded.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub promotes_to: Option<String>,
     /// The rollout that it retries.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub retry_of: Option<String>,

@@ -142,6 +142,9 @@ fn live(world: &mut World, seed: u64) {
     if seed % 11 == 6 {
         world.with_image();
     }
+    if seed % 13 == 4 {
+        world.promotes();
+    }
     if seed % 5 == 2 {
         world.keeps(1, 1).collects(HASTE);
     }

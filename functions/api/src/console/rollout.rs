@@ -59,6 +59,7 @@ fn facts(rollout: &RolloutView) -> Markup {
         ("Cancelled by", rollout.cancelled_by.as_deref()),
         ("Paused by", rollout.paused_by.as_deref()),
         ("Set", rollout.set.as_deref()),
+        ("Promotes to", rollout.promotes_to.as_deref()),
     ];
     let others = [("Retry of", &rollout.retry_of), ("Superseded by", &rollout.superseded_by)];
     html! {

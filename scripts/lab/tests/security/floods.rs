@@ -23,6 +23,7 @@ async fn a_thousand_uploads_and_a_hundred_unreadable_messages_do_not_keep_anothe
         profile: "only".into(),
         ttl_h: None,
         stack_name: None,
+        promote_to: None,
     };
     config
         .services

@@ -31,6 +31,7 @@ fn config(profile: ProfileConfig) -> ConfigFile {
         profile: "only".into(),
         ttl_h: None,
         stack_name: None,
+        promote_to: None,
     };
     let rules = vec![rule("branch:main", "staging"), rule("tag:v*", "production")];
     ConfigFile {

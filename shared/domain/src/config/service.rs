@@ -135,6 +135,8 @@ pub struct Rule {
     pub ttl_h: Option<u32>,
     /// The pattern of this stage's stack names; `None` for the service's.
     pub stack_name: Option<StackPattern>,
+    /// The stage to which a release is promoted when its rollout to this one has succeeded.
+    pub promote_to: Option<StageName>,
 }
 
 impl Rule {
@@ -189,6 +191,8 @@ pub struct Route {
     pub ttl_h: Option<u32>,
     /// The pattern of the stacks' names.
     pub stack_name: StackPattern,
+    /// The stage to which a release is promoted when its rollout has succeeded.
+    pub promote_to: Option<StageName>,
 }
 
 impl ServiceConfig {
@@ -270,7 +274,8 @@ impl ServiceConfig {
         // Several rules may lead to a stage, which has one name.
         let of_stage = if rule.stage.is_per_ref() { rule.stack_name.as_ref() } else { None };
         let stack_name = of_stage.unwrap_or_else(|| self.stack_name_at(&stage)).clone();
-        Ok(Route { stage, profile: rule.profile.clone(), ttl_h: rule.ttl_h, stack_name })
+        let (profile, promote_to) = (rule.profile.clone(), rule.promote_to.clone());
+        Ok(Route { stage, profile, ttl_h: rule.ttl_h, stack_name, promote_to })
     }
 
     /// The first rule that matches a ref.

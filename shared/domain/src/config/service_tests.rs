@@ -11,6 +11,7 @@ fn config(rules: &[(&str, &str)]) -> ServiceConfig {
         profile: ProfileName::parse("p").unwrap(),
         ttl_h: None,
         stack_name: None,
+        promote_to: None,
     });
     ServiceConfig {
         service: ServiceName::parse("orders").unwrap(),

@@ -147,6 +147,8 @@ pub struct Rollout {
     pub break_glass: Option<BreakGlass>,
     /// The gates that were blocked at the last observation.
     pub blocked_by: Vec<Blocked>,
+    /// The stage to which its release is promoted when it has succeeded.
+    pub promote_to: Option<StageName>,
     /// The rollout that this one retries.
     pub retry_of: Option<RolloutId>,
     /// The set that it belongs to.

@@ -96,6 +96,7 @@ fn rollout(kind: RolloutKind) -> Rollout {
         approvals: Vec::new(),
         break_glass: None,
         blocked_by: Vec::new(),
+        promote_to: None,
         retry_of: None,
         set: None,
         notify: Default::default(),

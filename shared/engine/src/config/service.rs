@@ -6,7 +6,7 @@ use flotilla_domain::config::external_code::ExternalCode;
 use flotilla_domain::config::external_image::ImageRepository;
 use flotilla_domain::config::service::{RefPattern, Rule, ServiceConfig, StageTemplate};
 use flotilla_domain::retention::Retention;
-use flotilla_domain::{AliasName, Digest, ProfileName, Refusal, ServiceName, StackPattern};
+use flotilla_domain::{AliasName, Digest, ProfileName, Refusal, ServiceName, StackPattern, StageName};
 use std::collections::BTreeSet;
 
 /// Reads a service's configuration.
@@ -26,6 +26,7 @@ pub fn service_config(service: ServiceName, doc: &ServiceConfigDoc) -> Result<Se
     let rules = rules.map(|(n, doc)| rule(doc).map_err(|refusal| refusal.at(format!("rules.{n}"))));
     let rules = rules.collect::<Result<Vec<Rule>, _>>()?;
     check_stack_names(&rules)?;
+    check_promotions(&rules)?;
     Ok(ServiceConfig {
         service,
         rules,
@@ -55,6 +56,38 @@ fn check_stack_names(rules: &[Rule]) -> Result<(), Refusal> {
                 "every ref would have the same stack",
                 "put {stage} into the stack_name",
             ));
+        }
+    }
+    Ok(())
+}
+
+/// Refuses promotions of previews, to stages that no rule names or that do not stay, and in a circle.
+fn check_promotions(rules: &[Rule]) -> Result<(), Refusal> {
+    let stays = |rule: &&Rule| !rule.stage.is_per_ref() && rule.ttl_h.is_none();
+    let of_stage = |stage: &StageName| rules.iter().find(|rule| rule.stage.as_str() == stage.as_str());
+    for (n, rule) in rules.iter().enumerate() {
+        let Some(to) = &rule.promote_to else { continue };
+        let refuse = |what: String, fix: &str| Err(invalid(format!("rules.{n}.promote_to"), what, fix));
+        if !stays(&rule) {
+            return refuse("a preview is not promoted".into(), "leave promote_to out of the rule, or ttl_h");
+        }
+        if of_stage(to).filter(stays).is_none() {
+            let what = format!("no rule leads to a stage {to} that stays");
+            return refuse(
+                what,
+                "add a rule for the stage, such as { ref = \"tag:v*\", stage = …, profile = … }",
+            );
+        }
+        // A chain that is longer than the rules comes back to where it was.
+        let mut next = Some(to);
+        for _ in rules {
+            next = next.and_then(|stage| of_stage(stage)?.promote_to.as_ref());
+        }
+        if next.is_some() {
+            return refuse(
+                format!("the promotions from {} come back to it", rule.stage.as_str()),
+                "end the chain of promotions",
+            );
         }
     }
     Ok(())
@@ -202,6 +235,12 @@ fn rule(doc: &RuleConfig) -> Result<Rule, Refusal> {
         profile: ProfileName::parse(&doc.profile).map_err(|e| named("profile", &e))?,
         ttl_h: doc.ttl_h,
         stack_name: stack_name(doc.stack_name.as_deref())?,
+        promote_to: doc
+            .promote_to
+            .as_deref()
+            .map(StageName::parse)
+            .transpose()
+            .map_err(|e| named("promote_to", &e))?,
     })
 }
 
@@ -214,6 +253,35 @@ mod tests {
     use super::*;
 
     #[test]
+    fn promotions_lead_from_stage_to_stage_and_come_to_an_end() {
+        let rule = |git_ref: &str, stage: &str, promote_to: Option<&str>| RuleConfig {
+            git_ref: git_ref.into(),
+            stage: stage.into(),
+            profile: "p".into(),
+            ttl_h: stage.starts_with("pr-").then_some(24),
+            stack_name: None,
+            promote_to: promote_to.map(str::to_owned),
+        };
+        let check = |rules: Vec<RuleConfig>| {
+            let doc = ServiceConfigDoc { rules, ..ServiceConfigDoc::default() };
+            let config = service_config(ServiceName::parse("s").unwrap(), &doc);
+            config.map(drop).map_err(|refusal| refusal.path.unwrap_or_default())
+        };
+        let at = |n: usize| Err(format!("rules.{n}.promote_to"));
+        let (staging, live) = (|to| rule("branch:main", "staging", to), |to| rule("tag:v*", "live", to));
+        assert_eq!(
+            check(vec![rule("branch:next", "test", Some("staging")), staging(Some("live")), live(None)]),
+            Ok(())
+        );
+        assert_eq!(check(vec![staging(Some("live"))]), at(0), "no rule leads there");
+        assert_eq!(check(vec![staging(Some("staging"))]), at(0));
+        assert_eq!(check(vec![staging(Some("live")), live(Some("staging"))]), at(0));
+        assert_eq!(check(vec![staging(None), rule("pr:*", "pr-{ref}", Some("staging"))]), at(1));
+        assert_eq!(check(vec![staging(Some("pr-1")), rule("pr:1", "pr-1", None)]), at(0), "it does not stay");
+        assert_eq!(check(vec![staging(Some("Live"))]), Err("rules.0".into()), "it is no name");
+    }
+
+    #[test]
     fn a_stage_for_every_ref_must_end() {
         let rule = |stage: &str, ttl_h| ServiceConfigDoc {
             rules: vec![RuleConfig {
@@ -222,6 +290,7 @@ mod tests {
                 profile: "p".into(),
                 ttl_h,
                 stack_name: None,
+                promote_to: None,
             }],
             ..ServiceConfigDoc::default()
         };
@@ -240,6 +309,7 @@ mod tests {
             profile: "p".into(),
             ttl_h: None,
             stack_name: None,
+            promote_to: None,
         }];
         let kept = |keep_releases, keep_days| {
             let doc =

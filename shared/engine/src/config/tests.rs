@@ -34,6 +34,7 @@ fn the_repositories_of_images_are_bounded_and_of_ecr() {
         profile: "p".into(),
         ttl_h: None,
         stack_name: None,
+        promote_to: None,
     };
     let config = |external_images: Vec<String>| {
         let doc =
@@ -264,6 +265,7 @@ fn a_service_has_fifty_rules_and_a_preview_ninety_days_at_most() {
         profile: "p".into(),
         ttl_h,
         stack_name: None,
+        promote_to: None,
     };
     let read = |rules: Vec<RuleConfig>| {
         let doc = ServiceConfigDoc { rules, ..ServiceConfigDoc::default() };

@@ -55,6 +55,9 @@ pub struct StoredRollout {
     capabilities: BTreeSet<String>,
     #[serde(default)]
     policy: StoredPolicy,
+    /// A stage.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    promote_to: Option<String>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     retry_of: Option<String>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -182,6 +185,7 @@ impl Record for Rollout {
             tags: self.tags.clone(),
             capabilities: self.capabilities.clone(),
             policy: StoredPolicy::of(&self.policy),
+            promote_to: self.promote_to.as_ref().map(ToString::to_string),
             retry_of: self.retry_of.map(|id| id.to_string()),
             set: self.set.map(|id| id.to_string()),
             notify: self.notify.iter().map(ChannelArn::as_str).collect::<Vec<_>>().join(","),
@@ -264,6 +268,10 @@ impl Record for Rollout {
             approvals: stored.approvals.into_iter().map(StoredApproval::read).collect::<Result<_, _>>()?,
             break_glass: stored.break_glass.map(StoredBreakGlass::read).transpose()?,
             blocked_by: stored.closed.into_iter().map(StoredClosed::read).collect::<Result<_, _>>()?,
+            promote_to: stored
+                .promote_to
+                .map(|stage| parsed("promote_to", StageName::parse(&stage)))
+                .transpose()?,
             retry_of: stored.retry_of.map(|id| parsed("retry_of", RolloutId::parse(&id))).transpose()?,
             set: stored.set.map(|id| parsed("set", SetId::parse(&id))).transpose()?,
             notify: stored

@@ -89,6 +89,7 @@ fn rollout(kind: RolloutKind, state: RolloutState) -> Rollout {
                 .unwrap()
             })
             .into(),
+        promote_to: None,
         retry_of: Some(RolloutId::derive(Timestamp::UNIX_EPOCH, &["before"])),
         state,
         acted: true,
@@ -103,6 +104,13 @@ fn rollout(kind: RolloutKind, state: RolloutState) -> Rollout {
         created_at: Timestamp::UNIX_EPOCH,
         entered_at: Timestamp::UNIX_EPOCH,
     }
+}
+
+#[test]
+fn the_stage_that_a_rollout_promotes_to_reads_back() {
+    let promote_to = Some(StageName::parse("production").unwrap());
+    let rollout = Rollout { promote_to, ..rollout(RolloutKind::Remove, RolloutState::Queued) };
+    assert_eq!(read::<Rollout>(stored(&rollout)).unwrap().value, rollout);
 }
 
 #[test]

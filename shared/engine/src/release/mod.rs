@@ -31,6 +31,7 @@ use flotilla_domain::release::package::Package;
 use flotilla_domain::release::upload_key::{IncomingKey, UploadKey};
 use flotilla_domain::release::{ObjectVersion, Release, Upload, Verdict};
 use flotilla_domain::retention::Pace;
+use flotilla_domain::rollout::Rollout;
 use flotilla_domain::stage::StageHead;
 use flotilla_domain::{Code, Digest, Refusal, Region, ServiceName, StageName, Timestamp};
 use flotilla_package::Limits;
@@ -231,7 +232,8 @@ impl Ingest {
         let release = Release { provenance, ..release(key, object, package) };
         let now = self.clock.now();
         let id = object.rollout_id();
-        let rollout = compose_rollout(id, &release, &route, &destination, "upload", now)?;
+        let plan = compose_rollout(id, &release, &route, &destination, "upload", now)?;
+        let rollout = Rollout { promote_to: route.promote_to, ..plan };
         let verdict = Verdict::Accepted { release: release.id, digest: release.package.digest, rollout: id };
         let upload = Upload {
             id: object.upload_id(),

@@ -273,7 +273,7 @@ fn record_stacks(head: &mut StageHead, rollout: &Rollout) {
 }
 
 /// Refuses a rollout that is to shift traffic and has none to shift. An expedited one takes no steps.
-fn check_traffic(rollout: &Rollout) -> Result<(), Refusal> {
+pub(crate) fn check_traffic(rollout: &Rollout) -> Result<(), Refusal> {
     let RolloutKind::Deploy(release) = &rollout.kind else { return Ok(()) };
     let has_alias = release.stacks.iter().any(|stack| !stack.aliases.is_empty());
     if rollout.traffic.is_none() || has_alias || rollout.gates.expedite {

@@ -139,6 +139,7 @@ fn blank(
         approvals: Vec::new(),
         break_glass: None,
         blocked_by: Vec::new(),
+        promote_to: None,
         retry_of: None,
         set: None,
         notify: BTreeSet::new(),

@@ -1,7 +1,7 @@
 //! Rollouts, from the request to the outcome.
 //!
 //! A rollout is [composed](compose) from a release and the configuration, [admitted](admit) to its stage, and
-//! taken forward by its [controller](RolloutController): [`observe`], [`act`], [`save`], [`finish`]. The
+//! taken forward by its [controller](RolloutController): [`observe`], [`act`], [`save`], [`finish`], [`promote_by_rule`]. The
 //! commands of operators are [`start`], [`promote`], [`rollback`], [`retry`] and [`control`]; [`view`] is what
 //! they see.
 
@@ -13,6 +13,7 @@ pub(crate) mod destination;
 mod finish;
 mod observe;
 mod promote;
+mod promote_by_rule;
 mod retry;
 mod rollback;
 pub(crate) mod route;

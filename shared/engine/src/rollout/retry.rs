@@ -99,6 +99,7 @@ impl Commands {
             let refusal = conflict("the rollout has no target left to retry".into());
             return Err(EngineError::conflict(refusal, &failed));
         }
+        rollout.promote_to = failed.promote_to.clone();
         rollout.retry_of = Some(failed.retry_of.unwrap_or(failed.id));
         rollout.policy.skip_resources = word.skip.clone();
         rollout.policy.force_delete |= word.force;

@@ -64,12 +64,14 @@ pub(crate) async fn way(
         (Some(rule), ..) => {
             let (profile, ttl_h) = (rule.profile.clone(), rule.ttl_h);
             let stack_name = config.stack_name_at(stage).clone();
-            Route { stage: stage.clone(), profile, ttl_h, stack_name }
+            let promote_to = rule.promote_to.clone();
+            Route { stage: stage.clone(), profile, ttl_h, stack_name, promote_to }
         }
         (None, Some(route), _) if route.stage == *stage => route,
         (None, _, Some(head)) if head.expires_at.is_none() => {
             let stack_name = config.stack_name;
-            Route { stage: stage.clone(), profile: head.profile.clone(), ttl_h: None, stack_name }
+            let profile = head.profile.clone();
+            Route { stage: stage.clone(), profile, ttl_h: None, stack_name, promote_to: None }
         }
         _ => {
             return Err(missing(

@@ -31,12 +31,7 @@ impl RolloutController {
         let overdue_soon = step.saved.due_at.is_none_or(|due| due <= later(now, soon_s));
         let dirty = step.now != step.saved.value || overdue_soon;
         let due = (!ended).then(|| due_at(now, sleeps_s.unwrap_or(step.now.patience_s())));
-        let mut writes = Vec::new();
-        if dirty {
-            writes.push(step.saved.write(&step.now, due));
-            writes.extend(step.timeline.iter().map(keep));
-        }
-        let mut next = None;
+        let (mut writes, mut next, mut promotion) = (Vec::new(), None, None);
         let done: Vec<&Deployment> =
             step.notes.deployments.iter().filter(|d| d.state.is_terminal()).collect();
         if (ended || !done.is_empty()) && !step.now.plan_only {
@@ -46,15 +41,21 @@ impl RolloutController {
             if ended {
                 record_end(&mut head, &step.now, now);
                 next = head.leave(step.now.id);
+                promotion = self.promotion(step, &head).await?;
             }
             if head != before.value {
                 writes.push(before.write(&head, head.expires_at));
             }
         }
-        if writes.is_empty() {
-            return Ok(());
+        if dirty {
+            writes.push(step.saved.write(&step.now, due));
+            writes.extend(step.timeline.iter().map(keep));
         }
-        self.store.write(writes).await?;
+        match &promotion {
+            Some(promotion) => self.admit_promotion(promotion, &writes).await?,
+            None if writes.is_empty() => return Ok(()),
+            None => self.store.write(writes).await?,
+        }
         if dirty {
             step.was_saved("rollout", due, &self.meter);
             if let Some(delay_s) = sleeps_s {

@@ -62,6 +62,7 @@ pub(crate) fn rollout_view(rollout: &Rollout, deployments: &[Deployment]) -> vie
         because: rollout.because.clone(),
         cancelled_by: rollout.cancelled.as_ref().map(|off| off.by.clone()),
         paused_by: rollout.paused_by.clone().filter(|_| !rollout.state.is_terminal()),
+        promotes_to: rollout.promote_to.as_ref().map(ToString::to_string),
         retry_of: rollout.retry_of.map(|id| id.to_string()),
         set: rollout.set.map(|id| id.to_string()),
         reverts_to: rollout.revert_to.as_ref().map(|release| release.release.to_string()),

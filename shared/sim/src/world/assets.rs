@@ -57,6 +57,11 @@ impl World {
         self.configure(|config| config.rules[0].stack_name = Some(stack_name.into()))
     }
 
+    /// Lets what succeeds at `staging` be promoted to `eu-staging`.
+    pub fn promotes(&mut self) -> &mut Self {
+        self.configure(|config| config.rules[0].promote_to = Some("eu-staging".into()))
+    }
+
     fn configure(&mut self, change: impl FnOnce(&mut ServiceConfigDoc)) -> &mut Self {
         self.requests += 1;
         let VersionedServiceConfig { mut config, version, .. } =

@@ -50,6 +50,7 @@ fn rule(git_ref: &str, stage: &str, ttl_h: Option<u32>) -> RuleConfig {
         profile: if ttl_h.is_some() { "previews" } else { "p" }.into(),
         ttl_h,
         stack_name: None,
+        promote_to: None,
     }
 }
 

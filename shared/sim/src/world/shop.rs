@@ -38,6 +38,7 @@ impl World {
             profile: "shop".into(),
             ttl_h: None,
             stack_name: None,
+            promote_to: None,
         };
         let rules = vec![rule("branch:main", "staging"), rule("tag:*", "production")];
         let (commands, caller) = (&self.driver.commands, self.caller("shop"));

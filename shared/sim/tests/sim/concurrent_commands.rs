@@ -175,6 +175,7 @@ async fn give(
                 profile: "p".into(),
                 ttl_h: None,
                 stack_name: None,
+                promote_to: None,
             };
             let doc = ServiceConfigDoc { rules: vec![rule("branch:x")], ..ServiceConfigDoc::default() };
             commands.put_service(&orders, &doc, None, &ann).await.map(drop)

@@ -27,6 +27,7 @@ mod persons;
 mod plans;
 mod policies;
 mod previews;
+mod promotion_rules;
 mod promotions;
 mod queues;
 mod rate_budget;

@@ -19,6 +19,7 @@ fn no_service_may_have_stacks_with_names_like_flotillas_parts() {
             profile: "p".into(),
             ttl_h: None,
             stack_name: of_rule.map(str::to_owned),
+            promote_to: None,
         }];
         let doc = ServiceConfigDoc {
             rules,

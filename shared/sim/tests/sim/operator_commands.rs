@@ -116,6 +116,7 @@ fn a_rule_names_a_profile_that_is_there() {
         profile: profile.into(),
         ttl_h: None,
         stack_name: None,
+        promote_to: None,
     };
     let doc = ServiceConfigDoc { rules: vec![rule("p"), rule("nobody")], ..ServiceConfigDoc::default() };
     match block_on(commands.put_service(&orders(), &doc, None, &caller(&commands, "bob"))).unwrap_err() {
@@ -353,6 +354,7 @@ fn only_a_release_goes_where_a_rule_or_its_stage_leads() {
         profile: "p".into(),
         ttl_h: None,
         stack_name: None,
+        promote_to: None,
     }];
     let doc = ServiceConfigDoc { rules, ..ServiceConfigDoc::default() };
     let commands = world.api().0;

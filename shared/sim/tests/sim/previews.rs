@@ -17,6 +17,7 @@ fn rule(git_ref: &str, stage: &str, profile: &str, ttl_h: Option<u32>) -> RuleCo
         profile: profile.into(),
         ttl_h,
         stack_name: None,
+        promote_to: None,
     }
 }
 

@@ -69,6 +69,7 @@ fn route() -> Route {
         profile: ProfileName::parse("standard").unwrap(),
         ttl_h: None,
         stack_name: StackPattern::default(),
+        promote_to: None,
     }
 }
 
