@@ -8,7 +8,7 @@ use crate::analysis::{Reading, totals};
 use crate::cause::Cause;
 use crate::code::Code;
 use crate::deployment::{State, TrafficAnswer};
-use crate::gate::{Blocked, Check, Facts, Gate, Probe};
+use crate::gate::{AlarmObservation, Blocked, Check, Facts, Gate, Probe};
 use crate::ids::Direction;
 use crate::target::Target;
 use jiff::{SignedDuration, Timestamp};
@@ -120,12 +120,8 @@ impl Rollout {
         if let Some(cause) = facts.held.clone() {
             return Some(self.fail_wave(wave, Some(cause), outcomes));
         }
-        let raised = facts.alarms.iter().find(|alarm| alarm.is_raised());
-        if let Some(alarm) = raised.filter(|_| self.break_glass.is_none()) {
-            let what =
-                format!("while {} % of wave {} ran the new versions: {alarm}", shift.percent, wave + 1);
-            let fix = "find out why the alarm was raised; fix it and upload again, or retry the rollout";
-            return Some(self.fail_wave(wave, Some(Cause::new(Code::AlarmRaised, what, fix)), outcomes));
+        if let Some(back) = self.alarmed(wave, shift.percent, &facts.alarms, outcomes) {
+            return Some(back);
         }
         let shift = match self.analysed(shift, facts, now) {
             Ok(shift) => shift,
@@ -155,6 +151,20 @@ impl Rollout {
         }
         let late = now.duration_since(since) >= SignedDuration::from_hours(Self::GATED_H_MAX);
         late.then(|| self.fail_wave(wave, Some(gates_late(self)), outcomes))
+    }
+
+    /// The state after an alarm was raised while new versions have this share of the traffic; `None` if none was.
+    pub(super) fn alarmed(
+        &mut self,
+        wave: usize,
+        percent: u8,
+        alarms: &[AlarmObservation],
+        outcomes: &[TargetOutcome],
+    ) -> Option<RolloutState> {
+        let alarm = alarms.iter().find(|alarm| alarm.is_raised()).filter(|_| self.break_glass.is_none())?;
+        let what = format!("while {percent} % of wave {} ran the new versions: {alarm}", wave + 1);
+        let fix = "find out why the alarm was raised; fix it and upload again, or retry the rollout";
+        Some(self.fail_wave(wave, Some(Cause::new(Code::AlarmRaised, what, fix)), outcomes))
     }
 
     /// The shift with what was read of its metrics now, or the limit that they breach.

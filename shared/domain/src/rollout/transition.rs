@@ -53,6 +53,8 @@ pub enum RolloutEvent {
     ChecksObserved {
         /// The targets that fail it, each with the reason.
         failures: Vec<(Target, String)>,
+        /// The alarms, if new versions have traffic.
+        alarms: Vec<AlarmObservation>,
         /// Its deployments.
         outcomes: Vec<TargetOutcome>,
     },
@@ -235,8 +237,9 @@ impl Rollout {
                     None => return Ok(self),
                 }
             }
-            (S::Verifying { wave }, E::ChecksObserved { failures, outcomes }) => {
-                match self.checked(wave, &failures, &outcomes, now) {
+            (S::Verifying { wave }, E::ChecksObserved { failures, alarms, outcomes }) => {
+                let raised = self.alarmed(wave, 100, &alarms, &outcomes);
+                match raised.or_else(|| self.checked(wave, &failures, &outcomes, now)) {
                     Some(next) => next,
                     None => return Ok(self),
                 }

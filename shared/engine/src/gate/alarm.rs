@@ -36,7 +36,13 @@ impl RolloutController {
                     Ok(names.iter().map(|name| seen(name, states.get(name).copied(), None)).collect())
                 }
                 // What can be decided without this region is decided.
-                Err(error) if error.may_pass() && matches!(rollout.state, RolloutState::Shifting(_)) => {
+                Err(error)
+                    if error.may_pass()
+                        && matches!(
+                            rollout.state,
+                            RolloutState::Shifting(_) | RolloutState::Verifying { .. }
+                        ) =>
+                {
                     let unknown = Some(AlarmState::InsufficientData);
                     Ok(names.iter().map(|name| seen(name, unknown, Some(&error))).collect())
                 }

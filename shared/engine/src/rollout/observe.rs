@@ -7,7 +7,7 @@ use crate::records::{
 };
 use crate::rollout::compose::{removal_waves, stacks_of};
 use crate::rollout::{RolloutController, RolloutStep};
-use flotilla_domain::deployment::Deployment;
+use flotilla_domain::deployment::{Deployment, State};
 use flotilla_domain::gate::AlarmObservation;
 use flotilla_domain::release::{Release, ReleaseRef};
 use flotilla_domain::rollout::{
@@ -110,6 +110,12 @@ impl RolloutController {
         outcomes: Vec<TargetOutcome>,
     ) -> Result<RolloutEvent, EngineError> {
         let wave = step.now.state.wave().unwrap_or(0);
+        // As during the steps: the new versions have all of the traffic, and can still lose it.
+        let has_traffic = |o: &TargetOutcome| matches!(o.state, State::Shifting { percent: 1.. });
+        let alarms = match outcomes.iter().any(has_traffic) {
+            true => self.alarms_of(&step.now, wave).await?,
+            false => Vec::new(),
+        };
         let checked = self.checks_of(&step.now, wave, &step.notes.deployments).await?;
         let failed = checked.iter().filter(|check| !check.passed);
         let failures: Vec<_> = failed.map(|check| (check.target.clone(), check.said.clone())).collect();
@@ -119,7 +125,7 @@ impl RolloutController {
                 step.record(rollout, Some(check.target), now, "verified", Some(check.said));
             }
         }
-        Ok(RolloutEvent::ChecksObserved { failures, outcomes })
+        Ok(RolloutEvent::ChecksObserved { failures, alarms, outcomes })
     }
 
     /// The states of its deployments.

@@ -9,6 +9,7 @@ use super::route::{RoutedRelease, way};
 use crate::EngineError;
 use crate::ports::Write;
 use crate::rollout::{RolloutController, RolloutStep};
+use flotilla_domain::code::storable;
 use flotilla_domain::rollout::{Rollout, RolloutState};
 use flotilla_domain::stage::StageHead;
 use flotilla_domain::{ReleaseId, RolloutId, StageName};
@@ -34,12 +35,17 @@ impl RolloutController {
                 step.record(step.now.id, None, now, "promoted", Some(detail));
                 Ok(Some(rollout))
             }
-            Err(EngineError::Refused(refusal)) => {
-                let detail = format!("to {to}: {refusal}; fix: {}", refusal.fix);
-                step.record(step.now.id, None, now, "promotion refused", Some(detail));
+            Err(error @ (EngineError::Port(_) | EngineError::Contended)) => Err(error),
+            Err(error) => {
+                let why = match &error {
+                    EngineError::Refused(refusal) => format!("{refusal}; fix: {}", refusal.fix),
+                    // Another version of Flotilla may have written what cannot be read.
+                    other => other.to_string(),
+                };
+                let detail = Some(storable(format!("to {to}: {why}")));
+                step.record(step.now.id, None, now, "promotion refused", detail);
                 Ok(None)
             }
-            Err(error) => Err(error),
         }
     }
 

@@ -2,6 +2,7 @@
 
 use crate::traffic::{REGIONS, STEPS, all, at_share, ended, ended_of, profile};
 use flotilla_contract::{CheckConfig, ProfileConfig};
+use flotilla_domain::gate::AlarmState;
 use flotilla_sim::World;
 
 #[test]
@@ -63,4 +64,33 @@ fn a_hook_keeps_the_traffic_back_or_takes_it_back_everywhere() {
         assert!(cause.message.contains(hook) && cause.message.contains("us-east-1"), "{}", cause.message);
         all(&world, &[("2".to_owned(), None)]);
     }
+}
+
+#[test]
+fn an_alarm_takes_the_traffic_back_while_the_new_versions_are_verified() {
+    let profile = ProfileConfig {
+        on_failure: Some("halt".into()),
+        alarms: vec!["errors".into()],
+        rollback_triggers: Some(false),
+        ..profile(&[&REGIONS])
+    };
+    let mut world = World::with(9, profile.clone());
+    world.hooks(&profile, &STEPS, ["before", "after"]);
+    for region in REGIONS {
+        world.alarm(region, "errors", AlarmState::Ok);
+        world.replies(region, "before", true, "fine").replies(region, "after", true, "fine");
+    }
+    let first = world.upload("branch/main", "one");
+    assert_eq!(ended_of(&mut world, &first).status, "succeeded");
+    // The function that verifies goes on failing, and within its minute an alarm is raised.
+    world.replies("us-east-1", "after", false, "not yet");
+    let second = world.upload("branch/main", "two");
+    world.until("the verification after the traffic", |w| {
+        let rollout = w.rollout(&second).filter(|rollout| rollout.status == "checking");
+        rollout.is_some_and(|rollout| w.timeline(&rollout.id).contains(&"shifting".to_owned()))
+    });
+    world.alarm("us-east-1", "errors", AlarmState::Alarm);
+    let end = ended_of(&mut world, &second);
+    assert_eq!((end.status.as_str(), end.cause.unwrap().code.as_str()), ("failed", "FL0550"));
+    all(&world, &[("1".to_owned(), None)]);
 }

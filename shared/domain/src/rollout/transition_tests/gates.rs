@@ -202,7 +202,11 @@ fn a_wave_is_verified_before_it_bakes_and_a_check_has_its_time() {
         (checking.state.name(), checking.observation()),
         ("checking", Some(RolloutObservation::Verification))
     );
-    let seen = |failures: Vec<(Target, String)>| E::ChecksObserved { failures, outcomes: done.clone() };
+    let seen = |failures: Vec<(Target, String)>| E::ChecksObserved {
+        failures,
+        alarms: vec![],
+        outcomes: done.clone(),
+    };
     let failed = || seen(vec![(target("eu-west-2"), "it answered 500".into())]);
     assert_eq!(go(checking.clone(), [failed()]).state.name(), "checking", "it is verified again");
     assert_eq!(go(checking.clone(), [seen(Vec::new())]).state, RolloutState::Baking { wave: 0 });

@@ -145,13 +145,17 @@ fn hooks_run_before_the_first_share_and_after_the_last_one() {
     let failed = |rollout: Rollout, outcomes: &[TargetOutcome], second: i64| {
         let failures = vec![(target(WAVE[0]), "no".to_owned())];
         let rollout = Rollout { entered_at: at(0), ..rollout };
-        rollout.apply(E::ChecksObserved { failures, outcomes: outcomes.into() }, at(second)).unwrap()
+        let seen = E::ChecksObserved { failures, alarms: vec![], outcomes: outcomes.into() };
+        rollout.apply(seen, at(second)).unwrap()
     };
     assert_eq!(failed(before.clone(), &published, 59).state, before.state, "it is invoked again");
     assert_eq!(failed(before.clone(), &published, 60).state, RolloutState::ShiftingBack { wave: 0 });
 
-    let passed =
-        |outcomes: &[TargetOutcome]| E::ChecksObserved { failures: vec![], outcomes: outcomes.into() };
+    let passed = |outcomes: &[TargetOutcome]| E::ChecksObserved {
+        failures: vec![],
+        alarms: vec![],
+        outcomes: outcomes.into(),
+    };
     let first = go(before, [passed(&published)]);
     assert_eq!(shift_of(&first).percent, 5);
     let all = observe(first.clone(), facts(10), outcomes(&State::Shifting { percent: 5 }));
@@ -170,6 +174,16 @@ fn hooks_run_before_the_first_share_and_after_the_last_one() {
     assert_eq!(after.traffic_answer(&target(WAVE[0])), TrafficAnswer::Wait, "it can be taken back at once");
     assert_eq!(named(&after, &have_all[0].state), ["function after"]);
     assert_eq!(failed(after.clone(), &have_all, 60).state, RolloutState::ShiftingBack { wave: 0 });
+    let raised = AlarmObservation {
+        site: target(WAVE[0]).site,
+        name: "errors".into(),
+        state: Some(AlarmState::Alarm),
+        unread: None,
+    };
+    let seen = E::ChecksObserved { failures: vec![], alarms: vec![raised], outcomes: have_all.clone() };
+    let back = go(after.clone(), [seen]);
+    assert_eq!(back.state, RolloutState::ShiftingBack { wave: 0 });
+    assert_eq!(back.failure.unwrap().code, Code::AlarmRaised, "also when everything is verified");
     let complete = go(after, [passed(&have_all)]);
     assert_eq!(complete.state, RolloutState::Completing { wave: 0 });
     assert_eq!(
