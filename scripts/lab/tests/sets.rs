@@ -176,7 +176,7 @@ async fn a_release_goes_from_stage_to_stage_by_itself_when_its_tests_pass() {
     let staged = world.end_of(&staged, Duration::from_secs(60)).await.unwrap();
     assert_eq!(
         (staged.status.as_str(), staged.requested_by.as_str()),
-        ("succeeded", "promotion"),
+        ("succeeded", "upload"),
         "{staged:#?}"
     );
     let production = rollout_at(&world, "production").await;

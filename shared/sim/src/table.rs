@@ -4,8 +4,13 @@ use crate::state::Shared;
 use async_trait::async_trait;
 use flotilla_domain::Timestamp;
 use flotilla_engine::ports::{
-    Change, DueKey, Expect, Item, ItemPage, Key, PortError, Query, StateStore, Write, WriteError, due_shard,
+    Change, DueKey, ErrorKind, Expect, Item, ItemPage, Key, PortError, Query, StateStore, Write, WriteError,
+    due_shard,
 };
+use std::collections::BTreeSet;
+
+/// Most items of a transaction.
+const ITEMS_MAX: usize = 100;
 
 /// The fake.
 pub struct SimTable(pub Shared);
@@ -63,6 +68,13 @@ impl StateStore for SimTable {
     async fn write(&self, writes: Vec<Write>) -> Result<(), WriteError> {
         self.0
             .call("dynamodb:TransactWriteItems", None, |state| {
+                // Amazon DynamoDB API Reference, "TransactWriteItems".
+                let keys: BTreeSet<&Key> = writes.iter().map(Write::key).collect();
+                if keys.len() < writes.len() || writes.len() > ITEMS_MAX {
+                    let what = "ValidationException: more than 100 items, or two operations on one item";
+                    let error = PortError::new(ErrorKind::Permanent, "dynamodb:TransactWriteItems", what);
+                    return Err(WriteError::Port(error));
+                }
                 let contended = if state.running.is_some() { state.faults.contended } else { 0 };
                 if writes.len() > 1 && state.rng.chance(contended) {
                     let place = state.rng.below(writes.len() as u64);

@@ -197,6 +197,8 @@ impl Packing {
         self.folder = format!("{}/", names.join("/"));
         self.listing = list(&above, &above)?;
         self.root = Root::Folder(above);
+        // Their names were relative to the former folder.
+        self.archives.clear();
         Ok(true)
     }
 

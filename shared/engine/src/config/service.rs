@@ -66,10 +66,14 @@ fn check_promotions(rules: &[Rule]) -> Result<(), Refusal> {
     let stays = |rule: &&Rule| !rule.stage.is_per_ref() && rule.ttl_h.is_none();
     let of_stage = |stage: &StageName| rules.iter().find(|rule| rule.stage.as_str() == stage.as_str());
     for (n, rule) in rules.iter().enumerate() {
-        let Some(to) = &rule.promote_to else { continue };
         let refuse = |what: String, fix: &str| Err(invalid(format!("rules.{n}.promote_to"), what, fix));
+        if rules.iter().any(|other| other.stage == rule.stage && other.promote_to != rule.promote_to) {
+            let what = format!("the rules of {} promote to different stages", rule.stage.as_str());
+            return refuse(what, "give all rules of a stage the same promote_to");
+        }
+        let Some(to) = &rule.promote_to else { continue };
         if !stays(&rule) {
-            return refuse("a preview is not promoted".into(), "leave promote_to out of the rule, or ttl_h");
+            return refuse("previews cannot be promoted".into(), "leave promote_to or ttl_h out of the rule");
         }
         if of_stage(to).filter(stays).is_none() {
             let what = format!("no rule leads to a stage {to} that stays");
@@ -85,8 +89,8 @@ fn check_promotions(rules: &[Rule]) -> Result<(), Refusal> {
         }
         if next.is_some() {
             return refuse(
-                format!("the promotions from {} come back to it", rule.stage.as_str()),
-                "end the chain of promotions",
+                format!("promote_to of {} forms a cycle", rule.stage.as_str()),
+                "let the last stage have no promote_to",
             );
         }
     }
@@ -276,6 +280,8 @@ mod tests {
         assert_eq!(check(vec![staging(Some("live"))]), at(0), "no rule leads there");
         assert_eq!(check(vec![staging(Some("staging"))]), at(0));
         assert_eq!(check(vec![staging(Some("live")), live(Some("staging"))]), at(0));
+        let hidden = rule("branch:dev", "staging", Some("staging"));
+        assert_eq!(check(vec![staging(None), hidden]), at(0), "its first rule promotes nowhere");
         assert_eq!(check(vec![staging(None), rule("pr:*", "pr-{ref}", Some("staging"))]), at(1));
         assert_eq!(check(vec![staging(Some("pr-1")), rule("pr:1", "pr-1", None)]), at(0), "it does not stay");
         assert_eq!(check(vec![staging(Some("Live"))]), Err("rules.0".into()), "it is no name");

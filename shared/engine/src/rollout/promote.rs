@@ -58,7 +58,7 @@ impl Commands {
         let id = RolloutId::derive(now, &[&caller.request_id]);
         let plan = compose_rollout(id, &release, &route, &destination, &caller.principal, now)?;
         let preview = destination.preview(&route);
-        let mut rollout = Rollout { because: Some(because), promote_to: route.promote_to, ..plan };
+        let mut rollout = Rollout { because: Some(because), ..plan };
         promotion.allow.apply_to(&mut rollout)?;
         self.admit(order, AdmissionRequest { precondition, ..AdmissionRequest::of(&rollout, preview) }).await
     }

@@ -3,7 +3,7 @@
 use super::admit::{Precondition, check_kept};
 use crate::access::missing;
 use crate::config::document;
-use crate::ports::StateStore;
+use crate::ports::{Item, StateStore};
 use crate::records::{ConfigRecord, kept_key, read, release_key, service_key, stage_key};
 use crate::{EngineError, config};
 use flotilla_contract::ServiceConfigDoc;
@@ -30,6 +30,25 @@ impl RoutedRelease {
     }
 }
 
+/// The configuration of a service. One read.
+///
+/// # Errors
+/// A refusal: the service is not configured.
+pub(crate) async fn service_config(
+    store: &dyn StateStore,
+    service: &ServiceName,
+) -> Result<ServiceConfig, EngineError> {
+    configured(service, store.get(&[service_key(service)]).await?.into_iter().next().flatten())
+}
+
+fn configured(service: &ServiceName, item: Option<Item>) -> Result<ServiceConfig, EngineError> {
+    let item = item.ok_or_else(|| {
+        missing(format!("the service {service} is not configured"), "add it with flotilla apply")
+    })?;
+    let doc = document::<ServiceConfigDoc>(read::<ConfigRecord>(item)?.value)?;
+    Ok(config::service_config(service.clone(), &doc)?)
+}
+
 /// Finds the route of a release to a stage of its service: by a route of the configuration, or as the stage was
 /// deployed before. One read.
 ///
@@ -51,13 +70,7 @@ pub(crate) async fn way(
     })?;
     let release = read::<Release>(release)?.value;
     check_kept(service, id, kept)?;
-    let config = config.ok_or_else(|| {
-        missing(format!("the service {service} is not configured"), "add it with flotilla apply")
-    })?;
-    let config: ServiceConfig = config::service_config(
-        service.clone(),
-        &document::<ServiceConfigDoc>(read::<ConfigRecord>(config)?.value)?,
-    )?;
+    let config = configured(service, config)?;
     let by_rule = config.rule_of(stage);
     let head = head.map(read::<StageHead>).transpose()?.map(|head| head.value);
     let route = match (by_rule, config.route(&release.git_ref).ok(), &head) {

@@ -1,7 +1,7 @@
 //! Saves a rollout, its timeline and its stage's head in one transaction.
 
 use crate::EngineError;
-use crate::ports::{Subject, Work};
+use crate::ports::{Subject, Work, Write};
 use crate::records::keep;
 use crate::rollout::finish::{record_end, record_targets};
 use crate::rollout::{RolloutController, RolloutStep};
@@ -47,14 +47,27 @@ impl RolloutController {
                 writes.push(before.write(&head, head.expires_at));
             }
         }
-        if dirty {
-            writes.push(step.saved.write(&step.now, due));
-            writes.extend(step.timeline.iter().map(keep));
+        let with_rollout = |step: &RolloutStep, mut writes: Vec<Write>| {
+            if dirty {
+                writes.push(step.saved.write(&step.now, due));
+                writes.extend(step.timeline.iter().map(keep));
+            }
+            writes
+        };
+        let mut is_saved = false;
+        if let Some(promotion) = promotion {
+            let before = step.timeline.len();
+            self.promoted(step, &promotion);
+            let success = with_rollout(step, writes.clone());
+            step.timeline.truncate(before);
+            is_saved = self.admit_promotion(step, &promotion, &success).await?;
         }
-        match &promotion {
-            Some(promotion) => self.admit_promotion(promotion, &writes).await?,
-            None if writes.is_empty() => return Ok(()),
-            None => self.store.write(writes).await?,
+        if !is_saved {
+            let writes = with_rollout(step, writes);
+            if writes.is_empty() {
+                return Ok(());
+            }
+            self.store.write(writes).await?;
         }
         if dirty {
             step.was_saved("rollout", due, &self.meter);

@@ -90,8 +90,9 @@ pub(super) fn check_unzipped(template: &Value, unzipped: &BTreeMap<Digest, u64>)
             Some("AWS::Lambda::LayerVersion" | "AWS::Serverless::LayerVersion")
         )
     });
-    for (id, _) in layers {
-        check_bytes(id, "Content", sizes(id).copied().unwrap_or_default())?;
+    for (id, layer) in layers {
+        let property = if layer["Type"] == "AWS::Lambda::LayerVersion" { "Content" } else { "ContentUri" };
+        check_bytes(id, property, sizes(id).copied().unwrap_or_default())?;
     }
     // A function's layers follow those of all functions (AWS SAM Developer Guide, "Globals section").
     let of_all = template.pointer("/Globals/Function/Layers").and_then(Value::as_array);

@@ -98,7 +98,7 @@ pub(super) fn check_located(template: &Value, external: &ExternalPolicy, at: &st
         for row in rows.filter(|row| !matches!(row.becomes, Inline(_))) {
             let path = placed(at, &format!("Resources.{id}.Properties"));
             let is_kept = |value: &Value| row.takes == Takes::Code && code_places::is_kept(external, value);
-            let is_good = |value: &Value| is_located(value, row) || is_kept(value);
+            let is_good = |value: &Value| is_kept(value) || may_be(value, row, 0);
             check_below(&resource["Properties"], row.property, &path, &is_good)?;
         }
     }
@@ -125,6 +125,18 @@ fn check_below(
             .flatten()
             .try_for_each(|(name, value)| check_below(value, rest, &format!("{path}.{name}"), is_good)),
         [name, rest @ ..] => check_below(&value[*name], rest, &format!("{path}.{name}"), is_good),
+    }
+}
+
+/// Whether a value refers to a file of the package, whatever CloudFormation chooses. That of code is accepted as a whole only.
+fn may_be(value: &Value, row: &Row, depth: usize) -> bool {
+    // Deeper than anybody writes; the bound of the template's reader is larger.
+    const DEPTH_MAX: usize = 16;
+    let chosen = value.get("Fn::If").and_then(Value::as_array).filter(|parts| parts.len() == 3);
+    match chosen.filter(|_| row.takes != Takes::Code && depth < DEPTH_MAX) {
+        Some(parts) => parts[1..].iter().all(|value| may_be(value, row, depth + 1)),
+        None if row.takes != Takes::Code && value["Ref"] == "AWS::NoValue" => true,
+        None => is_located(value, row),
     }
 }
 

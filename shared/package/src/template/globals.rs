@@ -175,7 +175,8 @@ impl Values<'_> {
             ("Fn::FindInMap", Value::Array(keys)) => {
                 let mappings = self.template.get("Mappings");
                 let value = keys.iter().try_fold(mappings, |map, key| Some(map?.get(key.as_str()?)));
-                value.flatten().is_some_and(|value| self.is_same(value))
+                // A mapping has values only (AWS CloudFormation User Guide, "Mappings").
+                value.flatten().is_some_and(is_scalar)
             }
             _ => false,
         }
@@ -201,12 +202,25 @@ impl Values<'_> {
     /// Whether all that a text substitutes is the same in each region. `given` has the values of the names that are the text's own.
     fn substitutes_same(&mut self, text: &str, given: &Value) -> bool {
         let names = text.split("${").skip(1).filter_map(|rest| rest.split('}').next());
-        let mut names = names.filter(|name| !name.starts_with('!'));
+        // Each once, however often it occurs: values may be nested.
+        let names: BTreeSet<&str> = names.filter(|name| !name.starts_with('!')).collect();
         !is_resolved(text)
-            && names.all(|name| match given.get(name) {
+            && names.into_iter().all(|name| match given.get(name) {
                 Some(value) => self.is_same(value),
                 None => self.refers_same(name),
             })
+    }
+}
+
+/// Whether a value is a text or number, or a list of them, that no region reads itself.
+fn is_scalar(value: &Value) -> bool {
+    match value {
+        Value::String(text) => !is_resolved(text),
+        Value::Number(_) => true,
+        Value::Array(items) => {
+            !items.is_empty() && items.iter().all(|item| !item.is_array() && is_scalar(item))
+        }
+        _ => false,
     }
 }
 
@@ -290,7 +304,8 @@ mod tests {
                     "Stored": {"Type": "AWS::SSM::Parameter::Value<String>", "Default": "/bucket"},
                     "Resolved": {"Type": "String", "Default": "{{resolve:ssm:/bucket}}"},
                 },
-                "Mappings": {"Names": {"data": {"bucket": "data"}, "us-east-1": {"bucket": "a"}}},
+                "Mappings": {"Names": {"data": {"bucket": "data"}, "us-east-1": {"bucket": "a"},
+                    "circle": {"bucket": {"Fn::FindInMap": ["Names", "circle", "bucket"]}}}},
                 "Resources": {"R": {"Type": "AWS::S3::Bucket", "Properties": {"BucketName": name}}},
             }))
         };
@@ -311,9 +326,19 @@ mod tests {
             json!({"Fn::Sub": ["${a}", {"a": {"Ref": "AWS::Region"}}]}),
             json!({"Fn::FindInMap": ["Names", {"Ref": "AWS::Region"}, "bucket"]}),
             json!({"Fn::FindInMap": ["Names", "other", "bucket"]}),
+            json!({"Fn::FindInMap": ["Names", "circle", "bucket"]}),
         ] {
             assert!(of(name.clone()).is_empty(), "{name}");
         }
+    }
+
+    #[test]
+    fn what_is_nested_deeply_is_evaluated_once_at_each_level() {
+        let nested = (0..40).fold(
+            json!("data"),
+            |inner, _| json!({"Fn::Sub": ["${a}${a}${a}${a}${a}${a}${a}${a}", {"a": inner}]}),
+        );
+        assert_eq!(found("AWS::S3::Bucket", json!({"BucketName": nested})).len(), 1);
     }
 
     #[test]

@@ -1,12 +1,15 @@
 //! The whole of a text whose parts CloudFormation joins, as far as a template tells it.
 
 use serde_json::Value;
+use std::collections::BTreeMap;
 
 /// What the pseudo parameters stand for in a text that is only compared with known forms.
 const PSEUDO: [(&str, &str); 3] =
     [("AWS::Partition", "aws"), ("AWS::AccountId", "111122223333"), ("AWS::URLSuffix", "amazonaws.com")];
-/// What stands for a value that is known only during the deployment.
+/// What stands for a value that is known only during the deployment, or is longer than what names anything.
 const UNKNOWN: &str = "x";
+/// The longest text, in bytes, that is put together: no ARN or address is longer, and nested substitutions would multiply.
+const BYTES_MAX: usize = 64 * 1024;
 
 /// The text of a string, a reference, `Fn::Sub` or `Fn::Join`.
 pub(super) fn whole_text(value: &Value) -> String {
@@ -26,7 +29,7 @@ pub(super) fn whole_text(value: &Value) -> String {
         Some((name, Value::Array(parts))) if name == "Fn::Join" => {
             let delimiter = parts.first().and_then(Value::as_str).unwrap_or_default();
             let parts = parts.get(1).and_then(Value::as_array).map_or(&[][..], Vec::as_slice);
-            parts.iter().map(whole_text).collect::<Vec<_>>().join(delimiter)
+            bounded(parts.iter().map(whole_text).collect::<Vec<_>>().join(delimiter))
         }
         _ => UNKNOWN.to_owned(),
     }
@@ -41,16 +44,26 @@ pub(super) fn resolved(text: &str) -> String {
 fn substituted(text: &str, given: &Value) -> String {
     let mut pieces = text.split("${");
     let mut whole = pieces.next().unwrap_or_default().to_owned();
+    // Each name once, however often it occurs.
+    let mut known = BTreeMap::new();
     for piece in pieces {
         match piece.split_once('}') {
             Some((name, rest)) => {
-                whole += &given.get(name).map_or_else(|| pseudo(name).to_owned(), whole_text);
+                let value = || given.get(name).map_or_else(|| pseudo(name).to_owned(), whole_text);
+                whole += known.entry(name).or_insert_with(value);
                 whole += rest;
             }
             None => whole.extend(["${", piece]),
         }
+        if whole.len() > BYTES_MAX {
+            return UNKNOWN.to_owned();
+        }
     }
     whole
+}
+
+fn bounded(text: String) -> String {
+    if text.len() > BYTES_MAX { UNKNOWN.to_owned() } else { text }
 }
 
 fn pseudo(parameter: &str) -> &str {
@@ -76,5 +89,10 @@ mod tests {
         }
         assert_eq!(whole_text(&json!({"Fn::Join": ["-", ["a", {"Fn::GetAtt": ["B", "C"]}, 1]]})), "a-x-x");
         assert_eq!(resolved("a${B}c${unclosed"), "axc${unclosed");
+        // A few bytes may mean very many.
+        let nested =
+            (0..40).fold(json!("data"), |inner, _| json!({"Fn::Sub": ["${a}${a}${a}${a}", {"a": inner}]}));
+        assert!(whole_text(&nested).len() <= BYTES_MAX);
+        assert_eq!(whole_text(&json!({"Fn::Join": ["", ["a".repeat(BYTES_MAX), "b"]]})), UNKNOWN);
     }
 }

@@ -25,7 +25,7 @@ const FORMS: [(&str, &str); 15] = [
         r"arn:[a-z-]+:(?:apigateway:REGION::/(?:restapis|apis)/[a-z0-9]{10}\b|appsync:REGION:\d*:apis/[a-z0-9]{26}\b)",
     ),
     (
-        "a resource of Bedrock",
+        "an Amazon Bedrock resource",
         r"arn:[a-z-]+:bedrock:REGION:\d*:(?:agent|agent-alias|knowledge-base|flow|prompt)/[A-Z0-9]{10}\b",
     ),
     (SECRET, r"arn:[a-z-]+:secretsmanager:REGION:\d*:secret:[^\s*?]+-([0-9A-Za-z]{6})(?:$|[^\w*?-])"),
@@ -33,7 +33,7 @@ const FORMS: [(&str, &str); 15] = [
         "a database",
         r"arn:[a-z-]+:rds-db:REGION:\d*:dbuser:(?:cluster|db|prx)-[A-Z0-9a-z]{17,26}\b|arn:[a-z-]+:rds:REGION:\d*:db-proxy:prx-[0-9a-f]{17}\b",
     ),
-    ("an application of Pinpoint", r"arn:[a-z-]+:mobiletargeting:REGION:\d*:apps/[0-9a-f]{32}\b"),
+    ("a Pinpoint application", r"arn:[a-z-]+:mobiletargeting:REGION:\d*:apps/[0-9a-f]{32}\b"),
     ("a table's stream", r"arn:[a-z-]+:dynamodb:REGION:\d*:table/[^\s/]+/stream/\d{4}-"),
     ("an API", r"\b[a-z0-9]{10}\.execute-api\.REGION\.|:execute-api:REGION:\d*:[a-z0-9]{10}(?:/|$)"),
     ("an API", r"\b[a-z0-9]{26}\.appsync(?:-realtime)?-api\.REGION\."),

@@ -96,6 +96,22 @@ fn what_is_in_other_buckets_is_refused_in_every_format() {
             ("cloudformation-template-update-stack.json", template.to_string().as_bytes()),
         ]);
         refused_at(&serverless, Code::CodeOutsidePackage, &path);
+        // What is left out is in no other place.
+        let (none, property) = (json!({"Ref": "AWS::NoValue"}), path.rsplit('.').next().unwrap());
+        let left_out = |value: &Value| {
+            let value = if kind == "AWS::Glue::Job" { json!({property: value}) } else { value.clone() };
+            let mut cdk = assembly::files();
+            let owner = path.split('.').nth(3).unwrap();
+            cdk.get_mut("Api.template.json").unwrap()["Resources"]["Other"] =
+                json!({"Type": kind, "Properties": {owner: value}});
+            package(&assembly::zip(&cdk))
+        };
+        if kind != "AWS::CloudFormation::Stack" {
+            left_out(&none).unwrap();
+            left_out(&json!({"Fn::If": ["Never", none, none]})).unwrap();
+            let either = json!({"Fn::If": ["Never", none, "s3://b/x"]});
+            assert_eq!(left_out(&either).unwrap_err().code, Code::CodeOutsidePackage);
+        }
         let mut cdk = assembly::files();
         cdk.get_mut("Api.template.json").unwrap()["Resources"]["Other"] = resource;
         let at = format!("Api: {path}");

@@ -43,7 +43,7 @@ fn an_image_of_ecr_is_warned_of_and_one_that_exists_only_locally_is_refused() {
     let place = "Resources.A.Properties.ImageUri";
     for (uri, what) in [
         ("api:latest", "exists only on the machine"),
-        ("./image.tar", "./image.tar is no container image of the package"),
+        ("./image.tar", "./image.tar is not a container image in the package"),
         ("ghcr.io/team/api:1", "is in ghcr.io, and Lambda runs images of private registries of Amazon ECR"),
         ("localhost:5000/api", "is in localhost:5000"),
         ("", "ImageUri is empty"),

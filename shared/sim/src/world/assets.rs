@@ -62,6 +62,11 @@ impl World {
         self.configure(|config| config.rules[0].promote_to = Some("eu-staging".into()))
     }
 
+    /// Ends what [`World::promotes`] began.
+    pub fn promotes_nothing(&mut self) -> &mut Self {
+        self.configure(|config| config.rules[0].promote_to = None)
+    }
+
     fn configure(&mut self, change: impl FnOnce(&mut ServiceConfigDoc)) -> &mut Self {
         self.requests += 1;
         let VersionedServiceConfig { mut config, version, .. } =

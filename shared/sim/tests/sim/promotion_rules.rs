@@ -42,7 +42,7 @@ fn what_succeeds_at_a_stage_goes_to_the_next_one() {
     assert_eq!((first.status.as_str(), first.promotes_to.as_deref()), ("succeeded", Some(NEXT)));
     assert!(world.timeline(&first.id).contains(&"promoted".to_owned()));
     let promoted = world.end_of_rollout(&promotions(&world)[0].id);
-    assert_eq!((promoted.status.as_str(), promoted.requested_by.as_str()), ("succeeded", "promotion"));
+    assert_eq!((promoted.status.as_str(), promoted.requested_by.as_str()), ("succeeded", "upload"));
     assert_eq!(promoted.because, Some(format!("promoted from staging after {}", first.id)));
     assert_eq!((promoted.digest, promoted.release), (first.digest, first.release));
     assert_eq!((promotions(&world).len(), promoted.promotes_to), (1, None));
@@ -58,8 +58,11 @@ fn what_fails_stays_until_its_retry_has_succeeded() {
     assert!(promotions(&world).is_empty());
     world.behaves("us-east-1", Behaviour::Works);
     let retry = world.retry(&failed.id, &RetryOptions::default()).unwrap();
-    assert_eq!(world.end_of_rollout(&retry).status, "succeeded");
-    assert_eq!(promotions(&world).len(), 1);
+    let retry = world.end_of_rollout(&retry);
+    assert_eq!(retry.status, "succeeded");
+    let promoted = promotions(&world);
+    assert_eq!(promoted.len(), 1);
+    assert_eq!(promoted[0].requested_by, retry.requested_by, "four eyes know who began it");
 }
 
 #[test]
@@ -87,7 +90,7 @@ fn an_operators_rollback_or_rollout_goes_no_further() {
 }
 
 #[test]
-fn an_operators_promotion_goes_on_by_the_rule_unless_it_is_cancelled() {
+fn an_operators_promotion_goes_no_further() {
     let mut world = world(5);
     let version = world.upload("branch/eu", "one");
     assert_eq!(world.end_of(&version).status, "succeeded");
@@ -97,13 +100,21 @@ fn an_operators_promotion_goes_on_by_the_rule_unless_it_is_cancelled() {
     let to_staging =
         Promotion { from: stage(NEXT), to: stage("staging"), release: None, because: None, allow };
     let id = world.promote(&to_staging).unwrap();
-    assert_eq!(world.end_of_rollout(&id).promotes_to.as_deref(), Some(NEXT));
-    assert_eq!(promotions(&world).len(), known + 1);
-    // Its release is the stable one already; the second rollout does not succeed.
-    let id = world.promote(&to_staging).unwrap();
-    world.cancel(&id).unwrap();
-    assert_eq!(world.end_of_rollout(&id).status, "cancelled");
-    assert_eq!(promotions(&world).len(), known + 1);
+    let end = world.end_of_rollout(&id);
+    assert_eq!((end.status.as_str(), end.promotes_to), ("succeeded", None));
+    assert_eq!(promotions(&world).len(), known);
+}
+
+#[test]
+fn a_rule_that_was_changed_meanwhile_promotes_no_more() {
+    let mut world = world(6);
+    let version = world.upload("branch/main", "one");
+    world.until("a rollout", |w| w.rollout(&version).is_some());
+    world.promotes_nothing();
+    let end = world.end_of(&version);
+    assert_eq!((end.status.as_str(), end.promotes_to.as_deref()), ("succeeded", Some(NEXT)));
+    assert!(world.timeline(&end.id).contains(&"promotion refused".to_owned()));
+    assert!(promotions(&world).is_empty());
 }
 
 #[test]

@@ -89,7 +89,7 @@ pub(crate) fn not_in_ecr(uri: &str, base: &str) -> Refusal {
     let registry = shown.split_once('/').map(|(host, _)| host).filter(|host| host.contains(['.', ':']));
     let what = match registry {
         _ if is_path => format!(
-            "{shown} is no container image of the package: an archive, or a folder with an OCI image layout"
+            "{shown} is not a container image in the package: an archive, or a folder with an OCI image layout"
         ),
         Some(host) => format!(
             "the image {shown} is in {host}, and Lambda runs images of private registries of Amazon ECR"

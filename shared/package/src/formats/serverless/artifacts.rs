@@ -3,7 +3,7 @@
 use crate::listing::Listing;
 use flotilla_domain::{Code, Refusal};
 use serde_json::Value;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 /// The folder that the framework writes its own zips to.
 const OWN: &str = ".serverless";
@@ -30,10 +30,12 @@ impl Artifacts {
             }
         }
         let named = whole.into_iter().flatten().filter_map(path);
-        let project = by_id.values().cloned().chain(named.clone()).find_map(|zip| {
-            let (project, _) = zip.split_once(&format!("/{OWN}/"))?;
-            Some(format!("{project}/"))
-        });
+        // A relative path may lead to a zip of another project's.
+        let absolute = by_id.values().cloned().chain(named.clone()).filter(|zip| is_absolute(zip));
+        let projects =
+            absolute.filter_map(|zip| Some(format!("{}/", zip.split_once(&format!("/{OWN}/"))?.0)));
+        let projects: BTreeSet<String> = projects.collect();
+        let project = projects.first().filter(|_| projects.len() == 1).cloned();
         Self { by_id, whole: named.into_iter().next(), project }
     }
 
@@ -66,8 +68,7 @@ impl Artifacts {
 
     /// The name in the project of a zip that another tool built.
     fn in_project(&self, listing: &Listing, project: &str, named: &str) -> Option<String> {
-        let is_absolute = named.starts_with('/') || named.as_bytes().get(1) == Some(&b':');
-        if !is_absolute {
+        if !is_absolute(named) {
             return listing.resolve(project.trim_end_matches('/'), named).ok();
         }
         if let Some(there) = &self.project {
@@ -79,8 +80,18 @@ impl Artifacts {
     }
 }
 
+/// Whether a path is one of a whole machine, on Linux or Windows.
+fn is_absolute(path: &str) -> bool {
+    path.starts_with('/') || path.as_bytes().get(1) == Some(&b':')
+}
+
+/// A path with forward slashes, and a drive's letter in upper case.
 fn path(value: &Value) -> Option<String> {
-    value.as_str().filter(|path| !path.is_empty()).map(|path| path.replace('\\', "/"))
+    let mut path = value.as_str().filter(|path| !path.is_empty())?.replace('\\', "/");
+    if path.as_bytes().get(1) == Some(&b':') {
+        path[..1].make_ascii_uppercase();
+    }
+    Some(path)
 }
 
 /// A name as the framework writes it into logical ids (`getNormalizedFunctionName` of its `naming.js`).
@@ -142,6 +153,10 @@ mod tests {
             let found = find(&of_functions(&known), &all, "AbsLambdaFunction", "jobs.zip");
             assert_eq!(found.ok().as_deref(), is_in.then_some("dist/jobs.zip"), "{at}");
         }
+        known["other"] = json!({"package": {"artifact": "../common/.serverless/other.zip"}});
+        known["abs"] = json!({"package": {"artifact": "/home/ci/shop/dist/jobs.zip"}});
+        let found = find(&of_functions(&known), &all, "AbsLambdaFunction", "jobs.zip");
+        assert_eq!(found.unwrap(), "dist/jobs.zip", "a relative path says nothing of the project");
         // A file of the same name elsewhere is another file.
         let refused =
             find(&artifacts, &["a/app.zip", "app.zip"], "BDashcUnderscoredLambdaFunction", "app.zip");
