@@ -235,6 +235,7 @@ impl Draft {
             let path = refusal.path.clone().map(placed);
             Refusal { path, ..refusal }
         })?;
+        template::documents::restore_numbers(template);
         let roles = template::codedeploy::give_role(template);
         let bounded = template::roles::bound(template);
         self.rewrites.extend(found.rewrites.into_iter().chain(roles).chain(bounded).map(|mut rewrite| {

@@ -3,6 +3,7 @@
 pub mod aliases;
 pub mod asset_tokens;
 pub mod codedeploy;
+pub mod documents;
 mod globals;
 mod images;
 mod joined;

@@ -51,6 +51,9 @@ fn an_image_of_ecr_is_warned_of_and_one_that_exists_only_locally_is_refused() {
         let refused = refused_at(&image(json!(uri)), Code::CodeOutsidePackage, place);
         assert!(refused.message.contains(what), "{refused}");
     }
+    let joined = json!({"Fn::Join": [":", ["api", "latest"]]});
+    let refused = refused_at(&image(joined), Code::CodeOutsidePackage, place);
+    assert!(refused.message.contains("api:latest exists only on the machine"), "{refused}");
     // SAM ignores the code of a function that runs an image.
     let both = function(json!({"PackageType": "Image", "CodeUri": ".", "ImageUri": {"Ref": "Image"}}));
     assert!(package(&both).unwrap().package.assets.is_empty());

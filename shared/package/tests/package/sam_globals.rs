@@ -41,3 +41,12 @@ fn code_that_is_null_is_the_folder_of_the_template_and_a_zip_in_capitals_is_one(
     assert_ne!(of(Value::Null), of(json!("code")));
     assert_eq!(of(json!("CODE.ZIP"))[0].asset, Digest::of(b"zip"), "it is not zipped again");
 }
+
+#[test]
+fn a_number_that_a_definition_needs_is_one_however_it_was_written() {
+    let yaml = "Transform: AWS::Serverless-2016-10-31\nResources:\n  M:\n    Type: AWS::Serverless::StateMachine\n    Properties:\n      Definition:\n        States:\n          A:\n            Retry: [{BackoffRate: 1.50}]\n            Result: {version: 1.10}\n";
+    let finished = package(&zip_of(&[("template.yaml", yaml.as_bytes())])).unwrap();
+    let template: Value = serde_json::from_slice(finished.templates.values().next().unwrap()).unwrap();
+    let state = &template["Resources"]["M"]["Properties"]["Definition"]["States"]["A"];
+    assert_eq!(*state, json!({"Retry": [{"BackoffRate": 1.5}], "Result": {"version": "1.10"}}));
+}

@@ -45,8 +45,9 @@ impl Taker<'_, '_> {
             let what = "the function has no ImageUri";
             return Err(Refusal::new(Code::CodeOutsidePackage, what, fix).at(place.shown()).into());
         };
-        match uri.as_str().filter(|text| is_outside_of_ecr(text)) {
-            Some(local) => *uri = asset_tokens::image_uri(self.local_image(local, place)?),
+        let local = literal(uri).filter(|text| is_outside_of_ecr(text));
+        match local {
+            Some(local) => *uri = asset_tokens::image_uri(self.local_image(&local, place)?),
             None if asset_tokens::has_token(uri) => {}
             None => {
                 let warning = outside_warning(&place.shown(), Some(uri));
@@ -107,6 +108,15 @@ pub(crate) fn not_in_ecr(uri: &str, base: &str) -> Refusal {
 /// container image"). One that is known only during the deployment counts as one of ECR.
 pub(crate) fn is_outside_of_ecr(uri: &str) -> bool {
     !["{{resolve:", PARAMETER_PLACEHOLDER, ".dkr.ecr.", ".dkr-ecr."].iter().any(|mark| uri.contains(mark))
+}
+
+/// A text that is written as one, or joined from texts alone.
+fn literal(uri: &Value) -> Option<String> {
+    if let Some(parts) = uri.get("Fn::Join").and_then(Value::as_array) {
+        let (delimiter, texts) = (parts.first()?.as_str()?, parts.get(1)?.as_array()?);
+        return Some(texts.iter().map(Value::as_str).collect::<Option<Vec<_>>>()?.join(delimiter));
+    }
+    uri.as_str().map(ToOwned::to_owned)
 }
 
 fn is_layout(folder: &Folder<'_>, name: &str) -> bool {

@@ -153,6 +153,7 @@ mod tests {
             let found = find(&of_functions(&known), &all, "AbsLambdaFunction", "jobs.zip");
             assert_eq!(found.ok().as_deref(), is_in.then_some("dist/jobs.zip"), "{at}");
         }
+        known.as_object_mut().unwrap().remove("own");
         known["other"] = json!({"package": {"artifact": "../common/.serverless/other.zip"}});
         known["abs"] = json!({"package": {"artifact": "/home/ci/shop/dist/jobs.zip"}});
         let found = find(&of_functions(&known), &all, "AbsLambdaFunction", "jobs.zip");
