@@ -217,7 +217,7 @@ fn is_scalar(value: &Value) -> bool {
     match value {
         Value::String(text) => !is_resolved(text),
         Value::Number(_) => true,
-        Value::Array(items) => !items.is_empty() && items.iter().all(|item| is_scalar(item)),
+        Value::Array(items) => !items.is_empty() && items.iter().all(is_scalar),
         _ => false,
     }
 }
