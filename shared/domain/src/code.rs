@@ -249,6 +249,8 @@ codes! {
     StackEmpty = 607, "a stack without resources is not deployed";
     /// Logical ids contain the stage, so some may differ from those that the tool makes.
     StageInIds = 608, "logical ids contain the stage";
+    /// A layer is not in the package, so its bytes in each region cannot be proven.
+    LayerOutsidePackage = 609, "a layer is not in the package";
 }
 
 impl fmt::Display for Code {

@@ -88,10 +88,17 @@ pub fn parse_strict(bytes: &[u8]) -> Result<Value, YamlError> {
 
 /// The error of a document that is not YAML.
 fn unreadable(what: &str, at: Marker, text: &str) -> YamlError {
-    let line = text.lines().nth(at.line().saturating_sub(1)).unwrap_or_default();
-    let indentation = line.chars().take_while(|c| c.is_whitespace());
-    if indentation.take(at.col() + 1).any(|c| c == '\t') {
-        return YamlError::new("a tab, which YAML does not allow for indentation: use spaces", at);
+    // A text may go on in the next line, and the parser names the line in which it began.
+    let lines = text.lines().enumerate().skip(at.line().saturating_sub(1));
+    let lines = lines.take(if what.contains("tab") { 2 } else { 1 });
+    for (n, line) in lines {
+        let indentation = line.chars().take_while(|c| c.is_whitespace());
+        let is_first = n + 1 == at.line();
+        let tab = indentation.take(if is_first { at.col() + 1 } else { usize::MAX }).position(|c| c == '\t');
+        if let Some(column) = tab {
+            let at = if is_first { at } else { Marker::new(0, n + 1, column) };
+            return YamlError::new("a tab, which YAML does not allow for indentation: use spaces", at);
+        }
     }
     YamlError::new(what, at)
 }

@@ -92,6 +92,10 @@ fn p04_duplicate_keys_are_refused_with_their_place() {
 
 #[test]
 fn what_is_no_yaml_is_named_as_such() {
+    refused(
+        "a: x\n\tb: 1",
+        "a tab, which YAML does not allow for indentation: use spaces at line 2 column 1",
+    );
     refused("a:\n\tb: 1", "a tab, which YAML does not allow for indentation: use spaces at line 2 column 2");
     let utf16: Vec<u8> = [0xff, 0xfe, b'a', 0].into();
     assert_eq!(

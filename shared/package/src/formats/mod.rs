@@ -23,7 +23,7 @@ use crate::listing::Listing;
 use crate::template::{self, MadeFor};
 use crate::{Limits, image, zip_file};
 use flotilla_domain::config::external_image::ExternalImage;
-use flotilla_domain::release::package::PackageFormat;
+use flotilla_domain::release::package::{PackageFormat, Warning};
 use flotilla_domain::{Code, Refusal};
 use serde_json::Value;
 use std::collections::BTreeMap;
@@ -238,6 +238,11 @@ impl Draft {
         template::documents::restore_numbers(template);
         let roles = template::codedeploy::give_role(template);
         let bounded = template::roles::bound(template);
+        self.warnings.extend(template::layers::outside(template).into_iter().map(|(path, layer)| Warning {
+            code: Code::LayerOutsidePackage,
+            path: placed(path),
+            message: format!("the layer {layer} is not in the package: each region takes its own, and its bytes are not compared"),
+        }));
         self.rewrites.extend(found.rewrites.into_iter().chain(roles).chain(bounded).map(|mut rewrite| {
             rewrite.path = placed(rewrite.path);
             rewrite

@@ -5,7 +5,9 @@ use std::collections::BTreeMap;
 
 /// What the pseudo parameters stand for in a text that is only compared with known forms.
 const PSEUDO: [(&str, &str); 3] =
-    [("AWS::Partition", "aws"), ("AWS::AccountId", "111122223333"), ("AWS::URLSuffix", "amazonaws.com")];
+    [("AWS::Partition", "aws"), ("AWS::AccountId", OWN_ACCOUNT), ("AWS::URLSuffix", "amazonaws.com")];
+/// What stands for the account of the stack: one that AWS uses in its documentation.
+pub(super) const OWN_ACCOUNT: &str = "111122223333";
 /// What stands for a value that is known only during the deployment, or is longer than what names anything.
 const UNKNOWN: &str = "x";
 /// The longest text, in bytes, that is put together: no ARN or address is longer, and nested substitutions would multiply.

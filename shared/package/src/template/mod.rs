@@ -8,6 +8,7 @@ mod globals;
 mod images;
 mod joined;
 mod keep;
+pub mod layers;
 mod literals;
 mod loops;
 mod name_lengths;
