@@ -57,6 +57,9 @@ impl Api {
         read(path, &self.send("GET", path, Vec::new()).await?)
     }
 
+    /// Pages of 100 releases: as many as a service keeps.
+    pub const RELEASES_PAGES_MAX: usize = 10;
+
     /// Gets the items of a list, page by page. `path` has a query, and `pages_max` bounds the requests.
     pub async fn list<T: DeserializeOwned>(&self, path: &str, pages_max: usize) -> Result<Vec<T>, CliError> {
         let (mut items, mut cursor) = (Vec::new(), String::new());

@@ -7,8 +7,6 @@ use crate::show;
 use flotilla_contract::{ReleaseView, RunningView, ServiceStagesView};
 use serde::Serialize;
 
-/// Pages of 100 releases: as many as a service keeps.
-const PAGES_MAX: usize = 10;
 /// The shortest beginning of a commit or digest, as git shows commits.
 const PREFIX_MIN: usize = 7;
 
@@ -23,7 +21,7 @@ struct Place<'a> {
 pub async fn run(global: &Global, service: &str, what: &str) -> Result<Exit, CliError> {
     let api = Api::connect(global).await?;
     let path = format!("/v1/services/{service}/releases?limit=100");
-    let mut releases: Vec<ReleaseView> = api.list(&path, PAGES_MAX).await?;
+    let mut releases: Vec<ReleaseView> = api.list(&path, Api::RELEASES_PAGES_MAX).await?;
     releases.retain(|release| is_meant(release, what));
     if releases.is_empty() {
         return Err(CliError::usage(

@@ -126,7 +126,7 @@ pub async fn uploads(global: &Global, service: Option<&str>, limit: u16) -> Resu
     }
     let warned = match service {
         Some(service) if page.items.iter().any(|upload| upload.release.is_some()) => {
-            warnings::of_releases(&api, service).await?
+            warnings::of_releases(&api, service, 1).await?
         }
         _ => BTreeMap::new(),
     };
