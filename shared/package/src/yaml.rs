@@ -14,6 +14,7 @@ mod scalars;
 use crate::text::is_utf16;
 use granit_parser::{Event, Marker, Parser, ScalarStyle, Tag, options};
 use serde_json::Value;
+use std::borrow::Cow;
 use std::fmt;
 
 /// An error in a document, with its line and column.
@@ -54,9 +55,35 @@ pub fn parse_strict(bytes: &[u8]) -> Result<Value, YamlError> {
         let column = before.iter().rev().take_while(|byte| **byte != b'\n').count();
         YamlError::new("the text is not UTF-8", Marker::new(e.valid_up_to(), line, column))
     })?;
+    let mut text = Cow::Borrowed(text.trim_start_matches('\u{feff}'));
+    for _ in 0..SPACED_MAX {
+        match read(&text) {
+            Err(error) => match comment_at(&error, &text) {
+                Some(at) => text.to_mut().insert(at, ' '),
+                None => return Err(error),
+            },
+            value => return value,
+        }
+    }
+    read(&text)
+}
+
+/// How many comments may lack the space before them.
+const SPACED_MAX: usize = 20;
+
+/// The position of a comment directly behind a quote or bracket, if it is what an error is about: PyYAML takes it without the space that YAML
+/// asks for.
+fn comment_at(error: &YamlError, text: &str) -> Option<usize> {
+    let begin: usize = text.split_inclusive('\n').take(error.line.checked_sub(1)?).map(str::len).sum();
+    let line = text[begin..].lines().next()?;
+    let (at, _) = line.char_indices().nth(error.column.checked_sub(1)?)?;
+    let is_comment = line[at..].starts_with('#') && line[..at].ends_with(['"', '\'', '}', ']']);
+    is_comment.then_some(begin + at)
+}
+
+fn read(text: &str) -> Result<Value, YamlError> {
     let mut builder = build::Builder::default();
     let mut documents = 0;
-    let text = text.trim_start_matches('\u{feff}');
     // Indentation and the end of the last text are read as PyYAML does, and with it the AWS CLI and SAM.
     let options = options! { strict_indentation: false, block_scalar_eof_without_line_feed: true };
     for event in Parser::new_from_str_with_options(text, options) {

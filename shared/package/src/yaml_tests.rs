@@ -92,6 +92,11 @@ fn p04_duplicate_keys_are_refused_with_their_place() {
 
 #[test]
 fn what_is_no_yaml_is_named_as_such() {
+    // PyYAML needs no space before a comment there.
+    for text in ["a: \"x\"#c\nb: 'ü'#c\n", "a: \"x\" #c\nb: 'ü' #c\n"] {
+        assert_eq!(parse_strict(text.as_bytes()).unwrap(), json!({"a": "x", "b": "ü"}));
+    }
+    assert_eq!(parse_strict(b"a: {b: [1]#c\n}#c\nd: [e]#c").unwrap(), json!({"a": {"b": [1]}, "d": ["e"]}));
     refused(
         "a: x\n\tb: 1",
         "a tab, which YAML does not allow for indentation: use spaces at line 2 column 1",
