@@ -7,7 +7,7 @@ use aws_config::SdkConfig;
 use aws_credential_types::provider::ProvideCredentials;
 use aws_sigv4::http_request::{SignableBody, SignableRequest, SigningSettings, sign};
 use aws_sigv4::sign::v4;
-use flotilla_contract::{Page, Problem};
+use flotilla_contract::{Page, Problem, ReleaseView};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
@@ -72,6 +72,11 @@ impl Api {
             }
         }
         Ok(items)
+    }
+
+    /// The releases of a service, newest first: so many pages of 100.
+    pub async fn releases(&self, service: &str, pages_max: usize) -> Result<Vec<ReleaseView>, CliError> {
+        self.list(&format!("/v1/services/{service}/releases?limit=100"), pages_max).await
     }
 
     /// Sends a PUT request with a JSON body; an empty reply is `Null`.

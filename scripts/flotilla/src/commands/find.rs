@@ -20,8 +20,7 @@ struct Place<'a> {
 
 pub async fn run(global: &Global, service: &str, what: &str) -> Result<Exit, CliError> {
     let api = Api::connect(global).await?;
-    let path = format!("/v1/services/{service}/releases?limit=100");
-    let mut releases: Vec<ReleaseView> = api.list(&path, Api::RELEASES_PAGES_MAX).await?;
+    let mut releases = api.releases(service, Api::RELEASES_PAGES_MAX).await?;
     releases.retain(|release| is_meant(release, what));
     if releases.is_empty() {
         return Err(CliError::usage(

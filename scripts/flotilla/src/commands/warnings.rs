@@ -3,7 +3,7 @@
 use crate::api::Api;
 use crate::error::CliError;
 use crate::show;
-use flotilla_contract::{ReleaseView, WarningView};
+use flotilla_contract::WarningView;
 use std::collections::BTreeMap;
 
 /// The warnings of a service's latest releases, by their ids: so many pages of 100.
@@ -12,8 +12,7 @@ pub async fn of_releases(
     service: &str,
     pages: usize,
 ) -> Result<BTreeMap<String, Vec<WarningView>>, CliError> {
-    let path = format!("/v1/services/{service}/releases?limit=100");
-    let releases: Vec<ReleaseView> = api.list(&path, pages).await?;
+    let releases = api.releases(service, pages).await?;
     Ok(releases.into_iter().map(|release| (release.id, release.warnings)).collect())
 }
 

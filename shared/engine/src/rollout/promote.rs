@@ -57,9 +57,9 @@ impl Commands {
         let now = self.clock.now();
         let id = RolloutId::derive(now, &[&caller.request_id]);
         let plan = compose_rollout(id, &release, &route, &destination, &caller.principal, now)?;
-        let preview = destination.preview(&route);
         let mut rollout = Rollout { because: Some(because), ..plan };
         promotion.allow.apply_to(&mut rollout)?;
+        let preview = destination.preview(&route);
         self.admit(order, AdmissionRequest { precondition, ..AdmissionRequest::of(&rollout, preview) }).await
     }
 }

@@ -27,7 +27,11 @@ impl RolloutController {
         let stable = head.stable.filter(|stable| has_succeeded && step.now.release() == Some(*stable));
         let (Some(release), Some(to)) = (stable, step.now.promote_to.clone()) else { return Ok(None) };
         match self.compose_promotion(&step.now, release, &to).await {
-            Ok(rollout) => Ok(Some(rollout)),
+            Ok(rollout) => {
+                let detail = format!("to {} by {}", rollout.stage, rollout.id);
+                step.record(step.now.id, None, self.clock.now(), "promoted", Some(detail));
+                Ok(Some(rollout))
+            }
             Err(error) if may_pass(&error) => Err(error),
             Err(error) => {
                 self.not_promoted(step, &error);
@@ -76,16 +80,12 @@ impl RolloutController {
             Err(error) if may_pass(&error) => Err(error),
             // The stage or the release has changed since.
             Err(error) => {
+                // The entry that it was promoted.
+                step.timeline.pop();
                 self.not_promoted(step, &error);
                 Ok(false)
             }
         }
-    }
-
-    /// The timeline's entry of a promotion.
-    pub(super) fn promoted(&self, step: &mut RolloutStep, rollout: &Rollout) {
-        let detail = format!("to {} by {}", rollout.stage, rollout.id);
-        step.record(step.now.id, None, self.clock.now(), "promoted", Some(detail));
     }
 
     fn not_promoted(&self, step: &mut RolloutStep, error: &EngineError) {

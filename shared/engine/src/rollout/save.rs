@@ -54,14 +54,13 @@ impl RolloutController {
             }
             writes
         };
-        let mut is_saved = false;
-        if let Some(promotion) = promotion {
-            let before = step.timeline.len();
-            self.promoted(step, &promotion);
-            let success = with_rollout(step, writes.clone());
-            step.timeline.truncate(before);
-            is_saved = self.admit_promotion(step, &promotion, &success).await?;
-        }
+        let is_saved = match promotion {
+            Some(promotion) => {
+                let success = with_rollout(step, writes.clone());
+                self.admit_promotion(step, &promotion, &success).await?
+            }
+            None => false,
+        };
         if !is_saved {
             let writes = with_rollout(step, writes);
             if writes.is_empty() {

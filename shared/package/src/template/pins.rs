@@ -4,8 +4,8 @@
 use regex_lite::Regex;
 use std::sync::LazyLock;
 
-/// The forms of names that belong to one region; `REGION` stands for any of them: an ARN of another region has the package's account. AWS chose a part of most of
-/// these names at random, so no other region has the same.
+/// The forms of names that belong to one region; `REGION` stands for any region: an ARN of another one may contain the package's account. AWS chose
+/// a part of most of these names at random, so no other region has the same.
 const FORMS: [(&str, &str); 15] = [
     ("a user pool", r"(?:^|[^\w-])REGION_[0-9A-Za-z]{9}(?:$|[^\w-])"),
     ("a local zone", r"(?:^|[^\w-])REGION-(?:[a-z]{3}-\d[a-z]|wl\d-[a-z]{3}-wlz-\d)(?:$|[^\w-])"),

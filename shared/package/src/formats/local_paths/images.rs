@@ -24,8 +24,9 @@ impl Taker<'_, '_> {
         place: &Place<'_>,
     ) -> Result<bool, Stop> {
         // SAM names the image beside the code.
-        let beside = Place { path: place.path.replace(".CodeUri", ".ImageUri"), ..*place };
-        let place = if name == "CodeUri" { &beside } else { place };
+        let owner_path = place.path.strip_suffix("CodeUri").filter(|_| name == "CodeUri");
+        let beside = owner_path.map(|path| Place { path: format!("{path}ImageUri"), ..*place });
+        let place = beside.as_ref().unwrap_or(place);
         let uri = match owner.get(name) {
             // SAM ignores the code of a function that runs an image ("AWS::Serverless::Function", PackageType).
             Some(_) if name == "CodeUri" && owner.get("PackageType").is_some_and(|kind| kind == "Image") => {
