@@ -17,6 +17,7 @@ async fn main() -> Result<(), Error> {
         queue: aws.queue(),
         stacks: aws.stacks(),
         functions: aws.functions(),
+        mappings: aws.mappings(),
         buckets: aws.buckets(),
         alarms: aws.alarms(),
         metrics: aws.metrics(),

@@ -243,13 +243,17 @@ pub fn stage(stage: &StageView) {
     if let Some(queued) = &stage.queued {
         println!("  queued rollout {queued}");
     }
+    let have_names = stage.targets.iter().any(|target| target.stack_name().is_some());
     let rows = stage.targets.iter().map(|t| {
         let digest = t.digest.as_deref().map_or("-".to_owned(), |digest| format!("sha256:{}", short(digest)));
         // The release is what runs; the last rollout may have failed without changing it.
         let last = status(&t.status).to_string();
         let last = if t.status == "succeeded" { last } else { format!("last rollout {last}") };
         let release = t.release.clone().unwrap_or_else(|| "-".into());
-        vec![format!("  {}", t.account), t.region.clone(), release, digest, last, time(&t.at)]
+        let mut row = vec![format!("  {}", t.account), t.region.clone()];
+        row.extend(have_names.then(|| t.stack_name().unwrap_or_default()));
+        row.extend([release, digest, last, time(&t.at)]);
+        row
     });
     table(&rows.collect::<Vec<_>>());
 }

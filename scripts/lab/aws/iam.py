@@ -125,8 +125,8 @@ def decide(statements, action, resource, context, used=None):
     return found
 
 
-# Parameters of the control plane that decide what its roles may do, and that no other call shows.
-CHOSEN = {"ExternalCodeArns", "ExternalImageArns"}
+# Parameters that decide what the roles of the control plane and of accounts may do, and that no other call shows.
+CHOSEN = {"ExternalCodeArns", "ExternalImageArns", "TrafficDomains"}
 
 
 def chosen(calls):
@@ -168,7 +168,7 @@ class Installation:
         given = {"Prefix": self.prefix, "ControlPlaneAccount": self.account, "ControlPlaneRegion": self.region}
         templates = [control_plane]
         for account in [self.account, *others]:
-            given = {**given, "ExternalId": self.external.get(account, [""])[0]}
+            given = {**given, "ExternalId": self.external.get(account, [""])[0], **dict(chosen)}
             templates.append(Template(INFRA / "account.yaml", account, self.region, given))
         roles = [(t.arn(name), role) for t in templates for name, role in t.resources("AWS::IAM::Role").items()]
         self.roles = {arn: Role(arn, properties) for arn, properties in roles}
@@ -191,7 +191,7 @@ class Installation:
             "aws:SecureTransport": "true",
             "aws:RequestedRegion": call["region"],
         }
-        for action, resource, more in needs(call, operation.name, parameters, role.account):
+        for action, resource, more in needs(call, operation, parameters, role.account):
             context_of = {**context, **more}
             decision = decide(role.statements, action, resource, context_of, used)
             if decision != "allow":
@@ -216,10 +216,14 @@ class Installation:
         return own[2] if own else account
 
 
-def needs(call, operation, parameters, account):
+def needs(call, model, parameters, account):
     """The actions that an operation needs, each with its resource and its condition keys."""
-    region = call["region"]
+    region, operation = call["region"], model.name
     match call["service"]:
+        case "apigateway":
+            # The action is the method, and the resource is the path without the version of the API.
+            path = model.http["requestUri"].removeprefix("/v2").format(**{name[0].lower() + name[1:]: value for name, value in parameters.items()})
+            yield f"apigateway:{model.http['method']}", f"arn:aws:apigateway:{region}::{path}", {}
         case "dynamodb":
             yield from dynamodb(operation, parameters, region, account)
         case "sqs":

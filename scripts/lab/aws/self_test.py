@@ -62,7 +62,7 @@ def iam_self_test():
     bucket = "flotilla-ingest-111122223333-eu-central-1"
     upload = call("ingest", "s3", "GetObject", Bucket=bucket, Key="incoming/a.zip", VersionId="1")
     assumed = call("deploy", "sts", "AssumeRole", issued="deployer", RoleArn=role, ExternalId="e" * 32)
-    installation = Installation([upload, assumed])
+    installation = Installation([upload, assumed], {"TrafficDomains": "*.example.com"})
     change_set = {"StackName": "orders", "RoleARN": "arn:aws:iam::111122223333:role/flotilla-cloudformation"}
     deployer = {"caller": "deploy", "key": "deployer"}
     cases = [
@@ -84,6 +84,11 @@ def iam_self_test():
         ),
         (call(**deployer, service="lambda", name="Invoke", FunctionName="flotilla-verify"), "(deny)"),
         (call(**deployer, service="lambda", name="Invoke", FunctionName="orders-verify"), None),
+        (call(**deployer, service="apigateway", name="GetApiMappings", DomainName="api.example.com"), None),
+        (call(**deployer, service="apigateway", name="UpdateApiMapping", DomainName="api.example.com", ApiMappingId="m"), None),
+        (call(**deployer, service="apigateway", name="GetApiMappings", DomainName="api.example.org"), "may not apigateway:GET"),
+        (call(**deployer, service="apigateway", name="DeleteDomainName", DomainName="api.example.com"), "may not apigateway:DELETE"),
+        (call(**deployer, service="apigateway", name="UpdateApi", ApiId="a"), "may not apigateway:PATCH"),
     ]
     failed = 0
     for made, expected in cases:

@@ -12,6 +12,7 @@ import regex
 
 # The service that a signature names: its model.
 SERVICES = {
+    "apigateway": "apigatewayv2",
     "cloudformation": "cloudformation",
     "dynamodb": "dynamodb",
     "ecr": "ecr",

@@ -275,7 +275,7 @@ fn services() -> ConfigFile {
     let mut config = config::for_service(ACCOUNT, SERVICE, "staging", &regions);
     let step = |percent| TrafficStepConfig { percent, lasts: "0s".into(), requests: None };
     let steps = vec![step(5), step(50)];
-    let traffic = TrafficConfig { router: None, steps, analysis: None, before: None, after: None };
+    let traffic = TrafficConfig { steps, ..TrafficConfig::default() };
     let shifting = ProfileConfig { traffic: Some(traffic), ..config.profiles["demo"].clone() };
     let mut canary = config::for_service(ACCOUNT, CANARY.0, CANARY.1, &regions).services.remove(CANARY.0);
     for service in canary.iter_mut() {

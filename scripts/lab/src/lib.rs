@@ -10,6 +10,7 @@ pub mod accounts;
 pub mod calls;
 pub mod config;
 pub mod crash_sweep;
+pub mod domain;
 pub mod emulator;
 pub mod error;
 pub mod everywhere;

@@ -4,6 +4,7 @@
 //! into AWS's, and AWS's response into the port's.
 
 mod alarms;
+mod api_mappings;
 mod asset_buckets;
 mod buckets;
 mod change_set;
@@ -33,6 +34,7 @@ mod wiring;
 mod work_queue;
 
 pub use alarms::CloudWatchAlarms;
+pub use api_mappings::ApiGatewayMappings;
 pub use asset_buckets::S3AssetBuckets;
 pub use buckets::S3Buckets;
 pub use channels::AwsChannels;

@@ -2,16 +2,16 @@
 
 use crate::patience::patient;
 use crate::{
-    AwsChannels, CloudFormationStacks, CloudWatchAlarms, CloudWatchMetrics, DynamoStateStore,
-    EcrExternalImages, EcrRegistry, EcrRepositories, GuardPolicies, HttpsProbes, LambdaFunctions,
-    MissingSetting, S3AssetBuckets, S3Buckets, S3PackageStore, S3ReplicaStore, Sessions, Settings,
-    SqsWorkQueue, SystemClock, load_config,
+    ApiGatewayMappings, AwsChannels, CloudFormationStacks, CloudWatchAlarms, CloudWatchMetrics,
+    DynamoStateStore, EcrExternalImages, EcrRegistry, EcrRepositories, GuardPolicies, HttpsProbes,
+    LambdaFunctions, MissingSetting, S3AssetBuckets, S3Buckets, S3PackageStore, S3ReplicaStore, Sessions,
+    Settings, SqsWorkQueue, SystemClock, load_config,
 };
 use aws_config::SdkConfig;
 use flotilla_domain::Region;
 use flotilla_engine::ports::{
-    Alarms, AssetBuckets, Buckets, Channels, Clock, ExternalImages, Functions, ImageRegistry, Metrics,
-    PackageStore, Policies, Probes, ReplicaStore, Stacks, StateStore, StoredImages, WorkQueue,
+    Alarms, ApiMappings, AssetBuckets, Buckets, Channels, Clock, ExternalImages, Functions, ImageRegistry,
+    Metrics, PackageStore, Policies, Probes, ReplicaStore, Stacks, StateStore, StoredImages, WorkQueue,
 };
 use std::sync::Arc;
 
@@ -101,6 +101,11 @@ impl Aws {
     /// Lambda.
     pub fn functions(&self) -> Arc<dyn Functions> {
         Arc::new(LambdaFunctions::new(self.sessions.clone()))
+    }
+
+    /// API Gateway, for the mappings of domains.
+    pub fn mappings(&self) -> Arc<dyn ApiMappings> {
+        Arc::new(ApiGatewayMappings::new(self.sessions.clone()))
     }
 
     /// The buckets that hold packages.

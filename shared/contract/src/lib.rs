@@ -16,6 +16,7 @@ pub mod requests;
 pub mod safeguards;
 pub mod services;
 pub mod sets;
+pub mod stages;
 pub mod traffic;
 pub mod views;
 
@@ -34,6 +35,7 @@ pub use requests::*;
 pub use safeguards::SafeguardsConfig;
 pub use services::*;
 pub use sets::*;
+pub use stages::*;
 pub use traffic::{
     AnalysisConfig, InvocationsView, ShiftTraffic, TrafficConfig, TrafficMeasuredView, TrafficStepConfig,
     TrafficView,

@@ -4,15 +4,32 @@ use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
 /// How traffic is shifted to the new versions of the functions of a wave.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct TrafficConfig {
-    /// What routes the traffic: `lambda-alias`, the default.
+    /// What routes the traffic: `lambda-alias`, the default, or `api-mapping`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schema(example = "lambda-alias")]
     pub router: Option<String>,
-    /// The steps, with growing shares. After the last one the new versions get everything.
+    /// With `lambda-alias`: the steps, with growing shares. After the last one the new versions get everything.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub steps: Vec<TrafficStepConfig>,
+    /// With `api-mapping`: the custom domain, which exists in every region of the profile. `{service}` and `{stage}` are replaced.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schema(example = "{service}.example.com")]
+    pub domain: Option<String>,
+    /// With `api-mapping`: the path under which the API is served. Default: the whole domain. `{service}` and `{stage}` are replaced.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schema(example = "{service}")]
+    pub path: Option<String>,
+    /// With `api-mapping`: the logical id of the API, if a template has several.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schema(example = "HttpApi")]
+    pub api: Option<String>,
+    /// With `api-mapping`: the API's stage, if a template has several. `{stage}` is replaced by the stage's name in the slot.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schema(example = "$default")]
+    pub api_stage: Option<String>,
     /// How the metrics of the new versions are judged during each step.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub analysis: Option<AnalysisConfig>,

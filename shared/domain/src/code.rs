@@ -140,6 +140,8 @@ codes! {
     ProvenanceRefused = 318, "the release was not signed as the profile requires";
     /// A profile excludes the authors of a release from its approvals, and the release names none.
     AuthorUnknown = 319, "the release does not say who wrote it";
+    /// A profile deploys blue/green, and the package cannot be deployed to two slots.
+    SlotsUnsupported = 320, "the package cannot be deployed blue/green";
 
     /// The request is not understood.
     RequestInvalid = 401, "the request is invalid";
@@ -232,6 +234,10 @@ codes! {
     TrafficNotRestored = 554, "traffic could not be shifted back";
     /// The metrics of the new versions breach a limit of the profile's analysis.
     AnalysisFailed = 555, "the new versions are not good enough";
+    /// An API mapping points at an API that Flotilla did not let it point at.
+    MappingChanged = 556, "the API mapping was changed outside of Flotilla";
+    /// A stack that is deployed blue/green has no API, or several.
+    ApiNotFound = 557, "the stack has no API that the domain can be mapped to";
 
     /// The packaging tool does this with its own API calls, outside of CloudFormation.
     OutsideCloudformation = 601, "the tool does this outside of CloudFormation";

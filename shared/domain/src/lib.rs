@@ -42,4 +42,4 @@ pub use jiff::{SignedDuration, Timestamp};
 pub use names::{
     AccountId, AliasName, ProfileName, Region, ServiceName, StackName, StackPart, StackPattern, StageName,
 };
-pub use target::{Site, Target};
+pub use target::{Site, Slot, Target};

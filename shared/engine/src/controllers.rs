@@ -3,7 +3,8 @@
 use crate::EngineError;
 use crate::deployment::DeploymentController;
 use crate::ports::{
-    Alarms, Buckets, Clock, Functions, Metrics, Policies, Probes, Stacks, StateStore, Subject, WorkQueue,
+    Alarms, ApiMappings, Buckets, Clock, Functions, Metrics, Policies, Probes, Stacks, StateStore, Subject,
+    WorkQueue,
 };
 use crate::records::{lease_holder, lease_key};
 use crate::rollout::RolloutController;
@@ -25,6 +26,8 @@ pub struct StepPorts {
     pub stacks: Arc<dyn Stacks>,
     /// Lambda.
     pub functions: Arc<dyn Functions>,
+    /// API Gateway, for the mappings of domains.
+    pub mappings: Arc<dyn ApiMappings>,
     /// Buckets of previews.
     pub buckets: Arc<dyn Buckets>,
     /// CloudWatch.
@@ -58,6 +61,7 @@ impl Controllers {
             queue,
             stacks,
             functions,
+            mappings,
             buckets,
             alarms,
             metrics,
@@ -83,6 +87,7 @@ impl Controllers {
                 queue: queue.clone(),
                 stacks,
                 functions,
+                mappings,
                 buckets,
                 meter: meter.clone(),
             },

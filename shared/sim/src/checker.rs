@@ -7,6 +7,7 @@ mod edges;
 mod gates;
 mod kept;
 mod sets;
+pub mod slots;
 pub mod traffic;
 
 use crate::state::State;
@@ -33,9 +34,9 @@ fn text<'i>(item: &'i Item, path: &str) -> Option<&'i str> {
     value.as_str()
 }
 
-/// The account-region of a target, without the part.
+/// The account-region of a target, without the part and the slot.
 fn site(target: &str) -> &str {
-    target.split_once(':').map_or(target, |(site, _)| site)
+    target.split([':', '@']).next().unwrap_or_default()
 }
 
 /// The target of a lease's holder.
@@ -56,9 +57,11 @@ fn partition<'t>(
 /// The prefix of a deployment's tokens in CloudFormation, derived from the holder of a lease.
 fn name_of(holder: &str) -> String {
     let rollout = holder.split('/').next().unwrap_or_default().replace('_', "-");
-    let part = target_of(holder).split_once(':').map(|(_, part)| format!("-{part}")).unwrap_or_default();
+    let (target, slot) = target_of(holder).split_once('@').unwrap_or((target_of(holder), ""));
+    let part = target.split_once(':').map(|(_, part)| format!("-{part}")).unwrap_or_default();
+    let slot = if slot.is_empty() { String::new() } else { format!("-{slot}") };
     let back = if holder.ends_with("/back") { "-back" } else { "" };
-    format!("flotilla-{rollout}{part}{back}-op")
+    format!("flotilla-{rollout}{part}{slot}{back}-op")
 }
 
 /// Checks that an operation of Flotilla may begin. Returns the violation, if any.
@@ -93,6 +96,9 @@ pub(crate) fn begins(
         return (text(meta, "state") != Some("completing"))
             .then(|| format!("promise 13: {token} completes a shift, but its rollout does not"));
     }
+    if let Some(updates) = slots::updates(state, at, stack, holder) {
+        return Some(updates);
+    }
     if !holder.ends_with("/back") {
         if let Some(passed) = gates::execution_begins(meta, saved, target_of(holder), state) {
             return Some(passed);
@@ -111,6 +117,7 @@ fn is_under_way(name: &str) -> bool {
             "waiting"
                 | "inspecting"
                 | "reading_aliases"
+                | "reading_mapping"
                 | "planning_removal"
                 | "planning"
                 | "planned"
@@ -263,7 +270,11 @@ impl Checker {
         let meta =
             table.get(&Key::new(key.pk.clone(), "META")).expect("promise 9: a deployment has its rollout");
         let waves = meta.body["waves"].as_array().expect("a rollout has waves");
-        let planned = waves.iter().filter_map(|w| w["targets"].as_array()).flatten().any(|t| t == target);
+        // Of two slots, a rollback goes to the other one.
+        let known = |t: &serde_json::Value| {
+            t == target || (!back.is_empty() && t.as_str().map(site) == Some(site(target)))
+        };
+        let planned = waves.iter().filter_map(|w| w["targets"].as_array()).flatten().any(known);
         assert!(planned, "promise 9: {key:?} is at a target that its rollout does not name");
     }
 
@@ -336,6 +347,7 @@ impl Checker {
         }
         if ended {
             let wrong = traffic::left(item, deployments().collect(), world);
+            let wrong = wrong.or_else(|| slots::left(item, &deployments().collect::<Vec<_>>(), world));
             assert!(wrong.is_none(), "{}: {key:?} is {state}", wrong.unwrap_or_default());
         }
         if state == "replicating" {

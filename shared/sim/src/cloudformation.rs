@@ -279,6 +279,8 @@ impl StacksPort for SimStacks {
                 return Ok(());
             }
             if !token.ends_with("-discard") {
+                let breach = crate::checker::slots::deletes(state, &key);
+                state.stacks.breaches.extend(breach);
                 ours(state, &key, token, None);
             }
             begin_deletion(state, &key, token, effort, &how);
@@ -373,16 +375,15 @@ impl StacksPort for SimStacks {
             };
             let Some(stack) = state.stacks.live.get(&key) else { return Ok(Vec::new()) };
             let functions = stack.template.map(|template| functions(state, &template)).unwrap_or_default();
-            let mut resources: Vec<StackResource> = functions
-                .into_iter()
-                .map(|(id, _)| StackResource {
-                    physical_id: format!("{}/{id}", key.1),
-                    logical_id: id,
-                    resource_type: "AWS::Lambda::Function".into(),
-                    status: "UPDATE_COMPLETE".into(),
-                })
-                .collect();
+            let of = |(id, _)| StackResource {
+                physical_id: format!("{}/{id}", key.1),
+                logical_id: id,
+                resource_type: "AWS::Lambda::Function".into(),
+                status: "UPDATE_COMPLETE".into(),
+            };
+            let mut resources: Vec<StackResource> = functions.into_iter().map(of).collect();
             resources.extend(crate::publishing::listed(state, &key));
+            resources.extend(crate::domains::resources(&key, &stack.id));
             resources.extend(crate::s3::buckets(state, &key.1));
             if stack.status == "DELETE_FAILED" {
                 resources.push(StackResource {

@@ -6,6 +6,7 @@ use crate::cloudformation::SimStacks;
 use crate::gates::{SimAlarms, SimMetrics, SimProbes};
 use crate::images::{SimExternalImages, SimImages};
 use crate::lambda::SimFunctions;
+use crate::mappings::SimMappings;
 use crate::operations::meddle;
 use crate::policies::SimPolicies;
 use crate::queue::SimQueue;
@@ -117,6 +118,7 @@ pub fn step_ports(shared: &Shared) -> StepPorts {
         queue: Arc::new(SimQueue(shared.clone())),
         stacks: Arc::new(SimStacks(shared.clone())),
         functions: Arc::new(SimFunctions(shared.clone())),
+        mappings: Arc::new(SimMappings(shared.clone())),
         buckets: Arc::new(SimBuckets(shared.clone())),
         alarms: Arc::new(SimAlarms(shared.clone())),
         metrics: Arc::new(SimMetrics(shared.clone())),

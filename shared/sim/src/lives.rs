@@ -25,7 +25,7 @@ pub struct Failure {
 
 /// One in this many lives is that of a set of services.
 const SETS_EVERY: u64 = 19;
-/// In one of this many lives, rollouts shift traffic.
+/// In one of this many lives, rollouts shift traffic; in another one, they deploy blue/green.
 const SHIFTS_EVERY: u64 = 13;
 
 /// The ref of a preview, and its stage.
@@ -104,12 +104,27 @@ const HOOKS: [&str; 2] = ["before", "after"];
 
 /// Whether functions are invoked before and after traffic is shifted.
 fn is_hooked(seed: u64) -> bool {
-    seed % SHIFTS_EVERY == 8 && seed / SHIFTS_EVERY % 4 == 1
+    (seed % SHIFTS_EVERY == 8 && seed / SHIFTS_EVERY % 4 == 1)
+        || (has_slots(seed) && (seed / SHIFTS_EVERY).is_multiple_of(2))
+}
+
+/// Whether the stage has slots. A package of several stacks cannot be deployed to them.
+fn has_slots(seed: u64) -> bool {
+    seed % SHIFTS_EVERY == 11 && seed % 11 != 3
 }
 
 /// Runs one life of the world.
 fn live(world: &mut World, seed: u64) {
     let shifts = seed % SHIFTS_EVERY == 8;
+    if is_hooked(seed) {
+        for region in REGIONS {
+            world.replies(region, HOOKS[0], true, "fine").replies(region, HOOKS[1], true, "fine");
+        }
+    }
+    if has_slots(seed) {
+        let hooks = if is_hooked(seed) { HOOKS.map(Some) } else { [None, None] };
+        world.slots(&profile(seed), &REGIONS, hooks);
+    }
     if shifts {
         // Something runs already whose traffic can be kept.
         let steps: &[(u8, u32)] = if seed.is_multiple_of(2) { &[(5, 30), (50, 20)] } else { &[(10, 0)] };
@@ -118,12 +133,11 @@ fn live(world: &mut World, seed: u64) {
             world.analyses(&profile(seed), steps, analysis).invoked(600);
         } else if is_hooked(seed) {
             world.hooks(&profile(seed), steps, HOOKS);
-            for region in REGIONS {
-                world.replies(region, HOOKS[0], true, "fine").replies(region, HOOKS[1], true, "fine");
-            }
         } else {
             world.shifts(&profile(seed), steps);
         }
+    }
+    if shifts || has_slots(seed) {
         let before = world.upload("branch/main", "zero");
         world.until_at_last("a verdict", |w| w.verdict(&before).is_some());
         let id = world.rollout(&before).expect("it was accepted").id;
@@ -250,7 +264,7 @@ fn operate(world: &mut World, seed: u64, version: &str) {
     drop(asked);
     // So may these, and most rollouts shift no traffic.
     let order = [TrafficOrder::Set(30), TrafficOrder::Promote, TrafficOrder::Abort][(seed / 13 % 3) as usize];
-    if seed % SHIFTS_EVERY == 8 && !is_analysed(seed) {
+    if (seed % SHIFTS_EVERY == 8 && !is_analysed(seed)) || has_slots(seed) {
         drop(world.traffic(&rollout.id, order));
     }
 }

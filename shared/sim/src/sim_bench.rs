@@ -7,6 +7,7 @@ use crate::contract::{Bench, Fate, Quirk, Quirks};
 use crate::gates::{SimAlarms, SimProbes};
 use crate::images::{SimExternalImages, SimImages};
 use crate::lambda::SimFunctions;
+use crate::mappings::SimMappings;
 use crate::policies::SimPolicies;
 use crate::queue::SimQueue;
 use crate::s3::{SimBuckets, SimPackages, SimReplicas};
@@ -15,12 +16,12 @@ use crate::table::SimTable;
 use async_trait::async_trait;
 use bytes::Bytes;
 use flotilla_domain::config::external_image::ImageRepository;
-use flotilla_domain::deployment::Access;
+use flotilla_domain::deployment::{Access, ApiStage};
 use flotilla_domain::{AlarmState, Digest, Site, Timestamp};
 use flotilla_engine::ports::{
-    Alarms, AssetBuckets, Buckets, Clock, ExternalImages, ExternalObject, Functions, HttpObserved,
-    ImageRegistry, Invoked, PackageStore, Place, Policies, Probes, ReplicaStore, Stacks, StateStore,
-    StoredImages, Work, WorkQueue,
+    Alarms, ApiMappings, AssetBuckets, Buckets, Clock, ExternalImages, ExternalObject, Functions,
+    HttpObserved, ImageRegistry, Invoked, PackageStore, Place, Policies, Probes, ReplicaStore, Stacks,
+    StateStore, StoredImages, Work, WorkQueue,
 };
 use std::time::Duration;
 
@@ -93,6 +94,11 @@ impl SimBench {
     /// The fake Lambda.
     pub fn functions(&self) -> impl Functions + use<> {
         SimFunctions(self.shared.clone())
+    }
+
+    /// The fake API Gateway.
+    pub fn mappings(&self) -> impl ApiMappings + use<> {
+        SimMappings(self.shared.clone())
     }
 
     /// The fake buckets of previews.
@@ -238,6 +244,15 @@ impl Bench for SimBench {
     async fn make_verifier(&self, name: &str, ok: bool, text: &str) {
         let reply = Invoked { ok, reply: format!("\"{text}\"") };
         self.shared.lock().replies.insert((self.place.site.clone(), name.to_owned()), reply);
+    }
+
+    async fn make_domain(&self, domain: &str) {
+        let key = (self.place.site.clone(), domain.to_owned());
+        self.shared.lock().domains.named.entry(key).or_default();
+    }
+
+    async fn make_api(&self, name: &str) -> ApiStage {
+        ApiStage { api: name.to_owned(), stage: "$default".into() }
     }
 
     async fn set_alarm(&self, name: &str, _composite: bool, state: AlarmState) {

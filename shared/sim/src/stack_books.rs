@@ -184,6 +184,11 @@ impl Stacks {
     }
 }
 
+/// The id of the API of a stack: one that is created again has another.
+pub(crate) fn api_of(stack_id: &str) -> String {
+    format!("api-{stack_id}")
+}
+
 pub(crate) fn event(
     logical_id: &str,
     kind: &str,

@@ -1,6 +1,7 @@
 //! The state of the whole world as plain values behind one lock, and the function that every call passes through.
 
 use crate::aliases::Aliases;
+use crate::domains::Domains;
 use crate::faults::Faults;
 use crate::objects::{Objects, Repository};
 use crate::rng::Rng;
@@ -98,6 +99,7 @@ pub struct State {
     pub copies: u64,
     pub stacks: Stacks,
     pub aliases: Aliases,
+    pub domains: Domains,
     /// The parameters of each stack's last change set.
     pub parameters: BTreeMap<(Site, String), BTreeMap<String, String>>,
     pub functions: BTreeMap<(Site, String), Digest>,
@@ -183,6 +185,7 @@ impl Shared {
             copies: 0,
             stacks: Stacks::default(),
             aliases: Aliases::default(),
+            domains: Domains::default(),
             parameters: BTreeMap::new(),
             functions: BTreeMap::new(),
             alarms: BTreeMap::new(),
@@ -291,7 +294,9 @@ impl State {
             self.rng.chance(chance)
         };
         if stalls {
-            let until_ms = self.now_ms + 500 + i64::try_from(self.rng.below(55_000)).unwrap_or(0);
+            // A call to API Gateway ends within five seconds.
+            let most_ms = if operation.starts_with("apigateway:") { 4_500 } else { 55_000 };
+            let until_ms = self.now_ms + 500 + i64::try_from(self.rng.below(most_ms)).unwrap_or(0);
             self.note(|| format!("the function stalls before {operation}"));
             self.fate = Some(Fate::Stalled(until_ms));
         }

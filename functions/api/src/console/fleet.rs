@@ -72,8 +72,9 @@ fn stage_of<'s>(service: &'s ServiceStagesView, name: &str) -> Option<&'s StageV
 
 /// What runs at a stage: the releases, and a segment for each target.
 fn cell(stage: &StageView) -> Markup {
-    let releases: BTreeSet<&str> = stage.targets.iter().filter_map(|t| t.release.as_deref()).collect();
-    let last = stage.targets.iter().map(|t| t.at.as_str()).max();
+    let targets = || stage.targets.iter().filter(|target| target.live != Some(false));
+    let releases: BTreeSet<&str> = targets().filter_map(|t| t.release.as_deref()).collect();
+    let last = targets().map(|t| t.at.as_str()).max();
     html! {
         @match releases.iter().collect::<Vec<_>>()[..] {
             [] => { span.quiet { "nothing" } }
@@ -87,8 +88,9 @@ fn cell(stage: &StageView) -> Markup {
     }
 }
 
-/// A segment for each target. Targets of one release have one pattern, whatever their number.
+/// A segment for each target that gets traffic. Targets of one release have one pattern, whatever their number.
 pub fn segments(targets: &[RunningView]) -> Markup {
+    let targets: Vec<&RunningView> = targets.iter().filter(|target| target.live != Some(false)).collect();
     let releases: BTreeSet<&str> = targets.iter().filter_map(|t| t.release.as_deref()).collect();
     let nth = |target: &RunningView| {
         let release = target.release.as_deref().unwrap_or_default();
@@ -96,7 +98,7 @@ pub fn segments(targets: &[RunningView]) -> Markup {
     };
     html! {
         ul.segments aria-label="Regions" {
-            @for target in targets {
+            @for target in &targets {
                 @let text = format!("{}: {}, {}", target.region, target.release.as_deref().map_or("nothing".into(), short_id), target.status);
                 li class=(format!("{} r{}", tone(&target.status), nth(target))) title=(text) { span.hidden { (text) } }
             }

@@ -54,7 +54,7 @@ fn of_stage(stage: &StageView) -> Markup {
                 tbody { @for target in &stage.targets { tr {
                     th scope="row" { (target.region) }
                     td { (target.account) }
-                    td { (target.part.as_deref().unwrap_or("-")) }
+                    td { (target.stack_name().unwrap_or_else(|| "-".into())) }
                     td { @match &target.release { Some(release) => { code title=(release) { (short_id(release)) } } None => { "-" } } }
                     td { (rollout_link(&target.rollout)) " " (status(&target.status)) }
                     td { (time(&target.at)) }

@@ -84,6 +84,10 @@ pub struct AccountRoles {
     /// Name pattern of the functions that verify deployments, which Flotilla may invoke. By default, it is kept; at first: *-verify.
     #[arg(long, value_name = "PATTERN")]
     pub verify_functions: Option<String>,
+    /// Name pattern of the custom domains of API Gateway whose traffic Flotilla may switch, such as *.example.com; an empty value allows
+    /// none. By default, it is kept; at first: none.
+    #[arg(long, value_name = "PATTERN")]
+    pub traffic_domains: Option<String>,
     /// Name pattern of the account's own CloudFormation macros that templates may use, such as *; an empty value allows none. By
     /// default, it is kept; at first: none.
     #[arg(long, value_name = "PATTERN")]

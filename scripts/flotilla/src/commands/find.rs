@@ -47,7 +47,7 @@ pub async fn run(global: &Global, service: &str, what: &str) -> Result<Exit, Cli
     }
     let row = |place: &Place<'_>| {
         let Place { stage, target } = place;
-        let part = target.part.clone().unwrap_or_default();
+        let part = target.stack_name().unwrap_or_default();
         let release = target.release.clone().unwrap_or_default();
         let (account, region) = (target.account.clone(), target.region.clone());
         vec![(*stage).to_owned(), account, region, part, release, format!("since {}", show::time(&target.at))]

@@ -33,8 +33,12 @@ impl Followed for RolloutView {
 
     fn lines(&self) -> Vec<(String, String, bool)> {
         let targets = self.deployments.iter().map(|d| {
-            let part = d.part.as_deref().map(|part| format!(" {part}")).unwrap_or_default();
-            let name = format!("{} {}{part}", d.account, d.region);
+            let names: Vec<&str> = [Some(&d.account), Some(&d.region), d.part.as_ref(), d.slot.as_ref()]
+                .into_iter()
+                .flatten()
+                .map(String::as_str)
+                .collect();
+            let name = names.join(" ");
             let ended = matches!(
                 d.status.as_str(),
                 "succeeded" | "removed" | "failed" | "rolled_back" | "cancelled" | "skipped"

@@ -99,6 +99,7 @@ impl Target<'_> {
         for (name, value) in [
             ("PreviewMark", &options.preview_mark),
             ("VerifyFunctions", &options.verify_functions),
+            ("TrafficDomains", &options.traffic_domains),
             ("Macros", &options.macros),
             ("RoleBoundaries", &options.role_boundaries),
             ("ProtectedRoles", &options.protected_roles),

@@ -3,6 +3,7 @@
 use crate::setup;
 use async_trait::async_trait;
 use aws_config::{AppName, BehaviorVersion, SdkConfig};
+use aws_sdk_apigatewayv2::types::ProtocolType;
 use aws_sdk_lambda::primitives::Blob;
 use aws_sdk_lambda::types::{FunctionCode, Runtime};
 use bytes::Bytes;
@@ -10,6 +11,7 @@ use flotilla_aws::messages::{TickMessage, decode, decode_intake, decode_tick};
 use flotilla_aws::{Aws, Settings};
 use flotilla_domain::config::account::artifact_bucket;
 use flotilla_domain::config::external_image::ImageRepository;
+use flotilla_domain::deployment::ApiStage;
 use flotilla_domain::{AlarmState, Digest, Site};
 use flotilla_engine::ports::{ExternalObject, Place, Work};
 use flotilla_lab::emulator::{ACCOUNT, Emulator, program};
@@ -259,6 +261,20 @@ impl Bench for AwsBench {
         while !made().await {
             tokio::time::sleep(Duration::from_millis(100)).await;
         }
+    }
+
+    async fn make_domain(&self, domain: &str) {
+        let certificate =
+            format!("arn:aws:acm:{AWAY}:{ACCOUNT}:certificate/11111111-2222-3333-4444-555555555555");
+        flotilla_lab::domain::create(&self.target, domain, &certificate).await.expect("a domain");
+    }
+
+    async fn make_api(&self, name: &str) -> ApiStage {
+        let client = aws_sdk_apigatewayv2::Client::new(&self.target);
+        let create = client.create_api().name(name).protocol_type(ProtocolType::Http);
+        let api = create.send().await.expect("an API").api_id().unwrap_or_default().to_owned();
+        client.create_stage().api_id(&api).stage_name("$default").send().await.expect("a stage");
+        ApiStage { api, stage: "$default".into() }
     }
 
     async fn set_alarm(&self, name: &str, composite: bool, state: AlarmState) {

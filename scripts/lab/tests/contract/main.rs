@@ -81,6 +81,12 @@ async fn alarms_keep_the_contract() {
 }
 
 #[tokio::test]
+async fn api_mappings_keep_the_contract() {
+    let Some(bench) = AwsBench::start().await else { return };
+    contract::api_mappings(&*bench.aws.mappings(), &bench).await;
+}
+
+#[tokio::test]
 async fn probes_keep_the_contract() {
     let Some(bench) = AwsBench::start().await else { return };
     contract::probes(&*bench.aws.probes(), &bench).await;

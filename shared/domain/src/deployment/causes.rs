@@ -1,7 +1,7 @@
 //! The causes that a deployment finds itself, each with its fix.
 
 use super::event::StackOwner;
-use super::{AliasVersions, CodeMismatch, Deployment, DeploymentSpec};
+use super::{ApiMapping, CodeMismatch, Deployment, DeploymentSpec, MappedApis};
 use crate::cause::Cause;
 use crate::code::{Code, storable};
 use crate::names::StackName;
@@ -33,17 +33,37 @@ pub(super) fn traffic_aborted() -> Cause {
 }
 
 /// The old versions could not get all traffic back.
-pub(super) fn traffic_left<'a>(
-    cause: &Cause,
-    before: &Cause,
-    aliases: impl Iterator<Item = &'a AliasVersions>,
-) -> Cause {
-    let left: Vec<String> =
-        aliases.map(|alias| format!("{} (version {})", alias.arn, alias.stable)).collect();
+pub(super) fn traffic_left(cause: &Cause, before: &Cause, deployment: &Deployment) -> Cause {
+    let fix = match (&deployment.spec.mapping, &deployment.mapped) {
+        (Some(mapping), Some(MappedApis { stable: Some(stable), .. })) => {
+            format!(
+                "let the API mapping {mapping} point at the API {stable} (aws apigatewayv2 update-api-mapping)"
+            )
+        }
+        (Some(mapping), _) => {
+            format!("delete the API mapping {mapping} (aws apigatewayv2 delete-api-mapping)")
+        }
+        _ => {
+            let left = deployment.shared().map(|alias| format!("{} (version {})", alias.arn, alias.stable));
+            let left: Vec<String> = left.collect();
+            format!("give these versions all traffic (aws lambda update-alias): {}", left.join(", "))
+        }
+    };
     Cause::new(
         Code::TrafficNotRestored,
         storable(format!("{}; before: {}", cause.message, before.message)),
-        storable(format!("give these versions all traffic (aws lambda update-alias): {}", left.join(", "))),
+        storable(fix),
+    )
+}
+
+/// The API mapping points at the stack that was to be updated while it gets no traffic.
+pub(super) fn slot_is_live(mapping: &ApiMapping, stack: &StackName) -> Cause {
+    Cause::new(
+        Code::MappingChanged,
+        storable(format!(
+            "the API mapping {mapping} points at {stack}, which was to be updated without traffic"
+        )),
+        "the mapping was changed outside of Flotilla, which has recorded the slot that is live now: retry the rollout, which updates the other one",
     )
 }
 

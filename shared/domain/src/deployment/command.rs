@@ -45,8 +45,11 @@ pub enum Command {
         /// The operation's token.
         token: String,
     },
-    /// Give the new versions this share of the invocations of every alias, in percent. Repeated, they have it already.
+    /// Give the new versions this share of the invocations of every alias, in percent; or let the API mapping point at the new API, or
+    /// for 0 at the one before. Repeated, they have it already.
     ShiftTraffic(u8),
+    /// Delete the API mapping if it points at the stack's API. Repeated, it is deleted already.
+    RemoveMapping,
     /// Delete the change set of this name, which is not executed, and the stack in review if only this change set
     /// created it. Repeated, they are deleted already.
     DiscardPlan {
@@ -64,6 +67,8 @@ pub enum Observation {
     Stack,
     /// The versions of the stack's aliases.
     Aliases,
+    /// What the API mapping of the stack's domain points at.
+    Mapping,
     /// The resources of the stack, each of which a removal deletes.
     Resources,
     /// The change set of the present attempt.
@@ -108,6 +113,7 @@ impl Deployment {
             }
             State::Shifting { percent } if *percent > 0 => Some(Command::ShiftTraffic(*percent)),
             State::ShiftingBack(_) => Some(Command::ShiftTraffic(0)),
+            State::Unmapping => Some(Command::RemoveMapping),
             State::DiscardingChangeSet(_) => Some(Command::DiscardPlan { name: self.change_set_name() }),
             _ => None,
         }
@@ -119,6 +125,8 @@ impl Deployment {
             State::Waiting => Some(Observation::Lease),
             State::Inspecting => Some(Observation::Stack),
             State::ReadingAliases => Some(Observation::Aliases),
+            State::ReadingMapping(_) => Some(Observation::Mapping),
+            State::ShiftingBack(_) if self.confirms_mapping() => Some(Observation::Mapping),
             State::PlanningRemoval | State::ConfirmingRemoval => Some(Observation::Resources),
             State::Executing
             | State::RollingBackStack { .. }
@@ -132,6 +140,7 @@ impl Deployment {
             State::EmptyingBuckets => Some(Observation::Buckets),
             State::FindingUndeletable => Some(Observation::Leftovers),
             State::DiscardingChangeSet(_)
+            | State::Unmapping
             | State::ShiftingBack(_)
             | State::Succeeded { .. }
             | State::Removed

@@ -79,6 +79,7 @@ impl Deployment {
     pub(super) fn removal_confirmed(&mut self, plan: &TargetPlan) -> State {
         let planned = self.plan_digest;
         match self.removal_planned(plan) {
+            State::Planned if planned == Some(plan.digest) && self.spec.mapping.is_some() => State::Unmapping,
             State::Planned if planned == Some(plan.digest) => State::Deleting(Effort::First),
             State::Planned => State::Failed(causes::not_approved()),
             failed => failed,

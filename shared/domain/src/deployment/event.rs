@@ -1,6 +1,7 @@
 //! The events of a deployment.
 
 use super::aliases::{AliasVersions, TrafficAnswer};
+use super::apis::ApiStage;
 use crate::cause::Cause;
 use crate::digest::Digest;
 use crate::plan::TargetPlan;
@@ -105,10 +106,19 @@ pub enum Event {
     CauseFound(Cause),
     /// The versions of the stack's aliases were read.
     AliasesObserved(Vec<AliasVersions>),
+    /// It was read what the API mapping of the stack's domain points at.
+    MappingObserved {
+        /// The API that gets the traffic; `None` if there is no such mapping.
+        points_at: Option<ApiStage>,
+        /// The id of the stack's own API before the update, if it has one.
+        own: Option<String>,
+    },
     /// Every function is proven to run the package's bytes.
     CodeProven {
         /// The versions that the stack has published, by logical id; only those of aliases whose traffic is shifted.
         versions: BTreeMap<String, String>,
+        /// The stack's API, if an API mapping is to point at it.
+        api: Option<ApiStage>,
     },
     /// Every alias has the share that was asked for. The new revisions, by logical id.
     TrafficShifted(BTreeMap<String, String>),

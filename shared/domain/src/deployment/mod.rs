@@ -7,14 +7,17 @@
 //!
 //! The files: [`spec`] the specification, [`state`] the states, [`event`] the events, [`command`] the commands
 //! and observations, `transition` the transition table, `planned` the checks of a plan, `traffic` aliases and their
-//! versions, [`pace`] deadlines and delays.
+//! versions, `mapping` API mappings of domains, [`pace`] deadlines and delays.
 
 mod aliases;
+mod apis;
 mod causes;
 pub mod command;
 mod deletion;
 pub mod event;
+mod inspection;
 pub mod lease;
+mod mapping;
 pub mod pace;
 mod planned;
 mod properties;
@@ -27,6 +30,7 @@ mod traffic;
 mod transition;
 
 pub use aliases::{AliasVersions, TrafficAnswer};
+pub use apis::{ApiMapping, ApiStage, MappedApis};
 pub use command::{Command, Observation};
 pub use event::{CodeMismatch, Event, Outcome, Plan};
 pub use spec::{Access, DeploymentKind, DeploymentSpec, Drift, StackPolicy};
@@ -72,6 +76,8 @@ pub struct Deployment {
     pub keeps_bucket: bool,
     /// The aliases of the stack whose versions were read before the update.
     pub aliases: Vec<AliasVersions>,
+    /// What the API mapping of its domain points at, once that was read.
+    pub mapped: Option<MappedApis>,
     /// Whether all traffic is shifted, so that the present update lets the template say so.
     pub completes: bool,
     /// The number of operations on the stack begun so far: each has its own token.
@@ -123,6 +129,7 @@ impl Deployment {
             creates: false,
             keeps_bucket: false,
             aliases: Vec::new(),
+            mapped: None,
             completes: false,
             operations: 0,
             fence: 0,
@@ -143,8 +150,9 @@ impl Deployment {
     /// The prefix of all its names in CloudFormation: letters, digits and hyphens only.
     fn name(&self) -> String {
         let part = self.id.target.part.as_ref().map(|part| format!("-{part}")).unwrap_or_default();
+        let slot = self.id.target.slot.map(|slot| format!("-{slot}")).unwrap_or_default();
         let back = if self.id.direction == Direction::Rollback { "-back" } else { "" };
-        format!("flotilla-{}{part}{back}", self.id.rollout).replace('_', "-")
+        format!("flotilla-{}{part}{slot}{back}", self.id.rollout).replace('_', "-")
     }
 
     /// The name of the change set of the present attempt. It is derived, so that requesting it twice creates one

@@ -1,7 +1,7 @@
 //! When to observe again, and when to fail.
 
 use super::{Deployment, State};
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 
 /// SQS's longest delay of a message, in seconds.
 pub const DELAY_S_MAX: u32 = 900;
@@ -18,6 +18,10 @@ impl Deployment {
     /// end soon. A stack-status event ends the wait earlier.
     pub fn delay_s(&self, now: Timestamp) -> u32 {
         let age_s = u32::try_from(now.duration_since(self.entered_at).as_secs().max(0)).unwrap_or(u32::MAX);
+        if self.acted && matches!(self.state, State::ShiftingBack(_)) {
+            let left_s = self.confirmed_at().duration_since(now).as_secs();
+            return u32::try_from(left_s).unwrap_or(0).clamp(1, POLL_S_MAX);
+        }
         match self.expected_s.filter(|_| self.state.is_operation()) {
             Some(expected_s) if age_s < expected_s - expected_s / 8 => {
                 (expected_s - expected_s / 10).saturating_sub(age_s).clamp(1, DELAY_S_MAX)
@@ -33,7 +37,12 @@ impl Deployment {
 
     /// When the present state fails if nothing happens; `None` when it is terminal.
     pub fn deadline(&self) -> Option<Timestamp> {
-        let limit = self.state.limit()?;
+        let mut limit = self.state.limit()?;
+        if self.state == State::Waiting && self.spec.mapping.is_some() {
+            // A stack that is verified keeps its lease until those of all regions are: two rollouts whose stacks have the same names would wait
+            // for each other.
+            limit = limit.min(SignedDuration::from_hours(2));
+        }
         Some(self.entered_at.saturating_add(limit).unwrap_or(Timestamp::MAX))
     }
 }

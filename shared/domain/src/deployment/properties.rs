@@ -34,9 +34,12 @@ impl State {
         match self {
             // The longest: others may hold the lease, and a rollout may be paused.
             Self::Waiting | Self::Planned | Self::Shifting { .. } => under_way(7 * 24 * HOUR),
-            Self::Inspecting | Self::ReadingAliases | Self::PlanningRemoval | Self::ConfirmingRemoval => {
-                under_way(3 * HOUR)
-            }
+            Self::Inspecting
+            | Self::ReadingAliases
+            | Self::ReadingMapping(_)
+            | Self::PlanningRemoval
+            | Self::ConfirmingRemoval
+            | Self::Unmapping => under_way(3 * HOUR),
             Self::ShiftingBack(_) => under_way(24 * HOUR),
             Self::Planning(_) | Self::DiscardingChangeSet(_) => under_way(30),
             Self::Executing
@@ -109,6 +112,8 @@ mod tests {
             (S::ShiftingBack(cause()), "24 h"),
             (S::PlanningRemoval, "3 h"),
             (S::ConfirmingRemoval, "3 h"),
+            (S::ReadingMapping(ChangeSetKind::Update), "3 h"),
+            (S::Unmapping, "3 h"),
         ];
         for (n, (state, expected)) in rows.iter().enumerate() {
             assert_eq!(row_of(state), n, "{state:?}");
@@ -151,6 +156,8 @@ mod tests {
             State::ShiftingBack(_) => 20,
             State::PlanningRemoval => 21,
             State::ConfirmingRemoval => 22,
+            State::ReadingMapping(_) => 23,
+            State::Unmapping => 24,
         }
     }
 }

@@ -1,6 +1,7 @@
 //! The specification of a deployment. It is fixed when the deployment is opened, so that a change of the
 //! configuration does not affect running deployments.
 
+use super::apis::ApiMapping;
 use crate::names::{ServiceName, StackName, StageName};
 use crate::plan::Safeguards;
 use crate::release::StackRelease;
@@ -96,6 +97,8 @@ pub struct DeploymentSpec {
     pub policy: StackPolicy,
     /// Whether the rollout shifts traffic: the update publishes new versions, and the aliases keep the old ones.
     pub shifts: bool,
+    /// The API mapping that gets the stack its traffic, if it is one of two that are deployed blue/green.
+    pub mapping: Option<ApiMapping>,
     /// The names of the alarms that are rollback triggers of an update.
     pub alarms: BTreeSet<String>,
 }

@@ -53,6 +53,8 @@ pub enum State {
     Inspecting,
     /// The stack can be updated; the versions of its aliases are read.
     ReadingAliases,
+    /// The stack can be created or updated; it is read what the API mapping of its domain points at.
+    ReadingMapping(ChangeSetKind),
     /// The stack of a permanent stage is to be removed: its resources are read and checked by the safeguards.
     PlanningRemoval,
     /// The stack of a permanent stage is about to be removed: its resources are read once more.
@@ -95,6 +97,8 @@ pub enum State {
     DeletingFailedStack(Effort),
     /// The buckets of a preview's stack that will be deleted are emptied.
     EmptyingBuckets,
+    /// The stack is about to be removed: an API mapping that points at its API is deleted.
+    Unmapping,
     /// The stack is removed.
     Deleting(Effort),
     /// The stack could not be deleted: the resources that cannot be deleted are read.
@@ -124,6 +128,7 @@ impl State {
             Self::Waiting => "waiting",
             Self::Inspecting => "inspecting",
             Self::ReadingAliases => "reading_aliases",
+            Self::ReadingMapping(_) => "reading_mapping",
             Self::PlanningRemoval => "planning_removal",
             Self::ConfirmingRemoval => "confirming_removal",
             Self::Planning(_) => "planning",
@@ -136,6 +141,7 @@ impl State {
             Self::RollingBackStack { .. } => "unwinding",
             Self::DeletingFailedStack(_) => "clearing",
             Self::EmptyingBuckets => "emptying",
+            Self::Unmapping => "unmapping",
             Self::Deleting(_) => "deleting",
             Self::FindingUndeletable => "salvaging",
             Self::DiscardingChangeSet(_) => "discarding",

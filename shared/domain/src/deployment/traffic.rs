@@ -43,7 +43,7 @@ impl Deployment {
     /// The state after every function is proven to run the package's bytes, and these versions are published, by logical id.
     pub(super) fn code_proven(&mut self, changed: bool, versions: &BTreeMap<String, String>) -> State {
         self.published(versions);
-        if self.completes || self.shared().next().is_none() {
+        if self.completes || (self.shared().next().is_none() && !self.switches()) {
             // The second update changes what the template says, and not what runs.
             State::Succeeded { changed: changed || self.completes }
         } else {
@@ -55,10 +55,17 @@ impl Deployment {
     pub(super) fn answered(&mut self, percent: u8, answer: TrafficAnswer) -> Option<State> {
         match answer {
             TrafficAnswer::Wait => None,
+            TrafficAnswer::Shift(share) if share == percent => None,
             TrafficAnswer::Shift(share) => {
-                (share != percent).then_some(State::Shifting { percent: share.min(100) })
+                self.is_switched();
+                Some(State::Shifting { percent: share.min(100) })
             }
-            TrafficAnswer::Complete if percent < 100 => Some(State::Shifting { percent: 100 }),
+            TrafficAnswer::Complete if percent < 100 => {
+                self.is_switched();
+                Some(State::Shifting { percent: 100 })
+            }
+            // The template says nothing about the mapping.
+            TrafficAnswer::Complete if self.mapped.is_some() => Some(State::Succeeded { changed: true }),
             TrafficAnswer::Complete => {
                 self.completes = true;
                 Some(State::Inspecting)
@@ -70,7 +77,7 @@ impl Deployment {
     /// The state after every alias got its share; `None` to wait for the next one.
     pub(super) fn traffic_shifted(&mut self) -> Option<State> {
         match &self.state {
-            State::ShiftingBack(cause) => Some(State::Failed(cause.clone())),
+            State::ShiftingBack(cause) if !self.confirms_mapping() => Some(State::Failed(cause.clone())),
             _ => {
                 self.acted = true;
                 None

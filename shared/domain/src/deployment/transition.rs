@@ -1,6 +1,6 @@
 //! The transition table of a deployment: state and event to next state.
 
-use super::event::{Event, Outcome, StackObserved, StackOwner};
+use super::event::{Event, Outcome, StackObserved};
 use super::stack_status::{Standing, standing};
 use super::state::{AfterCause, ChangeSetKind, Effort, StackRollback, State};
 use super::{Deployment, Stop, causes};
@@ -37,7 +37,7 @@ impl Deployment {
             // The new versions may have got a share before the call that failed.
             (S::Shifting { .. }, E::Refused(cause)) => S::ShiftingBack(cause),
             (S::ShiftingBack(before), E::Refused(cause)) => {
-                S::Failed(causes::traffic_left(&cause, &before, self.shared()))
+                S::Failed(causes::traffic_left(&cause, &before, &self))
             }
             // A change set that cannot be deleted does not change the outcome.
             (S::DiscardingChangeSet(then), E::Refused(_)) => *then,
@@ -55,6 +55,7 @@ impl Deployment {
             }
 
             (S::DiscardingChangeSet(then), E::Acted) => *then,
+            (S::Unmapping, E::Acted) => S::Deleting(Effort::First),
             (S::Shifting { .. } | S::ShiftingBack(_), E::AliasesMoved(revisions)) => {
                 self.has_revisions(revisions);
                 return Ok(self);
@@ -102,11 +103,25 @@ impl Deployment {
                 S::DiscardingChangeSet(Box::new(S::Failed(causes::not_approved())))
             }
 
-            (S::Inspecting, E::StackObserved(seen)) => self.inspected(seen),
+            (S::Inspecting, E::StackObserved(seen)) => {
+                let next = self.inspected(seen);
+                self.reading_mapping(next)
+            }
 
             (S::ReadingAliases, E::AliasesObserved(aliases)) => {
                 self.aliases = aliases;
                 S::Planning(ChangeSetKind::Update)
+            }
+
+            (S::ReadingMapping(kind), E::MappingObserved { points_at, own }) => {
+                self.mapping_read(kind, points_at, own.as_deref())
+            }
+
+            (S::ShiftingBack(cause), E::MappingObserved { points_at, .. }) => {
+                match self.mapping_confirmed(cause, points_at.as_ref(), now) {
+                    Some(next) => next,
+                    None => return Ok(self),
+                }
             }
 
             (S::PlanningRemoval, E::DeletionsPlanned(plan)) => self.removal_planned(&plan),
@@ -135,7 +150,10 @@ impl Deployment {
             (S::Planned, E::Allowed | E::AllowedUnwatched) => S::Executing,
             (S::Planned, E::MustWait) => return Ok(self),
 
-            (S::Verifying { changed }, E::CodeProven { versions }) => self.code_proven(changed, &versions),
+            (S::Verifying { changed }, E::CodeProven { versions, api }) => {
+                self.has_api(api);
+                self.code_proven(changed, &versions)
+            }
             (S::Verifying { .. }, E::CodePending) => return Ok(self),
             (S::Verifying { .. }, E::CodeDiffers(functions)) => S::Failed(causes::code_differs(&functions)),
 
@@ -228,7 +246,7 @@ impl Deployment {
             }
             State::Shifting { .. } => State::ShiftingBack(causes::deadline(self)),
             State::ShiftingBack(before) => {
-                State::Failed(causes::traffic_left(&causes::deadline(self), &before, self.shared()))
+                State::Failed(causes::traffic_left(&causes::deadline(self), &before, self))
             }
             // Its wave may wait for days: what it would delete is read again.
             State::Planned if self.protects_data() => State::Inspecting,
@@ -237,51 +255,6 @@ impl Deployment {
             }
             _ => failed,
         }
-    }
-
-    /// The state after an observation of the stack.
-    fn inspected(&mut self, seen: Option<StackObserved>) -> State {
-        let absent = if self.removes() { State::Removed } else { State::Planning(ChangeSetKind::Create) };
-        let Some(seen) = seen.filter(|seen| standing(&seen.status) != Standing::Gone) else {
-            self.stack_id = None;
-            if self.protects_data() {
-                // Approvals are bound to the plans of all targets.
-                self.plan_digest = Some(TargetPlan::empty().digest);
-            }
-            self.keeps_bucket = false;
-            return absent;
-        };
-        if let Some(owner) = seen.owner.as_ref().filter(|owner| !self.owns(owner)) {
-            return State::Failed(causes::foreign(owner));
-        }
-        self.stack_id = Some(seen.stack_id.clone());
-        self.keep_outputs(&seen);
-        self.keeps_bucket = seen.has_deployment_bucket;
-        let policy = &self.spec.policy;
-        match standing(&seen.status) {
-            // Another actor's operation is running: observe again later.
-            Standing::Busy | Standing::Unknown => State::Inspecting,
-            _ if self.protects_data() => State::PlanningRemoval,
-            _ if self.removes() => State::Planned,
-            Standing::InReview => State::Planning(ChangeSetKind::Create),
-            Standing::Stable if self.reads_aliases() => State::ReadingAliases,
-            Standing::Stable => State::Planning(ChangeSetKind::Update),
-            Standing::NeverStable if policy.recreate_failed => State::DeletingFailedStack(Effort::First),
-            Standing::NeverStable => State::Failed(causes::never_stable(&seen.status)),
-            Standing::UpdateFailed => State::RollingBackStack { how: StackRollback::RollBack, cause: None },
-            Standing::RollbackFailed => {
-                State::RollingBackStack { how: StackRollback::ContinueRollback, cause: None }
-            }
-            Standing::DeleteFailed if policy.force_delete => State::DeletingFailedStack(Effort::First),
-            Standing::DeleteFailed => State::Failed(causes::half_deleted(&seen.status)),
-            Standing::ImportFailed => State::Failed(causes::import_failed(&seen.status)),
-            Standing::Gone => absent,
-        }
-    }
-
-    /// Whether a stack that is tagged with this owner is ours to change.
-    fn owns(&self, owner: &StackOwner) -> bool {
-        owner.service == self.spec.service.as_str() && owner.stage == self.spec.stage.as_str()
     }
 
     /// The state after an observation of our execution; `None` to observe again.
@@ -380,7 +353,7 @@ impl Deployment {
     }
 
     /// Keeps the stack's outputs, up to the limit. A secret is not stored: [`HIDDEN`] stands in its place.
-    fn keep_outputs(&mut self, seen: &StackObserved) {
+    pub(super) fn keep_outputs(&mut self, seen: &StackObserved) {
         let mut left = Self::OUTPUTS_BYTES_MAX;
         let fits = |(name, value): &(&String, &String)| {
             left.checked_sub(name.len() + value.len()).map(|rest| left = rest).is_some()

@@ -16,6 +16,8 @@ mod deletions;
 mod executions;
 #[path = "transition_tests/invariants.rs"]
 mod invariants;
+#[path = "transition_tests/mapping.rs"]
+mod mapping;
 #[path = "transition_tests/plans.rs"]
 mod plans;
 #[path = "transition_tests/traffic.rs"]
@@ -43,6 +45,7 @@ fn deployment(kind: DeploymentKind, policy: StackPolicy) -> Deployment {
         capabilities: Default::default(),
         policy,
         shifts: false,
+        mapping: None,
         alarms: Default::default(),
     };
     let id = DeploymentId {

@@ -55,7 +55,7 @@ impl OutputRef {
     /// The target of the output, for a target in the account-region `site`.
     pub fn target_for(&self, site: &Site) -> Target {
         let region = self.region.clone().unwrap_or_else(|| site.region.clone());
-        Target { site: Site { account: site.account.clone(), region }, part: self.part.clone() }
+        Target { part: self.part.clone(), ..Site { account: site.account.clone(), region }.into() }
     }
 }
 

@@ -8,6 +8,7 @@ mod gate;
 mod policy;
 mod properties;
 mod reverts;
+mod slots;
 mod specs;
 mod state;
 mod traffic;

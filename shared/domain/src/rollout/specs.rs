@@ -1,9 +1,10 @@
 //! The specifications of a rollout's deployments.
 
 use super::{Rollout, RolloutKind};
-use crate::deployment::{DeploymentKind, DeploymentSpec};
+use crate::deployment::{ApiMapping, DeploymentKind, DeploymentSpec};
 use crate::gate::Gates;
 use crate::ids::{DeploymentId, Direction};
+use crate::names::StackName;
 use crate::release::StackRelease;
 use crate::release::package::{
     KEEP_BUCKET_PARAMETER, ROLE_BOUNDARY_PARAMETER, STAGE_MARK, STAGE_PARAMETER, stack_parameter,
@@ -30,10 +31,10 @@ impl Rollout {
             Some(release) => {
                 let stack = release.stack(target.part.as_ref())?;
                 let taken = self.taken.get(&target.site).cloned().unwrap_or_default();
-                let values = self.parameters.clone().into_iter().chain(taken).chain(self.given());
+                let values = self.parameters.clone().into_iter().chain(taken).chain(self.given(target));
                 parameters = values.filter(|(name, _)| stack.parameters.contains(name)).collect();
                 for (key, value) in &stack.tags {
-                    let value = value.replace(STAGE_MARK, self.stage.as_str());
+                    let value = value.replace(STAGE_MARK, &target.stage(&self.stage));
                     tags.entry(key.clone()).or_insert(value);
                 }
                 DeploymentKind::Deploy(StackRelease {
@@ -49,13 +50,14 @@ impl Rollout {
         Some(DeploymentSpec {
             service: self.service.clone(),
             stage: self.stage.clone(),
-            stack: self.stacks.get(&target.part)?.clone(),
+            stack: self.stack(target)?,
             access: self.access.clone(),
             parameters,
             tags,
             capabilities: self.capabilities.clone(),
             policy: self.policy.clone(),
             shifts: self.shifts(direction),
+            mapping: self.mapping_of(target),
             alarms: match (
                 self.gates.triggers && !self.gates.expedite && self.break_glass.is_none(),
                 direction,
@@ -69,14 +71,30 @@ impl Rollout {
         })
     }
 
+    /// The name of a target's stack.
+    pub fn stack(&self, target: &Target) -> Option<StackName> {
+        let name = self.stacks.get(&target.part)?;
+        match target.slot {
+            Some(slot) => slot.stack(name).ok(),
+            None => Some(name.clone()),
+        }
+    }
+
+    /// The API mapping of a target, if it has a slot.
+    fn mapping_of(&self, target: &Target) -> Option<ApiMapping> {
+        let mapping = self.traffic.as_ref().filter(|_| target.slot.is_some())?.mapping.clone()?;
+        let api_stage = mapping.api_stage.map(|name| name.replace("{stage}", &target.stage(&self.stage)));
+        Some(ApiMapping { api_stage, ..mapping })
+    }
+
     /// The parameters that Flotilla sets: the stage, the names of the package's stacks, and the boundary of roles.
-    fn given(&self) -> impl Iterator<Item = (String, String)> {
+    fn given(&self, target: &Target) -> impl Iterator<Item = (String, String)> {
         let stacks = self
             .stacks
             .iter()
             .filter_map(|(part, name)| part.as_ref().map(|part| (stack_parameter(part), name.to_string())));
         let boundary =
             self.access.role_boundary.iter().map(|arn| (ROLE_BOUNDARY_PARAMETER.to_owned(), arn.clone()));
-        std::iter::once((STAGE_PARAMETER.to_owned(), self.stage.to_string())).chain(stacks).chain(boundary)
+        std::iter::once((STAGE_PARAMETER.to_owned(), target.stage(&self.stage))).chain(stacks).chain(boundary)
     }
 }

@@ -17,7 +17,8 @@ impl Rollout {
     /// Whether its deployments publish new versions that get no traffic at first.
     pub(super) fn shifts(&self, direction: Direction) -> bool {
         let is_quick = self.gates.expedite || self.break_glass.is_some() || self.plan_only;
-        self.traffic.is_some() && direction == Direction::Forward && !is_quick
+        let has_aliases = self.traffic.as_ref().is_some_and(|traffic| !traffic.has_slots());
+        has_aliases && direction == Direction::Forward && !is_quick
     }
 
     /// What must succeed at a target in this state: the profile's checks, and the function that the traffic policy names for the moment
@@ -36,9 +37,11 @@ impl Rollout {
     }
 
     /// The answer to a deployment whose new versions are published.
-    pub fn traffic_answer(&self, target: &Target) -> TrafficAnswer {
+    pub fn traffic_answer(&self, target: &Target, direction: Direction) -> TrafficAnswer {
         let is_in = |wave: usize| self.waves.get(wave).is_some_and(|wave| wave.targets.contains(target));
         match &self.state {
+            // A revert takes no steps.
+            RolloutState::Reverting(_) if direction == Direction::Rollback => TrafficAnswer::Complete,
             RolloutState::Shifting(shift) if is_in(shift.wave) => TrafficAnswer::Shift(shift.percent),
             RolloutState::Completing { wave } if is_in(*wave) => TrafficAnswer::Complete,
             // Its wave has not come so far. A plan that is empty leaves nothing but traffic to change.
@@ -76,10 +79,10 @@ impl Rollout {
     }
 
     /// The state that gives the new versions of a wave everything. If they have to prove themselves then, it is one more step, because
-    /// before the second update they lose it in no time.
+    /// before the second update they lose it in no time. With slots it always is: all regions of the wave are switched, or none.
     fn all_traffic(&self, wave: usize) -> RolloutState {
         let have_to_prove = !self.verifications(&State::Shifting { percent: 100 }).is_empty();
-        match have_to_prove && self.break_glass.is_none() {
+        match (have_to_prove || self.has_slots()) && self.break_glass.is_none() {
             true => Self::share(wave, self.traffic.as_ref().map_or(0, |traffic| traffic.steps.len()), 100),
             false => RolloutState::Completing { wave },
         }

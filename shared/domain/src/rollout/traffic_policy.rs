@@ -1,6 +1,7 @@
 //! How a profile shifts traffic, and what operators can order meanwhile.
 
 use crate::analysis::AnalysisPolicy;
+use crate::deployment::ApiMapping;
 
 /// One step.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -16,7 +17,9 @@ pub struct TrafficStep {
 /// How a profile shifts traffic. It is copied into the rollout when that is accepted.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct TrafficPolicy {
-    /// The steps, with growing shares. After the last one the new versions get everything.
+    /// The API mapping that is switched from one slot to the other; `None` if the aliases of functions are shifted.
+    pub mapping: Option<ApiMapping>,
+    /// The steps, with growing shares. After the last one the new versions get everything. An API mapping has none.
     pub steps: Vec<TrafficStep>,
     /// How the new versions are judged during a step, if they are.
     pub analysis: Option<AnalysisPolicy>,
@@ -34,6 +37,11 @@ pub struct TrafficHooks {
 }
 
 impl TrafficPolicy {
+    /// Whether a stage has two slots, which are deployed in turns.
+    pub fn has_slots(&self) -> bool {
+        self.mapping.is_some()
+    }
+
     /// Whether a step needs the metrics of the functions.
     pub fn measures(&self, step: usize) -> bool {
         self.steps.get(step).is_some_and(|step| self.analysis.is_some() || step.requests > 0)

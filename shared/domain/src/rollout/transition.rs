@@ -11,7 +11,7 @@ use crate::ids::RolloutId;
 use crate::names::{StackName, StackPart};
 use crate::release::ReleaseRef;
 use crate::stage::Place;
-use crate::target::{Site, Target};
+use crate::target::{Site, Slot, Target};
 use jiff::Timestamp;
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -20,6 +20,8 @@ use std::collections::{BTreeMap, BTreeSet};
 pub enum RolloutEvent {
     /// Its place at the stage's head was observed.
     PlaceObserved(Place),
+    /// It is the active rollout of its stage, which has slots: these get the traffic now.
+    SlotsFound(BTreeMap<Site, Slot>),
     /// It is the active rollout of its stage and removes everything that is known to be there.
     RemovalBegun {
         /// The targets, the highest level first.
@@ -171,6 +173,10 @@ impl Rollout {
                 (self.waves, self.stacks) = (waves, stacks);
                 self.waves.iter_mut().take(1).for_each(|wave| wave.approvals = approvals);
                 if self.waves.is_empty() { S::Succeeded } else { self.begin() }
+            }
+            (S::Queued, E::SlotsFound(live)) if self.has_slots() => {
+                self.choose_slots(&live);
+                self.begin()
             }
             (S::Queued, E::PlaceObserved(Place::Active)) => self.begin(),
             (S::Queued, E::PlaceObserved(Place::Queued)) => return Ok(self),

@@ -18,6 +18,8 @@ mod planning;
 mod policy;
 #[path = "transition_tests/reverts.rs"]
 mod reverts;
+#[path = "transition_tests/slots.rs"]
+mod slots;
 #[path = "transition_tests/stacks.rs"]
 mod stacks;
 #[path = "transition_tests/traffic.rs"]

@@ -141,8 +141,8 @@ impl Rollout {
     pub(super) fn failed(&mut self, cause: Cause, outcomes: &[TargetOutcome]) -> RolloutState {
         let changed: Vec<Target> = outcomes
             .iter()
-            .filter(|o| o.direction == Direction::Forward && o.changed())
-            .map(|o| o.target.clone())
+            .filter(|o| o.direction == Direction::Forward)
+            .filter_map(|o| self.to_revert(o))
             .collect();
         let reverts = self.on_failure == OnFailure::Revert && matches!(self.kind, RolloutKind::Deploy(_));
         if !reverts || changed.is_empty() || self.cancelled.is_some() {

@@ -12,7 +12,7 @@ use crate::digest::Digest;
 use crate::git_ref::GitRef;
 use crate::ids::{ReleaseId, RolloutId};
 use crate::names::{ProfileName, ServiceName, StackName, StackPart, StageName};
-use crate::target::Target;
+use crate::target::{Site, Slot, Target};
 use jiff::{SignedDuration, Timestamp};
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -85,6 +85,8 @@ pub struct StageHead {
     pub holds: BTreeMap<Digest, Hold>,
     /// What runs where.
     pub targets: BTreeMap<Target, Running>,
+    /// Of a stage that is deployed blue/green: the slot that gets the traffic.
+    pub live: BTreeMap<Site, Slot>,
     /// All stacks that a rollout has ever begun to create here. A removal needs their names.
     pub stacks: BTreeMap<Option<StackPart>, KnownStack>,
     /// When a preview expires unless another upload comes; `None` for a permanent stage.
@@ -147,6 +149,7 @@ impl StageHead {
             unsettled: Vec::new(),
             holds: BTreeMap::new(),
             targets: BTreeMap::new(),
+            live: BTreeMap::new(),
             stacks: BTreeMap::new(),
             expires_at: None,
             extended_to: None,
@@ -291,7 +294,19 @@ impl StageHead {
         let runs_stable = |running: &Running| {
             running.is_known() && running.proven.map(|(release, _)| release) == self.stable
         };
-        self.stable.is_some() && !self.targets.values().all(runs_stable)
+        self.stable.is_some() && !self.serving().all(runs_stable)
+    }
+
+    /// What runs at the targets that get traffic: of two slots, only one does.
+    fn serving(&self) -> impl Iterator<Item = &Running> {
+        let serves =
+            |target: &Target| target.slot.is_none() || self.live.get(&target.site) == target.slot.as_ref();
+        self.targets.iter().filter(move |(target, _)| serves(target)).map(|(_, running)| running)
+    }
+
+    /// Whether a target gets the traffic of its stage; `None` if it has no slot.
+    pub fn is_live(&self, target: &Target) -> Option<bool> {
+        Some(self.live.get(&target.site) == Some(&target.slot?))
     }
 
     /// The releases that run at the stage, may run there, or were stable and can be rolled back to. The releases of its
@@ -310,9 +325,9 @@ impl StageHead {
         open.chain(unknown.map(|running| running.rollout)).collect()
     }
 
-    /// The packages that were last proven at its targets.
+    /// The packages that were last proven at its targets that get traffic.
     pub fn running(&self) -> BTreeSet<Digest> {
-        self.targets.values().filter_map(|running| running.proven.map(|(_, package)| package)).collect()
+        self.serving().filter_map(|running| running.proven.map(|(_, package)| package)).collect()
     }
 
     /// Whether the last deployment of every target succeeded.

@@ -13,7 +13,7 @@ use flotilla_domain::deployment::{Drift, StackPolicy};
 use flotilla_domain::gate::output::OutputRef;
 use flotilla_domain::release::provenance::{BUILD_LEVEL_MAX, Provenance, ProvenancePolicy};
 use flotilla_domain::replica::Copies;
-use flotilla_domain::rollout::OnFailure;
+use flotilla_domain::rollout::{OnFailure, TrafficPolicy};
 use flotilla_domain::secret::is_secret_value;
 use flotilla_domain::{AccountId, Code, ProfileName, Refusal, Region, SignedDuration, StackPart, StageName};
 use std::collections::{BTreeMap, BTreeSet};
@@ -50,6 +50,11 @@ pub fn profile(name: ProfileName, doc: &ProfileConfig) -> Result<Profile, Refusa
         return Err(invalid("role_boundary", what, "remove it, or remove previews = true"));
     }
     check_parameters(doc)?;
+    let traffic = doc.traffic.as_ref().map(super::traffic::traffic).transpose()?;
+    if doc.previews == Some(true) && traffic.as_ref().is_some_and(TrafficPolicy::has_slots) {
+        let fix = "write another router, or remove previews = true";
+        return Err(invalid("traffic.router", "a preview has no slots", fix));
+    }
     Ok(Profile {
         name,
         account,
@@ -74,7 +79,7 @@ pub fn profile(name: ProfileName, doc: &ProfileConfig) -> Result<Profile, Refusa
         outputs: outputs(doc)?,
         tags: doc.tags.clone(),
         only: only(doc, &seen)?,
-        traffic: doc.traffic.as_ref().map(super::traffic::traffic).transpose()?,
+        traffic,
         previews: previews(doc)?,
         notify: channels(doc)?,
         waves,

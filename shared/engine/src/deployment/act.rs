@@ -79,7 +79,13 @@ impl DeploymentController {
             Command::DeleteStack { stack_id, effort, token } => {
                 self.stacks.delete(&place, stack_id, token, effort).await?;
             }
-            Command::ShiftTraffic(percent) => return self.shift(deployment, &place, *percent).await,
+            Command::ShiftTraffic(percent) => {
+                return match deployment.spec.mapping.as_ref().zip(deployment.mapped.as_ref()) {
+                    Some(mapped) => self.switch(mapped, &place, *percent).await,
+                    None => self.shift(deployment, &place, *percent).await,
+                };
+            }
+            Command::RemoveMapping => return self.remove_mapping(deployment, &place).await,
             Command::DiscardPlan { name } => self.discard(deployment, &place, name).await?,
         }
         Ok(Event::Acted)

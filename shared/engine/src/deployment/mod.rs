@@ -7,6 +7,7 @@
 mod act;
 pub(crate) mod cause;
 mod lease;
+mod mapping;
 mod notes;
 mod observe;
 mod rate_budget;
@@ -19,7 +20,7 @@ use crate::EngineError;
 use crate::config::role_is_new;
 use crate::deployment::notes::Notes;
 use crate::deployment::save::Saved;
-use crate::ports::{Buckets, Clock, Functions, Place, PortError, Stacks, StateStore, WorkQueue};
+use crate::ports::{ApiMappings, Buckets, Clock, Functions, Place, PortError, Stacks, StateStore, WorkQueue};
 use crate::records::{BudgetRecord, budget_key, deployment_key, read};
 use crate::step::{Controller, Meter, Next, Pause, wake};
 use flotilla_domain::deployment::pace::DELAY_S_MAX;
@@ -42,6 +43,7 @@ pub(crate) struct DeploymentController {
     pub(crate) queue: Arc<dyn WorkQueue>,
     pub(crate) stacks: Arc<dyn Stacks>,
     pub(crate) functions: Arc<dyn Functions>,
+    pub(crate) mappings: Arc<dyn ApiMappings>,
     pub(crate) buckets: Arc<dyn Buckets>,
     pub(crate) meter: Arc<Meter>,
 }
@@ -135,8 +137,8 @@ impl DeploymentController {
             }
         }
         // Traffic does not wait for CloudFormation's rate limit.
-        let calls_lambda = matches!(due, Some(Command::ShiftTraffic(_)));
-        let slot = if calls_lambda { Ok(Slot::Now) } else { self.may_call(step).await };
+        let shifts = matches!(due, Some(Command::ShiftTraffic(_)));
+        let slot = if shifts { Ok(Slot::Now) } else { self.may_call(step).await };
         match slot {
             Ok(Slot::Now) => {}
             Ok(Slot::Later { wait, .. }) => return Ok(Next::Wait(delay_of(wait))),

@@ -1,6 +1,7 @@
 //! The observations of a deployment. Each is answered as one event.
 
 use super::cause::refused_for;
+use super::mapping::api_of;
 use super::place;
 use super::traffic::versions_of;
 use crate::deployment::DeploymentController;
@@ -39,6 +40,7 @@ impl DeploymentController {
                 Ok(Event::StackObserved(self.stacks.describe(&place, stack).await?))
             }
             Observation::Operation => self.operation(deployment, &place).await,
+            Observation::Mapping => self.mapping(deployment, &place).await,
             Observation::Aliases => self.aliases(deployment, &place).await,
             Observation::ChangeSet => self.change_set(deployment, &place).await,
             Observation::StackEvents => Ok(Event::CauseFound(self.cause(deployment).await?)),
@@ -166,14 +168,17 @@ impl DeploymentController {
 
     /// Reads back the code digest of every function.
     async fn code(&self, deployment: &Deployment, place: &Place) -> Result<Event, PortError> {
-        let proven = |versions| Ok(Event::CodeProven { versions });
-        let DeploymentKind::Deploy(release) = &deployment.spec.kind else { return proven(BTreeMap::new()) };
+        let nothing_to_prove = || Ok(Event::CodeProven { versions: BTreeMap::new(), api: None });
+        let DeploymentKind::Deploy(release) = &deployment.spec.kind else { return nothing_to_prove() };
         let functions = &release.functions;
-        let nothing = functions.is_empty() && deployment.aliases.is_empty();
-        let (Some(stack_id), false) = (&deployment.stack_id, nothing) else {
-            return proven(BTreeMap::new());
-        };
+        let mapping = deployment.spec.mapping.as_ref();
+        let nothing = functions.is_empty() && deployment.aliases.is_empty() && mapping.is_none();
+        let (Some(stack_id), false) = (&deployment.stack_id, nothing) else { return nothing_to_prove() };
         let resources = self.stacks.resources(place, stack_id).await?;
+        let api = match mapping.map(|mapping| api_of(deployment, mapping, &resources)).transpose() {
+            Ok(api) => api,
+            Err(cause) => return Ok(Event::Refused(cause)),
+        };
         let names: BTreeMap<String, String> =
             resources.into_iter().map(|r| (r.logical_id, r.physical_id)).collect();
         let reads: Vec<_> = functions
@@ -196,7 +201,7 @@ impl DeploymentController {
         if !differing.is_empty() {
             return Ok(Event::CodeDiffers(differing));
         }
-        proven(versions_of(deployment, release, &names))
+        Ok(Event::CodeProven { versions: versions_of(deployment, release, &names), api })
     }
 
     async fn read_back(

@@ -80,7 +80,9 @@ impl DeploymentController {
         let found =
             self.store.get(&[rollout_key(&deployment.id.rollout)]).await?.into_iter().next().flatten();
         let rollout = found.map(read::<Rollout>).transpose()?;
-        let answer = |rollout: Versioned<Rollout>| rollout.value.traffic_answer(&deployment.id.target);
+        let answer = |rollout: Versioned<Rollout>| {
+            rollout.value.traffic_answer(&deployment.id.target, deployment.id.direction)
+        };
         Ok(Event::TrafficAnswered(rollout.map_or(TrafficAnswer::Wait, answer)))
     }
 

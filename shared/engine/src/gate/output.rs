@@ -89,7 +89,8 @@ pub(crate) fn outputs_left(deployment: &Deployment) -> Option<OutputsRecord> {
     Some(OutputsRecord {
         service: deployment.spec.service.clone(),
         stage: deployment.spec.stage.clone(),
-        target: deployment.id.target.clone(),
+        // Of two slots, what ends as succeeded has the traffic.
+        target: deployment.id.target.in_slot(None),
         release,
         outputs,
         at: deployment.entered_at,

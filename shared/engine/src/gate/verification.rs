@@ -38,7 +38,8 @@ impl RolloutController {
         let asked = deployments.iter().filter(of_wave);
         let checks =
             asked.flat_map(|d| rollout.verifications(&d.state).into_iter().map(move |c| (d, c.probe)));
-        let checks: Vec<_> = checks.map(|(deployment, probe)| self.check(deployment, probe)).collect();
+        let checks: Vec<_> =
+            checks.map(|(deployment, probe)| self.check(deployment, probe_of(deployment, probe))).collect();
         Ok(stream::iter(checks).buffered(AT_ONCE).try_collect().await?)
     }
 
@@ -98,6 +99,7 @@ impl RolloutController {
             "stage": deployment.spec.stage.as_str(),
             "account": site.account.as_str(),
             "region": site.region.as_str(),
+            "slot": deployment.id.target.slot.map(|slot| slot.to_string()),
             "stack": deployment.spec.stack.as_str(),
             "rollout": deployment.id.rollout.to_string(),
             "release": release,
@@ -107,6 +109,17 @@ impl RolloutController {
         });
         let invoked = self.functions.invoke(&place, name, &details).await?;
         Ok((invoked.ok, invoked.reply))
+    }
+}
+
+/// What verifies a target: each slot has its own functions.
+fn probe_of(deployment: &Deployment, probe: Probe) -> Probe {
+    match probe {
+        Probe::Function { name } => {
+            let stage = deployment.id.target.stage(&deployment.spec.stage);
+            Probe::Function { name: name.replace("{stage}", &stage) }
+        }
+        probe => probe,
     }
 }
 

@@ -39,13 +39,16 @@ impl Commands {
     ) -> Result<Rollout, EngineError> {
         let order = self.order(caller, Act::Plan, Scope::stage(service, &wanted.stage)).await?;
         let release = self.release_to_plan(service, wanted).await?;
-        let RoutedRelease { release, route, .. } = self.store.way(service, &release, &wanted.stage).await?;
+        let RoutedRelease { release, route, head } = self.store.way(service, &release, &wanted.stage).await?;
         let destination = self.store.destination(&route.profile).await?;
         let now = self.clock.now();
         let id = RolloutId::derive(now, &[&caller.request_id]);
         let whole = compose_rollout(id, &release, &route, &destination, &caller.principal, now)?;
         let gates = Gates { plan_first: true, ..Gates::default() };
         let mut rollout = Rollout { plan_only: true, gates, ..whole };
+        if rollout.has_slots() {
+            rollout.choose_slots(&head.map(|head| head.live).unwrap_or_default());
+        }
         rollout.state = rollout.begin();
         let event = EventRecord {
             rollout: id,

@@ -71,7 +71,7 @@ fn target_view(
         region: target.site.region.to_string(),
         part: target.part.as_ref().map(ToString::to_string),
         wave,
-        stack: rollout.stacks.get(&target.part).map(ToString::to_string).unwrap_or_default(),
+        stack: rollout.stack(target).map(|name| name.to_string()).unwrap_or_default(),
         digest: record.map(|record| record.plan.digest.to_string()),
         changes: record.map(|record| {
             let c = record.plan.summary();

@@ -4,6 +4,7 @@
 //! checks that both behave the same.
 
 mod alarms;
+mod api_mappings;
 mod asset_buckets;
 mod buckets;
 mod channels;
@@ -21,6 +22,7 @@ mod state_store;
 mod work_queue;
 
 pub use alarms::Alarms;
+pub use api_mappings::{ApiMappings, MappingSeen};
 pub use asset_buckets::{AssetBucket, AssetBuckets, ListMark, Unremoved, VersionPage};
 pub use buckets::{Buckets, Emptied};
 pub use channels::{Channels, Said};

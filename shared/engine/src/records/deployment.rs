@@ -4,6 +4,7 @@
 use super::Record;
 use super::common::{StoredAccess, StoredPolicy, StoredStackRelease, digest, parsed, time};
 use super::deployment_state::StoredState;
+use super::mapping::{StoredMapped, StoredMapping};
 use crate::ports::{Key, Query};
 use flotilla_domain::deployment::{AliasVersions, Deployment, DeploymentKind, DeploymentSpec, Stop};
 use flotilla_domain::plan::ChangeSummary;
@@ -69,6 +70,10 @@ pub struct StoredDeployment {
     shifts: bool,
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     aliases: Vec<StoredAliasVersions>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    mapping: Option<StoredMapping>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    mapped: Option<StoredMapped>,
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     completes: bool,
     #[serde(default)]
@@ -168,6 +173,8 @@ impl Record for Deployment {
             keeps_bucket: self.keeps_bucket,
             shifts: self.spec.shifts,
             aliases: self.aliases.iter().map(StoredAliasVersions::of).collect(),
+            mapping: self.spec.mapping.as_ref().map(StoredMapping::of),
+            mapped: self.mapped.as_ref().map(StoredMapped::of),
             completes: self.completes,
             operations: self.operations,
             fence: self.fence,
@@ -208,6 +215,7 @@ impl Record for Deployment {
                 capabilities: stored.capabilities,
                 policy: stored.policy.read()?,
                 shifts: stored.shifts,
+                mapping: stored.mapping.map(StoredMapping::read),
                 alarms: stored.alarms,
             },
             state: stored.state.read()?,
@@ -216,6 +224,7 @@ impl Record for Deployment {
             creates: stored.creates,
             keeps_bucket: stored.keeps_bucket,
             aliases: stored.aliases.into_iter().map(StoredAliasVersions::read).collect(),
+            mapped: stored.mapped.map(StoredMapped::read),
             completes: stored.completes,
             operations: stored.operations,
             fence: stored.fence,

@@ -43,7 +43,9 @@ impl StoredState {
         let mut stored = Self { name: state.name().into(), ..Self::default() };
         let cause = |cause: &Option<Cause>| cause.as_ref().map(StoredCause::of_cause);
         match state {
-            State::Planning(kind) => stored.create = Some(*kind == ChangeSetKind::Create),
+            State::Planning(kind) | State::ReadingMapping(kind) => {
+                stored.create = Some(*kind == ChangeSetKind::Create)
+            }
             State::Verifying { changed } | State::Succeeded { changed } => stored.changed = Some(*changed),
             State::FindingCause { status, then, before } => {
                 stored.stack_status = Some(status.clone());
@@ -80,6 +82,7 @@ impl StoredState {
             | State::Planned
             | State::Executing
             | State::EmptyingBuckets
+            | State::Unmapping
             | State::FindingUndeletable
             | State::Removed
             | State::Cancelled => {}
@@ -91,14 +94,17 @@ impl StoredState {
         let lacks = |what: &str| format!("the state {} lacks {what}", self.name);
         let cause = || self.cause.as_ref().map(StoredCause::to_cause).transpose();
         let must = |cause: Option<Cause>| cause.ok_or_else(|| lacks("its cause"));
+        let kind = || match self.create.ok_or_else(|| lacks("create"))? {
+            true => Ok::<_, String>(ChangeSetKind::Create),
+            false => Ok(ChangeSetKind::Update),
+        };
         let changed = || self.changed.ok_or_else(|| lacks("changed"));
         Ok(match self.name.as_str() {
             "waiting" => State::Waiting,
             "inspecting" => State::Inspecting,
-            "planning" => State::Planning(match self.create.ok_or_else(|| lacks("create"))? {
-                true => ChangeSetKind::Create,
-                false => ChangeSetKind::Update,
-            }),
+            "planning" => State::Planning(kind()?),
+            "reading_mapping" => State::ReadingMapping(kind()?),
+            "unmapping" => State::Unmapping,
             "reading_aliases" => State::ReadingAliases,
             "planning_removal" => State::PlanningRemoval,
             "confirming_removal" => State::ConfirmingRemoval,

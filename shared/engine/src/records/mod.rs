@@ -17,6 +17,7 @@ mod gates;
 mod kept;
 mod lease;
 mod line;
+mod mapping;
 mod outputs;
 mod plan;
 mod previews;

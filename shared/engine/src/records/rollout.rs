@@ -7,11 +7,12 @@ use super::common::{
     target_texts, targets, time,
 };
 use super::gates::{StoredApproval, StoredBreakGlass, StoredClosed, StoredGates, StoredOutputRef};
+use super::mapping::StoredMapping;
 use super::rollout_state::StoredState;
 use crate::ports::Key;
 use flotilla_domain::channel::ChannelArn;
 use flotilla_domain::replica::Copies;
-use flotilla_domain::rollout::{Cancellation, OnFailure, Rollout, RolloutKind, Wave};
+use flotilla_domain::rollout::{Cancellation, OnFailure, Rollout, RolloutKind, TrafficPolicy, Wave};
 use flotilla_domain::{ProfileName, RolloutId, ServiceName, SetId, Site, StageName, Target};
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet};
@@ -75,6 +76,9 @@ pub struct StoredRollout {
     /// How many requests each step needs, and how its metrics are judged.
     #[serde(default, skip_serializing_if = "StoredAnalysis::is_none")]
     analysis: StoredAnalysis,
+    /// The API mapping that is switched instead of aliases.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    mapping: Option<StoredMapping>,
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     plan_only: bool,
     /// Digests by target.
@@ -193,6 +197,7 @@ impl Record for Rollout {
             gates: StoredGates::of(&self.gates),
             traffic: self.traffic.as_ref().map(|t| t.steps.iter().map(|s| (s.percent, s.for_s)).collect()),
             analysis: self.traffic.as_ref().map(StoredAnalysis::of).unwrap_or_default(),
+            mapping: self.traffic.as_ref().and_then(|t| t.mapping.as_ref()).map(StoredMapping::of),
             plan_only: self.plan_only,
             plans: self.plans.iter().map(|(target, plan)| (target.to_string(), plan.to_string())).collect(),
             approvals: self.approvals.iter().map(StoredApproval::of).collect(),
@@ -262,7 +267,10 @@ impl Record for Rollout {
             capabilities: stored.capabilities,
             policy: stored.policy.read()?,
             gates: stored.gates.read(),
-            traffic: stored.traffic.map(|steps| stored.analysis.read(steps)),
+            traffic: stored.traffic.map(|steps| TrafficPolicy {
+                mapping: stored.mapping.map(StoredMapping::read),
+                ..stored.analysis.read(steps)
+            }),
             plan_only: stored.plan_only,
             plans,
             approvals: stored.approvals.into_iter().map(StoredApproval::read).collect::<Result<_, _>>()?,

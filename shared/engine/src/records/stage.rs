@@ -5,10 +5,11 @@ use super::common::{ONLY, digest, parsed, part_name, read_stack, time};
 use crate::ports::{Key, Query};
 use flotilla_domain::stage::{Hold, KnownStack, Running, StageHead, UploadCount};
 use flotilla_domain::{
-    GitRef, ProfileName, ReleaseId, RolloutId, ServiceName, SignedDuration, StageName, Target, Timestamp,
+    GitRef, ProfileName, ReleaseId, RolloutId, ServiceName, SignedDuration, Site, Slot, StageName, Target,
+    Timestamp,
 };
 use serde::{Deserialize, Serialize};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 pub(super) const PK: &str = "STG#";
 
@@ -44,6 +45,11 @@ pub struct StoredStage {
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     holds: BTreeMap<String, [String; 3]>,
     targets: BTreeMap<String, StoredRunning>,
+    /// The account-regions where each slot gets the traffic.
+    #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
+    blue: BTreeSet<String>,
+    #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
+    green: BTreeSet<String>,
     /// Name and level by part, `-` for the only stack. Format 1 had one stack, `<service>-<stage>`.
     #[serde(default)]
     stacks: BTreeMap<String, (String, usize)>,
@@ -113,6 +119,8 @@ impl Record for StageHead {
                 })
                 .collect(),
             targets: self.targets.iter().map(|(target, r)| (target.to_string(), running(r))).collect(),
+            blue: live_in(self, Slot::Blue),
+            green: live_in(self, Slot::Green),
             stacks: self
                 .stacks
                 .iter()
@@ -174,6 +182,9 @@ impl Record for StageHead {
                 })
                 .collect::<Result<_, String>>()?,
             targets: targets?,
+            live: live(Slot::Blue, stored.blue)
+                .chain(live(Slot::Green, stored.green))
+                .collect::<Result<_, String>>()?,
             expires_at: stored.preview_ends_at.map(|at| time(&at)).transpose()?,
             extended_to: stored.extended_to.map(|at| time(&at)).transpose()?,
             uploads: match stored.uploads {
@@ -184,6 +195,15 @@ impl Record for StageHead {
             closed_at: stored.closed_at.map(|at| time(&at)).transpose()?,
         })
     }
+}
+
+/// The account-regions in which a slot gets the traffic.
+fn live_in(head: &StageHead, slot: Slot) -> BTreeSet<String> {
+    head.live.iter().filter(|(_, live)| **live == slot).map(|(site, _)| site.to_string()).collect()
+}
+
+fn live(slot: Slot, sites: BTreeSet<String>) -> impl Iterator<Item = Result<(Site, Slot), String>> {
+    sites.into_iter().map(move |site| Ok((parsed("site", Site::parse(&site))?, slot)))
 }
 
 fn uploaded(git_ref: &str, at: &str) -> Result<(GitRef, Timestamp), String> {

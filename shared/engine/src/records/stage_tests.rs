@@ -79,6 +79,9 @@ fn a_stages_stacks_read_back_and_in_the_first_format_there_was_one() {
     head.close(Timestamp::from_second(8).unwrap());
     head.renew(Timestamp::from_second(9).unwrap(), Some(1));
     assert!(head.extend(Timestamp::from_second(10_000).unwrap()));
+    for (region, slot) in [("eu-west-1", Slot::Green), ("us-east-1", Slot::Blue)] {
+        head.live.insert(Site::parse(&format!("111122223333/{region}")).unwrap(), slot);
+    }
     assert_eq!(read::<StageHead>(stored(&head)).unwrap().value, head);
     let mut first = stored(&StageHead { stacks: Default::default(), ..head });
     first.body["format"] = 1.into();

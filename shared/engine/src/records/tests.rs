@@ -2,8 +2,8 @@ use super::*;
 use crate::ports::{Change, ListMark};
 use flotilla_domain::deployment::rate_budget::RateBudget;
 use flotilla_domain::deployment::{
-    Access, AfterCause, AliasVersions, ChangeSetKind, Deployment, DeploymentKind, DeploymentSpec, Drift,
-    Effort, StackPolicy, StackRollback, State, Stop,
+    Access, AfterCause, AliasVersions, ApiMapping, ApiStage, ChangeSetKind, Deployment, DeploymentKind,
+    DeploymentSpec, Drift, Effort, MappedApis, StackPolicy, StackRollback, State, Stop,
 };
 use flotilla_domain::plan::Safeguards;
 use flotilla_domain::release::package::{FunctionAlias, FunctionCode};
@@ -14,9 +14,9 @@ use flotilla_domain::rollout::{Cancellation, OnFailure, Revert, Rollout, Rollout
 use flotilla_domain::stage::{KnownStack, Running, StageHead};
 use flotilla_domain::{
     Cause, Code, DeploymentId, Digest, Direction, GitRef, ProfileName, Refusal, ReleaseId, RolloutId,
-    ServiceName, Site, StackName, StackPart, StageName, Target,
+    ServiceName, Site, Slot, StackName, StackPart, StageName, Target,
 };
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 /// The bodies that the first released format wrote, one a line: `<kind> <JSON>`. Of most states only the state. A change here
 /// is a change of a stored format: readers of both must exist first.
@@ -121,6 +121,7 @@ fn deployment(kind: DeploymentKind, state: State) -> Deployment {
         capabilities: ["CAPABILITY_IAM".into()].into(),
         policy: policy(),
         shifts: false,
+        mapping: None,
         alarms: ["errors".into()].into(),
     };
     let open = Deployment::open(id, spec, Timestamp::UNIX_EPOCH);
@@ -162,6 +163,27 @@ fn the_aliases_of_a_deployment_read_back() {
 }
 
 #[test]
+fn the_api_mapping_of_a_deployment_reads_back() {
+    let open = deployment(DeploymentKind::Remove, State::Unmapping);
+    let mapping = ApiMapping {
+        domain: "api.example.com".into(),
+        path: "orders".into(),
+        api: Some("Http".into()),
+        api_stage: Some("v1".into()),
+    };
+    let spec = DeploymentSpec { mapping: Some(mapping), ..open.spec.clone() };
+    let api = |id: &str| Some(ApiStage { api: id.into(), stage: "$default".into() });
+    for mapped in [
+        MappedApis::default(),
+        MappedApis { stable: None, new: api("new"), switched: false },
+        MappedApis { stable: api("old"), new: api("new"), switched: true },
+    ] {
+        let value = Deployment { spec: spec.clone(), mapped: Some(mapped), ..open.clone() };
+        assert_eq!(read::<Deployment>(stored(&value)).unwrap().value, value);
+    }
+}
+
+#[test]
 fn every_state_of_a_deployment_reads_back() {
     let states = [
         State::Waiting,
@@ -195,6 +217,9 @@ fn every_state_of_a_deployment_reads_back() {
         State::ShiftingBack(cause()),
         State::PlanningRemoval,
         State::ConfirmingRemoval,
+        State::ReadingMapping(ChangeSetKind::Create),
+        State::ReadingMapping(ChangeSetKind::Update),
+        State::Unmapping,
     ];
     let deploy = DeploymentKind::Deploy(stack_release());
     let mut written = Vec::new();

@@ -276,7 +276,7 @@ fn record_stacks(head: &mut StageHead, rollout: &Rollout) {
 pub(crate) fn check_traffic(rollout: &Rollout) -> Result<(), Refusal> {
     let RolloutKind::Deploy(release) = &rollout.kind else { return Ok(()) };
     let has_alias = release.stacks.iter().any(|stack| !stack.aliases.is_empty());
-    if rollout.traffic.is_none() || has_alias || rollout.gates.expedite {
+    if rollout.traffic.is_none() || rollout.has_slots() || has_alias || rollout.gates.expedite {
         return Ok(());
     }
     let what = format!(

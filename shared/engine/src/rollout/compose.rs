@@ -4,10 +4,10 @@ mod fits;
 mod waves;
 
 use super::destination::{Destination, access_with};
-use fits::{check_preview, check_stack, check_stage};
+use fits::{check_preview, check_slots, check_stack, check_stage};
 use flotilla_domain::config::profile::Profile;
 use flotilla_domain::config::service::Route;
-use flotilla_domain::deployment::{Access, StackPolicy};
+use flotilla_domain::deployment::{Access, ApiMapping, StackPolicy};
 use flotilla_domain::gate::{Gates, Probe};
 use flotilla_domain::plan::Safeguards;
 use flotilla_domain::release::Release;
@@ -43,6 +43,7 @@ pub fn compose_rollout(
     profile.check_lifetime(route.ttl_h)?;
     profile.check_signature(release)?;
     check_preview(package, &route.stage, &stacks, destination)?;
+    check_slots(package, &route.stage, &stacks, profile)?;
     for stack in &package.stacks {
         check_stack(stack, &stacks, &route.stage, profile)?;
     }
@@ -68,8 +69,11 @@ pub fn compose_rollout(
         tags: tags(profile, &release.service, &route.stage),
         capabilities: profile.capabilities.clone(),
         notify: profile.notify.clone(),
-        gates: named_gates(&profile.gates, release, route),
-        traffic: profile.traffic.clone().map(|traffic| named_traffic(traffic, release, route)),
+        gates: named_gates(profile, &release.service, &route.stage),
+        traffic: profile
+            .traffic
+            .clone()
+            .map(|traffic| named_traffic(traffic, &release.service, &route.stage)),
         requested_by: requested_by.to_owned(),
         ..blank(
             id,
@@ -82,27 +86,37 @@ pub fn compose_rollout(
 }
 
 /// A name with service and stage filled in.
-fn named(text: &str, release: &Release, route: &Route) -> String {
-    text.replace("{service}", release.service.as_str()).replace("{stage}", route.stage.as_str())
+fn named(text: &str, service: &ServiceName, stage: &StageName) -> String {
+    text.replace("{service}", service.as_str()).replace("{stage}", stage.as_str())
+}
+
+/// The name of a function. With slots, each has its own functions: the stage is filled in when they are invoked.
+fn named_function(text: &str, service: &ServiceName, stage: &StageName, has_slots: bool) -> String {
+    if has_slots { text.replace("{service}", service.as_str()) } else { named(text, service, stage) }
 }
 
 /// The profile's gates, with the names of alarms and functions.
-fn named_gates(gates: &Gates, release: &Release, route: &Route) -> Gates {
-    let mut gates = gates.clone();
-    gates.alarms = gates.alarms.iter().map(|name| named(name, release, route)).collect();
+fn named_gates(profile: &Profile, service: &ServiceName, stage: &StageName) -> Gates {
+    let mut gates = profile.gates.clone();
+    let has_slots = profile.traffic.as_ref().is_some_and(TrafficPolicy::has_slots);
+    gates.alarms = gates.alarms.iter().map(|name| named(name, service, stage)).collect();
     for check in &mut gates.checks {
         if let Probe::Function { name } = &mut check.probe {
-            *name = named(name, release, route);
+            *name = named_function(name, service, stage, has_slots);
         }
     }
     gates
 }
 
-/// How the profile shifts traffic, with the names of functions.
-fn named_traffic(mut traffic: TrafficPolicy, release: &Release, route: &Route) -> TrafficPolicy {
+/// How the profile shifts traffic, with the names of functions and of the domain.
+fn named_traffic(mut traffic: TrafficPolicy, service: &ServiceName, stage: &StageName) -> TrafficPolicy {
+    let has_slots = traffic.has_slots();
     let TrafficHooks { before, after } = &mut traffic.hooks;
     for name in [before, after].into_iter().flatten() {
-        *name = named(name, release, route);
+        *name = named_function(name, service, stage, has_slots);
+    }
+    if let Some(ApiMapping { domain, path, .. }) = &mut traffic.mapping {
+        (*domain, *path) = (named(domain, service, stage), named(path, service, stage));
     }
     traffic
 }
@@ -205,6 +219,12 @@ pub fn compose_removal(
     let of = (&head.service, &head.stage, &head.profile);
     let is_preview = is_preview(head, profile);
     let mut policy = profile.policy(is_preview);
+    // What there is to remove may have slots: the mapping is removed first.
+    let has_slots = |traffic: &TrafficPolicy| traffic.has_slots();
+    let traffic = profile.traffic.clone().filter(has_slots).map(|traffic| TrafficPolicy {
+        hooks: TrafficHooks::default(),
+        ..named_traffic(traffic, &head.service, &head.stage)
+    });
     let mut waves = removal_waves(head);
     let mut gates = Gates::default();
     if !is_preview {
@@ -221,6 +241,7 @@ pub fn compose_removal(
         waves,
         gates,
         stacks: stacks_of(head),
+        traffic,
         requested_by: requested_by.to_owned(),
         notify: profile.notify.clone(),
         ..blank(id, of, access_with(profile, account)?, policy, now)

@@ -6,17 +6,25 @@ use flotilla_domain::stage::{Running, StageHead};
 use flotilla_domain::{ReleaseId, SignedDuration, Timestamp};
 
 /// Records what runs at the targets of ended deployments, in the order in which they ended: a rollback ends
-/// after the forward deployment of its target.
+/// after the forward deployment of its target, or of the other slot.
 pub(super) fn record_targets<'d>(
     head: &mut StageHead,
     rollout: &Rollout,
     ended: impl IntoIterator<Item = &'d Deployment>,
 ) {
+    let mut ended: Vec<&Deployment> = ended.into_iter().collect();
+    ended.sort_by_key(|deployment| deployment.entered_at);
     for deployment in ended {
         let target = deployment.id.target.clone();
+        if let Some(slot) = target.slot.filter(|_| deployment.is_live()) {
+            head.live.insert(target.site.clone(), slot);
+        }
         match &deployment.spec.kind {
             DeploymentKind::Remove if deployment.state.is_success() => {
                 head.targets.remove(&target);
+                if target.slot.is_some() && head.live.get(&target.site) == target.slot.as_ref() {
+                    head.live.remove(&target.site);
+                }
             }
             DeploymentKind::Remove => {}
             // Cancelled before anything was changed: the target runs what it ran before.

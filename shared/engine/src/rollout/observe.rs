@@ -17,14 +17,19 @@ use flotilla_domain::stage::{Place, StageHead};
 use std::collections::{BTreeMap, BTreeSet};
 
 /// The place of a rollout at its stage's head; of a removal that is active, what there is to remove. What was deployed while it was
-/// queued is removed too.
+/// queued is removed too. Of a deployment to slots, which of them get the traffic now.
 fn place_of(rollout: &Rollout, head: &StageHead) -> RolloutEvent {
     let place = head.place(rollout.id);
-    if (&rollout.kind, &rollout.state, place) == (&RolloutKind::Remove, &RolloutState::Queued, Place::Active)
-    {
-        return RolloutEvent::RemovalBegun { waves: removal_waves(head), stacks: stacks_of(head) };
+    let begins = rollout.state == RolloutState::Queued && place == Place::Active;
+    match rollout.kind {
+        RolloutKind::Remove if begins => {
+            RolloutEvent::RemovalBegun { waves: removal_waves(head), stacks: stacks_of(head) }
+        }
+        RolloutKind::Deploy(_) if begins && rollout.has_slots() => {
+            RolloutEvent::SlotsFound(head.live.clone())
+        }
+        _ => RolloutEvent::PlaceObserved(place),
     }
-    RolloutEvent::PlaceObserved(place)
 }
 
 impl RolloutController {

@@ -127,6 +127,7 @@ impl Commands {
         {
             left.insert(deployment.id.target.clone());
         }
-        Ok(left)
+        // A retry chooses the slots again.
+        Ok(left.into_iter().map(|target| target.in_slot(None)).collect())
     }
 }

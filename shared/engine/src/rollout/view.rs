@@ -8,10 +8,10 @@ use flotilla_domain::analysis::Counts;
 use flotilla_domain::deployment::{Deployment, DeploymentKind, State};
 use flotilla_domain::gate::{Approval, Blocked};
 use flotilla_domain::rollout::{Rollout, RolloutKind, RolloutState};
-use flotilla_domain::{Direction, RolloutId, ServiceName};
+use flotilla_domain::{Direction, RolloutId, ServiceName, Target};
 
 pub(crate) fn rollout_view(rollout: &Rollout, deployments: &[Deployment]) -> view::RolloutView {
-    let of_target = |target, direction| {
+    let of_target = |target: &Target, direction| {
         deployments.iter().find(|d| &d.id.target == target && d.id.direction == direction)
     };
     let waves = rollout.waves.iter().zip(1..);
@@ -22,7 +22,8 @@ pub(crate) fn rollout_view(rollout: &Rollout, deployments: &[Deployment]) -> vie
                 region: target.site.region.to_string(),
                 part: target.part.as_ref().map(ToString::to_string),
                 wave: number,
-                stack: rollout.stacks.get(&target.part).map(ToString::to_string).unwrap_or_default(),
+                slot: target.slot.map(|slot| slot.to_string()),
+                stack: rollout.stack(target).map(|name| name.to_string()).unwrap_or_default(),
                 status: if rollout.state.is_terminal() { "skipped" } else { "pending" }.into(),
                 changed: None,
                 changes: None,
@@ -32,7 +33,9 @@ pub(crate) fn rollout_view(rollout: &Rollout, deployments: &[Deployment]) -> vie
                 entered_at: None,
                 back: None,
             };
-            let back = of_target(target, Direction::Rollback)
+            // Of two slots, the other one is reverted to.
+            let other = target.in_slot(target.slot.map(|slot| slot.other()));
+            let back = of_target(&other, Direction::Rollback)
                 .map(|deployment| Box::new(deployment_view(deployment, pending.clone())));
             let forward = of_target(target, Direction::Forward)
                 .map_or(pending.clone(), |deployment| deployment_view(deployment, pending));

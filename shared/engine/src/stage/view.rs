@@ -6,7 +6,8 @@ use crate::records::{read, stages_query};
 use crate::status::{Status, missing};
 use flotilla_contract as view;
 use flotilla_domain::stage::StageHead;
-use flotilla_domain::{ServiceName, StageName};
+use flotilla_domain::{ServiceName, StageName, Target};
+use std::collections::BTreeMap;
 
 impl Status {
     /// The stages of a service with what runs at each target.
@@ -45,7 +46,11 @@ impl Status {
 }
 
 pub(crate) fn stage_view(head: StageHead) -> view::StageView {
+    let live: BTreeMap<Target, bool> =
+        head.targets.keys().filter_map(|target| Some((target.clone(), head.is_live(target)?))).collect();
     let targets = head.targets.into_iter().map(|(target, running)| view::RunningView {
+        slot: target.slot.map(|slot| slot.to_string()),
+        live: live.get(&target).copied(),
         account: target.site.account.to_string(),
         region: target.site.region.to_string(),
         part: target.part.as_ref().map(ToString::to_string),

@@ -16,6 +16,7 @@ fn next_of_deployment(state: &str) -> &'static [&'static str] {
         "waiting" => &["inspecting", "failed", "cancelled"],
         "inspecting" => &[
             "reading_aliases",
+            "reading_mapping",
             "shifting_back",
             "planning",
             "planned",
@@ -25,12 +26,12 @@ fn next_of_deployment(state: &str) -> &'static [&'static str] {
             "failed",
             "cancelled",
         ],
-        "reading_aliases" => &["planning", "failed"],
+        "reading_aliases" | "reading_mapping" => &["planning", "failed"],
         "planning" => &["planned", "discarding", "inspecting", "shifting_back", "failed"],
         "planned" => &["executing", "emptying", "discarding", "shifting_back", "failed", "cancelled"],
         "executing" => &["verifying", "explaining", "inspecting", "shifting_back", "rolled_back", "failed"],
         "verifying" => &["shifting", "shifting_back", "succeeded", "failed"],
-        "shifting" => &["inspecting", "shifting_back", "failed"],
+        "shifting" => &["inspecting", "shifting_back", "succeeded", "failed"],
         "shifting_back" => &["failed"],
         "explaining" => &["unwinding", "shifting_back", "rolled_back", "failed"],
         "unwinding" => &["inspecting", "explaining", "shifting_back", "rolled_back", "failed"],
@@ -51,7 +52,8 @@ fn next_of_guarded_removal(state: &str) -> &'static [&'static str] {
         "inspecting" => &["planning_removal", "removed", "failed", "cancelled"],
         "planning_removal" => &["planned", "failed"],
         "planned" => &["confirming_removal", "inspecting", "failed", "cancelled"],
-        "confirming_removal" => &["deleting", "failed"],
+        "confirming_removal" => &["unmapping", "deleting", "failed"],
+        "unmapping" => &["deleting", "failed"],
         "deleting" => &["salvaging", "explaining", "removed", "failed"],
         "salvaging" => &["deleting", "explaining", "failed"],
         "explaining" => &["failed"],
@@ -151,7 +153,7 @@ pub fn deployment(from: &str, to: &str) -> bool {
 
 /// Whether the removal of a stack whose data the safeguards keep may be saved in one state after another.
 pub fn guarded_removal(from: &str, to: &str) -> bool {
-    reaches(from, to, next_of_guarded_removal, &["deleting"], 3)
+    reaches(from, to, next_of_guarded_removal, &["unmapping", "deleting"], 3)
 }
 
 /// Whether a rollout may be saved in one state after another.

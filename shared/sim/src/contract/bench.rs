@@ -5,6 +5,7 @@ use async_trait::async_trait;
 use bytes::Bytes;
 use flotilla_domain::AlarmState;
 use flotilla_domain::config::external_image::ImageRepository;
+use flotilla_domain::deployment::ApiStage;
 use flotilla_engine::ports::{ExternalObject, Place, Work};
 use std::time::Duration;
 
@@ -70,6 +71,11 @@ pub trait Bench: Send + Sync {
 
     /// Creates a function at the target that returns this text, or fails with it.
     async fn make_verifier(&self, name: &str, ok: bool, text: &str);
+
+    /// Creates a custom domain of API Gateway at the target.
+    async fn make_domain(&self, domain: &str);
+    /// Creates an API at the target, with the stage `$default`.
+    async fn make_api(&self, name: &str) -> ApiStage;
 
     /// Creates an alarm at the target, if it does not exist, and sets its state.
     async fn set_alarm(&self, name: &str, composite: bool, state: AlarmState);

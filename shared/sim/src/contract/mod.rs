@@ -7,6 +7,7 @@
 //! tests do not know which implementation they run on.
 
 mod alarms;
+mod api_mappings;
 mod asset_buckets;
 mod bench;
 mod buckets;
@@ -25,6 +26,7 @@ mod state_store;
 mod work_queue;
 
 pub use alarms::alarms;
+pub use api_mappings::api_mappings;
 pub use asset_buckets::asset_buckets;
 pub use bench::{Bench, Fate};
 pub use buckets::buckets;

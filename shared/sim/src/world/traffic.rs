@@ -1,6 +1,6 @@
 //! Worlds whose rollouts shift traffic.
 
-use super::{ACCOUNT, World, orders, service};
+use super::{ACCOUNT, World, orders, service, target};
 use crate::aliases::Alias;
 use flotilla_contract::{AnalysisConfig, ProfileConfig, ServiceConfigDoc, TrafficConfig, TrafficStepConfig};
 use flotilla_domain::rollout::TrafficOrder;
@@ -8,6 +8,9 @@ use flotilla_domain::{ProfileName, RolloutId, Site};
 use flotilla_engine::EngineError;
 use flotilla_engine::rollout::Control;
 use futures::executor::block_on;
+
+/// The domain of the stage `staging`, if it has slots.
+const DOMAIN: &str = "staging.orders.example.com";
 
 impl World {
     /// From now on, rollouts with the profile `p` shift traffic by these steps, in percent and seconds. The functions of uploads get the
@@ -44,8 +47,8 @@ impl World {
             requests: None,
         };
         let [before, after] = hooks.map(|hook| hook.map(str::to_owned));
-        let traffic =
-            TrafficConfig { router: None, steps: steps.iter().map(step).collect(), analysis, before, after };
+        let steps = steps.iter().map(step).collect();
+        let traffic = TrafficConfig { steps, analysis, before, after, ..TrafficConfig::default() };
         let profile = ProfileConfig { account: ACCOUNT.into(), traffic: Some(traffic), ..profile.clone() };
         let service = ServiceConfigDoc { alias: Some("live".into()), ..service() };
         let caller = self.caller("shifts");
@@ -53,6 +56,67 @@ impl World {
         let name = ProfileName::parse("p").expect("a name");
         block_on(commands.put_profile(&name, &profile, None, &caller)).expect("the profile");
         block_on(commands.put_service(&orders(), &service, None, &caller)).expect("the service");
+        self
+    }
+
+    /// From now on, rollouts with the profile `p` deploy blue/green: the domains of their stages exist in these regions.
+    pub fn slots(
+        &mut self,
+        profile: &ProfileConfig,
+        regions: &[&str],
+        hooks: [Option<&str>; 2],
+    ) -> &mut Self {
+        let [before, after] = hooks.map(|hook| hook.map(str::to_owned));
+        let traffic = TrafficConfig {
+            router: Some("api-mapping".into()),
+            domain: Some("{stage}.{service}.example.com".into()),
+            before,
+            after,
+            ..TrafficConfig::default()
+        };
+        let profile = ProfileConfig { account: ACCOUNT.into(), traffic: Some(traffic), ..profile.clone() };
+        let name = ProfileName::parse("p").expect("a name");
+        block_on(self.driver.commands.put_profile(&name, &profile, None, &self.caller("slots")))
+            .expect("the profile");
+        let mut state = self.driver.shared.lock();
+        for region in regions {
+            for domain in [DOMAIN, "eu-staging.orders.example.com", "staging.orders-eu.example.com"] {
+                state.domains.named.entry((target(region), domain.to_owned())).or_default();
+            }
+        }
+        drop(state);
+        self
+    }
+
+    /// The slot that the domain of a region points at.
+    pub fn live_slot(&self, region: &str) -> Option<String> {
+        let state = self.driver.shared.lock();
+        let mappings = state.domains.named.get(&(target(region), DOMAIN.into()))?;
+        let api = &mappings.values().next()?.points_at.api;
+        let stacks = state.stacks.live.iter().filter(|((at, _), _)| at.region.as_str() == region);
+        let mut stacks = stacks.filter(|(_, stack)| crate::stack_books::api_of(&stack.id) == *api);
+        Some(stacks.next().map_or("another API", |((_, name), _)| name).rsplit('-').next()?.to_owned())
+    }
+
+    /// Lets the domain of a region point at another API, as another actor does; `None` deletes the mapping.
+    pub fn domain_points_at(&mut self, region: &str, slot: Option<&str>) -> &mut Self {
+        let mut state = self.driver.shared.lock();
+        let id = slot.map(|slot| {
+            let key = (target(region), format!("orders-staging-{slot}"));
+            state
+                .stacks
+                .live
+                .get(&key)
+                .map_or("other".to_owned(), |stack| crate::stack_books::api_of(&stack.id))
+        });
+        let key = (target(region), DOMAIN.to_owned());
+        if let Some(mappings) = state.domains.named.get_mut(&key) {
+            match id {
+                Some(id) => mappings.values_mut().for_each(|mapping| mapping.points_at.api.clone_from(&id)),
+                None => mappings.clear(),
+            }
+        }
+        drop(state);
         self
     }
 

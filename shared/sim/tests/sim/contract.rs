@@ -71,6 +71,12 @@ fn the_fake_alarms_keep_the_contract() {
 }
 
 #[test]
+fn the_fake_api_mappings_keep_the_contract() {
+    let bench = SimBench::default();
+    block_on(contract::api_mappings(&bench.mappings(), &bench));
+}
+
+#[test]
 fn the_fake_network_keeps_the_contract() {
     let bench = SimBench::default();
     block_on(contract::probes(&bench.probes(), &bench));

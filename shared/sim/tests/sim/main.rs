@@ -40,6 +40,7 @@ mod sets;
 mod several_stacks;
 mod signatures;
 mod sizes;
+mod slots;
 mod stacks;
 mod stage_removal;
 mod sweep;

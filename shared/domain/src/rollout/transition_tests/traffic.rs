@@ -9,7 +9,7 @@ use crate::rollout::{Shift, TrafficHooks, TrafficOrder, TrafficPolicy, TrafficSt
 const WAVE: [&str; 2] = ["eu-west-1", "eu-west-2"];
 
 fn policy(steps: Vec<TrafficStep>) -> TrafficPolicy {
-    TrafficPolicy { steps, analysis: None, hooks: TrafficHooks::default() }
+    TrafficPolicy { mapping: None, steps, analysis: None, hooks: TrafficHooks::default() }
 }
 
 /// A rollout with the steps 5 % and 50 %, whose first wave is published and waits for its first share.
@@ -48,8 +48,12 @@ fn a_step_ends_when_its_time_has_passed_since_every_target_has_its_share() {
     let first = shifting();
     assert_eq!(shift_of(&first), Shift { wave: 0, step: 0, percent: 5, since: None, reading: None });
     assert_eq!(first.due(), Some(RolloutCommand::Wake(targets(&WAVE))));
-    assert_eq!(first.traffic_answer(&target(WAVE[0])), TrafficAnswer::Shift(5));
-    assert_eq!(first.traffic_answer(&target("us-east-1")), TrafficAnswer::Wait, "its wave has not begun");
+    assert_eq!(first.traffic_answer(&target(WAVE[0]), Direction::Forward), TrafficAnswer::Shift(5));
+    assert_eq!(
+        first.traffic_answer(&target("us-east-1"), Direction::Forward),
+        TrafficAnswer::Wait,
+        "its wave has not begun"
+    );
     // One target has it, the other one has only saved that it is to have it.
     let mut half = outcomes(&State::Shifting { percent: 5 });
     half[1].acted = false;
@@ -66,7 +70,7 @@ fn a_step_ends_when_its_time_has_passed_since_every_target_has_its_share() {
     assert_eq!(shift_of(&second), Shift { wave: 0, step: 1, percent: 50, since: None, reading: None });
     let complete = observe(second, facts(661), outcomes(&State::Shifting { percent: 50 }));
     assert_eq!(complete.state, RolloutState::Completing { wave: 0 });
-    assert_eq!(complete.traffic_answer(&target(WAVE[0])), TrafficAnswer::Complete);
+    assert_eq!(complete.traffic_answer(&target(WAVE[0]), Direction::Forward), TrafficAnswer::Complete);
     let next = go(complete, [E::DeploymentsObserved(outcomes(&ok()))]);
     assert_eq!(next.state, RolloutState::Gated { wave: 1 });
 }
@@ -91,7 +95,7 @@ fn an_alarm_an_order_and_a_cancellation_take_the_traffic_back_first() {
     ];
     for (back, code) in cases {
         assert_eq!(back.state, RolloutState::ShiftingBack { wave: 0 }, "{code:?}");
-        assert_eq!(back.traffic_answer(&target(WAVE[1])), TrafficAnswer::Abort);
+        assert_eq!(back.traffic_answer(&target(WAVE[1]), Direction::Forward), TrafficAnswer::Abort);
         let still = go(back.clone(), [E::DeploymentsObserved(at_five())]);
         assert_eq!(still.state, back.state, "one has not given it back");
         let ended = go(back, [E::DeploymentsObserved(outcomes(&broken()))]);
@@ -132,7 +136,12 @@ fn hooks_run_before_the_first_share_and_after_the_last_one() {
     let hooks = TrafficHooks { before: Some("before".into()), after: Some("after".into()) };
     let steps = vec![TrafficStep { percent: 5, for_s: 0, requests: 0 }];
     let hooked = |rollout: Rollout| Rollout {
-        traffic: Some(TrafficPolicy { steps: steps.clone(), analysis: None, hooks: hooks.clone() }),
+        traffic: Some(TrafficPolicy {
+            mapping: None,
+            steps: steps.clone(),
+            analysis: None,
+            hooks: hooks.clone(),
+        }),
         ..rollout
     };
     let published = outcomes(&State::Shifting { percent: 0 });
@@ -160,7 +169,7 @@ fn hooks_run_before_the_first_share_and_after_the_last_one() {
     assert_eq!(shift_of(&first).percent, 5);
     let all = observe(first.clone(), facts(10), outcomes(&State::Shifting { percent: 5 }));
     assert_eq!((shift_of(&all).percent, shift_of(&all).step), (100, 1));
-    assert_eq!(all.traffic_answer(&target(WAVE[0])), TrafficAnswer::Shift(100));
+    assert_eq!(all.traffic_answer(&target(WAVE[0]), Direction::Forward), TrafficAnswer::Shift(100));
     let promoted = go(first, [E::TrafficOrdered { order: TrafficOrder::Promote, by: "ann".into() }]);
     assert_eq!(promoted.state, all.state);
 
@@ -171,7 +180,11 @@ fn hooks_run_before_the_first_share_and_after_the_last_one() {
     let have_all = outcomes(&State::Shifting { percent: 100 });
     let after = observe(all, facts(20), have_all.clone());
     assert_eq!(after.state, RolloutState::Verifying { wave: 0 });
-    assert_eq!(after.traffic_answer(&target(WAVE[0])), TrafficAnswer::Wait, "it can be taken back at once");
+    assert_eq!(
+        after.traffic_answer(&target(WAVE[0]), Direction::Forward),
+        TrafficAnswer::Wait,
+        "it can be taken back at once"
+    );
     assert_eq!(named(&after, &have_all[0].state), ["function after"]);
     assert_eq!(failed(after.clone(), &have_all, 60).state, RolloutState::ShiftingBack { wave: 0 });
     let raised = AlarmObservation {

@@ -6,7 +6,8 @@ use flotilla_domain::config::service::Route;
 use flotilla_domain::release::package::{
     GlobalName, Package, PackagedStack, STAGE_PARAMETER, STAGE_PLACEHOLDER, stack_parameter,
 };
-use flotilla_domain::{Code, Refusal, StackName, StackPart, StageName};
+use flotilla_domain::rollout::TrafficPolicy;
+use flotilla_domain::{Code, Refusal, Slot, StackName, StackPart, StageName};
 use std::collections::BTreeMap;
 
 /// CloudFormation's limit of tags on a stack.
@@ -58,6 +59,34 @@ pub(super) fn check_preview(
         "begin the stage in the route with {mark}, as in {mark}{{ref}}; if the service's name is long, set its stack_name to \"{{stage}}-{{service}}\""
     );
     Err(Refusal::new(Code::PreviewUnmarked, what, fix))
+}
+
+/// Whether a package can be deployed to two slots, if the profile has them.
+pub(super) fn check_slots(
+    package: &Package,
+    stage: &StageName,
+    stacks: &BTreeMap<Option<StackPart>, StackName>,
+    profile: &Profile,
+) -> Result<(), Refusal> {
+    if !profile.traffic.as_ref().is_some_and(TrafficPolicy::has_slots) {
+        return Ok(());
+    }
+    let refuse = |what: String, fix: &str| Err(Refusal::new(Code::SlotsUnsupported, what, fix));
+    if package.stacks.len() > 1 {
+        let what =
+            format!("the package has {} stacks, and a domain points at the API of one", package.stacks.len());
+        return refuse(what, "split the package, or use a profile with another router");
+    }
+    if package.made_for.is_some() {
+        let what = format!(
+            "the names of the package contain {stage}, so that a second stack could not create its resources"
+        );
+        return refuse(what, &format!("package with --stage {STAGE_PLACEHOLDER}"));
+    }
+    match stacks.values().find_map(|name| Slot::Green.stack(name).err()) {
+        Some(error) => refuse(error.to_string(), "shorten the service's stack_name"),
+        None => Ok(()),
+    }
 }
 
 /// Whether a stack can be deployed with the profile at the stage: capabilities, tags, names and parameters.

@@ -27,7 +27,7 @@ pub(super) fn planned_waves(
         let parts = || stacks.iter().zip(&levels).filter(|(_, l)| **l == level).map(|(stack, _)| &stack.part);
         let here = |site: Site| {
             let parts = parts().filter(|part| profile.deploys(part.as_ref(), &site.region)).cloned();
-            parts.map(|part| Target { site: site.clone(), part }).collect::<Vec<_>>()
+            parts.map(|part| Target { part, ..site.clone().into() }).collect::<Vec<_>>()
         };
         sites.flat_map(here).collect()
     };

@@ -1,13 +1,12 @@
 //! Traffic is shifted to new versions step by step in three regions together, and back at once: by an operator, an alarm or the metrics of
 //! the versions.
 
-#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
-
+use super::{rule, says};
 use aws_sdk_cloudformation::types::Capability;
 use aws_sdk_cloudwatch::primitives::DateTime;
 use aws_sdk_cloudwatch::types::{ComparisonOperator, Dimension, MetricDatum, StateValue, Statistic};
 use flotilla_aws::SystemClock;
-use flotilla_contract::config::{ConfigFile, RuleConfig, ServiceConfigDoc};
+use flotilla_contract::config::{ConfigFile, ServiceConfigDoc};
 use flotilla_contract::{AnalysisConfig, ProfileConfig, RolloutView, TrafficConfig, TrafficStepConfig};
 use flotilla_engine::ports::Clock;
 use flotilla_lab::World;
@@ -29,26 +28,15 @@ fn config(world: &World, first_step: &str) -> ConfigFile {
     let step = |percent, lasts: &str| TrafficStepConfig { percent, lasts: lasts.into(), requests: None };
     let profile = ProfileConfig {
         traffic: Some(TrafficConfig {
-            router: None,
             steps: vec![step(5, first_step), step(50, "0s")],
-            analysis: None,
-            before: None,
-            after: None,
+            ..TrafficConfig::default()
         }),
         alarms: vec!["{service}-{stage}-errors".into()],
         rollback_triggers: Some(false),
         ..world.profile_in(ACCOUNT, &REGIONS)
     };
-    let rule = RuleConfig {
-        git_ref: "branch:main".into(),
-        stage: "production".into(),
-        profile: "production".into(),
-        ttl_h: None,
-        stack_name: None,
-        promote_to: None,
-    };
     let service =
-        ServiceConfigDoc { rules: vec![rule], alias: Some("live".into()), ..ServiceConfigDoc::default() };
+        ServiceConfigDoc { rules: vec![rule()], alias: Some("live".into()), ..ServiceConfigDoc::default() };
     ConfigFile {
         services: [("app".to_owned(), service)].into(),
         profiles: [("production".to_owned(), profile)].into(),
@@ -172,12 +160,6 @@ async fn first_step(world: &World, package: Vec<u8>, build: &str) -> RolloutView
         assert!(Instant::now() < deadline, "{rollout:#?}\n{}", world.emulator.log());
         tokio::time::sleep(Duration::from_millis(100)).await;
     }
-}
-
-async fn says(world: &World, args: &[&str]) {
-    let output = world.run(args).await.unwrap();
-    assert!(output.status.success(), "{args:?}: {}", text(&output));
-    println!("{}", String::from_utf8_lossy(&output.stdout));
 }
 
 /// Wakes a rollout whose alarm was raised, so that the story does not wait until its alarms are read again. If they were
