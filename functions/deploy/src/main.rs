@@ -18,6 +18,7 @@ async fn main() -> Result<(), Error> {
         stacks: aws.stacks(),
         functions: aws.functions(),
         mappings: aws.mappings(),
+        records: aws.records(),
         buckets: aws.buckets(),
         alarms: aws.alarms(),
         metrics: aws.metrics(),

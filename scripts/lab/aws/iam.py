@@ -84,6 +84,12 @@ def holds(condition, context):
         name, if_exists = operator.removesuffix("IfExists"), operator.endswith("IfExists")
         for key, patterns in keys.items():
             value = context.get(key)
+            if name.startswith("ForAllValues:"):
+                # Each value of the request has to match one of the policy.
+                same, _ = OPERATORS[name.removeprefix("ForAllValues:")]
+                if not all(any(same(str(p), v) for p in listed(patterns)) for v in value or []):
+                    return False
+                continue
             if name == "Null":
                 if (value is None) != (str(patterns).lower() == "true"):
                     return False
@@ -126,7 +132,7 @@ def decide(statements, action, resource, context, used=None):
 
 
 # Parameters that decide what the roles of the control plane and of accounts may do, and that no other call shows.
-CHOSEN = {"ExternalCodeArns", "ExternalImageArns", "TrafficDomains"}
+CHOSEN = {"ExternalCodeArns", "ExternalImageArns", "TrafficDomains", "TrafficZones"}
 
 
 def chosen(calls):
@@ -247,10 +253,25 @@ def needs(call, model, parameters, account):
         case "events":
             for entry in parameters["Entries"]:
                 yield f"events:{operation}", entry["EventBusName"], {"events:source": entry.get("Source")}
+        case "route53":
+            yield from route53(operation, parameters)
         case "sts":
             yield "sts:AssumeRole", parameters["RoleArn"], {"sts:ExternalId": parameters.get("ExternalId")}
         case service:
             raise Unmapped(service)
+
+
+def route53(operation, parameters):
+    match operation:
+        case "GetChange":
+            yield "route53:GetChange", f"arn:aws:route53:::change/{parameters['Id'].rsplit('/', 1)[-1]}", {}
+        case _:
+            sets = [change["ResourceRecordSet"] for change in parameters.get("ChangeBatch", {}).get("Changes", [])]
+            named = {
+                "route53:ChangeResourceRecordSetsNormalizedRecordNames": [s["Name"].rstrip(".").lower() for s in sets],
+                "route53:ChangeResourceRecordSetsRecordTypes": [s["Type"] for s in sets],
+            }
+            yield f"route53:{operation}", f"arn:aws:route53:::hostedzone/{parameters['HostedZoneId'].rsplit('/', 1)[-1]}", named
 
 
 def dynamodb(operation, parameters, region, account):

@@ -59,10 +59,13 @@ def iam_self_test():
         made["parsed"] = (load(SERVICES[service]).operation_model(name), parameters)
         return {**made, "issued": issued} if issued else made
 
+    def weight(name, kind):
+        return {"Changes": [{"Action": "CREATE", "ResourceRecordSet": {"Name": name, "Type": kind, "SetIdentifier": "x", "Weight": 0}}]}
+
     bucket = "flotilla-ingest-111122223333-eu-central-1"
     upload = call("ingest", "s3", "GetObject", Bucket=bucket, Key="incoming/a.zip", VersionId="1")
     assumed = call("deploy", "sts", "AssumeRole", issued="deployer", RoleArn=role, ExternalId="e" * 32)
-    installation = Installation([upload, assumed], {"TrafficDomains": "*.example.com"})
+    installation = Installation([upload, assumed], {"TrafficDomains": "*.example.com", "TrafficZones": "Z1"})
     change_set = {"StackName": "orders", "RoleARN": "arn:aws:iam::111122223333:role/flotilla-cloudformation"}
     deployer = {"caller": "deploy", "key": "deployer"}
     cases = [
@@ -89,6 +92,17 @@ def iam_self_test():
         (call(**deployer, service="apigateway", name="GetApiMappings", DomainName="api.example.org"), "may not apigateway:GET"),
         (call(**deployer, service="apigateway", name="DeleteDomainName", DomainName="api.example.com"), "may not apigateway:DELETE"),
         (call(**deployer, service="apigateway", name="UpdateApi", ApiId="a"), "may not apigateway:PATCH"),
+        (call(**deployer, service="route53", name="ListResourceRecordSets", HostedZoneId="Z1"), None),
+        (call(**deployer, service="route53", name="ListResourceRecordSets", HostedZoneId="Z2"), "may not route53:ListResourceRecordSets"),
+        (call(**deployer, service="route53", name="ChangeResourceRecordSets", HostedZoneId="Z1", ChangeBatch=weight("orders.example.com", "A")), None),
+        (
+            call(**deployer, service="route53", name="ChangeResourceRecordSets", HostedZoneId="Z1", ChangeBatch=weight("www.example.org", "A")),
+            "may not route53:ChangeResourceRecordSets",
+        ),
+        (
+            call(**deployer, service="route53", name="ChangeResourceRecordSets", HostedZoneId="Z1", ChangeBatch=weight("orders.example.com", "TXT")),
+            "may not route53:ChangeResourceRecordSets",
+        ),
     ]
     failed = 0
     for made, expected in cases:

@@ -19,6 +19,7 @@ SERVICES = {
     "events": "events",
     "lambda": "lambda",
     "monitoring": "cloudwatch",
+    "route53": "route53",
     "s3": "s3",
     "sns": "sns",
     "sqs": "sqs",

@@ -65,7 +65,7 @@ impl CrashLab {
         proxy.forward_to(&emulator);
         let args = ["--step-timeout-s", "10", "--ingest-timeout-s", "10"];
         let world = World::install(emulator, &REGIONS, &args, true).await?;
-        world.allow_aliases().await?;
+        world.allow("lambda:ListAliases").await?;
         world.apply(&services()).await?;
         let sqs = aws_sdk_sqs::Client::new(&world.config(HOME));
         for queue in QUEUES {

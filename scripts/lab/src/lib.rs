@@ -23,6 +23,7 @@ pub mod report;
 pub mod samples;
 mod wire;
 pub mod world;
+pub mod zone;
 
 pub use error::LabError;
 pub use world::World;

@@ -127,16 +127,16 @@ impl World {
         self.command(args)?.output().await.doing("running flotilla")
     }
 
-    /// Lets the deployer list aliases: MiniStack checks `GetAlias` and `UpdateAlias` as `lambda:ListAliases`. The template allows what AWS
-    /// checks.
+    /// Allows the deployer an action on everything, where MiniStack checks another action or resource than AWS: see `docs/emulator.md`. The
+    /// template allows what AWS checks.
     ///
     /// # Errors
     /// The policy cannot be written.
-    pub async fn allow_aliases(&self) -> Result<(), LabError> {
+    pub async fn allow(&self, action: &str) -> Result<(), LabError> {
         let template = serde_json::json!({"Resources": {"Policy": {"Type": "AWS::IAM::Policy", "Properties": {
             "PolicyName": "emulator", "Roles": ["flotilla-deployer"],
             "PolicyDocument": {"Version": "2012-10-17", "Statement": [
-                {"Effect": "Allow", "Action": "lambda:ListAliases", "Resource": "*"}]},
+                {"Effect": "Allow", "Action": action, "Resource": "*"}]},
         }}}});
         let create = aws_sdk_cloudformation::Client::new(&self.config(HOME)).create_stack();
         let create = create.stack_name("emulator").template_body(template.to_string());

@@ -67,14 +67,8 @@ async fn find(client: &Client, domain: &str, path: &str) -> Result<Option<Mappin
 /// Creates the mapping of a path.
 async fn create(client: &Client, domain: &str, path: &str, to: &ApiStage) -> Result<(), PortError> {
     let request = client.create_api_mapping().domain_name(domain).api_mapping_key(path);
-    match request.api_id(&to.api).stage(&to.stage).send().await {
-        Ok(_) => Ok(()),
-        Err(error) => {
-            let exists = error.as_service_error().is_some_and(|e| e.is_conflict_exception());
-            let error = classify("apigateway:CreateApiMapping", error);
-            Err(if exists { PortError { kind: ErrorKind::Transient, ..error } } else { error })
-        }
-    }
+    let sent = request.api_id(&to.api).stage(&to.stage).send().await;
+    sent.map(drop).map_err(|e| classify("apigateway:CreateApiMapping", e))
 }
 
 #[async_trait]
@@ -105,6 +99,7 @@ impl ApiMappings for ApiGatewayMappings {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use aws_sdk_apigatewayv2::error::ErrorMetadata;
     use aws_sdk_apigatewayv2::operation::create_api_mapping::CreateApiMappingError;
     use aws_sdk_apigatewayv2::operation::get_api_mappings::GetApiMappingsOutput;
     use aws_sdk_apigatewayv2::types::error::ConflictException;
@@ -136,8 +131,10 @@ mod tests {
 
     #[tokio::test]
     async fn a_mapping_that_somebody_else_created_is_read_again() {
-        let exists = mock!(Client::create_api_mapping)
-            .then_error(|| CreateApiMappingError::ConflictException(ConflictException::builder().build()));
+        let exists = mock!(Client::create_api_mapping).then_error(|| {
+            let code = ErrorMetadata::builder().code("ConflictException").build();
+            CreateApiMappingError::ConflictException(ConflictException::builder().meta(code).build())
+        });
         let client = mock_client!(aws_sdk_apigatewayv2, [&exists]);
         let to = ApiStage { api: "a".into(), stage: "$default".into() };
         let error = create(&client, "api.example.com", "", &to).await.unwrap_err();

@@ -100,6 +100,8 @@ fn kind(code: &str, message: &str, status: Option<u16>) -> ErrorKind {
         | "ConditionalRequestConflict"
         // A function that is being created or updated.
         | "ResourceConflictException"
+        // API Gateway changes one thing of a domain after the other ("Unable to complete operation due to concurrent modification").
+        | "ConflictException"
         // Another invocation stores the same image.
         | "UploadNotFoundException"
         // A part arrived twice, because its answer was lost: the next attempt begins another upload.
@@ -108,6 +110,7 @@ fn kind(code: &str, message: &str, status: Option<u16>) -> ErrorKind {
         | "ServiceException" => ErrorKind::Transient,
         // CloudFormation also reports throttling as a validation error with this text.
         "ValidationError" if message.contains("Rate exceeded") => ErrorKind::Throttled,
+        "BadRequestException" if message.contains("concurrent modification") => ErrorKind::Transient,
         // Another actor's operation began between observation and call: the same call may succeed later.
         "ValidationError" if message.contains("_IN_PROGRESS state") => ErrorKind::Transient,
         _ => match status {
@@ -147,6 +150,17 @@ pub fn with_sources(error: &dyn Error) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn changes_of_a_domain_at_the_same_time_are_made_again() {
+        let text = "Unable to complete operation due to concurrent modification. Please try again later.";
+        assert_eq!(kind("ConflictException", text, Some(409)), ErrorKind::Transient);
+        assert_eq!(kind("BadRequestException", text, Some(400)), ErrorKind::Transient);
+        assert_eq!(
+            kind("BadRequestException", "Invalid stage identifier specified", Some(400)),
+            ErrorKind::Permanent
+        );
+    }
 
     #[test]
     fn c21_c22_throttling_is_told_from_a_quota() {

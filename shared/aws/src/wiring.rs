@@ -4,14 +4,15 @@ use crate::patience::patient;
 use crate::{
     ApiGatewayMappings, AwsChannels, CloudFormationStacks, CloudWatchAlarms, CloudWatchMetrics,
     DynamoStateStore, EcrExternalImages, EcrRegistry, EcrRepositories, GuardPolicies, HttpsProbes,
-    LambdaFunctions, MissingSetting, S3AssetBuckets, S3Buckets, S3PackageStore, S3ReplicaStore, Sessions,
-    Settings, SqsWorkQueue, SystemClock, load_config,
+    LambdaFunctions, MissingSetting, Route53Records, S3AssetBuckets, S3Buckets, S3PackageStore,
+    S3ReplicaStore, Sessions, Settings, SqsWorkQueue, SystemClock, load_config,
 };
 use aws_config::SdkConfig;
 use flotilla_domain::Region;
 use flotilla_engine::ports::{
     Alarms, ApiMappings, AssetBuckets, Buckets, Channels, Clock, ExternalImages, Functions, ImageRegistry,
-    Metrics, PackageStore, Policies, Probes, ReplicaStore, Stacks, StateStore, StoredImages, WorkQueue,
+    Metrics, PackageStore, Policies, Probes, ReplicaStore, Stacks, StateStore, StoredImages, WeightedRecords,
+    WorkQueue,
 };
 use std::sync::Arc;
 
@@ -106,6 +107,11 @@ impl Aws {
     /// API Gateway, for the mappings of domains.
     pub fn mappings(&self) -> Arc<dyn ApiMappings> {
         Arc::new(ApiGatewayMappings::new(self.sessions.clone()))
+    }
+
+    /// Route 53, for weighted records.
+    pub fn records(&self) -> Arc<dyn WeightedRecords> {
+        Arc::new(Route53Records::new(self.sessions.clone()))
     }
 
     /// The buckets that hold packages.

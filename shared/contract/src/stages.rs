@@ -107,10 +107,9 @@ pub struct RunningView {
 impl RunningView {
     /// What tells its stack from the others of the stage in its region: the name within the package, and the slot, such as `green, live`.
     pub fn stack_name(&self) -> Option<String> {
-        let slot = self
-            .slot
-            .as_ref()
-            .map(|slot| format!("{slot}, {}", if self.live == Some(true) { "live" } else { "idle" }));
+        let slot = self.live.map(|live| {
+            format!("{}, {}", self.slot.as_deref().unwrap_or("no slot"), if live { "live" } else { "idle" })
+        });
         let names: Vec<String> = self.part.iter().cloned().chain(slot).collect();
         (!names.is_empty()).then(|| names.join(" "))
     }

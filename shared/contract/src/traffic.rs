@@ -7,11 +7,11 @@ use utoipa::ToSchema;
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct TrafficConfig {
-    /// What routes the traffic: `lambda-alias`, the default, or `api-mapping`.
+    /// What routes the traffic: `lambda-alias`, the default, `api-mapping` or `route53`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schema(example = "lambda-alias")]
     pub router: Option<String>,
-    /// With `lambda-alias`: the steps, with growing shares. After the last one the new versions get everything.
+    /// With `lambda-alias` and `route53`: the steps, with growing shares. After the last one the new versions, or the region, get everything.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub steps: Vec<TrafficStepConfig>,
     /// With `api-mapping`: the custom domain, which exists in every region of the profile. `{service}` and `{stage}` are replaced.
@@ -30,6 +30,27 @@ pub struct TrafficConfig {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schema(example = "$default")]
     pub api_stage: Option<String>,
+    /// With `route53`: the id of the hosted zone.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schema(example = "Z0123456789ABCDEFGHIJ")]
+    pub hosted_zone: Option<String>,
+    /// With `route53`: the name of the weighted records, one for each region. `{service}` and `{stage}` are replaced.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schema(example = "{service}.example.com")]
+    pub record: Option<String>,
+    /// With `route53`: their type, `A` (the default), `AAAA` or `CNAME`.
+    #[serde(rename = "type", default, skip_serializing_if = "Option::is_none")]
+    #[schema(example = "A")]
+    pub record_type: Option<String>,
+    /// With `route53`: the set identifier of a region's record; default: `{region}`. `{region}`, `{account}`, `{service}` and `{stage}` are
+    /// replaced.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schema(example = "{region}")]
+    pub set_identifier: Option<String>,
+    /// With `route53`: the weight at which a region gets its whole share; default: 100.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schema(example = 100, minimum = 1, maximum = 255)]
+    pub weight: Option<u8>,
     /// How the metrics of the new versions are judged during each step.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub analysis: Option<AnalysisConfig>,

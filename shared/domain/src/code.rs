@@ -142,6 +142,8 @@ codes! {
     AuthorUnknown = 319, "the release does not say who wrote it";
     /// A profile deploys blue/green, and the package cannot be deployed to two slots.
     SlotsUnsupported = 320, "the package cannot be deployed blue/green";
+    /// A stage gets its traffic by another API mapping than the profile says.
+    RouteChanged = 321, "the stage gets its traffic another way";
 
     /// The request is not understood.
     RequestInvalid = 401, "the request is invalid";
@@ -238,6 +240,8 @@ codes! {
     MappingChanged = 556, "the API mapping was changed outside of Flotilla";
     /// A stack that is deployed blue/green has no API, or several.
     ApiNotFound = 557, "the stack has no API that the domain can be mapped to";
+    /// A weighted record does not exist, has another weight than the profile says, or is the last one with any.
+    RecordUnexpected = 558, "the DNS record is not as the profile says";
 
     /// The packaging tool does this with its own API calls, outside of CloudFormation.
     OutsideCloudformation = 601, "the tool does this outside of CloudFormation";

@@ -4,7 +4,7 @@ use crate::EngineError;
 use crate::deployment::DeploymentController;
 use crate::ports::{
     Alarms, ApiMappings, Buckets, Clock, Functions, Metrics, Policies, Probes, Stacks, StateStore, Subject,
-    WorkQueue,
+    WeightedRecords, WorkQueue,
 };
 use crate::records::{lease_holder, lease_key};
 use crate::rollout::RolloutController;
@@ -28,6 +28,8 @@ pub struct StepPorts {
     pub functions: Arc<dyn Functions>,
     /// API Gateway, for the mappings of domains.
     pub mappings: Arc<dyn ApiMappings>,
+    /// Route 53, for weighted records.
+    pub records: Arc<dyn WeightedRecords>,
     /// Buckets of previews.
     pub buckets: Arc<dyn Buckets>,
     /// CloudWatch.
@@ -62,6 +64,7 @@ impl Controllers {
             stacks,
             functions,
             mappings,
+            records,
             buckets,
             alarms,
             metrics,
@@ -88,6 +91,7 @@ impl Controllers {
                 stacks,
                 functions,
                 mappings,
+                records,
                 buckets,
                 meter: meter.clone(),
             },

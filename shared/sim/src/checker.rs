@@ -6,6 +6,7 @@
 mod edges;
 mod gates;
 mod kept;
+pub mod records;
 mod sets;
 pub mod slots;
 pub mod traffic;
@@ -99,6 +100,9 @@ pub(crate) fn begins(
     if let Some(updates) = slots::updates(state, at, stack, holder) {
         return Some(updates);
     }
+    if let Some(updates) = records::updates(state, meta, saved) {
+        return Some(updates);
+    }
     if !holder.ends_with("/back") {
         if let Some(passed) = gates::execution_begins(meta, saved, target_of(holder), state) {
             return Some(passed);
@@ -121,6 +125,8 @@ fn is_under_way(name: &str) -> bool {
                 | "planning_removal"
                 | "planning"
                 | "planned"
+                | "draining"
+                | "undraining"
                 | "shifting"
                 | "discarding"
         )
@@ -347,7 +353,9 @@ impl Checker {
         }
         if ended {
             let wrong = traffic::left(item, deployments().collect(), world);
-            let wrong = wrong.or_else(|| slots::left(item, &deployments().collect::<Vec<_>>(), world));
+            let all: Vec<&Item> = deployments().collect();
+            let wrong =
+                wrong.or_else(|| slots::left(item, &all, world)).or_else(|| records::left(item, &all, world));
             assert!(wrong.is_none(), "{}: {key:?} is {state}", wrong.unwrap_or_default());
         }
         if state == "replicating" {

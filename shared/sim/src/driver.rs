@@ -10,6 +10,7 @@ use crate::mappings::SimMappings;
 use crate::operations::meddle;
 use crate::policies::SimPolicies;
 use crate::queue::SimQueue;
+use crate::records::SimRecords;
 use crate::s3::{SimBuckets, SimPackages, SimReplicas};
 use crate::settling::settle;
 use crate::state::{Fate, Message, Shared, State};
@@ -119,6 +120,7 @@ pub fn step_ports(shared: &Shared) -> StepPorts {
         stacks: Arc::new(SimStacks(shared.clone())),
         functions: Arc::new(SimFunctions(shared.clone())),
         mappings: Arc::new(SimMappings(shared.clone())),
+        records: Arc::new(SimRecords(shared.clone())),
         buckets: Arc::new(SimBuckets(shared.clone())),
         alarms: Arc::new(SimAlarms(shared.clone())),
         metrics: Arc::new(SimMetrics(shared.clone())),

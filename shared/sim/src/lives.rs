@@ -25,7 +25,7 @@ pub struct Failure {
 
 /// One in this many lives is that of a set of services.
 const SETS_EVERY: u64 = 19;
-/// In one of this many lives, rollouts shift traffic; in another one, they deploy blue/green.
+/// In one of this many lives, rollouts shift traffic; in another one, they deploy blue/green, and in a third they drain regions.
 const SHIFTS_EVERY: u64 = 13;
 
 /// The ref of a preview, and its stage.
@@ -105,7 +105,12 @@ const HOOKS: [&str; 2] = ["before", "after"];
 /// Whether functions are invoked before and after traffic is shifted.
 fn is_hooked(seed: u64) -> bool {
     (seed % SHIFTS_EVERY == 8 && seed / SHIFTS_EVERY % 4 == 1)
-        || (has_slots(seed) && (seed / SHIFTS_EVERY).is_multiple_of(2))
+        || ((has_slots(seed) || is_drained(seed)) && (seed / SHIFTS_EVERY).is_multiple_of(2))
+}
+
+/// Whether the regions of each wave but a single one are drained.
+fn is_drained(seed: u64) -> bool {
+    seed % SHIFTS_EVERY == 6 && !seed.is_multiple_of(4)
 }
 
 /// Whether the stage has slots. A package of several stacks cannot be deployed to them.
@@ -125,6 +130,10 @@ fn live(world: &mut World, seed: u64) {
         let hooks = if is_hooked(seed) { HOOKS.map(Some) } else { [None, None] };
         world.slots(&profile(seed), &REGIONS, hooks);
     }
+    if is_drained(seed) {
+        let hooks = if is_hooked(seed) { HOOKS.map(Some) } else { [None, None] };
+        world.drains(&profile(seed), &REGIONS, &[(10, 20)], hooks);
+    }
     if shifts {
         // Something runs already whose traffic can be kept.
         let steps: &[(u8, u32)] = if seed.is_multiple_of(2) { &[(5, 30), (50, 20)] } else { &[(10, 0)] };
@@ -137,7 +146,7 @@ fn live(world: &mut World, seed: u64) {
             world.shifts(&profile(seed), steps);
         }
     }
-    if shifts || has_slots(seed) {
+    if shifts || has_slots(seed) || is_drained(seed) {
         let before = world.upload("branch/main", "zero");
         world.until_at_last("a verdict", |w| w.verdict(&before).is_some());
         let id = world.rollout(&before).expect("it was accepted").id;
@@ -264,7 +273,7 @@ fn operate(world: &mut World, seed: u64, version: &str) {
     drop(asked);
     // So may these, and most rollouts shift no traffic.
     let order = [TrafficOrder::Set(30), TrafficOrder::Promote, TrafficOrder::Abort][(seed / 13 % 3) as usize];
-    if (seed % SHIFTS_EVERY == 8 && !is_analysed(seed)) || has_slots(seed) {
+    if (seed % SHIFTS_EVERY == 8 && !is_analysed(seed)) || has_slots(seed) || is_drained(seed) {
         drop(world.traffic(&rollout.id, order));
     }
 }

@@ -4,12 +4,14 @@ use crate::Behaviour;
 use crate::assets::SimAssetBuckets;
 use crate::cloudformation::SimStacks;
 use crate::contract::{Bench, Fate, Quirk, Quirks};
+use crate::dns::Record;
 use crate::gates::{SimAlarms, SimProbes};
 use crate::images::{SimExternalImages, SimImages};
 use crate::lambda::SimFunctions;
 use crate::mappings::SimMappings;
 use crate::policies::SimPolicies;
 use crate::queue::SimQueue;
+use crate::records::SimRecords;
 use crate::s3::{SimBuckets, SimPackages, SimReplicas};
 use crate::state::{Object, Shared};
 use crate::table::SimTable;
@@ -21,7 +23,7 @@ use flotilla_domain::{AlarmState, Digest, Site, Timestamp};
 use flotilla_engine::ports::{
     Alarms, ApiMappings, AssetBuckets, Buckets, Clock, ExternalImages, ExternalObject, Functions,
     HttpObserved, ImageRegistry, Invoked, PackageStore, Place, Policies, Probes, ReplicaStore, Stacks,
-    StateStore, StoredImages, Work, WorkQueue,
+    StateStore, StoredImages, WeightedRecords, Work, WorkQueue,
 };
 use std::time::Duration;
 
@@ -99,6 +101,11 @@ impl SimBench {
     /// The fake API Gateway.
     pub fn mappings(&self) -> impl ApiMappings + use<> {
         SimMappings(self.shared.clone())
+    }
+
+    /// The fake Route 53.
+    pub fn records(&self) -> impl WeightedRecords + use<> {
+        SimRecords(self.shared.clone())
     }
 
     /// The fake buckets of previews.
@@ -253,6 +260,16 @@ impl Bench for SimBench {
 
     async fn make_api(&self, name: &str) -> ApiStage {
         ApiStage { api: name.to_owned(), stage: "$default".into() }
+    }
+
+    async fn make_records(&self, name: &str, weights: &[(&str, u8)]) -> String {
+        let mut state = self.shared.lock();
+        let since_ms = state.now_ms;
+        let group = state.dns.records.entry(("Z1".to_owned(), name.to_owned())).or_default();
+        for (identifier, weight) in weights {
+            group.insert((*identifier).to_owned(), Record { weight: *weight, ttl_s: 60, since_ms });
+        }
+        "Z1".to_owned()
     }
 
     async fn set_alarm(&self, name: &str, _composite: bool, state: AlarmState) {

@@ -1,6 +1,7 @@
 //! The state of the whole world as plain values behind one lock, and the function that every call passes through.
 
 use crate::aliases::Aliases;
+use crate::dns::Dns;
 use crate::domains::Domains;
 use crate::faults::Faults;
 use crate::objects::{Objects, Repository};
@@ -100,6 +101,7 @@ pub struct State {
     pub stacks: Stacks,
     pub aliases: Aliases,
     pub domains: Domains,
+    pub dns: Dns,
     /// The parameters of each stack's last change set.
     pub parameters: BTreeMap<(Site, String), BTreeMap<String, String>>,
     pub functions: BTreeMap<(Site, String), Digest>,
@@ -186,6 +188,7 @@ impl Shared {
             stacks: Stacks::default(),
             aliases: Aliases::default(),
             domains: Domains::default(),
+            dns: Dns::default(),
             parameters: BTreeMap::new(),
             functions: BTreeMap::new(),
             alarms: BTreeMap::new(),

@@ -84,10 +84,14 @@ pub struct AccountRoles {
     /// Name pattern of the functions that verify deployments, which Flotilla may invoke. By default, it is kept; at first: *-verify.
     #[arg(long, value_name = "PATTERN")]
     pub verify_functions: Option<String>,
-    /// Name pattern of the custom domains of API Gateway whose traffic Flotilla may switch, such as *.example.com; an empty value allows
-    /// none. By default, it is kept; at first: none.
+    /// Name pattern of the custom domains of API Gateway whose traffic Flotilla may switch, and of the records of Route 53 whose weights it
+    /// may set, such as *.example.com; an empty value allows none. By default, it is kept; at first: none.
     #[arg(long, value_name = "PATTERN")]
     pub traffic_domains: Option<String>,
+    /// Id of the hosted zone of Route 53 in which Flotilla may set the weights of these records, or a pattern of ids; an empty value allows
+    /// none. By default, it is kept; at first: none.
+    #[arg(long, value_name = "ID")]
+    pub traffic_zones: Option<String>,
     /// Name pattern of the account's own CloudFormation macros that templates may use, such as *; an empty value allows none. By
     /// default, it is kept; at first: none.
     #[arg(long, value_name = "PATTERN")]

@@ -100,6 +100,7 @@ impl Target<'_> {
             ("PreviewMark", &options.preview_mark),
             ("VerifyFunctions", &options.verify_functions),
             ("TrafficDomains", &options.traffic_domains),
+            ("TrafficZones", &options.traffic_zones),
             ("Macros", &options.macros),
             ("RoleBoundaries", &options.role_boundaries),
             ("ProtectedRoles", &options.protected_roles),

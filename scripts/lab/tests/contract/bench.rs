@@ -277,6 +277,10 @@ impl Bench for AwsBench {
         ApiStage { api, stage: "$default".into() }
     }
 
+    async fn make_records(&self, name: &str, weights: &[(&str, u8)]) -> String {
+        flotilla_lab::zone::create(&self.target, name, 60, weights).await.expect("a zone")
+    }
+
     async fn set_alarm(&self, name: &str, composite: bool, state: AlarmState) {
         setup::alarm(&self.target, name, composite, state).await;
     }

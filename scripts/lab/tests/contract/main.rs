@@ -87,6 +87,12 @@ async fn api_mappings_keep_the_contract() {
 }
 
 #[tokio::test]
+async fn records_keep_the_contract() {
+    let Some(bench) = AwsBench::start().await else { return };
+    contract::records(&*bench.aws.records(), &bench).await;
+}
+
+#[tokio::test]
 async fn probes_keep_the_contract() {
     let Some(bench) = AwsBench::start().await else { return };
     contract::probes(&*bench.aws.probes(), &bench).await;

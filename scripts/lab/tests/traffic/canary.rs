@@ -174,7 +174,7 @@ async fn wake(world: &World, rollout: &str) {
 #[tokio::test]
 async fn a_canary_over_three_regions_succeeds_and_one_rolls_back_by_an_alarm() {
     let world = World::start(&REGIONS, &["--step-timeout-s", "20"], true).await.unwrap();
-    world.allow_aliases().await.unwrap();
+    world.allow("lambda:ListAliases").await.unwrap();
     for region in REGIONS {
         alarm(&world, region, StateValue::Ok).await;
     }
@@ -229,7 +229,7 @@ async fn a_canary_over_three_regions_succeeds_and_one_rolls_back_by_an_alarm() {
 #[tokio::test]
 async fn a_version_that_fails_more_often_in_one_region_gets_no_more_traffic_in_any() {
     let world = World::start(&REGIONS, &["--step-timeout-s", "20"], true).await.unwrap();
-    world.allow_aliases().await.unwrap();
+    world.allow("lambda:ListAliases").await.unwrap();
     world.apply(&analysed(&world)).await.unwrap();
     let first = world.push("app", "branch/main", package("one")).await.unwrap();
     assert_eq!(first.status, "succeeded", "{first:#?}");
@@ -290,7 +290,7 @@ async fn teach(world: &World, region: &str, hook: &str, reply: &str) {
 #[tokio::test]
 async fn a_function_of_each_region_decides_before_the_traffic_and_after_it() {
     let world = World::start(&REGIONS, &["--step-timeout-s", "20"], true).await.unwrap();
-    world.allow_aliases().await.unwrap();
+    world.allow("lambda:ListAliases").await.unwrap();
     for region in REGIONS {
         verifiers(&world, region).await;
     }

@@ -1,8 +1,9 @@
-//! Traffic: canaries by the aliases of functions, and blue/green behind a domain.
+//! Traffic: canaries by the aliases of functions, blue/green behind a domain, and regions that are drained by their records.
 
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 mod canary;
+mod drain;
 mod slots;
 
 use flotilla_contract::config::RuleConfig;

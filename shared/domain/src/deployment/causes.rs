@@ -1,7 +1,7 @@
 //! The causes that a deployment finds itself, each with its fix.
 
 use super::event::StackOwner;
-use super::{ApiMapping, CodeMismatch, Deployment, DeploymentSpec, MappedApis};
+use super::{ApiMapping, CodeMismatch, Deployment, DeploymentSpec, MappedApis, WeightedRecord};
 use crate::cause::Cause;
 use crate::code::{Code, storable};
 use crate::names::StackName;
@@ -43,6 +43,12 @@ pub(super) fn traffic_left(cause: &Cause, before: &Cause, deployment: &Deploymen
         (Some(mapping), _) => {
             format!("delete the API mapping {mapping} (aws apigatewayv2 delete-api-mapping)")
         }
+        _ if deployment.spec.record.is_some() => match &deployment.spec.record {
+            Some(record) => {
+                format!("give the record {record} the weight 0 (aws route53 change-resource-record-sets)")
+            }
+            None => String::new(),
+        },
         _ => {
             let left = deployment.shared().map(|alias| format!("{} (version {})", alias.arn, alias.stable));
             let left: Vec<String> = left.collect();
@@ -53,6 +59,18 @@ pub(super) fn traffic_left(cause: &Cause, before: &Cause, deployment: &Deploymen
         Code::TrafficNotRestored,
         storable(format!("{}; before: {}", cause.message, before.message)),
         storable(fix),
+    )
+}
+
+/// The region could not get its traffic back.
+pub(super) fn weight_left(cause: &Cause, before: &Cause, record: &WeightedRecord) -> Cause {
+    Cause::new(
+        Code::TrafficNotRestored,
+        storable(format!("{}; before: {}", cause.message, before.message)),
+        storable(format!(
+            "give the record {record} the weight {} (aws route53 change-resource-record-sets)",
+            record.weight
+        )),
     )
 }
 

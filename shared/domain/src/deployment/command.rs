@@ -48,6 +48,8 @@ pub enum Command {
     /// Give the new versions this share of the invocations of every alias, in percent; or let the API mapping point at the new API, or
     /// for 0 at the one before. Repeated, they have it already.
     ShiftTraffic(u8),
+    /// Give the record of the region the weight 0. Repeated, it has it already.
+    Drain,
     /// Delete the API mapping if it points at the stack's API. Repeated, it is deleted already.
     RemoveMapping,
     /// Delete the change set of this name, which is not executed, and the stack in review if only this change set
@@ -69,6 +71,8 @@ pub enum Observation {
     Aliases,
     /// What the API mapping of the stack's domain points at.
     Mapping,
+    /// Whether all name servers have the change of the region's record.
+    Record,
     /// The resources of the stack, each of which a removal deletes.
     Resources,
     /// The change set of the present attempt.
@@ -114,6 +118,8 @@ impl Deployment {
             State::Shifting { percent } if *percent > 0 => Some(Command::ShiftTraffic(*percent)),
             State::ShiftingBack(_) => Some(Command::ShiftTraffic(0)),
             State::Unmapping => Some(Command::RemoveMapping),
+            State::Draining => Some(Command::Drain),
+            State::Undraining(_) => Some(Command::ShiftTraffic(100)),
             State::DiscardingChangeSet(_) => Some(Command::DiscardPlan { name: self.change_set_name() }),
             _ => None,
         }
@@ -126,6 +132,7 @@ impl Deployment {
             State::Inspecting => Some(Observation::Stack),
             State::ReadingAliases => Some(Observation::Aliases),
             State::ReadingMapping(_) => Some(Observation::Mapping),
+            State::Draining => Some(Observation::Record),
             State::ShiftingBack(_) if self.confirms_mapping() => Some(Observation::Mapping),
             State::PlanningRemoval | State::ConfirmingRemoval => Some(Observation::Resources),
             State::Executing
@@ -141,6 +148,7 @@ impl Deployment {
             State::FindingUndeletable => Some(Observation::Leftovers),
             State::DiscardingChangeSet(_)
             | State::Unmapping
+            | State::Undraining(_)
             | State::ShiftingBack(_)
             | State::Succeeded { .. }
             | State::Removed

@@ -110,15 +110,28 @@ pub enum Event {
     MappingObserved {
         /// The API that gets the traffic; `None` if there is no such mapping.
         points_at: Option<ApiStage>,
-        /// The id of the stack's own API before the update, if it has one.
-        own: Option<String>,
+        /// The ids of the stack's own APIs before the update.
+        own: Vec<String>,
     },
+    /// The record of the region has the weight 0.
+    WeightSet {
+        /// The change of the record; `None` if it had that weight already.
+        change: Option<String>,
+        /// How long resolvers keep the record, in seconds.
+        ttl_s: u32,
+    },
+    /// All name servers have the change of the record.
+    RecordInSync,
+    /// Some do not have it yet.
+    RecordPending,
     /// Every function is proven to run the package's bytes.
     CodeProven {
         /// The versions that the stack has published, by logical id; only those of aliases whose traffic is shifted.
         versions: BTreeMap<String, String>,
         /// The stack's API, if an API mapping is to point at it.
         api: Option<ApiStage>,
+        /// Whether the region gets no traffic since a rollout before.
+        was_drained: bool,
     },
     /// Every alias has the share that was asked for. The new revisions, by logical id.
     TrafficShifted(BTreeMap<String, String>),

@@ -8,6 +8,7 @@ use super::apis::{ApiStage, MappedApis};
 use super::causes;
 use super::state::{ChangeSetKind, State};
 use crate::cause::Cause;
+use crate::code::Code;
 use crate::ids::Direction;
 use jiff::{SignedDuration, Timestamp};
 
@@ -26,9 +27,9 @@ impl Deployment {
         &mut self,
         kind: ChangeSetKind,
         points_at: Option<ApiStage>,
-        own: Option<&str>,
+        own: &[String],
     ) -> State {
-        let is_live = points_at.as_ref().is_some_and(|points_at| Some(points_at.api.as_str()) == own);
+        let is_live = points_at.as_ref().is_some_and(|points_at| own.contains(&points_at.api));
         self.mapped = Some(MappedApis {
             new: points_at.clone().filter(|_| is_live),
             stable: points_at,
@@ -40,6 +41,12 @@ impl Deployment {
             }
             _ => State::Planning(kind),
         }
+    }
+
+    /// Whether it is long ago that it was read what the mapping points at: the stack may get the traffic by now.
+    pub(super) fn is_mapping_old(&self, now: Timestamp) -> bool {
+        let age = now.duration_since(self.entered_at);
+        self.spec.mapping.is_some() && self.attempt < Self::ATTEMPTS_MAX && age > SignedDuration::from_mins(2)
     }
 
     /// Records the API of the updated stack.
@@ -92,11 +99,19 @@ impl Deployment {
     /// ends within five.
     pub const CONFIRM_S: i64 = 30;
 
-    /// Whether its stack gets the traffic of the mapping, now that the deployment has ended: it had it before, or got it.
+    /// Whether its stack gets the traffic of the mapping, now that the deployment has ended: it had it before, got it, or got it and could
+    /// not be parted from it.
     pub fn is_live(&self) -> bool {
+        let is_left = self.state.cause().is_some_and(|cause| cause.code == Code::TrafficNotRestored);
         let has = |mapped: &MappedApis| {
-            mapped.new.is_some() && (self.state.is_success() || mapped.new == mapped.stable)
+            let got = self.state.is_success() || (is_left && mapped.switched);
+            mapped.new.is_some() && (got || mapped.new == mapped.stable)
         };
         self.mapped.as_ref().is_some_and(has)
+    }
+
+    /// Whether it has begun an operation on its stack, or switched its traffic.
+    pub fn has_changed_anything(&self) -> bool {
+        self.operations > 0 || self.mapped.as_ref().is_some_and(|mapped| mapped.switched)
     }
 }

@@ -7,13 +7,14 @@
 //!
 //! The files: [`spec`] the specification, [`state`] the states, [`event`] the events, [`command`] the commands
 //! and observations, `transition` the transition table, `planned` the checks of a plan, `traffic` aliases and their
-//! versions, `mapping` API mappings of domains, [`pace`] deadlines and delays.
+//! versions, `mapping` API mappings of domains, `drain` weighted records, [`pace`] deadlines and delays.
 
 mod aliases;
 mod apis;
 mod causes;
 pub mod command;
 mod deletion;
+mod drain;
 pub mod event;
 mod inspection;
 pub mod lease;
@@ -22,6 +23,7 @@ pub mod pace;
 mod planned;
 mod properties;
 pub mod rate_budget;
+mod records;
 pub mod spec;
 pub mod stack_event;
 pub mod stack_status;
@@ -33,6 +35,7 @@ pub use aliases::{AliasVersions, TrafficAnswer};
 pub use apis::{ApiMapping, ApiStage, MappedApis};
 pub use command::{Command, Observation};
 pub use event::{CodeMismatch, Event, Outcome, Plan};
+pub use records::{Drain, WeightedRecord};
 pub use spec::{Access, DeploymentKind, DeploymentSpec, Drift, StackPolicy};
 pub use state::{AfterCause, ChangeSetKind, Effort, StackRollback, State};
 pub use transition::IllegalTransition;
@@ -78,6 +81,8 @@ pub struct Deployment {
     pub aliases: Vec<AliasVersions>,
     /// What the API mapping of its domain points at, once that was read.
     pub mapped: Option<MappedApis>,
+    /// How far the drain of its region has come, if it drains it.
+    pub drain: Option<Drain>,
     /// Whether all traffic is shifted, so that the present update lets the template say so.
     pub completes: bool,
     /// The number of operations on the stack begun so far: each has its own token.
@@ -130,6 +135,7 @@ impl Deployment {
             keeps_bucket: false,
             aliases: Vec::new(),
             mapped: None,
+            drain: None,
             completes: false,
             operations: 0,
             fence: 0,

@@ -22,6 +22,10 @@ impl Deployment {
             let left_s = self.confirmed_at().duration_since(now).as_secs();
             return u32::try_from(left_s).unwrap_or(0).clamp(1, POLL_S_MAX);
         }
+        if let (State::Draining, Some(at)) = (&self.state, self.drained_at()) {
+            let left_s = at.duration_since(now).as_secs();
+            return u32::try_from(left_s).unwrap_or(0).clamp(1, POLL_S_MAX);
+        }
         match self.expected_s.filter(|_| self.state.is_operation()) {
             Some(expected_s) if age_s < expected_s - expected_s / 8 => {
                 (expected_s - expected_s / 10).saturating_sub(age_s).clamp(1, DELAY_S_MAX)
@@ -38,7 +42,7 @@ impl Deployment {
     /// When the present state fails if nothing happens; `None` when it is terminal.
     pub fn deadline(&self) -> Option<Timestamp> {
         let mut limit = self.state.limit()?;
-        if self.state == State::Waiting && self.spec.mapping.is_some() {
+        if self.state == State::Waiting && (self.spec.mapping.is_some() || self.spec.drains) {
             // A stack that is verified keeps its lease until those of all regions are: two rollouts whose stacks have the same names would wait
             // for each other.
             limit = limit.min(SignedDuration::from_hours(2));

@@ -41,6 +41,7 @@ impl State {
             | Self::ConfirmingRemoval
             | Self::Unmapping => under_way(3 * HOUR),
             Self::ShiftingBack(_) => under_way(24 * HOUR),
+            Self::Draining | Self::Undraining(_) => under_way(3 * HOUR),
             Self::Planning(_) | Self::DiscardingChangeSet(_) => under_way(30),
             Self::Executing
             | Self::RollingBackStack { .. }
@@ -114,6 +115,8 @@ mod tests {
             (S::ConfirmingRemoval, "3 h"),
             (S::ReadingMapping(ChangeSetKind::Update), "3 h"),
             (S::Unmapping, "3 h"),
+            (S::Draining, "3 h"),
+            (S::Undraining(Box::new(S::Cancelled)), "3 h"),
         ];
         for (n, (state, expected)) in rows.iter().enumerate() {
             assert_eq!(row_of(state), n, "{state:?}");
@@ -158,6 +161,8 @@ mod tests {
             State::ConfirmingRemoval => 22,
             State::ReadingMapping(_) => 23,
             State::Unmapping => 24,
+            State::Draining => 25,
+            State::Undraining(_) => 26,
         }
     }
 }

@@ -2,6 +2,7 @@
 //! configuration does not affect running deployments.
 
 use super::apis::ApiMapping;
+use super::records::WeightedRecord;
 use crate::names::{ServiceName, StackName, StageName};
 use crate::plan::Safeguards;
 use crate::release::StackRelease;
@@ -99,6 +100,10 @@ pub struct DeploymentSpec {
     pub shifts: bool,
     /// The API mapping that gets the stack its traffic, if it is one of two that are deployed blue/green.
     pub mapping: Option<ApiMapping>,
+    /// The DNS record by which its region gets traffic, if the rollout sets its weight.
+    pub record: Option<WeightedRecord>,
+    /// Whether the region gets no traffic while the stack is updated.
+    pub drains: bool,
     /// The names of the alarms that are rollback triggers of an update.
     pub alarms: BTreeSet<String>,
 }

@@ -63,6 +63,10 @@ pub enum State {
     Planning(ChangeSetKind),
     /// The change set is ready and waits for the rollout's answer.
     Planned,
+    /// The region gets no traffic, and its record's change and TTL are waited for.
+    Draining,
+    /// The region gets its traffic back; then this state.
+    Undraining(Box<State>),
     /// The change set is being executed.
     Executing,
     /// The stack is up to date; the functions' code is read back.
@@ -133,6 +137,8 @@ impl State {
             Self::ConfirmingRemoval => "confirming_removal",
             Self::Planning(_) => "planning",
             Self::Planned => "planned",
+            Self::Draining => "draining",
+            Self::Undraining(_) => "undraining",
             Self::Executing => "executing",
             Self::Verifying { .. } => "verifying",
             Self::Shifting { .. } => "shifting",

@@ -43,7 +43,7 @@ impl Deployment {
     /// The state after every function is proven to run the package's bytes, and these versions are published, by logical id.
     pub(super) fn code_proven(&mut self, changed: bool, versions: &BTreeMap<String, String>) -> State {
         self.published(versions);
-        if self.completes || (self.shared().next().is_none() && !self.switches()) {
+        if self.completes || (self.shared().next().is_none() && !self.switches() && !self.is_drained()) {
             // The second update changes what the template says, and not what runs.
             State::Succeeded { changed: changed || self.completes }
         } else {
@@ -64,8 +64,10 @@ impl Deployment {
                 self.is_switched();
                 Some(State::Shifting { percent: 100 })
             }
-            // The template says nothing about the mapping.
-            TrafficAnswer::Complete if self.mapped.is_some() => Some(State::Succeeded { changed: true }),
+            // The template says nothing about the mapping, or the record.
+            TrafficAnswer::Complete if self.mapped.is_some() || self.spec.record.is_some() => {
+                Some(State::Succeeded { changed: true })
+            }
             TrafficAnswer::Complete => {
                 self.completes = true;
                 Some(State::Inspecting)

@@ -41,6 +41,9 @@ impl Deployment {
             }
             // A change set that cannot be deleted does not change the outcome.
             (S::DiscardingChangeSet(then), E::Refused(_)) => *then,
+            (S::Undraining(then), E::Refused(cause)) => self.weight_left(*then, &cause),
+            // Its change set is not executed.
+            (S::Draining, E::Refused(cause)) => S::DiscardingChangeSet(Box::new(S::Failed(cause))),
             // An earlier request, whose reply was lost, may have created the change set.
             (S::Planning(_), E::Refused(cause) | E::PlanRefused(cause)) => {
                 S::DiscardingChangeSet(Box::new(S::Failed(cause)))
@@ -114,7 +117,7 @@ impl Deployment {
             }
 
             (S::ReadingMapping(kind), E::MappingObserved { points_at, own }) => {
-                self.mapping_read(kind, points_at, own.as_deref())
+                self.mapping_read(kind, points_at, &own)
             }
 
             (S::ShiftingBack(cause), E::MappingObserved { points_at, .. }) => {
@@ -147,11 +150,30 @@ impl Deployment {
             }
             (S::Planned, E::Allowed | E::AllowedUnwatched) if self.protects_data() => S::ConfirmingRemoval,
             (S::Planned, E::Allowed | E::AllowedUnwatched) if self.removes() => S::EmptyingBuckets,
-            (S::Planned, E::Allowed | E::AllowedUnwatched) => S::Executing,
+            // What the mapping points at was read before the plan, which has waited.
+            (S::Planned, E::Allowed | E::AllowedUnwatched) if self.is_mapping_old(now) => {
+                S::DiscardingChangeSet(Box::new(S::Inspecting))
+            }
+            (S::Planned, E::Allowed | E::AllowedUnwatched) => self.executing(),
             (S::Planned, E::MustWait) => return Ok(self),
 
-            (S::Verifying { changed }, E::CodeProven { versions, api }) => {
+            (S::Draining, E::WeightSet { change, ttl_s }) => {
+                self.weight_set(change, ttl_s);
+                return Ok(self);
+            }
+            (S::Draining, E::RecordPending) => return Ok(self),
+            (S::Draining, E::RecordInSync) => match self.record_in_sync(now) {
+                Some(next) => next,
+                None => return Ok(self),
+            },
+            (S::Undraining(then), E::TrafficShifted(_)) => {
+                self.drain = None;
+                *then
+            }
+
+            (S::Verifying { changed }, E::CodeProven { versions, api, was_drained }) => {
                 self.has_api(api);
+                self.was_drained(was_drained);
                 self.code_proven(changed, &versions)
             }
             (S::Verifying { .. }, E::CodePending) => return Ok(self),
@@ -200,6 +222,7 @@ impl Deployment {
         if next == self.state {
             return self;
         }
+        next = self.undrained(next);
         // The template does not say yet what the aliases name.
         next = match next {
             State::Failed(cause) | State::RolledBack(cause)
@@ -244,6 +267,8 @@ impl Deployment {
             State::Planned if !self.removes() && self.attempt < Self::ATTEMPTS_MAX => {
                 State::DiscardingChangeSet(Box::new(State::Inspecting))
             }
+            State::Draining => State::DiscardingChangeSet(Box::new(failed)),
+            State::Undraining(then) => self.weight_left(*then, &causes::deadline(self)),
             State::Shifting { .. } => State::ShiftingBack(causes::deadline(self)),
             State::ShiftingBack(before) => {
                 State::Failed(causes::traffic_left(&causes::deadline(self), &before, self))

@@ -12,6 +12,8 @@ use crate::{
 
 #[path = "transition_tests/deletions.rs"]
 mod deletions;
+#[path = "transition_tests/drain.rs"]
+mod drain;
 #[path = "transition_tests/executions.rs"]
 mod executions;
 #[path = "transition_tests/invariants.rs"]
@@ -46,6 +48,8 @@ fn deployment(kind: DeploymentKind, policy: StackPolicy) -> Deployment {
         policy,
         shifts: false,
         mapping: None,
+        record: None,
+        drains: false,
         alarms: Default::default(),
     };
     let id = DeploymentId {

@@ -4,7 +4,7 @@ use super::Rollout;
 use super::state::TargetOutcome;
 use crate::code::Code;
 use crate::target::{Site, Slot, Target};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 impl Rollout {
     /// Whether its stage has slots.
@@ -12,8 +12,13 @@ impl Rollout {
         self.traffic.as_ref().is_some_and(super::TrafficPolicy::has_slots)
     }
 
-    /// Chooses the slots: each target is deployed to the one that gets no traffic.
-    pub fn choose_slots(&mut self, live: &BTreeMap<Site, Slot>) {
+    /// Chooses the slots: each target is deployed to the one that gets no traffic. A rollback leaves out the account-regions where its release
+    /// gets the traffic already: it must not depend on slots that it does not need.
+    pub fn choose_slots(&mut self, live: &BTreeMap<Site, Slot>, served: &BTreeSet<Site>) {
+        if self.gates.expedite {
+            let left = self.targets().filter(|target| !served.contains(&target.site)).cloned().collect();
+            self.keep_targets(&left);
+        }
         for target in self.waves.iter_mut().flat_map(|wave| &mut wave.targets) {
             target.slot = Some(live.get(&target.site).map_or(Slot::Blue, |live| live.other()));
         }

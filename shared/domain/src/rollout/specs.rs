@@ -1,7 +1,7 @@
 //! The specifications of a rollout's deployments.
 
 use super::{Rollout, RolloutKind};
-use crate::deployment::{ApiMapping, DeploymentKind, DeploymentSpec};
+use crate::deployment::{ApiMapping, DeploymentKind, DeploymentSpec, WeightedRecord};
 use crate::gate::Gates;
 use crate::ids::{DeploymentId, Direction};
 use crate::names::StackName;
@@ -58,6 +58,8 @@ impl Rollout {
             policy: self.policy.clone(),
             shifts: self.shifts(direction),
             mapping: self.mapping_of(target),
+            record: self.record_of(target).filter(|_| release.is_some()),
+            drains: self.drains(direction),
             alarms: match (
                 self.gates.triggers && !self.gates.expedite && self.break_glass.is_none(),
                 direction,
@@ -82,9 +84,20 @@ impl Rollout {
 
     /// The API mapping of a target, if it has a slot.
     fn mapping_of(&self, target: &Target) -> Option<ApiMapping> {
-        let mapping = self.traffic.as_ref().filter(|_| target.slot.is_some())?.mapping.clone()?;
+        let is_wanted = target.slot.is_some() && !self.plan_only;
+        let mapping = self.traffic.as_ref().filter(|_| is_wanted)?.mapping.clone()?;
         let api_stage = mapping.api_stage.map(|name| name.replace("{stage}", &target.stage(&self.stage)));
         Some(ApiMapping { api_stage, ..mapping })
+    }
+
+    /// The weighted record of a target's region.
+    fn record_of(&self, target: &Target) -> Option<WeightedRecord> {
+        let record = self.traffic.as_ref().filter(|_| !self.plan_only)?.record.clone()?;
+        let set_identifier = record
+            .set_identifier
+            .replace("{region}", target.site.region.as_str())
+            .replace("{account}", target.site.account.as_str());
+        Some(WeightedRecord { set_identifier, ..record })
     }
 
     /// The parameters that Flotilla sets: the stage, the names of the package's stacks, and the boundary of roles.

@@ -17,8 +17,16 @@ impl Rollout {
     /// Whether its deployments publish new versions that get no traffic at first.
     pub(super) fn shifts(&self, direction: Direction) -> bool {
         let is_quick = self.gates.expedite || self.break_glass.is_some() || self.plan_only;
-        let has_aliases = self.traffic.as_ref().is_some_and(|traffic| !traffic.has_slots());
+        let has_aliases =
+            self.traffic.as_ref().is_some_and(|traffic| !traffic.has_slots() && traffic.record.is_none());
         has_aliases && direction == Direction::Forward && !is_quick
+    }
+
+    /// Whether its deployments drain their regions. What is quick only gives a region back what it lost before.
+    pub(super) fn drains(&self, direction: Direction) -> bool {
+        let is_quick = self.gates.expedite || self.break_glass.is_some();
+        let has_record = self.traffic.as_ref().is_some_and(|traffic| traffic.record.is_some());
+        has_record && direction == Direction::Forward && !is_quick
     }
 
     /// What must succeed at a target in this state: the profile's checks, and the function that the traffic policy names for the moment
@@ -62,13 +70,18 @@ impl Rollout {
         let shares = || self.of_wave(wave, outcomes).filter(|outcome| outcome.shifts());
         let have_all = shares().all(|outcome| outcome.state == State::Shifting { percent: 100 });
         shares().next()?;
-        Some(if have_all { RolloutState::Completing { wave } } else { self.step(wave, 0) })
+        Some(match have_all {
+            true => RolloutState::Completing { wave },
+            // Everything is switched at once, so the gates are asked before.
+            false if self.has_slots() && self.break_glass.is_none() => Self::share(wave, 0, 0),
+            false => self.step(wave, 0),
+        })
     }
 
     /// A step of a wave, or the end of its steps. Break-glass skips the steps.
     fn step(&self, wave: usize, step: usize) -> RolloutState {
         let steps = self.traffic.as_ref().map_or(&[][..], |traffic| &traffic.steps);
-        match steps.get(step).filter(|_| self.break_glass.is_none()) {
+        match steps.get(step).filter(|_| self.break_glass.is_none() && !self.gates.expedite) {
             Some(next) => Self::share(wave, step, next.percent),
             None => self.all_traffic(wave),
         }
@@ -135,7 +148,9 @@ impl Rollout {
             return Some(RolloutState::Completing { wave });
         }
         let has_share = |o: &TargetOutcome| {
-            o.state.is_terminal() || (o.state == State::Shifting { percent: shift.percent } && o.acted)
+            let has_it =
+                o.state == State::Shifting { percent: shift.percent } && (o.acted || shift.percent == 0);
+            o.state.is_terminal() || has_it
         };
         if !self.of_wave(wave, outcomes).all(has_share) {
             return None;
@@ -148,7 +163,8 @@ impl Rollout {
             return None;
         }
         self.blocked_by.extend(self.lacks_requests(shift, facts));
-        if self.blocked_by.is_empty() {
+        // What has everything is verified, also if a gate has closed meanwhile.
+        if self.blocked_by.is_empty() || shift.percent == 100 {
             let next = || self.step(wave, self.next_step(shift));
             return Some(if shift.percent == 100 { RolloutState::Verifying { wave } } else { next() });
         }

@@ -1,7 +1,7 @@
 //! How a profile shifts traffic, and what operators can order meanwhile.
 
 use crate::analysis::AnalysisPolicy;
-use crate::deployment::ApiMapping;
+use crate::deployment::{ApiMapping, WeightedRecord};
 
 /// One step.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -19,6 +19,8 @@ pub struct TrafficStep {
 pub struct TrafficPolicy {
     /// The API mapping that is switched from one slot to the other; `None` if the aliases of functions are shifted.
     pub mapping: Option<ApiMapping>,
+    /// The weighted record of each region, without its set identifier filled in; `None` if no region is drained.
+    pub record: Option<WeightedRecord>,
     /// The steps, with growing shares. After the last one the new versions get everything. An API mapping has none.
     pub steps: Vec<TrafficStep>,
     /// How the new versions are judged during a step, if they are.

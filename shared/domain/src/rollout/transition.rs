@@ -20,8 +20,13 @@ use std::collections::{BTreeMap, BTreeSet};
 pub enum RolloutEvent {
     /// Its place at the stage's head was observed.
     PlaceObserved(Place),
-    /// It is the active rollout of its stage, which has slots: these get the traffic now.
-    SlotsFound(BTreeMap<Site, Slot>),
+    /// It is the active rollout of its stage, which has slots.
+    SlotsFound {
+        /// Those that get the traffic now.
+        live: BTreeMap<Site, Slot>,
+        /// Where they are proven to run its release.
+        served: BTreeSet<Site>,
+    },
     /// It is the active rollout of its stage and removes everything that is known to be there.
     RemovalBegun {
         /// The targets, the highest level first.
@@ -174,9 +179,9 @@ impl Rollout {
                 self.waves.iter_mut().take(1).for_each(|wave| wave.approvals = approvals);
                 if self.waves.is_empty() { S::Succeeded } else { self.begin() }
             }
-            (S::Queued, E::SlotsFound(live)) if self.has_slots() => {
-                self.choose_slots(&live);
-                self.begin()
+            (S::Queued, E::SlotsFound { live, served }) if self.has_slots() => {
+                self.choose_slots(&live, &served);
+                if self.waves.is_empty() { S::Succeeded } else { self.begin() }
             }
             (S::Queued, E::PlaceObserved(Place::Active)) => self.begin(),
             (S::Queued, E::PlaceObserved(Place::Queued)) => return Ok(self),

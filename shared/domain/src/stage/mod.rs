@@ -8,6 +8,7 @@ mod upload_count;
 pub use upload_count::UploadCount;
 
 use crate::code::{Code, Refusal};
+use crate::deployment::ApiMapping;
 use crate::digest::Digest;
 use crate::git_ref::GitRef;
 use crate::ids::{ReleaseId, RolloutId};
@@ -87,6 +88,8 @@ pub struct StageHead {
     pub targets: BTreeMap<Target, Running>,
     /// Of a stage that is deployed blue/green: the slot that gets the traffic.
     pub live: BTreeMap<Site, Slot>,
+    /// The API mapping that points at the live slots.
+    pub mapping: Option<ApiMapping>,
     /// All stacks that a rollout has ever begun to create here. A removal needs their names.
     pub stacks: BTreeMap<Option<StackPart>, KnownStack>,
     /// When a preview expires unless another upload comes; `None` for a permanent stage.
@@ -150,6 +153,7 @@ impl StageHead {
             holds: BTreeMap::new(),
             targets: BTreeMap::new(),
             live: BTreeMap::new(),
+            mapping: None,
             stacks: BTreeMap::new(),
             expires_at: None,
             extended_to: None,
@@ -297,16 +301,49 @@ impl StageHead {
         self.stable.is_some() && !self.serving().all(runs_stable)
     }
 
-    /// What runs at the targets that get traffic: of two slots, only one does.
-    fn serving(&self) -> impl Iterator<Item = &Running> {
-        let serves =
-            |target: &Target| target.slot.is_none() || self.live.get(&target.site) == target.slot.as_ref();
+    /// What runs at the targets that get traffic: of two slots only one does, and beside it nothing that was deployed without slots.
+    pub fn serving(&self) -> impl Iterator<Item = &Running> {
+        let serves = |target: &Target| self.live.get(&target.site) == target.slot.as_ref();
         self.targets.iter().filter(move |(target, _)| serves(target)).map(|(_, running)| running)
     }
 
-    /// Whether a target gets the traffic of its stage; `None` if it has no slot.
+    /// Whether a rollout leads the traffic as the stage has it: by the same API mapping, if one points at its slots.
+    ///
+    /// # Errors
+    /// [`Code::RouteChanged`].
+    pub fn check_route(&self, mapping: Option<&ApiMapping>) -> Result<(), Refusal> {
+        let Some(known) = self.mapping.as_ref().filter(|_| !self.live.is_empty()) else { return Ok(()) };
+        if mapping.is_some_and(|mapping| (&mapping.domain, &mapping.path) == (&known.domain, &known.path)) {
+            return Ok(());
+        }
+        let (service, stage) = (&self.service, &self.stage);
+        let what = match mapping {
+            Some(other) => {
+                format!("{service}/{stage} gets its traffic by {known}, and the profile says {other}")
+            }
+            None => {
+                format!("{service}/{stage} gets its traffic by {known}, and the profile says no API mapping")
+            }
+        };
+        let fix = format!(
+            "change the profile's traffic back, or remove the stage first: flotilla remove {service} --stage {stage}"
+        );
+        Err(Refusal::new(Code::RouteChanged, what, fix))
+    }
+
+    /// The account-regions whose traffic goes to a slot that is proven to run this release.
+    pub fn live_with(&self, release: ReleaseId) -> BTreeSet<Site> {
+        let runs = |(target, running): (&Target, &Running)| {
+            let is_it = running.is_known() && running.proven.is_some_and(|(proven, _)| proven == release);
+            (is_it && self.is_live(target) == Some(true)).then(|| target.site.clone())
+        };
+        self.targets.iter().filter_map(runs).collect()
+    }
+
+    /// Whether a target gets the traffic of its stage; `None` if there are no slots in its account-region.
     pub fn is_live(&self, target: &Target) -> Option<bool> {
-        Some(self.live.get(&target.site) == Some(&target.slot?))
+        let live = self.live.get(&target.site);
+        (live.is_some() || target.slot.is_some()).then(|| live == target.slot.as_ref())
     }
 
     /// The releases that run at the stage, may run there, or were stable and can be rolled back to. The releases of its

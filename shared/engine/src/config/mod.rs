@@ -6,6 +6,7 @@ mod account;
 mod change;
 mod gates;
 mod profile;
+mod routes;
 mod rules;
 mod safeguards;
 mod service;

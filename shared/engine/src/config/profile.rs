@@ -13,7 +13,7 @@ use flotilla_domain::deployment::{Drift, StackPolicy};
 use flotilla_domain::gate::output::OutputRef;
 use flotilla_domain::release::provenance::{BUILD_LEVEL_MAX, Provenance, ProvenancePolicy};
 use flotilla_domain::replica::Copies;
-use flotilla_domain::rollout::{OnFailure, TrafficPolicy};
+use flotilla_domain::rollout::OnFailure;
 use flotilla_domain::secret::is_secret_value;
 use flotilla_domain::{AccountId, Code, ProfileName, Refusal, Region, SignedDuration, StackPart, StageName};
 use std::collections::{BTreeMap, BTreeSet};
@@ -51,10 +51,7 @@ pub fn profile(name: ProfileName, doc: &ProfileConfig) -> Result<Profile, Refusa
     }
     check_parameters(doc)?;
     let traffic = doc.traffic.as_ref().map(super::traffic::traffic).transpose()?;
-    if doc.previews == Some(true) && traffic.as_ref().is_some_and(TrafficPolicy::has_slots) {
-        let fix = "write another router, or remove previews = true";
-        return Err(invalid("traffic.router", "a preview has no slots", fix));
-    }
+    super::routes::check_profile(traffic.as_ref(), doc, waves.len())?;
     Ok(Profile {
         name,
         account,

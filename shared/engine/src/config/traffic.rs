@@ -1,26 +1,30 @@
 //! The traffic of a profile.
 
 use super::invalid;
+use super::routes::{mapping, named, record};
 use flotilla_contract::traffic::AnalysisConfig;
 use flotilla_contract::{TrafficConfig, TrafficStepConfig};
 use flotilla_domain::analysis::{AnalysisPolicy, Latency, Limit};
-use flotilla_domain::deployment::ApiMapping;
 use flotilla_domain::rollout::{TrafficHooks, TrafficPolicy, TrafficStep};
 use flotilla_domain::{Refusal, SignedDuration};
 
 /// Reads how a profile shifts traffic.
 pub fn traffic(doc: &TrafficConfig) -> Result<TrafficPolicy, Refusal> {
-    let mapping = match doc.router.as_deref() {
-        None | Some("lambda-alias") => {
-            check_shifted(doc)?;
-            None
-        }
-        Some("api-mapping") => Some(mapping(doc)?),
-        Some(other) => {
+    let router = doc.router.as_deref().unwrap_or("lambda-alias");
+    check_keys(doc, router)?;
+    let (mapping, record) = match router {
+        "lambda-alias" if doc.steps.is_empty() => return Err(no_steps(0)),
+        "lambda-alias" => (None, None),
+        "api-mapping" => (Some(mapping(doc)?), None),
+        "route53" => (None, Some(record(doc)?)),
+        other => {
             let what = format!("there is no router {other:?}");
-            return Err(invalid("traffic.router", what, "write lambda-alias or api-mapping"));
+            return Err(invalid("traffic.router", what, "write lambda-alias, api-mapping or route53"));
         }
     };
+    if doc.steps.len() > TrafficPolicy::STEPS_MAX {
+        return Err(no_steps(doc.steps.len()));
+    }
     let needed = doc.analysis.as_ref().and_then(|analysis| analysis.requests).unwrap_or(0);
     let steps = doc.steps.iter().enumerate().map(|(n, doc)| step(&format!("traffic.steps.{n}"), doc, needed));
     let steps = steps.collect::<Result<Vec<TrafficStep>, _>>()?;
@@ -38,74 +42,41 @@ pub fn traffic(doc: &TrafficConfig) -> Result<TrafficPolicy, Refusal> {
         before: hook("traffic.before", &doc.before)?,
         after: hook("traffic.after", &doc.after)?,
     };
-    Ok(TrafficPolicy { mapping, steps, analysis: doc.analysis.as_ref().map(analysis).transpose()?, hooks })
+    Ok(TrafficPolicy {
+        mapping,
+        record,
+        steps,
+        analysis: doc.analysis.as_ref().map(analysis).transpose()?,
+        hooks,
+    })
 }
 
-/// Whether the keys of a profile that shifts aliases fit together.
-fn check_shifted(doc: &TrafficConfig) -> Result<(), Refusal> {
-    let others =
-        [("domain", &doc.domain), ("path", &doc.path), ("api", &doc.api), ("api_stage", &doc.api_stage)];
-    if let Some((key, _)) = others.into_iter().find(|(_, value)| value.is_some()) {
-        let fix = "remove it, or write router = \"api-mapping\"";
-        return Err(invalid(format!("traffic.{key}"), "aliases have no such key", fix));
-    }
-    if doc.steps.is_empty() || doc.steps.len() > TrafficPolicy::STEPS_MAX {
-        let fix = format!("give 1 to {} steps", TrafficPolicy::STEPS_MAX);
-        return Err(invalid("traffic.steps", format!("{} steps", doc.steps.len()), &fix));
-    }
-    Ok(())
+fn no_steps(count: usize) -> Refusal {
+    let fix = format!("give 1 to {} steps", TrafficPolicy::STEPS_MAX);
+    invalid("traffic.steps", format!("{count} steps"), &fix)
 }
 
-/// Reads the API mapping that is switched from slot to slot.
-fn mapping(doc: &TrafficConfig) -> Result<ApiMapping, Refusal> {
-    let refuse = |key: &str, what: String, fix: &str| Err(invalid(format!("traffic.{key}"), what, fix));
-    if !doc.steps.is_empty() {
-        return refuse("steps", "an API mapping has no percentages".into(), "remove the steps");
-    }
-    if doc.analysis.is_some() {
-        let fix = "remove analysis; checks, hooks and alarms decide instead";
-        return refuse("analysis", "a slot gets all of the traffic at once".into(), fix);
-    }
-    let domain = doc.domain.clone().unwrap_or_default();
-    if !is_domain(&named(&domain)) {
-        let fix = "write a custom domain of API Gateway, such as {service}.example.com";
-        return refuse("domain", format!("{domain:?} is not a domain"), fix);
-    }
-    let path = doc.path.clone().unwrap_or_default();
-    if !is_path(&named(&path)) {
-        let fix = "write it without a slash at its ends, such as orders or v1/orders: letters, digits, and $-_.+!*'()/";
-        return refuse("path", format!("{path:?} is not the path of an API mapping"), fix);
-    }
-    for (key, name) in [("api", &doc.api), ("api_stage", &doc.api_stage)] {
-        if name.as_ref().is_some_and(|name| !(1..=255).contains(&name.len())) {
-            return refuse(key, "it has no name, or too long a one".into(), "write 1 to 255 characters");
+/// Whether each key that is given is one of the router.
+fn check_keys(doc: &TrafficConfig, router: &str) -> Result<(), Refusal> {
+    let weight = doc.weight.map(|weight| weight.to_string());
+    let keys = [
+        ("domain", &doc.domain, "api-mapping"),
+        ("path", &doc.path, "api-mapping"),
+        ("api", &doc.api, "api-mapping"),
+        ("api_stage", &doc.api_stage, "api-mapping"),
+        ("hosted_zone", &doc.hosted_zone, "route53"),
+        ("record", &doc.record, "route53"),
+        ("type", &doc.record_type, "route53"),
+        ("set_identifier", &doc.set_identifier, "route53"),
+        ("weight", &weight, "route53"),
+    ];
+    match keys.into_iter().find(|(_, value, of)| value.is_some() && *of != router) {
+        Some((key, _, of)) => {
+            let fix = format!("remove it, or write router = \"{of}\"");
+            Err(invalid(format!("traffic.{key}"), format!("{router} has no such key"), &fix))
         }
+        None => Ok(()),
     }
-    Ok(ApiMapping { domain, path, api: doc.api.clone(), api_stage: doc.api_stage.clone() })
-}
-
-/// A text with service and stage filled in, as short as they can be.
-fn named(text: &str) -> String {
-    text.replace("{service}", "s").replace("{stage}", "s")
-}
-
-/// Whether a text is a host name. API Gateway takes lower-case ones.
-fn is_domain(name: &str) -> bool {
-    let is_label = |label: &str| {
-        (1..=63).contains(&label.len())
-            && label.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-')
-            && !label.starts_with('-')
-            && !label.ends_with('-')
-    };
-    name.len() <= 253 && name.contains('.') && name.split('.').all(is_label)
-}
-
-/// Whether a text is an API mapping key of several parts at most ("Working with API mappings": up to 300 characters).
-fn is_path(path: &str) -> bool {
-    let is_part = |part: &str| {
-        !part.is_empty() && part.bytes().all(|b| b.is_ascii_alphanumeric() || b"$-_.+!*'()".contains(&b))
-    };
-    path.is_empty() || (path.len() <= 300 && path.split('/').all(is_part))
 }
 
 /// Whether a text can be the name of a function, once service and stage are filled in. Lambda takes 64 characters ("CreateFunction").
@@ -202,51 +173,6 @@ mod tests {
     }
 
     #[test]
-    fn a_mapping_has_a_domain_and_no_percentages() {
-        let step = TrafficStepConfig { percent: 5, lasts: "1m".into(), requests: None };
-        let mapped = |domain: &str, path: Option<&str>| TrafficConfig {
-            router: Some("api-mapping".into()),
-            domain: Some(domain.into()),
-            path: path.map(Into::into),
-            ..TrafficConfig::default()
-        };
-        let read = |doc: &TrafficConfig| traffic(doc).map_err(|refusal| refusal.path.unwrap_or_default());
-        let policy = read(&mapped("{service}.example.com", Some("{stage}/v1"))).unwrap();
-        assert!(policy.has_slots() && policy.steps.is_empty());
-        let mapping = policy.mapping.unwrap();
-        assert_eq!((mapping.domain.as_str(), mapping.path.as_str()), ("{service}.example.com", "{stage}/v1"));
-        assert!(read(&mapped("api.example.com", None)).is_ok());
-        let long = format!("{}.com", "x".repeat(64));
-        for bad in [
-            "",
-            "localhost",
-            "API.example.com",
-            "a..com",
-            "-a.com",
-            "a-.com",
-            "*.example.com",
-            "a.com/x",
-            &long,
-        ] {
-            assert_eq!(read(&mapped(bad, None)), Err("traffic.domain".into()), "{bad:?}");
-        }
-        let long = "x".repeat(301);
-        for bad in ["/orders", "orders/", "a//b", "a b", "{region}", &long] {
-            assert_eq!(read(&mapped("api.example.com", Some(bad))), Err("traffic.path".into()), "{bad:?}");
-        }
-        let stepped = TrafficConfig { steps: vec![step.clone()], ..mapped("api.example.com", None) };
-        assert_eq!(read(&stepped), Err("traffic.steps".into()));
-        let judged =
-            TrafficConfig { analysis: Some(AnalysisConfig::default()), ..mapped("api.example.com", None) };
-        assert_eq!(read(&judged), Err("traffic.analysis".into()));
-        let unnamed = TrafficConfig { api: Some(String::new()), ..mapped("api.example.com", None) };
-        assert_eq!(read(&unnamed), Err("traffic.api".into()));
-        // What only a mapping has is refused beside aliases.
-        let aliases = TrafficConfig { router: None, steps: vec![step], ..mapped("api.example.com", None) };
-        assert_eq!(read(&aliases), Err("traffic.domain".into()));
-    }
-
-    #[test]
     fn a_hook_is_the_name_of_a_function() {
         let step = TrafficStepConfig { percent: 5, lasts: "1m".into(), requests: None };
         let read = |before: Option<&str>, after: Option<&str>| {
@@ -285,7 +211,7 @@ mod tests {
         assert_eq!(read(None, &[(5, "5m"), (50, "0s")]), Ok(vec![(5, 300), (50, 0)]));
         assert_eq!(read(Some("lambda-alias"), &[(99, "24h")]), Ok(vec![(99, 86_400)]));
         let refused = |router, steps: &[(u8, &str)]| read(router, steps).unwrap_err();
-        assert_eq!(refused(Some("route53"), &[(5, "5m")]), "traffic.router");
+        assert_eq!(refused(Some("dns"), &[(5, "5m")]), "traffic.router");
         assert_eq!(refused(None, &[]), "traffic.steps");
         assert_eq!(refused(None, &[(5, "5m"); 21]), "traffic.steps");
         assert_eq!(refused(None, &[(5, "5m"), (5, "5m")]), "traffic.steps");

@@ -80,11 +80,14 @@ impl DeploymentController {
                 self.stacks.delete(&place, stack_id, token, effort).await?;
             }
             Command::ShiftTraffic(percent) => {
-                return match deployment.spec.mapping.as_ref().zip(deployment.mapped.as_ref()) {
-                    Some(mapped) => self.switch(mapped, &place, *percent).await,
-                    None => self.shift(deployment, &place, *percent).await,
+                let mapping = deployment.spec.mapping.as_ref().zip(deployment.mapped.as_ref());
+                return match (mapping, &deployment.spec.record) {
+                    (Some(mapped), _) => self.switch(mapped, &place, *percent).await,
+                    (None, Some(record)) => self.weigh(record, &place, *percent).await,
+                    (None, None) => self.shift(deployment, &place, *percent).await,
                 };
             }
+            Command::Drain => return self.drain(deployment, &place).await,
             Command::RemoveMapping => return self.remove_mapping(deployment, &place).await,
             Command::DiscardPlan { name } => self.discard(deployment, &place, name).await?,
         }

@@ -7,22 +7,23 @@ use flotilla_domain::{Cause, Code};
 use std::collections::BTreeMap;
 
 /// The types of resources that a mapping can point at, and those of their stages.
-const APIS: [&str; 2] = ["AWS::ApiGatewayV2::Api", "AWS::ApiGateway::RestApi"];
-const STAGES: [&str; 2] = ["AWS::ApiGatewayV2::Stage", "AWS::ApiGateway::Stage"];
+const KINDS: [(&str, &str); 2] = [
+    ("AWS::ApiGatewayV2::Api", "AWS::ApiGatewayV2::Stage"),
+    ("AWS::ApiGateway::RestApi", "AWS::ApiGateway::Stage"),
+];
 
 impl DeploymentController {
     /// What the mapping points at, and the API that the stack has now.
     pub(super) async fn mapping(&self, deployment: &Deployment, place: &Place) -> Result<Event, PortError> {
         let Some(mapping) = &deployment.spec.mapping else {
-            return Ok(Event::MappingObserved { points_at: None, own: None });
+            return Ok(Event::MappingObserved { points_at: None, own: Vec::new() });
         };
         let points_at = self.mappings.find(place, &mapping.domain, &mapping.path).await?;
         let resources = match &deployment.stack_id {
             Some(stack_id) => self.stacks.resources(place, stack_id).await?,
             None => Vec::new(),
         };
-        // A stack that was never complete may have no API.
-        let own = api_of(deployment, mapping, &resources).ok().map(|own| own.api);
+        let own = apis(&resources).map(|api| api.physical_id.clone()).collect();
         Ok(Event::MappingObserved { points_at: points_at.map(|seen| seen.points_at), own })
     }
 
@@ -110,7 +111,9 @@ pub(super) fn api_of(
             return refuse(format!("the stack has several APIs: {}", names.join(", ")), fix);
         }
     };
-    let stages = resources.iter().filter(|r| is_there(r, &STAGES));
+    let of_kind =
+        |r: &&StackResource| KINDS.contains(&(api.resource_type.as_str(), r.resource_type.as_str()));
+    let stages = resources.iter().filter(of_kind).filter(|r| is_there(r));
     let stages: Vec<&str> = stages.map(|stage| stage.physical_id.as_str()).collect();
     let stage = match (&mapping.api_stage, stages.as_slice()) {
         (Some(named), _) => named.clone(),
@@ -126,12 +129,12 @@ pub(super) fn api_of(
 }
 
 fn apis(resources: &[StackResource]) -> impl Iterator<Item = &StackResource> {
-    resources.iter().filter(|resource| is_there(resource, &APIS))
+    let is_api = |r: &&StackResource| KINDS.iter().any(|(api, _)| *api == r.resource_type);
+    resources.iter().filter(is_api).filter(|r| is_there(r))
 }
 
-fn is_there(resource: &StackResource, types: &[&str]) -> bool {
-    let is_gone = resource.status == "DELETE_COMPLETE" || resource.physical_id.is_empty();
-    types.contains(&resource.resource_type.as_str()) && !is_gone
+fn is_there(resource: &StackResource) -> bool {
+    resource.status != "DELETE_COMPLETE" && !resource.physical_id.is_empty()
 }
 
 fn changed(mapping: &ApiMapping, now: Option<&ApiStage>) -> Cause {
@@ -191,12 +194,18 @@ mod tests {
         assert_eq!(found(None, None, &[rest.clone(), prod.clone(), gone]), is("r1 (stage v1)"));
         assert_eq!(found(None, None, std::slice::from_ref(&rest)), is("r1 (stage production-green)"));
         assert_eq!(found(Some("Rest"), Some("x"), &[http.clone(), rest.clone()]), is("r1 (stage x)"));
+        let beside = [http.clone(), rest.clone(), default.clone()];
+        assert_eq!(
+            found(Some("Rest"), None, &beside),
+            is("r1 (stage production-green)"),
+            "that is no stage of its"
+        );
         for (api, resources) in [
             (None, vec![]),
             (None, vec![default.clone()]),
             (Some("Other"), vec![http.clone()]),
             (None, vec![http.clone(), rest]),
-            (None, vec![http, default, prod]),
+            (None, vec![http, default.clone(), StackResource { logical_id: "Other".into(), ..default }]),
         ] {
             assert!(found(api, None, &resources).unwrap_err().starts_with("FL0557"), "{resources:?}");
         }

@@ -11,6 +11,7 @@ mod mapping;
 mod notes;
 mod observe;
 mod rate_budget;
+mod record;
 mod save;
 mod traffic;
 
@@ -20,7 +21,9 @@ use crate::EngineError;
 use crate::config::role_is_new;
 use crate::deployment::notes::Notes;
 use crate::deployment::save::Saved;
-use crate::ports::{ApiMappings, Buckets, Clock, Functions, Place, PortError, Stacks, StateStore, WorkQueue};
+use crate::ports::{
+    ApiMappings, Buckets, Clock, Functions, Place, PortError, Stacks, StateStore, WeightedRecords, WorkQueue,
+};
 use crate::records::{BudgetRecord, budget_key, deployment_key, read};
 use crate::step::{Controller, Meter, Next, Pause, wake};
 use flotilla_domain::deployment::pace::DELAY_S_MAX;
@@ -44,6 +47,7 @@ pub(crate) struct DeploymentController {
     pub(crate) stacks: Arc<dyn Stacks>,
     pub(crate) functions: Arc<dyn Functions>,
     pub(crate) mappings: Arc<dyn ApiMappings>,
+    pub(crate) records: Arc<dyn WeightedRecords>,
     pub(crate) buckets: Arc<dyn Buckets>,
     pub(crate) meter: Arc<Meter>,
 }
@@ -137,7 +141,8 @@ impl DeploymentController {
             }
         }
         // Traffic does not wait for CloudFormation's rate limit.
-        let shifts = matches!(due, Some(Command::ShiftTraffic(_)));
+        let shifts = matches!(due, Some(Command::ShiftTraffic(_) | Command::Drain))
+            || look == Some(Observation::Record);
         let slot = if shifts { Ok(Slot::Now) } else { self.may_call(step).await };
         match slot {
             Ok(Slot::Now) => {}

@@ -47,7 +47,7 @@ impl Commands {
         let gates = Gates { plan_first: true, ..Gates::default() };
         let mut rollout = Rollout { plan_only: true, gates, ..whole };
         if rollout.has_slots() {
-            rollout.choose_slots(&head.map(|head| head.live).unwrap_or_default());
+            rollout.choose_slots(&head.map(|head| head.live).unwrap_or_default(), &Default::default());
         }
         rollout.state = rollout.begin();
         let event = EventRecord {

@@ -16,6 +16,7 @@ mod metrics;
 mod package_store;
 mod policies;
 mod probes;
+mod records;
 mod replica_store;
 mod stacks;
 mod state_store;
@@ -36,6 +37,7 @@ pub use package_store::{
 };
 pub use policies::{Evaluation, Policies};
 pub use probes::{HttpObserved, Probes};
+pub use records::{RecordSeen, WeightedRecords};
 pub use replica_store::{CopySource, Presence, ReplicaStore, Seen};
 pub use stacks::{
     ChangeSetObserved, ChangeSetRequest, ChangeSetStatus, Executed, RollbackTriggers, StackEventPage,

@@ -69,6 +69,7 @@ impl StoredAnalysis {
         let step = |(n, (percent, for_s))| TrafficStep { percent, for_s, requests: requests(n) };
         TrafficPolicy {
             mapping: None,
+            record: None,
             steps: steps.into_iter().enumerate().map(step).collect(),
             analysis: self.judged.then_some(AnalysisPolicy { errors, latency_p99 }),
             hooks: TrafficHooks { before: self.before, after: self.after },

@@ -4,7 +4,7 @@
 use super::Record;
 use super::common::{StoredAccess, StoredPolicy, StoredStackRelease, digest, parsed, time};
 use super::deployment_state::StoredState;
-use super::mapping::{StoredMapped, StoredMapping};
+use super::routes::{StoredDrain, StoredMapped, StoredMapping, StoredRecord};
 use crate::ports::{Key, Query};
 use flotilla_domain::deployment::{AliasVersions, Deployment, DeploymentKind, DeploymentSpec, Stop};
 use flotilla_domain::plan::ChangeSummary;
@@ -74,6 +74,12 @@ pub struct StoredDeployment {
     mapping: Option<StoredMapping>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     mapped: Option<StoredMapped>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    record: Option<StoredRecord>,
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    drains: bool,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    drain: Option<StoredDrain>,
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     completes: bool,
     #[serde(default)]
@@ -175,6 +181,9 @@ impl Record for Deployment {
             aliases: self.aliases.iter().map(StoredAliasVersions::of).collect(),
             mapping: self.spec.mapping.as_ref().map(StoredMapping::of),
             mapped: self.mapped.as_ref().map(StoredMapped::of),
+            record: self.spec.record.as_ref().map(StoredRecord::of),
+            drains: self.spec.drains,
+            drain: self.drain.as_ref().map(StoredDrain::of),
             completes: self.completes,
             operations: self.operations,
             fence: self.fence,
@@ -216,6 +225,8 @@ impl Record for Deployment {
                 policy: stored.policy.read()?,
                 shifts: stored.shifts,
                 mapping: stored.mapping.map(StoredMapping::read),
+                record: stored.record.map(StoredRecord::read),
+                drains: stored.drains,
                 alarms: stored.alarms,
             },
             state: stored.state.read()?,
@@ -225,6 +236,7 @@ impl Record for Deployment {
             keeps_bucket: stored.keeps_bucket,
             aliases: stored.aliases.into_iter().map(StoredAliasVersions::read).collect(),
             mapped: stored.mapped.map(StoredMapped::read),
+            drain: stored.drain.map(StoredDrain::read).transpose()?,
             completes: stored.completes,
             operations: stored.operations,
             fence: stored.fence,

@@ -69,7 +69,9 @@ impl StoredState {
                 let (how, retain) = effort_name(effort);
                 (stored.how, stored.retain) = (Some(how.into()), retain);
             }
-            State::DiscardingChangeSet(then) => stored.then = Some(Box::new(Self::of(then))),
+            State::DiscardingChangeSet(then) | State::Undraining(then) => {
+                stored.then = Some(Box::new(Self::of(then)))
+            }
             State::Shifting { percent } => stored.percent = Some(*percent),
             State::RolledBack(cause) | State::Failed(cause) | State::ShiftingBack(cause) => {
                 stored.cause = Some(StoredCause::of_cause(cause));
@@ -83,6 +85,7 @@ impl StoredState {
             | State::Executing
             | State::EmptyingBuckets
             | State::Unmapping
+            | State::Draining
             | State::FindingUndeletable
             | State::Removed
             | State::Cancelled => {}
@@ -105,6 +108,7 @@ impl StoredState {
             "planning" => State::Planning(kind()?),
             "reading_mapping" => State::ReadingMapping(kind()?),
             "unmapping" => State::Unmapping,
+            "draining" => State::Draining,
             "reading_aliases" => State::ReadingAliases,
             "planning_removal" => State::PlanningRemoval,
             "confirming_removal" => State::ConfirmingRemoval,
@@ -135,9 +139,11 @@ impl StoredState {
             "emptying" => State::EmptyingBuckets,
             "deleting" => State::Deleting(self.effort()?),
             "salvaging" => State::FindingUndeletable,
-            "discarding" => {
+            "discarding" | "undraining" => {
+                let is_undraining = self.name == "undraining";
                 let Some(then) = self.then else { return Err(lacks("what follows")) };
-                State::DiscardingChangeSet(Box::new(then.read()?))
+                let then = Box::new(then.read()?);
+                if is_undraining { State::Undraining(then) } else { State::DiscardingChangeSet(then) }
             }
             "succeeded" => State::Succeeded { changed: changed()? },
             "removed" => State::Removed,

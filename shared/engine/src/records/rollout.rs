@@ -7,8 +7,8 @@ use super::common::{
     target_texts, targets, time,
 };
 use super::gates::{StoredApproval, StoredBreakGlass, StoredClosed, StoredGates, StoredOutputRef};
-use super::mapping::StoredMapping;
 use super::rollout_state::StoredState;
+use super::routes::{StoredMapping, StoredRecord};
 use crate::ports::Key;
 use flotilla_domain::channel::ChannelArn;
 use flotilla_domain::replica::Copies;
@@ -79,6 +79,9 @@ pub struct StoredRollout {
     /// The API mapping that is switched instead of aliases.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     mapping: Option<StoredMapping>,
+    /// The weighted record by which regions are drained.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    record: Option<StoredRecord>,
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     plan_only: bool,
     /// Digests by target.
@@ -198,6 +201,7 @@ impl Record for Rollout {
             traffic: self.traffic.as_ref().map(|t| t.steps.iter().map(|s| (s.percent, s.for_s)).collect()),
             analysis: self.traffic.as_ref().map(StoredAnalysis::of).unwrap_or_default(),
             mapping: self.traffic.as_ref().and_then(|t| t.mapping.as_ref()).map(StoredMapping::of),
+            record: self.traffic.as_ref().and_then(|t| t.record.as_ref()).map(StoredRecord::of),
             plan_only: self.plan_only,
             plans: self.plans.iter().map(|(target, plan)| (target.to_string(), plan.to_string())).collect(),
             approvals: self.approvals.iter().map(StoredApproval::of).collect(),
@@ -269,6 +273,7 @@ impl Record for Rollout {
             gates: stored.gates.read(),
             traffic: stored.traffic.map(|steps| TrafficPolicy {
                 mapping: stored.mapping.map(StoredMapping::read),
+                record: stored.record.map(StoredRecord::read),
                 ..stored.analysis.read(steps)
             }),
             plan_only: stored.plan_only,

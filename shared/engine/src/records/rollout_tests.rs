@@ -195,7 +195,8 @@ fn the_traffic_of_a_rollout_reads_back() {
             let open = rollout(RolloutKind::Deploy(release()), state);
             for hook in [None, Some("orders-verify".to_owned())] {
                 let hooks = TrafficHooks { before: hook.clone(), after: None };
-                let policy = TrafficPolicy { mapping: None, steps: steps.clone(), analysis, hooks };
+                let policy =
+                    TrafficPolicy { mapping: None, record: None, steps: steps.clone(), analysis, hooks };
                 let value = Rollout { traffic: Some(policy), ..open.clone() };
                 assert_eq!(read::<Rollout>(stored(&value)).unwrap().value, value);
             }
@@ -214,13 +215,14 @@ fn the_api_mapping_of_a_rollout_reads_back() {
     for mapping in [ApiMapping { api: None, api_stage: None, ..mapping.clone() }, mapping] {
         let policy = TrafficPolicy {
             mapping: Some(mapping),
+            record: None,
             steps: Vec::new(),
             analysis: None,
             hooks: TrafficHooks::default(),
         };
         let open = rollout(RolloutKind::Deploy(release()), RolloutState::Queued);
         let mut value = Rollout { traffic: Some(policy), ..open };
-        value.choose_slots(&BTreeMap::new());
+        value.choose_slots(&BTreeMap::new(), &BTreeSet::new());
         assert_eq!(read::<Rollout>(stored(&value)).unwrap().value, value);
         assert!(value.targets().all(|target| target.slot == Some(Slot::Blue)));
     }

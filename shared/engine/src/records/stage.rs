@@ -2,6 +2,7 @@
 
 use super::Record;
 use super::common::{ONLY, digest, parsed, part_name, read_stack, time};
+use super::routes::StoredMapping;
 use crate::ports::{Key, Query};
 use flotilla_domain::stage::{Hold, KnownStack, Running, StageHead, UploadCount};
 use flotilla_domain::{
@@ -50,6 +51,8 @@ pub struct StoredStage {
     blue: BTreeSet<String>,
     #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
     green: BTreeSet<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    mapping: Option<StoredMapping>,
     /// Name and level by part, `-` for the only stack. Format 1 had one stack, `<service>-<stage>`.
     #[serde(default)]
     stacks: BTreeMap<String, (String, usize)>,
@@ -121,6 +124,7 @@ impl Record for StageHead {
             targets: self.targets.iter().map(|(target, r)| (target.to_string(), running(r))).collect(),
             blue: live_in(self, Slot::Blue),
             green: live_in(self, Slot::Green),
+            mapping: self.mapping.as_ref().map(StoredMapping::of),
             stacks: self
                 .stacks
                 .iter()
@@ -182,6 +186,7 @@ impl Record for StageHead {
                 })
                 .collect::<Result<_, String>>()?,
             targets: targets?,
+            mapping: stored.mapping.map(StoredMapping::read),
             live: live(Slot::Blue, stored.blue)
                 .chain(live(Slot::Green, stored.green))
                 .collect::<Result<_, String>>()?,

@@ -122,6 +122,8 @@ fn deployment(kind: DeploymentKind, state: State) -> Deployment {
         policy: policy(),
         shifts: false,
         mapping: None,
+        record: None,
+        drains: false,
         alarms: ["errors".into()].into(),
     };
     let open = Deployment::open(id, spec, Timestamp::UNIX_EPOCH);
@@ -220,6 +222,8 @@ fn every_state_of_a_deployment_reads_back() {
         State::ReadingMapping(ChangeSetKind::Create),
         State::ReadingMapping(ChangeSetKind::Update),
         State::Unmapping,
+        State::Draining,
+        State::Undraining(Box::new(State::RolledBack(cause()))),
     ];
     let deploy = DeploymentKind::Deploy(stack_release());
     let mut written = Vec::new();

@@ -67,7 +67,7 @@ impl<'a> AdmissionRequest<'a> {
 /// already is only woken.
 ///
 /// # Errors
-/// [`Code::PackageHeld`], [`Code::ReleaseNotKept`] and [`Code::RefClosed`] as refusals; a conflict when the precondition no longer holds;
+/// [`Code::PackageHeld`], [`Code::RouteChanged`], [`Code::ReleaseNotKept`] and [`Code::RefClosed`] as refusals; a conflict when the precondition no longer holds;
 /// errors of the ports; [`EngineError::Contended`] when the head kept changing.
 pub async fn admit(
     store: &dyn StateStore,
@@ -107,6 +107,9 @@ pub async fn admit(
             return Err(EngineError::conflict(overtaken(&head), &head));
         }
         held(rollout, Some(&head))?;
+        if matches!(rollout.kind, RolloutKind::Deploy(_)) {
+            head.check_route(rollout.traffic.as_ref().and_then(|traffic| traffic.mapping.as_ref()))?;
+        }
         let still_kept = match rollout.release() {
             Some(release) => Some(check_kept(service, &release, kept)?),
             None => None,
@@ -276,7 +279,9 @@ fn record_stacks(head: &mut StageHead, rollout: &Rollout) {
 pub(crate) fn check_traffic(rollout: &Rollout) -> Result<(), Refusal> {
     let RolloutKind::Deploy(release) = &rollout.kind else { return Ok(()) };
     let has_alias = release.stacks.iter().any(|stack| !stack.aliases.is_empty());
-    if rollout.traffic.is_none() || rollout.has_slots() || has_alias || rollout.gates.expedite {
+    let shifts_aliases =
+        rollout.traffic.as_ref().is_some_and(|traffic| !traffic.has_slots() && traffic.record.is_none());
+    if !shifts_aliases || has_alias || rollout.gates.expedite {
         return Ok(());
     }
     let what = format!(

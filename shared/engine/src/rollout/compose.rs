@@ -7,7 +7,7 @@ use super::destination::{Destination, access_with};
 use fits::{check_preview, check_slots, check_stack, check_stage};
 use flotilla_domain::config::profile::Profile;
 use flotilla_domain::config::service::Route;
-use flotilla_domain::deployment::{Access, ApiMapping, StackPolicy};
+use flotilla_domain::deployment::{Access, ApiMapping, StackPolicy, WeightedRecord};
 use flotilla_domain::gate::{Gates, Probe};
 use flotilla_domain::plan::Safeguards;
 use flotilla_domain::release::Release;
@@ -115,6 +115,9 @@ fn named_traffic(mut traffic: TrafficPolicy, service: &ServiceName, stage: &Stag
     for name in [before, after].into_iter().flatten() {
         *name = named_function(name, service, stage, has_slots);
     }
+    if let Some(WeightedRecord { name, set_identifier, .. }) = &mut traffic.record {
+        (*name, *set_identifier) = (named(name, service, stage), named(set_identifier, service, stage));
+    }
     if let Some(ApiMapping { domain, path, .. }) = &mut traffic.mapping {
         (*domain, *path) = (named(domain, service, stage), named(path, service, stage));
     }
@@ -219,11 +222,13 @@ pub fn compose_removal(
     let of = (&head.service, &head.stage, &head.profile);
     let is_preview = is_preview(head, profile);
     let mut policy = profile.policy(is_preview);
-    // What there is to remove may have slots: the mapping is removed first.
-    let has_slots = |traffic: &TrafficPolicy| traffic.has_slots();
-    let traffic = profile.traffic.clone().filter(has_slots).map(|traffic| TrafficPolicy {
+    // The mapping is removed first, also if the profile says another one by now.
+    let traffic = head.mapping.clone().map(|mapping| TrafficPolicy {
+        mapping: Some(mapping),
+        record: None,
+        steps: Vec::new(),
+        analysis: None,
         hooks: TrafficHooks::default(),
-        ..named_traffic(traffic, &head.service, &head.stage)
     });
     let mut waves = removal_waves(head);
     let mut gates = Gates::default();

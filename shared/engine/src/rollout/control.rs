@@ -167,6 +167,10 @@ fn change(
             }
             return Ok(rollout.clone().cancel(&caller.principal, stop_running));
         }
+        Control::Traffic(TrafficOrder::Set(_)) if rollout.has_slots() => {
+            let what = "an API mapping has no percentages: promote or abort".to_owned();
+            return Err(conflict(what).into());
+        }
         Control::Pause => RolloutEvent::PauseRequested { by: caller.principal.clone() },
         Control::Resume => RolloutEvent::ResumeRequested,
         Control::Traffic(order) => RolloutEvent::TrafficOrdered { order, by: caller.principal.clone() },

@@ -18,6 +18,7 @@ pub(super) fn record_targets<'d>(
         let target = deployment.id.target.clone();
         if let Some(slot) = target.slot.filter(|_| deployment.is_live()) {
             head.live.insert(target.site.clone(), slot);
+            head.mapping = deployment.spec.mapping.clone();
         }
         match &deployment.spec.kind {
             DeploymentKind::Remove if deployment.state.is_success() => {
@@ -59,6 +60,7 @@ pub(super) fn record_end(head: &mut StageHead, rollout: &Rollout, now: Timestamp
         }
         (RolloutKind::Remove, RolloutState::Succeeded) => {
             head.stable = None;
+            head.mapping = None;
             head.past.clear();
             head.holds.clear();
             // A queued rollout has set an expiry of its own.
@@ -77,7 +79,7 @@ pub(super) fn record_end(head: &mut StageHead, rollout: &Rollout, now: Timestamp
 /// Whether, after a retry, the release runs at all targets of the original rollout.
 fn runs_everywhere(head: &StageHead, rollout: &Rollout, release: ReleaseId) -> bool {
     let since = rollout.retry_of.unwrap_or(rollout.id);
-    let mut touched = head.targets.values().filter(|running| running.rollout >= since);
+    let mut touched = head.serving().filter(|running| running.rollout >= since);
     touched.all(|running| running.proven.is_some_and(|(runs, _)| runs == release))
 }
 

@@ -25,9 +25,10 @@ fn place_of(rollout: &Rollout, head: &StageHead) -> RolloutEvent {
         RolloutKind::Remove if begins => {
             RolloutEvent::RemovalBegun { waves: removal_waves(head), stacks: stacks_of(head) }
         }
-        RolloutKind::Deploy(_) if begins && rollout.has_slots() => {
-            RolloutEvent::SlotsFound(head.live.clone())
-        }
+        RolloutKind::Deploy(_) if begins && rollout.has_slots() => RolloutEvent::SlotsFound {
+            live: head.live.clone(),
+            served: rollout.release().map(|release| head.live_with(release)).unwrap_or_default(),
+        },
         _ => RolloutEvent::PlaceObserved(place),
     }
 }

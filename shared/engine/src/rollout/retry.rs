@@ -123,7 +123,7 @@ impl Commands {
             left.remove(&deployment.id.target);
         }
         for deployment in
-            deployments.iter().filter(|d| d.id.direction == Direction::Rollback && d.operations > 0)
+            deployments.iter().filter(|d| d.id.direction == Direction::Rollback && d.has_changed_anything())
         {
             left.insert(deployment.id.target.clone());
         }

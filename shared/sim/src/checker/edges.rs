@@ -27,19 +27,32 @@ fn next_of_deployment(state: &str) -> &'static [&'static str] {
             "cancelled",
         ],
         "reading_aliases" | "reading_mapping" => &["planning", "failed"],
-        "planning" => &["planned", "discarding", "inspecting", "shifting_back", "failed"],
-        "planned" => &["executing", "emptying", "discarding", "shifting_back", "failed", "cancelled"],
-        "executing" => &["verifying", "explaining", "inspecting", "shifting_back", "rolled_back", "failed"],
+        "planning" => &["planned", "discarding", "undraining", "inspecting", "shifting_back", "failed"],
+        "planned" => &[
+            "executing",
+            "draining",
+            "undraining",
+            "emptying",
+            "discarding",
+            "shifting_back",
+            "failed",
+            "cancelled",
+        ],
+        "draining" => &["executing", "undraining", "discarding", "failed"],
+        "undraining" => &["discarding", "rolled_back", "failed", "cancelled"],
+        "executing" => {
+            &["undraining", "verifying", "explaining", "inspecting", "shifting_back", "rolled_back", "failed"]
+        }
         "verifying" => &["shifting", "shifting_back", "succeeded", "failed"],
         "shifting" => &["inspecting", "shifting_back", "succeeded", "failed"],
         "shifting_back" => &["failed"],
-        "explaining" => &["unwinding", "shifting_back", "rolled_back", "failed"],
-        "unwinding" => &["inspecting", "explaining", "shifting_back", "rolled_back", "failed"],
+        "explaining" => &["undraining", "unwinding", "shifting_back", "rolled_back", "failed"],
+        "unwinding" => &["undraining", "inspecting", "explaining", "shifting_back", "rolled_back", "failed"],
         "clearing" => &["inspecting", "explaining", "failed"],
         "emptying" => &["deleting", "failed"],
         "deleting" => &["salvaging", "explaining", "removed", "failed"],
         "salvaging" => &["deleting", "explaining", "failed"],
-        "discarding" => &["verifying", "inspecting", "shifting_back", "failed", "cancelled"],
+        "discarding" => &["undraining", "verifying", "inspecting", "shifting_back", "failed", "cancelled"],
         _ => &[],
     }
 }
@@ -137,7 +150,7 @@ fn reaches(
 
 /// Whether a deployment may be saved in one state after another.
 pub fn deployment(from: &str, to: &str) -> bool {
-    const ACTS: [&str; 9] = [
+    const ACTS: [&str; 11] = [
         "planning",
         "executing",
         "unwinding",
@@ -147,6 +160,8 @@ pub fn deployment(from: &str, to: &str) -> bool {
         "emptying",
         "shifting",
         "shifting_back",
+        "draining",
+        "undraining",
     ];
     reaches(from, to, next_of_deployment, &ACTS, 3)
 }

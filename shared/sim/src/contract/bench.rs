@@ -77,6 +77,9 @@ pub trait Bench: Send + Sync {
     /// Creates an API at the target, with the stage `$default`.
     async fn make_api(&self, name: &str) -> ApiStage;
 
+    /// Creates a hosted zone with weighted records of this name, of the type `CNAME` and with a TTL of a minute, by set identifier. Returns its id.
+    async fn make_records(&self, name: &str, weights: &[(&str, u8)]) -> String;
+
     /// Creates an alarm at the target, if it does not exist, and sets its state.
     async fn set_alarm(&self, name: &str, composite: bool, state: AlarmState);
 

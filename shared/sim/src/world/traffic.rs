@@ -2,6 +2,7 @@
 
 use super::{ACCOUNT, World, orders, service, target};
 use crate::aliases::Alias;
+use crate::dns::Record;
 use flotilla_contract::{AnalysisConfig, ProfileConfig, ServiceConfigDoc, TrafficConfig, TrafficStepConfig};
 use flotilla_domain::rollout::TrafficOrder;
 use flotilla_domain::{ProfileName, RolloutId, Site};
@@ -9,7 +10,9 @@ use flotilla_engine::EngineError;
 use flotilla_engine::rollout::Control;
 use futures::executor::block_on;
 
-/// The domain of the stage `staging`, if it has slots.
+/// The hosted zone of the weighted records.
+const ZONE: &str = "Z0123456789";
+/// The domain of the stage `staging`, if it has slots or weighted records.
 const DOMAIN: &str = "staging.orders.example.com";
 
 impl World {
@@ -83,6 +86,65 @@ impl World {
             for domain in [DOMAIN, "eu-staging.orders.example.com", "staging.orders-eu.example.com"] {
                 state.domains.named.entry((target(region), domain.to_owned())).or_default();
             }
+        }
+        drop(state);
+        self
+    }
+
+    /// From now on, rollouts with the profile `p` drain the regions of a wave before they update them: each has a weighted record, with the
+    /// weight 100 and a TTL of a minute.
+    pub fn drains(
+        &mut self,
+        profile: &ProfileConfig,
+        regions: &[&str],
+        steps: &[(u8, u32)],
+        hooks: [Option<&str>; 2],
+    ) -> &mut Self {
+        let step = |(percent, for_s): &(u8, u32)| TrafficStepConfig {
+            percent: *percent,
+            lasts: format!("{for_s}s"),
+            requests: None,
+        };
+        let [before, after] = hooks.map(|hook| hook.map(str::to_owned));
+        let traffic = TrafficConfig {
+            router: Some("route53".into()),
+            hosted_zone: Some(ZONE.into()),
+            record: Some("{stage}.{service}.example.com".into()),
+            steps: steps.iter().map(step).collect(),
+            before,
+            after,
+            ..TrafficConfig::default()
+        };
+        let profile = ProfileConfig { account: ACCOUNT.into(), traffic: Some(traffic), ..profile.clone() };
+        let name = ProfileName::parse("p").expect("a name");
+        let caller = self.caller("drains");
+        block_on(self.driver.commands.put_profile(&name, &profile, None, &caller)).expect("the profile");
+        let mut state = self.driver.shared.lock();
+        let since_ms = state.now_ms;
+        for name in [DOMAIN, "eu-staging.orders.example.com", "staging.orders-eu.example.com"] {
+            let group = state.dns.records.entry((ZONE.to_owned(), name.to_owned())).or_default();
+            for region in regions {
+                group.entry((*region).to_owned()).or_insert(Record { weight: 100, ttl_s: 60, since_ms });
+            }
+        }
+        drop(state);
+        self
+    }
+
+    /// The weight of a region's record.
+    pub fn weight(&self, region: &str) -> Option<u8> {
+        let state = self.driver.shared.lock();
+        Some(state.dns.records.get(&(ZONE.to_owned(), DOMAIN.to_owned()))?.get(region)?.weight)
+    }
+
+    /// Sets the weight of a region's record, as another actor does; `None` deletes the record.
+    pub fn weigh(&mut self, region: &str, weight: Option<u8>) -> &mut Self {
+        let mut state = self.driver.shared.lock();
+        let since_ms = state.now_ms;
+        let group = state.dns.records.entry((ZONE.to_owned(), DOMAIN.to_owned())).or_default();
+        match weight {
+            Some(weight) => drop(group.insert(region.to_owned(), Record { weight, ttl_s: 60, since_ms })),
+            None => drop(group.remove(region)),
         }
         drop(state);
         self

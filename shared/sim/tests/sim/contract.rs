@@ -77,6 +77,12 @@ fn the_fake_api_mappings_keep_the_contract() {
 }
 
 #[test]
+fn the_fake_records_keep_the_contract() {
+    let bench = SimBench::default();
+    block_on(contract::records(&bench.records(), &bench));
+}
+
+#[test]
 fn the_fake_network_keeps_the_contract() {
     let bench = SimBench::default();
     block_on(contract::probes(&bench.probes(), &bench));

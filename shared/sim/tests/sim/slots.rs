@@ -5,19 +5,17 @@ use flotilla_contract::{ProfileConfig, RolloutView};
 use flotilla_domain::rollout::TrafficOrder;
 use flotilla_domain::{ReleaseId, StageName};
 use flotilla_engine::plan::AllowedLosses;
-use flotilla_engine::ports::ErrorKind;
 use flotilla_engine::rollout::{RetryOptions, Rollback};
-use flotilla_engine::stage::StageRemoval;
 use flotilla_sim::{Behaviour, World};
 
-const NO_HOOKS: [Option<&str>; 2] = [None, None];
+pub const NO_HOOKS: [Option<&str>; 2] = [None, None];
 
-fn of(waves: &[&[&str]], on_failure: &str) -> ProfileConfig {
+pub fn of(waves: &[&[&str]], on_failure: &str) -> ProfileConfig {
     ProfileConfig { on_failure: Some(on_failure.into()), ..profile(waves) }
 }
 
 /// A world in which these releases were deployed, one after the other.
-fn deployed(profile: &ProfileConfig, hooks: [Option<&str>; 2], releases: &[&str]) -> World {
+pub fn deployed(profile: &ProfileConfig, hooks: [Option<&str>; 2], releases: &[&str]) -> World {
     let mut world = World::with(7, profile.clone());
     world.slots(profile, &REGIONS, hooks);
     for release in releases {
@@ -29,7 +27,7 @@ fn deployed(profile: &ProfileConfig, hooks: [Option<&str>; 2], releases: &[&str]
 }
 
 #[track_caller]
-fn live(world: &World, slots: [&str; 3]) {
+pub fn live(world: &World, slots: [&str; 3]) {
     for (region, slot) in REGIONS.iter().zip(slots) {
         assert_eq!(world.live_slot(region).as_deref(), Some(slot), "{region}");
     }
@@ -43,7 +41,22 @@ fn live(world: &World, slots: [&str; 3]) {
     }
 }
 
-fn failed(end: &RolloutView) -> (&str, &str) {
+/// Whether the domain points at this slot in every region.
+pub fn all_are(world: &World, slot: &str) -> bool {
+    REGIONS.iter().all(|region| world.live_slot(region).as_deref() == Some(slot))
+}
+
+pub fn rollback() -> Rollback {
+    Rollback {
+        stage: StageName::parse("staging").unwrap(),
+        to: None,
+        by_waves: false,
+        because: None,
+        allow: AllowedLosses::default(),
+    }
+}
+
+pub fn failed(end: &RolloutView) -> (&str, &str) {
     (end.status.as_str(), end.cause.as_ref().map_or("", |cause| cause.code.as_str()))
 }
 
@@ -90,13 +103,9 @@ fn a_failing_hook_before_keeps_the_traffic_and_one_after_gives_it_back_everywher
 
     replies(&mut world, "green", true, false);
     let third = world.upload("branch/main", "three");
-    world.until("the switch", |w| {
-        REGIONS.iter().all(|region| w.live_slot(region).as_deref() == Some("green"))
-    });
+    world.until("the switch", |w| all_are(w, "green"));
     let updates = world.calls("cloudformation:ExecuteChangeSet");
-    world.until("the switch back", |w| {
-        REGIONS.iter().all(|region| w.live_slot(region).as_deref() == Some("blue"))
-    });
+    world.until("the switch back", |w| all_are(w, "blue"));
     assert_eq!(failed(&ended_of(&mut world, &third)), ("failed", "FL0551"));
     assert_eq!(world.calls("cloudformation:ExecuteChangeSet"), updates, "no stack was updated for it");
     live(&world, ["blue"; 3]);
@@ -155,14 +164,7 @@ fn a_rollback_switches_to_the_stack_that_is_still_there() {
     let mut world = deployed(&of(&[&REGIONS[..1], &REGIONS[1..]], "halt"), NO_HOOKS, &["one", "two"]);
     live(&world, ["green"; 3]);
     let updates = world.calls("cloudformation:ExecuteChangeSet");
-    let rollback = Rollback {
-        stage: StageName::parse("staging").unwrap(),
-        to: None,
-        by_waves: false,
-        because: None,
-        allow: AllowedLosses::default(),
-    };
-    let id = world.roll_back(&rollback).unwrap();
+    let id = world.roll_back(&rollback()).unwrap();
     let end = ended(&mut world, &id);
     assert_eq!(end.status, "succeeded", "{:?}", end.cause);
     live(&world, ["blue"; 3]);
@@ -182,90 +184,13 @@ fn an_operator_aborts_while_it_is_verified() {
     assert_eq!(ended_of(&mut world, &first).status, "succeeded");
     world.replies(REGIONS[0], "after", false, "not yet");
     let second = world.upload("branch/main", "two");
-    world.until("the switch", |w| {
-        REGIONS.iter().all(|region| w.live_slot(region).as_deref() == Some("green"))
-    });
+    world.until("the switch", |w| all_are(w, "green"));
     let id = world.rollout(&second).unwrap().id;
     world.until("its verification", |w| w.rollout_by_id(&id).status == "checking");
     world.cancel(&id).unwrap();
     assert_eq!(ended(&mut world, &id).status, "cancelled");
     live(&world, ["blue"; 3]);
     assert!(world.traffic(&id, TrafficOrder::Abort).is_err(), "it has ended");
-}
-
-#[test]
-fn a_mapping_that_somebody_else_changed_is_left_alone_and_noted() {
-    let mut world = deployed(&of(&[&REGIONS], "halt"), NO_HOOKS, &["one", "two"]);
-    // Somebody has switched one region to the slot that would be updated next.
-    world.domain_points_at(REGIONS[1], Some("blue"));
-    let third = world.upload("branch/main", "three");
-    assert_eq!(failed(&ended_of(&mut world, &third)), ("failed", "FL0556"));
-    live(&world, ["green", "blue", "green"]);
-    let retry = world.retry(&world.rollout(&third).unwrap().id, &RetryOptions::default()).unwrap();
-    let end = ended(&mut world, &retry);
-    assert_eq!(end.status, "succeeded", "{:?}", end.cause);
-    live(&world, ["blue", "green", "blue"]);
-
-    // While the stacks are updated, the mapping is pointed at an API of somebody else.
-    let fourth = world.upload("branch/main", "four");
-    world.until("the updates", |w| w.rollout(&fourth).is_some_and(|r| r.status == "rolling"));
-    world.until("a stack", |w| {
-        w.stack(REGIONS[0], "staging-green").is_some_and(|s| s.contains("IN_PROGRESS"))
-    });
-    world.domain_points_at(REGIONS[0], Some("neither"));
-    assert_eq!(failed(&ended_of(&mut world, &fourth)), ("failed", "FL0556"));
-    assert_eq!(world.live_slot(REGIONS[0]).as_deref(), Some("another API"), "it is left alone");
-}
-
-#[test]
-fn what_cannot_be_switched_back_says_which_api_should_have_the_traffic() {
-    let mut world = deployed(&of(&[&REGIONS], "halt"), [None, Some("after")], &[]);
-    for region in REGIONS {
-        world.replies(region, "after", true, "fine");
-    }
-    let first = world.upload("branch/main", "one");
-    assert_eq!(ended_of(&mut world, &first).status, "succeeded");
-    world.replies(REGIONS[0], "after", false, "broken");
-    let second = world.upload("branch/main", "two");
-    world.until("the switch", |w| {
-        REGIONS.iter().all(|region| w.live_slot(region).as_deref() == Some("green"))
-    });
-    world.refuses("apigateway:UpdateApiMapping", ErrorKind::Denied, "not allowed");
-    let end = ended_of(&mut world, &second);
-    assert_eq!(end.status, "failed");
-    let cause = end.deployments.iter().find_map(|d| d.cause.clone()).expect("a cause");
-    assert_eq!(cause.code, "FL0554", "{cause:?}");
-    assert!(cause.fix.contains("staging.orders.example.com"), "{}", cause.fix);
-    world.allows("apigateway:UpdateApiMapping");
-    world.replies(REGIONS[0], "after", true, "fine");
-    // The next rollout finds that what was to be updated is live, and the one after it goes to the other slot.
-    let third = world.upload("branch/main", "three");
-    assert_eq!(failed(&ended_of(&mut world, &third)), ("failed", "FL0556"));
-    let fourth = world.upload("branch/main", "four");
-    assert_eq!(ended_of(&mut world, &fourth).status, "succeeded");
-    live(&world, ["blue"; 3]);
-}
-
-#[test]
-fn a_removal_deletes_the_mapping_and_both_stacks() {
-    let mut world = deployed(&of(&[&REGIONS], "halt"), NO_HOOKS, &["one", "two"]);
-    let stage = StageName::parse("staging").unwrap();
-    let removal = StageRemoval {
-        stage: stage.clone(),
-        confirm: Some(stage),
-        because: None,
-        allow: AllowedLosses::default(),
-    };
-    let id = world.remove_stage(&removal).unwrap();
-    let end = ended(&mut world, &id);
-    assert_eq!(end.status, "succeeded", "{:?}", end.cause);
-    for region in REGIONS {
-        assert_eq!(world.live_slot(region), None);
-        for slot in ["staging-blue", "staging-green"] {
-            assert_eq!(world.stack(region, slot), None, "{region} {slot}");
-        }
-    }
-    assert_eq!(world.calls("apigateway:DeleteApiMapping"), 3, "one for each region");
 }
 
 #[test]

@@ -25,14 +25,14 @@ fn to_green(mut deployment: Deployment) -> Deployment {
 }
 
 fn points_at(api_id: &str, own: Option<&str>) -> Event {
-    Event::MappingObserved { points_at: api(api_id), own: own.map(Into::into) }
+    Event::MappingObserved { points_at: api(api_id), own: own.map(Into::into).into_iter().collect() }
 }
 
 /// The way to the update of a stack without traffic, whose API is `new`.
 fn updated() -> Deployment {
     let reads = go(to_green(deploy()), [taken(), seen("UPDATE_COMPLETE")]);
     assert_eq!(reads.observation(), Some(Observation::Mapping));
-    let proven = Event::CodeProven { versions: Default::default(), api: api("new") };
+    let proven = Event::CodeProven { versions: Default::default(), api: api("new"), was_drained: false };
     let way = [Event::Acted, ready(), Event::Allowed, Event::Acted, op("UPDATE_COMPLETE"), proven];
     go(go(reads, [points_at("old", Some("new"))]), way)
 }
@@ -108,7 +108,7 @@ fn a_rollback_may_find_that_its_slot_has_the_traffic_already() {
     back.id.direction = Direction::Rollback;
     let reads = go(back, [taken(), seen("UPDATE_COMPLETE"), points_at("new", Some("new")), Event::Acted]);
     let empty = Event::PlanEmpty { stack_id: "stack".into() };
-    let proven = Event::CodeProven { versions: Default::default(), api: api("new") };
+    let proven = Event::CodeProven { versions: Default::default(), api: api("new"), was_drained: false };
     let end = go(reads, [empty, Event::Acted, proven]);
     assert_eq!((&end.state, end.is_live()), (&State::Succeeded { changed: false }, true));
 }
@@ -116,7 +116,7 @@ fn a_rollback_may_find_that_its_slot_has_the_traffic_already() {
 #[test]
 fn the_first_stack_of_a_domain_has_nothing_before_it() {
     let reads = go(to_green(deploy()), [taken(), Event::StackObserved(None)]);
-    let planning = go(reads, [Event::MappingObserved { points_at: None, own: None }]);
+    let planning = go(reads, [Event::MappingObserved { points_at: None, own: Vec::new() }]);
     assert_eq!(planning.state, State::Planning(ChangeSetKind::Create));
     assert_eq!(planning.mapped, Some(MappedApis::default()));
 }

@@ -37,7 +37,11 @@ fn shifted() -> Deployment {
 
 fn proven(version: &str) -> Event {
     let versions = [("LiveV", version), ("LaterV", "1")];
-    Event::CodeProven { versions: versions.map(|(id, n)| (id.to_owned(), n.to_owned())).into(), api: None }
+    Event::CodeProven {
+        versions: versions.map(|(id, n)| (id.to_owned(), n.to_owned())).into(),
+        api: None,
+        was_drained: false,
+    }
 }
 
 fn revision(text: &str) -> BTreeMap<String, String> {

@@ -13,13 +13,14 @@ fn begun() -> Rollout {
         ApiMapping { domain: "a.example.com".into(), path: String::new(), api: None, api_stage: None };
     let traffic = TrafficPolicy {
         mapping: Some(mapping),
+        record: None,
         steps: Vec::new(),
         analysis: None,
         hooks: TrafficHooks::default(),
     };
     let queued = Rollout { traffic: Some(traffic), state: RolloutState::Queued, ..rolling() };
     let live = [(target(WAVE[0]).site, Slot::Blue)].into();
-    go(queued, [E::SlotsFound(live)])
+    go(queued, [E::SlotsFound { live, served: BTreeSet::new() }])
 }
 
 fn slots(rollout: &Rollout) -> Vec<String> {
@@ -54,7 +55,15 @@ fn all_regions_of_a_wave_are_switched_before_any_of_them_is_done() {
     let rollout = rolling_in_slots();
     let share = |percent| State::Shifting { percent };
     let first = rollout.waves[0].targets[0].clone();
-    let ready = go(rollout.clone(), [E::DeploymentsObserved(of_wave(&rollout, [share(0), share(0)]))]);
+    let waits = go(rollout.clone(), [E::DeploymentsObserved(of_wave(&rollout, [share(0), share(0)]))]);
+    assert_eq!(waits.traffic_answer(&first, Direction::Forward), TrafficAnswer::Shift(0));
+    // Nothing is switched while a gate is closed.
+    let idle = || of_wave(&rollout, [share(0), share(0)]);
+    let observed = |facts| E::TrafficObserved { facts, outcomes: idle() };
+    let paused = Rollout { paused_by: Some("ann".into()), ..waits.clone() };
+    let still = go(paused, [observed(Facts::at(at(3)))]);
+    assert_eq!(still.traffic_answer(&first, Direction::Forward), TrafficAnswer::Shift(0));
+    let ready = go(waits, [observed(Facts::at(at(4)))]);
     assert_eq!(ready.traffic_answer(&first, Direction::Forward), TrafficAnswer::Shift(100));
     let half =
         E::TrafficObserved { facts: Facts::at(at(5)), outcomes: of_wave(&rollout, [share(100), share(0)]) };

@@ -9,7 +9,7 @@ use crate::rollout::{Shift, TrafficHooks, TrafficOrder, TrafficPolicy, TrafficSt
 const WAVE: [&str; 2] = ["eu-west-1", "eu-west-2"];
 
 fn policy(steps: Vec<TrafficStep>) -> TrafficPolicy {
-    TrafficPolicy { mapping: None, steps, analysis: None, hooks: TrafficHooks::default() }
+    TrafficPolicy { mapping: None, record: None, steps, analysis: None, hooks: TrafficHooks::default() }
 }
 
 /// A rollout with the steps 5 % and 50 %, whose first wave is published and waits for its first share.
@@ -138,6 +138,7 @@ fn hooks_run_before_the_first_share_and_after_the_last_one() {
     let hooked = |rollout: Rollout| Rollout {
         traffic: Some(TrafficPolicy {
             mapping: None,
+            record: None,
             steps: steps.clone(),
             analysis: None,
             hooks: hooks.clone(),

@@ -3,6 +3,7 @@
 use crate::rollout::destination::Destination;
 use flotilla_domain::config::profile::Profile;
 use flotilla_domain::config::service::Route;
+use flotilla_domain::names::InvalidName;
 use flotilla_domain::release::package::{
     GlobalName, Package, PackagedStack, STAGE_PARAMETER, STAGE_PLACEHOLDER, stack_parameter,
 };
@@ -83,10 +84,17 @@ pub(super) fn check_slots(
         );
         return refuse(what, &format!("package with --stage {STAGE_PLACEHOLDER}"));
     }
-    match stacks.values().find_map(|name| Slot::Green.stack(name).err()) {
-        Some(error) => refuse(error.to_string(), "shorten the service's stack_name"),
-        None => Ok(()),
-    }
+    stacks.values().try_for_each(|name| longest(stage, name).map(drop))
+}
+
+/// The stage and the stack's name of the slot with the longest name.
+fn longest(stage: &StageName, name: &StackName) -> Result<(StageName, StackName), Refusal> {
+    let refuse = |error: InvalidName| {
+        let fix = "shorten the stage's name, or the service's stack_name";
+        Refusal::new(Code::SlotsUnsupported, error.to_string(), fix)
+    };
+    let stage = StageName::parse(&format!("{stage}-{}", Slot::Green)).map_err(refuse)?;
+    Ok((stage, Slot::Green.stack(name).map_err(refuse)?))
 }
 
 /// Whether a stack can be deployed with the profile at the stage: capabilities, tags, names and parameters.
@@ -158,6 +166,8 @@ fn check_names(
         return Err(Refusal::new(Code::NameExistsOnce, what, fix).at(path));
     }
     let Some(name) = stacks.get(&stack.part) else { return Ok(()) };
+    let has_slots = profile.traffic.as_ref().is_some_and(TrafficPolicy::has_slots);
+    let (stage, name) = &if has_slots { longest(stage, name)? } else { (stage.clone(), name.clone()) };
     let mut long = stack.long_names.iter().flat_map(|long| deployed().map(move |region| (long, region)));
     long.try_for_each(|(long, region)| long.check(stage, region.as_str(), name))
 }
