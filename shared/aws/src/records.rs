@@ -4,6 +4,7 @@ use crate::Sessions;
 use crate::classify::classify;
 use async_trait::async_trait;
 use aws_sdk_route53::Client;
+use aws_sdk_route53::operation::change_resource_record_sets::ChangeResourceRecordSetsError;
 use aws_sdk_route53::types::{Change, ChangeAction, ChangeBatch, ChangeStatus, ResourceRecordSet, RrType};
 use flotilla_domain::deployment::WeightedRecord;
 use flotilla_engine::ports::{Place, PortError, RecordSeen, WeightedRecords};
@@ -103,9 +104,18 @@ async fn set_weight(
     })?;
     match client.change_resource_record_sets().hosted_zone_id(&record.zone).change_batch(batch).send().await {
         Ok(changed) => Ok(changed.change_info().map(|info| info.id().to_owned())),
-        Err(error) if error.as_service_error().is_some_and(|e| e.is_invalid_change_batch()) => Ok(None),
+        Err(error) if error.as_service_error().is_some_and(says_changed) => Ok(None),
         Err(error) => Err(classify(OPERATION, error)),
     }
+}
+
+/// Whether a change was refused because the record is not what was read. Another reason stays one.
+fn says_changed(error: &ChangeResourceRecordSetsError) -> bool {
+    const TEXTS: [&str; 3] =
+        ["values provided do not match the current values", "but it was not found", "but it already exists"];
+    let ChangeResourceRecordSetsError::InvalidChangeBatch(invalid) = error else { return false };
+    let mut said = invalid.messages().iter().map(String::as_str).chain(invalid.message());
+    said.any(|said| TEXTS.iter().any(|text| said.contains(text)))
 }
 
 #[async_trait]
@@ -135,9 +145,7 @@ impl WeightedRecords for Route53Records {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use aws_sdk_route53::operation::change_resource_record_sets::{
-        ChangeResourceRecordSetsError, ChangeResourceRecordSetsOutput,
-    };
+    use aws_sdk_route53::operation::change_resource_record_sets::ChangeResourceRecordSetsOutput;
     use aws_sdk_route53::operation::list_resource_record_sets::ListResourceRecordSetsOutput;
     use aws_sdk_route53::types::error::InvalidChangeBatch;
     use aws_sdk_route53::types::{AliasTarget, ChangeInfo};
@@ -239,8 +247,17 @@ mod tests {
         assert_eq!(set_weight(&client, &record(), 100, 0).await.unwrap().as_deref(), Some("/change/C1"));
         assert_eq!(set_weight(&client, &record(), 50, 0).await.unwrap(), None, "it has another weight");
 
-        let conflict = mock!(Client::change_resource_record_sets).then_error(|| {
-            ChangeResourceRecordSetsError::InvalidChangeBatch(InvalidChangeBatch::builder().build())
+        let refused = |text: &'static str| {
+            ChangeResourceRecordSetsError::InvalidChangeBatch(
+                InvalidChangeBatch::builder().message(text).build(),
+            )
+        };
+        assert!(
+            !says_changed(&refused("Invalid request: there is no such alias target")),
+            "that stays wrong"
+        );
+        let conflict = mock!(Client::change_resource_record_sets).then_error(move || {
+            refused("Tried to delete resource record set [name='orders.example.com.', type='A'] but the values provided do not match the current values")
         });
         let client = mock_client!(aws_sdk_route53, RuleMode::MatchAny, [&also_listed, &conflict]);
         assert_eq!(set_weight(&client, &record(), 100, 0).await.unwrap(), None, "it was changed meanwhile");

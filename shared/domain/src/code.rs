@@ -140,8 +140,8 @@ codes! {
     ProvenanceRefused = 318, "the release was not signed as the profile requires";
     /// A profile excludes the authors of a release from its approvals, and the release names none.
     AuthorUnknown = 319, "the release does not say who wrote it";
-    /// A profile deploys blue/green, and the package cannot be deployed to two slots.
-    SlotsUnsupported = 320, "the package cannot be deployed blue/green";
+    /// A package cannot be deployed to two slots, or to regions that are drained, as the profile says.
+    RouterUnfit = 320, "the package does not fit the profile's router";
     /// A stage gets its traffic by another API mapping than the profile says.
     RouteChanged = 321, "the stage gets its traffic another way";
 

@@ -24,10 +24,14 @@ pub(super) fn deadline(deployment: &Deployment) -> Cause {
     )
 }
 
-pub(super) fn traffic_aborted() -> Cause {
+pub(super) fn traffic_aborted(record: Option<&WeightedRecord>) -> Cause {
+    let what = match record {
+        Some(record) => format!("the region gets no traffic: {record} has the weight 0"),
+        None => "all traffic is back at the versions that ran before".to_owned(),
+    };
     Cause::new(
         Code::TrafficAborted,
-        "all traffic is back at the versions that ran before",
+        what,
         "see why the rollout failed or was cancelled; fix it and upload again, or retry the rollout",
     )
 }
@@ -63,10 +67,11 @@ pub(super) fn traffic_left(cause: &Cause, before: &Cause, deployment: &Deploymen
 }
 
 /// The region could not get its traffic back.
-pub(super) fn weight_left(cause: &Cause, before: &Cause, record: &WeightedRecord) -> Cause {
+pub(super) fn weight_left(cause: &Cause, before: Option<&Cause>, record: &WeightedRecord) -> Cause {
+    let before = before.map_or("it was cancelled", |before| before.message.as_str());
     Cause::new(
         Code::TrafficNotRestored,
-        storable(format!("{}; before: {}", cause.message, before.message)),
+        storable(format!("{}; before: {before}", cause.message)),
         storable(format!(
             "give the record {record} the weight {} (aws route53 change-resource-record-sets)",
             record.weight

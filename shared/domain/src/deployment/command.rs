@@ -71,6 +71,8 @@ pub enum Observation {
     Aliases,
     /// What the API mapping of the stack's domain points at.
     Mapping,
+    /// The weight of the region's record, before it is drained.
+    Weight,
     /// Whether all name servers have the change of the region's record.
     Record,
     /// The resources of the stack, each of which a removal deletes.
@@ -118,7 +120,7 @@ impl Deployment {
             State::Shifting { percent } if *percent > 0 => Some(Command::ShiftTraffic(*percent)),
             State::ShiftingBack(_) => Some(Command::ShiftTraffic(0)),
             State::Unmapping => Some(Command::RemoveMapping),
-            State::Draining => Some(Command::Drain),
+            State::Draining if self.drain.is_some() => Some(Command::Drain),
             State::Undraining(_) => Some(Command::ShiftTraffic(100)),
             State::DiscardingChangeSet(_) => Some(Command::DiscardPlan { name: self.change_set_name() }),
             _ => None,
@@ -132,8 +134,11 @@ impl Deployment {
             State::Inspecting => Some(Observation::Stack),
             State::ReadingAliases => Some(Observation::Aliases),
             State::ReadingMapping(_) => Some(Observation::Mapping),
+            State::Draining if self.drain.is_none() => Some(Observation::Weight),
             State::Draining => Some(Observation::Record),
-            State::ShiftingBack(_) if self.confirms_mapping() => Some(Observation::Mapping),
+            State::ShiftingBack(_) if self.confirms_mapping() || self.confirms_drain() => {
+                Some(Observation::Mapping)
+            }
             State::PlanningRemoval | State::ConfirmingRemoval => Some(Observation::Resources),
             State::Executing
             | State::RollingBackStack { .. }

@@ -113,12 +113,17 @@ pub enum Event {
         /// The ids of the stack's own APIs before the update.
         own: Vec<String>,
     },
+    /// The record of the region was read, and may get the weight 0.
+    WeightSeen {
+        /// Its weight.
+        weight: u8,
+        /// How long resolvers keep the record, in seconds.
+        ttl_s: u32,
+    },
     /// The record of the region has the weight 0.
     WeightSet {
         /// The change of the record; `None` if it had that weight already.
         change: Option<String>,
-        /// How long resolvers keep the record, in seconds.
-        ttl_s: u32,
     },
     /// All name servers have the change of the record.
     RecordInSync,
@@ -130,8 +135,6 @@ pub enum Event {
         versions: BTreeMap<String, String>,
         /// The stack's API, if an API mapping is to point at it.
         api: Option<ApiStage>,
-        /// Whether the region gets no traffic since a rollout before.
-        was_drained: bool,
     },
     /// Every alias has the share that was asked for. The new revisions, by logical id.
     TrafficShifted(BTreeMap<String, String>),

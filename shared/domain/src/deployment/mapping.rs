@@ -87,6 +87,13 @@ impl Deployment {
         points_at: Option<&ApiStage>,
         now: Timestamp,
     ) -> Option<State> {
+        if self.spec.record.is_some() {
+            if now >= self.confirmed_at() {
+                self.acted = false;
+                self.drain.get_or_insert_default().is_confirmed = true;
+            }
+            return None;
+        }
         let is_new = |mapped: &MappedApis| mapped.new.as_ref() == points_at && mapped.new != mapped.stable;
         if self.mapped.as_ref().is_some_and(is_new) {
             self.acted = false;

@@ -33,6 +33,8 @@ impl std::fmt::Display for WeightedRecord {
 /// How far the drain of a region has come.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Drain {
+    /// The weight that the record had before: 0 if a rollout that failed has drained the region.
+    pub before: u8,
     /// The change of the record, if this deployment made one.
     pub change: Option<String>,
     /// How long resolvers keep the record, in seconds.
@@ -41,6 +43,12 @@ pub struct Drain {
     pub synced_at: Option<jiff::Timestamp>,
     /// Whether the region was drained as long as that: its stack may be updated.
     pub is_over: bool,
+    /// The weight that the record was given last.
+    pub weight: u8,
+    /// The weight that it was to be given last: a call may have had its effect without an answer.
+    pub wanted: u8,
+    /// Whether the weight was set back a second time, long enough after the first.
+    pub is_confirmed: bool,
 }
 
 #[cfg(test)]

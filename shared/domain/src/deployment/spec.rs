@@ -104,6 +104,8 @@ pub struct DeploymentSpec {
     pub record: Option<WeightedRecord>,
     /// Whether the region gets no traffic while the stack is updated.
     pub drains: bool,
+    /// Whether a rollout that failed has left the region without traffic.
+    pub was_drained: bool,
     /// The names of the alarms that are rollback triggers of an update.
     pub alarms: BTreeSet<String>,
 }

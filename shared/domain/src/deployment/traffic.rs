@@ -58,10 +58,12 @@ impl Deployment {
             TrafficAnswer::Shift(share) if share == percent => None,
             TrafficAnswer::Shift(share) => {
                 self.is_switched();
+                self.wants_share(share);
                 Some(State::Shifting { percent: share.min(100) })
             }
             TrafficAnswer::Complete if percent < 100 => {
                 self.is_switched();
+                self.wants_share(100);
                 Some(State::Shifting { percent: 100 })
             }
             // The template says nothing about the mapping, or the record.
@@ -72,14 +74,21 @@ impl Deployment {
                 self.completes = true;
                 Some(State::Inspecting)
             }
-            TrafficAnswer::Abort => Some(State::ShiftingBack(causes::traffic_aborted())),
+            TrafficAnswer::Abort => {
+                Some(State::ShiftingBack(causes::traffic_aborted(self.spec.record.as_ref())))
+            }
         }
     }
 
     /// The state after every alias got its share; `None` to wait for the next one.
     pub(super) fn traffic_shifted(&mut self) -> Option<State> {
+        if matches!(self.state, State::Shifting { .. }) {
+            self.has_share();
+        }
         match &self.state {
-            State::ShiftingBack(cause) if !self.confirms_mapping() => Some(State::Failed(cause.clone())),
+            State::ShiftingBack(cause) if !self.confirms_mapping() && !self.confirms_drain() => {
+                Some(State::Failed(cause.clone()))
+            }
             _ => {
                 self.acted = true;
                 None

@@ -41,7 +41,7 @@ impl Deployment {
             }
             // A change set that cannot be deleted does not change the outcome.
             (S::DiscardingChangeSet(then), E::Refused(_)) => *then,
-            (S::Undraining(then), E::Refused(cause)) => self.weight_left(*then, &cause),
+            (S::Undraining(then), E::Refused(cause)) => self.weight_left(&then, &cause),
             // Its change set is not executed.
             (S::Draining, E::Refused(cause)) => S::DiscardingChangeSet(Box::new(S::Failed(cause))),
             // An earlier request, whose reply was lost, may have created the change set.
@@ -154,15 +154,15 @@ impl Deployment {
             (S::Planned, E::Allowed | E::AllowedUnwatched) if self.is_mapping_old(now) => {
                 S::DiscardingChangeSet(Box::new(S::Inspecting))
             }
-            (S::Planned, E::Allowed | E::AllowedUnwatched) => self.executing(),
+            (S::Planned, event @ (E::Allowed | E::AllowedUnwatched)) => {
+                self.executing(event == E::AllowedUnwatched)
+            }
             (S::Planned, E::MustWait) => return Ok(self),
 
-            (S::Draining, E::WeightSet { change, ttl_s }) => {
-                self.weight_set(change, ttl_s);
-                return Ok(self);
-            }
-            (S::Draining, E::RecordPending) => return Ok(self),
-            (S::Draining, E::RecordInSync) => match self.record_in_sync(now) {
+            (
+                S::Draining,
+                event @ (E::WeightSeen { .. } | E::WeightSet { .. } | E::RecordPending | E::RecordInSync),
+            ) => match self.draining(event, now) {
                 Some(next) => next,
                 None => return Ok(self),
             },
@@ -171,9 +171,9 @@ impl Deployment {
                 *then
             }
 
-            (S::Verifying { changed }, E::CodeProven { versions, api, was_drained }) => {
+            (S::Verifying { changed }, E::CodeProven { versions, api }) => {
                 self.has_api(api);
-                self.was_drained(was_drained);
+                self.begin_from_drained();
                 self.code_proven(changed, &versions)
             }
             (S::Verifying { .. }, E::CodePending) => return Ok(self),
@@ -268,7 +268,7 @@ impl Deployment {
                 State::DiscardingChangeSet(Box::new(State::Inspecting))
             }
             State::Draining => State::DiscardingChangeSet(Box::new(failed)),
-            State::Undraining(then) => self.weight_left(*then, &causes::deadline(self)),
+            State::Undraining(then) => self.weight_left(&then, &causes::deadline(self)),
             State::Shifting { .. } => State::ShiftingBack(causes::deadline(self)),
             State::ShiftingBack(before) => {
                 State::Failed(causes::traffic_left(&causes::deadline(self), &before, self))

@@ -50,6 +50,7 @@ fn deployment(kind: DeploymentKind, policy: StackPolicy) -> Deployment {
         mapping: None,
         record: None,
         drains: false,
+        was_drained: false,
         alarms: Default::default(),
     };
     let id = DeploymentId {

@@ -136,6 +136,8 @@ pub struct Rollout {
     pub policy: StackPolicy,
     /// The gates of its waves.
     pub gates: Gates,
+    /// The account-regions that a rollout before has left without traffic.
+    pub drained: BTreeSet<Site>,
     /// How it shifts traffic, if it does.
     pub traffic: Option<TrafficPolicy>,
     /// Whether it only makes plans and changes nothing.

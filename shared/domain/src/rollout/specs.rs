@@ -60,6 +60,8 @@ impl Rollout {
             mapping: self.mapping_of(target),
             record: self.record_of(target).filter(|_| release.is_some()),
             drains: self.drains(direction),
+            // What is reverted may have been drained by this rollout.
+            was_drained: self.drained.contains(&target.site) || direction == Direction::Rollback,
             alarms: match (
                 self.gates.triggers && !self.gates.expedite && self.break_glass.is_none(),
                 direction,

@@ -48,6 +48,13 @@ impl Rollout {
     pub fn traffic_answer(&self, target: &Target, direction: Direction) -> TrafficAnswer {
         let is_in = |wave: usize| self.waves.get(wave).is_some_and(|wave| wave.targets.contains(target));
         match &self.state {
+            // What is quick gives each region its traffic back, whatever becomes of the others.
+            RolloutState::Rolling { .. } | RolloutState::Verifying { .. }
+                if self.gates.expedite
+                    && self.traffic.as_ref().is_some_and(|traffic| traffic.record.is_some()) =>
+            {
+                TrafficAnswer::Complete
+            }
             // A revert takes no steps.
             RolloutState::Reverting(_) if direction == Direction::Rollback => TrafficAnswer::Complete,
             RolloutState::Shifting(shift) if is_in(shift.wave) => TrafficAnswer::Shift(shift.percent),

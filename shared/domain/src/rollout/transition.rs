@@ -20,12 +20,14 @@ use std::collections::{BTreeMap, BTreeSet};
 pub enum RolloutEvent {
     /// Its place at the stage's head was observed.
     PlaceObserved(Place),
-    /// It is the active rollout of its stage, which has slots.
-    SlotsFound {
+    /// It is the active rollout of its stage, which has slots or whose regions are drained.
+    RoutesFound {
         /// Those that get the traffic now.
         live: BTreeMap<Site, Slot>,
         /// Where they are proven to run its release.
         served: BTreeSet<Site>,
+        /// The account-regions that a rollout before has left without traffic.
+        drained: BTreeSet<Site>,
     },
     /// It is the active rollout of its stage and removes everything that is known to be there.
     RemovalBegun {
@@ -179,8 +181,11 @@ impl Rollout {
                 self.waves.iter_mut().take(1).for_each(|wave| wave.approvals = approvals);
                 if self.waves.is_empty() { S::Succeeded } else { self.begin() }
             }
-            (S::Queued, E::SlotsFound { live, served }) if self.has_slots() => {
-                self.choose_slots(&live, &served);
+            (S::Queued, E::RoutesFound { live, served, drained }) if self.has_route() => {
+                self.drained = drained;
+                if self.has_slots() {
+                    self.choose_slots(&live, &served);
+                }
                 if self.waves.is_empty() { S::Succeeded } else { self.begin() }
             }
             (S::Queued, E::PlaceObserved(Place::Active)) => self.begin(),

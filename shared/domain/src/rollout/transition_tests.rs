@@ -92,6 +92,7 @@ fn rollout(kind: RolloutKind) -> Rollout {
         capabilities: Default::default(),
         policy: Default::default(),
         gates: Gates::default(),
+        drained: BTreeSet::new(),
         traffic: None,
         plan_only: false,
         plans: BTreeMap::new(),

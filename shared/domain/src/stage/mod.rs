@@ -88,6 +88,8 @@ pub struct StageHead {
     pub targets: BTreeMap<Target, Running>,
     /// Of a stage that is deployed blue/green: the slot that gets the traffic.
     pub live: BTreeMap<Site, Slot>,
+    /// The account-regions that a rollout has left without traffic: their records have the weight 0.
+    pub drained: BTreeSet<Site>,
     /// The API mapping that points at the live slots.
     pub mapping: Option<ApiMapping>,
     /// All stacks that a rollout has ever begun to create here. A removal needs their names.
@@ -153,6 +155,7 @@ impl StageHead {
             holds: BTreeMap::new(),
             targets: BTreeMap::new(),
             live: BTreeMap::new(),
+            drained: BTreeSet::new(),
             mapping: None,
             stacks: BTreeMap::new(),
             expires_at: None,

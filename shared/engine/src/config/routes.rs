@@ -52,6 +52,13 @@ pub(super) fn record(doc: &TrafficConfig) -> Result<WeightedRecord, Refusal> {
     if !(1..=128).contains(&set_identifier.len()) || set_identifier.chars().any(char::is_control) {
         return refuse("set_identifier", "it has no characters, or more than 128".into(), "write {region}");
     }
+    let bare = ["{region}", "{account}", "{service}", "{stage}"]
+        .iter()
+        .fold(set_identifier.clone(), |text, name| text.replace(name, ""));
+    if !set_identifier.contains("{region}") || bare.contains(['{', '}']) {
+        let fix = "write {region}, also with {account}, {service} or {stage}";
+        return refuse("set_identifier", format!("{set_identifier:?} does not tell the regions apart"), fix);
+    }
     let weight = doc.weight.unwrap_or(100);
     if weight == 0 {
         return refuse("weight", "a region would never get traffic".into(), "write 1 to 255");
@@ -181,6 +188,8 @@ mod tests {
             ("record", TrafficConfig { record: text("example"), ..valid() }),
             ("type", TrafficConfig { record_type: text("TXT"), ..valid() }),
             ("set_identifier", TrafficConfig { set_identifier: text(&"x".repeat(129)), ..valid() }),
+            ("set_identifier", TrafficConfig { set_identifier: text("eu-central-1"), ..valid() }),
+            ("set_identifier", TrafficConfig { set_identifier: text("{region}-{zone}"), ..valid() }),
             ("weight", TrafficConfig { weight: Some(0), ..valid() }),
             ("analysis", TrafficConfig { analysis: Some(AnalysisConfig::default()), ..valid() }),
             ("domain", TrafficConfig { domain: text("a.example.com"), ..valid() }),

@@ -83,7 +83,7 @@ impl DeploymentController {
                 let mapping = deployment.spec.mapping.as_ref().zip(deployment.mapped.as_ref());
                 return match (mapping, &deployment.spec.record) {
                     (Some(mapped), _) => self.switch(mapped, &place, *percent).await,
-                    (None, Some(record)) => self.weigh(record, &place, *percent).await,
+                    (None, Some(record)) => self.weigh((deployment, record), &place, *percent).await,
                     (None, None) => self.shift(deployment, &place, *percent).await,
                 };
             }

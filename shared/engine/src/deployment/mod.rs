@@ -142,7 +142,7 @@ impl DeploymentController {
         }
         // Traffic does not wait for CloudFormation's rate limit.
         let shifts = matches!(due, Some(Command::ShiftTraffic(_) | Command::Drain))
-            || look == Some(Observation::Record);
+            || matches!(look, Some(Observation::Weight | Observation::Record));
         let slot = if shifts { Ok(Slot::Now) } else { self.may_call(step).await };
         match slot {
             Ok(Slot::Now) => {}

@@ -41,6 +41,7 @@ impl DeploymentController {
             }
             Observation::Operation => self.operation(deployment, &place).await,
             Observation::Mapping => self.mapping(deployment, &place).await,
+            Observation::Weight => self.weight(deployment, &place).await,
             Observation::Record => self.record_synced(deployment, &place).await,
             Observation::Aliases => self.aliases(deployment, &place).await,
             Observation::ChangeSet => self.change_set(deployment, &place).await,
@@ -169,13 +170,11 @@ impl DeploymentController {
 
     /// Reads back the code digest of every function.
     async fn code(&self, deployment: &Deployment, place: &Place) -> Result<Event, PortError> {
-        let nothing_to_prove =
-            || Ok(Event::CodeProven { versions: BTreeMap::new(), api: None, was_drained: false });
+        let nothing_to_prove = || Ok(Event::CodeProven { versions: BTreeMap::new(), api: None });
         let DeploymentKind::Deploy(release) = &deployment.spec.kind else { return nothing_to_prove() };
         let functions = &release.functions;
         let mapping = deployment.spec.mapping.as_ref();
-        let has_route = mapping.is_some() || deployment.spec.record.is_some();
-        let nothing = functions.is_empty() && deployment.aliases.is_empty() && !has_route;
+        let nothing = functions.is_empty() && deployment.aliases.is_empty() && mapping.is_none();
         let (Some(stack_id), false) = (&deployment.stack_id, nothing) else { return nothing_to_prove() };
         let resources = self.stacks.resources(place, stack_id).await?;
         let api = match mapping.map(|mapping| api_of(deployment, mapping, &resources)).transpose() {
@@ -204,8 +203,7 @@ impl DeploymentController {
         if !differing.is_empty() {
             return Ok(Event::CodeDiffers(differing));
         }
-        let was_drained = self.was_drained(deployment, place).await?;
-        Ok(Event::CodeProven { versions: versions_of(deployment, release, &names), api, was_drained })
+        Ok(Event::CodeProven { versions: versions_of(deployment, release, &names), api })
     }
 
     async fn read_back(

@@ -6,41 +6,61 @@ use flotilla_domain::deployment::{Deployment, Event, WeightedRecord};
 use flotilla_domain::{Cause, Code};
 use std::collections::BTreeMap;
 
+/// The longest TTL that a drain waits for, in seconds: an hour.
+const TTL_S_MAX: u32 = 3_600;
+
 impl DeploymentController {
-    /// Gives the record the weight 0, if it has its whole weight, and another region has any.
-    pub(super) async fn drain(&self, deployment: &Deployment, place: &Place) -> Result<Event, PortError> {
+    /// Reads the weight before a drain. It has to be that of the profile, or 0 if a rollout has left it so, and another region must have
+    /// traffic.
+    pub(super) async fn weight(&self, deployment: &Deployment, place: &Place) -> Result<Event, PortError> {
         let Some(record) = &deployment.spec.record else {
-            return Ok(Event::WeightSet { change: None, ttl_s: 0 });
+            return Ok(Event::WeightSeen { weight: 0, ttl_s: 0 });
         };
         let seen = match self.seen(place, record).await? {
             Ok(seen) => seen,
             Err(cause) => return Ok(Event::Refused(cause)),
         };
-        // It was drained before: by this step, whose reply was lost, or by a rollout that failed.
-        if seen.weight == 0 {
-            return Ok(Event::WeightSet { change: None, ttl_s: seen.ttl_s });
+        let RecordSeen { weight, ttl_s, others } = seen;
+        let was_left = weight == 0 && deployment.spec.was_drained;
+        if weight != record.weight && !was_left {
+            return Ok(Event::Refused(other_weight(record, weight)));
         }
-        if seen.weight != record.weight {
+        if others == 0 && !was_left {
+            return Ok(Event::Refused(last_region(record)));
+        }
+        if ttl_s > TTL_S_MAX {
+            let what =
+                format!("the record {record} has a TTL of {ttl_s} seconds, which each drain would wait for");
+            return Ok(Event::Refused(unexpected(
+                what,
+                "give it a TTL of an hour at most, such as 60 seconds",
+            )));
+        }
+        Ok(Event::WeightSeen { weight, ttl_s })
+    }
+
+    /// Gives the record the weight 0. If others have done so at the same time, and no region has any, it gets its weight back.
+    pub(super) async fn drain(&self, deployment: &Deployment, place: &Place) -> Result<Event, PortError> {
+        let Some(record) = &deployment.spec.record else { return Ok(Event::WeightSet { change: None }) };
+        let before = deployment.drain.as_ref().map_or(record.weight, |drain| drain.before);
+        let change = self.records.set_weight(place, record, before, 0).await?;
+        let seen = match self.seen(place, record).await? {
+            Ok(seen) => seen,
+            Err(cause) => return Ok(Event::Refused(cause)),
+        };
+        if seen.weight != 0 {
             return Ok(Event::Refused(other_weight(record, seen.weight)));
         }
         if seen.others == 0 {
-            let what = format!(
-                "no other region has traffic: all other records of {} have the weight 0",
-                record.name
-            );
-            let fix = "give another region its traffic back first: flotilla status shows where a rollout has failed";
-            return Ok(Event::Refused(unexpected(what, fix)));
+            return Ok(Event::Refused(last_region(record)));
         }
-        match self.records.set_weight(place, record, seen.weight, 0).await? {
-            change @ Some(_) => Ok(Event::WeightSet { change, ttl_s: seen.ttl_s }),
-            None => Err(changed_meanwhile()),
-        }
+        Ok(Event::WeightSet { change })
     }
 
-    /// Gives the record this share of its weight. One that has a weight that no step has is left alone.
+    /// Gives the record this share of its weight. One that has another weight than it was given last is left alone.
     pub(super) async fn weigh(
         &self,
-        record: &WeightedRecord,
+        (deployment, record): (&Deployment, &WeightedRecord),
         place: &Place,
         percent: u8,
     ) -> Result<Event, PortError> {
@@ -53,8 +73,12 @@ impl DeploymentController {
         if seen.weight == wanted {
             return Ok(done);
         }
-        if seen.weight > record.weight {
-            return Ok(Event::Refused(other_weight(record, seen.weight)));
+        let (given, wanted_last) =
+            deployment.drain.as_ref().map_or((0, 0), |drain| (drain.weight, drain.wanted));
+        if ![given, wanted_last].contains(&seen.weight) {
+            let what = format!("the record {record} has the weight {}, and was given {given}", seen.weight);
+            let fix = "find out who changed it, give it the weight of the profile's traffic, then retry the rollout";
+            return Ok(Event::Refused(unexpected(what, fix)));
         }
         match self.records.set_weight(place, record, seen.weight, wanted).await? {
             Some(_) => Ok(done),
@@ -78,21 +102,6 @@ impl DeploymentController {
         })
     }
 
-    /// Whether the region is drained already, by a rollout that failed before.
-    pub(super) async fn was_drained(
-        &self,
-        deployment: &Deployment,
-        place: &Place,
-    ) -> Result<bool, PortError> {
-        match &deployment.spec.record {
-            Some(record) if deployment.drain.is_none() => {
-                let seen = self.records.find(place, record).await?;
-                Ok(seen.is_some_and(|seen| seen.weight == 0))
-            }
-            _ => Ok(false),
-        }
-    }
-
     async fn seen(
         &self,
         place: &Place,
@@ -107,6 +116,12 @@ impl DeploymentController {
             unexpected(format!("there is no weighted record {record}"), fix)
         }))
     }
+}
+
+fn last_region(record: &WeightedRecord) -> Cause {
+    let what = format!("no other region has traffic: all other records of {} have the weight 0", record.name);
+    let fix = "give another region its traffic back first: flotilla status shows where a rollout has failed";
+    unexpected(what, fix)
 }
 
 fn unexpected(what: String, fix: &str) -> Cause {

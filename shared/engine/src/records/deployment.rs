@@ -78,6 +78,8 @@ pub struct StoredDeployment {
     record: Option<StoredRecord>,
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     drains: bool,
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    was_drained: bool,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     drain: Option<StoredDrain>,
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
@@ -183,6 +185,7 @@ impl Record for Deployment {
             mapped: self.mapped.as_ref().map(StoredMapped::of),
             record: self.spec.record.as_ref().map(StoredRecord::of),
             drains: self.spec.drains,
+            was_drained: self.spec.was_drained,
             drain: self.drain.as_ref().map(StoredDrain::of),
             completes: self.completes,
             operations: self.operations,
@@ -227,6 +230,7 @@ impl Record for Deployment {
                 mapping: stored.mapping.map(StoredMapping::read),
                 record: stored.record.map(StoredRecord::read),
                 drains: stored.drains,
+                was_drained: stored.was_drained,
                 alarms: stored.alarms,
             },
             state: stored.state.read()?,

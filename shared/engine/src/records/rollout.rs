@@ -82,6 +82,9 @@ pub struct StoredRollout {
     /// The weighted record by which regions are drained.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     record: Option<StoredRecord>,
+    /// The account-regions that a rollout before has left without traffic.
+    #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
+    drained: BTreeSet<String>,
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     plan_only: bool,
     /// Digests by target.
@@ -202,6 +205,7 @@ impl Record for Rollout {
             analysis: self.traffic.as_ref().map(StoredAnalysis::of).unwrap_or_default(),
             mapping: self.traffic.as_ref().and_then(|t| t.mapping.as_ref()).map(StoredMapping::of),
             record: self.traffic.as_ref().and_then(|t| t.record.as_ref()).map(StoredRecord::of),
+            drained: self.drained.iter().map(ToString::to_string).collect(),
             plan_only: self.plan_only,
             plans: self.plans.iter().map(|(target, plan)| (target.to_string(), plan.to_string())).collect(),
             approvals: self.approvals.iter().map(StoredApproval::of).collect(),
@@ -276,6 +280,11 @@ impl Record for Rollout {
                 record: stored.record.map(StoredRecord::read),
                 ..stored.analysis.read(steps)
             }),
+            drained: stored
+                .drained
+                .iter()
+                .map(|site| parsed("drained", Site::parse(site)))
+                .collect::<Result<_, String>>()?,
             plan_only: stored.plan_only,
             plans,
             approvals: stored.approvals.into_iter().map(StoredApproval::read).collect::<Result<_, _>>()?,

@@ -33,6 +33,7 @@ fn rollout(kind: RolloutKind, state: RolloutState) -> Rollout {
         stage: StageName::parse("staging").unwrap(),
         profile: ProfileName::parse("p").unwrap(),
         kind,
+        drained: BTreeSet::new(),
         waves: vec![wave, Wave::of(vec![target("us-east-1"), target("us-west-2")])],
         on_failure: OnFailure::Revert,
         copies: Copies::Streamed,
@@ -222,6 +223,7 @@ fn the_api_mapping_of_a_rollout_reads_back() {
         };
         let open = rollout(RolloutKind::Deploy(release()), RolloutState::Queued);
         let mut value = Rollout { traffic: Some(policy), ..open };
+        value.drained.insert(Site::parse("111122223333/eu-west-1").unwrap());
         value.choose_slots(&BTreeMap::new(), &BTreeSet::new());
         assert_eq!(read::<Rollout>(stored(&value)).unwrap().value, value);
         assert!(value.targets().all(|target| target.slot == Some(Slot::Blue)));

@@ -87,16 +87,41 @@ pub struct StoredDrain {
     synced_at: Option<String>,
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     is_over: bool,
+    #[serde(default)]
+    weight: u8,
+    #[serde(default)]
+    wanted: u8,
+    before: u8,
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    is_confirmed: bool,
 }
 
 impl StoredDrain {
     pub fn of(drain: &Drain) -> Self {
-        let Drain { change, ttl_s, synced_at, is_over } = drain.clone();
-        Self { change, ttl_s, synced_at: synced_at.map(|at| at.to_string()), is_over }
+        let Drain { change, ttl_s, synced_at, is_over, before, weight, wanted, is_confirmed } = drain.clone();
+        Self {
+            change,
+            ttl_s,
+            synced_at: synced_at.map(|at| at.to_string()),
+            is_over,
+            before,
+            weight,
+            wanted,
+            is_confirmed,
+        }
     }
 
     pub fn read(self) -> Result<Drain, String> {
-        let Self { change, ttl_s, synced_at, is_over } = self;
-        Ok(Drain { change, ttl_s, synced_at: synced_at.map(|at| time(&at)).transpose()?, is_over })
+        let Self { change, ttl_s, synced_at, is_over, before, weight, wanted, is_confirmed } = self;
+        Ok(Drain {
+            change,
+            ttl_s,
+            synced_at: synced_at.map(|at| time(&at)).transpose()?,
+            is_over,
+            before,
+            weight,
+            wanted,
+            is_confirmed,
+        })
     }
 }

@@ -53,6 +53,9 @@ pub struct StoredStage {
     green: BTreeSet<String>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     mapping: Option<StoredMapping>,
+    /// The account-regions without traffic.
+    #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
+    drained: BTreeSet<String>,
     /// Name and level by part, `-` for the only stack. Format 1 had one stack, `<service>-<stage>`.
     #[serde(default)]
     stacks: BTreeMap<String, (String, usize)>,
@@ -125,6 +128,7 @@ impl Record for StageHead {
             blue: live_in(self, Slot::Blue),
             green: live_in(self, Slot::Green),
             mapping: self.mapping.as_ref().map(StoredMapping::of),
+            drained: self.drained.iter().map(ToString::to_string).collect(),
             stacks: self
                 .stacks
                 .iter()
@@ -187,6 +191,7 @@ impl Record for StageHead {
                 .collect::<Result<_, String>>()?,
             targets: targets?,
             mapping: stored.mapping.map(StoredMapping::read),
+            drained: sites(stored.drained)?,
             live: live(Slot::Blue, stored.blue)
                 .chain(live(Slot::Green, stored.green))
                 .collect::<Result<_, String>>()?,
@@ -205,6 +210,10 @@ impl Record for StageHead {
 /// The account-regions in which a slot gets the traffic.
 fn live_in(head: &StageHead, slot: Slot) -> BTreeSet<String> {
     head.live.iter().filter(|(_, live)| **live == slot).map(|(site, _)| site.to_string()).collect()
+}
+
+fn sites(sites: BTreeSet<String>) -> Result<BTreeSet<Site>, String> {
+    sites.iter().map(|site| parsed("site", Site::parse(site))).collect()
 }
 
 fn live(slot: Slot, sites: BTreeSet<String>) -> impl Iterator<Item = Result<(Site, Slot), String>> {

@@ -82,6 +82,7 @@ fn a_stages_stacks_read_back_and_in_the_first_format_there_was_one() {
     for (region, slot) in [("eu-west-1", Slot::Green), ("us-east-1", Slot::Blue)] {
         head.live.insert(Site::parse(&format!("111122223333/{region}")).unwrap(), slot);
     }
+    head.drained.insert(Site::parse("111122223333/eu-west-1").unwrap());
     head.mapping = Some(ApiMapping {
         domain: "api.example.com".into(),
         path: String::new(),

@@ -124,6 +124,7 @@ fn deployment(kind: DeploymentKind, state: State) -> Deployment {
         mapping: None,
         record: None,
         drains: false,
+        was_drained: false,
         alarms: ["errors".into()].into(),
     };
     let open = Deployment::open(id, spec, Timestamp::UNIX_EPOCH);
@@ -162,27 +163,6 @@ fn the_aliases_of_a_deployment_read_back() {
     let aliases = vec![versions(None), versions(Some("8"))];
     let value = Deployment { spec, aliases, completes: true, ..open };
     assert_eq!(read::<Deployment>(stored(&value)).unwrap().value, value);
-}
-
-#[test]
-fn the_api_mapping_of_a_deployment_reads_back() {
-    let open = deployment(DeploymentKind::Remove, State::Unmapping);
-    let mapping = ApiMapping {
-        domain: "api.example.com".into(),
-        path: "orders".into(),
-        api: Some("Http".into()),
-        api_stage: Some("v1".into()),
-    };
-    let spec = DeploymentSpec { mapping: Some(mapping), ..open.spec.clone() };
-    let api = |id: &str| Some(ApiStage { api: id.into(), stage: "$default".into() });
-    for mapped in [
-        MappedApis::default(),
-        MappedApis { stable: None, new: api("new"), switched: false },
-        MappedApis { stable: api("old"), new: api("new"), switched: true },
-    ] {
-        let value = Deployment { spec: spec.clone(), mapped: Some(mapped), ..open.clone() };
-        assert_eq!(read::<Deployment>(stored(&value)).unwrap().value, value);
-    }
 }
 
 #[test]
@@ -346,6 +326,8 @@ fn due_items_are_told_by_their_keys() {
 #[path = "rollout_tests.rs"]
 mod rollouts;
 
+#[path = "routes_tests.rs"]
+mod routes_tests;
 #[path = "stage_tests.rs"]
 mod stages;
 

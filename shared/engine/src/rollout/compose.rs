@@ -4,7 +4,7 @@ mod fits;
 mod waves;
 
 use super::destination::{Destination, access_with};
-use fits::{check_preview, check_slots, check_stack, check_stage};
+use fits::{check_preview, check_router, check_stack, check_stage};
 use flotilla_domain::config::profile::Profile;
 use flotilla_domain::config::service::Route;
 use flotilla_domain::deployment::{Access, ApiMapping, StackPolicy, WeightedRecord};
@@ -43,7 +43,7 @@ pub fn compose_rollout(
     profile.check_lifetime(route.ttl_h)?;
     profile.check_signature(release)?;
     check_preview(package, &route.stage, &stacks, destination)?;
-    check_slots(package, &route.stage, &stacks, profile)?;
+    check_router(package, &route.stage, &stacks, profile)?;
     for stack in &package.stacks {
         check_stack(stack, &stacks, &route.stage, profile)?;
     }
@@ -150,6 +150,7 @@ fn blank(
         capabilities: Default::default(),
         policy,
         gates: Gates::default(),
+        drained: BTreeSet::new(),
         traffic: None,
         plan_only: false,
         plans: BTreeMap::new(),

@@ -3,7 +3,7 @@
 use flotilla_domain::deployment::{Deployment, DeploymentKind, State};
 use flotilla_domain::rollout::{Rollout, RolloutKind, RolloutState};
 use flotilla_domain::stage::{Running, StageHead};
-use flotilla_domain::{ReleaseId, SignedDuration, Timestamp};
+use flotilla_domain::{Direction, ReleaseId, SignedDuration, Timestamp};
 
 /// Records what runs at the targets of ended deployments, in the order in which they ended: a rollback ends
 /// after the forward deployment of its target, or of the other slot.
@@ -20,9 +20,22 @@ pub(super) fn record_targets<'d>(
             head.live.insert(target.site.clone(), slot);
             head.mapping = deployment.spec.mapping.clone();
         }
+        if deployment.spec.record.is_some() {
+            let is_forward = deployment.id.direction == Direction::Forward;
+            match deployment.state.is_success() {
+                true => {
+                    head.drained.remove(&target.site);
+                }
+                false if is_forward && deployment.is_drained() => {
+                    head.drained.insert(target.site.clone());
+                }
+                false => {}
+            }
+        }
         match &deployment.spec.kind {
             DeploymentKind::Remove if deployment.state.is_success() => {
                 head.targets.remove(&target);
+                head.drained.remove(&target.site);
                 if target.slot.is_some() && head.live.get(&target.site) == target.slot.as_ref() {
                     head.live.remove(&target.site);
                 }

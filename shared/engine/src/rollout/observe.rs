@@ -17,7 +17,7 @@ use flotilla_domain::stage::{Place, StageHead};
 use std::collections::{BTreeMap, BTreeSet};
 
 /// The place of a rollout at its stage's head; of a removal that is active, what there is to remove. What was deployed while it was
-/// queued is removed too. Of a deployment to slots, which of them get the traffic now.
+/// queued is removed too. Of a deployment whose traffic is led by a domain, where that leads now.
 fn place_of(rollout: &Rollout, head: &StageHead) -> RolloutEvent {
     let place = head.place(rollout.id);
     let begins = rollout.state == RolloutState::Queued && place == Place::Active;
@@ -25,7 +25,8 @@ fn place_of(rollout: &Rollout, head: &StageHead) -> RolloutEvent {
         RolloutKind::Remove if begins => {
             RolloutEvent::RemovalBegun { waves: removal_waves(head), stacks: stacks_of(head) }
         }
-        RolloutKind::Deploy(_) if begins && rollout.has_slots() => RolloutEvent::SlotsFound {
+        RolloutKind::Deploy(_) if begins && rollout.has_route() => RolloutEvent::RoutesFound {
+            drained: head.drained.clone(),
             live: head.live.clone(),
             served: rollout.release().map(|release| head.live_with(release)).unwrap_or_default(),
         },

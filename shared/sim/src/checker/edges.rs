@@ -38,7 +38,7 @@ fn next_of_deployment(state: &str) -> &'static [&'static str] {
             "failed",
             "cancelled",
         ],
-        "draining" => &["executing", "undraining", "discarding", "failed"],
+        "draining" => &["planned", "undraining", "discarding", "failed"],
         "undraining" => &["discarding", "rolled_back", "failed", "cancelled"],
         "executing" => {
             &["undraining", "verifying", "explaining", "inspecting", "shifting_back", "rolled_back", "failed"]

@@ -72,10 +72,13 @@ pub fn left(rollout: &Item, deployments: &[&Item], world: &State) -> Option<Stri
             .flatten()
             .filter_map(Value::as_str)
             .any(|note| note.contains("gets no traffic"));
+        let took = deployment.body.get("drain").is_some_and(|drain| drain["before"].as_u64() > Some(0));
         let right = match text(deployment, "state.name") {
             _ if is_told("FL0554") || is_told("FL0558") => true,
             _ if reverted => whole,
-            Some("succeeded" | "rolled_back" | "cancelled") => whole,
+            Some("succeeded") => whole,
+            Some("rolled_back" | "cancelled") if took => whole,
+            Some("rolled_back" | "cancelled") => says,
             Some("failed") => says || whole,
             _ => true,
         };

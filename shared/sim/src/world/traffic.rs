@@ -5,10 +5,12 @@ use crate::aliases::Alias;
 use crate::dns::Record;
 use flotilla_contract::{AnalysisConfig, ProfileConfig, ServiceConfigDoc, TrafficConfig, TrafficStepConfig};
 use flotilla_domain::rollout::TrafficOrder;
-use flotilla_domain::{ProfileName, RolloutId, Site};
+use flotilla_domain::{ProfileName, RolloutId, Site, StageName};
 use flotilla_engine::EngineError;
+use flotilla_engine::records::stage_key;
 use flotilla_engine::rollout::Control;
 use futures::executor::block_on;
+use serde_json::Value;
 
 /// The hosted zone of the weighted records.
 const ZONE: &str = "Z0123456789";
@@ -135,6 +137,16 @@ impl World {
     pub fn weight(&self, region: &str) -> Option<u8> {
         let state = self.driver.shared.lock();
         Some(state.dns.records.get(&(ZONE.to_owned(), DOMAIN.to_owned()))?.get(region)?.weight)
+    }
+
+    /// The regions of the stage `staging` that a rollout has left without traffic.
+    pub fn left_drained(&self) -> Vec<String> {
+        let stage = StageName::parse("staging").expect("a name");
+        let state = self.driver.shared.lock();
+        let head =
+            state.table.get(&stage_key(&orders(), &stage)).and_then(|head| head.body.get("drained").cloned());
+        let sites = head.as_ref().and_then(Value::as_array).into_iter().flatten();
+        sites.filter_map(|site| Some(site.as_str()?.rsplit('/').next()?.to_owned())).collect()
     }
 
     /// Sets the weight of a region's record, as another actor does; `None` deletes the record.

@@ -100,6 +100,47 @@ fn a_weight_that_the_profile_does_not_say_stops_the_rollout_and_is_left_alone() 
 }
 
 #[test]
+fn a_weight_that_is_changed_while_the_region_gets_its_traffic_back_is_left_alone() {
+    let mut world = deployed(&of("halt"), NO_HOOKS);
+    let second = world.upload("branch/main", "two");
+    world.until("the first step", |w| w.weight(REGIONS[0]) == Some(10));
+    world.weigh(REGIONS[0], Some(70));
+    let end = ended_of(&mut world, &second);
+    assert_eq!(end.status, "failed");
+    let cause = end.deployments.iter().find_map(|d| d.cause.clone()).unwrap();
+    assert_eq!(cause.code, "FL0554", "it should have no traffic");
+    assert!(cause.message.contains("has the weight 70, and was given 10"), "{cause:?}");
+    weights(&world, [70, 100, 100]);
+}
+
+#[test]
+fn a_region_that_was_left_without_traffic_stays_so_if_the_next_update_is_rolled_back() {
+    let mut world = deployed(&of("halt"), [Some("before"), None]);
+    world.replies(REGIONS[0], "before", false, "broken");
+    let second = world.upload("branch/main", "two");
+    assert_eq!(failed(&ended_of(&mut world, &second)), ("failed", "FL0551"));
+    assert_eq!(world.left_drained(), [REGIONS[0]]);
+    world.replies(REGIONS[0], "before", true, "fine").behaves(REGIONS[0], Behaviour::RollsBack("no".into()));
+    let third = world.upload("branch/main", "three");
+    assert_eq!(ended_of(&mut world, &third).status, "failed");
+    weights(&world, [0, 100, 100]);
+    world.behaves(REGIONS[0], Behaviour::Works);
+    let fourth = world.upload("branch/main", "four");
+    assert_eq!(ended_of(&mut world, &fourth).status, "succeeded");
+    weights(&world, [100; 3]);
+    assert_eq!(world.left_drained(), [""; 0]);
+}
+
+#[test]
+fn a_weight_of_0_that_an_operator_has_set_stays() {
+    let mut world = deployed(&of("halt"), NO_HOOKS);
+    world.weigh(REGIONS[0], Some(0));
+    let second = world.upload("branch/main", "two");
+    assert_eq!(failed(&ended_of(&mut world, &second)), ("failed", "FL0558"));
+    weights(&world, [0, 100, 100]);
+}
+
+#[test]
 fn the_last_region_with_traffic_is_not_drained() {
     let mut world = deployed(&of("halt"), NO_HOOKS);
     world.weigh(REGIONS[1], Some(0)).weigh(REGIONS[2], Some(0));

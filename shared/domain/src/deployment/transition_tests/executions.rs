@@ -15,7 +15,7 @@ fn an_update_goes_straight_through() {
         op("UPDATE_IN_PROGRESS"),
         op("UPDATE_COMPLETE_CLEANUP_IN_PROGRESS"),
         op("UPDATE_COMPLETE"),
-        Event::CodeProven { versions: Default::default(), api: None, was_drained: false },
+        Event::CodeProven { versions: Default::default(), api: None },
     ];
     let (way, end) = way(deploy(), events);
     assert_eq!(

@@ -87,7 +87,7 @@ fn any_event() -> impl Strategy<Value = Event> {
         Just(Event::StopAsked { by: "ann".into() }),
         Just(Event::Acted),
         Just(Event::CauseFound(cause())),
-        Just(Event::CodeProven { versions: Default::default(), api: None, was_drained: false }),
+        Just(Event::CodeProven { versions: Default::default(), api: None }),
         Just(Event::CodePending),
         Just(Event::CodeDiffers(Vec::new())),
         Just(Event::Emptied),

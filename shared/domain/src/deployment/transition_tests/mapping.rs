@@ -32,7 +32,7 @@ fn points_at(api_id: &str, own: Option<&str>) -> Event {
 fn updated() -> Deployment {
     let reads = go(to_green(deploy()), [taken(), seen("UPDATE_COMPLETE")]);
     assert_eq!(reads.observation(), Some(Observation::Mapping));
-    let proven = Event::CodeProven { versions: Default::default(), api: api("new"), was_drained: false };
+    let proven = Event::CodeProven { versions: Default::default(), api: api("new") };
     let way = [Event::Acted, ready(), Event::Allowed, Event::Acted, op("UPDATE_COMPLETE"), proven];
     go(go(reads, [points_at("old", Some("new"))]), way)
 }
@@ -108,7 +108,7 @@ fn a_rollback_may_find_that_its_slot_has_the_traffic_already() {
     back.id.direction = Direction::Rollback;
     let reads = go(back, [taken(), seen("UPDATE_COMPLETE"), points_at("new", Some("new")), Event::Acted]);
     let empty = Event::PlanEmpty { stack_id: "stack".into() };
-    let proven = Event::CodeProven { versions: Default::default(), api: api("new"), was_drained: false };
+    let proven = Event::CodeProven { versions: Default::default(), api: api("new") };
     let end = go(reads, [empty, Event::Acted, proven]);
     assert_eq!((&end.state, end.is_live()), (&State::Succeeded { changed: false }, true));
 }

@@ -129,7 +129,7 @@ fn c15_c16_nothing_to_change_is_verified_and_leaves_no_change_set_behind() {
         Event::Acted,
         Event::PlanEmpty { stack_id: "stack-1".into() },
         Event::Acted,
-        Event::CodeProven { versions: Default::default(), api: None, was_drained: false },
+        Event::CodeProven { versions: Default::default(), api: None },
     ];
     let (names, end) = way(deploy(), events);
     assert_eq!(names, "waiting inspecting planning planning discarding verifying succeeded");

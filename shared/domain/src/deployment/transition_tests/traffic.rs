@@ -37,11 +37,7 @@ fn shifted() -> Deployment {
 
 fn proven(version: &str) -> Event {
     let versions = [("LiveV", version), ("LaterV", "1")];
-    Event::CodeProven {
-        versions: versions.map(|(id, n)| (id.to_owned(), n.to_owned())).into(),
-        api: None,
-        was_drained: false,
-    }
+    Event::CodeProven { versions: versions.map(|(id, n)| (id.to_owned(), n.to_owned())).into(), api: None }
 }
 
 fn revision(text: &str) -> BTreeMap<String, String> {

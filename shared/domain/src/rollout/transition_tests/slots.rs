@@ -20,7 +20,7 @@ fn begun() -> Rollout {
     };
     let queued = Rollout { traffic: Some(traffic), state: RolloutState::Queued, ..rolling() };
     let live = [(target(WAVE[0]).site, Slot::Blue)].into();
-    go(queued, [E::SlotsFound { live, served: BTreeSet::new() }])
+    go(queued, [E::RoutesFound { live, served: BTreeSet::new(), drained: BTreeSet::new() }])
 }
 
 fn slots(rollout: &Rollout) -> Vec<String> {

@@ -62,21 +62,27 @@ pub(super) fn check_preview(
     Err(Refusal::new(Code::PreviewUnmarked, what, fix))
 }
 
-/// Whether a package can be deployed to two slots, if the profile has them.
-pub(super) fn check_slots(
+/// Whether a package can be deployed as the profile leads traffic: one stack decides about that of a region.
+pub(super) fn check_router(
     package: &Package,
     stage: &StageName,
     stacks: &BTreeMap<Option<StackPart>, StackName>,
     profile: &Profile,
 ) -> Result<(), Refusal> {
-    if !profile.traffic.as_ref().is_some_and(TrafficPolicy::has_slots) {
+    let Some(traffic) = profile.traffic.as_ref().filter(|t| t.has_slots() || t.record.is_some()) else {
         return Ok(());
-    }
-    let refuse = |what: String, fix: &str| Err(Refusal::new(Code::SlotsUnsupported, what, fix));
+    };
+    let refuse = |what: String, fix: &str| Err(Refusal::new(Code::RouterUnfit, what, fix));
     if package.stacks.len() > 1 {
-        let what =
-            format!("the package has {} stacks, and a domain points at the API of one", package.stacks.len());
+        let count = package.stacks.len();
+        let what = match traffic.has_slots() {
+            true => format!("the package has {count} stacks, and a domain points at the API of one"),
+            false => format!("the package has {count} stacks, and a region has one record"),
+        };
         return refuse(what, "split the package, or use a profile with another router");
+    }
+    if !traffic.has_slots() {
+        return Ok(());
     }
     if package.made_for.is_some() {
         let what = format!(
@@ -91,7 +97,7 @@ pub(super) fn check_slots(
 fn longest(stage: &StageName, name: &StackName) -> Result<(StageName, StackName), Refusal> {
     let refuse = |error: InvalidName| {
         let fix = "shorten the stage's name, or the service's stack_name";
-        Refusal::new(Code::SlotsUnsupported, error.to_string(), fix)
+        Refusal::new(Code::RouterUnfit, error.to_string(), fix)
     };
     let stage = StageName::parse(&format!("{stage}-{}", Slot::Green)).map_err(refuse)?;
     Ok((stage, Slot::Green.stack(name).map_err(refuse)?))
