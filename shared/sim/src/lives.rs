@@ -110,7 +110,7 @@ fn is_hooked(seed: u64) -> bool {
 
 /// Whether the regions of each wave but a single one are drained.
 fn is_drained(seed: u64) -> bool {
-    seed % SHIFTS_EVERY == 6 && !seed.is_multiple_of(4)
+    seed % SHIFTS_EVERY == 6 && !seed.is_multiple_of(4) && seed % 11 != 3
 }
 
 /// Whether the stage has slots. A package of several stacks cannot be deployed to them.
