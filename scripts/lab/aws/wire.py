@@ -113,7 +113,7 @@ def from_rest(service, call, body):
             continue
         if query.get("x-id", name) != name:
             continue
-        pattern = regex.escape(template, special_only=True)
+        pattern = regex.escape(template.rstrip("/"), special_only=True)
         pattern = regex.sub(r"\\\{(\w+)\\\+\\\}", r"(?P<\1>.+)", pattern)
         pattern = regex.sub(r"\\\{(\w+)\\\}", r"(?P<\1>[^/]+)", pattern)
         if match := regex.fullmatch(pattern + "/?", path):
@@ -161,8 +161,24 @@ def from_rest(service, call, body):
 
 def from_body(service, shape, body):
     if service.metadata["protocol"] == "rest-json":
-        return json.loads(body)
+        return from_json(shape, json.loads(body))
     return from_xml(shape, ElementTree.fromstring(body))
+
+
+def from_json(shape, value):
+    """The value with the names that the members have in the model: API Gateway's `apiId` is `ApiId` there."""
+    if shape.type_name == "structure" and isinstance(value, dict):
+        names = {m.serialization.get("name", n): (n, m) for n, m in shape.members.items()}
+        known = {key: names[key] for key in value if key in names}
+        return {
+            known[key][0] if key in known else key: from_json(known[key][1], inner) if key in known else inner
+            for key, inner in value.items()
+        }
+    if shape.type_name == "list" and isinstance(value, list):
+        return [from_json(shape.member, inner) for inner in value]
+    if shape.type_name == "map" and isinstance(value, dict):
+        return {key: from_json(shape.value, inner) for key, inner in value.items()}
+    return value
 
 
 def from_xml(shape, node):
