@@ -1,7 +1,7 @@
 //! Traffic is shifted to new versions step by step in three regions together, and back at once: by an operator, an alarm or the metrics of
 //! the versions.
 
-use super::{rule, says};
+use super::{app, says};
 use aws_sdk_cloudformation::types::Capability;
 use aws_sdk_cloudwatch::primitives::DateTime;
 use aws_sdk_cloudwatch::types::{ComparisonOperator, Dimension, MetricDatum, StateValue, Statistic};
@@ -35,13 +35,7 @@ fn config(world: &World, first_step: &str) -> ConfigFile {
         rollback_triggers: Some(false),
         ..world.profile_in(ACCOUNT, &REGIONS)
     };
-    let service =
-        ServiceConfigDoc { rules: vec![rule()], alias: Some("live".into()), ..ServiceConfigDoc::default() };
-    ConfigFile {
-        services: [("app".to_owned(), service)].into(),
-        profiles: [("production".to_owned(), profile)].into(),
-        ..ConfigFile::default()
-    }
+    app(ServiceConfigDoc { alias: Some("live".into()), ..ServiceConfigDoc::default() }, profile)
 }
 
 /// The same service, whose new versions may fail as often as those before.

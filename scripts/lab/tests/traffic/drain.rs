@@ -1,13 +1,12 @@
 //! Draining: the record of a region has the weight 0 while its stack is updated, and gets it back after its hook.
 
-use super::{rule, says};
+use super::{app, says, verified};
 use flotilla_contract::config::{ConfigFile, ServiceConfigDoc};
 use flotilla_contract::{ProfileConfig, RolloutView, TrafficConfig, TrafficStepConfig, WaveConfig};
 use flotilla_lab::emulator::ACCOUNT;
-use flotilla_lab::samples::{app_template, package_of, zip};
+use flotilla_lab::samples::package_of;
 use flotilla_lab::world::HOME;
 use flotilla_lab::{World, zone};
-use serde_json::json;
 use std::time::Duration;
 use tokio::time::Instant;
 
@@ -30,31 +29,7 @@ fn config(world: &World, zone: &str) -> ConfigFile {
         }),
         ..world.profile_in(ACCOUNT, &REGIONS)
     };
-    ConfigFile {
-        services: [(
-            "app".to_owned(),
-            ServiceConfigDoc { rules: vec![rule()], ..ServiceConfigDoc::default() },
-        )]
-        .into(),
-        profiles: [("production".to_owned(), profile)].into(),
-        ..ConfigFile::default()
-    }
-}
-
-/// A package with a function that verifies it.
-fn package(build: &str, verifies: bool) -> Vec<u8> {
-    let verdict = if verifies { "return 'it works'" } else { "raise Exception('it is broken')" };
-    let code = format!(
-        "def handler(event, context):\n    return '{build}'\n\ndef verify(event, context):\n    {verdict}\n"
-    );
-    let mut template = app_template();
-    template["Parameters"] = json!({"FlotillaStage": {"Type": "String"}});
-    let resources = template["Resources"].as_object_mut().unwrap();
-    let mut verifier = resources["App"].clone();
-    verifier["Properties"]["FunctionName"] = json!({"Fn::Sub": "app-${FlotillaStage}-verify"});
-    verifier["Properties"]["Handler"] = json!("app.verify");
-    resources.insert("Verifier".into(), verifier);
-    package_of(&template, zip(&[("app.py", code.into_bytes())]).unwrap()).unwrap()
+    app(ServiceConfigDoc::default(), profile)
 }
 
 /// The weight of each region's record, whose other properties have to stay as they were.
@@ -83,14 +58,15 @@ async fn until(world: &World, zone: &str, expected: [i64; 2]) {
 
 async fn upload(world: &World, build: &str, verifies: bool) -> String {
     let key = format!("incoming/app/branch/main/{build}.zip");
-    let version = world.upload(&key, package(build, verifies)).await.unwrap();
+    let (template, code) = verified(build, verifies);
+    let version = world.upload(&key, package_of(&template, code).unwrap()).await.unwrap();
     let upload = world.verdict(Some("app"), &version, Duration::from_secs(30)).await.unwrap();
     upload.rollout.unwrap_or_else(|| panic!("{:?}", upload.refusal))
 }
 
 #[tokio::test]
 async fn a_region_gets_no_traffic_while_it_is_updated() {
-    let options = ["--step-timeout-s", "20", "--traffic-domains", "*.example.com", "--traffic-zones", "*"];
+    let options = ["--step-timeout-s", "20", "--traffic-zones", "*"];
     let world = World::start(&REGIONS, &options, true).await.unwrap();
     world.allow("route53:GetChange").await.unwrap();
     let records = REGIONS.map(|region| (region, 100));

@@ -1,11 +1,11 @@
 //! Blue/green: two stacks in each region behind one domain, which is switched in all regions together, back by a hook, back by a rollback,
 //! and deleted with the stage.
 
-use super::{rule, says};
+use super::{app, says, verified};
 use flotilla_contract::config::{ConfigFile, ServiceConfigDoc};
 use flotilla_contract::{ProfileConfig, RolloutView, StageView, TrafficConfig};
 use flotilla_lab::emulator::ACCOUNT;
-use flotilla_lab::samples::{app_template, package_of, zip};
+use flotilla_lab::samples::package_of;
 use flotilla_lab::{World, domain};
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
@@ -27,33 +27,16 @@ fn config(world: &World) -> ConfigFile {
         }),
         ..world.profile_in(ACCOUNT, &REGIONS)
     };
-    ConfigFile {
-        services: [(
-            "app".to_owned(),
-            ServiceConfigDoc { rules: vec![rule()], ..ServiceConfigDoc::default() },
-        )]
-        .into(),
-        profiles: [("production".to_owned(), profile)].into(),
-        ..ConfigFile::default()
-    }
+    app(ServiceConfigDoc::default(), profile)
 }
 
 /// A package with an HTTP API that answers with this text, and a function that verifies it.
 fn package(says: &str, verifies: bool) -> Vec<u8> {
-    let verdict = if verifies { "return 'it works'" } else { "raise Exception('it is broken')" };
-    let code = format!(
-        "def handler(event, context):\n    return '{says}'\n\ndef verify(event, context):\n    {verdict}\n"
-    );
-    let mut template = app_template();
-    template["Parameters"] = json!({"FlotillaStage": {"Type": "String"}});
-    let named = |name: &str| json!({"Fn::Sub": format!("app-${{FlotillaStage}}{name}")});
+    let (mut template, code) = verified(says, verifies);
     let api = |kind: &str, properties: Value| json!({"Type": format!("AWS::ApiGatewayV2::{kind}"), "Properties": properties});
     let resources = template["Resources"].as_object_mut().unwrap();
-    let mut verifier = resources["App"].clone();
-    verifier["Properties"]["FunctionName"] = named("-verify");
-    verifier["Properties"]["Handler"] = json!("app.verify");
-    resources.insert("Verifier".into(), verifier);
-    resources.insert("Http".into(), api("Api", json!({"Name": named(""), "ProtocolType": "HTTP"})));
+    let name = json!({"Fn::Sub": "app-${FlotillaStage}"});
+    resources.insert("Http".into(), api("Api", json!({"Name": name, "ProtocolType": "HTTP"})));
     let integration = json!({
         "ApiId": {"Ref": "Http"}, "IntegrationType": "AWS_PROXY", "PayloadFormatVersion": "2.0",
         "IntegrationUri": {"Fn::GetAtt": ["App", "Arn"]},
@@ -69,7 +52,7 @@ fn package(says: &str, verifies: bool) -> Vec<u8> {
         "SourceArn": {"Fn::Sub": "arn:${AWS::Partition}:execute-api:${AWS::Region}:${AWS::AccountId}:${Http}/*"},
     }});
     resources.insert("Permission".into(), permission);
-    package_of(&template, zip(&[("app.py", code.into_bytes())]).unwrap()).unwrap()
+    package_of(&template, code).unwrap()
 }
 
 fn gateway(world: &World, region: &str) -> aws_sdk_apigatewayv2::Client {

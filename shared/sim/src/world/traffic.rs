@@ -16,6 +16,18 @@ use serde_json::Value;
 const ZONE: &str = "Z0123456789";
 /// The domain of the stage `staging`, if it has slots or weighted records.
 const DOMAIN: &str = "staging.orders.example.com";
+/// The domains of all stages that a world may deploy.
+const DOMAINS: [&str; 3] = [DOMAIN, "eu-staging.orders.example.com", "staging.orders-eu.example.com"];
+
+/// Steps, given in percent and seconds.
+fn steps_of(steps: &[(u8, u32)]) -> Vec<TrafficStepConfig> {
+    let step = |(percent, for_s): &(u8, u32)| TrafficStepConfig {
+        percent: *percent,
+        lasts: format!("{for_s}s"),
+        requests: None,
+    };
+    steps.iter().map(step).collect()
+}
 
 impl World {
     /// From now on, rollouts with the profile `p` shift traffic by these steps, in percent and seconds. The functions of uploads get the
@@ -46,22 +58,22 @@ impl World {
         analysis: Option<AnalysisConfig>,
         hooks: [Option<&str>; 2],
     ) -> &mut Self {
-        let step = |(percent, for_s): &(u8, u32)| TrafficStepConfig {
-            percent: *percent,
-            lasts: format!("{for_s}s"),
-            requests: None,
-        };
         let [before, after] = hooks.map(|hook| hook.map(str::to_owned));
-        let steps = steps.iter().map(step).collect();
-        let traffic = TrafficConfig { steps, analysis, before, after, ..TrafficConfig::default() };
-        let profile = ProfileConfig { account: ACCOUNT.into(), traffic: Some(traffic), ..profile.clone() };
+        let traffic =
+            TrafficConfig { steps: steps_of(steps), analysis, before, after, ..TrafficConfig::default() };
+        self.put_traffic(profile, traffic);
         let service = ServiceConfigDoc { alias: Some("live".into()), ..service() };
         let caller = self.caller("shifts");
-        let commands = &self.driver.commands;
-        let name = ProfileName::parse("p").expect("a name");
-        block_on(commands.put_profile(&name, &profile, None, &caller)).expect("the profile");
-        block_on(commands.put_service(&orders(), &service, None, &caller)).expect("the service");
+        block_on(self.driver.commands.put_service(&orders(), &service, None, &caller)).expect("the service");
         self
+    }
+
+    /// Saves the profile `p` with this traffic.
+    fn put_traffic(&self, profile: &ProfileConfig, traffic: TrafficConfig) {
+        let profile = ProfileConfig { account: ACCOUNT.into(), traffic: Some(traffic), ..profile.clone() };
+        let name = ProfileName::parse("p").expect("a name");
+        let caller = self.caller("put-traffic");
+        block_on(self.driver.commands.put_profile(&name, &profile, None, &caller)).expect("the profile");
     }
 
     /// From now on, rollouts with the profile `p` deploy blue/green: the domains of their stages exist in these regions.
@@ -79,13 +91,10 @@ impl World {
             after,
             ..TrafficConfig::default()
         };
-        let profile = ProfileConfig { account: ACCOUNT.into(), traffic: Some(traffic), ..profile.clone() };
-        let name = ProfileName::parse("p").expect("a name");
-        block_on(self.driver.commands.put_profile(&name, &profile, None, &self.caller("slots")))
-            .expect("the profile");
+        self.put_traffic(profile, traffic);
         let mut state = self.driver.shared.lock();
         for region in regions {
-            for domain in [DOMAIN, "eu-staging.orders.example.com", "staging.orders-eu.example.com"] {
+            for domain in DOMAINS {
                 state.domains.named.entry((target(region), domain.to_owned())).or_default();
             }
         }
@@ -102,28 +111,20 @@ impl World {
         steps: &[(u8, u32)],
         hooks: [Option<&str>; 2],
     ) -> &mut Self {
-        let step = |(percent, for_s): &(u8, u32)| TrafficStepConfig {
-            percent: *percent,
-            lasts: format!("{for_s}s"),
-            requests: None,
-        };
         let [before, after] = hooks.map(|hook| hook.map(str::to_owned));
         let traffic = TrafficConfig {
             router: Some("route53".into()),
             hosted_zone: Some(ZONE.into()),
             record: Some("{stage}.{service}.example.com".into()),
-            steps: steps.iter().map(step).collect(),
+            steps: steps_of(steps),
             before,
             after,
             ..TrafficConfig::default()
         };
-        let profile = ProfileConfig { account: ACCOUNT.into(), traffic: Some(traffic), ..profile.clone() };
-        let name = ProfileName::parse("p").expect("a name");
-        let caller = self.caller("drains");
-        block_on(self.driver.commands.put_profile(&name, &profile, None, &caller)).expect("the profile");
+        self.put_traffic(profile, traffic);
         let mut state = self.driver.shared.lock();
         let since_ms = state.now_ms;
-        for name in [DOMAIN, "eu-staging.orders.example.com", "staging.orders-eu.example.com"] {
+        for name in DOMAINS {
             let group = state.dns.records.entry((ZONE.to_owned(), name.to_owned())).or_default();
             for region in regions {
                 group.entry((*region).to_owned()).or_insert(Record { weight: 100, ttl_s: 60, since_ms });

@@ -1,20 +1,19 @@
 //! Blue/green: what went wrong, and what was changed outside of Flotilla.
 
 use crate::slots::{NO_HOOKS, all_are, deployed, failed, live, of, rollback};
+use crate::stage_removal::confirmed;
 use crate::traffic::{REGIONS, ended, ended_of};
 use flotilla_contract::ProfileConfig;
+use flotilla_domain::AlarmState;
 use flotilla_domain::rollout::TrafficOrder;
-use flotilla_domain::{AlarmState, StageName};
-use flotilla_engine::plan::AllowedLosses;
 use flotilla_engine::ports::ErrorKind;
 use flotilla_engine::rollout::{Control, RetryOptions};
-use flotilla_engine::stage::StageRemoval;
 use flotilla_sim::{Behaviour, World};
 
 #[test]
-fn a_mapping_that_somebody_else_changed_is_left_alone_and_noted() {
+fn a_mapping_that_another_actor_changed_is_left_alone_and_reported() {
     let mut world = deployed(&of(&[&REGIONS], "halt"), NO_HOOKS, &["one", "two"]);
-    // Somebody has switched one region to the slot that would be updated next.
+    // Another actor has switched one region to the slot that would be updated next.
     world.domain_points_at(REGIONS[1], Some("blue"));
     let third = world.upload("branch/main", "three");
     assert_eq!(failed(&ended_of(&mut world, &third)), ("failed", "FL0556"));
@@ -24,7 +23,7 @@ fn a_mapping_that_somebody_else_changed_is_left_alone_and_noted() {
     assert_eq!(end.status, "succeeded", "{:?}", end.cause);
     live(&world, ["blue", "green", "blue"]);
 
-    // While the stacks are updated, the mapping is pointed at an API of somebody else.
+    // While the stacks are updated, the mapping is pointed at an API of another service.
     let fourth = world.upload("branch/main", "four");
     world.until("the updates", |w| w.rollout(&fourth).is_some_and(|r| r.status == "rolling"));
     world.until("a stack", |w| {
@@ -63,14 +62,7 @@ fn what_cannot_be_switched_back_says_which_api_should_have_the_traffic() {
 #[test]
 fn a_removal_deletes_the_mapping_and_both_stacks() {
     let mut world = deployed(&of(&[&REGIONS], "halt"), NO_HOOKS, &["one", "two"]);
-    let stage = StageName::parse("staging").unwrap();
-    let removal = StageRemoval {
-        stage: stage.clone(),
-        confirm: Some(stage),
-        because: None,
-        allow: AllowedLosses::default(),
-    };
-    let id = world.remove_stage(&removal).unwrap();
+    let id = world.remove_stage(&confirmed("staging", &[])).unwrap();
     let end = ended(&mut world, &id);
     assert_eq!(end.status, "succeeded", "{:?}", end.cause);
     for region in REGIONS {
@@ -194,14 +186,7 @@ fn another_route_is_refused_and_a_removal_takes_the_one_that_is_known() {
     world.until("a verdict", |w| w.verdict(&second).is_some());
     let code = world.verdict(&second).unwrap().refusal.map(|refusal| refusal.code);
     assert_eq!(code.as_deref(), Some("FL0321"), "the domain would go on with what it points at");
-    let stage = StageName::parse("staging").unwrap();
-    let removal = StageRemoval {
-        stage: stage.clone(),
-        confirm: Some(stage),
-        because: None,
-        allow: AllowedLosses::default(),
-    };
-    let id = world.remove_stage(&removal).unwrap();
+    let id = world.remove_stage(&confirmed("staging", &[])).unwrap();
     assert_eq!(ended(&mut world, &id).status, "succeeded");
     assert!(REGIONS.iter().all(|region| world.live_slot(region).is_none()));
     let third = world.upload("branch/main", "three");

@@ -34,7 +34,8 @@ fn removal(stage: &str) -> StageRemoval {
     }
 }
 
-fn confirmed(stage: &str, allow: &[&str]) -> StageRemoval {
+/// A removal that is confirmed, and may lose these resources.
+pub fn confirmed(stage: &str, allow: &[&str]) -> StageRemoval {
     let allow = AllowedLosses(allow.iter().map(|name| (*name).to_owned()).collect());
     StageRemoval { confirm: Some(StageName::parse(stage).unwrap()), allow, ..removal(stage) }
 }
