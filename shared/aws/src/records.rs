@@ -6,8 +6,8 @@ use async_trait::async_trait;
 use aws_sdk_route53::Client;
 use aws_sdk_route53::operation::change_resource_record_sets::ChangeResourceRecordSetsError;
 use aws_sdk_route53::types::{Change, ChangeAction, ChangeBatch, ChangeStatus, ResourceRecordSet, RrType};
-use flotilla_domain::deployment::WeightedRecord;
-use flotilla_engine::ports::{Place, PortError, RecordSeen, WeightedRecords};
+use flotilla_domain::deployment::{RecordSeen, WeightedRecord};
+use flotilla_engine::ports::{Place, PortError, WeightedRecords};
 
 const LIST: &str = "route53:ListResourceRecordSets";
 /// What Route 53 answers as the TTL of an alias to most AWS resources, in seconds ("Choosing between alias and non-alias records").

@@ -4,8 +4,8 @@ use crate::checker::records::gives;
 use crate::dns::Record;
 use crate::state::{Shared, State};
 use async_trait::async_trait;
-use flotilla_domain::deployment::WeightedRecord;
-use flotilla_engine::ports::{Place, PortError, RecordSeen, WeightedRecords};
+use flotilla_domain::deployment::{RecordSeen, WeightedRecord};
+use flotilla_engine::ports::{ErrorKind, Place, PortError, WeightedRecords};
 
 /// The fake.
 pub struct SimRecords(pub Shared);
@@ -51,10 +51,11 @@ impl WeightedRecords for SimRecords {
     }
 
     async fn is_in_sync(&self, _: &Place, change: &str) -> Result<bool, PortError> {
-        let read = |state: &mut State| {
-            let synced_at_ms = state.dns.changes.get(change).copied().unwrap_or(0);
-            Ok(state.now_ms >= synced_at_ms)
+        const OPERATION: &str = "route53:GetChange";
+        let read = |state: &mut State| match state.dns.changes.get(change) {
+            Some(synced_at_ms) => Ok(state.now_ms >= *synced_at_ms),
+            None => Err(PortError::new(ErrorKind::Missing, OPERATION, "NoSuchChange")),
         };
-        self.0.call("route53:GetChange", None, read).await
+        self.0.call(OPERATION, None, read).await
     }
 }

@@ -7,7 +7,7 @@
 //!
 //! The files: [`spec`] the specification, [`state`] the states, [`event`] the events, [`command`] the commands
 //! and observations, `transition` the transition table, `planned` the checks of a plan, `traffic` aliases and their
-//! versions, `mapping` API mappings of domains, `drain` weighted records, [`pace`] deadlines and delays.
+//! versions, `mapping` API mappings of domains, `drain` weighted records, `weights` what may be done with them, [`pace`] deadlines and delays.
 
 mod aliases;
 mod apis;
@@ -30,12 +30,13 @@ pub mod stack_status;
 pub mod state;
 mod traffic;
 mod transition;
+mod weights;
 
 pub use aliases::{AliasVersions, TrafficAnswer};
 pub use apis::{ApiMapping, ApiStage, MappedApis};
 pub use command::{Command, Observation};
 pub use event::{CodeMismatch, Event, Outcome, Plan};
-pub use records::{Drain, WeightedRecord};
+pub use records::{Drain, RecordSeen, WeightedRecord};
 pub use spec::{Access, DeploymentKind, DeploymentSpec, Drift, StackPolicy};
 pub use state::{AfterCause, ChangeSetKind, Effort, StackRollback, State};
 pub use transition::IllegalTransition;

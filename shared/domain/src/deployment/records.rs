@@ -30,6 +30,17 @@ impl std::fmt::Display for WeightedRecord {
     }
 }
 
+/// A weighted record as Route 53 has it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct RecordSeen {
+    /// Its weight.
+    pub weight: u8,
+    /// How long resolvers keep it, in seconds. Route 53 answers for an alias with 60.
+    pub ttl_s: u32,
+    /// The sum of the weights of the other records of its name and type.
+    pub others: u64,
+}
+
 /// How far the drain of a region has come.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Drain {

@@ -37,7 +37,7 @@ pub use package_store::{
 };
 pub use policies::{Evaluation, Policies};
 pub use probes::{HttpObserved, Probes};
-pub use records::{RecordSeen, WeightedRecords};
+pub use records::WeightedRecords;
 pub use replica_store::{CopySource, Presence, ReplicaStore, Seen};
 pub use stacks::{
     ChangeSetObserved, ChangeSetRequest, ChangeSetStatus, Executed, RollbackTriggers, StackEventPage,

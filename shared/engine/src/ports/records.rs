@@ -2,18 +2,7 @@
 
 use super::{Place, PortError};
 use async_trait::async_trait;
-use flotilla_domain::deployment::WeightedRecord;
-
-/// A weighted record as Route 53 has it.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct RecordSeen {
-    /// Its weight.
-    pub weight: u8,
-    /// How long resolvers keep it, in seconds. Route 53 answers for an alias with 60.
-    pub ttl_s: u32,
-    /// The sum of the weights of the other records of its name and type.
-    pub others: u64,
-}
+use flotilla_domain::deployment::{RecordSeen, WeightedRecord};
 
 /// The weighted records of the hosted zones in the target accounts.
 #[async_trait]

@@ -1,8 +1,8 @@
 //! The contract of the port of weighted records.
 
 use super::Bench;
-use flotilla_domain::deployment::WeightedRecord;
-use flotilla_engine::ports::{RecordSeen, WeightedRecords};
+use flotilla_domain::deployment::{RecordSeen, WeightedRecord};
+use flotilla_engine::ports::WeightedRecords;
 use std::time::Duration;
 
 /// The contract of the port of weighted records.
