@@ -31,8 +31,8 @@ const SHIFTS_EVERY: u64 = 13;
 /// The ref of a preview, and its stage.
 const PREVIEW: (&str, &str) = ("pr/7", "pr-7");
 
-/// The world begins at 08:00.
-const NOON_MS: i64 = 1_800_000_000_000 + 4 * 3_600_000;
+/// How long an operator waits for the first request to a new version.
+const PATIENCE_MS: i64 = 2 * 3_600_000;
 
 const REGIONS: [&str; 3] = ["eu-west-1", "us-east-1", "ap-south-1"];
 
@@ -312,6 +312,7 @@ fn people(world: &mut World, seed: u64, uploads: &[String]) {
 
 /// Runs until a rollout has ended, approves it whenever it waits for approval, and returns it.
 fn end_of(world: &mut World, id: &str, uploads: &[String]) -> RolloutView {
+    let began_ms = world.now_ms();
     while !world.rollout_by_id(id).ended {
         // It may need no approval, or not yet, or it waits for another rollout that holds its stack and waits itself.
         let others = uploads.iter().filter_map(|version| Some(world.rollout(version)?.id));
@@ -324,7 +325,7 @@ fn end_of(world: &mut World, id: &str, uploads: &[String]) -> RolloutView {
         let before_ms = world.now_ms();
         // The new version gets no request, because another actor has deleted the alias: the step would wait for days.
         let measured = world.rollout_by_id(id).traffic.and_then(|traffic| traffic.measured);
-        if measured.is_some_and(|measured| measured.new.invocations == 0) && before_ms > NOON_MS {
+        if measured.is_some_and(|measured| measured.new.invocations == 0) && before_ms - began_ms > PATIENCE_MS {
             drop(world.traffic(id, TrafficOrder::Abort));
         }
         world.until_at_last("the rollout's end, or the next approval", |w| {

@@ -66,7 +66,7 @@ async fn upload(world: &World, build: &str, verifies: bool) -> String {
 
 #[tokio::test]
 async fn a_region_gets_no_traffic_while_it_is_updated() {
-    let options = ["--step-timeout-s", "20", "--traffic-zones", "*"];
+    let options = ["--step-timeout-s", "20", "--traffic-domains", "*.example.com", "--traffic-zones", "*"];
     let world = World::start(&REGIONS, &options, true).await.unwrap();
     world.allow("route53:GetChange").await.unwrap();
     let records = REGIONS.map(|region| (region, 100));
