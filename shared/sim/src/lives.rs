@@ -325,7 +325,9 @@ fn end_of(world: &mut World, id: &str, uploads: &[String]) -> RolloutView {
         let before_ms = world.now_ms();
         // The new version gets no request, because another actor has deleted the alias: the step would wait for days.
         let measured = world.rollout_by_id(id).traffic.and_then(|traffic| traffic.measured);
-        if measured.is_some_and(|measured| measured.new.invocations == 0) && before_ms - began_ms > PATIENCE_MS {
+        if measured.is_some_and(|measured| measured.new.invocations == 0)
+            && before_ms - began_ms > PATIENCE_MS
+        {
             drop(world.traffic(id, TrafficOrder::Abort));
         }
         world.until_at_last("the rollout's end, or the next approval", |w| {

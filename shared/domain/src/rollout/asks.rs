@@ -15,7 +15,7 @@ pub enum RolloutCommand {
     Open(Direction, Vec<Target>),
     /// Send a tick to the open deployments of these targets, so that they observe the rollout.
     Wake(Vec<Target>),
-    /// Cancel the active rollout of the stage, which this removal waits for. Repeated, it is cancelled already.
+    /// Cancel the active rollout of the stage, which this removal or rollback waits for. Repeated, it is cancelled already.
     ClearStage,
     /// Ask the running deployments to cancel their updates. Repeated, they are asked already.
     Stop {
@@ -61,7 +61,7 @@ impl Rollout {
             _ => {}
         }
         match &self.state {
-            RolloutState::Queued if self.kind == RolloutKind::Remove => Some(RolloutCommand::ClearStage),
+            RolloutState::Queued if self.clears_stage() => Some(RolloutCommand::ClearStage),
             RolloutState::Replicating | RolloutState::Reverting(Revert::Copying(_)) => {
                 Some(RolloutCommand::Replicate(self.awaited_release()?, self.waits_for_copies_at()))
             }
@@ -87,6 +87,11 @@ impl Rollout {
             }
             _ => None,
         }
+    }
+
+    /// Whether it cancels the rollout that it waits for: a removal and a rollback do not want what that one deploys.
+    pub(super) fn clears_stage(&self) -> bool {
+        self.kind == RolloutKind::Remove || self.gates.expedite
     }
 
     /// What it observes next; `None` when it is terminal.

@@ -2,7 +2,7 @@
 
 use super::Rollout;
 use super::state::{RolloutState, Shift, TargetOutcome};
-use super::traffic_policy::{TrafficOrder, TrafficPolicy};
+use super::traffic_policy::{TrafficOrder, TrafficPolicy, TrafficStep};
 use super::transition::{at_target, gates_late};
 use crate::analysis::{Reading, totals};
 use crate::cause::Cause;
@@ -79,8 +79,8 @@ impl Rollout {
         shares().next()?;
         Some(match have_all {
             true => RolloutState::Completing { wave },
-            // Everything is switched at once, so the gates are asked before.
-            false if self.has_slots() && self.break_glass.is_none() => Self::share(wave, 0, 0),
+            // The gates of the first step are observed before it: they may have closed while the stacks were updated.
+            false if self.break_glass.is_none() => Self::share(wave, 0, 0),
             false => self.step(wave, 0),
         })
     }
@@ -211,10 +211,7 @@ impl Rollout {
 
     /// Why a step that has lasted long enough is not over: the new versions were not invoked often enough, or that is not known.
     fn lacks_requests(&self, shift: Shift, facts: &Facts) -> Option<Blocked> {
-        let traffic = self.traffic.as_ref()?;
-        if !traffic.measures(shift.step) {
-            return None;
-        }
+        let step = self.present_step(&shift).filter(|_| self.measures(&shift))?;
         if let Some(Err(why)) = &facts.measured {
             return Some(Blocked::by(
                 Gate::Requests,
@@ -222,16 +219,27 @@ impl Rollout {
             ));
         }
         // One invocation at least: without any, nothing was analysed.
-        let needed = u64::from(traffic.steps.get(shift.step).map_or(0, |step| step.requests).max(1));
+        let needed = u64::from(step.requests.max(1));
         let seen = shift.reading.map_or(0, |reading| reading.new.invocations);
         let why = || format!("{seen} of {needed} invocations of the new versions");
         (seen < needed).then(|| Blocked::by(Gate::Requests, why()))
     }
 
+    /// The step that a shift is at; `None` before the first one, while it waits for its gates, and after the last one.
+    fn present_step(&self, shift: &Shift) -> Option<&TrafficStep> {
+        self.traffic.as_ref()?.steps.get(shift.step).filter(|_| shift.percent > 0)
+    }
+
+    /// Whether a shift needs the metrics of the functions.
+    fn measures(&self, shift: &Shift) -> bool {
+        let analysed = self.traffic.as_ref().is_some_and(|traffic| traffic.analysis.is_some());
+        self.present_step(shift).is_some_and(|step| analysed || step.requests > 0)
+    }
+
     /// When the metrics of a step are read again; `None` if it needs none.
     pub fn measures_at(&self) -> Option<Timestamp> {
         let RolloutState::Shifting(shift) = &self.state else { return None };
-        let since = shift.since.filter(|_| self.traffic.as_ref().is_some_and(|t| t.measures(shift.step)))?;
+        let since = shift.since.filter(|_| self.measures(shift))?;
         // CloudWatch has a value for each minute.
         let minute = SignedDuration::from_mins(1);
         Some(
@@ -250,8 +258,8 @@ impl Rollout {
     /// When the present step ends; `None` before every alias has its share.
     pub fn step_ends_at(&self) -> Option<Timestamp> {
         let RolloutState::Shifting(shift) = &self.state else { return None };
-        // What follows the last step lasts until everything is verified.
-        let for_s = self.traffic.as_ref()?.steps.get(shift.step).map_or(0, |step| step.for_s);
+        // What precedes the first step lasts until its gates are open, and what follows the last one until everything is verified.
+        let for_s = self.present_step(shift).map_or(0, |step| step.for_s);
         Some(shift.since?.saturating_add(SignedDuration::from_secs(for_s.into())).unwrap_or(Timestamp::MAX))
     }
 
@@ -264,13 +272,16 @@ impl Rollout {
                 Self::share(shift.wave, shift.step.min(last), percent)
             }
             TrafficOrder::Promote => self.all_traffic(shift.wave),
-            TrafficOrder::Abort => {
-                let what = format!("{by} aborted the shift of traffic");
-                let fix = "fix what was wrong and upload again, or retry the rollout";
-                self.failure = Some(Cause::new(Code::TrafficAborted, what, fix));
-                RolloutState::ShiftingBack { wave: shift.wave }
-            }
+            TrafficOrder::Abort => self.aborted(shift.wave, by),
         }
+    }
+
+    /// The state after an operator has ordered to shift all traffic of a wave back.
+    pub(super) fn aborted(&mut self, wave: usize, by: &str) -> RolloutState {
+        let what = format!("{by} aborted the shift of traffic");
+        let fix = "fix what was wrong and upload again, or retry the rollout";
+        self.failure = Some(Cause::new(Code::TrafficAborted, what, fix));
+        RolloutState::ShiftingBack { wave }
     }
 
     /// The state after an observation of deployments that give the traffic back; `None` to keep waiting.

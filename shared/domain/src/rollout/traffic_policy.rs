@@ -44,11 +44,6 @@ impl TrafficPolicy {
         self.mapping.is_some()
     }
 
-    /// Whether a step needs the metrics of the functions.
-    pub fn measures(&self, step: usize) -> bool {
-        self.steps.get(step).is_some_and(|step| self.analysis.is_some() || step.requests > 0)
-    }
-
     /// Most steps of a policy.
     pub const STEPS_MAX: usize = 20;
     /// How long a hook may go on to fail before it has failed, in seconds: as long as a check without `within`.

@@ -219,15 +219,11 @@ impl Rollout {
             (S::Replicating, E::DeadlinePassed) => S::Failed(copies_late()),
 
             (S::WaitingForOutputs, E::OutputsObserved { values, missing }) => {
-                match self.given_outputs(values, missing) {
-                    Some(next) => next,
-                    None => return Ok(self),
-                }
+                self.given_outputs(values, missing).unwrap_or_else(|| self.state.clone())
             }
-            (S::Planning, E::DeploymentsObserved(outcomes)) => match self.planned(&outcomes) {
-                Some(next) => next,
-                None => return Ok(self),
-            },
+            (S::Planning, E::DeploymentsObserved(outcomes)) => {
+                self.planned(&outcomes).unwrap_or_else(|| self.state.clone())
+            }
             // The package was put on hold after the rollout was admitted.
             (S::Gated { wave: 0 }, E::GatesObserved(Facts { held: Some(cause), .. })) => S::Failed(cause),
             (S::Gated { wave }, E::GatesObserved(facts)) => {
@@ -248,10 +244,7 @@ impl Rollout {
             }
 
             (S::Rolling { wave, opened, .. }, E::DeploymentsObserved(outcomes)) => {
-                match self.rolled(wave, opened, &outcomes) {
-                    Some(next) => next,
-                    None => return Ok(self),
-                }
+                self.rolled(wave, opened, &outcomes).unwrap_or_else(|| self.state.clone())
             }
             (S::Verifying { wave }, E::ChecksObserved { failures, alarms, outcomes }) => {
                 let raised = self.alarmed(wave, 100, &alarms, &outcomes);
@@ -261,29 +254,22 @@ impl Rollout {
                 }
             }
             (S::Shifting(shift), E::TrafficOrdered { order, by }) => self.ordered(shift, order, &by),
+            (S::Verifying { wave }, E::TrafficOrdered { order: TrafficOrder::Abort, by })
+                if self.traffic.is_some() =>
+            {
+                self.aborted(wave, &by)
+            }
             (S::Shifting(shift), E::TrafficObserved { facts, outcomes }) => {
-                match self.shifted(shift, &facts, &outcomes, now) {
-                    Some(next) => next,
-                    None => return Ok(self),
-                }
+                self.shifted(shift, &facts, &outcomes, now).unwrap_or_else(|| self.state.clone())
             }
             (S::Completing { wave }, E::DeploymentsObserved(outcomes)) => {
-                match self.completed(wave, &outcomes) {
-                    Some(next) => next,
-                    None => return Ok(self),
-                }
+                self.completed(wave, &outcomes).unwrap_or_else(|| self.state.clone())
             }
             (S::ShiftingBack { wave }, E::DeploymentsObserved(outcomes)) => {
-                match self.shifted_back(wave, &outcomes) {
-                    Some(next) => next,
-                    None => return Ok(self),
-                }
+                self.shifted_back(wave, &outcomes).unwrap_or_else(|| self.state.clone())
             }
             (S::Baking { wave }, E::AlarmsObserved { alarms, outcomes }) => {
-                match self.watched(wave, &alarms, &outcomes, now) {
-                    Some(next) => next,
-                    None => return Ok(self),
-                }
+                self.watched(wave, &alarms, &outcomes, now).unwrap_or_else(|| self.state.clone())
             }
 
             (S::Reverting(Revert::Finding(mut targets)), E::StableObserved(Some(stable))) => {
@@ -309,17 +295,14 @@ impl Rollout {
                 S::Failed(self.not_reverted(&copies_late()))
             }
             (S::Reverting(Revert::Rolling { targets, level }), E::DeploymentsObserved(outcomes)) => {
-                match self.reverted(&targets, level, &outcomes) {
-                    Some(next) => next,
-                    None => return Ok(self),
-                }
+                self.reverted(&targets, level, &outcomes).unwrap_or_else(|| self.state.clone())
             }
 
             (S::Rolling { .. }, E::Acted) if self.cancelled.is_some() => {
                 self.stop_sent = true;
                 return Ok(self);
             }
-            (S::Queued, E::Acted) if self.kind == RolloutKind::Remove => {
+            (S::Queued, E::Acted) if self.clears_stage() => {
                 self.acted = true;
                 return Ok(self);
             }

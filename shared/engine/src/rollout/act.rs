@@ -45,29 +45,33 @@ impl RolloutController {
         }
     }
 
-    /// Cancels the active rollout of the stage: what it deploys is removed next.
-    async fn clear_stage(&self, removal: &Rollout) -> Result<(), EngineError> {
+    /// Cancels the active rollout of the stage: what it deploys is removed or rolled back next.
+    async fn clear_stage(&self, next: &Rollout) -> Result<(), EngineError> {
         for _ in 0..RACES_MAX {
-            let head = self.head(removal).await?.value;
-            let Some(active) = head.active.filter(|_| head.queued == Some(removal.id)) else { return Ok(()) };
+            let head = self.head(next).await?.value;
+            let Some(active) = head.active.filter(|_| head.queued == Some(next.id)) else { return Ok(()) };
             let found = self.store.get(&[rollout_key(&active)]).await?.into_iter().next().flatten();
             let Some(saved) = found.map(read::<Rollout>).transpose()? else { return Ok(()) };
-            // A removal before this one is completed, and so is a rollback.
+            // A removal before it is completed, and so is a revert.
             if saved.value.kind == RolloutKind::Remove || saved.value.state.is_past_waves() {
                 return Ok(());
             }
             let now = self.clock.now();
-            let cancelled = saved.value.clone().cancel(&removal.requested_by, true);
+            let cancelled = saved.value.clone().cancel(&next.requested_by, true);
             if cancelled == saved.value {
                 return wake(self.queue.as_ref(), [active]).await;
             }
+            let does = match next.kind {
+                RolloutKind::Remove => "removes the stage",
+                RolloutKind::Deploy(_) => "rolls the stage back",
+            };
             let event = EventRecord {
                 rollout: active,
                 target: None,
                 at: now,
-                actor: removal.requested_by.clone(),
+                actor: next.requested_by.clone(),
                 what: "cancel and stop requested".into(),
-                detail: Some(format!("{} removes the stage", removal.id)),
+                detail: Some(format!("{} {does}", next.id)),
             };
             match self.store.write(vec![saved.write(&cancelled, Some(due_at(now, 0))), keep(&event)]).await {
                 Ok(()) => return wake(self.queue.as_ref(), [active]).await,

@@ -12,7 +12,7 @@ use flotilla_domain::config::preview::PreviewTerms;
 use flotilla_domain::release::Release;
 use flotilla_domain::rollout::{Rollout, RolloutKind, RolloutState};
 use flotilla_domain::stage::{Admission, Hold, KnownStack, StageHead};
-use flotilla_domain::{Code, Refusal, ReleaseId, RolloutId, ServiceName, Timestamp};
+use flotilla_domain::{Code, Digest, Refusal, ReleaseId, RolloutId, ServiceName, Timestamp};
 use std::collections::BTreeMap;
 
 /// Attempts to save a stage's head when other writers change it concurrently.
@@ -40,12 +40,21 @@ pub struct AdmissionRequest<'a> {
     pub uploaded: Option<&'a Release>,
     /// For a removal: when the ref of the preview was closed.
     pub closed_at: Option<Timestamp>,
-    /// If set: hold every other package that runs at the stage now, for this reason.
-    pub hold: Option<&'a str>,
+    /// If set: hold every other package that runs at the stage now.
+    pub hold: Option<HoldOthers<'a>>,
     /// The state of the stage that the decision was based on.
     pub precondition: Precondition,
     /// Further writes of the same transaction.
     pub beside: &'a [Write],
+}
+
+/// What a rollback puts on hold.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct HoldOthers<'a> {
+    /// The reason.
+    pub because: &'a str,
+    /// The package of the rollout in progress, which may run nowhere so far.
+    pub in_progress: Option<Digest>,
 }
 
 impl<'a> AdmissionRequest<'a> {
@@ -128,8 +137,8 @@ pub async fn admit(
         if let Some(closed_at) = closed_at {
             head.close(closed_at);
         }
-        if let Some(because) = hold {
-            hold_others(&mut head, rollout, because, now);
+        if let Some(hold) = hold {
+            hold_others(&mut head, rollout, hold, now);
         }
         match head.admit(rollout.id) {
             Admission::OutOfDate { by } => accepted.state = RolloutState::Superseded { by: Some(by) },
@@ -251,12 +260,13 @@ pub(crate) fn held(rollout: &Rollout, head: Option<&StageHead>) -> Result<(), Re
     Err(Refusal::new(Code::PackageHeld, what, fix))
 }
 
-/// Holds every package that runs at the stage, except the rollout's own.
-fn hold_others(head: &mut StageHead, rollout: &Rollout, because: &str, now: Timestamp) {
-    for package in head.running().into_iter().filter(|running| Some(*running) != rollout.package()) {
-        let hold = Hold { by: rollout.requested_by.clone(), because: because.to_owned(), at: now };
+/// Holds every package that runs at the stage or is being deployed there, except the rollout's own.
+fn hold_others(head: &mut StageHead, rollout: &Rollout, hold: HoldOthers<'_>, now: Timestamp) {
+    let others = head.running().into_iter().chain(hold.in_progress);
+    for package in others.filter(|other| Some(*other) != rollout.package()) {
         if head.holds.len() < StageHead::HOLDS_MAX {
-            head.holds.entry(package).or_insert(hold);
+            let because = hold.because.to_owned();
+            head.holds.entry(package).or_insert(Hold { by: rollout.requested_by.clone(), because, at: now });
         }
     }
 }

@@ -1,6 +1,6 @@
 //! Rollback of a stage to a release that ran there before.
 
-use super::admit::{AdmissionRequest, Precondition};
+use super::admit::{AdmissionRequest, HoldOthers, Precondition};
 use super::compose::{compose_rollout, expedite};
 use super::route::RoutedRelease;
 use crate::EngineError;
@@ -28,7 +28,8 @@ pub struct Rollback {
 
 impl Commands {
     /// Rolls a stage back to an earlier release. The rollback is expedited, unless waves are requested or the
-    /// release is not known to have run at the stage. What runs there now is held until the hold is released.
+    /// release is not known to have run at the stage. What runs there now is held until the hold is released, and a rollout in progress is
+    /// cancelled.
     ///
     /// # Errors
     /// Refusals: there is no release to roll back to; those of [`Commands::start`].
@@ -41,9 +42,10 @@ impl Commands {
         let order = self.order(caller, Act::RollBack, Scope::stage(service, &rollback.stage)).await?;
         let because = reason(rollback.because.as_deref())?.unwrap_or_else(|| "rolled back".into());
         let head = self.head_of(service, &rollback.stage).await?.value;
+        let in_progress = self.in_progress(&head).await?;
         let to = match rollback.to {
             Some(to) => to,
-            None => self.release_before(&head).await?,
+            None => self.release_before(&head, in_progress.as_ref()).await?,
         };
         let RoutedRelease { release, route, .. } = self.store.way(service, &to, &rollback.stage).await?;
         // A release that never ran there has not passed its gates.
@@ -59,17 +61,33 @@ impl Commands {
         rollback.allow.apply_to(&mut rollout)?;
         let precondition = Precondition::NewestIs(head.newest);
         let request = AdmissionRequest {
-            hold: Some(&because),
+            hold: Some(HoldOthers {
+                because: &because,
+                in_progress: in_progress.and_then(|rollout| rollout.package()),
+            }),
             precondition,
             ..AdmissionRequest::of(&rollout, destination.preview(&route))
         };
         self.admit(order, request).await
     }
 
-    /// The stable release if something else was deployed after it, else the one that was stable before it; the
-    /// latest that is not held.
-    async fn release_before(&self, head: &StageHead) -> Result<ReleaseId, EngineError> {
-        for past in head.stable.iter().filter(|_| head.is_astray()).chain(&head.past) {
+    /// The active rollout of a stage, if it has begun to deploy another release than the stable one.
+    async fn in_progress(&self, head: &StageHead) -> Result<Option<Rollout>, EngineError> {
+        let Some(active) = head.active else { return Ok(None) };
+        let active = self.rollout(&active).await?.value;
+        let is_other = active.release().is_some_and(|release| Some(release) != head.stable);
+        Ok(Some(active).filter(|active| is_other && !active.state.properties().is_supersedable))
+    }
+
+    /// The stable release if something else is being deployed or was deployed after it, else the one that was stable before it; the latest
+    /// that is not held.
+    async fn release_before(
+        &self,
+        head: &StageHead,
+        in_progress: Option<&Rollout>,
+    ) -> Result<ReleaseId, EngineError> {
+        let is_stable_gone = in_progress.is_some() || head.is_astray();
+        for past in head.stable.iter().filter(|_| is_stable_gone).chain(&head.past) {
             if let Ok(release) = self.release(&head.service, past).await
                 && !head.holds.contains_key(&release.package.digest)
             {

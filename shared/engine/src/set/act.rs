@@ -4,7 +4,7 @@ use super::member::{Planned, compose_member};
 use crate::EngineError;
 use crate::ports::{Expect, Key, Write};
 use crate::records::{read, rollout_key, set_key};
-use crate::rollout::admit::{AdmissionRequest, admit};
+use crate::rollout::admit::{AdmissionRequest, HoldOthers, admit};
 use crate::set::SetController;
 use crate::step::{due_at, wake};
 use flotilla_domain::Direction;
@@ -69,7 +69,7 @@ impl SetController {
     async fn admit(&self, set: &ServiceSet, version: u64, planned: &Planned) -> Result<(), EngineError> {
         let unchanged = [Write::check(set_key(&set.id), Expect::Version(version))];
         let request = AdmissionRequest {
-            hold: planned.hold.then_some(set.because.as_str()),
+            hold: planned.hold.then_some(HoldOthers { because: &set.because, in_progress: None }),
             precondition: planned.precondition,
             beside: &unchanged,
             ..AdmissionRequest::of(&planned.rollout, planned.preview)

@@ -14,6 +14,8 @@ fn service() -> Value {
             "Maker": {"Type": "AWS::Lambda::Function", "Properties": {"Handler": "c"}},
             "Made": {"Type": "Custom::Thing", "Properties": {"ServiceToken": {"Fn::GetAtt": "Maker.Arn"}, "Calls": {"Fn::GetAtt": "Bills.Arn"}}},
             "May": {"Type": "AWS::Lambda::Permission", "Properties": {"FunctionName": {"Ref": "Orders"}, "Action": "lambda:InvokeFunction"}},
+            "Files": {"Type": "AWS::S3::Bucket", "DependsOn": ["Log", "May"], "Properties": {"NotificationConfiguration": {"LambdaConfigurations": [{"Event": "s3:ObjectCreated:*", "Function": {"Fn::GetAtt": ["Orders", "Arn"]}}]}}},
+            "Lines": {"Type": "AWS::Logs::SubscriptionFilter", "DependsOn": "May", "Properties": {"DestinationArn": {"Fn::GetAtt": ["Orders", "Arn"]}}},
             "Queue": {"Type": "AWS::Lambda::EventSourceMapping", "Properties": {"FunctionName": {"Fn::GetAtt": ["Orders", "Arn"]}}},
             "Log": {"Type": "AWS::Logs::LogGroup", "Properties": {"LogGroupName": {"Fn::Sub": "/aws/lambda/${Orders}"}}},
             "Url": {"Type": "AWS::Lambda::Url", "DependsOn": "Log", "Properties": {"TargetFunctionArn": {"Ref": "Orders"}}},
@@ -84,6 +86,9 @@ fn every_function_gets_an_alias_and_what_invokes_it_invokes_the_alias() {
     );
     assert_eq!(template.pointer("/Resources/Url/Properties/Qualifier"), Some(&json!("live")));
     assert_eq!(template.pointer("/Resources/Url/DependsOn"), Some(&json!(["Log", "OrdersAliasLive"])));
+    // S3 and CloudWatch Logs refuse an alias that they may not invoke.
+    assert_eq!(template.pointer("/Resources/Files/DependsOn"), Some(&json!(["Log", "May", "MayLive"])));
+    assert_eq!(template.pointer("/Resources/Lines/DependsOn"), Some(&json!(["May", "MayLive"])));
     assert_eq!(template.pointer("/Resources/Async/Properties/Qualifier"), Some(&json!("live")));
     assert_eq!(template.pointer("/Resources/BillsAliasLive/Condition"), Some(&json!("Pays")));
     let named: Vec<&str> = aliases.rewrites.iter().map(|rewrite| rewrite.path.as_str()).collect();

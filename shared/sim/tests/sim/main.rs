@@ -35,6 +35,7 @@ mod rate_budget;
 mod replicas;
 mod retries;
 mod rollback_triggers;
+mod rollbacks;
 mod rollouts;
 mod scenarios;
 mod sets;

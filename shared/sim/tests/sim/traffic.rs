@@ -26,7 +26,7 @@ pub fn ended_of(world: &mut World, version: &str) -> RolloutView {
 }
 
 /// A world in which a first release runs, deployed at once: there was no version to keep.
-fn running(profile: ProfileConfig) -> World {
+pub fn running(profile: ProfileConfig) -> World {
     let mut world = World::with(7, profile.clone());
     world.shifts(&profile, &STEPS);
     let first = world.upload("branch/main", "one");

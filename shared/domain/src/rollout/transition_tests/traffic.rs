@@ -12,12 +12,17 @@ fn policy(steps: Vec<TrafficStep>) -> TrafficPolicy {
     TrafficPolicy { mapping: None, record: None, steps, analysis: None, hooks: TrafficHooks::default() }
 }
 
-/// A rollout with the steps 5 % and 50 %, whose first wave is published and waits for its first share.
-fn shifting() -> Rollout {
+/// A rollout with the steps 5 % and 50 %, whose first wave is published and waits for the gates of its first share.
+fn published() -> Rollout {
     let steps = [(5, 60), (50, 0)].map(|(percent, for_s)| TrafficStep { percent, for_s, requests: 0 });
     let policy = Some(policy(steps.into()));
     let published = seen(&WAVE.map(|region| (region, State::Shifting { percent: 0 })));
     go(Rollout { traffic: policy, ..rolling() }, [published])
+}
+
+/// The same, whose gates were open at second 9.
+fn shifting() -> Rollout {
+    observe(published(), facts(9), outcomes(&State::Shifting { percent: 0 }))
 }
 
 fn shift_of(rollout: &Rollout) -> Shift {
@@ -73,6 +78,29 @@ fn a_step_ends_when_its_time_has_passed_since_every_target_has_its_share() {
     assert_eq!(complete.traffic_answer(&target(WAVE[0]), Direction::Forward), TrafficAnswer::Complete);
     let next = go(complete, [E::DeploymentsObserved(outcomes(&ok()))]);
     assert_eq!(next.state, RolloutState::Gated { wave: 1 });
+}
+
+#[test]
+fn no_traffic_is_shifted_before_the_gates_of_the_first_step_are_open() {
+    let none = || outcomes(&State::Shifting { percent: 0 });
+    let waits = published();
+    assert_eq!(shift_of(&waits), Shift { wave: 0, step: 0, percent: 0, since: None, reading: None });
+    assert_eq!(waits.traffic_answer(&target(WAVE[0]), Direction::Forward), TrafficAnswer::Shift(0));
+    let paused = observe(Rollout { paused_by: Some("ann".into()), ..waits.clone() }, facts(9), none());
+    assert_eq!(shift_of(&paused).percent, 0);
+    assert_eq!(shift_of(&observe(Rollout { paused_by: None, ..paused }, facts(99), none())).percent, 5);
+    let unknown = AlarmObservation {
+        site: target(WAVE[0]).site,
+        name: "errors".into(),
+        state: Some(AlarmState::InsufficientData),
+        unread: None,
+    };
+    let closed = Facts { alarms: vec![unknown], ..facts(9) };
+    let blocked = observe(waits, closed, none());
+    assert_eq!((shift_of(&blocked).percent, blocked.blocked_by.len()), (0, 1));
+    assert_eq!(blocked.measures_at(), None, "there is nothing to measure");
+    let opened = observe(blocked, facts(20), none());
+    assert_eq!((shift_of(&opened).percent, opened.blocked_by.len()), (5, 0));
 }
 
 #[test]
@@ -166,7 +194,11 @@ fn hooks_run_before_the_first_share_and_after_the_last_one() {
         alarms: vec![],
         outcomes: outcomes.into(),
     };
-    let first = go(before, [passed(&published)]);
+    let aborted = go(before.clone(), [E::TrafficOrdered { order: TrafficOrder::Abort, by: "ann".into() }]);
+    assert_eq!(aborted.state, RolloutState::ShiftingBack { wave: 0 }, "also while it is verified");
+    let set = E::TrafficOrdered { order: TrafficOrder::of(30), by: "ann".into() };
+    assert!(before.clone().apply(set, at(9)).is_err(), "what is verified has no share yet");
+    let first = observe(go(before, [passed(&published)]), facts(9), published.clone());
     assert_eq!(shift_of(&first).percent, 5);
     let all = observe(first.clone(), facts(10), outcomes(&State::Shifting { percent: 5 }));
     assert_eq!((shift_of(&all).percent, shift_of(&all).step), (100, 1));
@@ -227,7 +259,12 @@ fn no_metrics_are_needed_once_the_new_versions_have_everything() {
     let judged = AnalysisPolicy { errors: None, latency_p99: None };
     let steps = vec![TrafficStep { percent: 5, for_s: 0, requests: 0 }];
     let policy = TrafficPolicy { analysis: Some(judged), ..policy(steps) };
-    assert_eq!([0, 1].map(|step| policy.measures(step)), [true, false]);
+    let at_share = |step, percent| {
+        let state =
+            RolloutState::Shifting(Shift { wave: 0, step, percent, since: Some(at(9)), reading: None });
+        Rollout { traffic: Some(policy.clone()), state, ..rolling() }.measures_at()
+    };
+    assert_eq!([at_share(0, 0), at_share(0, 5), at_share(1, 100)], [None, Some(at(9)), None]);
 }
 
 #[test]

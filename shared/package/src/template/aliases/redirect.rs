@@ -17,7 +17,8 @@ struct Redirect<'a> {
 ///
 /// - the ARN, wherever it is: integrations, subscriptions, rules, outputs, environment variables, definitions of state machines;
 /// - the name or the ARN in event source mappings, which take either;
-/// - permissions stay, and the alias gets the same ones: what names the function in another way still invokes it;
+/// - permissions stay, and the alias gets the same ones: what names the function in another way still invokes it; what waits for one also waits
+///   for the other;
 /// - the qualifier of function URLs and of the settings of asynchronous invocations;
 /// - in policies the ARN stays and the alias's is added.
 ///
@@ -33,7 +34,8 @@ pub(super) fn redirect(
         return;
     }
     let mut change = Redirect { aliases, rewrites };
-    let mut permissions: Vec<(String, Value)> = Vec::new();
+    // With the logical IDs of the permission and of its copy.
+    let mut permissions: Vec<(String, String, Value)> = Vec::new();
     let resources = template.get_mut("Resources").and_then(Value::as_object_mut);
     for (id, resource) in resources.into_iter().flatten() {
         let kind = resource.get("Type").and_then(Value::as_str).unwrap_or_default().to_owned();
@@ -43,7 +45,7 @@ pub(super) fn redirect(
             VERSION | ALIAS => {}
             "AWS::Lambda::Permission" => {
                 if let Some(of_alias) = change.permission(resource) {
-                    permissions.push((format!("{id}{}", letters(name)), of_alias));
+                    permissions.push((id.clone(), format!("{id}{}", letters(name)), of_alias));
                 }
             }
             "AWS::Lambda::EventSourceMapping" => {
@@ -63,9 +65,15 @@ pub(super) fn redirect(
     }
     let resources = template.get_mut("Resources").and_then(Value::as_object_mut);
     if let Some(resources) = resources {
-        for (id, permission) in permissions {
-            change.said(&format!("Resources.{id}"), "none", "AWS::Lambda::Permission");
-            resources.insert(id, permission);
+        // What waits for a permission may need that of the alias: S3 refuses a notification that it may not deliver.
+        for resource in resources.values_mut().filter_map(Value::as_object_mut) {
+            let waits_for = |id: &str| resource.get("DependsOn").is_some_and(|waits| names(waits, id));
+            let copies: Vec<_> = permissions.iter().filter(|(id, ..)| waits_for(id)).collect();
+            copies.into_iter().for_each(|(_, copy, _)| wait_for(resource, copy));
+        }
+        for (_, copy, permission) in permissions {
+            change.said(&format!("Resources.{copy}"), "none", "AWS::Lambda::Permission");
+            resources.insert(copy, permission);
         }
     }
     let outputs = template.get_mut("Outputs").and_then(Value::as_object_mut).into_iter().flatten();
@@ -94,6 +102,22 @@ fn redeploy(template: &mut Value, name: &AliasName, rewrites: &mut Vec<Rewrite>)
 
 fn properties(resource: &mut Map<String, Value>) -> Option<&mut Map<String, Value>> {
     resource.get_mut("Properties").and_then(Value::as_object_mut)
+}
+
+/// Whether a `DependsOn` names this resource.
+fn names(waits: &Value, id: &str) -> bool {
+    waits == id || waits.as_array().is_some_and(|all| all.iter().any(|one| one == id))
+}
+
+/// Adds a resource to the `DependsOn` of another.
+fn wait_for(resource: &mut Map<String, Value>, id: &str) {
+    let waits = resource.entry("DependsOn").or_insert_with(|| json!([]));
+    if let Value::String(one) = waits {
+        *waits = json!([one]);
+    }
+    if let Value::Array(all) = waits {
+        all.push(json!(id));
+    }
 }
 
 impl Redirect<'_> {
@@ -137,13 +161,7 @@ impl Redirect<'_> {
             Some((function, alias))
         });
         let Some((function, alias)) = named else { return };
-        let waits = resource.entry("DependsOn").or_insert_with(|| json!([]));
-        if let Value::String(one) = waits {
-            *waits = json!([one]);
-        }
-        if let Value::Array(all) = waits {
-            all.push(json!(alias));
-        }
+        wait_for(resource, &alias);
         self.said(&format!("{path}.Qualifier"), &function, &alias);
     }
 
