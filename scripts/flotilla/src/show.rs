@@ -117,9 +117,11 @@ fn traffic_line(traffic: &TrafficView) -> String {
 
 /// What was counted of the new versions and those before.
 fn measured_line(measured: &TrafficMeasuredView) -> String {
+    let has_slow = measured.new.slow + measured.stable.slow > 0;
     let of = |counts: &InvocationsView| {
         let share = 100.0 * counts.errors as f64 / counts.invocations.max(1) as f64;
-        format!("{} of {} failed ({share:.2} %)", counts.errors, counts.invocations)
+        let slow = if has_slow { format!(", {} slow", counts.slow) } else { String::new() };
+        format!("{} of {} failed ({share:.2} %){slow}", counts.errors, counts.invocations)
     };
     format!("new {}; before {}", of(&measured.new), of(&measured.stable))
 }

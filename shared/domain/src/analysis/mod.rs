@@ -160,7 +160,9 @@ impl AnalysisPolicy {
         let whole = of(new, stable);
         let each: Vec<f64> = measured.iter().map(|m| of(m.new, m.stable)).collect();
         let mean = each.iter().sum::<f64>() / each.len().max(1) as f64;
-        if (whole + mean) / 2.0 < CERTAINTY {
+        // Two limits are two chances of a false alarm, so each needs twice the evidence.
+        let limits = [self.errors.is_some(), self.latency_p99.is_some()].map(f64::from).iter().sum::<f64>();
+        if (whole + mean) / 2.0 < CERTAINTY * limits {
             return None;
         }
         let worst = each.iter().enumerate().max_by(|(_, a), (_, b)| a.total_cmp(b));

@@ -77,6 +77,21 @@ fn equal_versions_are_shifted_back_in_less_than_one_of_a_hundred_steps_however_o
     assert!(false_alarms(&relative(1.0), &[(0.02, 0.02); 8]) < 0.01, "many functions");
 }
 
+#[test]
+fn with_two_limits_each_needs_twice_the_evidence() {
+    let site = Site::parse("111122223333/eu-west-1").unwrap();
+    let measured = |errors| {
+        let new = Counts { invocations: 2_000, errors, slow: 0 };
+        let stable = Counts { invocations: 1_000, errors: 20, slow: 0 };
+        [Measured { site: site.clone(), function: "App".into(), new, stable }]
+    };
+    let one = absolute(0.02);
+    let two = AnalysisPolicy { latency_p99: Some(Latency::Ms(800)), ..one };
+    let least = |policy: &AnalysisPolicy| (1..200).find(|errors| policy.breach(&measured(*errors)).is_some());
+    let (one, two) = (least(&one).unwrap(), least(&two).unwrap());
+    assert!(one < two && two <= one + 4, "{one} and {two}");
+}
+
 /// The share of 300 steps in which a breach was found within so many invocations of the new version.
 fn found_within(requests: u64, policy: &AnalysisPolicy, functions: &[(f64, f64)]) -> f64 {
     let mut dice = Dice(11);

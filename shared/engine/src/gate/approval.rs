@@ -33,7 +33,7 @@ impl Commands {
         caller: &Caller,
     ) -> Result<Rollout, EngineError> {
         let because = reason(agreement.because.as_deref())?;
-        let entry = TimelineText { what: "approved", detail: because.clone() };
+        let entry = |_: &Rollout| TimelineText { what: "approved", detail: because.clone() };
         self.change_rollout(id, (caller, Act::Approve), &entry, |rollout, now| {
             let starter = caller.person_of(&rollout.requested_by);
             let authors = match &rollout.kind {

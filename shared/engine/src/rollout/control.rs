@@ -86,7 +86,7 @@ impl Commands {
         control: Control,
         caller: &Caller,
     ) -> Result<Rollout, EngineError> {
-        let entry = TimelineText { what: control.entry(), detail: control.detail() };
+        let entry = |_: &Rollout| TimelineText { what: control.entry(), detail: control.detail() };
         let changed = |rollout: &Rollout, now| change(rollout, control, caller, now);
         self.change_rollout(id, (caller, control.act()), &entry, changed).await
     }
@@ -99,12 +99,12 @@ impl Commands {
         Ok(read::<Rollout>(found)?)
     }
 
-    /// Saves an operator's request on a rollout in progress, and wakes the rollout.
+    /// Saves an operator's request on a rollout in progress, and wakes the rollout. The timeline entry is made of the rollout before the request.
     pub(crate) async fn change_rollout(
         &self,
         id: &RolloutId,
         (caller, act): (&Caller, Act),
-        entry: &TimelineText,
+        entry: &(dyn Fn(&Rollout) -> TimelineText + Sync),
         change: impl Fn(&Rollout, Timestamp) -> Result<Rollout, EngineError>,
     ) -> Result<Rollout, EngineError> {
         for _ in 0..RACES_MAX {
@@ -130,6 +130,7 @@ impl Commands {
             if changed == saved.value {
                 return Ok(changed);
             }
+            let entry = entry(&saved.value);
             let event = EventRecord {
                 rollout: *id,
                 target: None,

@@ -6,9 +6,10 @@ use crate::records::keep;
 use crate::rollout::finish::{record_end, record_targets};
 use crate::rollout::{RolloutController, RolloutStep};
 use crate::step::{due_at, wake};
+use flotilla_domain::analysis::Counts;
 use flotilla_domain::deployment::Deployment;
 use flotilla_domain::deployment::pace::DELAY_S_MAX;
-use flotilla_domain::rollout::{Rollout, RolloutState};
+use flotilla_domain::rollout::{Rollout, RolloutState, Shift};
 use flotilla_domain::{SignedDuration, Timestamp};
 
 impl RolloutController {
@@ -96,13 +97,30 @@ pub(super) fn enter(step: &mut RolloutStep, after: Rollout, now: Timestamp) {
         RolloutState::Shifting(shift) => shift.percent,
         _ => 0,
     };
-    let entry_of =
-        |rollout: &Rollout| (rollout.state.name(), rollout.state.wave(), share(rollout), held_by(rollout));
+    let moment_of = |rollout: &Rollout| (rollout.state.name(), rollout.state.wave(), share(rollout));
+    let moves = moment_of(&after) != moment_of(&step.now);
+    if let Some(measured) = measured(&step.now).filter(|_| moves) {
+        step.record(after.id, None, now, "measured", Some(measured));
+    }
     let passes = after.state.properties().is_gate && after.blocked_by.is_empty();
-    if !passes && entry_of(&after) != entry_of(&step.now) {
+    if !passes && (moves || held_by(&after) != held_by(&step.now)) {
         step.record(after.id, None, now, after.state.name(), detail(&after));
     }
     step.now = after;
+}
+
+/// The metrics of a shift of traffic as they were last read, in words; `None` if they were not.
+fn measured(rollout: &Rollout) -> Option<String> {
+    let RolloutState::Shifting(Shift { wave, percent, reading: Some(reading), .. }) = &rollout.state else {
+        return None;
+    };
+    let has_latency = rollout.traffic.as_ref().and_then(|traffic| traffic.analysis?.latency_p99).is_some();
+    let of = |counts: Counts| {
+        let slow = if has_latency { format!(", {} were slow", counts.slow) } else { String::new() };
+        format!("{} of {} failed{slow}", counts.errors, counts.invocations)
+    };
+    let (new, stable) = (of(reading.new), of(reading.stable));
+    Some(format!("{percent} % of wave {}: of the new versions {new}; of those before {stable}", wave + 1))
 }
 
 /// The timeline detail of a state.

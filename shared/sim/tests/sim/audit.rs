@@ -131,6 +131,19 @@ fn an_entry_says_more_than_the_commands_name() {
 }
 
 #[test]
+fn break_glass_says_which_gates_were_closed() {
+    let mut world = World::new(2, &[&[REGION]]);
+    let frozen = world.upload("branch/main", "two");
+    world.freeze(&FreezeScope::Everything).unwrap();
+    world.until("it is frozen", |w| w.rollout(&frozen).is_some_and(|rollout| rollout.status == "gated"));
+    let id = world.rollout(&frozen).unwrap().id;
+    world.break_glass(&id, "flood").unwrap();
+    let entries = audit(&world, &whole()).into_iter().filter_map(|entry| entry.detail);
+    let skips = entries.filter(|detail| detail.contains("flood")).collect::<String>();
+    assert!(skips.starts_with("gates broken open: flood; skipped: "), "{skips}");
+}
+
+#[test]
 fn who_may_not_is_refused_and_that_they_tried_is_in_the_log() {
     let (world, release) = world();
     let (commands, _) = world.api();

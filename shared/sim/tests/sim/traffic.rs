@@ -101,10 +101,13 @@ fn an_alarm_shifts_all_traffic_back_before_anything_else() {
         let first = world.upload("branch/main", "one");
         assert_eq!(ended_of(&mut world, &first).status, "succeeded");
         let rollout = at_share(&mut world, 5);
+        let (set, read) = (world.calls("lambda:UpdateAlias"), world.calls("lambda:GetAlias"));
         world.alarm("us-east-1", "errors", AlarmState::Alarm);
         world.until("no traffic at the new version", |w| {
             REGIONS.iter().all(|region| w.aliases(region) == [("1".to_owned(), None)])
         });
+        assert_eq!(world.calls("lambda:UpdateAlias") - set, 3, "one call for each function");
+        assert_eq!(world.calls("lambda:GetAlias"), read);
         let stacks_changed = world.calls("cloudformation:CreateChangeSet");
         assert_eq!(stacks_changed, 6, "no update of a stack is needed for that");
         let end = ended(&mut world, &rollout.id);
@@ -294,6 +297,8 @@ fn equal_versions_go_on_and_their_numbers_are_shown() {
     assert_eq!(measured.stable.invocations, 9 * measured.new.invocations);
     assert!(measured.new.errors > 0 && measured.new.slow == 0, "{measured:?}");
     assert_eq!(ended(&mut world, &rollout.id).status, "succeeded");
+    let timeline = world.timeline(&rollout.id);
+    assert_eq!(timeline.iter().filter(|what| *what == "measured").count(), 2, "{timeline:#?}");
     // Two steps of 15 minutes together, and the delay of the metrics: one call a region and minute.
     let calls = world.calls("cloudwatch:GetMetricData");
     assert!((3 * 10..=3 * 22).contains(&calls), "{calls}");
