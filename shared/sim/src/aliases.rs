@@ -1,8 +1,8 @@
 //! The versions and aliases of functions: what Lambda knows of them.
 
-use flotilla_domain::Site;
+use flotilla_domain::{Digest, Site};
 use flotilla_engine::ports::{AliasObserved, AliasShares};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 /// An alias.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -29,6 +29,8 @@ pub struct Aliases {
     revisions: u64,
     /// The number of versions that each function has.
     pub counts: BTreeMap<(Site, String), u64>,
+    /// The templates whose update has published a version, by stack and number.
+    pub published: BTreeSet<(Site, String, u64, Digest)>,
     /// The versions that stacks contain, by `<stack>/<logical id>`.
     pub versions: BTreeMap<(Site, String), u64>,
 }

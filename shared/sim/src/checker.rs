@@ -122,6 +122,7 @@ fn is_under_way(name: &str) -> bool {
                 | "inspecting"
                 | "reading_aliases"
                 | "reading_mapping"
+                | "restoring"
                 | "planning_removal"
                 | "planning"
                 | "planned"
@@ -331,8 +332,7 @@ impl Checker {
         let Some(item) = table.get(key) else { return };
         let state = text(item, "state").expect("a rollout has a state");
         let ended = edges::ROLLOUT_ENDS.contains(&state);
-        let removes = item.body.get("deploy").is_none();
-        self.moves(key, item, state, if removes { edges::removal } else { edges::rollout });
+        self.moves(key, item, state, edges::of_rollout(item));
         assert_eq!(item.due_at.is_some(), !ended, "promise 5: {key:?} is {state}");
         let deployments = || partition(table, &key.pk, "DEP#").map(|(_, item)| item);
         let of = |item: &Item| text(item, "state.name").unwrap_or_default().to_owned();

@@ -9,9 +9,9 @@ use flotilla_contract::{
 use flotilla_domain::gate::FreezeScope;
 use flotilla_domain::retention::Pace;
 use flotilla_domain::rollout::TrafficOrder;
-use flotilla_domain::{Digest, SignedDuration};
+use flotilla_domain::{Digest, SignedDuration, StageName};
 use flotilla_engine::gate::ApprovalRequest;
-use flotilla_engine::rollout::{Control, RetryOptions};
+use flotilla_engine::rollout::{Control, RetryOptions, Rollback};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
 /// A life that failed.
@@ -271,6 +271,10 @@ fn operate(world: &mut World, seed: u64, version: &str) {
         _ => Ok(()),
     };
     drop(asked);
+    if seed % 9 == 4 {
+        let stage = StageName::parse("staging").expect("a name");
+        drop(world.roll_back(&Rollback { by_waves: seed.is_multiple_of(2), ..Rollback::of(stage) }));
+    }
     // So may these, and most rollouts shift no traffic.
     let order = [TrafficOrder::Set(30), TrafficOrder::Promote, TrafficOrder::Abort][(seed / 13 % 3) as usize];
     if (seed % SHIFTS_EVERY == 8 && !is_analysed(seed)) || has_slots(seed) || is_drained(seed) {

@@ -39,6 +39,7 @@ pub fn apply(
             let count = aliases.counts.entry(function).or_default();
             *count += 1;
             aliases.versions.insert(key(&id), *count);
+            aliases.published.insert((site.clone(), stack.clone(), *count, *template));
         }
     }
     let mut moved = Vec::new();

@@ -118,7 +118,7 @@ impl Deployment {
                 Some(Command::DeleteStack { stack_id: stack_id()?, effort: effort.clone(), token: token() })
             }
             State::Shifting { percent } if *percent > 0 => Some(Command::ShiftTraffic(*percent)),
-            State::ShiftingBack(_) => Some(Command::ShiftTraffic(0)),
+            State::ShiftingBack(_) | State::RestoringTraffic => Some(Command::ShiftTraffic(0)),
             State::Unmapping => Some(Command::RemoveMapping),
             State::Draining if self.drain.is_some() => Some(Command::Drain),
             State::Undraining(_) => Some(Command::ShiftTraffic(100)),
@@ -152,6 +152,7 @@ impl Deployment {
             State::EmptyingBuckets => Some(Observation::Buckets),
             State::FindingUndeletable => Some(Observation::Leftovers),
             State::DiscardingChangeSet(_)
+            | State::RestoringTraffic
             | State::Unmapping
             | State::Undraining(_)
             | State::ShiftingBack(_)

@@ -42,7 +42,7 @@ impl State {
             | Self::Unmapping => under_way(3 * HOUR),
             Self::ShiftingBack(_) => under_way(24 * HOUR),
             Self::Draining | Self::Undraining(_) => under_way(3 * HOUR),
-            Self::Planning(_) | Self::DiscardingChangeSet(_) => under_way(30),
+            Self::Planning(_) | Self::DiscardingChangeSet(_) | Self::RestoringTraffic => under_way(30),
             Self::Executing
             | Self::RollingBackStack { .. }
             | Self::DeletingFailedStack(_)
@@ -117,6 +117,7 @@ mod tests {
             (S::Unmapping, "3 h"),
             (S::Draining, "3 h"),
             (S::Undraining(Box::new(S::Cancelled)), "3 h"),
+            (S::RestoringTraffic, "0.5 h"),
         ];
         for (n, (state, expected)) in rows.iter().enumerate() {
             assert_eq!(row_of(state), n, "{state:?}");
@@ -163,6 +164,7 @@ mod tests {
             State::Unmapping => 24,
             State::Draining => 25,
             State::Undraining(_) => 26,
+            State::RestoringTraffic => 27,
         }
     }
 }

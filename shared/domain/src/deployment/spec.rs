@@ -98,6 +98,8 @@ pub struct DeploymentSpec {
     pub policy: StackPolicy,
     /// Whether the rollout shifts traffic: the update publishes new versions, and the aliases keep the old ones.
     pub shifts: bool,
+    /// The versions that its aliases name before the update, by logical id: those of the release that is rolled back to, where they are known.
+    pub restores: BTreeMap<String, String>,
     /// The API mapping that gets the stack its traffic, if it is one of two that are deployed blue/green.
     pub mapping: Option<ApiMapping>,
     /// The DNS record by which its region gets traffic, if the rollout sets its weight.

@@ -53,6 +53,8 @@ pub enum State {
     Inspecting,
     /// The stack can be updated; the versions of its aliases are read.
     ReadingAliases,
+    /// The aliases get the versions that they named before the release that is rolled back; the update follows.
+    RestoringTraffic,
     /// The stack can be created or updated; it is read what the API mapping of its domain points at.
     ReadingMapping(ChangeSetKind),
     /// The stack of a permanent stage is to be removed: its resources are read and checked by the safeguards.
@@ -132,6 +134,7 @@ impl State {
             Self::Waiting => "waiting",
             Self::Inspecting => "inspecting",
             Self::ReadingAliases => "reading_aliases",
+            Self::RestoringTraffic => "restoring",
             Self::ReadingMapping(_) => "reading_mapping",
             Self::PlanningRemoval => "planning_removal",
             Self::ConfirmingRemoval => "confirming_removal",

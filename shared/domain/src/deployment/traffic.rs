@@ -6,8 +6,9 @@
 //! and no update: the template says that they have it.
 
 use super::aliases::{AliasVersions, TrafficAnswer};
-use super::state::State;
+use super::state::{ChangeSetKind, State};
 use super::{Deployment, DeploymentKind, causes};
+use crate::cause::Cause;
 use crate::release::StackRelease;
 use crate::release::package::{NO_VERSION, STABLE_VERSIONS_PARAMETER};
 use std::collections::BTreeMap;
@@ -25,7 +26,28 @@ impl Deployment {
 
     /// Whether the aliases' versions are read before the update.
     pub(super) fn reads_aliases(&self) -> bool {
-        self.shifted().is_some()
+        self.shifted().is_some() || !self.spec.restores.is_empty()
+    }
+
+    /// The state after the aliases were read. A rollback gives its release all traffic at once, by the versions that it had; the update, which
+    /// publishes it again, follows.
+    pub(super) fn aliases_read(&mut self, aliases: Vec<AliasVersions>) -> State {
+        self.aliases = aliases;
+        for alias in &mut self.aliases {
+            if let Some(before) = self.spec.restores.get(&alias.alias) {
+                alias.new = Some(std::mem::replace(&mut alias.stable, before.clone()));
+            }
+        }
+        match !self.spec.restores.is_empty() && self.shared().next().is_some() {
+            true => State::RestoringTraffic,
+            false => State::Planning(ChangeSetKind::Update),
+        }
+    }
+
+    /// The state after Lambda has refused to restore the traffic: the update moves it.
+    pub(super) fn not_restored(&mut self, cause: &Cause) -> State {
+        self.note(format!("the traffic is moved by the update: {}", cause.message));
+        State::Planning(ChangeSetKind::Update)
     }
 
     /// The value of [`STABLE_VERSIONS_PARAMETER`]; `None` if the template does not declare it. It is always given: CloudFormation
@@ -33,7 +55,8 @@ impl Deployment {
     pub fn stable_versions(&self) -> Option<(String, String)> {
         let DeploymentKind::Deploy(release) = &self.spec.kind else { return None };
         let kept = |alias: &str| {
-            let known = self.aliases.iter().find(|known| known.alias == alias && !self.completes);
+            let keeps = self.spec.shifts && !self.completes;
+            let known = self.aliases.iter().find(|known| known.alias == alias && keeps);
             known.map_or(NO_VERSION, |known| known.stable.as_str())
         };
         let versions: Vec<&str> = release.aliases.iter().map(|alias| kept(&alias.alias)).collect();
@@ -42,8 +65,8 @@ impl Deployment {
 
     /// The state after every function is proven to run the package's bytes, and these versions are published, by logical id.
     pub(super) fn code_proven(&mut self, changed: bool, versions: &BTreeMap<String, String>) -> State {
-        self.published(versions);
-        if self.completes || (self.shared().next().is_none() && !self.switches() && !self.is_drained()) {
+        let has_shares = self.spec.shifts && self.published(versions);
+        if self.completes || (!has_shares && !self.switches() && !self.is_drained()) {
             // The second update changes what the template says, and not what runs.
             State::Succeeded { changed: changed || self.completes }
         } else {
@@ -80,12 +103,13 @@ impl Deployment {
         }
     }
 
-    /// The state after every alias got its share; `None` to wait for the next one.
+    /// The state after every alias got its share, or the versions that it had; `None` to wait for the next share.
     pub(super) fn traffic_shifted(&mut self) -> Option<State> {
         if matches!(self.state, State::Shifting { .. }) {
             self.has_share();
         }
         match &self.state {
+            State::RestoringTraffic => Some(State::Planning(ChangeSetKind::Update)),
             State::ShiftingBack(cause) if !self.confirms_mapping() && !self.confirms_drain() => {
                 Some(State::Failed(cause.clone()))
             }
@@ -96,9 +120,9 @@ impl Deployment {
         }
     }
 
-    /// Records the versions that the update has published. An alias whose function did not change has nothing to shift.
-    fn published(&mut self, versions: &BTreeMap<String, String>) {
-        let DeploymentKind::Deploy(release) = &self.spec.kind else { return };
+    /// Records the versions that the update has published. An alias whose function did not change has nothing to shift. Returns whether any has.
+    fn published(&mut self, versions: &BTreeMap<String, String>) -> bool {
+        let DeploymentKind::Deploy(release) = &self.spec.kind else { return false };
         let version = |alias: &str| {
             let known = release.aliases.iter().find(|known| known.alias == alias)?;
             versions.get(&known.version).cloned()
@@ -106,6 +130,7 @@ impl Deployment {
         for alias in &mut self.aliases {
             alias.new = version(&alias.alias);
         }
+        self.shared().next().is_some()
     }
 
     /// Records the revisions of aliases that were read or set, by logical id.

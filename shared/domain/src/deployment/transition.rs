@@ -43,6 +43,7 @@ impl Deployment {
             (S::DiscardingChangeSet(then), E::Refused(_)) => *then,
             (S::Undraining(then), E::Refused(cause)) => self.weight_left(&then, &cause),
             // Its change set is not executed.
+            (S::RestoringTraffic, E::Refused(cause)) => self.not_restored(&cause),
             (S::Draining, E::Refused(cause)) => S::DiscardingChangeSet(Box::new(S::Failed(cause))),
             // An earlier request, whose reply was lost, may have created the change set.
             (S::Planning(_), E::Refused(cause) | E::PlanRefused(cause)) => {
@@ -59,11 +60,11 @@ impl Deployment {
 
             (S::DiscardingChangeSet(then), E::Acted) => *then,
             (S::Unmapping, E::Acted) => S::Deleting(Effort::First),
-            (S::Shifting { .. } | S::ShiftingBack(_), E::AliasesMoved(revisions)) => {
+            (S::Shifting { .. } | S::ShiftingBack(_) | S::RestoringTraffic, E::AliasesMoved(revisions)) => {
                 self.has_revisions(revisions);
                 return Ok(self);
             }
-            (S::Shifting { .. } | S::ShiftingBack(_), E::TrafficShifted(revisions)) => {
+            (S::Shifting { .. } | S::ShiftingBack(_) | S::RestoringTraffic, E::TrafficShifted(revisions)) => {
                 self.has_revisions(revisions);
                 match self.traffic_shifted() {
                     Some(next) => next,
@@ -111,10 +112,7 @@ impl Deployment {
                 self.reading_mapping(next)
             }
 
-            (S::ReadingAliases, E::AliasesObserved(aliases)) => {
-                self.aliases = aliases;
-                S::Planning(ChangeSetKind::Update)
-            }
+            (S::ReadingAliases, E::AliasesObserved(aliases)) => self.aliases_read(aliases),
 
             (S::ReadingMapping(kind), E::MappingObserved { points_at, own }) => {
                 self.mapping_read(kind, points_at, &own)
@@ -259,7 +257,7 @@ impl Deployment {
     }
 
     /// The state after a passed deadline. A change set that is not executed is deleted.
-    fn given_up(&self, state: State) -> State {
+    fn given_up(&mut self, state: State) -> State {
         let failed = State::Failed(causes::deadline(self));
         match state {
             State::DiscardingChangeSet(then) => *then,
@@ -267,6 +265,7 @@ impl Deployment {
             State::Planned if !self.removes() && self.attempt < Self::ATTEMPTS_MAX => {
                 State::DiscardingChangeSet(Box::new(State::Inspecting))
             }
+            State::RestoringTraffic => self.not_restored(&causes::deadline(self)),
             State::Draining => State::DiscardingChangeSet(Box::new(failed)),
             State::Undraining(then) => self.weight_left(&then, &causes::deadline(self)),
             State::Shifting { .. } => State::ShiftingBack(causes::deadline(self)),

@@ -51,6 +51,7 @@ fn deployment(kind: DeploymentKind, policy: StackPolicy) -> Deployment {
         record: None,
         drains: false,
         was_drained: false,
+        restores: Default::default(),
         alarms: Default::default(),
     };
     let id = DeploymentId {

@@ -138,6 +138,8 @@ pub struct Rollout {
     pub gates: Gates,
     /// The account-regions that a rollout before has left without traffic.
     pub drained: BTreeSet<Site>,
+    /// Of a rollout that shifts traffic: the release that ran at every target when it became active.
+    pub replaces: Option<ReleaseId>,
     /// How it shifts traffic, if it does.
     pub traffic: Option<TrafficPolicy>,
     /// Whether it only makes plans and changes nothing.

@@ -12,11 +12,6 @@ impl Rollout {
         self.traffic.as_ref().is_some_and(super::TrafficPolicy::has_slots)
     }
 
-    /// Whether something else than aliases leads its traffic.
-    pub fn has_route(&self) -> bool {
-        self.has_slots() || self.traffic.as_ref().is_some_and(|traffic| traffic.record.is_some())
-    }
-
     /// Chooses the slots: each target is deployed to the one that gets no traffic. A rollback leaves out the account-regions where its release
     /// gets the traffic already: it must not depend on slots that it does not need.
     pub fn choose_slots(&mut self, live: &BTreeMap<Site, Slot>, served: &BTreeSet<Site>) {

@@ -57,6 +57,7 @@ impl Rollout {
             capabilities: self.capabilities.clone(),
             policy: self.policy.clone(),
             shifts: self.shifts(direction),
+            restores: BTreeMap::new(),
             mapping: self.mapping_of(target),
             record: self.record_of(target).filter(|_| release.is_some()),
             drains: self.drains(direction),

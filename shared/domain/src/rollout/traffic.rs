@@ -17,9 +17,17 @@ impl Rollout {
     /// Whether its deployments publish new versions that get no traffic at first.
     pub(super) fn shifts(&self, direction: Direction) -> bool {
         let is_quick = self.gates.expedite || self.break_glass.is_some() || self.plan_only;
-        let has_aliases =
-            self.traffic.as_ref().is_some_and(|traffic| !traffic.has_slots() && traffic.record.is_none());
-        has_aliases && direction == Direction::Forward && !is_quick
+        self.has_aliases() && direction == Direction::Forward && !is_quick
+    }
+
+    /// Whether its deployments give their release all traffic before the stacks are updated, by the versions that it had.
+    pub fn restores(&self, direction: Direction) -> bool {
+        self.has_aliases() && (direction == Direction::Rollback || self.gates.expedite)
+    }
+
+    /// Whether its traffic is shifted by aliases.
+    fn has_aliases(&self) -> bool {
+        self.traffic.as_ref().is_some_and(|traffic| !traffic.has_slots() && traffic.record.is_none())
     }
 
     /// Whether its deployments drain their regions. What is quick only gives a region back what it lost before.

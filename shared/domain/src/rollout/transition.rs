@@ -7,7 +7,7 @@ use super::{Cancellation, Rollout, RolloutKind, Wave};
 use crate::cause::Cause;
 use crate::code::Code;
 use crate::gate::{AlarmObservation, Approval, BreakGlass, Facts, PolicyResult};
-use crate::ids::RolloutId;
+use crate::ids::{ReleaseId, RolloutId};
 use crate::names::{StackName, StackPart};
 use crate::release::ReleaseRef;
 use crate::stage::Place;
@@ -20,7 +20,7 @@ use std::collections::{BTreeMap, BTreeSet};
 pub enum RolloutEvent {
     /// Its place at the stage's head was observed.
     PlaceObserved(Place),
-    /// It is the active rollout of its stage, which has slots or whose regions are drained.
+    /// It is the active rollout of its stage, whose traffic the profile shifts.
     RoutesFound {
         /// Those that get the traffic now.
         live: BTreeMap<Site, Slot>,
@@ -28,6 +28,8 @@ pub enum RolloutEvent {
         served: BTreeSet<Site>,
         /// The account-regions that a rollout before has left without traffic.
         drained: BTreeSet<Site>,
+        /// The release that runs at every target.
+        runs: Option<ReleaseId>,
     },
     /// It is the active rollout of its stage and removes everything that is known to be there.
     RemovalBegun {
@@ -181,8 +183,8 @@ impl Rollout {
                 self.waves.iter_mut().take(1).for_each(|wave| wave.approvals = approvals);
                 if self.waves.is_empty() { S::Succeeded } else { self.begin() }
             }
-            (S::Queued, E::RoutesFound { live, served, drained }) if self.has_route() => {
-                self.drained = drained;
+            (S::Queued, E::RoutesFound { live, served, drained, runs }) if self.traffic.is_some() => {
+                (self.drained, self.replaces) = (drained, runs);
                 if self.has_slots() {
                     self.choose_slots(&live, &served);
                 }

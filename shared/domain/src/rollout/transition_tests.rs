@@ -70,6 +70,7 @@ fn stack(part: Option<&str>) -> StackRef {
 
 fn rollout(kind: RolloutKind) -> Rollout {
     Rollout {
+        replaces: None,
         id: id(1),
         service: ServiceName::parse("orders").unwrap(),
         stage: StageName::parse("staging").unwrap(),

@@ -70,6 +70,8 @@ pub struct StoredDeployment {
     shifts: bool,
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     aliases: Vec<StoredAliasVersions>,
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    restores: BTreeMap<String, String>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     mapping: Option<StoredMapping>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -180,6 +182,7 @@ impl Record for Deployment {
             creates: self.creates,
             keeps_bucket: self.keeps_bucket,
             shifts: self.spec.shifts,
+            restores: self.spec.restores.clone(),
             aliases: self.aliases.iter().map(StoredAliasVersions::of).collect(),
             mapping: self.spec.mapping.as_ref().map(StoredMapping::of),
             mapped: self.mapped.as_ref().map(StoredMapped::of),
@@ -227,6 +230,7 @@ impl Record for Deployment {
                 capabilities: stored.capabilities,
                 policy: stored.policy.read()?,
                 shifts: stored.shifts,
+                restores: stored.restores,
                 mapping: stored.mapping.map(StoredMapping::read),
                 record: stored.record.map(StoredRecord::read),
                 drains: stored.drains,

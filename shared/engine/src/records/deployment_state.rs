@@ -79,6 +79,7 @@ impl StoredState {
             State::Waiting
             | State::Inspecting
             | State::ReadingAliases
+            | State::RestoringTraffic
             | State::PlanningRemoval
             | State::ConfirmingRemoval
             | State::Planned
@@ -110,6 +111,7 @@ impl StoredState {
             "unmapping" => State::Unmapping,
             "draining" => State::Draining,
             "reading_aliases" => State::ReadingAliases,
+            "restoring" => State::RestoringTraffic,
             "planning_removal" => State::PlanningRemoval,
             "confirming_removal" => State::ConfirmingRemoval,
             "shifting" => State::Shifting { percent: self.percent.ok_or_else(|| lacks("percent"))? },

@@ -13,7 +13,7 @@ use crate::ports::Key;
 use flotilla_domain::channel::ChannelArn;
 use flotilla_domain::replica::Copies;
 use flotilla_domain::rollout::{Cancellation, OnFailure, Rollout, RolloutKind, TrafficPolicy, Wave};
-use flotilla_domain::{ProfileName, RolloutId, ServiceName, SetId, Site, StageName, Target};
+use flotilla_domain::{ProfileName, ReleaseId, RolloutId, ServiceName, SetId, Site, StageName, Target};
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -85,6 +85,8 @@ pub struct StoredRollout {
     /// The account-regions that a rollout before has left without traffic.
     #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
     drained: BTreeSet<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    replaces: Option<String>,
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     plan_only: bool,
     /// Digests by target.
@@ -206,6 +208,7 @@ impl Record for Rollout {
             mapping: self.traffic.as_ref().and_then(|t| t.mapping.as_ref()).map(StoredMapping::of),
             record: self.traffic.as_ref().and_then(|t| t.record.as_ref()).map(StoredRecord::of),
             drained: self.drained.iter().map(ToString::to_string).collect(),
+            replaces: self.replaces.map(|release| release.to_string()),
             plan_only: self.plan_only,
             plans: self.plans.iter().map(|(target, plan)| (target.to_string(), plan.to_string())).collect(),
             approvals: self.approvals.iter().map(StoredApproval::of).collect(),
@@ -285,6 +288,10 @@ impl Record for Rollout {
                 .iter()
                 .map(|site| parsed("drained", Site::parse(site)))
                 .collect::<Result<_, String>>()?,
+            replaces: stored
+                .replaces
+                .map(|release| parsed("replaces", ReleaseId::parse(&release)))
+                .transpose()?,
             plan_only: stored.plan_only,
             plans,
             approvals: stored.approvals.into_iter().map(StoredApproval::read).collect::<Result<_, _>>()?,

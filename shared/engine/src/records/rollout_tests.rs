@@ -28,6 +28,7 @@ fn rollout(kind: RolloutKind, state: RolloutState) -> Rollout {
         plan,
     };
     Rollout {
+        replaces: None,
         id: RolloutId::derive(Timestamp::UNIX_EPOCH, &["r"]),
         service: ServiceName::parse("orders").unwrap(),
         stage: StageName::parse("staging").unwrap(),

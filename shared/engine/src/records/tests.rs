@@ -125,6 +125,7 @@ fn deployment(kind: DeploymentKind, state: State) -> Deployment {
         record: None,
         drains: false,
         was_drained: false,
+        restores: BTreeMap::new(),
         alarms: ["errors".into()].into(),
     };
     let open = Deployment::open(id, spec, Timestamp::UNIX_EPOCH);
@@ -204,6 +205,7 @@ fn every_state_of_a_deployment_reads_back() {
         State::Unmapping,
         State::Draining,
         State::Undraining(Box::new(State::RolledBack(cause()))),
+        State::RestoringTraffic,
     ];
     let deploy = DeploymentKind::Deploy(stack_release());
     let mut written = Vec::new();

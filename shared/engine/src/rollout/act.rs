@@ -1,5 +1,6 @@
 //! Carries out the commands of a saved rollout. Every command can be repeated.
 
+use super::restore::Restores;
 use super::{DEPLOYMENTS_MAX, RACES_MAX, RolloutStep};
 use crate::EngineError;
 use crate::ports::{Expect, Subject, Work, Write, WriteError};
@@ -92,13 +93,18 @@ impl RolloutController {
         targets: &[Target],
     ) -> Result<(), EngineError> {
         let (now, rollout) = (self.clock.now(), &step.now);
-        let open = |target: &Target| {
-            let spec = rollout.deployment_spec(target, direction).ok_or_else(|| {
+        let mut restores = match rollout.restores(direction) {
+            true => self.restores(rollout, direction, targets).await?,
+            false => Restores::new(),
+        };
+        let mut open = |target: &Target| {
+            let mut spec = rollout.deployment_spec(target, direction).ok_or_else(|| {
                 EngineError::Defect(format!("{} has no deployment spec for {target}", rollout.id))
             })?;
+            spec.restores = restores.remove(target).unwrap_or_default();
             Ok(Deployment::open(rollout.deployment_id(target, direction), spec, now))
         };
-        let opened = targets.iter().map(open).collect::<Result<Vec<Deployment>, EngineError>>()?;
+        let opened = targets.iter().map(&mut open).collect::<Result<Vec<Deployment>, EngineError>>()?;
         let write = |d: &Deployment| Versioned::new(d.clone()).write(d, Some(due_at(now, 0)));
         let unchanged = || Write::check(rollout_key(&rollout.id), Expect::Version(step.saved.version));
         let all = opened.iter().map(write).chain([unchanged()]).collect();

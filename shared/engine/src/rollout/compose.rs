@@ -151,6 +151,7 @@ fn blank(
         policy,
         gates: Gates::default(),
         drained: BTreeSet::new(),
+        replaces: None,
         traffic: None,
         plan_only: false,
         plans: BTreeMap::new(),

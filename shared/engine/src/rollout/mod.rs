@@ -14,6 +14,7 @@ mod finish;
 mod observe;
 mod promote;
 mod promote_by_rule;
+mod restore;
 mod retry;
 mod rollback;
 pub(crate) mod route;

@@ -26,6 +26,13 @@ pub struct Rollback {
     pub allow: AllowedLosses,
 }
 
+impl Rollback {
+    /// Of a stage, to the release that was stable before.
+    pub fn of(stage: StageName) -> Self {
+        Self { stage, to: None, by_waves: false, because: None, allow: AllowedLosses::default() }
+    }
+}
+
 impl Commands {
     /// Rolls a stage back to an earlier release. The rollback is expedited, unless waves are requested or the
     /// release is not known to have run at the stage. What runs there now is held until the hold is released, and a rollout in progress is

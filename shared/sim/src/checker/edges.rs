@@ -1,5 +1,10 @@
 //! The legal transitions, defined independently of the engine from the design.
 
+use flotilla_engine::ports::Item;
+
+/// Whether an item may be saved in one state after another.
+pub type Legal = fn(&str, &str) -> bool;
+
 /// The states in which a deployment has ended.
 pub const DEPLOYMENT_ENDS: [&str; 5] = ["succeeded", "removed", "rolled_back", "failed", "cancelled"];
 /// The states in which a rollout has ended.
@@ -26,7 +31,8 @@ fn next_of_deployment(state: &str) -> &'static [&'static str] {
             "failed",
             "cancelled",
         ],
-        "reading_aliases" | "reading_mapping" => &["planning", "failed"],
+        "reading_aliases" => &["restoring", "planning", "failed"],
+        "reading_mapping" | "restoring" => &["planning", "failed"],
         "planning" => &["planned", "discarding", "undraining", "inspecting", "shifting_back", "failed"],
         "planned" => &[
             "executing",
@@ -150,7 +156,7 @@ fn reaches(
 
 /// Whether a deployment may be saved in one state after another.
 pub fn deployment(from: &str, to: &str) -> bool {
-    const ACTS: [&str; 11] = [
+    const ACTS: [&str; 12] = [
         "planning",
         "executing",
         "unwinding",
@@ -162,6 +168,7 @@ pub fn deployment(from: &str, to: &str) -> bool {
         "shifting_back",
         "draining",
         "undraining",
+        "restoring",
     ];
     reaches(from, to, next_of_deployment, &ACTS, 3)
 }
@@ -169,6 +176,20 @@ pub fn deployment(from: &str, to: &str) -> bool {
 /// Whether the removal of a stack whose data the safeguards keep may be saved in one state after another.
 pub fn guarded_removal(from: &str, to: &str) -> bool {
     reaches(from, to, next_of_guarded_removal, &["unmapping", "deleting"], 3)
+}
+
+/// The legal transitions of a rollout.
+pub fn of_rollout(rollout: &Item) -> Legal {
+    match (rollout.body.get("deploy"), rollout.body["waves"].as_array().is_some_and(Vec::is_empty)) {
+        (None, _) => removal,
+        (Some(_), true) => empty_rollback,
+        (Some(_), false) => self::rollout,
+    }
+}
+
+/// Whether a rollback may be saved in one state after another whose release gets the traffic in every account-region already.
+fn empty_rollback(from: &str, to: &str) -> bool {
+    rollout(from, to) || (from, to) == ("queued", "succeeded")
 }
 
 /// Whether a rollout may be saved in one state after another.

@@ -3,7 +3,7 @@
 use super::text;
 use crate::aliases::Alias;
 use crate::state::State;
-use flotilla_domain::Site;
+use flotilla_domain::{Digest, Site};
 use flotilla_engine::ports::{AliasShares, Item};
 use serde_json::Value;
 
@@ -20,6 +20,9 @@ fn share(alias: &Alias, shares: &AliasShares) -> u8 {
 pub fn exceeds(world: &State, key: &(Site, String), alias: &Alias, wanted: &AliasShares) -> Option<String> {
     let (before, after) = (share(alias, &alias.shares), share(alias, wanted));
     if after <= before {
+        return None;
+    }
+    if wanted.other.is_none() && restores(world, key, &wanted.version) {
         return None;
     }
     let stack = key.1.split('/').next().unwrap_or_default();
@@ -44,6 +47,23 @@ pub fn exceeds(world: &State, key: &(Site, String), alias: &Alias, wanted: &Alia
     let allowed = allowed.max().unwrap_or(0);
     (u64::from(after) > allowed)
         .then(|| format!("promise 13: {key:?} gets {after} % of the traffic, and {allowed} % are allowed"))
+}
+
+/// Whether a rollback gives a version all traffic that the release which it deploys has published there.
+fn restores(world: &State, (site, alias): &(Site, String), version: &str) -> bool {
+    let stack = alias.split('/').next().unwrap_or_default();
+    let Ok(number) = version.parse::<u64>() else { return false };
+    let published = |item: &Item| {
+        let template = text(item, "deploy.template").and_then(|digest| Digest::parse_hex(digest).ok());
+        template.is_some_and(|template| {
+            world.aliases.published.contains(&(site.clone(), stack.to_owned(), number, template))
+        })
+    };
+    world.table.values().filter(|item| item.key.sk.starts_with("DEP#")).any(|item| {
+        let is_its = text(item, "stack") == Some(stack)
+            && text(item, "target").is_some_and(|target| super::site(target) == site.to_string());
+        is_its && text(item, "state.name") == Some("restoring") && published(item)
+    })
 }
 
 /// Of a thousand invocations of a bad version, so many fail at least; those of a good one do not.
@@ -90,9 +110,13 @@ pub fn left(rollout: &Item, deployments: Vec<&Item>, world: &State) -> Option<St
     rollout.body.get("traffic")?;
     // Another deployment has the stack, or Lambda did not let the traffic go back, which the cause says.
     let is_told = |code: Option<&str>| matches!(code, Some("FL0524" | "FL0554"));
+    // A rollback that was not completed leaves the traffic where it should be.
+    let is_restored =
+        |d: &&Item| d.body.get("restores").is_some() && text(d, "state.name") != Some("succeeded");
     // One that only made its plan changed nothing, and another rollout may be shifting.
     let began = |d: &&Item| d.body["operations"].as_u64().unwrap_or(0) > 0;
     let untold = deployments.into_iter().filter(began).filter(|d| !is_told(text(d, "state.cause.code")));
+    let untold = untold.filter(|d| !is_restored(d));
     for deployment in untold {
         let (Some(target), Some(stack)) = (text(deployment, "target"), text(deployment, "stack")) else {
             continue;

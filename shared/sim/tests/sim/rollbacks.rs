@@ -1,20 +1,14 @@
 //! Rollback of a stage while a rollout is in progress.
 
 use crate::traffic::{REGIONS, all, at_share, ended, ended_of, profile, running};
-use flotilla_contract::RolloutView;
-use flotilla_domain::StageName;
-use flotilla_engine::plan::AllowedLosses;
+use flotilla_contract::{ProfileConfig, RolloutView};
+use flotilla_domain::{ReleaseId, StageName};
+use flotilla_engine::ports::ErrorKind;
 use flotilla_engine::rollout::{Control, Rollback};
 use flotilla_sim::{Behaviour, World};
 
 fn rollback() -> Rollback {
-    Rollback {
-        stage: StageName::parse("staging").unwrap(),
-        to: None,
-        by_waves: false,
-        because: Some("it is slow".into()),
-        allow: AllowedLosses::default(),
-    }
+    Rollback::of(StageName::parse("staging").unwrap())
 }
 
 /// Rolls the stage back and asserts that this brings back its stable release, and holds what was in progress. Returns how that ended.
@@ -92,4 +86,78 @@ fn a_pause_while_the_stacks_are_updated_holds_the_first_share() {
     world.control(&id, Control::Resume).unwrap();
     assert_eq!(ended(&mut world, &id).status, "succeeded");
     all(&world, &[("2".to_owned(), None)]);
+}
+
+const UPDATE_MS: i64 = 600_000;
+
+/// A world in which a second release has been shifted to, and an update of a stack takes ten minutes from now on.
+fn shifted(profile: ProfileConfig) -> World {
+    let mut world = running(profile);
+    let second = world.upload("branch/main", "two");
+    assert_eq!(ended_of(&mut world, &second).status, "succeeded");
+    all(&world, &[("2".to_owned(), None)]);
+    for region in REGIONS {
+        world.behaves(region, Behaviour::Takes(UPDATE_MS));
+    }
+    world
+}
+
+#[test]
+fn a_rollback_restores_the_traffic_before_it_updates_the_stacks() {
+    let mut world = shifted(profile(&[&REGIONS]));
+    let calls = |world: &World| ["lambda:UpdateAlias", "lambda:GetAlias"].map(|call| world.calls(call));
+    let (before, since_ms) = (calls(&world), world.now_ms());
+    let id = world.roll_back(&rollback()).unwrap();
+    world.until("the traffic of every region", |w| {
+        REGIONS.iter().all(|region| w.aliases(region) == [("1".to_owned(), None)])
+    });
+    assert!(world.now_ms() - since_ms < 20_000, "{}", world.now_ms() - since_ms);
+    let after = calls(&world);
+    assert_eq!([after[0] - before[0], after[1] - before[1]], [3, 3], "two calls for each function");
+    let end = ended(&mut world, &id);
+    assert_eq!(end.status, "succeeded", "{:?}", end.cause);
+    assert!(world.now_ms() - since_ms >= UPDATE_MS);
+    // The update publishes the code once more, and the templates say so.
+    all(&world, &[("3".to_owned(), None)]);
+    assert!(world.timeline(&id).contains(&"us-east-1 restoring".to_owned()));
+}
+
+#[test]
+fn a_revert_restores_the_traffic_of_waves_that_were_completed() {
+    let on_failure = Some("revert".to_owned());
+    let mut world = running(ProfileConfig { on_failure, ..profile(&[&REGIONS[..1], &REGIONS[1..]]) });
+    let second = world.upload("branch/main", "two");
+    world.until("the first wave", |w| w.aliases(REGIONS[0]) == [("2".to_owned(), None)]);
+    world
+        .behaves(REGIONS[0], Behaviour::Takes(UPDATE_MS))
+        .behaves(REGIONS[1], Behaviour::RollsBack("no".into()));
+    world.until("the revert", |w| w.rollout(&second).is_some_and(|r| r.status == "reverting"));
+    let since_ms = world.now_ms();
+    world.until("the traffic", |w| w.aliases(REGIONS[0]) == [("1".to_owned(), None)]);
+    assert!(world.now_ms() - since_ms < 20_000, "{}", world.now_ms() - since_ms);
+    assert_eq!(ended_of(&mut world, &second).status, "reverted");
+}
+
+#[test]
+fn where_the_versions_are_not_known_or_lambda_refuses_the_update_moves_the_traffic() {
+    // The release before the one before.
+    let mut world = shifted(profile(&[&REGIONS]));
+    let first = world.stage("staging").past[0].clone();
+    let third = world.upload("branch/main", "three");
+    assert_eq!(ended_of(&mut world, &third).status, "succeeded");
+    let set = world.calls("lambda:UpdateAlias");
+    let to = Some(ReleaseId::parse(&first).unwrap());
+    let id = world.roll_back(&Rollback { to, ..rollback() }).unwrap();
+    assert_eq!(ended(&mut world, &id).status, "succeeded");
+    assert_eq!(world.calls("lambda:UpdateAlias"), set);
+    all(&world, &[("4".to_owned(), None)]);
+
+    let mut world = shifted(profile(&[&REGIONS]));
+    world.refuses("lambda:UpdateAlias", ErrorKind::Permanent, "AccessDeniedException: no");
+    let id = world.roll_back(&rollback()).unwrap();
+    let end = ended(&mut world, &id);
+    assert_eq!(end.status, "succeeded", "{:?}", end.cause);
+    all(&world, &[("3".to_owned(), None)]);
+    let notes = &end.deployments[0].notes;
+    assert!(notes.iter().any(|note| note.starts_with("the traffic is moved by the update")), "{notes:?}");
 }

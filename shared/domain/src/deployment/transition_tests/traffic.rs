@@ -147,3 +147,37 @@ fn a_second_update_that_fails_leaves_the_old_versions() {
     let lost = go(all, [Event::LeaseLost]);
     assert!(matches!(lost.state, State::Failed(_)), "the stack is another's");
 }
+
+#[test]
+fn a_rollback_restores_the_versions_before_and_then_publishes_the_release_again() {
+    let mut rollback = shifted();
+    rollback.spec.shifts = false;
+    rollback.spec.restores = [("Live".to_owned(), "6".to_owned())].into();
+    let reads = go(rollback, [taken(), seen("UPDATE_COMPLETE")]);
+    assert_eq!(reads.observation(), Some(Observation::Aliases));
+    let restoring = go(reads.clone(), [Event::AliasesObserved(vec![alias("r0")])]);
+    assert_eq!(
+        (&restoring.state, restoring.due()),
+        (&State::RestoringTraffic, Some(Command::ShiftTraffic(0)))
+    );
+    let versions = |d: &Deployment| d.shared().map(|a| (a.stable.clone(), a.new.clone())).collect::<Vec<_>>();
+    assert_eq!(versions(&restoring), [("6".to_owned(), Some("7".to_owned()))]);
+    let moved = go(restoring.clone(), [Event::AliasesMoved(revision("r1"))]);
+    assert_eq!((&moved.state, moved.aliases[0].revision.as_str()), (&State::RestoringTraffic, "r1"));
+    let planning = go(moved, [Event::TrafficShifted(revision("r2"))]);
+    assert_eq!(planning.state, State::Planning(ChangeSetKind::Update));
+    // The update publishes: no alias keeps its version.
+    assert_eq!(planning.stable_versions(), Some(("FlotillaStableVersions".to_owned(), "-,-".to_owned())));
+    let rest = [Event::Acted, ready(), Event::Allowed, Event::Acted, op("UPDATE_COMPLETE"), proven("8")];
+    assert_eq!(go(planning, rest).state, State::Succeeded { changed: true });
+
+    let refused = go(restoring, [Event::Refused(Cause::new(Code::AccessDenied, "no", "fix"))]);
+    assert_eq!(refused.state, State::Planning(ChangeSetKind::Update));
+    assert_eq!(refused.notes, ["the traffic is moved by the update: no"]);
+    // What names it already needs no call.
+    let there = AliasVersions { stable: "6".into(), ..alias("r0") };
+    assert_eq!(
+        go(reads, [Event::AliasesObserved(vec![there])]).state,
+        State::Planning(ChangeSetKind::Update)
+    );
+}

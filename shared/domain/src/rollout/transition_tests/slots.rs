@@ -20,7 +20,7 @@ fn begun() -> Rollout {
     };
     let queued = Rollout { traffic: Some(traffic), state: RolloutState::Queued, ..rolling() };
     let live = [(target(WAVE[0]).site, Slot::Blue)].into();
-    go(queued, [E::RoutesFound { live, served: BTreeSet::new(), drained: BTreeSet::new() }])
+    go(queued, [E::RoutesFound { live, served: BTreeSet::new(), drained: BTreeSet::new(), runs: None }])
 }
 
 fn slots(rollout: &Rollout) -> Vec<String> {
