@@ -206,7 +206,7 @@ async fn a_canary_over_three_regions_succeeds_and_one_rolls_back_by_an_alarm() {
     assert_eq!((end.status.as_str(), end.cause.as_ref().unwrap().code.as_str()), ("failed", "FL0550"));
     alarm(&world, REGIONS[1], StateValue::Ok).await;
 
-    // A rollback deploys the stable release at once, and what was aborted can be tried again.
+    // What was aborted leaves the stable release, and another one can be shifted to.
     let again = first_step(&world, package("four"), "four").await;
     says(&world, &["traffic", "abort", &again.id]).await;
     let end = world.end_of(&again.id, Duration::from_secs(60)).await.unwrap();
@@ -217,6 +217,18 @@ async fn a_canary_over_three_regions_succeeds_and_one_rolls_back_by_an_alarm() {
     assert_eq!(five.status, "succeeded", "{five:#?}");
     for region in REGIONS {
         assert_eq!(answer(&world, region).await, "\"five\"");
+    }
+
+    // A rollback moves the traffic before it updates the stacks, which say so in the end.
+    let said = says(&world, &["rollback", "app", "--stage", "production", "--no-follow", "--json"]).await;
+    let id = serde_json::from_str::<RolloutView>(&said).unwrap().id;
+    let end = world.end_of(&id, Duration::from_secs(90)).await.unwrap();
+    assert_eq!(end.status, "succeeded", "{end:#?}");
+    let said = says(&world, &["rollout", &id]).await;
+    assert_eq!(said.matches("restoring").count(), REGIONS.len(), "{said}");
+    assert!(!said.contains("the traffic is moved by the update"), "{said}");
+    for region in REGIONS {
+        assert_eq!(answer(&world, region).await, "\"two\"");
     }
 }
 

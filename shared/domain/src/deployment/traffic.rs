@@ -9,6 +9,7 @@ use super::aliases::{AliasVersions, TrafficAnswer};
 use super::state::{ChangeSetKind, State};
 use super::{Deployment, DeploymentKind, causes};
 use crate::cause::Cause;
+use crate::code::Code;
 use crate::release::StackRelease;
 use crate::release::package::{NO_VERSION, STABLE_VERSIONS_PARAMETER};
 use std::collections::BTreeMap;
@@ -140,6 +141,17 @@ impl Deployment {
                 known.revision = revision;
             }
         }
+    }
+
+    /// Whether it did not succeed and its aliases name the versions that they named before: the update did not move them, and what was shifted
+    /// was given back.
+    pub fn keeps_traffic(&self) -> bool {
+        let is_unknown = |code| matches!(code, Code::TrafficNotRestored | Code::LeaseLost);
+        let ended = self.state.is_terminal() && !self.state.is_success();
+        ended
+            && self.spec.shifts
+            && !self.aliases.is_empty()
+            && !self.state.cause().is_some_and(|cause| is_unknown(cause.code))
     }
 
     /// The aliases whose invocations two versions share.

@@ -138,7 +138,7 @@ pub struct Rollout {
     pub gates: Gates,
     /// The account-regions that a rollout before has left without traffic.
     pub drained: BTreeSet<Site>,
-    /// Of a rollout that shifts traffic: the release that ran at every target when it became active.
+    /// Of a rollout that shifts traffic: the release that got all traffic at every target when it became active.
     pub replaces: Option<ReleaseId>,
     /// How it shifts traffic, if it does.
     pub traffic: Option<TrafficPolicy>,

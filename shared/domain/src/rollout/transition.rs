@@ -28,7 +28,7 @@ pub enum RolloutEvent {
         served: BTreeSet<Site>,
         /// The account-regions that a rollout before has left without traffic.
         drained: BTreeSet<Site>,
-        /// The release that runs at every target.
+        /// The release that gets all traffic at every target.
         runs: Option<ReleaseId>,
     },
     /// It is the active rollout of its stage and removes everything that is known to be there.

@@ -3,8 +3,10 @@
 //! It serialises the rollouts of a stage. Every change of a head is a pure function whose result is saved on the
 //! condition that the head is unchanged.
 
+mod running;
 mod upload_count;
 
+pub use running::Running;
 pub use upload_count::UploadCount;
 
 use crate::code::{Code, Refusal};
@@ -16,29 +18,6 @@ use crate::names::{ProfileName, ServiceName, StackName, StackPart, StageName};
 use crate::target::{Site, Slot, Target};
 use jiff::{SignedDuration, Timestamp};
 use std::collections::{BTreeMap, BTreeSet};
-
-/// What runs at one target, and the outcome of its last deployment.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Running {
-    /// The release that was last proven to run there, with its package; `None` if none was.
-    pub proven: Option<(ReleaseId, Digest)>,
-    /// The rollout of the last deployment.
-    pub rollout: RolloutId,
-    /// The name of the state in which the deployment ended.
-    pub status: String,
-    /// When the deployment ended.
-    pub at: Timestamp,
-}
-
-impl Running {
-    /// Whether the release that was last proven is known to run.
-    fn is_known(&self) -> bool {
-        self.status == SUCCEEDED
-    }
-}
-
-/// The state of a successful deployment.
-const SUCCEEDED: &str = "succeeded";
 
 /// A stack of a stage, the same in every account-region.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -302,6 +281,14 @@ impl StageHead {
             running.is_known() && running.proven.map(|(release, _)| release) == self.stable
         };
         self.stable.is_some() && !self.serving().all(runs_stable)
+    }
+
+    /// The stable release, if it is known to get all traffic at every target.
+    pub fn served(&self) -> Option<ReleaseId> {
+        let is_served = |running: &Running| {
+            running.serves_proven() && running.proven.map(|(release, _)| release) == self.stable
+        };
+        self.stable.filter(|_| self.serving().all(is_served))
     }
 
     /// What runs at the targets that get traffic: of two slots only one does, and beside it nothing that was deployed without slots.

@@ -1,5 +1,6 @@
 //! The head of a stage.
 
+use super::running::SUCCEEDED;
 use super::*;
 
 fn id(second: i64) -> RolloutId {
@@ -94,6 +95,7 @@ fn a_stage_needs_what_runs_may_run_was_stable_and_is_rolled_out() {
         rollout: id(rollout),
         status: status.into(),
         at: Timestamp::UNIX_EPOCH,
+        has_traffic: false,
     };
     let mut head = head();
     for stable in ["a", "b", "c"] {
@@ -144,7 +146,8 @@ fn q12_a_preview_expires_by_the_clock_and_only_if_something_is_left() {
     let mut head = head();
     head.renew(at(0), Some(1));
     assert!(!head.is_expired(at(9_999)), "nothing was ever deployed");
-    let running = Running { proven: None, rollout: id(1), status: "succeeded".into(), at: at(0) };
+    let running =
+        Running { proven: None, rollout: id(1), status: "succeeded".into(), at: at(0), has_traffic: false };
     head.targets.insert(Target::parse("000000000000/eu-west-1").unwrap(), running);
     assert!(!head.is_expired(at(3_599)));
     assert!(head.is_expired(at(3_600)));
@@ -161,6 +164,7 @@ fn it_is_known_what_has_run_and_whether_something_else_than_the_stable_release_i
         rollout: id(1),
         status: status.into(),
         at: Timestamp::UNIX_EPOCH,
+        has_traffic: false,
     };
     let mut head = head();
     head.targets.insert(target("eu-west-1"), running("b", SUCCEEDED));
@@ -175,6 +179,9 @@ fn it_is_known_what_has_run_and_whether_something_else_than_the_stable_release_i
     }
     head.targets.insert(target("us-east-1"), running("b", "failed"));
     assert!(head.is_astray(), "it is not known what one target runs");
+    assert_eq!(head.served(), None);
+    head.targets.insert(target("us-east-1"), Running { has_traffic: true, ..running("b", "failed") });
+    assert_eq!((head.is_astray(), head.served()), (true, Some(release("b"))));
     head.targets.insert(target("us-east-1"), Running { proven: None, ..running("b", SUCCEEDED) });
     assert!(head.is_astray());
 }

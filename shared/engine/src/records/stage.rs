@@ -80,6 +80,8 @@ pub struct StoredRunning {
     rollout: String,
     status: String,
     at: String,
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    has_traffic: bool,
 }
 
 impl Record for StageHead {
@@ -105,6 +107,7 @@ impl Record for StageHead {
             rollout: running.rollout.to_string(),
             status: running.status.clone(),
             at: running.at.to_string(),
+            has_traffic: running.has_traffic,
         };
         StoredStage {
             format: 2,
@@ -153,6 +156,7 @@ impl Record for StageHead {
                 rollout: parsed("rollout", RolloutId::parse(&stored.rollout))?,
                 status: stored.status,
                 at: time(&stored.at)?,
+                has_traffic: stored.has_traffic,
             })
         };
         let targets: Result<_, String> = stored

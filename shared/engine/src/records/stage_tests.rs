@@ -26,8 +26,13 @@ fn a_stage_is_forgotten_a_month_after_its_last_rollout_once_nothing_is_left_ther
         };
         assert_eq!(forgotten(&busy), None);
     }
-    let running =
-        Running { proven: None, rollout: rollout(1), status: "failed".into(), at: Timestamp::UNIX_EPOCH };
+    let running = Running {
+        proven: None,
+        rollout: rollout(1),
+        status: "failed".into(),
+        at: Timestamp::UNIX_EPOCH,
+        has_traffic: false,
+    };
     head.targets.insert(Target::parse("111122223333/eu-west-1").unwrap(), running);
     assert_eq!(forgotten(&head), None);
 }

@@ -44,14 +44,18 @@ pub(super) fn record_targets<'d>(
             // Cancelled before anything was changed: the target runs what it ran before.
             DeploymentKind::Deploy(_) if deployment.state == State::Cancelled => {}
             DeploymentKind::Deploy(release) => {
-                let before = head.targets.get(&target).and_then(|running| running.proven);
+                let before = head.targets.get(&target).cloned();
                 let proven = Some((release.release, release.package));
                 // An operation began and was not rolled back: what the target runs is unknown.
                 if matches!(deployment.state, State::Failed(_)) && deployment.operations > 0 {
                     head.unsettle(release.release);
                 }
+                let has_traffic =
+                    before.as_ref().is_some_and(Running::serves_proven) && deployment.keeps_traffic();
+                let before = before.and_then(|running| running.proven);
                 let running = Running {
                     proven: if deployment.state.is_success() { proven } else { before },
+                    has_traffic,
                     rollout: rollout.id,
                     status: deployment.state.name().into(),
                     at: deployment.entered_at,

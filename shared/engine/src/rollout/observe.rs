@@ -26,7 +26,7 @@ fn place_of(rollout: &Rollout, head: &StageHead) -> RolloutEvent {
             RolloutEvent::RemovalBegun { waves: removal_waves(head), stacks: stacks_of(head) }
         }
         RolloutKind::Deploy(_) if begins && rollout.traffic.is_some() => RolloutEvent::RoutesFound {
-            runs: head.stable.filter(|_| !head.is_astray()),
+            runs: head.served(),
             drained: head.drained.clone(),
             live: head.live.clone(),
             served: rollout.release().map(|release| head.live_with(release)).unwrap_or_default(),

@@ -2,6 +2,7 @@
 
 use crate::traffic::{REGIONS, all, at_share, ended, ended_of, profile, running};
 use flotilla_contract::{ProfileConfig, RolloutView};
+use flotilla_domain::rollout::TrafficOrder;
 use flotilla_domain::{ReleaseId, StageName};
 use flotilla_engine::ports::ErrorKind;
 use flotilla_engine::rollout::{Control, Rollback};
@@ -160,4 +161,20 @@ fn where_the_versions_are_not_known_or_lambda_refuses_the_update_moves_the_traff
     all(&world, &[("3".to_owned(), None)]);
     let notes = &end.deployments[0].notes;
     assert!(notes.iter().any(|note| note.starts_with("the traffic is moved by the update")), "{notes:?}");
+}
+
+#[test]
+fn the_versions_are_known_after_a_canary_that_was_aborted() {
+    let mut world = running(profile(&[&REGIONS]));
+    let aborted = at_share(&mut world, 5);
+    world.traffic(&aborted.id, TrafficOrder::Abort).unwrap();
+    assert_eq!(ended(&mut world, &aborted.id).status, "failed");
+    let third = world.upload("branch/main", "three");
+    assert_eq!(ended_of(&mut world, &third).status, "succeeded");
+    all(&world, &[("3".to_owned(), None)]);
+    let set = world.calls("lambda:UpdateAlias");
+    let id = world.roll_back(&rollback()).unwrap();
+    assert_eq!(ended(&mut world, &id).status, "succeeded");
+    assert_eq!(world.calls("lambda:UpdateAlias") - set, 3);
+    all(&world, &[("4".to_owned(), None)]);
 }

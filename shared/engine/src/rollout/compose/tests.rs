@@ -250,6 +250,7 @@ fn a_removal_takes_every_stack_of_the_stage_from_the_top() {
             rollout: RolloutId::derive(Timestamp::UNIX_EPOCH, &["x"]),
             status: "succeeded".into(),
             at: Timestamp::UNIX_EPOCH,
+            has_traffic: false,
         };
         head.targets.insert(Target::parse(&format!("111122223333/eu-west-1:{name}")).unwrap(), running);
     }
