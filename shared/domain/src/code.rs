@@ -261,6 +261,8 @@ codes! {
     StageInIds = 608, "logical ids contain the stage";
     /// A layer is not in the package, so its bytes in each region cannot be proven.
     LayerOutsidePackage = 609, "a layer is not in the package";
+    /// Functions run the new code as soon as their stack is updated, while the traffic of others is shifted.
+    FunctionNotShifted = 610, "functions take no part in traffic shifting";
 }
 
 impl fmt::Display for Code {

@@ -198,6 +198,7 @@ impl Draft {
         let mut assets = BTreeMap::new();
         let mut templates = BTreeMap::new();
         let mut capabilities = BTreeMap::new();
+        let mut in_nested = Vec::new();
         let mut unzipped = BTreeMap::new();
         for named in &self.named {
             let (asset, bytes) = match named {
@@ -214,6 +215,9 @@ impl Draft {
                     check_versions(&template)?;
                     check_unzipped(&template, &unzipped)?;
                     check_resources(&template, limits)?;
+                    in_nested.extend(
+                        self.alias.as_ref().and_then(|_| template::aliases::unshifted(&template, |_| false)),
+                    );
                     let bytes = canonical(&template);
                     let asset = Asset { kind: AssetKind::Template, digest: Digest::of(&bytes) };
                     let needs = template::needs(&template, &capabilities);
@@ -226,7 +230,8 @@ impl Draft {
             known.push(Some(asset));
             assets.insert(asset, bytes);
         }
-        let (mut stacks, mut rewrites) = (Vec::new(), self.rewrites);
+        let (mut stacks, mut rewrites, mut warnings) = (Vec::new(), self.rewrites, self.warnings);
+        warnings.extend(in_nested);
         let mut for_stages = StageTemplates::new(&self.stages, limits);
         for draft in in_order(self.stacks)? {
             let mut template = draft.template;
@@ -237,6 +242,7 @@ impl Draft {
             template::declare_assets_bucket(&mut template);
             let aliases = template::aliases::prepare(&mut template, self.alias.as_ref())?;
             rewrites.extend(aliases.rewrites);
+            warnings.extend(aliases.warning);
             let mut needs = template::needs(&template, &capabilities);
             needs.parameters.remove(ASSETS_BUCKET_PARAMETER);
             let functions = asset_tokens::functions(&template);
@@ -272,7 +278,7 @@ impl Draft {
             assets,
             made_for: self.made_for,
             rewrites,
-            warnings: self.warnings,
+            warnings,
         };
         Ok(Finished { package, templates })
     }

@@ -9,7 +9,9 @@ mod redirect;
 
 use super::declare;
 use crate::json::canonical;
-use flotilla_domain::release::package::{FunctionAlias, NO_VERSION, Rewrite, STABLE_VERSIONS_PARAMETER};
+use flotilla_domain::release::package::{
+    FunctionAlias, NO_VERSION, Rewrite, STABLE_VERSIONS_PARAMETER, Warning,
+};
 use flotilla_domain::{AliasName, Code, Digest, Refusal};
 use serde_json::{Map, Value, json};
 use std::collections::BTreeMap;
@@ -27,6 +29,8 @@ pub struct Aliases {
     pub shifted: Vec<FunctionAlias>,
     /// What was changed.
     pub rewrites: Vec<Rewrite>,
+    /// Says which functions have none of them, if others do or should.
+    pub warning: Option<Warning>,
 }
 
 /// Gives each Lambda function of a finished template an alias of this name, unless it has one, and lets everything that invokes the
@@ -42,7 +46,38 @@ pub fn prepare(template: &mut Value, name: Option<&AliasName>) -> Result<Aliases
         redirect::redirect(template, &created, name, &mut rewrites);
     }
     let shifted = choose_versions(template, &mut rewrites);
-    Ok(Aliases { shifted, rewrites })
+    let has_alias = |function: &str| shifted.iter().any(|alias| alias.function == function);
+    let warning = match shifted.is_empty() && name.is_none() {
+        true => None,
+        false => unshifted(template, has_alias),
+    };
+    Ok(Aliases { shifted, rewrites, warning })
+}
+
+/// The warning about the functions of a template whose traffic nothing shifts; `None` if there are none. CodeDeploy shifts that of some, and
+/// those of custom resources serve CloudFormation.
+pub fn unshifted(template: &Value, has_alias: impl Fn(&str) -> bool) -> Option<Warning> {
+    const NAMED_MAX: usize = 10;
+    let mut others = of_custom_resources(template);
+    let by_codedeploy =
+        of_type(template, ALIAS).into_iter().filter(|(_, alias)| alias.get("UpdatePolicy").is_some());
+    others.extend(by_codedeploy.filter_map(|(_, alias)| function(alias).map(str::to_owned)));
+    let in_globals = template.pointer("/Globals/Function/DeploymentPreference").is_some();
+    let is_gradual = |f: &Value| in_globals || f.pointer("/Properties/DeploymentPreference").is_some();
+    let of_sam = of_type(template, "AWS::Serverless::Function").into_iter().filter(|(_, f)| !is_gradual(f));
+    let all = of_type(template, FUNCTION).into_iter().chain(of_sam).map(|(id, _)| id.as_str());
+    let left: Vec<&str> =
+        all.filter(|id| !has_alias(id) && !others.iter().any(|other| other == id)).collect();
+    let first = left.first()?;
+    let named = left.iter().take(NAMED_MAX).copied().collect::<Vec<_>>().join(", ");
+    let more = if left.len() > NAMED_MAX { ", …" } else { "" };
+    Some(Warning {
+        code: Code::FunctionNotShifted,
+        path: format!("Resources.{first}"),
+        message: format!(
+            "functions without an alias whose traffic can be shifted run the new code as soon as their stack is updated: {named}{more}"
+        ),
+    })
 }
 
 /// A transform adds the aliases and what invokes them after Flotilla has read the template.

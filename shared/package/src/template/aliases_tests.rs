@@ -169,10 +169,30 @@ fn aliases_of_the_template_are_used_as_they_are() {
 
 #[test]
 fn a_function_of_sam_needs_an_alias_of_sam() {
-    let mut template = json!({"Resources": {"F": {"Type": "AWS::Serverless::Function", "Properties": {"AutoPublishAlias": "live"}}}});
+    let mut template = json!({"Resources": {"F": {"Type": "AWS::Serverless::Function", "Properties": {"AutoPublishAlias": "live", "DeploymentPreference": {"Type": "Canary10Percent5Minutes"}}}}});
     assert_eq!(prepare(&mut template.clone(), Some(&name())), Ok(Aliases::default()));
+    template["Resources"]["F"]["Properties"] = json!({"AutoPublishAlias": "live"});
+    let at_once = prepare(&mut template.clone(), Some(&name())).unwrap();
+    assert_eq!((at_once.shifted.len(), at_once.warning.map(|w| w.path)), (0, Some("Resources.F".to_owned())));
     template["Resources"]["F"]["Properties"] = json!({});
     assert_eq!(prepare(&mut template.clone(), None), Ok(Aliases::default()));
     let refusal = prepare(&mut template, Some(&name())).unwrap_err();
     assert_eq!((refusal.code, refusal.path.as_deref()), (Code::TemplateUnsupported, Some("Resources.F")));
+}
+
+#[test]
+fn functions_that_take_no_part_are_named() {
+    assert_eq!(
+        prepared(service(), Some(&name())).1.warning,
+        None,
+        "the one of a custom resource serves CloudFormation"
+    );
+    assert_eq!(prepared(service(), None).1.warning, None, "nothing is shifted");
+    let mut mixed = service();
+    mixed["Resources"]["Warm"] = json!({"Type": "AWS::Lambda::Alias", "Properties": {"FunctionName": {"Ref": "Bills"}, "FunctionVersion": "7", "Name": "warm", "ProvisionedConcurrencyConfig": {"ProvisionedConcurrentExecutions": 1}}});
+    let warning = prepared(mixed.clone(), Some(&name())).1.warning.unwrap();
+    assert_eq!((warning.code, warning.path.as_str()), (Code::FunctionNotShifted, "Resources.Bills"));
+    assert!(warning.message.ends_with("is updated: Bills"), "{}", warning.message);
+    mixed["Resources"]["Warm"]["UpdatePolicy"] = json!({"CodeDeployLambdaAliasUpdate": {}});
+    assert_eq!(prepared(mixed, Some(&name())).1.warning, None, "CodeDeploy shifts it");
 }
