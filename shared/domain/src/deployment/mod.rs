@@ -37,7 +37,7 @@ pub use apis::{ApiMapping, ApiStage, MappedApis};
 pub use command::{Command, Observation};
 pub use event::{CodeMismatch, Event, Outcome, Plan};
 pub use records::{Drain, RecordSeen, WeightedRecord};
-pub use spec::{Access, DeploymentKind, DeploymentSpec, Drift, StackPolicy};
+pub use spec::{Access, DeploymentKind, DeploymentSpec, Drift, RestoredVersion, StackPolicy};
 pub use state::{AfterCause, ChangeSetKind, Effort, StackRollback, State};
 pub use transition::IllegalTransition;
 

@@ -75,6 +75,15 @@ impl Default for StackPolicy {
     }
 }
 
+/// A version that an alias names again.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct RestoredVersion {
+    /// The version that the deployment which is rolled back has given the alias. If it names another one by now, it is left as it is.
+    pub from: String,
+    /// The version that it named before.
+    pub to: String,
+}
+
 /// The specification of a deployment.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct DeploymentSpec {
@@ -98,8 +107,8 @@ pub struct DeploymentSpec {
     pub policy: StackPolicy,
     /// Whether the rollout shifts traffic: the update publishes new versions, and the aliases keep the old ones.
     pub shifts: bool,
-    /// The versions that its aliases name before the update, by logical id: those of the release that is rolled back to, where they are known.
-    pub restores: BTreeMap<String, String>,
+    /// The versions that aliases name again before the update, by logical id: those of the release that is rolled back to, where they are known.
+    pub restores: BTreeMap<String, RestoredVersion>,
     /// The API mapping that gets the stack its traffic, if it is one of two that are deployed blue/green.
     pub mapping: Option<ApiMapping>,
     /// The DNS record by which its region gets traffic, if the rollout sets its weight.

@@ -7,7 +7,7 @@
 
 use super::aliases::{AliasVersions, TrafficAnswer};
 use super::state::{ChangeSetKind, State};
-use super::{Deployment, DeploymentKind, causes};
+use super::{Deployment, DeploymentKind, RestoredVersion, causes};
 use crate::cause::Cause;
 use crate::code::Code;
 use crate::release::StackRelease;
@@ -35,17 +35,20 @@ impl Deployment {
     pub(super) fn aliases_read(&mut self, aliases: Vec<AliasVersions>) -> State {
         self.aliases = aliases;
         for alias in &mut self.aliases {
-            if let Some(before) = self.spec.restores.get(&alias.alias) {
-                alias.new = Some(std::mem::replace(&mut alias.stable, before.clone()));
+            let known = self.spec.restores.get(&alias.alias).filter(|known| known.from == alias.stable);
+            if let Some(RestoredVersion { from, to }) = known {
+                (alias.stable, alias.new) = (to.clone(), Some(from.clone()));
             }
         }
-        match !self.spec.restores.is_empty() && self.shared().next().is_some() {
-            true => State::RestoringTraffic,
-            false => State::Planning(ChangeSetKind::Update),
-        }
+        if self.restores() { State::RestoringTraffic } else { State::Planning(ChangeSetKind::Update) }
     }
 
-    /// The state after Lambda has refused to restore the traffic: the update moves it.
+    /// Whether it gives its release the traffic before the update, or has done so.
+    pub fn restores(&self) -> bool {
+        !self.spec.restores.is_empty() && self.shared().next().is_some()
+    }
+
+    /// The state after the traffic cannot be restored: the update moves it.
     pub(super) fn not_restored(&mut self, cause: &Cause) -> State {
         self.note(format!("the traffic is moved by the update: {}", cause.message));
         State::Planning(ChangeSetKind::Update)
@@ -150,6 +153,7 @@ impl Deployment {
         let ended = self.state.is_terminal() && !self.state.is_success();
         ended
             && self.spec.shifts
+            && !self.completes
             && !self.aliases.is_empty()
             && !self.state.cause().is_some_and(|cause| is_unknown(cause.code))
     }

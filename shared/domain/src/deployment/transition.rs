@@ -44,6 +44,7 @@ impl Deployment {
             (S::Undraining(then), E::Refused(cause)) => self.weight_left(&then, &cause),
             // Its change set is not executed.
             (S::RestoringTraffic, E::Refused(cause)) => self.not_restored(&cause),
+            (S::ReadingAliases, E::Refused(cause)) if !self.spec.shifts => self.not_restored(&cause),
             (S::Draining, E::Refused(cause)) => S::DiscardingChangeSet(Box::new(S::Failed(cause))),
             // An earlier request, whose reply was lost, may have created the change set.
             (S::Planning(_), E::Refused(cause) | E::PlanRefused(cause)) => {
@@ -266,6 +267,7 @@ impl Deployment {
                 State::DiscardingChangeSet(Box::new(State::Inspecting))
             }
             State::RestoringTraffic => self.not_restored(&causes::deadline(self)),
+            State::ReadingAliases if !self.spec.shifts => self.not_restored(&causes::deadline(self)),
             State::Draining => State::DiscardingChangeSet(Box::new(failed)),
             State::Undraining(then) => self.weight_left(&then, &causes::deadline(self)),
             State::Shifting { .. } => State::ShiftingBack(causes::deadline(self)),

@@ -87,8 +87,11 @@ impl Rollout {
         shares().next()?;
         Some(match have_all {
             true => RolloutState::Completing { wave },
-            // The gates of the first step are observed before it: they may have closed while the stacks were updated.
-            false if self.break_glass.is_none() => Self::share(wave, 0, 0),
+            // The gates of the first step are observed before it: they may have closed while the stacks were updated. A rollback that only
+            // gives regions their traffic back has none.
+            false if self.break_glass.is_none() && (self.has_slots() || !self.gates.expedite) => {
+                Self::share(wave, 0, 0)
+            }
             false => self.step(wave, 0),
         })
     }

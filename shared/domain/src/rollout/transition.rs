@@ -257,7 +257,7 @@ impl Rollout {
             }
             (S::Shifting(shift), E::TrafficOrdered { order, by }) => self.ordered(shift, order, &by),
             (S::Verifying { wave }, E::TrafficOrdered { order: TrafficOrder::Abort, by })
-                if self.traffic.is_some() =>
+                if self.traffic.is_some() && !self.gates.expedite && self.break_glass.is_none() =>
             {
                 self.aborted(wave, &by)
             }

@@ -6,7 +6,9 @@ use super::common::{StoredAccess, StoredPolicy, StoredStackRelease, digest, pars
 use super::deployment_state::StoredState;
 use super::routes::{StoredDrain, StoredMapped, StoredMapping, StoredRecord};
 use crate::ports::{Key, Query};
-use flotilla_domain::deployment::{AliasVersions, Deployment, DeploymentKind, DeploymentSpec, Stop};
+use flotilla_domain::deployment::{
+    AliasVersions, Deployment, DeploymentKind, DeploymentSpec, RestoredVersion, Stop,
+};
 use flotilla_domain::plan::ChangeSummary;
 use flotilla_domain::{DeploymentId, Direction, RolloutId, ServiceName, StackName, StageName, Target};
 use serde::{Deserialize, Serialize};
@@ -71,7 +73,7 @@ pub struct StoredDeployment {
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     aliases: Vec<StoredAliasVersions>,
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
-    restores: BTreeMap<String, String>,
+    restores: BTreeMap<String, [String; 2]>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     mapping: Option<StoredMapping>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -182,7 +184,12 @@ impl Record for Deployment {
             creates: self.creates,
             keeps_bucket: self.keeps_bucket,
             shifts: self.spec.shifts,
-            restores: self.spec.restores.clone(),
+            restores: self
+                .spec
+                .restores
+                .iter()
+                .map(|(alias, known)| (alias.clone(), [known.from.clone(), known.to.clone()]))
+                .collect(),
             aliases: self.aliases.iter().map(StoredAliasVersions::of).collect(),
             mapping: self.spec.mapping.as_ref().map(StoredMapping::of),
             mapped: self.mapped.as_ref().map(StoredMapped::of),
@@ -230,7 +237,11 @@ impl Record for Deployment {
                 capabilities: stored.capabilities,
                 policy: stored.policy.read()?,
                 shifts: stored.shifts,
-                restores: stored.restores,
+                restores: stored
+                    .restores
+                    .into_iter()
+                    .map(|(alias, [from, to])| (alias, RestoredVersion { from, to }))
+                    .collect(),
                 mapping: stored.mapping.map(StoredMapping::read),
                 record: stored.record.map(StoredRecord::read),
                 drains: stored.drains,

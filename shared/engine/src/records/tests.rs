@@ -3,7 +3,7 @@ use crate::ports::{Change, ListMark};
 use flotilla_domain::deployment::rate_budget::RateBudget;
 use flotilla_domain::deployment::{
     Access, AfterCause, AliasVersions, ApiMapping, ApiStage, ChangeSetKind, Deployment, DeploymentKind,
-    DeploymentSpec, Drift, Effort, MappedApis, StackPolicy, StackRollback, State, Stop,
+    DeploymentSpec, Drift, Effort, MappedApis, RestoredVersion, StackPolicy, StackRollback, State, Stop,
 };
 use flotilla_domain::plan::Safeguards;
 use flotilla_domain::release::package::{FunctionAlias, FunctionCode};
@@ -160,7 +160,9 @@ fn the_aliases_of_a_deployment_read_back() {
         revision: "r".into(),
     };
     let open = deployment(DeploymentKind::Deploy(release), State::ReadingAliases);
-    let spec = DeploymentSpec { shifts: true, ..open.spec.clone() };
+    let restored = RestoredVersion { from: "7".into(), to: "6".into() };
+    let restores = [("Live".to_owned(), restored)].into();
+    let spec = DeploymentSpec { shifts: true, restores, ..open.spec.clone() };
     let aliases = vec![versions(None), versions(Some("8"))];
     let value = Deployment { spec, aliases, completes: true, ..open };
     assert_eq!(read::<Deployment>(stored(&value)).unwrap().value, value);

@@ -42,7 +42,7 @@ pub(super) fn record_targets<'d>(
             }
             DeploymentKind::Remove => {}
             // Cancelled before anything was changed: the target runs what it ran before.
-            DeploymentKind::Deploy(_) if deployment.state == State::Cancelled => {}
+            DeploymentKind::Deploy(_) if deployment.state == State::Cancelled && !deployment.restores() => {}
             DeploymentKind::Deploy(release) => {
                 let before = head.targets.get(&target).cloned();
                 let proven = Some((release.release, release.package));

@@ -33,6 +33,7 @@ use crate::ports::{
 };
 use crate::records::{read, rollout_key};
 use crate::step::{Controller, Meter, Next, Pause, Step, wake};
+use flotilla_domain::analysis::Reading;
 use flotilla_domain::deployment::Deployment;
 use flotilla_domain::rollout::{Cancellation, OnCancel, Rollout, RolloutCommand, RolloutEvent};
 use flotilla_domain::{RolloutId, Timestamp};
@@ -68,6 +69,8 @@ pub(crate) struct Notes {
     has_its_place: bool,
     /// Whether the last command requested replicas: none can be complete yet.
     asked_for_copies: bool,
+    /// The metrics of a shift of traffic, if they were read now.
+    reading: Option<Reading>,
 }
 
 impl Controller for RolloutController {

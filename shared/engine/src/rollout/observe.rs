@@ -7,6 +7,7 @@ use crate::records::{
 };
 use crate::rollout::compose::{removal_waves, stacks_of};
 use crate::rollout::{RolloutController, RolloutStep};
+use flotilla_domain::analysis::{Reading, totals};
 use flotilla_domain::deployment::{Deployment, State};
 use flotilla_domain::gate::AlarmObservation;
 use flotilla_domain::release::{Release, ReleaseRef};
@@ -93,6 +94,10 @@ impl RolloutController {
                 let outcomes = self.outcomes(step).await?;
                 let wave = step.now.state.wave().unwrap_or(0);
                 let facts = self.facts_of_wave(&step.now, wave, &step.notes.deployments).await?;
+                if let Some(Ok(measured)) = &facts.measured {
+                    let (new, stable) = totals(measured);
+                    step.notes.reading = Some(Reading { at: facts.now, new, stable });
+                }
                 Ok(RolloutEvent::TrafficObserved { facts, outcomes })
             }
             Some(RolloutObservation::Bake) => {

@@ -3,13 +3,13 @@
 use super::RolloutController;
 use crate::EngineError;
 use crate::records::{deployment_key, read, rollout_key};
-use flotilla_domain::deployment::Deployment;
+use flotilla_domain::deployment::{AliasVersions, Deployment, RestoredVersion};
 use flotilla_domain::rollout::Rollout;
 use flotilla_domain::{DeploymentId, Direction, ReleaseId, RolloutId, Target};
 use std::collections::{BTreeMap, BTreeSet};
 
-/// Of each target: versions by the logical ids of the aliases that are to name them.
-pub(super) type Restores = BTreeMap<Target, BTreeMap<String, String>>;
+/// Of each target: versions by the logical ids of the aliases that are to name them again.
+pub(super) type Restores = BTreeMap<Target, BTreeMap<String, RestoredVersion>>;
 
 impl RolloutController {
     /// The versions of the release that these deployments bring back, where the deployment before them has shifted traffic away from them.
@@ -46,8 +46,11 @@ impl RolloutController {
         let mut restores = Restores::new();
         for item in self.store.get(&keys).await?.into_iter().flatten() {
             let before = read::<Deployment>(item)?.value;
-            let versions = before.shared().map(|alias| (alias.alias.clone(), alias.stable.clone()));
-            restores.insert(before.id.target.clone(), versions.collect());
+            let version = |alias: &AliasVersions| {
+                let (from, to) = (alias.new.clone()?, alias.stable.clone());
+                Some((alias.alias.clone(), RestoredVersion { from, to }))
+            };
+            restores.insert(before.id.target.clone(), before.shared().filter_map(version).collect());
         }
         Ok(restores)
     }

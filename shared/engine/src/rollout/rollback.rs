@@ -4,10 +4,10 @@ use super::admit::{AdmissionRequest, HoldOthers, Precondition};
 use super::compose::{compose_rollout, expedite};
 use super::route::RoutedRelease;
 use crate::EngineError;
-use crate::access::{Caller, Commands, reason};
+use crate::access::{Caller, Commands, conflict, reason};
 use crate::plan::AllowedLosses;
 use flotilla_domain::access::{Act, Scope};
-use flotilla_domain::rollout::Rollout;
+use flotilla_domain::rollout::{Rollout, RolloutState};
 use flotilla_domain::stage::StageHead;
 use flotilla_domain::{Code, Refusal, ReleaseId, RolloutId, ServiceName, StageName};
 
@@ -50,6 +50,12 @@ impl Commands {
         let because = reason(rollback.because.as_deref())?.unwrap_or_else(|| "rolled back".into());
         let head = self.head_of(service, &rollback.stage).await?.value;
         let in_progress = self.in_progress(&head).await?;
+        if let Some(active) = in_progress.as_ref().filter(|active| active.gates.expedite)
+            && rollback.to.is_none_or(|to| active.release() == Some(to))
+        {
+            let what = format!("{} is being rolled back already, by {}", head.stage, active.id);
+            return Err(EngineError::conflict(conflict(what), active));
+        }
         let to = match rollback.to {
             Some(to) => to,
             None => self.release_before(&head, in_progress.as_ref()).await?,
@@ -83,7 +89,9 @@ impl Commands {
         let Some(active) = head.active else { return Ok(None) };
         let active = self.rollout(&active).await?.value;
         let is_other = active.release().is_some_and(|release| Some(release) != head.stable);
-        Ok(Some(active).filter(|active| is_other && !active.state.properties().is_supersedable))
+        let has_begun = !active.state.properties().is_supersedable
+            && !matches!(active.state, RolloutState::DiscardingChangeSets(_));
+        Ok(Some(active).filter(|_| is_other && has_begun))
     }
 
     /// The stable release if something else is being deployed or was deployed after it, else the one that was stable before it; the latest

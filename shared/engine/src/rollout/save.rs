@@ -6,7 +6,7 @@ use crate::records::keep;
 use crate::rollout::finish::{record_end, record_targets};
 use crate::rollout::{RolloutController, RolloutStep};
 use crate::step::{due_at, wake};
-use flotilla_domain::analysis::Counts;
+use flotilla_domain::analysis::{Counts, Reading};
 use flotilla_domain::deployment::Deployment;
 use flotilla_domain::deployment::pace::DELAY_S_MAX;
 use flotilla_domain::rollout::{Rollout, RolloutState, Shift};
@@ -99,7 +99,8 @@ pub(super) fn enter(step: &mut RolloutStep, after: Rollout, now: Timestamp) {
     };
     let moment_of = |rollout: &Rollout| (rollout.state.name(), rollout.state.wave(), share(rollout));
     let moves = moment_of(&after) != moment_of(&step.now);
-    if let Some(measured) = measured(&step.now).filter(|_| moves) {
+    let reading = step.notes.reading.take();
+    if let Some(measured) = measured(&step.now, reading).filter(|_| moves) {
         step.record(after.id, None, now, "measured", Some(measured));
     }
     let passes = after.state.properties().is_gate && after.blocked_by.is_empty();
@@ -110,10 +111,9 @@ pub(super) fn enter(step: &mut RolloutStep, after: Rollout, now: Timestamp) {
 }
 
 /// The metrics of a shift of traffic as they were last read, in words; `None` if they were not.
-fn measured(rollout: &Rollout) -> Option<String> {
-    let RolloutState::Shifting(Shift { wave, percent, reading: Some(reading), .. }) = &rollout.state else {
-        return None;
-    };
+fn measured(rollout: &Rollout, now: Option<Reading>) -> Option<String> {
+    let RolloutState::Shifting(Shift { wave, percent, reading, .. }) = &rollout.state else { return None };
+    let reading = now.or(*reading)?;
     let has_latency = rollout.traffic.as_ref().and_then(|traffic| traffic.analysis?.latency_p99).is_some();
     let of = |counts: Counts| {
         let slow = if has_latency { format!(", {} were slow", counts.slow) } else { String::new() };

@@ -178,3 +178,57 @@ fn the_versions_are_known_after_a_canary_that_was_aborted() {
     assert_eq!(world.calls("lambda:UpdateAlias") - set, 3);
     all(&world, &[("4".to_owned(), None)]);
 }
+
+#[test]
+fn a_second_rollback_is_refused_while_the_first_one_runs() {
+    let mut world = shifted(profile(&[&REGIONS]));
+    let id = world.roll_back(&rollback()).unwrap();
+    world.until("the traffic of every region", |w| {
+        REGIONS.iter().all(|region| w.aliases(region) == [("1".to_owned(), None)])
+    });
+    let refused = world.roll_back(&rollback()).unwrap_err();
+    assert!(refused.to_string().contains(&id), "{refused}");
+    assert_eq!(ended(&mut world, &id).status, "succeeded");
+    assert_eq!(world.stage("staging").holds.len(), 1);
+}
+
+#[test]
+fn what_a_cancelled_rollback_has_restored_is_known_and_nothing_is_restored_twice() {
+    let mut world = shifted(profile(&[&REGIONS]));
+    let id = world.roll_back(&rollback()).unwrap();
+    world.until("the traffic of every region", |w| {
+        REGIONS.iter().all(|region| w.aliases(region) == [("1".to_owned(), None)])
+    });
+    world.cancel(&id).unwrap();
+    let end = ended(&mut world, &id);
+    if end.status == "cancelled" && end.deployments.iter().all(|d| d.status == "cancelled") {
+        let status: Vec<String> = world.stage("staging").targets.into_iter().map(|t| t.status).collect();
+        assert_eq!(status, ["cancelled"; 3], "the head knows that something has changed");
+    }
+    // What runs now is not the release that the head calls stable, so no version of it is known.
+    for region in REGIONS {
+        world.behaves(region, Behaviour::Works);
+    }
+    let third = world.upload("branch/main", "three");
+    assert_eq!(ended_of(&mut world, &third).status, "succeeded");
+    let set = world.calls("lambda:UpdateAlias");
+    let id = world.roll_back(&rollback()).unwrap();
+    assert_eq!(ended(&mut world, &id).status, "succeeded");
+    assert_eq!(world.calls("lambda:UpdateAlias"), set);
+}
+
+#[test]
+fn an_alias_that_names_another_version_by_now_is_left_to_the_update() {
+    let mut world = shifted(profile(&[&REGIONS]));
+    let stable = world.stage("staging").stable.unwrap();
+    let id = world.roll_back(&rollback()).unwrap();
+    assert_eq!(ended(&mut world, &id).status, "succeeded");
+    all(&world, &[("3".to_owned(), None)]);
+    world.lift_holds("staging").unwrap();
+    let set = world.calls("lambda:UpdateAlias");
+    let to = Some(ReleaseId::parse(&stable).unwrap());
+    let id = world.roll_back(&Rollback { to, ..rollback() }).unwrap();
+    assert_eq!(ended(&mut world, &id).status, "succeeded");
+    assert_eq!(world.calls("lambda:UpdateAlias"), set, "the rollback before has not shifted it");
+    all(&world, &[("4".to_owned(), None)]);
+}

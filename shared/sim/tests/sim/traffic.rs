@@ -278,6 +278,7 @@ fn a_version_that_fails_more_often_loses_its_traffic_everywhere() {
         let cause = end.cause.expect("it failed");
         assert_eq!((end.status.as_str(), cause.code.as_str()), ("failed", "FL0555"), "{errors:?}");
         assert!(cause.message.contains("invocations of the new version failed"), "{}", cause.message);
+        assert!(world.timeline(&rollout.id).contains(&"measured".to_owned()));
         all(&world, &[("1".to_owned(), None)]);
     }
 }

@@ -1,7 +1,7 @@
 //! Traffic: the way of a deployment through the shares of its aliases.
 
 use super::*;
-use crate::deployment::{AliasVersions, TrafficAnswer};
+use crate::deployment::{AliasVersions, RestoredVersion, TrafficAnswer};
 use crate::release::package::FunctionAlias;
 use std::collections::BTreeMap;
 
@@ -152,7 +152,8 @@ fn a_second_update_that_fails_leaves_the_old_versions() {
 fn a_rollback_restores_the_versions_before_and_then_publishes_the_release_again() {
     let mut rollback = shifted();
     rollback.spec.shifts = false;
-    rollback.spec.restores = [("Live".to_owned(), "6".to_owned())].into();
+    let known = RestoredVersion { from: "7".into(), to: "6".into() };
+    rollback.spec.restores = [("Live".to_owned(), known)].into();
     let reads = go(rollback, [taken(), seen("UPDATE_COMPLETE")]);
     assert_eq!(reads.observation(), Some(Observation::Aliases));
     let restoring = go(reads.clone(), [Event::AliasesObserved(vec![alias("r0")])]);
@@ -174,10 +175,12 @@ fn a_rollback_restores_the_versions_before_and_then_publishes_the_release_again(
     let refused = go(restoring, [Event::Refused(Cause::new(Code::AccessDenied, "no", "fix"))]);
     assert_eq!(refused.state, State::Planning(ChangeSetKind::Update));
     assert_eq!(refused.notes, ["the traffic is moved by the update: no"]);
-    // What names it already needs no call.
-    let there = AliasVersions { stable: "6".into(), ..alias("r0") };
-    assert_eq!(
-        go(reads, [Event::AliasesObserved(vec![there])]).state,
-        State::Planning(ChangeSetKind::Update)
-    );
+    let unread = go(reads.clone(), [Event::Refused(Cause::new(Code::AccessDenied, "no", "fix"))]);
+    assert_eq!(unread.state, State::Planning(ChangeSetKind::Update));
+    // What names another version than the one that is rolled back is left as it is.
+    for named in ["6", "9"] {
+        let there = AliasVersions { stable: named.into(), ..alias("r0") };
+        let left = go(reads.clone(), [Event::AliasesObserved(vec![there])]);
+        assert_eq!((&left.state, left.restores()), (&State::Planning(ChangeSetKind::Update), false));
+    }
 }
