@@ -1,4 +1,4 @@
-//! Rollback of a stage while a rollout is in progress.
+//! Rollback of a stage: of a rollout in progress, and of traffic that a canary has shifted.
 
 use crate::traffic::{REGIONS, all, at_share, ended, ended_of, profile, running};
 use flotilla_contract::{ProfileConfig, RolloutView};
@@ -59,7 +59,6 @@ fn a_rollback_of_what_has_not_begun_supersedes_it_and_goes_one_release_further()
         let version = world.upload("branch/main", build);
         ended_of(&mut world, &version).release
     });
-    world.behaves(REGIONS[0], Behaviour::Works);
     let third = world.upload("branch/main", "three");
     world.until("a rollout", |w| w.rollout(&third).is_some());
     let waits = world.rollout(&third).unwrap().id;
@@ -103,15 +102,20 @@ fn shifted(profile: ProfileConfig) -> World {
     world
 }
 
+/// Runs until the first version has all traffic again, in every region.
+fn until_restored(world: &mut World) {
+    world.until("the traffic of every region", |w| {
+        REGIONS.iter().all(|region| w.aliases(region) == [("1".to_owned(), None)])
+    });
+}
+
 #[test]
 fn a_rollback_restores_the_traffic_before_it_updates_the_stacks() {
     let mut world = shifted(profile(&[&REGIONS]));
     let calls = |world: &World| ["lambda:UpdateAlias", "lambda:GetAlias"].map(|call| world.calls(call));
     let (before, since_ms) = (calls(&world), world.now_ms());
     let id = world.roll_back(&rollback()).unwrap();
-    world.until("the traffic of every region", |w| {
-        REGIONS.iter().all(|region| w.aliases(region) == [("1".to_owned(), None)])
-    });
+    until_restored(&mut world);
     assert!(world.now_ms() - since_ms < 20_000, "{}", world.now_ms() - since_ms);
     let after = calls(&world);
     assert_eq!([after[0] - before[0], after[1] - before[1]], [3, 3], "two calls for each function");
@@ -183,9 +187,7 @@ fn the_versions_are_known_after_a_canary_that_was_aborted() {
 fn a_second_rollback_is_refused_while_the_first_one_runs() {
     let mut world = shifted(profile(&[&REGIONS]));
     let id = world.roll_back(&rollback()).unwrap();
-    world.until("the traffic of every region", |w| {
-        REGIONS.iter().all(|region| w.aliases(region) == [("1".to_owned(), None)])
-    });
+    until_restored(&mut world);
     let refused = world.roll_back(&rollback()).unwrap_err();
     assert!(refused.to_string().contains(&id), "{refused}");
     assert_eq!(ended(&mut world, &id).status, "succeeded");
@@ -196,15 +198,14 @@ fn a_second_rollback_is_refused_while_the_first_one_runs() {
 fn what_a_cancelled_rollback_has_restored_is_known_and_nothing_is_restored_twice() {
     let mut world = shifted(profile(&[&REGIONS]));
     let id = world.roll_back(&rollback()).unwrap();
-    world.until("the traffic of every region", |w| {
-        REGIONS.iter().all(|region| w.aliases(region) == [("1".to_owned(), None)])
-    });
+    world.until("its deployments", |w| w.rollout_by_id(&id).status == "rolling");
+    // No stack is updated.
+    world.control(&id, Control::Pause).unwrap();
+    until_restored(&mut world);
     world.cancel(&id).unwrap();
-    let end = ended(&mut world, &id);
-    if end.status == "cancelled" && end.deployments.iter().all(|d| d.status == "cancelled") {
-        let status: Vec<String> = world.stage("staging").targets.into_iter().map(|t| t.status).collect();
-        assert_eq!(status, ["cancelled"; 3], "the head knows that something has changed");
-    }
+    assert_eq!(ended(&mut world, &id).status, "cancelled");
+    let status: Vec<String> = world.stage("staging").targets.into_iter().map(|t| t.status).collect();
+    assert_eq!(status, ["cancelled"; 3], "the stage knows that something has changed");
     // What runs now is not the release that the head calls stable, so no version of it is known.
     for region in REGIONS {
         world.behaves(region, Behaviour::Works);
